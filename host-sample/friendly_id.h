@@ -1,0 +1,60 @@
+/*
+ * friendly_id.h - request paths and the ids in them, as trigger.dev's clients send them.
+ *
+ * Pure functions on bytes; nothing here allocates or fails otherwise than by its result.
+ */
+#ifndef FRIENDLY_ID_H
+#define FRIENDLY_ID_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FRIENDLY_ID_MAX_BYTES 128 /* after percent-decoding */
+
+enum route {
+    ROUTE_UNKNOWN,
+    ROUTE_HEALTH,
+    ROUTE_METRICS,
+    ROUTE_WORKER_SNAPSHOTS,  /* /engine/v1/worker-actions/runs/{}/snapshots/since/{} */
+    ROUTE_WORKLOAD_SNAPSHOTS /* /api/v1/workload-actions/runs/{}/snapshots/since/{} */
+};
+
+struct route_match {
+    enum route route;
+    const char *run; /* raw path segments in the target, not decoded; may be empty */
+    size_t run_length;
+    const char *snapshot;
+    size_t snapshot_length;
+};
+
+/* Takes the raw request target apart: origin form ("/path?query") or absolute form
+ * ("http://host/path"). The query string is ignored. An empty id segment still matches its route (the
+ * id is then refused); a trailing slash after the last id does not match. */
+struct route_match route_of_target(const char *target, size_t length);
+
+struct database_id {
+    char text[FRIENDLY_ID_MAX_BYTES + 1]; /* the part after "_", NUL-terminated */
+    size_t length;
+};
+
+/* Percent-decodes and checks a friendly id, "prefix_id". On failure returns false with *why set to a
+ * static sentence. Refused: over FRIENDLY_ID_MAX_BYTES after decoding, a bad percent escape, invalid
+ * UTF-8 (overlong, surrogates, over U+10FFFF), NUL, control characters (C0, DEL, C1), not exactly two
+ * non-empty parts split at "_". The prefix word is not checked; nothing is trimmed or case-folded; "+"
+ * is itself. */
+bool friendly_id_decode(const char *segment, size_t length, struct database_id *id,
+                        const char **why);
+
+/* The checks of friendly_id_decode for a header value that is an id as it stands (no escapes, no
+ * prefix): length, UTF-8, control characters. */
+bool plain_id_check(const char *bytes, size_t length, struct database_id *id, const char **why);
+
+/* "16/B374D848" to a WAL position: one to eight hexadecimal digits on either side. False if malformed. */
+bool wal_position_parse(const char *text, size_t length, uint64_t *position);
+
+/* Constant time in `given` (it looks at every byte of it whatever they are): equal, and neither empty. */
+bool secret_equal(const char *expected, size_t expected_length, const char *given,
+                  size_t given_length);
+
+#endif

@@ -1,0 +1,252 @@
+/*
+ * machine.c - runs a plan.
+ *
+ * The state of a read lives in the host's struct rp_read. Each call looks up the moves of its state
+ * and outcome, takes the first whose guard holds, and returns the step of the state that it leads
+ * to.
+ */
+#include "machine.h"
+
+#include "budget.h"
+#include "slot.h"
+
+#include <assert.h>
+#include <string.h>
+
+__extension__ typedef unsigned __int128 uint128;
+
+/* What struct rp_read's opaque bytes hold. may_alias: the host declared them as something else. */
+struct __attribute__((may_alias)) read_state {
+    uint32_t struct_size; /* the host's */
+    uint32_t state;       /* enum rp_state */
+    const struct rp_plan *plan;
+    const struct rp_step *current; /* the step under way; a done step for good */
+    uint64_t deadline_ns;          /* UINT64_MAX: none */
+    uint64_t entropy;
+    uint64_t floor;      /* the caller's position, 0 once it was used */
+    uint64_t target;     /* the position to await or awaited */
+    uint64_t until_ns;   /* end of the wait that the last guard drew */
+    uint64_t give_up_ns; /* end of all polls of replica_backoff */
+    uint32_t replicas;
+    uint32_t replica; /* the one that is asked */
+    uint32_t polls;   /* waits of replica_backoff so far */
+    uint32_t direct;  /* no replica may be asked */
+    struct rp_step step;
+};
+static_assert(sizeof(struct read_state) <= sizeof(struct rp_read), "RP_READ_BYTES is too small");
+static_assert(offsetof(struct read_state, struct_size) == offsetof(struct rp_read, struct_size),
+              "struct_size comes first");
+
+/* What a guard looks at. */
+struct event {
+    uint64_t now_ns;
+    uint64_t position;
+};
+
+static uint64_t add_saturating(uint64_t a, uint64_t b) {
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): the
+ * n-th independent draw from the request's entropy. */
+static uint64_t draw(const struct read_state *read, uint64_t n) {
+    uint64_t z = read->entropy + (n + 1) * UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+/* Uniform in [min, max], by multiplication (Lemire, "Fast random integer generation in an
+ * interval", 2019); with 64 random bits for a span below 2^36 its bias is below 2^-28. */
+static uint64_t uniform(uint64_t random, uint64_t min, uint64_t max) {
+    return min + (uint64_t)(((uint128)random * (max - min + 1)) >> 64);
+}
+
+static int wait_fits(struct read_state *read, const struct event *event) {
+    const struct rp_plan *plan = read->plan;
+    uint64_t wait = uniform(draw(read, 0), plan->retry_min_ns, plan->retry_max_ns);
+    read->until_ns = add_saturating(event->now_ns, wait);
+    return read->until_ns <= read->deadline_ns;
+}
+
+/* Wait k is drawn from the upper half of first_ms * 2^k: jitter against lookups that missed
+ * together, and still a bound on the number of polls. */
+static int poll_fits(struct read_state *read, const struct event *event) {
+    const struct rp_plan *plan = read->plan;
+    if (read->polls == 0) {
+        read->give_up_ns = add_saturating(event->now_ns, plan->max_wait_ns);
+    }
+    if (read->polls >= plan->max_polls || event->now_ns >= read->give_up_ns) {
+        return 0;
+    }
+    uint64_t longest = plan->first_ns << read->polls;
+    uint64_t wait = uniform(draw(read, read->polls), longest / 2, longest);
+    uint64_t until = add_saturating(event->now_ns, wait);
+    read->until_ns = until < read->give_up_ns ? until : read->give_up_ns;
+    if (read->until_ns > read->deadline_ns) {
+        return 0;
+    }
+    read->polls++;
+    return 1;
+}
+
+/* Makes `position` the one to await, if it is known and there is time to await it. */
+static int can_await(struct read_state *read, uint64_t position, uint64_t now_ns) {
+    uint64_t until = add_saturating(now_ns, read->plan->max_wait_ns);
+    read->until_ns = until < read->deadline_ns ? until : read->deadline_ns;
+    if (position == 0 || read->until_ns <= now_ns) {
+        return 0;
+    }
+    read->target = position;
+    return 1;
+}
+
+static int take_floor(struct read_state *read, const struct event *event) {
+    if (!can_await(read, read->floor, event->now_ns)) {
+        return 0;
+    }
+    read->floor = 0;
+    return 1;
+}
+
+static int holds(uint32_t guard, struct read_state *read, const struct event *event) {
+    const struct rp_plan *plan = read->plan;
+    switch (guard) {
+    case G_NO_REPLICA:
+        return read->direct != 0;
+    case G_WAIT_FITS:
+        return wait_fits(read, event);
+    case G_POLL_FITS:
+        return poll_fits(read, event);
+    case G_ADMITTED:
+        return budget_admit(&plan->slot->budget_full_at_ns, plan->budget_interval_ns,
+                            plan->budget_burst_ns, event->now_ns);
+    case G_FLOOR:
+        return take_floor(read, event);
+    case G_CAN_AWAIT:
+        return can_await(read, event->position, event->now_ns);
+    case G_REACHED:
+        return event->position != 0 && event->position >= read->target;
+    default:
+        return 1;
+    }
+}
+
+/* A miss may move on to the next replica, which is then awaited and read. */
+static void leave_replica(struct read_state *read) {
+    if (read->plan->pick_next && ++read->replica >= read->replicas) {
+        read->replica = 0;
+    }
+}
+
+/* The step that asks for what `state` is waiting for. */
+static const struct rp_step *enter(struct read_state *read, uint32_t state) {
+    struct rp_step *step = &read->step;
+    read->state = state;
+    *step = (struct rp_step){.struct_size = sizeof *step};
+    switch (state) {
+    case ST_REPLICA_CURRENT:
+    case ST_RETRY_CURRENT:
+        step->flags = RP_STEP_WITH_POSITION;
+        step->replica = read->replica;
+        break;
+    case ST_REPLICA:
+    case ST_RETRY:
+        step->replica = read->replica;
+        break;
+    case ST_DIRECT:
+    case ST_PRIMARY:
+    case ST_FAILOVER:
+        step->target = RP_TARGET_PRIMARY;
+        break;
+    case ST_WAIT:
+        leave_replica(read);
+        step->kind = RP_STEP_WAIT;
+        step->until_ns = read->until_ns;
+        break;
+    case ST_FLOOR:
+    case ST_AWAIT:
+        leave_replica(read);
+        /* fall through */
+    case ST_FLOOR_FIRST:
+    case ST_AWAIT_FIRST:
+        step->kind = RP_STEP_AWAIT;
+        step->replica = read->replica;
+        step->until_ns = read->until_ns;
+        step->position = read->target;
+        break;
+    default:
+        step->kind = RP_STEP_LOCATE;
+        break;
+    }
+    read->current = step;
+    return step;
+}
+
+static const struct rp_step *finish(struct read_state *read, uint32_t end) {
+    const struct rp_verdict_entry *verdict = &rp_verdicts[end];
+    if (verdict->counter != COUNTER_NONE) {
+        atomic_fetch_add_explicit(&read->plan->slot->counters[verdict->counter], 1,
+                                  memory_order_relaxed);
+    }
+    read->current = &verdict->step;
+    return read->current;
+}
+
+static const struct rp_step *advance(struct read_state *read, uint32_t outcome,
+                                     const struct event *event) {
+    const struct rp_plan *plan = read->plan;
+    const struct rp_move *move = &plan->moves[plan->first_move[read->state][outcome]];
+    while (move->guard != G_NONE && !holds(move->guard, read, event)) {
+        move++;
+    }
+    return move->end == END_NONE ? enter(read, move->to) : finish(read, move->end);
+}
+
+const struct rp_step *machine_begin(const struct rp_policy *policy,
+                                    const struct rp_request *request, struct rp_read *memory) {
+    struct read_state *read = (struct read_state *)memory;
+    if (read == NULL || read->struct_size < sizeof(struct rp_read)) {
+        return &rp_bad_begin;
+    }
+    if (policy == NULL || request == NULL || request->struct_size < sizeof *request) {
+        read->current = &rp_bad_begin;
+        read->plan = NULL;
+        return &rp_bad_begin;
+    }
+    /* Acquire pairs with the release in set.c: the plan is seen as it was published. */
+    read->plan = atomic_load_explicit(&policy->current, memory_order_acquire);
+    read->state = ST_BEGIN;
+    read->deadline_ns = request->deadline_ns == 0 ? UINT64_MAX : request->deadline_ns;
+    read->entropy = request->entropy;
+    read->floor = request->position;
+    read->target = 0;
+    read->polls = 0;
+    read->replicas = request->replicas;
+    read->replica = (uint32_t)(((request->entropy & UINT32_MAX) * request->replicas) >> 32);
+    read->direct = request->replicas == 0 || (request->flags & RP_IN_TRANSACTION) != 0;
+    struct event event = {.now_ns = request->now_ns};
+    return advance(read, RP_OUTCOME_BEGUN, &event);
+}
+
+const struct rp_step *machine_next(struct rp_read *memory, const struct rp_report *report) {
+    struct read_state *read = (struct read_state *)memory;
+    if (read == NULL || read->struct_size < sizeof(struct rp_read) || read->current == NULL) {
+        return &rp_bad_next;
+    }
+    if (read->current->kind == RP_STEP_DONE) {
+        return read->current;
+    }
+    if (report == NULL || report->struct_size < sizeof *report) {
+        read->current = &rp_bad_next;
+        return &rp_bad_next;
+    }
+    /* An outcome that this version does not know, and BEGUN, which is not the host's to report,
+     * have no moves: ST_BEGIN knows only BEGUN and is never a state that waits for a report. */
+    uint32_t outcome = (uint32_t)report->outcome;
+    if (outcome >= RP_OUTCOME_BEGUN) {
+        return finish(read, END_BROKEN);
+    }
+    struct event event = {.now_ns = report->now_ns, .position = report->position};
+    return advance(read, outcome, &event);
+}

@@ -1,0 +1,39 @@
+/*
+ * options.h - the keys of a section of read-policy.ini.
+ *
+ * rp_option_keys is the one table: parser, bounds, defaults, "did you mean" list and documentation.
+ */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include "../strict-ini/strict_ini.h"
+#include "policy_kind.h"
+
+enum rp_when { RP_WHEN_MISS, RP_WHEN_ALWAYS };
+enum rp_replica_pick { RP_PICK_SAME, RP_PICK_NEXT };
+enum rp_on_replica_failure { RP_FAILURE_ERROR, RP_FAILURE_PRIMARY };
+
+struct rp_options {
+    int32_t policy; /* index into rp_policy_kinds */
+    uint32_t replica_retry_min_ms;
+    uint32_t replica_retry_max_ms;
+    uint32_t first_ms;
+    uint32_t max_wait_ms;
+    int32_t when;               /* enum rp_when */
+    int32_t replica_pick;       /* enum rp_replica_pick */
+    int32_t on_replica_failure; /* enum rp_on_replica_failure */
+    uint32_t primary_budget_per_s;
+    uint32_t primary_budget_burst;
+    char metric_prefix[INI_MAX_VALUE_BYTES + 1]; /* never empty once read */
+};
+
+#define RP_OPTION_COUNT 11u
+extern const struct ini_key rp_option_keys[RP_OPTION_COUNT];
+
+/* Reads one section into options: the table's checks, then those that concern several keys
+ * together, then the values that follow from others (burst, metric prefix). Errors are added to
+ * errors. */
+void options_read(const struct ini_document *document, const struct ini_section *section,
+                  struct rp_options *options, struct ini_errors *errors);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * plan.c - compiles a section's options and its policy's rules into a plan.
+ *
+ * Conditions are decided here, so that a read only looks up its state and outcome.
+ */
+#include "plan.h"
+
+#include "counters.h"
+
+#include <string.h>
+
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S  UINT64_C(1000000000)
+
+static uint32_t condition_holds(const struct rp_options *options, uint8_t condition) {
+    switch (condition) {
+    case IF_RETRY:
+        return options->replica_retry_max_ms > 0;
+    case IF_FAILOVER:
+        return options->on_replica_failure == RP_FAILURE_PRIMARY;
+    case IF_WHEN_ALWAYS:
+        return options->when == RP_WHEN_ALWAYS;
+    default:
+        return 1;
+    }
+}
+
+/* Appends the moves for one state and outcome; returns the number of moves then in use. */
+static uint32_t compile_cell(struct rp_plan *plan, uint32_t state, uint32_t outcome,
+                             uint32_t used) {
+    const struct rp_policy_kind *kind = plan->kind;
+    uint32_t first = used;
+    for (uint32_t i = 0; i < kind->rule_count && used + 1 < RP_MAX_MOVES; i++) {
+        const struct rp_rule *rule = &kind->rules[i];
+        if (rule->from != state || (rule->on & (1u << outcome)) == 0 ||
+            !condition_holds(&plan->options, rule->condition)) {
+            continue;
+        }
+        plan->moves[used++] =
+            (struct rp_move){.guard = rule->guard, .to = rule->to, .end = rule->end};
+        if (rule->guard == G_NONE) {
+            break;
+        }
+    }
+    if (used > first) {
+        plan->first_move[state][outcome] = (uint8_t)first;
+        if (plan->moves[used - 1].guard != G_NONE) {
+            plan->moves[used++] = plan->moves[0];
+        }
+    }
+    return used;
+}
+
+/* The smallest n for which n waits, each at its shortest, use up max_wait: wait k is at least half
+ * of first * 2^k. It bounds the polls whatever the host's clock says. */
+static uint32_t max_polls(uint64_t first_ns, uint64_t max_wait_ns) {
+    uint32_t polls = 0;
+    uint64_t waited = 0;
+    while (waited < max_wait_ns && polls < RP_MAX_POLLS) {
+        waited += (first_ns << polls) / 2;
+        polls++;
+    }
+    return polls;
+}
+
+static void set_budget(struct rp_plan *plan) {
+    uint64_t per_s = plan->options.primary_budget_per_s;
+    /* Rounded up, so that the rate is never exceeded. */
+    plan->budget_interval_ns = per_s == 0 ? 0 : (NS_PER_S + per_s - 1) / per_s;
+    plan->budget_burst_ns = plan->options.primary_budget_burst * plan->budget_interval_ns;
+}
+
+void plan_compile(struct rp_plan *plan, const struct rp_options *options, struct rp_policy *slot) {
+    memset(plan, 0, sizeof *plan);
+    plan->options = *options;
+    plan->kind = rp_policy_kinds[options->policy];
+    plan->slot = slot;
+    plan->retry_min_ns = options->replica_retry_min_ms * NS_PER_MS;
+    plan->retry_max_ns = options->replica_retry_max_ms * NS_PER_MS;
+    plan->first_ns = options->first_ms * NS_PER_MS;
+    plan->max_wait_ns = options->max_wait_ms * NS_PER_MS;
+    plan->max_polls = max_polls(plan->first_ns, plan->max_wait_ns);
+    plan->pick_next = options->replica_pick == RP_PICK_NEXT;
+    set_budget(plan);
+    counters_name(plan);
+
+    plan->moves[0] = (struct rp_move){.guard = G_NONE, .end = END_BROKEN};
+    uint32_t used = 1;
+    for (uint32_t state = 0; state < ST_COUNT; state++) {
+        for (uint32_t outcome = 0; outcome < RP_OUTCOME_COUNT; outcome++) {
+            used = compile_cell(plan, state, outcome, used);
+        }
+    }
+}

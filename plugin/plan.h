@@ -1,0 +1,59 @@
+/*
+ * plan.h - one section's options made ready to run: a compiled table of rules and times in
+ * nanoseconds.
+ *
+ * A plan never changes once it is published. A reload makes new plans; reads under way keep the one
+ * that they began with, so every plan lives until the set is closed.
+ */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include "options.h"
+#include "policy_kind.h"
+#include "verdicts.h"
+
+struct rp_policy; /* slot.h */
+
+/* One way out of a state on an outcome. Moves of the same state and outcome follow each other; the
+ * last of them has no guard. */
+struct rp_move {
+    uint8_t guard; /* enum rp_guard */
+    uint8_t to;    /* enum rp_state */
+    uint8_t end;   /* enum rp_end; END_NONE: go to `to` */
+};
+
+/* Each rule stands once for every outcome that it names (at most 3), each chain may be closed by
+ * one broken-contract move, and move 0 is that move. */
+#define RP_MAX_MOVES 255u
+
+/* A replica_backoff read polls at most this often: n waits take at least (2^n - 1) * first_ms / 2,
+ * and max_wait_ms is at most 60000, first_ms at least 1. */
+#define RP_MAX_POLLS 17u
+
+/* Prefix, ".", and what counters.c appends. */
+#define RP_METRIC_NAME_BYTES (INI_MAX_VALUE_BYTES + 32)
+
+struct rp_plan {
+    const struct rp_policy_kind *kind;
+    struct rp_policy *slot; /* the section it belongs to: counters, budget */
+    uint64_t retry_min_ns;
+    uint64_t retry_max_ns;
+    uint64_t first_ns;
+    uint64_t max_wait_ns;
+    uint64_t
+        budget_interval_ns;   /* between two admitted reads at the long-term rate; 0: unlimited */
+    uint64_t budget_burst_ns; /* burst * interval */
+    uint32_t max_polls;       /* replica_backoff: 0 to RP_MAX_POLLS */
+    uint32_t pick_next;       /* replica_pick = next */
+    uint8_t first_move[ST_COUNT][RP_OUTCOME_COUNT]; /* index into moves; 0: broken contract */
+    struct rp_move moves[RP_MAX_MOVES];
+    char metric_names[COUNTER_COUNT][RP_METRIC_NAME_BYTES];
+    struct rp_options
+        options;           /* as configured: for describe, and to see whether a reload changes it */
+    struct rp_plan *older; /* of the same slot; freed with the set */
+};
+
+/* Fills `plan` from options and the slot that it is for. Allocates nothing, cannot fail. */
+void plan_compile(struct rp_plan *plan, const struct rp_options *options, struct rp_policy *slot);
+
+#endif

@@ -1,0 +1,355 @@
+/*
+ * read_policy.h - the plugin interface of read-policy, and its manual.
+ *
+ * A host engine reads rows that its client already knows to exist. It would like to read them from
+ * a PostgreSQL replica, but a replica lags. read-policy decides for every such read where it goes
+ * next: replica, wait, replica again, primary, give up. THE PLUGIN DECIDES, THE HOST DOES: the
+ * plugin opens no socket, reads no clock, draws no random number, starts no thread, takes no lock,
+ * allocates nothing per read and calls nothing back. Time, randomness and what the database
+ * answered come in as arguments; the next step goes out as a value.
+ *
+ * This is the only file that a host needs. It compiles as C11, C17, C++11 and C++17, and binds from
+ * other languages as it stands: fixed-width integers, pointers and NUL-terminated strings only.
+ *
+ * LOADING. Open the shared object by absolute path with RTLD_NOW | RTLD_LOCAL, look up
+ * RP_ENTRY_SYMBOL, call it, and check what it returns in this order: not NULL; magic; abi_major
+ * equal to RP_ABI_MAJOR; struct_size at least RP_PLUGIN_MIN_SIZE. Members past that are there only
+ * if RP_HAS says so. The table is constant and lives as long as the shared object is loaded.
+ *
+ * ONE READ. The host owns the memory of a read, on its stack or in its request object:
+ *
+ *     struct rp_read read = {.struct_size = sizeof read};
+ *     struct rp_request request = {.struct_size = sizeof request, .replicas = 1,
+ *                                  .now_ns = clock(), .entropy = random()};
+ *     struct rp_report report = {.struct_size = sizeof report};
+ *     const struct rp_step *step = plugin->begin(policy, &request, &read);
+ *     while (step->kind != RP_STEP_DONE) {
+ *         do_what_it_says(step, &report);        // read, sleep, ... then fill in the report
+ *         step = plugin->next(&read, &report);
+ *     }
+ *     // step->verdict, step->served_by, step->failed_during, step->log_level, step->message
+ *
+ * rp_run at the end of this file is that loop, ready made, for hosts that may block.
+ *
+ * THREADS. Each function carries one of these tags:
+ *   [control]              one thread at a time for one set, which may run beside any other
+ * function but close [thread-safe]          any thread, any time between open and close [one thread
+ * per read]  any thread, but only one at a time for the same struct rp_read
+ *
+ * TIME is in nanoseconds of one monotonic clock of the host's choosing (CLOCK_MONOTONIC). It must
+ * not be 0, and the same clock must be used for all reads of a set, since the primary's budget is
+ * shared.
+ *
+ * COMPATIBILITY. Structures grow at their end only, and every structure that the host hands in
+ * begins with its struct_size, so that old hosts work with new plugins and the other way round. A
+ * plugin ignores flags that it does not know. What would be unsafe to ignore comes with a new
+ * RP_ABI_MAJOR, and then with a new entry symbol.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef READ_POLICY_H
+#define READ_POLICY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RP_ABI_MAJOR 1u
+#define RP_ABI_MINOR 0u
+
+/* "RdPl" in ASCII, most significant byte first. */
+#define RP_PLUGIN_MAGIC 0x5264506Cu
+
+#define RP_ENTRY_SYMBOL "read_policy_plugin_v1"
+
+/* A buffer of this many bytes holds the errors of a badly broken file; a smaller one gets as many
+ * whole lines as fit, and a last line that says how many more there are. */
+#define RP_ERROR_BYTES 8192u
+
+/* What open, reload and metrics return. Any other value is an error of a newer plugin. */
+enum rp_status {
+    RP_OK = 0,
+    RP_E_ARGUMENT = 1,   /* NULL, or a struct_size too small */
+    RP_E_CONFIG = 2,     /* the INI file cannot be read or has errors; err lists them, one a line */
+    RP_E_CAPABILITY = 3, /* a policy needs more than the host declared; err names both */
+    RP_E_MEMORY = 4,     /* out of memory; nothing has changed */
+    RP_E_LIMIT = 5,      /* too many reloads; nothing has changed */
+    RP_E_END = 6         /* metrics: no metric of that index */
+};
+
+/* What a host can do beyond reading and waiting; `capabilities` of open, a set of bits. */
+enum rp_capability {
+    /* Reports carry the position (WAL position, LSN) that a server stood at, RP_STEP_READ steps
+     * with RP_STEP_WITH_POSITION are obeyed, and RP_STEP_LOCATE is understood. */
+    RP_CAN_REPORT_POSITIONS = 1,
+    /* RP_STEP_AWAIT is understood. */
+    RP_CAN_AWAIT_POSITION = 2
+};
+
+/* ---- a read goes in
+ * ------------------------------------------------------------------------------ */
+
+enum rp_request_flag {
+    /* The read is part of a transaction that must see its own writes: it goes to the primary, with
+     * no retry and no fallback. */
+    RP_IN_TRANSACTION = 1
+};
+
+struct rp_request {
+    uint32_t struct_size;
+    uint32_t flags;       /* enum rp_request_flag; unknown bits are ignored */
+    uint32_t replicas;    /* distinct replicas that the host offers for this read; 0: none */
+    uint32_t reserved;    /* 0 */
+    uint64_t now_ns;      /* the time now */
+    uint64_t deadline_ns; /* no wait goes beyond it; 0: none */
+    uint64_t entropy; /* 64 random bits, fresh for each read; need not be cryptographic. They choose
+                         the replica and the jitter */
+    uint64_t position; /* WAL position that the read must not be behind (a floor), or 0. Only a
+                          hint: it never proves that a row is absent */
+};
+
+/* What became of a step. */
+enum rp_outcome {
+    RP_FOUND = 0,   /* read: the known row is there, with all that must come with it */
+    RP_PARTIAL = 1, /* read: the known row is there, but not yet all that must come with it */
+    RP_MISSING = 2, /* read: the known row is not on this server (a miss). Never for an error */
+    RP_FAILED = 3,  /* read, locate, await: anything else that went wrong: connection, timeout, SQL
+                       error, a query cancelled by recovery, a primary found in recovery */
+    RP_WAITED = 4,  /* wait: the time has come */
+    RP_LOCATED = 5, /* locate: position is the primary's */
+    RP_REACHED = 6, /* await: the replica has replayed up to the position; report where it stands */
+    RP_NOT_REACHED = 7 /* await: not by the given time */
+};
+
+struct rp_report {
+    uint32_t struct_size;
+    int32_t outcome;   /* enum rp_outcome */
+    uint64_t now_ns;   /* the time now, not before that of an earlier call for this read */
+    uint64_t position; /* WAL position that the server stood at, 0 = unknown. For a read of a
+                          replica it must have been taken BEFORE the snapshot of the statement that
+                          gave the outcome, and only while the server was in recovery: an absence is
+                          proven by it */
+};
+
+/* ---- a step comes out
+ * ---------------------------------------------------------------------------- */
+
+enum rp_step_kind {
+    RP_STEP_READ = 0,   /* read from `target` (replica number `replica`, or the primary) */
+    RP_STEP_WAIT = 1,   /* do nothing until `until_ns`; holds no connection */
+    RP_STEP_LOCATE = 2, /* ask the primary for its WAL position, touching no table. One answer may
+                           be shared by all reads that were waiting before the question was sent,
+                           and by none that came later */
+    RP_STEP_AWAIT =
+        3,           /* until `until_ns`, wait for replica number `replica` to replay `position` */
+    RP_STEP_DONE = 4 /* the read is over; see verdict and what follows it */
+};
+
+enum rp_target { RP_TARGET_REPLICA = 0, RP_TARGET_PRIMARY = 1 };
+
+enum rp_step_flag {
+    /* RP_STEP_READ of a replica: report its replay position, taken by an earlier statement. Without
+     * the flag a position is not needed (0 may be reported). */
+    RP_STEP_WITH_POSITION = 1
+};
+
+enum rp_verdict {
+    RP_VERDICT_NONE = 0,  /* not done yet */
+    RP_VERDICT_FOUND = 1, /* the last answer is the one to give; a partial one only where nobody has
+                             more */
+    RP_VERDICT_NOT_FOUND = 2, /* missing on the primary too, or proven absent */
+    RP_VERDICT_FAILED = 3,    /* an error; the row may or may not exist */
+    RP_VERDICT_SHED = 4       /* the primary's budget is empty: ask again in a second */
+};
+
+/* Which read gave a verdict of found or not found. */
+enum rp_served_by {
+    RP_SERVED_BY_NONE = 0,
+    RP_SERVED_BY_REPLICA = 1,       /* the first read of a replica */
+    RP_SERVED_BY_REPLICA_RETRY = 2, /* a later read of a replica */
+    RP_SERVED_BY_PRIMARY = 3
+};
+
+/* How the host should log the verdict, with its own labels. Shed verdicts come in floods: write one
+ * line a second at most, with their number. */
+enum rp_log_level { RP_LOG_NONE = 0, RP_LOG_WARN = 1, RP_LOG_ERROR = 2 };
+
+/*
+ * A step is the plugin's memory or part of the struct rp_read: read it until the next call for the
+ * same read; a step of kind RP_STEP_DONE until close.
+ */
+struct rp_step {
+    uint32_t struct_size; /* of the plugin's structure */
+    int32_t kind;         /* enum rp_step_kind */
+    int32_t target;       /* RP_STEP_READ: enum rp_target */
+    uint32_t replica;     /* READ of a replica, AWAIT: 0 to replicas - 1 */
+    uint32_t flags;       /* enum rp_step_flag */
+    int32_t verdict;      /* DONE: enum rp_verdict */
+    int32_t served_by;    /* DONE: enum rp_served_by */
+    int32_t log_level;    /* DONE: enum rp_log_level */
+    uint64_t until_ns;    /* WAIT, AWAIT: never beyond the request's deadline */
+    uint64_t position;    /* AWAIT: WAL position */
+    const char
+        *failed_during;  /* DONE: NULL, "replica_retry", "primary_fallback", "primary_budget" */
+    const char *message; /* DONE: one sentence; never NULL then */
+};
+
+/*
+ * A read under way, in memory of the host's: on a stack or in a request object, never moved or
+ * copied while under way. The host sets struct_size before begin and touches nothing else. The
+ * plugin keeps no pointer to it; a host that loses interest simply forgets it.
+ */
+#define RP_READ_BYTES 192u
+struct rp_read {
+    uint32_t struct_size; /* sizeof(struct rp_read) */
+    uint32_t reserved;
+    uint64_t opaque[(RP_READ_BYTES - 8u) / 8u];
+};
+
+/* ---- counters
+ * ------------------------------------------------------------------------------------ */
+
+struct rp_metric {
+    uint32_t struct_size; /* set by the host */
+    uint32_t reserved;
+    const char *name; /* "run_engine.snapshots_since.replica_miss"; several metrics may share it */
+    const char *help; /* one sentence */
+    const char *section;         /* the section's name */
+    const char *attribute;       /* name of the one attribute, or NULL */
+    const char *attribute_value; /* its value, or NULL */
+    uint64_t value;              /* a counter: it only grows, and survives reloads */
+};
+
+/* ---- the plugin
+ * ---------------------------------------------------------------------------------- */
+
+struct rp_set;    /* one INI file, loaded */
+struct rp_policy; /* one section of it: the policy of one read path of the host */
+
+struct rp_plugin {
+    /* The frozen prefix: the same in every version, past and future. */
+    uint32_t magic;       /* RP_PLUGIN_MAGIC */
+    uint32_t struct_size; /* of the plugin's table, in bytes */
+    uint32_t abi_major;   /* incompatible if not equal to RP_ABI_MAJOR */
+    uint32_t abi_minor;   /* grows when members are added */
+    const char *name;     /* "read-policy" */
+    const char *version;  /* "1.0.0": for people; decide nothing by it */
+
+    /*
+     * Reads an INI file and makes its sections ready, whole or not at all. [control]
+     * ini_path: not NULL. capabilities: bits of enum rp_capability; a policy that needs more is
+     * refused. set: receives the new set, to be released with close; NULL on any error. err,
+     * errlen: receive the errors, one a line, NUL-terminated; may be NULL and 0. Returns RP_OK,
+     * RP_E_ARGUMENT, RP_E_CONFIG, RP_E_CAPABILITY or RP_E_MEMORY.
+     */
+    int32_t (*open)(const char *ini_path, uint32_t capabilities, struct rp_set **set, char *err,
+                    uint32_t errlen);
+
+    /*
+     * Reads the file again. [control] All or nothing: on any error the old configuration stays in
+     * force. Reads under way finish as they began; reads that begin later follow the new
+     * configuration. Handles, counters and the budget's state stay. A section of the set that the
+     * file no longer has is an error; a new section is added. An unchanged file changes nothing and
+     * costs nothing. Each changed configuration is kept until close; after 1024 of them a reload is
+     * refused (RP_E_LIMIT). Returns as open does, or RP_E_LIMIT.
+     */
+    int32_t (*reload)(struct rp_set *set, char *err, uint32_t errlen);
+
+    /*
+     * The handle of one section, or NULL if there is none of that name. [control]
+     * It is valid until close, across reloads. Neither argument may be NULL (NULL gives NULL).
+     */
+    const struct rp_policy *(*policy)(struct rp_set *set, const char *section);
+
+    /*
+     * Begins a read and returns its first step, never NULL. [one thread per read]
+     * None of the arguments may be NULL, and each struct_size must be at least that of ABI 1.0; a
+     * call that breaks this gets a done step of verdict failed that says so. Takes no lock,
+     * allocates nothing, makes no system call.
+     */
+    const struct rp_step *(*begin)(const struct rp_policy *policy, const struct rp_request *request,
+                                   struct rp_read *read);
+
+    /*
+     * Takes the report on the step under way and returns the next one, never NULL. [one thread per
+     * read] A report that the step under way cannot have (found while waiting, an unknown outcome)
+     * ends the read as failed. After a done step, every further call returns that same step and
+     * changes nothing. A read ends within 8 steps, under replica_backoff within 36.
+     */
+    const struct rp_step *(*next)(struct rp_read *read, const struct rp_report *report);
+
+    /*
+     * Fills in the metric of that index; indexes run from 0 without gaps. [thread-safe]
+     * metric->struct_size is set by the caller. The strings are valid until close.
+     * Returns RP_OK, RP_E_END past the last one, or RP_E_ARGUMENT.
+     */
+    int32_t (*metrics)(const struct rp_set *set, uint32_t index, struct rp_metric *metric);
+
+    /*
+     * Writes a readable paragraph: what this section does with a read, effective values included.
+     * [thread-safe] buf may be NULL if len is 0; else it is NUL-terminated, cut if need be.
+     * Returns the number of bytes of the whole text, without its NUL, as snprintf does; 0 on NULL.
+     */
+    uint32_t (*describe)(const struct rp_policy *policy, char *buf, uint32_t len);
+
+    /*
+     * Releases the set. [control], and no other function may be running or called afterwards with
+     * the set, its policies, its reads, steps or strings. NULL is allowed.
+     */
+    void (*close)(struct rp_set *set);
+
+    /*
+     * The name of the section of that index, from 0 without gaps, in the order of the file
+     * (sections that a reload added come last); NULL past the last one. [control] Valid until
+     * close.
+     */
+    const char *(*section)(struct rp_set *set, uint32_t index);
+};
+
+/* The table up to and including close: what every plugin of this major version has. */
+#define RP_PLUGIN_MIN_SIZE (offsetof(struct rp_plugin, close) + sizeof(void (*)(struct rp_set *)))
+
+/* Whether a plugin's table has a member: asked before any member that is not in RP_PLUGIN_MIN_SIZE.
+ */
+#define RP_HAS(plugin, member)                                                                     \
+    (offsetof(struct rp_plugin, member) + sizeof((plugin)->member) <= (plugin)->struct_size &&     \
+     (plugin)->member != NULL)
+
+/* The type of the entry symbol, and the symbol itself for those who link against it. */
+typedef const struct rp_plugin *(*rp_entry_function)(void);
+
+/* ---- the loop of a blocking host
+ * ----------------------------------------------------------------- */
+
+/*
+ * Runs one read to its end. [one thread per read] `perform` does what the step says (a read, a
+ * wait, a locate, an await), fills in report->outcome and, where it has one, report->position, and
+ * sets report->now_ns to the time when it was done; `context` is passed through. `read` and
+ * `request` are prepared as above. Returns the done step.
+ */
+static inline const struct rp_step *
+rp_run(const struct rp_plugin *plugin, const struct rp_policy *policy,
+       const struct rp_request *request, struct rp_read *read,
+       void (*perform)(void *context, const struct rp_step *step, struct rp_report *report),
+       void *context) {
+    const struct rp_step *step = plugin->begin(policy, request, read);
+    while (step->kind != RP_STEP_DONE) {
+        struct rp_report report;
+        report.struct_size = (uint32_t)sizeof report;
+        report.outcome = RP_FAILED;
+        report.now_ns = request->now_ns;
+        report.position = 0;
+        perform(context, step, &report);
+        step = plugin->next(read, &report);
+    }
+    return step;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,312 @@
+/*
+ * set.c - loading and reloading, all or nothing.
+ *
+ * A load stages a plan for every section that is new or changed; only when the whole file is known
+ * to be good are they published. Until then nothing that a read or a metrics scrape can see has
+ * changed.
+ */
+#include "set.h"
+
+#include "counters.h"
+#include "slot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Changed configurations that a set keeps: each costs a few kB for each section that changed. */
+#define MAX_RELOADS 1024u
+
+struct rp_set {
+    _Atomic(struct rp_policy *) first; /* in the order of the file; grows at its end only */
+    char *path;
+    uint32_t capabilities;
+    uint32_t reloads; /* that changed something */
+};
+
+static struct rp_policy *next_of(const struct rp_policy *slot) {
+    return atomic_load_explicit(&slot->next, memory_order_acquire);
+}
+
+static struct rp_policy *first_of(const struct rp_set *set) {
+    return atomic_load_explicit(&set->first, memory_order_acquire);
+}
+
+static struct rp_policy *find_in(struct rp_policy *slot, const char *name) {
+    while (slot != NULL && strcmp(slot->name, name) != 0) {
+        slot = next_of(slot);
+    }
+    return slot;
+}
+
+static void free_slots(struct rp_policy *slot) {
+    while (slot != NULL) {
+        struct rp_policy *next = next_of(slot);
+        struct rp_plan *plan = atomic_load_explicit(&slot->current, memory_order_relaxed);
+        while (plan != NULL) {
+            struct rp_plan *older = plan->older;
+            free(plan);
+            plan = older;
+        }
+        free(slot->staged);
+        free(slot);
+        slot = next;
+    }
+}
+
+static struct rp_policy *new_slot(const char *name) {
+    struct rp_policy *slot = aligned_alloc(CACHE_LINE_BYTES, sizeof *slot);
+    if (slot != NULL) {
+        memset(slot, 0, sizeof *slot);
+        /* The document refuses longer section names. */
+        memcpy(slot->name, name, strlen(name) + 1);
+    }
+    return slot;
+}
+
+/* What one load has found so far. */
+struct load {
+    struct rp_set *set;
+    const struct ini_document *document;
+    struct ini_errors *errors;
+    struct rp_policy *added; /* sections that the set does not have yet, in the file's order */
+    struct rp_policy *last_added;
+    uint32_t staged;    /* plans to be published */
+    uint32_t incapable; /* errors that are about capabilities */
+};
+
+static void check_capabilities(struct load *load, const struct ini_section *section,
+                               const struct rp_policy_kind *kind) {
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } known[] = {
+        {RP_CAN_REPORT_POSITIONS, "report positions (RP_CAN_REPORT_POSITIONS)"},
+        {RP_CAN_AWAIT_POSITION, "await a position (RP_CAN_AWAIT_POSITION)"},
+    };
+    const struct ini_entry *entry = ini_find(section, "policy");
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if ((kind->needs & known[i].bit) != 0 && (load->set->capabilities & known[i].bit) == 0) {
+            load->incapable++;
+            ini_errors_add(load->errors,
+                           "%s:%u: [%s] policy = %s: it needs a host that can %s, and this one did "
+                           "not declare that it can; choose another policy",
+                           load->document->path, entry != NULL ? entry->line : section->line,
+                           section->name, kind->name, known[i].name);
+        }
+    }
+}
+
+/* Stages the plan of one section, unless nothing changed. False if memory ran out. */
+static bool stage_section(struct load *load, const struct ini_section *section) {
+    struct rp_options options;
+    unsigned before = load->errors->count;
+    options_read(load->document, section, &options, load->errors);
+    if (load->errors->count != before) {
+        return !load->errors->out_of_memory;
+    }
+    check_capabilities(load, section, rp_policy_kinds[options.policy]);
+
+    struct rp_policy *slot = find_in(first_of(load->set), section->name);
+    if (slot != NULL) {
+        const struct rp_plan *current = atomic_load_explicit(&slot->current, memory_order_relaxed);
+        if (memcmp(&current->options, &options, sizeof options) == 0) {
+            return true;
+        }
+    } else {
+        slot = new_slot(section->name);
+        if (slot == NULL) {
+            return false;
+        }
+        if (load->last_added != NULL) {
+            atomic_store_explicit(&load->last_added->next, slot, memory_order_relaxed);
+        } else {
+            load->added = slot;
+        }
+        load->last_added = slot;
+    }
+    slot->staged = malloc(sizeof *slot->staged);
+    if (slot->staged == NULL) {
+        return false;
+    }
+    plan_compile(slot->staged, &options, slot);
+    load->staged++;
+    return true;
+}
+
+static bool stage_all(struct load *load) {
+    if (load->document->section_count == 0 && load->errors->count == 0) {
+        ini_errors_add(load->errors,
+                       "%s: no section; there must be one for each read path of the host, such as "
+                       "[snapshots_since]",
+                       load->document->path);
+    }
+    for (const struct ini_section *section = load->document->sections; section != NULL;
+         section = section->next) {
+        if (!stage_section(load, section)) {
+            return false;
+        }
+    }
+    for (const struct rp_policy *slot = first_of(load->set); slot != NULL; slot = next_of(slot)) {
+        if (ini_find_section(load->document, slot->name) == NULL) {
+            ini_errors_add(load->errors,
+                           "%s: the section [%s] is missing; the host is using it, so it must stay",
+                           load->document->path, slot->name);
+        }
+    }
+    return true;
+}
+
+static void publish_slot(struct rp_policy *slot) {
+    struct rp_plan *plan = slot->staged;
+    slot->staged = NULL;
+    if (plan != NULL) {
+        plan->older = atomic_load_explicit(&slot->current, memory_order_relaxed);
+        /* Release pairs with the acquire in machine_begin. */
+        atomic_store_explicit(&slot->current, plan, memory_order_release);
+    }
+}
+
+static void publish(struct load *load) {
+    struct rp_policy *last = NULL;
+    for (struct rp_policy *slot = first_of(load->set); slot != NULL; slot = next_of(slot)) {
+        publish_slot(slot);
+        last = slot;
+    }
+    for (struct rp_policy *slot = load->added; slot != NULL; slot = next_of(slot)) {
+        publish_slot(slot);
+    }
+    atomic_store_explicit(last != NULL ? &last->next : &load->set->first, load->added,
+                          memory_order_release);
+    load->added = NULL;
+}
+
+static void unstage(struct load *load) {
+    for (struct rp_policy *slot = first_of(load->set); slot != NULL; slot = next_of(slot)) {
+        free(slot->staged);
+        slot->staged = NULL;
+    }
+    free_slots(load->added);
+}
+
+static int32_t verdict_of(const struct load *load, bool staged) {
+    const struct ini_errors *errors = load->errors;
+    if (!staged || errors->out_of_memory) {
+        return RP_E_MEMORY;
+    }
+    if (errors->count > 0) {
+        return load->incapable == errors->count ? RP_E_CAPABILITY : RP_E_CONFIG;
+    }
+    if (load->staged > 0 && load->set->reloads >= MAX_RELOADS) {
+        return RP_E_LIMIT;
+    }
+    return RP_OK;
+}
+
+static void say_out_of_memory(const char *path, char *err, uint32_t errlen) {
+    struct ini_errors errors;
+    ini_errors_init(&errors, err, errlen);
+    ini_errors_add(&errors, "%s: out of memory", path);
+}
+
+/* Loads the set's file. Every way out leaves the set as it was, or wholly changed. */
+static int32_t load_file(struct rp_set *set, char *err, uint32_t errlen) {
+    struct ini_errors errors;
+    ini_errors_init(&errors, err, errlen);
+    struct ini_document *document = ini_load(set->path, &errors);
+    struct load load = {.set = set, .document = document, .errors = &errors};
+    bool staged = document != NULL && stage_all(&load);
+    int32_t status =
+        document == NULL && !errors.out_of_memory ? RP_E_CONFIG : verdict_of(&load, staged);
+    if (status == RP_OK) {
+        publish(&load);
+        set->reloads += load.staged > 0;
+    } else {
+        unstage(&load);
+    }
+    if (status == RP_E_MEMORY) {
+        say_out_of_memory(set->path, err, errlen);
+    } else if (status == RP_E_LIMIT) {
+        ini_errors_add(
+            &errors,
+            "%s: %u changed configurations are kept already, and no more can be; restart "
+            "the host to load this one",
+            set->path, MAX_RELOADS);
+    }
+    ini_free(document);
+    return status;
+}
+
+int32_t set_open(const char *ini_path, uint32_t capabilities, struct rp_set **set, char *err,
+                 uint32_t errlen) {
+    if (set != NULL) {
+        *set = NULL;
+    }
+    if (ini_path == NULL || set == NULL || (err == NULL && errlen != 0)) {
+        return RP_E_ARGUMENT;
+    }
+    int32_t status = RP_E_MEMORY;
+    struct rp_set *opened = calloc(1, sizeof *opened);
+    char *path = strdup(ini_path);
+    if (opened != NULL && path != NULL) {
+        opened->path = path;
+        opened->capabilities = capabilities;
+        status = load_file(opened, err, errlen);
+    } else {
+        say_out_of_memory(ini_path, err, errlen);
+    }
+    if (status == RP_OK) {
+        /* The first load is no reload. */
+        opened->reloads = 0;
+        *set = opened;
+    } else {
+        free(path);
+        free(opened);
+    }
+    return status;
+}
+
+int32_t set_reload(struct rp_set *set, char *err, uint32_t errlen) {
+    if (set == NULL || (err == NULL && errlen != 0)) {
+        return RP_E_ARGUMENT;
+    }
+    return load_file(set, err, errlen);
+}
+
+const struct rp_policy *set_policy(struct rp_set *set, const char *section) {
+    return set == NULL || section == NULL ? NULL : find_in(first_of(set), section);
+}
+
+/* The slot of that index, or NULL. */
+static const struct rp_policy *slot_at(const struct rp_set *set, uint32_t index) {
+    const struct rp_policy *slot = first_of(set);
+    while (slot != NULL && index-- > 0) {
+        slot = next_of(slot);
+    }
+    return slot;
+}
+
+int32_t set_metrics(const struct rp_set *set, uint32_t index, struct rp_metric *metric) {
+    if (set == NULL || metric == NULL || metric->struct_size < sizeof *metric) {
+        return RP_E_ARGUMENT;
+    }
+    const struct rp_policy *slot = slot_at(set, index / COUNTER_COUNT);
+    if (slot == NULL) {
+        return RP_E_END;
+    }
+    counters_read(slot, index % COUNTER_COUNT, metric);
+    return RP_OK;
+}
+
+const char *set_section(struct rp_set *set, uint32_t index) {
+    const struct rp_policy *slot = set == NULL ? NULL : slot_at(set, index);
+    return slot == NULL ? NULL : slot->name;
+}
+
+void set_close(struct rp_set *set) {
+    if (set == NULL) {
+        return;
+    }
+    free_slots(first_of(set));
+    free(set->path);
+    free(set);
+}

@@ -1,0 +1,91 @@
+/*
+ * read_index.c - ask the primary where it stands, wait until the replica has replayed that far,
+ * read the replica.
+ *
+ * Raft's ReadIndex (Ongaro, "Consensus: Bridging Theory and Practice", 2014, section 6.4), for a
+ * primary and its streaming standbys: the leader's commit index is the primary's WAL position, the
+ * follower's applied index is the replay position. A row that was committed before the primary was
+ * located is on every replica that has replayed the located position. So a row still missing there
+ * was not committed when the read began: it is proven absent, without a read of the primary's
+ * tables.
+ *
+ * The proof needs two things of the host. The position must be located after the read began (an
+ * older one, or one that the caller brought, may lie before the row's commit), and the replica's
+ * position must be taken before the snapshot of the read that it qualifies. So the retry carries
+ * RP_STEP_WITH_POSITION, and a miss whose own position is unknown or behind proves nothing.
+ *
+ * Ends within 8 steps: await the floor, locate, await, replica, locate, await, replica, primary.
+ */
+#include "../plugin/policy_kind.h"
+
+static const struct rp_rule rules[] = {
+    RULES_DIRECT,
+    {ST_BEGIN, ON_BEGUN, IF_WHEN_ALWAYS, G_FLOOR, GO(ST_FLOOR_FIRST)},
+    {ST_BEGIN, ON_BEGUN, IF_WHEN_ALWAYS, G_NONE, GO(ST_LOCATE_FIRST)},
+    {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
+
+    /* when = always: be current before the first read. No miss has happened yet, so whatever goes
+     * wrong here leads to the replica, never to the primary. */
+    {ST_FLOOR_FIRST, ON_REACHED, IF_WHEN_ALWAYS, G_REACHED, GO(ST_REPLICA)},
+    {ST_FLOOR_FIRST, ON_AWAITED, IF_WHEN_ALWAYS, G_NONE, GO(ST_LOCATE_FIRST)},
+    {ST_LOCATE_FIRST, ON_LOCATED, IF_WHEN_ALWAYS, G_CAN_AWAIT, GO(ST_AWAIT_FIRST)},
+    {ST_LOCATE_FIRST, ON_LOCATED | ON_FAILED, IF_WHEN_ALWAYS, G_NONE, GO(ST_REPLICA)},
+    {ST_AWAIT_FIRST, ON_REACHED, IF_WHEN_ALWAYS, G_REACHED, GO(ST_REPLICA_CURRENT)},
+    {ST_AWAIT_FIRST, ON_AWAITED, IF_WHEN_ALWAYS, G_NONE, GO(ST_REPLICA)},
+
+    {ST_REPLICA_CURRENT, ON_FOUND, IF_WHEN_ALWAYS, G_NONE, END(END_FOUND_REPLICA)},
+    {ST_REPLICA_CURRENT, ON_PARTIAL, IF_WHEN_ALWAYS, G_REACHED, END(END_FOUND_REPLICA)},
+    {ST_REPLICA_CURRENT, ON_MISSING, IF_WHEN_ALWAYS, G_REACHED, END(END_ABSENT_REPLICA)},
+    {ST_REPLICA_CURRENT, ON_MISS, IF_WHEN_ALWAYS, G_NONE, GO(ST_LOCATE)},
+    RULES_FIRST_READ_FAILED(ST_REPLICA_CURRENT),
+
+    {ST_REPLICA, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_REPLICA)},
+    {ST_REPLICA, ON_MISS, IF_ANY, G_FLOOR, GO(ST_FLOOR)},
+    {ST_REPLICA, ON_MISS, IF_ANY, G_NONE, GO(ST_LOCATE)},
+    RULES_FIRST_READ_FAILED(ST_REPLICA),
+
+    /* The caller's position spares the locate if the row is there once it is reached; it proves
+     * nothing about absence. */
+    {ST_FLOOR, ON_REACHED, IF_ANY, G_REACHED, GO(ST_RETRY)},
+    {ST_FLOOR, ON_AWAITED, IF_ANY, G_NONE, GO(ST_LOCATE)},
+    {ST_RETRY, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_RETRY)},
+    {ST_RETRY, ON_MISS, IF_ANY, G_NONE, GO(ST_LOCATE)},
+    RULES_RETRY_FAILED(ST_RETRY),
+
+    {ST_LOCATE, ON_LOCATED, IF_ANY, G_CAN_AWAIT, GO(ST_AWAIT)},
+    RULES_TO_PRIMARY(ST_LOCATE, ON_LOCATED | ON_FAILED, IF_ANY, ST_PRIMARY),
+    {ST_AWAIT, ON_REACHED, IF_ANY, G_REACHED, GO(ST_RETRY_CURRENT)},
+    RULES_TO_PRIMARY(ST_AWAIT, ON_AWAITED, IF_ANY, ST_PRIMARY),
+
+    {ST_RETRY_CURRENT, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_RETRY)},
+    {ST_RETRY_CURRENT, ON_PARTIAL, IF_ANY, G_REACHED, END(END_FOUND_RETRY)},
+    {ST_RETRY_CURRENT, ON_MISSING, IF_ANY, G_REACHED, END(END_ABSENT_RETRY)},
+    RULES_TO_PRIMARY(ST_RETRY_CURRENT, ON_MISS, IF_ANY, ST_PRIMARY),
+    RULES_RETRY_FAILED(ST_RETRY_CURRENT),
+
+    RULES_PRIMARY,
+    RULES_FAILOVER,
+};
+
+static const char *const keys[] = {
+    "when",
+    "max_wait_ms",
+    "replica_pick",
+    "on_replica_failure",
+    "primary_budget_per_s",
+    "primary_budget_burst",
+    "metric_prefix",
+    NULL,
+};
+
+extern const struct rp_policy_kind rp_read_index;
+const struct rp_policy_kind rp_read_index = {
+    .name = "read_index",
+    .summary =
+        "Reads go to a replica; a miss asks the primary for its WAL position, awaits it on the "
+        "replica and reads there again.",
+    .needs = RP_CAN_REPORT_POSITIONS | RP_CAN_AWAIT_POSITION,
+    .rules = rules,
+    .rule_count = RP_RULE_COUNT(rules),
+    .keys = keys,
+};

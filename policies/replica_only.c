@@ -1,0 +1,26 @@
+/*
+ * replica_only.c - one read of a replica, whose answer stands: what a host did before there was a
+ * fallback.
+ *
+ * Nobody else is asked, so a partial answer is the best there is, and is given.
+ */
+#include "../plugin/policy_kind.h"
+
+static const struct rp_rule rules[] = {
+    RULES_DIRECT,
+    {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
+    {ST_REPLICA, ON_SERVED, IF_ANY, G_NONE, END(END_FOUND_REPLICA)},
+    {ST_REPLICA, ON_MISSING, IF_ANY, G_NONE, END(END_NOT_FOUND_REPLICA)},
+    {ST_REPLICA, ON_FAILED, IF_ANY, G_NONE, END(END_FAILED_REPLICA)},
+};
+
+static const char *const keys[] = {"metric_prefix", NULL};
+
+extern const struct rp_policy_kind rp_replica_only;
+const struct rp_policy_kind rp_replica_only = {
+    .name = "replica_only",
+    .summary = "Every read goes to a replica, and its answer stands.",
+    .rules = rules,
+    .rule_count = RP_RULE_COUNT(rules),
+    .keys = keys,
+};
