@@ -1,0 +1,104 @@
+/*
+ * host.h - what all threads of snapshot-host share, and what each of them has for itself.
+ *
+ * A worker is one thread with one event loop, its own listener and its own links to every server;
+ * workers share the configuration and the plugin's set (both constant while they run), and counters.
+ */
+#ifndef HOST_H
+#define HOST_H
+
+#include "host_config.h"
+#include "http_front.h"
+#include "locator.h"
+#include "pg_server.h"
+#include "plugin_loader.h"
+#include "position_watcher.h"
+#include "snapshot_read.h"
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct lookup;
+struct worker;
+TAILQ_HEAD(lookup_list, lookup);
+
+/* Upper bounds of the latency histogram's buckets, in microseconds; the last bucket has none. */
+#define HOST_LATENCY_BUCKETS 15
+extern const uint32_t host_latency_bounds_us[HOST_LATENCY_BUCKETS];
+
+/* Written by one worker, read by whichever answers a scrape: relaxed atomics. */
+struct worker_counters {
+    _Atomic uint64_t verdicts[RP_VERDICT_SHED + 1];       /* by enum rp_verdict; NONE: refused */
+    _Atomic uint64_t served_by[RP_SERVED_BY_PRIMARY + 1]; /* by enum rp_served_by */
+    _Atomic uint64_t latency[HOST_LATENCY_BUCKETS + 1];
+    _Atomic uint64_t latency_sum_us;
+    _Atomic uint64_t timeouts; /* of verdict failed: lookup_timeout_ms had passed */
+    _Atomic uint64_t gone;     /* lookups whose client left */
+    _Atomic uint64_t locates;  /* sent */
+    _Atomic uint64_t position_polls;
+    _Atomic uint64_t requests[6]; /* answered, by first digit of the status */
+};
+
+/* A replica as the worker sees it. */
+struct worker_replica {
+    struct pg_server *server;
+    struct position_watcher watcher;
+};
+
+struct worker {
+    struct host *host;
+    uint32_t index;
+    pthread_t thread;
+    bool started;
+    int wake_fd; /* eventfd: drain */
+    struct event_base *base;
+    struct event wake_event;
+    struct http_front *front;
+    struct pg_prepared prepared[SNAPSHOT_STATEMENT_COUNT]; /* what every link prepares */
+    struct pg_server *primary;
+    struct worker_replica replicas[HOST_MAX_REPLICAS];
+    struct locator locator;
+    struct lookup_list lookups; /* under way, oldest first */
+    struct lookup_list spare;   /* for reuse */
+    uint32_t spare_count;
+    struct event deadline_event; /* of the oldest lookup */
+    struct byte_buffer scratch;  /* for bodies */
+    uint64_t random;             /* state of the generator of entropy */
+    bool draining;
+    struct event drain_event;
+    struct worker_counters counters;
+};
+
+struct host {
+    const struct host_config *config;
+    const char *config_path;
+    const struct rp_plugin *plugin;
+    struct rp_set *set;
+    const struct rp_policy *policy;
+    struct worker *workers; /* config->listen.threads of them */
+    uint32_t worker_count;
+    _Atomic uint32_t lookups; /* under way in all workers, at most max_lookups */
+    _Atomic uint64_t shed_unlogged;    /* sheds since the last line about them */
+    _Atomic uint64_t shed_next_log_ns; /* no line about sheds before */
+    _Atomic uint64_t reloads;
+    _Atomic uint64_t reload_failures;
+    _Atomic uint32_t reload_ok; /* 1: the last one, or the start */
+};
+
+/* The time now: monotonic, in ns. */
+uint64_t host_now_ns(void);
+
+/* 64 bits that no other read has; good enough for jitter, not for secrets. */
+uint64_t worker_random(struct worker *worker);
+
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t more) {
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+                          memory_order_relaxed);
+}
+
+#endif

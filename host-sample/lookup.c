@@ -1,0 +1,469 @@
+/*
+ * lookup.c - follows the steps of one read.
+ */
+#include "lookup.h"
+
+#include "answer.h"
+#include "log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Lookups kept for reuse in each worker, of about 1 kB each. */
+#define MAX_SPARE 256u
+
+#define MAX_ERROR_BYTES 256u
+
+struct lookup {
+    TAILQ_ENTRY(lookup) entry;
+    struct worker *worker;
+    struct http_exchange *exchange;
+    uint64_t started_ns;
+    uint64_t deadline_ns;
+    const struct rp_step *step; /* under way */
+    uint32_t offered; /* bit i: replica i of the worker is one of those offered to the policy */
+    bool missed;      /* a replica missed */
+    bool watched;     /* the client's going is noticed */
+    struct rp_read read;
+    struct pg_statement statement;
+    struct locate locate;
+    struct position_wait position_wait;
+    struct event timer; /* of a wait, or the end of an await */
+    const char *values[3];
+    int lengths[3];
+    struct lookup_request request;
+    char error[MAX_ERROR_BYTES]; /* of the last failure, "" if none */
+};
+
+static void follow(struct lookup *lookup, const struct rp_step *step, const PGresult *result);
+static void deadline_passed(evutil_socket_t fd, short events, void *context);
+
+static void copy_error(struct lookup *lookup, const char *error) {
+    (void)snprintf(lookup->error, sizeof lookup->error, "%s", error);
+}
+
+/* ---- beginning and ending
+ * ------------------------------------------------------------------------ */
+
+static void arm_deadline(struct worker *worker) {
+    const struct lookup *oldest = TAILQ_FIRST(&worker->lookups);
+    if (oldest == NULL || evtimer_pending(&worker->deadline_event, NULL)) {
+        return;
+    }
+    uint64_t now = host_now_ns();
+    uint64_t left = oldest->deadline_ns > now ? oldest->deadline_ns - now : 0;
+    struct timeval timeout = {.tv_sec = (time_t)(left / 1000000000u),
+                              .tv_usec = (suseconds_t)(left % 1000000000u / 1000u)};
+    (void)event_add(&worker->deadline_event, &timeout);
+}
+
+bool lookup_worker_init(struct worker *worker) {
+    TAILQ_INIT(&worker->lookups);
+    TAILQ_INIT(&worker->spare);
+    return evtimer_assign(&worker->deadline_event, worker->base, deadline_passed, worker) == 0;
+}
+
+void lookup_worker_free(struct worker *worker) {
+    struct lookup *lookup;
+    (void)event_del(&worker->deadline_event);
+    while ((lookup = TAILQ_FIRST(&worker->spare)) != NULL) {
+        TAILQ_REMOVE(&worker->spare, lookup, entry);
+        free(lookup);
+    }
+}
+
+/* Takes back all that was asked for and gives the memory back. The exchange must be answered or
+ * gone. */
+static void release(struct lookup *lookup) {
+    struct worker *worker = lookup->worker;
+    pg_statement_forget(&lookup->statement);
+    locator_leave(&lookup->locate);
+    position_watcher_leave(&lookup->position_wait);
+    (void)event_del(&lookup->timer);
+    TAILQ_REMOVE(&worker->lookups, lookup, entry);
+    atomic_fetch_sub_explicit(&worker->host->lookups, 1, memory_order_relaxed);
+    if (worker->spare_count < MAX_SPARE) {
+        worker->spare_count++;
+        TAILQ_INSERT_HEAD(&worker->spare, lookup, entry);
+    } else {
+        free(lookup);
+    }
+}
+
+void lookup_abandon(struct lookup *lookup) {
+    counter_add(&lookup->worker->counters.gone, 1);
+    release(lookup);
+}
+
+static void log_verdict(const struct lookup *lookup, enum log_level level, const char *message,
+                        const char *failed_during) {
+    const struct log_field fields[] = {
+        {"run_id", lookup->request.run.text},
+        {"snapshot_id", lookup->request.snapshot.text},
+        {"environment_id",
+         lookup->request.environment.length > 0 ? lookup->request.environment.text : NULL},
+        {"failed_during", failed_during},
+        {"error", lookup->error[0] != '\0' ? lookup->error : NULL},
+        {NULL, NULL},
+    };
+    log_write(level, message, fields);
+}
+
+/* Sheds come in floods: one line a second in the whole process, with the number since the last. */
+static void log_shed(const struct lookup *lookup, const char *message) {
+    struct host *host = lookup->worker->host;
+    uint64_t now = host_now_ns();
+    atomic_fetch_add_explicit(&host->shed_unlogged, 1, memory_order_relaxed);
+    uint64_t next = atomic_load_explicit(&host->shed_next_log_ns, memory_order_relaxed);
+    if (now < next || !atomic_compare_exchange_strong_explicit(
+                          &host->shed_next_log_ns, &next, now + UINT64_C(1000000000),
+                          memory_order_relaxed, memory_order_relaxed)) {
+        return;
+    }
+    char count[24];
+    (void)snprintf(count, sizeof count, "%llu",
+                   (unsigned long long)atomic_exchange_explicit(&host->shed_unlogged, 0,
+                                                                memory_order_relaxed));
+    const struct log_field fields[] = {
+        {"failed_during", lookup->step->failed_during}, {"shed", count}, {NULL, NULL}};
+    log_write(LOG_LEVEL_ERROR, message, fields);
+}
+
+static void count_end(const struct lookup *lookup, int32_t verdict, int32_t served_by) {
+    struct worker_counters *counters = &lookup->worker->counters;
+    uint64_t took_us = (host_now_ns() - lookup->started_ns) / 1000;
+    uint32_t bucket = 0;
+    while (bucket < HOST_LATENCY_BUCKETS && took_us > host_latency_bounds_us[bucket]) {
+        bucket++;
+    }
+    counter_add(&counters->verdicts[verdict], 1);
+    counter_add(&counters->served_by[served_by], 1);
+    counter_add(&counters->latency[bucket], 1);
+    counter_add(&counters->latency_sum_us, took_us);
+}
+
+static const char *served_by_header(int32_t served_by) {
+    switch (served_by) {
+    case RP_SERVED_BY_REPLICA:
+        return "x-read-served-by: replica\r\n";
+    case RP_SERVED_BY_REPLICA_RETRY:
+        return "x-read-served-by: replica_retry\r\n";
+    case RP_SERVED_BY_PRIMARY:
+        return "x-read-served-by: primary\r\n";
+    default:
+        return NULL;
+    }
+}
+
+static int64_t unix_now_ms(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Writes the answer of the last read into the worker's scratch buffer. */
+static bool write_answer(struct lookup *lookup, const PGresult *result) {
+    struct byte_buffer *body = &lookup->worker->scratch;
+    byte_buffer_reset(body, SIZE_MAX);
+    return result != NULL && snapshot_answer_write(body, result, unix_now_ms()) && !body->failed;
+}
+
+/* What the policy would call the part of the read that is under way, see rp_step.failed_during. */
+static const char *stage_of(const struct lookup *lookup) {
+    if (!lookup->missed) {
+        return NULL;
+    }
+    return lookup->step->kind == RP_STEP_READ && lookup->step->target == RP_TARGET_PRIMARY
+               ? "primary_fallback"
+               : "replica_retry";
+}
+
+/* Ends the lookup as failed with a sentence of the host's own. */
+static void fail(struct lookup *lookup, const char *message, const char *failed_during) {
+    struct worker *worker = lookup->worker;
+    struct http_exchange *exchange = lookup->exchange;
+    count_end(lookup, RP_VERDICT_FAILED, RP_SERVED_BY_NONE);
+    log_verdict(lookup, LOG_LEVEL_ERROR, message, failed_during);
+    release(lookup);
+    answer_error(worker, exchange, 503, message, NULL);
+}
+
+/* The policy has decided. `result` is the last read's, if that is what the step came after. */
+static void finish(struct lookup *lookup, const struct rp_step *step, const PGresult *result) {
+    struct worker *worker = lookup->worker;
+    struct http_exchange *exchange = lookup->exchange;
+    if (step->verdict == RP_VERDICT_FOUND && !write_answer(lookup, result)) {
+        fail(lookup, "the answer could not be written: out of memory, or a result of unknown shape",
+             stage_of(lookup));
+        return;
+    }
+    count_end(lookup, step->verdict, step->served_by);
+    if (step->verdict == RP_VERDICT_SHED) {
+        log_shed(lookup, step->message);
+    } else if (step->log_level != RP_LOG_NONE) {
+        log_verdict(lookup, step->log_level == RP_LOG_WARN ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
+                    step->message, step->failed_during);
+    }
+    release(lookup);
+    switch (step->verdict) {
+    case RP_VERDICT_FOUND:
+        answer_scratch(worker, exchange, 200, "application/json",
+                       served_by_header(step->served_by));
+        break;
+    case RP_VERDICT_NOT_FOUND:
+        answer_error(worker, exchange, 404, "Snapshot not found",
+                     served_by_header(step->served_by));
+        break;
+    case RP_VERDICT_SHED:
+        answer_shed(worker, exchange, step->message);
+        break;
+    default:
+        answer_error(worker, exchange, 503, step->message, NULL);
+        break;
+    }
+}
+
+/* All lookups have the same timeout, so the oldest is the first to be due: one timer for all. */
+static void deadline_passed(evutil_socket_t fd, short events, void *context) {
+    struct worker *worker = context;
+    struct lookup *oldest;
+    uint64_t now = host_now_ns();
+    (void)fd;
+    (void)events;
+    while ((oldest = TAILQ_FIRST(&worker->lookups)) != NULL && oldest->deadline_ns <= now) {
+        counter_add(&worker->counters.timeouts, 1);
+        fail(oldest, "not answered within lookup_timeout_ms", stage_of(oldest));
+    }
+    arm_deadline(worker);
+}
+
+/* ---- steps
+ * --------------------------------------------------------------------------------------- */
+
+static void report(struct lookup *lookup, int32_t outcome, uint64_t position,
+                   const PGresult *result) {
+    struct rp_report report = {.struct_size = sizeof report,
+                               .outcome = outcome,
+                               .now_ns = host_now_ns(),
+                               .position = position};
+    follow(lookup, lookup->worker->host->plugin->next(&lookup->read, &report), result);
+}
+
+static int32_t outcome_of(struct lookup *lookup, const struct pg_reply *reply) {
+    if (reply->status == PG_REPLY_FAILED) {
+        copy_error(lookup, reply->error);
+        return RP_FAILED;
+    }
+    switch (snapshot_outcome_of(reply->result)) {
+    case SNAPSHOT_FOUND:
+        return RP_FOUND;
+    case SNAPSHOT_PARTIAL:
+        lookup->missed = true;
+        return RP_PARTIAL;
+    case SNAPSHOT_MISSING:
+        lookup->missed = true;
+        return RP_MISSING;
+    default:
+        copy_error(lookup, "the server sent a result of unknown shape");
+        return RP_FAILED;
+    }
+}
+
+static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
+    struct lookup *lookup =
+        (struct lookup *)((char *)statement - offsetof(struct lookup, statement));
+    report(lookup, outcome_of(lookup, reply), reply->position, reply->result);
+}
+
+static void located(struct locate *locate, bool known, uint64_t position) {
+    struct lookup *lookup = (struct lookup *)((char *)locate - offsetof(struct lookup, locate));
+    if (!known) {
+        copy_error(lookup, pg_server_last_error(lookup->worker->primary));
+    }
+    report(lookup, known ? RP_LOCATED : RP_FAILED, position, NULL);
+}
+
+static void position_wait_done(struct position_wait *wait, enum position_wait_end end,
+                               uint64_t position) {
+    struct lookup *lookup =
+        (struct lookup *)((char *)wait - offsetof(struct lookup, position_wait));
+    (void)event_del(&lookup->timer);
+    report(lookup, end == POSITION_REACHED ? RP_REACHED : RP_FAILED, position, NULL);
+}
+
+static void time_is_up(evutil_socket_t fd, short events, void *context) {
+    struct lookup *lookup = context;
+    (void)fd;
+    (void)events;
+    bool awaiting = lookup->step->kind == RP_STEP_AWAIT;
+    position_watcher_leave(&lookup->position_wait);
+    report(lookup, awaiting ? RP_NOT_REACHED : RP_WAITED, 0, NULL);
+}
+
+static void arm_timer(struct lookup *lookup, uint64_t until_ns) {
+    uint64_t now = host_now_ns();
+    uint64_t left = until_ns > now ? until_ns - now : 0;
+    struct timeval timeout = {.tv_sec = (time_t)(left / 1000000000u),
+                              .tv_usec = (suseconds_t)(left % 1000000000u / 1000u)};
+    (void)event_add(&lookup->timer, &timeout);
+}
+
+/* The replica that the policy knows as number `number`: the number-th of those offered. */
+static struct worker_replica *offered_replica(struct lookup *lookup, uint32_t number) {
+    uint32_t offered = lookup->offered;
+    for (uint32_t i = 0; i < number; i++) {
+        offered &= offered - 1;
+    }
+    return &lookup->worker->replicas[__builtin_ctz(offered)];
+}
+
+static void start_read(struct lookup *lookup, const struct rp_step *step) {
+    struct pg_server *server = lookup->worker->primary;
+    lookup->statement.kind = PG_READ;
+    if (step->target == RP_TARGET_REPLICA) {
+        server = offered_replica(lookup, step->replica)->server;
+        if ((step->flags & RP_STEP_WITH_POSITION) != 0) {
+            lookup->statement.kind = PG_READ_AT_POSITION;
+        }
+    }
+    lookup->error[0] = '\0';
+    pg_server_submit(server, &lookup->statement);
+}
+
+/* Whatever comes after the first read takes long enough for the client to leave. */
+static void watch_client(struct lookup *lookup, const struct rp_step *step) {
+    if (!lookup->watched && (lookup->step != NULL || step->kind != RP_STEP_READ)) {
+        lookup->watched = true;
+        http_exchange_watch_client(lookup->exchange, true);
+    }
+}
+
+/* Does what the step says. May end the lookup, so nothing of it is touched afterwards. */
+static void follow(struct lookup *lookup, const struct rp_step *step, const PGresult *result) {
+    if (step->kind == RP_STEP_DONE) {
+        lookup->step = step;
+        finish(lookup, step, result);
+        return;
+    }
+    watch_client(lookup, step);
+    lookup->step = step;
+    switch (step->kind) {
+    case RP_STEP_READ:
+        start_read(lookup, step);
+        break;
+    case RP_STEP_WAIT:
+        arm_timer(lookup, step->until_ns);
+        break;
+    case RP_STEP_LOCATE:
+        locator_join(&lookup->worker->locator, &lookup->locate);
+        break;
+    case RP_STEP_AWAIT:
+        lookup->position_wait.target = step->position;
+        arm_timer(lookup, step->until_ns);
+        position_watcher_join(&offered_replica(lookup, step->replica)->watcher,
+                              &lookup->position_wait);
+        break;
+    default:
+        fail(lookup, "the plugin asked for a step that this host does not know", stage_of(lookup));
+        break;
+    }
+}
+
+/* ---- start
+ * --------------------------------------------------------------------------------------- */
+
+/* Replicas with a link up; if none has, all of them: then the read fails there, and is not silently
+ * shifted to the primary. */
+static uint32_t offered_replicas(const struct worker *worker) {
+    uint32_t count = worker->host->config->replica_count;
+    uint32_t up = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        up |= (uint32_t)pg_server_is_up(worker->replicas[i].server) << i;
+    }
+    return up != 0 ? up : (1u << count) - 1;
+}
+
+static struct lookup *take_lookup(struct worker *worker) {
+    struct lookup *lookup = TAILQ_FIRST(&worker->spare);
+    if (lookup != NULL) {
+        TAILQ_REMOVE(&worker->spare, lookup, entry);
+        worker->spare_count--;
+        return lookup;
+    }
+    lookup = calloc(1, sizeof *lookup);
+    if (lookup != NULL) {
+        lookup->worker = worker;
+        lookup->statement.values = lookup->values;
+        lookup->statement.lengths = lookup->lengths;
+        lookup->statement.done = read_done;
+        lookup->locate.done = located;
+        lookup->position_wait.done = position_wait_done;
+        (void)evtimer_assign(&lookup->timer, worker->base, time_is_up, lookup);
+    }
+    return lookup;
+}
+
+static void set_parameters(struct lookup *lookup, const struct lookup_request *request) {
+    lookup->request = *request;
+    bool one_environment = request->environment.length > 0;
+    lookup->statement.prepared =
+        one_environment ? SNAPSHOT_STATEMENT_ONE_ENVIRONMENT : SNAPSHOT_STATEMENT_ANY_ENVIRONMENT;
+    lookup->values[0] = lookup->request.snapshot.text;
+    lookup->values[1] = lookup->request.run.text;
+    lookup->values[2] = lookup->request.environment.text;
+    lookup->lengths[0] = (int)request->snapshot.length;
+    lookup->lengths[1] = (int)request->run.length;
+    lookup->lengths[2] = (int)request->environment.length;
+}
+
+/* One more lookup, if max_lookups allows. */
+static bool admit(struct host *host) {
+    uint32_t before = atomic_fetch_add_explicit(&host->lookups, 1, memory_order_relaxed);
+    if (before < host->config->limits.max_lookups) {
+        return true;
+    }
+    atomic_fetch_sub_explicit(&host->lookups, 1, memory_order_relaxed);
+    return false;
+}
+
+void lookup_start(struct worker *worker, struct http_exchange *exchange,
+                  const struct lookup_request *request) {
+    struct host *host = worker->host;
+    if (!admit(host)) {
+        counter_add(&worker->counters.verdicts[RP_VERDICT_NONE], 1);
+        answer_shed(worker, exchange, "max_lookups lookups are under way");
+        return;
+    }
+    struct lookup *lookup = take_lookup(worker);
+    if (lookup == NULL) {
+        atomic_fetch_sub_explicit(&host->lookups, 1, memory_order_relaxed);
+        answer_error(worker, exchange, 503, "out of memory", NULL);
+        return;
+    }
+    set_parameters(lookup, request);
+    lookup->exchange = exchange;
+    lookup->started_ns = host_now_ns();
+    lookup->deadline_ns =
+        lookup->started_ns + host->config->limits.lookup_timeout_ms * UINT64_C(1000000);
+    lookup->step = NULL;
+    lookup->missed = false;
+    lookup->watched = false;
+    lookup->error[0] = '\0';
+    lookup->offered = offered_replicas(worker);
+    TAILQ_INSERT_TAIL(&worker->lookups, lookup, entry);
+    arm_deadline(worker);
+    http_exchange_set_user(exchange, lookup);
+
+    struct rp_request read_request = {
+        .struct_size = sizeof read_request,
+        .replicas = (uint32_t)__builtin_popcount(lookup->offered),
+        .now_ns = lookup->started_ns,
+        .deadline_ns = lookup->deadline_ns,
+        .entropy = worker_random(worker),
+        .position = request->position,
+    };
+    lookup->read.struct_size = sizeof lookup->read;
+    follow(lookup, host->plugin->begin(host->policy, &read_request, &lookup->read), NULL);
+}

@@ -1,0 +1,121 @@
+/*
+ * plugin_loader.c - dlopen, and distrust of what it gave.
+ *
+ * Members are looked at only as far as the table's struct_size says they are there.
+ */
+#include "plugin_loader.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+__attribute__((format(printf, 3, 4))) static bool refuse(char *err, size_t err_length,
+                                                         const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(err, err_length, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool check_table(const struct rp_plugin *table, const char *path, char *err,
+                        size_t err_length) {
+    if (table == NULL) {
+        return refuse(err, err_length, "%s: %s() returned NULL; expected a table", path,
+                      RP_ENTRY_SYMBOL);
+    }
+    if (table->magic != RP_PLUGIN_MAGIC) {
+        return refuse(
+            err, err_length,
+            "%s: %s() returned a table with magic 0x%08x; expected 0x%08x: not a read policy "
+            "plugin",
+            path, RP_ENTRY_SYMBOL, table->magic, RP_PLUGIN_MAGIC);
+    }
+    if (table->abi_major != RP_ABI_MAJOR) {
+        return refuse(err, err_length, "%s: ABI version %u.%u; expected %u.x", path,
+                      table->abi_major, table->abi_minor, RP_ABI_MAJOR);
+    }
+    if (table->struct_size < RP_PLUGIN_MIN_SIZE) {
+        return refuse(err, err_length, "%s: a table of %u bytes; expected at least %zu (ABI %u.0)",
+                      path, table->struct_size, RP_PLUGIN_MIN_SIZE, RP_ABI_MAJOR);
+    }
+    const struct {
+        const char *name;
+        bool there;
+    } members[] = {
+        {"name", table->name != NULL},         {"version", table->version != NULL},
+        {"open", table->open != NULL},         {"reload", table->reload != NULL},
+        {"policy", table->policy != NULL},     {"begin", table->begin != NULL},
+        {"next", table->next != NULL},         {"metrics", table->metrics != NULL},
+        {"describe", table->describe != NULL}, {"close", table->close != NULL},
+    };
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        if (!members[i].there) {
+            return refuse(err, err_length, "%s: member %s of the table is NULL; expected a value",
+                          path, members[i].name);
+        }
+    }
+    return true;
+}
+
+/* dlopen searches the library path for a name without a slash, and would load a directory's or a
+ * device's name with a message that helps nobody: so the path is made absolute and looked at first.
+ */
+static char *absolute_path(const char *path, char *err, size_t err_length) {
+    struct stat status;
+    char *absolute = realpath(path, NULL);
+    if (absolute == NULL || stat(absolute, &status) != 0) {
+        (void)refuse(err, err_length, "%s: %s; expected a shared object", path, strerror(errno));
+    } else if (!S_ISREG(status.st_mode)) {
+        (void)refuse(err, err_length, "%s: %s; expected a shared object", path,
+                     S_ISDIR(status.st_mode) ? "is a directory" : "is not a regular file");
+    } else {
+        return absolute;
+    }
+    free(absolute);
+    return NULL;
+}
+
+bool plugin_load(struct loaded_plugin *plugin, const char *path, char *err, size_t err_length) {
+    bool loaded = false;
+    *plugin = (struct loaded_plugin){0};
+    char *absolute = absolute_path(path, err, err_length);
+    if (absolute == NULL) {
+        return false;
+    }
+    /* All symbols now, not at the first read; and none of them visible to other libraries. */
+    plugin->handle = dlopen(absolute, RTLD_NOW | RTLD_LOCAL);
+    if (plugin->handle == NULL) {
+        (void)refuse(err, err_length, "cannot load the plugin: %s", dlerror());
+        goto out;
+    }
+    rp_entry_function entry;
+    void *symbol = dlsym(plugin->handle, RP_ENTRY_SYMBOL);
+    if (symbol == NULL) {
+        (void)refuse(err, err_length, "%s: no symbol %s; expected a plugin of ABI %u.x", absolute,
+                     RP_ENTRY_SYMBOL, RP_ABI_MAJOR);
+        goto out;
+    }
+    /* ISO C has no conversion from an object pointer to a function pointer; POSIX says they are
+     * alike. */
+    memcpy(&entry, &symbol, sizeof entry);
+    plugin->table = entry();
+    loaded = check_table(plugin->table, absolute, err, err_length);
+out:
+    if (!loaded) {
+        plugin_unload(plugin);
+    }
+    free(absolute);
+    return loaded;
+}
+
+void plugin_unload(struct loaded_plugin *plugin) {
+    if (plugin->handle != NULL) {
+        (void)dlclose(plugin->handle);
+    }
+    *plugin = (struct loaded_plugin){0};
+}

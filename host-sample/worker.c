@@ -1,0 +1,211 @@
+/*
+ * worker.c - a turn of the loop handles what has come, then sends each server's statements in one
+ * batch.
+ */
+#include "worker.h"
+
+#include "log.h"
+#include "lookup.h"
+#include "requests.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Clients are told that idle connections live 20 s; ours live longer, so that none is closed under
+ * a request that is on its way. */
+#define IDLE_TIMEOUT_MS    25000u
+#define REQUEST_TIMEOUT_MS 10000u
+#define REPLY_TIMEOUT_MS   30000u
+#define CONNECT_TIMEOUT_S  3u
+#define MAX_UNSENT_BYTES   (UINT64_C(64) << 20)
+
+/* A drain that takes longer than any lookup may is cut short. */
+#define DRAIN_GRACE_MS 2000u
+
+uint64_t host_now_ns(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+/* splitmix64, seeded once from the kernel: a draw costs a nanosecond, arc4random hundreds. */
+uint64_t worker_random(struct worker *worker) {
+    uint64_t z = worker->random += UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+static void log_server(void *context, const char *level, const char *server, const char *message) {
+    (void)context;
+    const struct log_field fields[] = {{"server", server}, {NULL, NULL}};
+    log_write(log_level_of(level), message, fields);
+}
+
+static struct pg_server *new_server(struct worker *worker, const struct server_config *config,
+                                    enum pg_server_role role, char *err, size_t err_length) {
+    struct pg_prepared *prepared = worker->prepared;
+    for (uint32_t i = 0; i < SNAPSHOT_STATEMENT_COUNT; i++) {
+        const struct snapshot_statement_text *text = snapshot_statement((enum snapshot_statement)i);
+        prepared[i] = (struct pg_prepared){
+            .name = text->name, .sql = text->sql, .parameter_count = text->parameter_count};
+    }
+    const struct pg_server_options options = {
+        .name = config->name,
+        .role = role,
+        .conninfo = config->conninfo,
+        .links = config->links,
+        .use_prepared = config->prepared == HOST_YES,
+        .insert_position = config->position == HOST_POSITION_INSERT,
+        .statement_timeout_ms = worker->host->config->limits.lookup_timeout_ms,
+        .connect_timeout_s = CONNECT_TIMEOUT_S,
+        .prepared = prepared,
+        .prepared_count = SNAPSHOT_STATEMENT_COUNT,
+        .jitter_seed = worker_random(worker),
+        .log = log_server,
+    };
+    return pg_server_new(worker->base, &options, err, err_length);
+}
+
+static bool make_servers(struct worker *worker, char *err, size_t err_length) {
+    const struct host_config *config = worker->host->config;
+    worker->primary = new_server(worker, &config->primary, PG_PRIMARY, err, err_length);
+    if (worker->primary == NULL) {
+        return false;
+    }
+    locator_init(&worker->locator, worker->primary, &worker->counters.locates);
+    for (uint32_t i = 0; i < config->replica_count; i++) {
+        struct worker_replica *replica = &worker->replicas[i];
+        replica->server = new_server(worker, &config->replicas[i], PG_REPLICA, err, err_length);
+        if (replica->server == NULL) {
+            return false;
+        }
+        pg_server_set_reference(replica->server, worker->primary);
+        position_watcher_init(&replica->watcher, worker->base, replica->server,
+                              &worker->counters.position_polls);
+    }
+    return true;
+}
+
+static void drain_is_over(evutil_socket_t fd, short events, void *context) {
+    struct worker *worker = context;
+    (void)fd;
+    (void)events;
+    log_write(LOG_LEVEL_WARN, "the drain took too long and was cut short", NULL);
+    (void)event_base_loopbreak(worker->base);
+}
+
+static void wake(evutil_socket_t fd, short events, void *context) {
+    struct worker *worker = context;
+    uint64_t count;
+    (void)events;
+    if (read(fd, &count, sizeof count) < 0 || worker->draining) {
+        return;
+    }
+    worker->draining = true;
+    http_front_drain(worker->front);
+    uint32_t grace_ms = worker->host->config->limits.lookup_timeout_ms + DRAIN_GRACE_MS;
+    struct timeval grace = {.tv_sec = grace_ms / 1000,
+                            .tv_usec = (suseconds_t)(grace_ms % 1000) * 1000};
+    (void)event_add(&worker->drain_event, &grace);
+}
+
+static bool make_front(struct worker *worker, uint16_t port, char *err, size_t err_length) {
+    const struct host_config *config = worker->host->config;
+    const uint32_t threads = config->listen.threads;
+    const struct http_front_options options = {
+        .address = config->listen.address,
+        .port = port,
+        .reuse_port = threads > 1,
+        .max_connections = (config->limits.max_connections + threads - 1) / threads,
+        .idle_timeout_ms = IDLE_TIMEOUT_MS,
+        .request_timeout_ms = REQUEST_TIMEOUT_MS,
+        .reply_timeout_ms = REPLY_TIMEOUT_MS,
+        .max_unsent_bytes = (size_t)(MAX_UNSENT_BYTES / threads),
+    };
+    struct http_front_handlers handlers = requests_handlers;
+    handlers.context = worker;
+    worker->front = http_front_new(worker->base, &options, &handlers, err, err_length);
+    return worker->front != NULL;
+}
+
+bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint16_t port, char *err,
+                 size_t err_length) {
+    worker->host = host;
+    worker->index = index;
+    worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    worker->base = event_base_new();
+    if (worker->wake_fd < 0 || worker->base == NULL ||
+        getrandom(&worker->random, sizeof worker->random, 0) != sizeof worker->random ||
+        !lookup_worker_init(worker)) {
+        (void)snprintf(err, err_length, "cannot make an event loop");
+        return false;
+    }
+    (void)event_assign(&worker->wake_event, worker->base, worker->wake_fd, EV_READ | EV_PERSIST,
+                       wake, worker);
+    (void)evtimer_assign(&worker->drain_event, worker->base, drain_is_over, worker);
+    return event_add(&worker->wake_event, NULL) == 0 && make_servers(worker, err, err_length) &&
+           make_front(worker, port, err, err_length);
+}
+
+/* Sends what the turn has brought. A flush may fail statements at once, and their lookups may then
+ * ask for more. */
+static void end_turn(struct worker *worker) {
+    bool again;
+    do {
+        locator_flush(&worker->locator);
+        again = pg_server_flush(worker->primary);
+        for (uint32_t i = 0; i < worker->host->config->replica_count; i++) {
+            again = pg_server_flush(worker->replicas[i].server) || again;
+        }
+    } while (again);
+}
+
+void worker_run(struct worker *worker) {
+    end_turn(worker);
+    while (!(worker->draining && http_front_is_idle(worker->front)) &&
+           !event_base_got_break(worker->base)) {
+        if (event_base_loop(worker->base, EVLOOP_ONCE) != 0) {
+            log_write(LOG_LEVEL_ERROR, "the event loop failed", NULL);
+            break;
+        }
+        end_turn(worker);
+    }
+}
+
+void worker_drain(struct worker *worker) {
+    const uint64_t one = 1;
+    while (write(worker->wake_fd, &one, sizeof one) < 0) {
+        /* An eventfd of a handful of wakes is never full; what remains is EINTR. */
+    }
+}
+
+void worker_free(struct worker *worker) {
+    if (worker->front != NULL) {
+        http_front_free(worker->front);
+    }
+    for (uint32_t i = 0; i < HOST_MAX_REPLICAS; i++) {
+        position_watcher_stop(&worker->replicas[i].watcher);
+        if (worker->replicas[i].server != NULL) {
+            pg_server_free(worker->replicas[i].server);
+        }
+    }
+    if (worker->primary != NULL) {
+        pg_server_free(worker->primary);
+    }
+    byte_buffer_free(&worker->scratch);
+    if (worker->base != NULL) {
+        lookup_worker_free(worker);
+        (void)event_del(&worker->wake_event);
+        (void)event_del(&worker->drain_event);
+        event_base_free(worker->base);
+    }
+    if (worker->wake_fd > 0) {
+        (void)close(worker->wake_fd);
+    }
+}
