@@ -33,6 +33,8 @@ INI_SRC    := $(wildcard strict-ini/*.c)
 PLUGIN_SRC := $(wildcard plugin/*.c) $(wildcard policies/*.c)
 HOST_SRC   := $(wildcard host-sample/*.c)
 HOST_LIB_SRC := $(filter-out host-sample/main.c,$(HOST_SRC))
+C_TESTS      := $(wildcard tests/test_*.c)
+PY_TESTS     := $(wildcard tests/test_*.py)
 
 .DEFAULT_GOAL := all
 .PHONY: all
@@ -63,3 +65,92 @@ $(BUILD)/snapshot-host: $(call objects,$(HOST_SRC) $(INI_SRC))
 
 -include $(patsubst %.o,%.d,$(call objects,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC)))
 include tests/tests.mk
+
+# ---- packages -----------------------------------------------------------------------------------------
+
+BUILD_PACKAGES := gcc libc6-dev make pkgconf libpq-dev libinih-dev libbsd-dev libevent-dev libhttp-parser-dev
+RUN_PACKAGES   := postgresql python3 python3-psycopg2
+CHECK_PACKAGES := check g++ curl prometheus
+LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
+
+.PHONY: deps demo-deps lint-deps
+deps:
+	@tools/install-packages $(BUILD_PACKAGES) $(RUN_PACKAGES) $(CHECK_PACKAGES)
+demo-deps:
+	@tools/install-packages $(BUILD_PACKAGES) $(RUN_PACKAGES)
+lint-deps:
+	@tools/install-packages $(BUILD_PACKAGES) $(CHECK_PACKAGES) $(LINT_PACKAGES)
+
+# ---- the ways in --------------------------------------------------------------------------------------
+
+# The packages come first, then everything else in a make of its own, which sees them.
+.PHONY: demo demo-up check
+demo: demo-deps
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tests/demo.py
+demo-up: demo-deps
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tests/demo.py --up
+check: deps
+	@$(MAKE) --no-print-directory check-programs
+	@$(MAKE) --no-print-directory run-checks
+
+.PHONY: help
+help:
+	@printf '%s\n' \
+	'make                    build/read_policy.so and build/snapshot-host' \
+	'make demo               a walk through on a throwaway primary and standby (installs what is missing)' \
+	'make demo-up            the same servers, left running' \
+	'make check              the tests (installs what is missing)' \
+	'make deps               install the packages that demo and check need' \
+	'make lint               clang-format, clang-tidy, cppcheck, shellcheck' \
+	'make install            into $$(DESTDIR)$$(PREFIX); uninstall takes it back' \
+	'make clean              remove build/' \
+	'SANITIZE=address,undefined or thread, with any of them: build with sanitizers'
+
+# ---- lint ---------------------------------------------------------------------------------------------
+
+C_FILES = $(shell git ls-files '*.c' '*.h')
+TIDY_FILES = $(filter %.c,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC))
+.PHONY: lint lint-run
+lint: lint-deps
+	@$(MAKE) --no-print-directory lint-run
+lint-run:
+	clang-format --dry-run -Werror $(C_FILES)
+	clang-tidy --quiet $(TIDY_FILES) -- $(STANDARD) -DREAD_POLICY_VERSION='"$(VERSION)"' $(call pkg_cflags,$(HOST_PKGS))
+	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
+		--suppress=missingIncludeSystem -DREAD_POLICY_VERSION='"$(VERSION)"' plugin policies strict-ini host-sample
+	shellcheck tools/install-packages .ci/run
+	@$(MAKE) --no-print-directory clean-objects CC=clang
+	@$(MAKE) --no-print-directory all CC=clang
+
+# ---- installing ---------------------------------------------------------------------------------------
+
+# A host that is running has the plugin mapped: it is put beside the old one and renamed over it, never
+# written in place.
+INSTALL ?= install
+SYSCONF ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+.PHONY: install uninstall
+install: all
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/read-policy \
+		$(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/share/doc/read-policy/examples
+	$(INSTALL) -m 755 $(BUILD)/snapshot-host $(DESTDIR)$(PREFIX)/bin/snapshot-host.new
+	mv -f $(DESTDIR)$(PREFIX)/bin/snapshot-host.new $(DESTDIR)$(PREFIX)/bin/snapshot-host
+	$(INSTALL) -m 644 $(BUILD)/read_policy.so $(DESTDIR)$(LIBDIR)/read-policy/read_policy.so.new
+	mv -f $(DESTDIR)$(LIBDIR)/read-policy/read_policy.so.new $(DESTDIR)$(LIBDIR)/read-policy/read_policy.so
+	$(INSTALL) -m 644 plugin/read_policy.h $(DESTDIR)$(PREFIX)/include/read_policy.h
+	$(INSTALL) -m 644 conf/read-policy.ini conf/snapshot-host.ini $(DESTDIR)$(PREFIX)/share/doc/read-policy/examples
+	printf '%s\n' 'prefix=$(PREFIX)' 'plugindir=$(LIBDIR)/read-policy' 'includedir=$${prefix}/include' '' \
+		'Name: read-policy' 'Description: decides where a read goes: replica, wait, replica again, primary' \
+		'Version: $(VERSION)' 'Cflags: -I$${includedir}' > $(DESTDIR)$(LIBDIR)/pkgconfig/read-policy.pc
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/snapshot-host $(DESTDIR)$(LIBDIR)/read-policy/read_policy.so \
+		$(DESTDIR)$(PREFIX)/include/read_policy.h $(DESTDIR)$(LIBDIR)/pkgconfig/read-policy.pc
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/read-policy
+	-rmdir $(DESTDIR)$(LIBDIR)/read-policy
+
+.PHONY: clean clean-objects
+clean:
+	rm -rf $(BUILD)
+clean-objects:
+	rm -rf $(BUILD)/obj

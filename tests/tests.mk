@@ -1,0 +1,31 @@
+# tests.mk - how the tests are built and run; included by the Makefile.
+#
+# Every tests/test_*.c is a Check program of its own and may use any object of the host, the plugin and
+# the INI reader: they are linked as archives, so each takes just what it uses.
+
+TEST_LIBS = $(call pkg_libs,check) $(HOST_LIBS)
+TEST_HELPERS := $(filter-out $(wildcard tests/test_*.c tests/fuzz_*.c),$(wildcard tests/*.c))
+
+$(BUILD)/tests/libhost.a: $(call objects,$(HOST_LIB_SRC))
+$(BUILD)/tests/libplugin.a: $(call objects,$(PLUGIN_SRC))
+$(BUILD)/tests/libini.a: $(call objects,$(INI_SRC))
+$(BUILD)/tests/libhelpers.a: $(call objects,$(TEST_HELPERS))
+$(BUILD)/tests/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $(filter %.o,$^)
+
+TEST_ARCHIVES := $(addprefix $(BUILD)/tests/,libhelpers.a libhost.a libplugin.a libini.a)
+TEST_SRC := $(C_TESTS) $(TEST_HELPERS)
+$(call objects,$(TEST_SRC)): PKG_CFLAGS = $(call pkg_cflags,check $(HOST_PKGS))
+-include $(patsubst %.o,%.d,$(call objects,$(TEST_SRC)))
+
+$(BUILD)/tests/test_%: $(BUILD)/obj/tests/test_%.o $(TEST_ARCHIVES)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_ARCHIVES) $(TEST_LIBS)
+
+C_TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(C_TESTS))
+
+.PHONY: check-programs run-checks
+check-programs: all $(C_TEST_PROGRAMS)
+run-checks:
+	@$(PYTHON) tests/run.py $(C_TEST_PROGRAMS) $(PY_TESTS)
