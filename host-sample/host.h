@@ -9,6 +9,7 @@
 
 #include "host_config.h"
 #include "http_front.h"
+#include "lag_sampler.h"
 #include "locator.h"
 #include "pg_server.h"
 #include "plugin_loader.h"
@@ -63,6 +64,7 @@ struct worker {
     struct pg_server *primary;
     struct worker_replica replicas[HOST_MAX_REPLICAS];
     struct locator locator;
+    struct lag_sampler lag; /* runs in worker 0 */
     struct lookup_list lookups; /* under way, oldest first */
     struct lookup_list spare;   /* for reuse */
     uint32_t spare_count;
@@ -89,9 +91,6 @@ struct host {
     _Atomic uint64_t reload_failures;
     _Atomic uint32_t reload_ok; /* 1: the last one, or the start */
 };
-
-/* The time now: monotonic, in ns. */
-uint64_t host_now_ns(void);
 
 /* 64 bits that no other read has; good enough for jitter, not for secrets. */
 uint64_t worker_random(struct worker *worker);

@@ -242,6 +242,55 @@ static void put_servers(const struct host *host, struct byte_buffer *out) {
     }
 }
 
+/* ---- positions and lag
+ * --------------------------------------------------------------------------- */
+
+static void put_gauge(struct byte_buffer *out, const char *name, const char *server, bool known,
+                      double value) {
+    byte_buffer_append_text(out, name);
+    put_label(out, "{", "server", server);
+    if (known) {
+        byte_buffer_append_format(out, "} %.17g\n", value);
+    } else {
+        BYTE_BUFFER_LITERAL(out, "} NaN\n");
+    }
+}
+
+static uint64_t sampled(const _Atomic uint64_t *value) {
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static void put_lag(const struct host *host, struct byte_buffer *out) {
+    const struct worker *worker = &host->workers[0];
+    const struct lag_sampler *lag = &worker->lag;
+    const char *name = "snapshot_host_wal_position_bytes";
+    put_header(out, name, "gauge",
+               "WAL position of each server: the primary's, and replayed ones.");
+    uint64_t position = sampled(&lag->primary.position);
+    put_gauge(out, name, pg_server_name(worker->primary), position != 0, (double)position);
+    for (uint32_t i = 0; i < lag->replica_count; i++) {
+        position = sampled(&lag->replicas[i].position);
+        put_gauge(out, name, pg_server_name(worker->replicas[i].server), position != 0,
+                  (double)position);
+    }
+    name = "snapshot_host_replica_lag_bytes";
+    put_header(out, name, "gauge", "WAL that a replica has not replayed yet; NaN: unknown.");
+    for (uint32_t i = 0; i < lag->replica_count; i++) {
+        uint64_t bytes = sampled(&lag->replicas[i].lag_bytes);
+        put_gauge(out, name, pg_server_name(worker->replicas[i].server), bytes != LAG_UNKNOWN,
+                  (double)bytes);
+    }
+    name = "snapshot_host_replica_lag_seconds";
+    put_header(
+        out, name, "gauge",
+        "Age of the newest position of the primary that a replica has reached; NaN: unknown.");
+    for (uint32_t i = 0; i < lag->replica_count; i++) {
+        uint64_t ms = sampled(&lag->replicas[i].lag_ms);
+        put_gauge(out, name, pg_server_name(worker->replicas[i].server), ms != LAG_UNKNOWN,
+                  (double)ms / 1000);
+    }
+}
+
 /* ---- HTTP, reloads
  * ------------------------------------------------------------------------------- */
 
@@ -294,6 +343,7 @@ void host_metrics_write(const struct host *host, struct byte_buffer *out) {
     put_lookups(host, out);
     put_latency(host, out);
     put_servers(host, out);
+    put_lag(host, out);
     put_http(host, out);
     put_reloads(host, out);
 }

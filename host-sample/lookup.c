@@ -5,6 +5,7 @@
 
 #include "answer.h"
 #include "log.h"
+#include "monotonic.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +53,7 @@ static void arm_deadline(struct worker *worker) {
     if (oldest == NULL || evtimer_pending(&worker->deadline_event, NULL)) {
         return;
     }
-    uint64_t now = host_now_ns();
+    uint64_t now = monotonic_ns();
     uint64_t left = oldest->deadline_ns > now ? oldest->deadline_ns - now : 0;
     struct timeval timeout = {.tv_sec = (time_t)(left / 1000000000u),
                               .tv_usec = (suseconds_t)(left % 1000000000u / 1000u)};
@@ -114,7 +115,7 @@ static void log_verdict(const struct lookup *lookup, enum log_level level, const
 /* Sheds come in floods: one line a second in the whole process, with the number since the last. */
 static void log_shed(const struct lookup *lookup, const char *message) {
     struct host *host = lookup->worker->host;
-    uint64_t now = host_now_ns();
+    uint64_t now = monotonic_ns();
     atomic_fetch_add_explicit(&host->shed_unlogged, 1, memory_order_relaxed);
     uint64_t next = atomic_load_explicit(&host->shed_next_log_ns, memory_order_relaxed);
     if (now < next || !atomic_compare_exchange_strong_explicit(
@@ -133,7 +134,7 @@ static void log_shed(const struct lookup *lookup, const char *message) {
 
 static void count_end(const struct lookup *lookup, int32_t verdict, int32_t served_by) {
     struct worker_counters *counters = &lookup->worker->counters;
-    uint64_t took_us = (host_now_ns() - lookup->started_ns) / 1000;
+    uint64_t took_us = (monotonic_ns() - lookup->started_ns) / 1000;
     uint32_t bucket = 0;
     while (bucket < HOST_LATENCY_BUCKETS && took_us > host_latency_bounds_us[bucket]) {
         bucket++;
@@ -229,7 +230,7 @@ static void finish(struct lookup *lookup, const struct rp_step *step, const PGre
 static void deadline_passed(evutil_socket_t fd, short events, void *context) {
     struct worker *worker = context;
     struct lookup *oldest;
-    uint64_t now = host_now_ns();
+    uint64_t now = monotonic_ns();
     (void)fd;
     (void)events;
     while ((oldest = TAILQ_FIRST(&worker->lookups)) != NULL && oldest->deadline_ns <= now) {
@@ -246,7 +247,7 @@ static void report(struct lookup *lookup, int32_t outcome, uint64_t position,
                    const PGresult *result) {
     struct rp_report report = {.struct_size = sizeof report,
                                .outcome = outcome,
-                               .now_ns = host_now_ns(),
+                               .now_ns = monotonic_ns(),
                                .position = position};
     follow(lookup, lookup->worker->host->plugin->next(&lookup->read, &report), result);
 }
@@ -303,7 +304,7 @@ static void time_is_up(evutil_socket_t fd, short events, void *context) {
 }
 
 static void arm_timer(struct lookup *lookup, uint64_t until_ns) {
-    uint64_t now = host_now_ns();
+    uint64_t now = monotonic_ns();
     uint64_t left = until_ns > now ? until_ns - now : 0;
     struct timeval timeout = {.tv_sec = (time_t)(left / 1000000000u),
                               .tv_usec = (suseconds_t)(left % 1000000000u / 1000u)};
@@ -444,7 +445,7 @@ void lookup_start(struct worker *worker, struct http_exchange *exchange,
     }
     set_parameters(lookup, request);
     lookup->exchange = exchange;
-    lookup->started_ns = host_now_ns();
+    lookup->started_ns = monotonic_ns();
     lookup->deadline_ns =
         lookup->started_ns + host->config->limits.lookup_timeout_ms * UINT64_C(1000000);
     lookup->step = NULL;

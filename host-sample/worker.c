@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Clients are told that idle connections live 20 s; ours live longer, so that none is closed under
@@ -26,12 +25,6 @@
 
 /* A drain that takes longer than any lookup may is cut short. */
 #define DRAIN_GRACE_MS 2000u
-
-uint64_t host_now_ns(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
 
 /* splitmix64, seeded once from the kernel: a draw costs a nanosecond, arc4random hundreds. */
 uint64_t worker_random(struct worker *worker) {
@@ -134,6 +127,15 @@ static bool make_front(struct worker *worker, uint16_t port, char *err, size_t e
     return worker->front != NULL;
 }
 
+static void start_lag_sampler(struct worker *worker) {
+    struct pg_server *replicas[HOST_MAX_REPLICAS];
+    uint32_t count = worker->host->config->replica_count;
+    for (uint32_t i = 0; i < count; i++) {
+        replicas[i] = worker->replicas[i].server;
+    }
+    lag_sampler_start(&worker->lag, worker->base, worker->primary, replicas, count);
+}
+
 bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint16_t port, char *err,
                  size_t err_length) {
     worker->host = host;
@@ -149,8 +151,14 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint1
     (void)event_assign(&worker->wake_event, worker->base, worker->wake_fd, EV_READ | EV_PERSIST,
                        wake, worker);
     (void)evtimer_assign(&worker->drain_event, worker->base, drain_is_over, worker);
-    return event_add(&worker->wake_event, NULL) == 0 && make_servers(worker, err, err_length) &&
-           make_front(worker, port, err, err_length);
+    if (event_add(&worker->wake_event, NULL) != 0 || !make_servers(worker, err, err_length) ||
+        !make_front(worker, port, err, err_length)) {
+        return false;
+    }
+    if (index == 0) {
+        start_lag_sampler(worker);
+    }
+    return true;
 }
 
 /* Sends what the turn has brought. A flush may fail statements at once, and their lookups may then
@@ -189,6 +197,7 @@ void worker_free(struct worker *worker) {
     if (worker->front != NULL) {
         http_front_free(worker->front);
     }
+    lag_sampler_stop(&worker->lag);
     for (uint32_t i = 0; i < HOST_MAX_REPLICAS; i++) {
         position_watcher_stop(&worker->replicas[i].watcher);
         if (worker->replicas[i].server != NULL) {
