@@ -7,28 +7,9 @@
 #include "describe.h"
 
 #include "slot.h"
+#include "text.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-
-struct text {
-    char *buf;
-    uint32_t len;
-    uint32_t needed;
-};
-
-__attribute__((format(printf, 2, 3))) static void say(struct text *text, const char *format, ...) {
-    char *at = text->needed < text->len ? text->buf + text->needed : NULL;
-    size_t room = at != NULL ? text->len - text->needed : 0;
-    va_list arguments;
-    va_start(arguments, format);
-    int written = vsnprintf(at, room, format, arguments);
-    va_end(arguments);
-    if (written > 0) {
-        text->needed += (uint32_t)written;
-    }
-}
 
 static int uses(const struct rp_policy_kind *kind, const char *key) {
     for (const char *const *used = kind->keys; *used != NULL; used++) {
@@ -43,21 +24,22 @@ static void say_waits(struct text *text, const struct rp_plan *plan) {
     const struct rp_options *options = &plan->options;
     if (uses(plan->kind, "replica_retry_max_ms")) {
         if (options->replica_retry_max_ms == 0) {
-            say(text, " There is no retry: a miss goes to the primary at once.");
+            text_add(text, " There is no retry: a miss goes to the primary at once.");
         } else {
-            say(text, " The wait before the retry is %u to %u ms.", options->replica_retry_min_ms,
-                options->replica_retry_max_ms);
+            text_add(text, " The wait before the retry is %u to %u ms.",
+                     options->replica_retry_min_ms, options->replica_retry_max_ms);
         }
     }
     if (uses(plan->kind, "first_ms")) {
-        say(text, " The first wait is at most %u ms, all together at most %u ms (%u polls).",
-            options->first_ms, options->max_wait_ms, plan->max_polls);
+        text_add(text, " The first wait is at most %u ms, all together at most %u ms (%u polls).",
+                 options->first_ms, options->max_wait_ms, plan->max_polls);
     }
     if (uses(plan->kind, "when")) {
-        say(text, " The primary is located %s; a position is awaited for at most %u ms.",
-            options->when == RP_WHEN_ALWAYS ? "before every first read" : "after a miss",
-            options->max_wait_ms);
-        say(text,
+        text_add(text, " The primary is located %s; a position is awaited for at most %u ms.",
+                 options->when == RP_WHEN_ALWAYS ? "before every first read" : "after a miss",
+                 options->max_wait_ms);
+        text_add(
+            text,
             " A row missing on a replica that has reached the located position is proven absent,"
             " without a read of the primary's tables.");
     }
@@ -66,22 +48,22 @@ static void say_waits(struct text *text, const struct rp_plan *plan) {
 static void say_fallback(struct text *text, const struct rp_plan *plan) {
     const struct rp_options *options = &plan->options;
     if (uses(plan->kind, "replica_pick")) {
-        say(text, " With several replicas, a retry %s.",
-            options->replica_pick == RP_PICK_NEXT ? "moves on to the next one"
-                                                  : "stays on the one that was asked");
+        text_add(text, " With several replicas, a retry %s.",
+                 options->replica_pick == RP_PICK_NEXT ? "moves on to the next one"
+                                                       : "stays on the one that was asked");
     }
     if (uses(plan->kind, "on_replica_failure")) {
-        say(text, " A failure of the replica %s.",
-            options->on_replica_failure == RP_FAILURE_PRIMARY
-                ? "is served by the primary"
-                : "is an error; it is not shifted to the primary");
+        text_add(text, " A failure of the replica %s.",
+                 options->on_replica_failure == RP_FAILURE_PRIMARY
+                     ? "is served by the primary"
+                     : "is an error; it is not shifted to the primary");
     }
     if (uses(plan->kind, "primary_budget_per_s")) {
         if (options->primary_budget_per_s == 0) {
-            say(text, " Reads of the primary are not limited.");
+            text_add(text, " Reads of the primary are not limited.");
         } else {
-            say(text, " At most %u reads of the primary a second, %u at once; more are shed.",
-                options->primary_budget_per_s, options->primary_budget_burst);
+            text_add(text, " At most %u reads of the primary a second, %u at once; more are shed.",
+                     options->primary_budget_per_s, options->primary_budget_burst);
         }
     }
 }
@@ -92,9 +74,9 @@ uint32_t describe_policy(const struct rp_policy *policy, char *buf, uint32_t len
     }
     struct text text = {.buf = buf, .len = len};
     const struct rp_plan *plan = atomic_load_explicit(&policy->current, memory_order_acquire);
-    say(&text, "[%s] policy = %s. %s", policy->name, plan->kind->name, plan->kind->summary);
+    text_add(&text, "[%s] policy = %s. %s", policy->name, plan->kind->name, plan->kind->summary);
     say_waits(&text, plan);
     say_fallback(&text, plan);
-    say(&text, " Counters: %s.*", plan->options.metric_prefix);
+    text_add(&text, " Counters: %s.*", plan->options.metric_prefix);
     return text.needed;
 }

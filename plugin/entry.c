@@ -2,7 +2,9 @@
  * entry.c - the plugin's table and the one symbol that it exports.
  */
 #include "describe.h"
+#include "diagram.h"
 #include "machine.h"
+#include "options.h"
 #include "read_policy.h"
 #include "set.h"
 
@@ -25,6 +27,8 @@ static_assert(offsetof(struct rp_plugin, metrics) == AFTER_NAME(7), "frozen");
 static_assert(offsetof(struct rp_plugin, describe) == AFTER_NAME(8), "frozen");
 static_assert(offsetof(struct rp_plugin, close) == AFTER_NAME(9), "frozen");
 static_assert(offsetof(struct rp_plugin, section) == AFTER_NAME(10), "frozen");
+static_assert(offsetof(struct rp_plugin, key) == AFTER_NAME(11), "frozen");
+static_assert(offsetof(struct rp_plugin, diagram) == AFTER_NAME(12), "frozen");
 
 static_assert(sizeof(struct rp_request) == 48, "part of the ABI");
 static_assert(sizeof(struct rp_report) == 24, "part of the ABI");
@@ -47,6 +51,8 @@ static const struct rp_plugin plugin = {
     .describe = describe_policy,
     .close = set_close,
     .section = set_section,
+    .key = options_key,
+    .diagram = diagram_policy,
 };
 
 /* The one exported symbol, RP_ENTRY_SYMBOL. */

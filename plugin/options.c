@@ -182,3 +182,28 @@ void options_read(const struct ini_document *document, const struct ini_section 
                        section->name);
     }
 }
+
+int32_t options_key(uint32_t index, struct rp_key *key) {
+    static const int32_t types[] = {
+        [INI_NUMBER] = RP_KEY_NUMBER, [INI_CHOICE] = RP_KEY_CHOICE, [INI_TEXT] = RP_KEY_TEXT};
+    const size_t room = sizeof key->choices / sizeof key->choices[0];
+    if (key == NULL || key->struct_size < sizeof *key) {
+        return RP_E_ARGUMENT;
+    }
+    if (index >= RP_OPTION_COUNT) {
+        return RP_E_END;
+    }
+    const struct ini_key *row = &rp_option_keys[index];
+    *key = (struct rp_key){.struct_size = key->struct_size,
+                           .type = types[row->type],
+                           .min = row->min,
+                           .max = row->max,
+                           .name = row->name,
+                           .default_value = row->fallback,
+                           .unit = row->unit,
+                           .help = row->help};
+    for (size_t i = 0; row->choices != NULL && row->choices[i] != NULL && i + 1 < room; i++) {
+        key->choices[i] = row->choices[i];
+    }
+    return RP_OK;
+}

@@ -307,6 +307,19 @@ struct rp_plugin {
      * close.
      */
     const char *(*section)(struct rp_set *set, uint32_t index);
+
+    /*
+     * Fills in the key of that index; indexes run from 0 without gaps. [thread-safe]
+     * key->struct_size is set by the caller. The strings are constants of the plugin.
+     * Returns RP_OK, RP_E_END past the last one, or RP_E_ARGUMENT.
+     */
+    int32_t (*key)(uint32_t index, struct rp_key *key);
+
+    /*
+     * Writes the section's policy, as it is configured, as a state diagram in Graphviz's DOT
+     * language. [thread-safe] Arguments and result as of describe.
+     */
+    uint32_t (*diagram)(const struct rp_policy *policy, char *buf, uint32_t len);
 };
 
 /* The table up to and including close: what every plugin of this major version has. */

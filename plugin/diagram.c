@@ -1,0 +1,173 @@
+/*
+ * diagram.c - draws what plan.c compiled: the very moves that a read follows, as DOT.
+ *
+ * Only states that a read can reach under the section's options are drawn. Outcomes that lead the
+ * same way share an arrow.
+ */
+#include "diagram.h"
+
+#include "slot.h"
+#include "text.h"
+
+#include <stdbool.h>
+
+static const char *const state_names[ST_COUNT] = {
+    [ST_BEGIN] = "begin",
+    [ST_DIRECT] = "read the primary\\n(no replica, or in a transaction)",
+    [ST_REPLICA] = "read the replica",
+    [ST_WAIT] = "wait",
+    [ST_RETRY] = "read the replica again",
+    [ST_PRIMARY] = "read the primary\\n(after a miss)",
+    [ST_FAILOVER] = "read the primary\\n(after a failure)",
+    [ST_FLOOR_FIRST] = "await the caller's position",
+    [ST_LOCATE_FIRST] = "locate the primary",
+    [ST_AWAIT_FIRST] = "await the located position",
+    [ST_REPLICA_CURRENT] = "read the replica\\n(has reached the position)",
+    [ST_FLOOR] = "await the caller's position\\n(after a miss)",
+    [ST_LOCATE] = "locate the primary\\n(after a miss)",
+    [ST_AWAIT] = "await the located position\\n(after a miss)",
+    [ST_RETRY_CURRENT] = "read the replica again\\n(has reached the position)",
+};
+
+static const char *const outcome_names[RP_OUTCOME_COUNT] = {
+    "found", "partial", "missing", "failed", "waited", "located", "reached", "not reached", "",
+};
+
+static const char *const guard_names[G_COUNT] = {
+    [G_NO_REPLICA] = "no replica, or in a transaction",
+    [G_WAIT_FITS] = "the wait ends by the deadline",
+    [G_POLL_FITS] = "there is time for a poll",
+    [G_ADMITTED] = "the budget admits it",
+    [G_FLOOR] = "the caller brought a position",
+    [G_CAN_AWAIT] = "position known, time left",
+    [G_REACHED] = "the replica's position has reached it",
+};
+
+static const char *verdict_colour(const struct rp_step *step) {
+    switch (step->verdict) {
+    case RP_VERDICT_FOUND:
+        return step->log_level == RP_LOG_WARN ? "khaki" : "palegreen";
+    case RP_VERDICT_NOT_FOUND:
+        return "lightgrey";
+    default:
+        return "lightsalmon";
+    }
+}
+
+static const struct rp_move *moves_of(const struct rp_plan *plan, uint32_t state,
+                                      uint32_t outcome) {
+    return &plan->moves[plan->first_move[state][outcome]];
+}
+
+/* Whether two outcomes of a state lead the same way: by the same guards to the same ends. */
+static bool same_moves(const struct rp_move *a, const struct rp_move *b) {
+    while (a->guard == b->guard && a->to == b->to && a->end == b->end) {
+        if (a->guard == G_NONE) {
+            return true;
+        }
+        a++;
+        b++;
+    }
+    return false;
+}
+
+/* Whether an unlimited budget makes the guard hold always, so that what follows it is never tried.
+ */
+static bool always_holds(const struct rp_plan *plan, uint32_t guard) {
+    return guard == G_NONE || (guard == G_ADMITTED && plan->budget_interval_ns == 0);
+}
+
+/* The states that can be reached, as a set; every state goes to later found ones only by its moves,
+ * so passes are repeated until nothing is added. */
+static uint32_t reachable_states(const struct rp_plan *plan) {
+    uint32_t reached = 1u << ST_BEGIN;
+    uint32_t before;
+    do {
+        before = reached;
+        for (uint32_t cell = 0; cell < (uint32_t)ST_COUNT * RP_OUTCOME_COUNT; cell++) {
+            uint32_t state = cell / RP_OUTCOME_COUNT;
+            const struct rp_move *move = moves_of(plan, state, cell % RP_OUTCOME_COUNT);
+            if ((reached & (1u << state)) == 0) {
+                continue;
+            }
+            for (;; move++) {
+                reached |= move->end == END_NONE ? 1u << move->to : 0;
+                if (always_holds(plan, move->guard)) {
+                    break;
+                }
+            }
+        }
+    } while (reached != before);
+    return reached;
+}
+
+/* "found, partial [the budget admits it]": all outcomes that share the moves of `outcome`. */
+static void add_label(struct text *text, const struct rp_plan *plan, uint32_t state,
+                      uint32_t outcome, const struct rp_move *move) {
+    const char *separator = "";
+    for (uint32_t other = outcome; other < RP_OUTCOME_BEGUN; other++) {
+        if (same_moves(moves_of(plan, state, outcome), moves_of(plan, state, other))) {
+            text_add(text, "%s%s", separator, outcome_names[other]);
+            separator = ", ";
+        }
+    }
+    if (!always_holds(plan, move->guard)) {
+        text_add(text, "%s[%s]", outcome == RP_OUTCOME_BEGUN ? "" : "\\n",
+                 guard_names[move->guard]);
+    } else if (move != moves_of(plan, state, outcome)) {
+        text_add(text, "%selse", outcome == RP_OUTCOME_BEGUN ? "" : "\\n");
+    }
+}
+
+static void add_moves(struct text *text, const struct rp_plan *plan, uint32_t state,
+                      uint32_t outcome, uint32_t *ends) {
+    const struct rp_move *first = moves_of(plan, state, outcome);
+    for (uint32_t other = 0; other < outcome; other++) {
+        if (same_moves(first, moves_of(plan, state, other))) {
+            return; /* drawn with that one */
+        }
+    }
+    for (const struct rp_move *move = first;; move++) {
+        if (move->end != END_BROKEN) {
+            text_add(text, "  s%u -> %c%u [label=\"", state, move->end == END_NONE ? 's' : 'e',
+                     move->end == END_NONE ? move->to : move->end);
+            add_label(text, plan, state, outcome, move);
+            text_add(text, "\"];\n");
+            *ends |= move->end == END_NONE ? 0 : 1u << move->end;
+        }
+        if (always_holds(plan, move->guard)) {
+            break;
+        }
+    }
+}
+
+uint32_t diagram_policy(const struct rp_policy *policy, char *buf, uint32_t len) {
+    if (policy == NULL || (buf == NULL && len != 0)) {
+        return 0;
+    }
+    struct text text = {.buf = buf, .len = len};
+    const struct rp_plan *plan = atomic_load_explicit(&policy->current, memory_order_acquire);
+    uint32_t states = reachable_states(plan);
+    uint32_t ends = 0;
+    text_add(&text,
+             "digraph read {\n  label=\"[%s] policy = %s\"; labelloc=t; rankdir=TB;\n"
+             "  node [shape=box, style=rounded, fontname=sans];\n"
+             "  edge [fontname=sans, fontsize=10];\n",
+             policy->name, plan->kind->name);
+    for (uint32_t state = 0; state < ST_COUNT; state++) {
+        if ((states & (1u << state)) != 0) {
+            text_add(&text, "  s%u [label=\"%s\"];\n", state, state_names[state]);
+            for (uint32_t outcome = 0; outcome < RP_OUTCOME_COUNT; outcome++) {
+                add_moves(&text, plan, state, outcome, &ends);
+            }
+        }
+    }
+    for (uint32_t end = 0; end < END_COUNT; end++) {
+        if ((ends & (1u << end)) != 0) {
+            text_add(&text, "  e%u [label=\"%s\", style=filled, fillcolor=%s];\n", end,
+                     rp_verdicts[end].step.message, verdict_colour(&rp_verdicts[end].step));
+        }
+    }
+    text_add(&text, "}\n");
+    return text.needed;
+}
