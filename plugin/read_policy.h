@@ -89,8 +89,7 @@ enum rp_capability {
     RP_CAN_AWAIT_POSITION = 2
 };
 
-/* ---- a read goes in
- * ------------------------------------------------------------------------------ */
+/* ---- a read goes in -------------------------------------------------------------------------- */
 
 enum rp_request_flag {
     /* The read is part of a transaction that must see its own writes: it goes to the primary, with
@@ -134,8 +133,7 @@ struct rp_report {
                           proven by it */
 };
 
-/* ---- a step comes out
- * ---------------------------------------------------------------------------- */
+/* ---- a step comes out ------------------------------------------------------------------------ */
 
 enum rp_step_kind {
     RP_STEP_READ = 0,   /* read from `target` (replica number `replica`, or the primary) */
@@ -209,8 +207,7 @@ struct rp_read {
     uint64_t opaque[(RP_READ_BYTES - 8u) / 8u];
 };
 
-/* ---- counters
- * ------------------------------------------------------------------------------------ */
+/* ---- counters -------------------------------------------------------------------------------- */
 
 struct rp_metric {
     uint32_t struct_size; /* set by the host */
@@ -223,8 +220,24 @@ struct rp_metric {
     uint64_t value;              /* a counter: it only grows, and survives reloads */
 };
 
-/* ---- the plugin
- * ---------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+enum rp_key_type { RP_KEY_NUMBER = 0, RP_KEY_CHOICE = 1, RP_KEY_TEXT = 2 };
+
+/* One key of a section of the INI file: bounds, default and documentation are the parser's own. */
+struct rp_key {
+    uint32_t struct_size; /* set by the host */
+    int32_t type;         /* enum rp_key_type */
+    uint32_t min;         /* NUMBER: inclusive bounds; TEXT: bounds of its length in bytes */
+    uint32_t max;
+    const char *name;
+    const char *choices[8];    /* CHOICE: what is accepted, ended by NULL */
+    const char *default_value; /* NULL: the key is required */
+    const char *unit;          /* "ms", "reads", ... or "" */
+    const char *help;          /* one sentence */
+};
+
+/* ---- the plugin ------------------------------------------------------------------------------ */
 
 struct rp_set;    /* one INI file, loaded */
 struct rp_policy; /* one section of it: the policy of one read path of the host */
@@ -334,8 +347,7 @@ struct rp_plugin {
 /* The type of the entry symbol, and the symbol itself for those who link against it. */
 typedef const struct rp_plugin *(*rp_entry_function)(void);
 
-/* ---- the loop of a blocking host
- * ----------------------------------------------------------------- */
+/* ---- the loop of a blocking host ------------------------------------------------------------- */
 
 /*
  * Runs one read to its end. [one thread per read] `perform` does what the step says (a read, a
