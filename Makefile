@@ -31,7 +31,7 @@ HOST_LIBS  = $(call pkg_libs,$(HOST_PKGS)) -lhttp_parser -ldl -lpthread
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 INI_SRC    := $(wildcard strict-ini/*.c)
 PLUGIN_SRC := $(wildcard plugin/*.c) $(wildcard policies/*.c)
-HOST_SRC   := $(wildcard host-sample/*.c)
+HOST_SRC   := $(filter-out host-sample/minimal.c,$(wildcard host-sample/*.c))
 HOST_LIB_SRC := $(filter-out host-sample/main.c,$(HOST_SRC))
 C_TESTS      := $(wildcard tests/test_*.c)
 PY_TESTS     := $(wildcard tests/test_*.py)
@@ -64,6 +64,7 @@ $(BUILD)/snapshot-host: $(call objects,$(HOST_SRC) $(INI_SRC))
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(HOST_LIBS)
 
 -include $(patsubst %.o,%.d,$(call objects,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC)))
+-include tools.mk
 include tests/tests.mk
 
 # ---- packages -----------------------------------------------------------------------------------------
