@@ -1,8 +1,8 @@
 /*
  * byte_buffer.h - a growing run of bytes, the host's unit of output.
  *
- * [one thread at a time]. A failed allocation sets `failed` and makes every later append a no-op, so
- * that a writer of many pieces asks once, at its end.
+ * [one thread at a time]. A failed allocation sets `failed` and makes every later append a no-op,
+ * so that a writer of many pieces asks once, at its end.
  */
 #ifndef BYTE_BUFFER_H
 #define BYTE_BUFFER_H
@@ -20,8 +20,8 @@ struct byte_buffer {
 
 #define BYTE_BUFFER_EMPTY ((struct byte_buffer){0})
 
-/* Makes room for `more` bytes after length. False, and `failed`, if memory ran out or the size would
- * overflow. */
+/* Makes room for `more` bytes after length. False, and `failed`, if memory ran out or the size
+ * would overflow. */
 bool byte_buffer_reserve(struct byte_buffer *buffer, size_t more);
 
 void byte_buffer_append(struct byte_buffer *buffer, const char *bytes, size_t count);
@@ -31,7 +31,8 @@ void byte_buffer_append_signed(struct byte_buffer *buffer, int64_t value);
 void byte_buffer_append_format(struct byte_buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Appends `"bytes"` as a JSON string: quotes, escapes of ", \ and control characters; UTF-8 as it is. */
+/* Appends `"bytes"` as a JSON string: quotes, escapes of ", \ and control characters; UTF-8 as it
+ * is. */
 void byte_buffer_append_json_string(struct byte_buffer *buffer, const char *bytes, size_t count);
 
 /* A string literal, its length known to the compiler. */
