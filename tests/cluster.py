@@ -1,0 +1,368 @@
+"""A throwaway PostgreSQL primary with streaming standbys, for tests and the demo.
+
+    with Cluster() as cluster:
+        cluster.primary.execute("CREATE TABLE ...")
+        cluster.wait_caught_up()
+        cluster.standby.pause_replay()
+
+Everything lives in one fresh temporary directory and is stopped and removed at the end, whatever
+happens. root runs the servers as user postgres, which refuse to run as root; anyone else as himself.
+
+The servers' settings are chosen to be quick to start, and awkward where that finds mistakes: their
+time zone and their date style are ones that no reader of UTC timestamps should depend on.
+"""
+
+import ctypes
+import glob
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import psycopg2
+
+from testbed import clean_up_at_exit, free_port, no_longer_clean_up, wait_for
+
+OLDEST_MAJOR = 14
+PR_SET_PDEATHSIG = 1
+LONGEST_SOCKET_DIRECTORY = 80  # a socket's whole path may have 107 bytes
+
+SETTINGS = """
+listen_addresses = '127.0.0.1'
+fsync = off
+autovacuum = off
+shared_buffers = 16MB
+wal_level = replica
+hot_standby = on
+max_connections = 100
+max_wal_senders = 10
+wal_keep_size = 256MB
+wal_retrieve_retry_interval = 100ms
+wal_receiver_status_interval = 1s
+max_standby_streaming_delay = 0
+timezone = 'Asia/Kolkata'
+datestyle = 'German'
+log_line_prefix = '%m [%p] %a '
+log_min_messages = info
+"""
+
+TABLES = ("TaskRunExecutionSnapshot", "TaskRunCheckpoint", "Waitpoint", "_completedWaitpoints")
+
+_libc = ctypes.CDLL(None)
+
+
+def _die_with_parent():
+    """In the child before exec: if this program is killed outright, its servers shut down at once."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
+def postgres_binaries():
+    """The bin directory of the newest installed PostgreSQL, and its major version."""
+    found = []
+    for path in glob.glob("/usr/lib/postgresql/*/bin/postgres"):
+        version = path.split("/")[4]
+        if version.isdigit() and int(version) >= OLDEST_MAJOR:
+            found.append((int(version), os.path.dirname(path)))
+    if not found:
+        raise RuntimeError(f"no PostgreSQL >= {OLDEST_MAJOR} in /usr/lib/postgresql (make deps)")
+    major, directory = max(found)
+    return directory, major
+
+
+def _is_alive(pid):
+    """Whether the process runs; one that only waits to be reaped by its parent does not."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class Account:
+    """Who runs the servers: user postgres if we are root, else ourselves."""
+
+    def __init__(self):
+        self.popen_arguments = {"umask": 0o077}
+        self.ids = None
+        if os.geteuid() == 0:
+            entry = pwd.getpwnam("postgres")
+            self.ids = (entry.pw_uid, entry.pw_gid)
+            self.popen_arguments.update(user=entry.pw_uid, group=entry.pw_gid, extra_groups=[])
+
+    def own(self, path):
+        if self.ids:
+            os.chown(path, *self.ids)
+
+
+class Server:
+    """One PostgreSQL server. Made by Cluster, not by hand."""
+
+    def __init__(self, cluster, name):
+        self.name = name
+        self.port = free_port()
+        self.data = os.path.join(cluster.directory, name)
+        self.log_path = self.data + ".log"
+        self._cluster = cluster
+        self._process = None
+        self._admin = None
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def start(self):
+        """Starts the server and returns when it takes connections (a standby: read-only ones)."""
+        assert not self.is_running()
+        command = [os.path.join(self._cluster.bin, "postgres"), "-D", self.data,
+                   "-p", str(self.port), "-k", self._cluster.directory]
+        with open(self.log_path, "ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                cwd=self._cluster.directory, preexec_fn=_die_with_parent,
+                **self._cluster.account.popen_arguments)
+        wait_for(self._is_ready, f"{self.name} to take connections", timeout_s=60)
+
+    def _is_ready(self):
+        if self._process.poll() is not None:
+            raise RuntimeError(f"{self.name} did not start:\n{self.log()[-3000:]}")
+        try:
+            with open(os.path.join(self.data, "postmaster.pid"), encoding="ascii") as file:
+                lines = file.read().splitlines()
+        except FileNotFoundError:
+            return False
+        # The line that pg_ctl waits for. Its first line tells our server's file from a stale one.
+        return len(lines) >= 8 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready"
+
+    def is_running(self):
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self, mode="fast"):
+        """Stops the server, `smart`, `fast` or `immediate` as pg_ctl's modes, and waits for its end."""
+        self.disconnect()
+        if self.is_running():
+            self._process.send_signal({"smart": signal.SIGTERM, "fast": signal.SIGINT,
+                                       "immediate": signal.SIGQUIT}[mode])
+            try:
+                self._process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.kill9()
+        self._process = None
+
+    def kill9(self):
+        """Kills the server with all its processes, as if the machine's memory had run out."""
+        self.disconnect()
+        if self.is_running():
+            # Stopped first, so that it starts no process while its children are being listed.
+            self._process.send_signal(signal.SIGSTOP)
+            children = self._children()
+            self._process.kill()
+            self._process.wait()
+            for child in children:
+                try:
+                    os.kill(child, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            wait_for(lambda: not any(_is_alive(child) for child in children),
+                     f"the processes of {self.name} to end")
+        self._process = None
+
+    def _children(self):
+        path = f"/proc/{self._process.pid}/task/{self._process.pid}/children"
+        with open(path, encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+
+    def promote(self):
+        """Makes a standby a primary; returns when it is one."""
+        assert self.value("SELECT pg_promote(true, 60)")
+        wait_for(lambda: not self.value("SELECT pg_is_in_recovery()"), f"{self.name} to be promoted")
+
+    # -- access --------------------------------------------------------------------------------
+
+    def conninfo(self, **more):
+        """A libpq connection string; keyword arguments are added to it."""
+        words = {"host": "127.0.0.1", "port": self.port, "dbname": "postgres", "user": "postgres"}
+        words.update(more)
+        return " ".join(f"{key}={value}" for key, value in words.items())
+
+    def connect(self):
+        """A connection of the caller's own, with autocommit."""
+        connection = psycopg2.connect(self.conninfo())
+        connection.autocommit = True
+        return connection
+
+    def disconnect(self):
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
+
+    def execute(self, sql, values=None):
+        """Runs a statement on a connection that is kept; returns its rows, if it gives any."""
+        if self._admin is None or self._admin.closed:
+            self._admin = self.connect()
+        with self._admin.cursor() as cursor:
+            cursor.execute(sql, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def value(self, sql, values=None):
+        return self.execute(sql, values)[0][0]
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    # -- replay of a standby -------------------------------------------------------------------
+
+    def pause_replay(self):
+        """Replay stands still when this returns: what is committed from now on is not seen here."""
+        self.execute("SELECT pg_wal_replay_pause()")
+        wait_for(lambda: self.value("SELECT pg_get_wal_replay_pause_state()") == "paused",
+                 f"{self.name} to pause its replay")
+
+    def resume_replay(self):
+        self.execute("SELECT pg_wal_replay_resume()")
+
+    def apply_delay(self, milliseconds):
+        """From now on this standby replays a commit so long after it was made; 0 ends that.
+
+        The reload reaches the replaying process in its own time, and nothing shows when. So for a
+        delay above 0 commits are made until the process is seen waiting for the delay to pass.
+        """
+        self.execute(f"ALTER SYSTEM SET recovery_min_apply_delay = {int(milliseconds)}")
+        self.execute("SELECT pg_reload_conf()")
+        if milliseconds > 0:
+            wait_for(self._delays_a_commit, f"the apply delay of {self.name} to be in force")
+        else:
+            self._cluster.wait_caught_up(self)
+
+    def _delays_a_commit(self):
+        position = self._cluster.commit_something()
+        while not self.has_replayed(position):
+            if self.value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'startup'"
+                          " AND wait_event = 'RecoveryApplyDelay'"):
+                return True
+        return False
+
+    def has_replayed(self, position):
+        return self.value("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (position,))
+
+    # -- statistics ----------------------------------------------------------------------------
+
+    def table_reads(self, timeout_s=10):
+        """How many scans of the four tables this server has done since it started.
+
+        A backend adds its counts to the shared ones when it goes idle, but not within a second of
+        the last time, and then up to ten seconds later; no function makes *another* backend do it.
+        What forces it is the backend's end: the counts are flushed (before_shmem_exit) before its
+        entry leaves pg_stat_activity (on_shmem_exit). So this waits until no client backend but the
+        one that asks is left. Callers stop the program under test first; whoever forgets to runs
+        into the time limit instead of reading a number that is too low.
+        """
+        def others():
+            return self.value("SELECT count(*) FROM pg_stat_activity WHERE backend_type ="
+                              " 'client backend' AND pid <> pg_backend_pid()") == 0
+        wait_for(others, f"all clients of {self.name} to leave", timeout_s)
+        if self._cluster.major < 15:
+            self._wait_for_statistics_file()
+        return int(self.value("SELECT coalesce(sum(seq_scan + coalesce(idx_scan, 0)), 0)"
+                              " FROM pg_stat_user_tables WHERE relname = ANY (%s)", (list(TABLES),)))
+
+    def _wait_for_statistics_file(self):
+        # Up to version 14 backends tell a collector process, which answers from a file that may be
+        # half a second old.
+        now = self.value("SELECT clock_timestamp()")
+        wait_for(lambda: self.value("SELECT pg_stat_get_snapshot_timestamp() > %s", (now,)),
+                 "fresh statistics", every_s=0.05)
+
+
+class Cluster:
+    """A primary and its standbys. `standbys` names them; `standby` is the first one."""
+
+    def __init__(self, standbys=("standby",)):
+        self.bin, self.major = postgres_binaries()
+        self.account = Account()
+        self.directory = self._make_directory()
+        self.primary = Server(self, "primary")
+        self.standbys = []
+        clean_up_at_exit(self.destroy)
+        try:
+            self._create_primary()
+            for name in standbys:
+                self._create_standby(name)
+        except BaseException:
+            self.destroy()
+            raise
+
+    @property
+    def standby(self):
+        return self.standbys[0]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.destroy()
+
+    def _make_directory(self):
+        directory = tempfile.mkdtemp(prefix="read-policy-")
+        if len(directory) > LONGEST_SOCKET_DIRECTORY:
+            os.rmdir(directory)
+            directory = tempfile.mkdtemp(prefix="read-policy-", dir="/tmp")
+        self.account.own(directory)
+        return directory
+
+    def _run(self, program, *arguments):
+        done = subprocess.run([os.path.join(self.bin, program), *arguments], cwd=self.directory,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                              **self.account.popen_arguments)
+        if done.returncode != 0:
+            raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
+
+    def _create_primary(self):
+        self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8",
+                  "--locale=C.UTF-8", "--pgdata", self.primary.data)
+        with open(os.path.join(self.primary.data, "postgresql.conf"), "a", encoding="ascii") as file:
+            file.write(SETTINGS)
+        self.primary.start()
+
+    def _create_standby(self, name):
+        server = Server(self, name)
+        self._run("pg_basebackup", "--no-sync", "--checkpoint=fast", "--wal-method=stream",
+                  "--no-manifest", "--write-recovery-conf", "--pgdata", server.data,
+                  "--dbname", self.primary.conninfo())
+        self.standbys.append(server)
+        server.start()
+
+    def load(self, path):
+        """Runs an SQL file on the primary."""
+        with open(path, encoding="utf-8") as file:
+            self.primary.execute(file.read())
+
+    def commit_something(self):
+        """Commits a transaction that changes no table; returns a position that replay passes once
+        that commit, and so all before it, has been replayed."""
+        self.primary.execute("SELECT pg_logical_emit_message(true, '', '')")
+        return self.primary.value("SELECT pg_current_wal_flush_lsn()")
+
+    def wait_caught_up(self, *servers):
+        """Returns when the standbys (all, or those given) have replayed all that is committed now."""
+        position = self.commit_something()
+        for server in servers or self.standbys:
+            wait_for(lambda s=server: s.has_replayed(position), f"{server.name} to catch up")
+
+    def reset(self):
+        """Brings every server up and every standby level with the primary, whatever a test did."""
+        for server in [self.primary, *self.standbys]:
+            if not server.is_running():
+                server.start()
+        for server in self.standbys:
+            server.resume_replay()
+            if server.value("SHOW recovery_min_apply_delay") != "0":
+                server.apply_delay(0)
+        self.wait_caught_up()
+
+    def destroy(self):
+        """Stops the servers and removes every file. Harmless when done twice."""
+        no_longer_clean_up(self.destroy)
+        for server in [*self.standbys, self.primary]:
+            server.stop("immediate")
+        shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,0 +1,71 @@
+"""What the tests of lookups share: a test case that knows how to look at an answer, a log line, and
+who was read for it."""
+
+import contextlib
+import unittest
+
+from host import Host
+from oracle import differences, expected_answer
+
+
+class LookupCase(unittest.TestCase):
+    """Assertions about one host's answers, log and servers."""
+
+    maxDiff = None
+
+    @contextlib.contextmanager
+    def observed_host(self, cluster, replicas=None, **arguments):
+        """Runs a host on the cluster. After the block `host.reads` has, by server's name, how many
+        scans of the tables it caused there; a server that ended meanwhile has no entry."""
+        before = {server.name: (server.value("SELECT pg_postmaster_start_time()"),
+                                server.table_reads())
+                  for server in [cluster.primary, *cluster.standbys] if server.is_running()}
+        if replicas is None:
+            replicas = cluster.standbys[:1]
+        with Host(cluster.primary, replicas, **arguments) as host:
+            host.reads = {}
+            yield host
+        for server in [cluster.primary, *cluster.standbys]:
+            start, reads = before.get(server.name, (None, 0))
+            if server.is_running() and server.value("SELECT pg_postmaster_start_time()") == start:
+                host.reads[server.name] = server.table_reads() - reads
+
+    def assert_headers(self, answer):
+        self.assertEqual(answer.headers.get("content-type"), "application/json", answer)
+        self.assertEqual(answer.headers.get("keep-alive"), "timeout=20", answer)
+
+    def assert_found(self, answer, rows, run, since, served_by, environment=None):
+        """The answer is the one that these rows make, and it came from there."""
+        self.assertEqual(answer.status, 200, answer)
+        self.assert_headers(answer)
+        expected = expected_answer(rows, run, since, environment)
+        self.assertIsNotNone(expected, "the oracle says that this lookup is a miss")
+        self.assertEqual(differences(answer.json, expected), [])
+        self.assertEqual(answer.served_by, served_by, answer)
+
+    def assert_error(self, answer, status, served_by=None):
+        """An error of this status: a body that says so, and no server's name but on a lookup's 404."""
+        self.assertEqual(answer.status, status, answer)
+        self.assert_headers(answer)
+        self.assertEqual(list(answer.json), ["error"], answer)
+        self.assertIsInstance(answer.json["error"], str)
+        self.assertTrue(answer.json["error"].strip(), answer)
+        self.assertEqual(answer.served_by, served_by, answer)
+
+    def assert_logged(self, host, *expected):
+        """The host, now ended, wrote exactly these lines about lookups:
+        (level, failed_during or None, run id, snapshot id)."""
+        lines = host.lookup_log()
+        self.assertEqual([(line.level, line.failed_during) for line in lines],
+                         [(level, during) for level, during, _, _ in expected], lines)
+        for line, (_, _, run, snapshot) in zip(lines, expected):
+            self.assertTrue(line.names(run) and line.names(snapshot), line)
+            self.assertTrue({"time", "level", "message"} <= line.fields.keys(), line)
+
+    def assert_reads(self, host, **expected):
+        """Who was read, by server: 0 for not at all, True for at least once."""
+        for name, reads in expected.items():
+            if reads is True:
+                self.assertGreater(host.reads[name], 0, f"{name} was not read")
+            else:
+                self.assertEqual(host.reads[name], reads, f"scans of {name}")

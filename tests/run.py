@@ -1,0 +1,166 @@
+#!/usr/bin/python3
+"""Runs test programs one after the other and adds up what they report.
+
+    tests/run.py [--limit SECONDS] PROGRAM...
+
+A PROGRAM is a command with its arguments in one word, such as "tests/check_exports.sh build". What it
+is shows in its name and in its output:
+
+  *.py      runs under Debian's own Python
+  test_*    a suite of many tests: a Check suite ("NN%: Checks: N, Failures: N, Errors: N") or Python's
+            unittest ("Ran N tests"). One that reports no tests has failed.
+  others    one test each, by exit status; 77 means skipped, as in automake.
+
+Shows a line for each program, the whole output of those that failed, and as the very last line
+"N passed, N failed", with ", N skipped" if any were. The exit status is 0 if none failed.
+"""
+
+import argparse
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PYTHON = "/usr/bin/python3"
+SKIPPED_STATUS = 77
+GRACE_S = 20  # between asking a program that took too long to end, and ending it
+
+CHECK_TOTALS = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", re.MULTILINE)
+UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
+UNITTEST_END = re.compile(r"^(?:OK|FAILED)(?: \((.*)\))?$", re.MULTILINE)
+
+
+@dataclass
+class Result:
+    """What came of one program, or of all together."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    note: str = ""
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __str__(self):
+        text = f"{self.passed} passed, {self.failed} failed"
+        return text + (f", {self.skipped} skipped" if self.skipped else "")
+
+
+def read_check(output):
+    """Adds up the totals of a Check program, which may hold several suites."""
+    totals = [[int(number) for number in match] for match in CHECK_TOTALS.findall(output)]
+    if not totals:
+        return None
+    ran, failures, errors = (sum(column) for column in zip(*totals))
+    return Result(passed=ran - failures - errors, failed=failures + errors)
+
+
+def read_unittest(output):
+    ran, end = UNITTEST_RAN.findall(output), UNITTEST_END.findall(output)
+    if not ran or not end:
+        return None
+    counts = {key.strip(): int(value) for key, value in
+              (part.split("=") for part in end[-1].split(",") if "=" in part)}
+    failed = sum(counts.get(key, 0) for key in ("failures", "errors", "unexpected successes"))
+    skipped = counts.get("skipped", 0)
+    # A failing set-up counts as an error but not as a test that ran, so the rest may be negative.
+    return Result(passed=max(int(ran[-1]) - failed - skipped, 0), failed=failed, skipped=skipped)
+
+
+def judge(command, status, output):
+    """What a program that ended by itself has to say. status: as in subprocess."""
+    is_suite = os.path.basename(command[0]).startswith("test_")
+    result = read_check(output) or read_unittest(output)
+    if result is None:
+        if is_suite:
+            result = Result(note="reported no tests")
+        elif status == SKIPPED_STATUS:
+            return Result(skipped=1)
+        else:
+            result = Result(passed=1 if status == 0 else 0)
+    elif result.passed + result.failed + result.skipped == 0:
+        result.note = "ran no test"
+    if status != 0:
+        how = f"exit status {status}" if status > 0 else signal.Signals(-status).name
+        result.note = ", ".join(filter(None, [result.note, how]))
+    if result.note and result.failed == 0:
+        result.failed = 1
+    return result
+
+
+def end(process):
+    """Ends a program that took too long, with all that it started in its process group."""
+    for number, patience in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, None)):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            pass
+        try:
+            process.wait(patience)
+            return
+        except subprocess.TimeoutExpired:
+            pass
+
+
+def run(command, limit):
+    """Runs one program; returns what came of it and its output."""
+    arguments = [PYTHON, *command] if command[0].endswith(".py") else command
+    environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(arguments, cwd=ROOT, env=environment, start_new_session=True,
+                                       stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        except OSError as error:
+            return Result(failed=1, note=str(error)), ""
+        try:
+            status = process.wait(limit)
+            timed_out = False
+        except subprocess.TimeoutExpired:
+            timed_out = True
+        finally:
+            end(process)
+        output.seek(0)
+        text = output.read().decode("utf-8", errors="backslashreplace")
+    if timed_out:
+        return Result(failed=1, note=f"not done after {limit:g} s"), text
+    return judge(command, status, text), text
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Runs test programs and adds up their results.")
+    parser.add_argument("--limit", type=float, default=300, metavar="SECONDS",
+                        help="time limit for each program (default 300)")
+    parser.add_argument("programs", nargs="+", metavar="PROGRAM")
+    arguments = parser.parse_args()
+    total = Result()
+    width = max(len(program) for program in arguments.programs)
+    for program in arguments.programs:
+        begun = time.monotonic()
+        result, output = run(shlex.split(program), arguments.limit)
+        seconds = time.monotonic() - begun
+        total.add(result)
+        mark = "FAIL" if result.failed else "ok  "
+        note = f" ({result.note})" if result.note else ""
+        print(f"{mark} {program:<{width}} {seconds:6.1f} s  {result}{note}", flush=True)
+        if result.failed:
+            print("".join(f"     | {line}\n" for line in output.splitlines()), end="", flush=True)
+    print(total)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    # As for Ctrl-C: so that the program under way is ended and cleans up.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
