@@ -22,7 +22,7 @@
 #define INI_MAX_LINE_BYTES    199 /* inih's own limit, without the line's end */
 #define INI_MAX_SECTION_BYTES 49  /* inih's own limit */
 #define INI_MAX_VALUE_BYTES   INI_MAX_LINE_BYTES
-#define INI_MAX_FILE_BYTES    (1024 * 1024) /* a larger file is refused */
+#define INI_MAX_FILE_BYTES    1048576 /* a larger file is refused */
 #define INI_MAX_SECTIONS      1024
 #define INI_MAX_KEYS          256 /* in one section */
 

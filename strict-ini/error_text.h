@@ -1,0 +1,16 @@
+/*
+ * error_text.h - how a piece of the file is shown in an error.
+ */
+#ifndef STRICT_INI_ERROR_TEXT_H
+#define STRICT_INI_ERROR_TEXT_H
+
+#include <stddef.h>
+
+#define INI_SHOWN_BYTES    64                            /* of the file; the rest becomes "..." */
+#define INI_SHOWN_CAPACITY (4 * INI_SHOWN_BYTES + 3 + 1) /* each byte as \xNN, "...", NUL */
+
+/* Writes `length` bytes of the file as printable ASCII: any other byte as \xNN, a long text
+ * shortened. */
+void ini_show(char shown[INI_SHOWN_CAPACITY], const char *bytes, size_t length);
+
+#endif

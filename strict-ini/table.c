@@ -1,0 +1,263 @@
+/*
+ * table.c - a section read by its table of keys: defaults, typed values, unknown and missing keys;
+ * and the table as text for people.
+ */
+#include "error_text.h"
+#include "nearest.h"
+#include "strict_ini.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DECIMAL_DIGITS "0123456789"
+
+/* Room for what would be accepted, or for the known keys. A longer list is cut off at its end. */
+#define LIST_CAPACITY 1024
+
+static void write_number(struct ini_text_sink sink, uint32_t number) {
+    char digits[sizeof "4294967295"];
+    (void)snprintf(digits, sizeof digits, "%" PRIu32, number);
+    sink.write(sink.context, digits);
+}
+
+static void write_bounds(const struct ini_key *key, struct ini_text_sink sink) {
+    write_number(sink, key->min);
+    sink.write(sink.context, " to ");
+    write_number(sink, key->max);
+    if (key->type == INI_TEXT) {
+        sink.write(sink.context, " bytes of text");
+    } else if (key->unit[0] != '\0') {
+        sink.write(sink.context, " (");
+        sink.write(sink.context, key->unit);
+        sink.write(sink.context, ")");
+    }
+}
+
+static void write_choices(const char *const *choices, struct ini_text_sink sink) {
+    for (size_t i = 0; choices[i] != NULL; i++) {
+        if (i > 0) {
+            sink.write(sink.context, choices[i + 1] != NULL ? ", " : " or ");
+        }
+        sink.write(sink.context, choices[i]);
+    }
+}
+
+/* "0 to 60000 (ms), default 200" */
+static void write_accepted(const struct ini_key *key, struct ini_text_sink sink) {
+    if (key->type == INI_CHOICE) {
+        write_choices(key->choices, sink);
+    } else {
+        write_bounds(key, sink);
+    }
+    if (key->fallback == NULL) {
+        sink.write(sink.context, ", required");
+    } else {
+        sink.write(sink.context, ", default ");
+        sink.write(sink.context, key->fallback[0] != '\0' ? key->fallback : "empty");
+    }
+}
+
+static void append_to_list(void *context, const char *text) {
+    strlcat(context, text, LIST_CAPACITY);
+}
+
+/* What is wrong with the value of an entry, and where a similar choice is, which. */
+struct verdict {
+    const char *wrong; /* NULL: nothing */
+    const char *nearest;
+};
+
+static struct verdict parse_number(const struct ini_key *key, const char *value, uint32_t *number) {
+    if (value[0] == '\0') {
+        return (struct verdict){.wrong = "empty"};
+    }
+    const bool minus = value[0] == '-';
+    const bool plus = value[0] == '+';
+    const char *digits = value + (minus || plus ? 1 : 0);
+    const size_t digit_count = strspn(digits, DECIMAL_DIGITS);
+    if (digit_count == 0 || digits[digit_count] != '\0') {
+        return (struct verdict){.wrong = "not a number"};
+    }
+    if (plus || (minus && strspn(digits, "0") == digit_count)) {
+        return (struct verdict){.wrong = "a number is written without a sign"};
+    }
+    const char *wrong = NULL;
+    const long long read = strtonum(value, key->min, key->max, &wrong);
+    if (wrong == NULL) {
+        *number = (uint32_t)read;
+    }
+    return (struct verdict){.wrong = wrong};
+}
+
+static struct verdict parse_choice(const struct ini_key *key, const char *value, int32_t *choice) {
+    for (int32_t i = 0; key->choices[i] != NULL; i++) {
+        if (strcmp(key->choices[i], value) == 0) {
+            *choice = i;
+            return (struct verdict){.wrong = NULL};
+        }
+    }
+    return (struct verdict){.wrong = value[0] == '\0' ? "empty" : "unknown",
+                            .nearest = ini_nearest(value, key->choices)};
+}
+
+static struct verdict parse_text(const struct ini_key *key, const char *value) {
+    const size_t length = strlen(value);
+    if (length < key->min) {
+        return (struct verdict){.wrong = length == 0 ? "empty" : "too short"};
+    }
+    return (struct verdict){.wrong = length > key->max ? "too long" : NULL};
+}
+
+/* Puts the value into `out`, or leaves `out` alone and says what is wrong. */
+static struct verdict store_value(const struct ini_key *key, const char *value, void *out) {
+    char *field = (char *)out + key->offset;
+    struct verdict verdict;
+    if (key->type == INI_NUMBER) {
+        uint32_t number = 0;
+        verdict = parse_number(key, value, &number);
+        if (verdict.wrong == NULL) {
+            memcpy(field, &number, sizeof number);
+        }
+    } else if (key->type == INI_CHOICE) {
+        int32_t choice = 0;
+        verdict = parse_choice(key, value, &choice);
+        if (verdict.wrong == NULL) {
+            memcpy(field, &choice, sizeof choice);
+        }
+    } else {
+        verdict = parse_text(key, value);
+        if (verdict.wrong == NULL) {
+            strlcpy(field, value, INI_MAX_VALUE_BYTES + 1);
+        }
+    }
+    return verdict;
+}
+
+static void store_zero(const struct ini_key *key, void *out) {
+    const size_t sizes[] = {
+        [INI_NUMBER] = sizeof(uint32_t), [INI_CHOICE] = sizeof(int32_t), [INI_TEXT] = 1};
+    memset((char *)out + key->offset, 0, sizes[key->type]);
+}
+
+void ini_read_defaults(const struct ini_key *keys, size_t key_count, void *out) {
+    for (size_t i = 0; i < key_count; i++) {
+        store_zero(&keys[i], out);
+        if (keys[i].fallback != NULL) {
+            struct ini_key unbounded = keys[i];
+            unbounded.min = 0;
+            unbounded.max = UINT32_MAX;
+            const struct verdict verdict = store_value(&unbounded, keys[i].fallback, out);
+            assert(verdict.wrong == NULL); /* a default of a table is a value of its type */
+            (void)verdict;
+        }
+    }
+}
+
+/* The errors of one section. */
+struct report {
+    const struct ini_document *document;
+    const struct ini_section *section;
+    const struct ini_key *keys;
+    size_t key_count;
+    struct ini_errors *errors;
+};
+
+/* "FILE:LINE: [SECTION] KEY = VALUE" */
+struct place {
+    char section[INI_SHOWN_CAPACITY];
+    char key[INI_SHOWN_CAPACITY];
+    char value[INI_SHOWN_CAPACITY];
+};
+
+static void describe_place(struct place *place, const struct report *report,
+                           const struct ini_entry *entry) {
+    ini_show(place->section, report->section->name, strlen(report->section->name));
+    ini_show(place->key, entry->key, strlen(entry->key));
+    ini_show(place->value, entry->value, strlen(entry->value));
+}
+
+static void report_value(const struct report *report, const struct ini_entry *entry,
+                         const struct ini_key *key, struct verdict verdict) {
+    struct place place;
+    describe_place(&place, report, entry);
+    char accepted[LIST_CAPACITY] = "";
+    write_accepted(key, (struct ini_text_sink){append_to_list, accepted});
+    const bool guessed = verdict.nearest != NULL;
+    ini_errors_add(report->errors, "%s:%u: [%s] %s = %s: %s; %s%s%saccepted: %s",
+                   report->document->path, entry->line, place.section, place.key, place.value,
+                   verdict.wrong, guessed ? "did you mean " : "", guessed ? verdict.nearest : "",
+                   guessed ? "? " : "", accepted);
+}
+
+static void report_unknown_key(const struct report *report, const struct ini_entry *entry) {
+    struct place place;
+    describe_place(&place, report, entry);
+    struct ini_nearest_search search = {.word = entry->key};
+    char known[LIST_CAPACITY] = "";
+    for (size_t i = 0; i < report->key_count; i++) {
+        ini_nearest_offer(&search, report->keys[i].name);
+        strlcat(known, i > 0 ? ", " : "", sizeof known);
+        strlcat(known, report->keys[i].name, sizeof known);
+    }
+    const bool guessed = search.best != NULL;
+    ini_errors_add(report->errors, "%s:%u: [%s] %s = %s: unknown key; %s%s%s",
+                   report->document->path, entry->line, place.section, place.key, place.value,
+                   guessed ? "did you mean " : "known keys: ", guessed ? search.best : known,
+                   guessed ? "?" : "");
+}
+
+static void report_missing_key(const struct report *report, const struct ini_key *key) {
+    char section[INI_SHOWN_CAPACITY];
+    ini_show(section, report->section->name, strlen(report->section->name));
+    char accepted[LIST_CAPACITY] = "";
+    write_accepted(key, (struct ini_text_sink){append_to_list, accepted});
+    ini_errors_add(report->errors, "%s:%u: [%s] %s: missing; accepted: %s", report->document->path,
+                   report->section->line, section, key->name, accepted);
+}
+
+static const struct ini_key *find_key(const struct ini_key *keys, size_t key_count,
+                                      const char *name) {
+    for (size_t i = 0; i < key_count; i++) {
+        if (strcmp(keys[i].name, name) == 0) {
+            return &keys[i];
+        }
+    }
+    return NULL;
+}
+
+void ini_read_section(const struct ini_document *document, const struct ini_section *section,
+                      const struct ini_key *keys, size_t key_count, void *out,
+                      struct ini_errors *errors) {
+    const struct report report = {document, section, keys, key_count, errors};
+    ini_read_defaults(keys, key_count, out);
+    for (const struct ini_entry *entry = section->entries; entry != NULL; entry = entry->next) {
+        const struct ini_key *key = find_key(keys, key_count, entry->key);
+        if (key == NULL) {
+            report_unknown_key(&report, entry);
+            continue;
+        }
+        const struct verdict verdict = store_value(key, entry->value, out);
+        if (verdict.wrong != NULL) {
+            report_value(&report, entry, key, verdict);
+        }
+    }
+    for (size_t i = 0; i < key_count && !section->incomplete; i++) {
+        if (keys[i].fallback == NULL && ini_find(section, keys[i].name) == NULL) {
+            report_missing_key(&report, &keys[i]);
+        }
+    }
+}
+
+void ini_describe_keys(const struct ini_key *keys, size_t key_count, struct ini_text_sink sink) {
+    for (size_t i = 0; i < key_count; i++) {
+        sink.write(sink.context, keys[i].name);
+        sink.write(sink.context, ": ");
+        write_accepted(&keys[i], sink);
+        sink.write(sink.context, ". ");
+        sink.write(sink.context, keys[i].help);
+        sink.write(sink.context, "\n");
+    }
+}
