@@ -3,33 +3,37 @@
  */
 #include "budget.h"
 
-/* Clocks of threads that read the same monotonic clock differ by less than this. */
-#define MAX_CLOCK_SKEW_NS UINT64_C(1000000000)
+static void forget_old_debt(struct rp_budget *budget, uint64_t now_ns) {
+    uint64_t limit = atomic_exchange_explicit(&budget->debt_limit_ns, 0, memory_order_relaxed);
+    uint64_t empty = limit == 0 ? UINT64_MAX : now_ns + limit; /* 0: another thread was faster */
+    uint64_t seen = atomic_load_explicit(&budget->full_at_ns, memory_order_relaxed);
+    while (seen > empty &&
+           !atomic_compare_exchange_weak_explicit(&budget->full_at_ns, &seen, empty,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
 
-bool budget_admit(_Atomic uint64_t *full_at_ns, uint64_t interval_ns, uint64_t burst_ns,
+bool budget_admit(struct rp_budget *budget, uint64_t interval_ns, uint64_t burst_ns,
                   uint64_t now_ns) {
     if (interval_ns == 0) {
         return true;
     }
-    uint64_t seen = atomic_load_explicit(full_at_ns, memory_order_relaxed);
-    for (;;) {
-        uint64_t full_at = seen > now_ns ? seen : now_ns;
-        uint64_t debt = full_at - now_ns;
-        bool admitted = debt + interval_ns <= burst_ns;
-        uint64_t next;
-        if (admitted) {
-            next = full_at + interval_ns;
-        } else if (debt > burst_ns && debt - burst_ns > MAX_CLOCK_SKEW_NS) {
-            /* Further in debt than this rate can get anybody: the word was written under an older,
-             * slower rate. An empty bucket of today's rate takes its place; otherwise whoever
-             * raises the budget during an incident would wait for the old debt to be paid. */
-            next = now_ns + burst_ns;
-        } else {
+    if (atomic_load_explicit(&budget->debt_limit_ns, memory_order_relaxed) != 0) {
+        forget_old_debt(budget, now_ns);
+    }
+    uint64_t seen = atomic_load_explicit(&budget->full_at_ns, memory_order_relaxed);
+    uint64_t full_at;
+    do {
+        full_at = seen > now_ns ? seen : now_ns;
+        if (full_at - now_ns + interval_ns > burst_ns) {
             return false;
         }
-        if (atomic_compare_exchange_weak_explicit(full_at_ns, &seen, next, memory_order_relaxed,
-                                                  memory_order_relaxed)) {
-            return admitted;
-        }
-    }
+    } while (!atomic_compare_exchange_weak_explicit(&budget->full_at_ns, &seen,
+                                                    full_at + interval_ns, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+void budget_change_rate(struct rp_budget *budget, uint64_t burst_ns) {
+    atomic_store_explicit(&budget->debt_limit_ns, burst_ns, memory_order_relaxed);
 }

@@ -21,6 +21,7 @@ struct __attribute__((may_alias)) read_state {
     uint32_t state;       /* enum rp_state */
     const struct rp_plan *plan;
     const struct rp_step *current; /* the step under way; a done step for good */
+    uint64_t now_ns;               /* the latest time reported */
     uint64_t deadline_ns;          /* UINT64_MAX: none */
     uint64_t entropy;
     uint64_t floor;      /* the caller's position, 0 once it was used */
@@ -109,6 +110,13 @@ static int take_floor(struct read_state *read, const struct event *event) {
     return 1;
 }
 
+/* The bucket is the section's, and so is its rate: that of the newest plan holds for reads under
+ * way too. With two rates at once, each would see the debts of the other as its own. */
+static int is_admitted(struct rp_policy *slot, uint64_t now_ns) {
+    const struct rp_plan *newest = atomic_load_explicit(&slot->current, memory_order_acquire);
+    return budget_admit(&slot->budget, newest->budget_interval_ns, newest->budget_burst_ns, now_ns);
+}
+
 static int holds(uint32_t guard, struct read_state *read, const struct event *event) {
     const struct rp_plan *plan = read->plan;
     switch (guard) {
@@ -119,8 +127,7 @@ static int holds(uint32_t guard, struct read_state *read, const struct event *ev
     case G_POLL_FITS:
         return poll_fits(read, event);
     case G_ADMITTED:
-        return budget_admit(&plan->slot->budget_full_at_ns, plan->budget_interval_ns,
-                            plan->budget_burst_ns, event->now_ns);
+        return is_admitted(plan->slot, event->now_ns);
     case G_FLOOR:
         return take_floor(read, event);
     case G_CAN_AWAIT:
@@ -217,6 +224,7 @@ const struct rp_step *machine_begin(const struct rp_policy *policy,
     /* Acquire pairs with the release in set.c: the plan is seen as it was published. */
     read->plan = atomic_load_explicit(&policy->current, memory_order_acquire);
     read->state = ST_BEGIN;
+    read->now_ns = request->now_ns;
     read->deadline_ns = request->deadline_ns == 0 ? UINT64_MAX : request->deadline_ns;
     read->entropy = request->entropy;
     read->floor = request->position;
@@ -247,6 +255,9 @@ const struct rp_step *machine_next(struct rp_read *memory, const struct rp_repor
     if (outcome >= RP_OUTCOME_BEGUN) {
         return finish(read, END_BROKEN);
     }
-    struct event event = {.now_ns = report->now_ns, .position = report->position};
+    /* A clock that goes back stands still here: else a wait found too long could fit later, and a
+     * read could take more steps than the header promises. */
+    read->now_ns = report->now_ns > read->now_ns ? report->now_ns : read->now_ns;
+    struct event event = {.now_ns = read->now_ns, .position = report->position};
     return advance(read, outcome, &event);
 }

@@ -32,9 +32,9 @@
  * rp_run at the end of this file is that loop, ready made, for hosts that may block.
  *
  * THREADS. Each function carries one of these tags:
- *   [control]              one thread at a time for one set, which may run beside any other
- * function but close [thread-safe]          any thread, any time between open and close [one thread
- * per read]  any thread, but only one at a time for the same struct rp_read
+ *   - [control]: one thread at a time for one set; it may run beside any other function but close.
+ *   - [thread-safe]: any thread, any time between open and close.
+ *   - [one thread per read]: any thread, but only one at a time for the same struct rp_read.
  *
  * TIME is in nanoseconds of one monotonic clock of the host's choosing (CLOCK_MONOTONIC). It must
  * not be 0, and the same clock must be used for all reads of a set, since the primary's budget is
@@ -263,7 +263,8 @@ struct rp_plugin {
 
     /*
      * Reads the file again. [control] All or nothing: on any error the old configuration stays in
-     * force. Reads under way finish as they began; reads that begin later follow the new
+     * force. Reads under way finish as they began, except that the primary's budget is the
+     * section's: a new rate holds at once, for all of them. Reads that begin later follow the new
      * configuration. Handles, counters and the budget's state stay. A section of the set that the
      * file no longer has is an error; a new section is added. An unchanged file changes nothing and
      * costs nothing. Each changed configuration is kept until close; after 1024 of them a reload is

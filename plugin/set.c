@@ -10,6 +10,7 @@
 #include "counters.h"
 #include "slot.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,8 +162,12 @@ static void publish_slot(struct rp_policy *slot) {
     slot->staged = NULL;
     if (plan != NULL) {
         plan->older = atomic_load_explicit(&slot->current, memory_order_relaxed);
-        /* Release pairs with the acquire in machine_begin. */
+        /* Release pairs with the acquire in machine.c. */
         atomic_store_explicit(&slot->current, plan, memory_order_release);
+        if (plan->older != NULL && (plan->older->budget_interval_ns != plan->budget_interval_ns ||
+                                    plan->older->budget_burst_ns != plan->budget_burst_ns)) {
+            budget_change_rate(&slot->budget, plan->budget_burst_ns);
+        }
     }
 }
 
@@ -236,13 +241,20 @@ static int32_t load_file(struct rp_set *set, char *err, uint32_t errlen) {
     return status;
 }
 
+static int32_t refuse_arguments(const char *function, char *err, uint32_t errlen) {
+    if (err != NULL) {
+        (void)snprintf(err, errlen, "%s: an argument is NULL that must not be", function);
+    }
+    return RP_E_ARGUMENT;
+}
+
 int32_t set_open(const char *ini_path, uint32_t capabilities, struct rp_set **set, char *err,
                  uint32_t errlen) {
     if (set != NULL) {
         *set = NULL;
     }
     if (ini_path == NULL || set == NULL || (err == NULL && errlen != 0)) {
-        return RP_E_ARGUMENT;
+        return refuse_arguments("open", err, errlen);
     }
     int32_t status = RP_E_MEMORY;
     struct rp_set *opened = calloc(1, sizeof *opened);
@@ -267,7 +279,7 @@ int32_t set_open(const char *ini_path, uint32_t capabilities, struct rp_set **se
 
 int32_t set_reload(struct rp_set *set, char *err, uint32_t errlen) {
     if (set == NULL || (err == NULL && errlen != 0)) {
-        return RP_E_ARGUMENT;
+        return refuse_arguments("reload", err, errlen);
     }
     return load_file(set, err, errlen);
 }

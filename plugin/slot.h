@@ -7,6 +7,7 @@
 #ifndef SLOT_H
 #define SLOT_H
 
+#include "budget.h"
 #include "plan.h"
 #include "verdicts.h"
 
@@ -21,7 +22,7 @@ struct rp_policy {
     struct rp_plan *staged; /* during a reload: the plan to be published, or NULL */
     /* Written on misses. Kept off the line above, which every read of every thread looks at. */
     _Alignas(CACHE_LINE_BYTES) _Atomic uint64_t counters[COUNTER_COUNT];
-    _Atomic uint64_t budget_full_at_ns;
+    struct rp_budget budget;
 };
 
 #endif
