@@ -177,6 +177,9 @@ static void read_sections(struct host_config *config, const struct ini_document 
         if (ini_find_section(document, sections[i].name) != NULL) {
             continue;
         }
+        if (sections[i].required && document->incomplete) {
+            continue; /* it may be missing for an error that was named already */
+        }
         if (sections[i].required) {
             ini_errors_add(errors, "%s: the section [%s] is missing", document->path,
                            sections[i].name);

@@ -148,7 +148,7 @@ static bool stage_all(struct load *load) {
         }
     }
     for (const struct rp_policy *slot = first_of(load->set); slot != NULL; slot = next_of(slot)) {
-        if (ini_find_section(load->document, slot->name) == NULL) {
+        if (!load->document->incomplete && ini_find_section(load->document, slot->name) == NULL) {
             ini_errors_add(load->errors,
                            "%s: the section [%s] is missing; the host is using it, so it must stay",
                            load->document->path, slot->name);
