@@ -1,0 +1,14 @@
+/*
+ * one_line.h - libpq's messages of several lines, made fit for one line of a log.
+ */
+#ifndef ONE_LINE_H
+#define ONE_LINE_H
+
+#include <stddef.h>
+
+/* Copies text into out, NUL-terminated: every run of white space and control characters becomes one
+ * space, none stays at either end, and what does not fit is cut between two UTF-8 characters.
+ * size >= 1. NULL text gives "". out and text must not overlap. */
+void one_line(char *out, size_t size, const char *text);
+
+#endif

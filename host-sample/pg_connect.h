@@ -1,0 +1,50 @@
+/*
+ * pg_connect.h - one attempt to connect to a PostgreSQL server, in a short-lived thread of its own.
+ *
+ * Names are resolved, TLS and SCRAM are done in that thread, so the event loop never blocks on
+ * them. The thread steps PQconnectPoll itself rather than calling PQconnectdbParams, for three
+ * reasons: the server's notices of the connection phase (a collation version mismatch, say) would
+ * go raw to stderr before anybody could stop them; connect_timeout would bound each address, not
+ * the attempt; and nobody could end an attempt early, at the program's exit for instance.
+ *
+ * The thread and the caller each hold one reference; whoever drops the last one frees all, so
+ * neither ever waits for the other or finds memory or descriptors of the other's gone.
+ */
+#ifndef PG_CONNECT_H
+#define PG_CONNECT_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pg_attempt;
+
+/* Whether libpq can parse the string. If not: err (one line, no password in it). [thread-safe] */
+bool pg_conninfo_is_valid(const char *conninfo, char *err, size_t err_length);
+
+/* Starts an attempt. What the string does not set, this sets: keep-alives and tcp_user_timeout
+ * (unless the string names a service, whose file may set them, unseen by us), a
+ * fallback_application_name, and always client_encoding. The attempt ends after the connect_timeout
+ * that the string, its service or the environment gives, or else timeout_s; the look-up of a name,
+ * which cannot be interrupted, may overrun it. An address that does not answer at all is left for
+ * the next one after half that time. NULL and err: no memory, descriptor or thread. */
+struct pg_attempt *pg_attempt_start(const char *conninfo, uint32_t timeout_s, char *err,
+                                    size_t err_length);
+
+/* Readable once the attempt has ended; the attempt's own, valid until it is taken or released. */
+int pg_attempt_descriptor(const struct pg_attempt *attempt);
+
+/* After the descriptor became readable: hands over the connection, CONNECTION_OK, blocking, its
+ * notices dropped; or NULL and err (one line). The attempt is released. */
+PGconn *pg_attempt_take(struct pg_attempt *attempt, char *err, size_t err_length);
+
+/* Asks the thread to give up; it does so at once, unless it is looking up a name. */
+void pg_attempt_cancel(struct pg_attempt *attempt);
+
+/* Drops the caller's reference; a connection that comes up later is closed by the thread. Waits
+ * until the thread has ended, at most wait_ms: after a cancel, so that no thread is still inside
+ * OpenSSL when the process exits and OpenSSL tears itself down. */
+void pg_attempt_release(struct pg_attempt *attempt, int wait_ms);
+
+#endif
