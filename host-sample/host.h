@@ -63,6 +63,7 @@ struct worker {
     struct pg_prepared prepared[SNAPSHOT_STATEMENT_COUNT]; /* what every link prepares */
     struct pg_server *primary;
     struct worker_replica replicas[HOST_MAX_REPLICAS];
+    uint32_t unsettled; /* servers whose first attempts to connect are still under way */
     struct locator locator;
     struct lag_sampler lag; /* runs in worker 0 */
     struct lookup_list lookups; /* under way, oldest first */

@@ -16,8 +16,7 @@ const uint32_t host_latency_bounds_us[HOST_LATENCY_BUCKETS] = {
 static const char *const verdict_names[] = {"refused", "found", "not_found", "failed", "shed"};
 static const char *const served_by_names[] = {"none", "replica", "replica_retry", "primary"};
 
-/* ---- pieces of the format
- * ------------------------------------------------------------------------ */
+/* ---- pieces of the format -------------------------------------------------------------------- */
 
 static void put_header(struct byte_buffer *out, const char *name, const char *type,
                        const char *help) {
@@ -55,8 +54,7 @@ static void put_single(struct byte_buffer *out, const char *name, const char *ty
     byte_buffer_append_format(out, "%s %llu\n", name, (unsigned long long)value);
 }
 
-/* ---- the plugin's counters
- * ----------------------------------------------------------------------- */
+/* ---- the plugin's counters ------------------------------------------------------------------- */
 
 struct exposed_name {
     char text[320]; /* the plugin's names are far shorter; a longer one is cut */
@@ -125,8 +123,7 @@ static void put_plugin_metrics(const struct host *host, struct byte_buffer *out)
     free(done);
 }
 
-/* ---- lookups
- * ------------------------------------------------------------------------------------- */
+/* ---- lookups --------------------------------------------------------------------------------- */
 
 /* The sum over all workers of the counter that lies `offset` bytes into worker_counters. */
 static uint64_t sum_at(const struct host *host, size_t offset) {
@@ -181,8 +178,7 @@ static void put_latency(const struct host *host, struct byte_buffer *out) {
                               (unsigned long long)total);
 }
 
-/* ---- servers
- * ------------------------------------------------------------------------------------- */
+/* ---- servers --------------------------------------------------------------------------------- */
 
 /* What is exposed of each server: pg_server_counters, by offset. */
 static const struct {
@@ -242,8 +238,7 @@ static void put_servers(const struct host *host, struct byte_buffer *out) {
     }
 }
 
-/* ---- positions and lag
- * --------------------------------------------------------------------------- */
+/* ---- positions and lag ----------------------------------------------------------------------- */
 
 static void put_gauge(struct byte_buffer *out, const char *name, const char *server, bool known,
                       double value) {
@@ -291,8 +286,7 @@ static void put_lag(const struct host *host, struct byte_buffer *out) {
     }
 }
 
-/* ---- HTTP, reloads
- * ------------------------------------------------------------------------------- */
+/* ---- HTTP, reloads --------------------------------------------------------------------------- */
 
 static void put_http(const struct host *host, struct byte_buffer *out) {
     struct http_front_counters sum = {0};

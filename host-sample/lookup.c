@@ -45,8 +45,7 @@ static void copy_error(struct lookup *lookup, const char *error) {
     (void)snprintf(lookup->error, sizeof lookup->error, "%s", error);
 }
 
-/* ---- beginning and ending
- * ------------------------------------------------------------------------ */
+/* ---- beginning and ending -------------------------------------------------------------------- */
 
 static void arm_deadline(struct worker *worker) {
     const struct lookup *oldest = TAILQ_FIRST(&worker->lookups);
@@ -240,8 +239,7 @@ static void deadline_passed(evutil_socket_t fd, short events, void *context) {
     arm_deadline(worker);
 }
 
-/* ---- steps
- * --------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static void report(struct lookup *lookup, int32_t outcome, uint64_t position,
                    const PGresult *result) {
@@ -272,9 +270,23 @@ static int32_t outcome_of(struct lookup *lookup, const struct pg_reply *reply) {
     }
 }
 
+static void use_statement(struct lookup *lookup, bool lean) {
+    static const int statements[2][2] = {
+        {SNAPSHOT_STATEMENT_ANY_ENVIRONMENT, SNAPSHOT_STATEMENT_ONE_ENVIRONMENT},
+        {SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT, SNAPSHOT_STATEMENT_LEAN_ONE_ENVIRONMENT}};
+    lookup->statement.prepared = statements[lean][lookup->request.environment.length > 0];
+}
+
 static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     struct lookup *lookup =
         (struct lookup *)((char *)statement - offsetof(struct lookup, statement));
+    if (reply->status == PG_REPLY_ROWS &&
+        snapshot_outcome_of(reply->result) == SNAPSHOT_NEEDS_FULL) {
+        /* The policy sees one read: the full statement's result alone counts. */
+        use_statement(lookup, false);
+        pg_server_submit(lookup->server, &lookup->statement);
+        return;
+    }
     report(lookup, outcome_of(lookup, reply), reply->position, reply->result);
 }
 
@@ -330,6 +342,7 @@ static void start_read(struct lookup *lookup, const struct rp_step *step) {
         }
     }
     lookup->error[0] = '\0';
+    lookup->server = server;
     pg_server_submit(server, &lookup->statement);
 }
 
@@ -372,8 +385,7 @@ static void follow(struct lookup *lookup, const struct rp_step *step, const PGre
     }
 }
 
-/* ---- start
- * --------------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 /* Replicas with a link up; if none has, all of them: then the read fails there, and is not silently
  * shifted to the primary. */

@@ -81,8 +81,7 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments, 
     return true;
 }
 
-/* ---- loading
- * ------------------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 static bool load_policies(struct host *host, struct loaded_plugin *plugin) {
     const struct host_config *config = host->config;
@@ -139,8 +138,7 @@ static void describe_host(const struct host *host) {
     }
 }
 
-/* ---- serving
- * ------------------------------------------------------------------------------------- */
+/* ---- serving --------------------------------------------------------------------------------- */
 
 static void log_lines(enum log_level level, const char *message, char *lines) {
     char *rest = lines;

@@ -40,6 +40,16 @@ static void log_server(void *context, const char *level, const char *server, con
     log_write(log_level_of(level), message, fields);
 }
 
+/* Requests are taken once every server has been tried: else the first of them would go to servers
+ * of which nobody knows yet that they are away. */
+static void server_settled(void *context, struct pg_server *server) {
+    struct worker *worker = context;
+    (void)server;
+    if (--worker->unsettled == 0 && !worker->draining && !http_front_start(worker->front)) {
+        log_write(LOG_LEVEL_ERROR, "cannot accept connections", NULL);
+    }
+}
+
 static struct pg_server *new_server(struct worker *worker, const struct server_config *config,
                                     enum pg_server_role role, char *err, size_t err_length) {
     struct pg_prepared *prepared = worker->prepared;
@@ -61,12 +71,15 @@ static struct pg_server *new_server(struct worker *worker, const struct server_c
         .prepared_count = SNAPSHOT_STATEMENT_COUNT,
         .jitter_seed = worker_random(worker),
         .log = log_server,
+        .settled = server_settled,
+        .context = worker,
     };
     return pg_server_new(worker->base, &options, err, err_length);
 }
 
 static bool make_servers(struct worker *worker, char *err, size_t err_length) {
     const struct host_config *config = worker->host->config;
+    worker->unsettled = config->replica_count + 1;
     worker->primary = new_server(worker, &config->primary, PG_PRIMARY, err, err_length);
     if (worker->primary == NULL) {
         return false;
@@ -115,6 +128,7 @@ static bool make_front(struct worker *worker, uint16_t port, char *err, size_t e
         .address = config->listen.address,
         .port = port,
         .reuse_port = threads > 1,
+        .paused = true,
         .max_connections = (config->limits.max_connections + threads - 1) / threads,
         .idle_timeout_ms = IDLE_TIMEOUT_MS,
         .request_timeout_ms = REQUEST_TIMEOUT_MS,
