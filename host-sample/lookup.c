@@ -25,8 +25,9 @@ struct lookup {
     uint64_t deadline_ns;
     const struct rp_step *step; /* under way */
     uint32_t offered; /* bit i: replica i of the worker is one of those offered to the policy */
-    bool missed;      /* a replica missed */
-    bool watched;     /* the client's going is noticed */
+    struct pg_server *server; /* asked last */
+    bool missed;              /* a replica missed */
+    bool watched;             /* the client's going is noticed */
     struct rp_read read;
     struct pg_statement statement;
     struct locate locate;
@@ -420,9 +421,7 @@ static struct lookup *take_lookup(struct worker *worker) {
 
 static void set_parameters(struct lookup *lookup, const struct lookup_request *request) {
     lookup->request = *request;
-    bool one_environment = request->environment.length > 0;
-    lookup->statement.prepared =
-        one_environment ? SNAPSHOT_STATEMENT_ONE_ENVIRONMENT : SNAPSHOT_STATEMENT_ANY_ENVIRONMENT;
+    use_statement(lookup, true);
     lookup->values[0] = lookup->request.snapshot.text;
     lookup->values[1] = lookup->request.run.text;
     lookup->values[2] = lookup->request.environment.text;
