@@ -1,8 +1,14 @@
 /*
- * snapshot_read.h - the lookup "snapshots of run R since snapshot S": its statements and its answer.
+ * snapshot_read.h - the lookup "snapshots of run R since snapshot S": its statements and its
+ * answer.
  *
- * One SQL statement gives the whole answer under one MVCC snapshot, as raw columns in binary format;
- * the JSON is written here. Nothing of libpq's connection handling is known here, only PGresult.
+ * Every answer is one statement's, so it is of one MVCC snapshot; raw columns in binary format, the
+ * JSON is written here. Nothing of libpq's connection handling is known here, only PGresult.
+ *
+ * There are two statements. The lean one gives all of an answer that has neither a checkpoint nor a
+ * completed waitpoint, the commonest, and tells when that is not so: then the full one is to be run
+ * on the same server, and its result alone counts, outcome included. Which statement a result is
+ * of, the result itself tells.
  */
 #ifndef SNAPSHOT_READ_H
 #define SNAPSHOT_READ_H
@@ -17,8 +23,10 @@
 /* The statements, with and without an environment. Parameters, all text:
  * $1 snapshot id, $2 run id, and $3 environment id where there is one. */
 enum snapshot_statement {
-    SNAPSHOT_STATEMENT_ANY_ENVIRONMENT,
+    SNAPSHOT_STATEMENT_ANY_ENVIRONMENT, /* full */
     SNAPSHOT_STATEMENT_ONE_ENVIRONMENT,
+    SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT,
+    SNAPSHOT_STATEMENT_LEAN_ONE_ENVIRONMENT,
     SNAPSHOT_STATEMENT_COUNT
 };
 
@@ -30,17 +38,21 @@ struct snapshot_statement_text {
 const struct snapshot_statement_text *snapshot_statement(enum snapshot_statement which);
 
 enum snapshot_outcome {
-    SNAPSHOT_FOUND,   /* the since row is there, and all that must come with the newer rows */
-    SNAPSHOT_PARTIAL, /* the latest row's waitpoint links are fewer than its completedWaitpointOrder names */
-    SNAPSHOT_MISSING, /* no since row */
-    SNAPSHOT_MALFORMED /* the result is not of the statement's shape: a failure */
+    SNAPSHOT_FOUND,      /* the since row is there, and all that must come with the newer rows */
+    SNAPSHOT_PARTIAL,    /* the latest row's waitpoint links are fewer than the distinct ids in its
+                            completedWaitpointOrder */
+    SNAPSHOT_MISSING,    /* no since row */
+    SNAPSHOT_NEEDS_FULL, /* of a lean statement only: run the full one */
+    SNAPSHOT_MALFORMED   /* the result is not of a statement's shape, or out of memory: a failure */
 };
 
-/* Looks at the result (PGRES_TUPLES_OK) of a snapshot statement. Never reads past a column. */
+/* Looks at the whole result (PGRES_TUPLES_OK) of a snapshot statement. Never reads past a column.
+ */
 enum snapshot_outcome snapshot_outcome_of(const PGresult *result);
 
-/* Appends {"snapshots":[...]} for a result that is FOUND or PARTIAL. now_ms: Unix time, printed where
- * completedAt is NULL. False if the result is malformed (out is then to be thrown away) or out failed. */
+/* Appends {"snapshots":[...]} for a result that is FOUND or PARTIAL. now_ms: Unix time, printed
+ * where completedAt is NULL. False if the result is anything else (out is then to be thrown away),
+ * if now_ms lies outside the years 1 to 9999, or if memory ran out (out->failed is then set). */
 bool snapshot_answer_write(struct byte_buffer *out, const PGresult *result, int64_t now_ms);
 
 #endif
