@@ -29,8 +29,8 @@ struct route_match {
 };
 
 /* Takes the raw request target apart: origin form ("/path?query") or absolute form
- * ("http://host/path"). The query string is ignored. An empty id segment still matches its route (the
- * id is then refused); a trailing slash after the last id does not match. */
+ * ("http://host/path"). The query string is ignored. An empty id segment still matches its route
+ * (the id is then refused); a trailing slash after the last id does not match. */
 struct route_match route_of_target(const char *target, size_t length);
 
 struct database_id {
@@ -38,11 +38,11 @@ struct database_id {
     size_t length;
 };
 
-/* Percent-decodes and checks a friendly id, "prefix_id". On failure returns false with *why set to a
- * static sentence. Refused: over FRIENDLY_ID_MAX_BYTES after decoding, a bad percent escape, invalid
- * UTF-8 (overlong, surrogates, over U+10FFFF), NUL, control characters (C0, DEL, C1), not exactly two
- * non-empty parts split at "_". The prefix word is not checked; nothing is trimmed or case-folded; "+"
- * is itself. */
+/* Percent-decodes and checks a friendly id, "prefix_id". On failure returns false with *why set to
+ * a static sentence. Refused: over FRIENDLY_ID_MAX_BYTES after decoding, a bad percent escape,
+ * invalid UTF-8 (overlong, surrogates, over U+10FFFF), NUL, control characters (C0, DEL, C1), not
+ * exactly two non-empty parts split at "_". The prefix word is not checked; nothing is trimmed or
+ * case-folded; "+" is itself. */
 bool friendly_id_decode(const char *segment, size_t length, struct database_id *id,
                         const char **why);
 
@@ -50,10 +50,12 @@ bool friendly_id_decode(const char *segment, size_t length, struct database_id *
  * prefix): length, UTF-8, control characters. */
 bool plain_id_check(const char *bytes, size_t length, struct database_id *id, const char **why);
 
-/* "16/B374D848" to a WAL position: one to eight hexadecimal digits on either side. False if malformed. */
+/* "16/B374D848" to a WAL position: one to eight hexadecimal digits on either side. False if
+ * malformed. */
 bool wal_position_parse(const char *text, size_t length, uint64_t *position);
 
-/* Constant time in `given` (it looks at every byte of it whatever they are): equal, and neither empty. */
+/* Constant time in `given` (it looks at every byte of it whatever they are): equal, and neither
+ * empty. */
 bool secret_equal(const char *expected, size_t expected_length, const char *given,
                   size_t given_length);
 
