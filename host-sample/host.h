@@ -7,6 +7,7 @@
 #ifndef HOST_H
 #define HOST_H
 
+#include "deadlines.h"
 #include "host_config.h"
 #include "http_front.h"
 #include "lag_sampler.h"
@@ -14,6 +15,7 @@
 #include "pg_server.h"
 #include "plugin_loader.h"
 #include "position_watcher.h"
+#include "replica_health.h"
 #include "snapshot_read.h"
 
 #include <event2/event.h>
@@ -45,10 +47,14 @@ struct worker_counters {
     _Atomic uint64_t requests[6]; /* answered, by first digit of the status */
 };
 
+/* The deadlines of a lookup. */
+enum { LOOKUP_DEADLINE, ANSWER_DEADLINE, DEADLINE_COUNT };
+
 /* A replica as the worker sees it. */
 struct worker_replica {
     struct pg_server *server;
     struct position_watcher watcher;
+    struct replica_health health;
 };
 
 struct worker {
@@ -66,10 +72,10 @@ struct worker {
     uint32_t unsettled; /* servers whose first attempts to connect are still under way */
     struct locator locator;
     struct lag_sampler lag; /* runs in worker 0 */
-    struct lookup_list lookups; /* under way, oldest first */
-    struct lookup_list spare;   /* for reuse */
+    struct lookup_list spare; /* for reuse */
     uint32_t spare_count;
-    struct event deadline_event; /* of the oldest lookup */
+    struct deadlines deadlines;
+    struct deadline_queue deadline_queues[DEADLINE_COUNT];
     struct byte_buffer scratch;  /* for bodies */
     uint64_t random;             /* state of the generator of entropy */
     bool draining;

@@ -18,11 +18,12 @@
 #define MAX_ERROR_BYTES 256u
 
 struct lookup {
-    TAILQ_ENTRY(lookup) entry;
+    TAILQ_ENTRY(lookup) entry;       /* while spare */
+    struct deadline deadline;        /* of the whole lookup */
+    struct deadline answer_deadline; /* of the server asked last */
     struct worker *worker;
     struct http_exchange *exchange;
     uint64_t started_ns;
-    uint64_t deadline_ns;
     const struct rp_step *step; /* under way */
     uint32_t offered; /* bit i: replica i of the worker is one of those offered to the policy */
     struct pg_server *server; /* asked last */
@@ -40,7 +41,8 @@ struct lookup {
 };
 
 static void follow(struct lookup *lookup, const struct rp_step *step, const PGresult *result);
-static void deadline_passed(evutil_socket_t fd, short events, void *context);
+static void deadline_is_over(void *context, struct deadline_queue *queue,
+                             struct deadline *deadline);
 
 static void copy_error(struct lookup *lookup, const char *error) {
     (void)snprintf(lookup->error, sizeof lookup->error, "%s", error);
@@ -48,27 +50,21 @@ static void copy_error(struct lookup *lookup, const char *error) {
 
 /* ---- beginning and ending -------------------------------------------------------------------- */
 
-static void arm_deadline(struct worker *worker) {
-    const struct lookup *oldest = TAILQ_FIRST(&worker->lookups);
-    if (oldest == NULL || evtimer_pending(&worker->deadline_event, NULL)) {
-        return;
-    }
-    uint64_t now = monotonic_ns();
-    uint64_t left = oldest->deadline_ns > now ? oldest->deadline_ns - now : 0;
-    struct timeval timeout = {.tv_sec = (time_t)(left / 1000000000u),
-                              .tv_usec = (suseconds_t)(left % 1000000000u / 1000u)};
-    (void)event_add(&worker->deadline_event, &timeout);
-}
-
 bool lookup_worker_init(struct worker *worker) {
-    TAILQ_INIT(&worker->lookups);
+    const uint32_t timeout_ms = worker->host->config->limits.lookup_timeout_ms;
     TAILQ_INIT(&worker->spare);
-    return evtimer_assign(&worker->deadline_event, worker->base, deadline_passed, worker) == 0;
+    worker->deadline_queues[LOOKUP_DEADLINE].length_ms = timeout_ms;
+    /* A server that does not answer may cost half of a lookup's time, so that half is left for
+     * another one, where the policy knows another one. */
+    worker->deadline_queues[ANSWER_DEADLINE].length_ms = (timeout_ms + 1) / 2;
+    deadlines_init(&worker->deadlines, worker->base, worker->deadline_queues, DEADLINE_COUNT,
+                   deadline_is_over, worker);
+    return true;
 }
 
 void lookup_worker_free(struct worker *worker) {
     struct lookup *lookup;
-    (void)event_del(&worker->deadline_event);
+    deadlines_free(&worker->deadlines);
     while ((lookup = TAILQ_FIRST(&worker->spare)) != NULL) {
         TAILQ_REMOVE(&worker->spare, lookup, entry);
         free(lookup);
@@ -83,7 +79,8 @@ static void release(struct lookup *lookup) {
     locator_leave(&lookup->locate);
     position_watcher_leave(&lookup->position_wait);
     (void)event_del(&lookup->timer);
-    TAILQ_REMOVE(&worker->lookups, lookup, entry);
+    deadline_clear(&lookup->deadline);
+    deadline_clear(&lookup->answer_deadline);
     atomic_fetch_sub_explicit(&worker->host->lookups, 1, memory_order_relaxed);
     if (worker->spare_count < MAX_SPARE) {
         worker->spare_count++;
@@ -226,20 +223,6 @@ static void finish(struct lookup *lookup, const struct rp_step *step, const PGre
     }
 }
 
-/* All lookups have the same timeout, so the oldest is the first to be due: one timer for all. */
-static void deadline_passed(evutil_socket_t fd, short events, void *context) {
-    struct worker *worker = context;
-    struct lookup *oldest;
-    uint64_t now = monotonic_ns();
-    (void)fd;
-    (void)events;
-    while ((oldest = TAILQ_FIRST(&worker->lookups)) != NULL && oldest->deadline_ns <= now) {
-        counter_add(&worker->counters.timeouts, 1);
-        fail(oldest, "not answered within lookup_timeout_ms", stage_of(oldest));
-    }
-    arm_deadline(worker);
-}
-
 /* ---- steps ----------------------------------------------------------------------------------- */
 
 static void report(struct lookup *lookup, int32_t outcome, uint64_t position,
@@ -251,19 +234,43 @@ static void report(struct lookup *lookup, int32_t outcome, uint64_t position,
     follow(lookup, lookup->worker->host->plugin->next(&lookup->read, &report), result);
 }
 
-static int32_t outcome_of(struct lookup *lookup, const struct pg_reply *reply) {
+/* The replica that the policy knows as number `number`: the number-th of those offered. */
+static struct worker_replica *offered_replica(struct lookup *lookup, uint32_t number) {
+    uint32_t offered = lookup->offered;
+    for (uint32_t i = 0; i < number; i++) {
+        offered &= offered - 1;
+    }
+    return &lookup->worker->replicas[__builtin_ctz(offered)];
+}
+
+/* A replica's answer or failure says something about its next one. */
+static void note_health(struct lookup *lookup, const struct pg_reply *reply) {
+    const struct rp_step *step = lookup->step;
+    if (step->target != RP_TARGET_REPLICA) {
+        return;
+    }
+    struct replica_health *health = &offered_replica(lookup, step->replica)->health;
+    if (reply->status == PG_REPLY_FAILED) {
+        replica_health_failed(health, replica_failure_of(reply->sqlstate), monotonic_ns(),
+                              worker_random(lookup->worker));
+    } else if (health->failures > 0) {
+        replica_health_answered(health);
+    }
+}
+
+static int32_t outcome_of(struct lookup *lookup, const struct pg_reply *reply,
+                          enum snapshot_outcome found) {
     if (reply->status == PG_REPLY_FAILED) {
         copy_error(lookup, reply->error);
         return RP_FAILED;
     }
-    switch (snapshot_outcome_of(reply->result)) {
+    lookup->missed = lookup->missed || found == SNAPSHOT_PARTIAL || found == SNAPSHOT_MISSING;
+    switch (found) {
     case SNAPSHOT_FOUND:
         return RP_FOUND;
     case SNAPSHOT_PARTIAL:
-        lookup->missed = true;
         return RP_PARTIAL;
     case SNAPSHOT_MISSING:
-        lookup->missed = true;
         return RP_MISSING;
     default:
         copy_error(lookup, "the server sent a result of unknown shape");
@@ -281,22 +288,55 @@ static void use_statement(struct lookup *lookup, bool lean) {
 static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     struct lookup *lookup =
         (struct lookup *)((char *)statement - offsetof(struct lookup, statement));
-    if (reply->status == PG_REPLY_ROWS &&
-        snapshot_outcome_of(reply->result) == SNAPSHOT_NEEDS_FULL) {
+    enum snapshot_outcome found = SNAPSHOT_MALFORMED;
+    note_health(lookup, reply);
+    if (reply->status == PG_REPLY_ROWS) {
+        found = snapshot_outcome_of(reply->result);
+    }
+    if (found == SNAPSHOT_NEEDS_FULL) {
         /* The policy sees one read: the full statement's result alone counts. */
         use_statement(lookup, false);
         pg_server_submit(lookup->server, &lookup->statement);
         return;
     }
-    report(lookup, outcome_of(lookup, reply), reply->position, reply->result);
+    deadline_clear(&lookup->answer_deadline);
+    report(lookup, outcome_of(lookup, reply, found), reply->position, reply->result);
 }
 
 static void located(struct locate *locate, bool known, uint64_t position) {
     struct lookup *lookup = (struct lookup *)((char *)locate - offsetof(struct lookup, locate));
+    deadline_clear(&lookup->answer_deadline);
     if (!known) {
         copy_error(lookup, pg_server_last_error(lookup->worker->primary));
     }
     report(lookup, known ? RP_LOCATED : RP_FAILED, position, NULL);
+}
+
+/* The server asked last has not answered in time: the policy may know another one. */
+static void give_up_answer(struct lookup *lookup) {
+    struct worker *worker = lookup->worker;
+    const struct rp_step *step = lookup->step;
+    if (step->kind == RP_STEP_READ && step->target == RP_TARGET_REPLICA) {
+        replica_health_failed(&offered_replica(lookup, step->replica)->health, REPLICA_SILENT,
+                              monotonic_ns(), worker_random(worker));
+    }
+    pg_statement_forget(&lookup->statement);
+    locator_leave(&lookup->locate);
+    copy_error(lookup, "no answer within half of lookup_timeout_ms");
+    report(lookup, RP_FAILED, 0, NULL);
+}
+
+static void deadline_is_over(void *context, struct deadline_queue *queue,
+                             struct deadline *deadline) {
+    struct worker *worker = context;
+    if (queue == &worker->deadline_queues[ANSWER_DEADLINE]) {
+        give_up_answer(
+            (struct lookup *)((char *)deadline - offsetof(struct lookup, answer_deadline)));
+        return;
+    }
+    struct lookup *lookup = (struct lookup *)((char *)deadline - offsetof(struct lookup, deadline));
+    counter_add(&worker->counters.timeouts, 1);
+    fail(lookup, "not answered within lookup_timeout_ms", stage_of(lookup));
 }
 
 static void position_wait_done(struct position_wait *wait, enum position_wait_end end,
@@ -324,26 +364,27 @@ static void arm_timer(struct lookup *lookup, uint64_t until_ns) {
     (void)event_add(&lookup->timer, &timeout);
 }
 
-/* The replica that the policy knows as number `number`: the number-th of those offered. */
-static struct worker_replica *offered_replica(struct lookup *lookup, uint32_t number) {
-    uint32_t offered = lookup->offered;
-    for (uint32_t i = 0; i < number; i++) {
-        offered &= offered - 1;
-    }
-    return &lookup->worker->replicas[__builtin_ctz(offered)];
-}
-
 static void start_read(struct lookup *lookup, const struct rp_step *step) {
-    struct pg_server *server = lookup->worker->primary;
+    struct worker *worker = lookup->worker;
+    struct pg_server *server = worker->primary;
     lookup->statement.kind = PG_READ;
+    lookup->error[0] = '\0';
     if (step->target == RP_TARGET_REPLICA) {
-        server = offered_replica(lookup, step->replica)->server;
+        struct worker_replica *replica = offered_replica(lookup, step->replica);
+        uint64_t timeout_ns =
+            worker->deadline_queues[ANSWER_DEADLINE].length_ms * UINT64_C(1000000);
+        if (!replica_health_may_ask(&replica->health, monotonic_ns(), timeout_ns)) {
+            copy_error(lookup, "the replica did not answer lately and is left alone for a moment");
+            report(lookup, RP_FAILED, 0, NULL);
+            return;
+        }
+        server = replica->server;
         if ((step->flags & RP_STEP_WITH_POSITION) != 0) {
             lookup->statement.kind = PG_READ_AT_POSITION;
         }
     }
-    lookup->error[0] = '\0';
     lookup->server = server;
+    deadline_set(&lookup->answer_deadline, &worker->deadline_queues[ANSWER_DEADLINE]);
     pg_server_submit(server, &lookup->statement);
 }
 
@@ -372,6 +413,7 @@ static void follow(struct lookup *lookup, const struct rp_step *step, const PGre
         arm_timer(lookup, step->until_ns);
         break;
     case RP_STEP_LOCATE:
+        deadline_set(&lookup->answer_deadline, &lookup->worker->deadline_queues[ANSWER_DEADLINE]);
         locator_join(&lookup->worker->locator, &lookup->locate);
         break;
     case RP_STEP_AWAIT:
@@ -388,13 +430,22 @@ static void follow(struct lookup *lookup, const struct rp_step *step, const PGre
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-/* Replicas with a link up; if none has, all of them: then the read fails there, and is not silently
- * shifted to the primary. */
+/* Replicas with a link up that are not left alone; failing that, those with a link up; failing
+ * that, all of them: then the read fails there, and is not silently shifted to the primary. */
 static uint32_t offered_replicas(const struct worker *worker) {
     uint32_t count = worker->host->config->replica_count;
     uint32_t up = 0;
+    uint32_t left_alone = 0;
     for (uint32_t i = 0; i < count; i++) {
-        up |= (uint32_t)pg_server_is_up(worker->replicas[i].server) << i;
+        const struct worker_replica *replica = &worker->replicas[i];
+        up |= (uint32_t)pg_server_is_up(replica->server) << i;
+        if (replica->health.failures > 0) {
+            left_alone |= (uint32_t)replica_health_is_left_alone(&replica->health, monotonic_ns())
+                          << i;
+        }
+    }
+    if ((up & ~left_alone) != 0) {
+        return up & ~left_alone;
     }
     return up != 0 ? up : (1u << count) - 1;
 }
@@ -457,22 +508,20 @@ void lookup_start(struct worker *worker, struct http_exchange *exchange,
     set_parameters(lookup, request);
     lookup->exchange = exchange;
     lookup->started_ns = monotonic_ns();
-    lookup->deadline_ns =
-        lookup->started_ns + host->config->limits.lookup_timeout_ms * UINT64_C(1000000);
     lookup->step = NULL;
     lookup->missed = false;
     lookup->watched = false;
     lookup->error[0] = '\0';
     lookup->offered = offered_replicas(worker);
-    TAILQ_INSERT_TAIL(&worker->lookups, lookup, entry);
-    arm_deadline(worker);
+    deadline_set(&lookup->deadline, &worker->deadline_queues[LOOKUP_DEADLINE]);
     http_exchange_set_user(exchange, lookup);
 
     struct rp_request read_request = {
         .struct_size = sizeof read_request,
         .replicas = (uint32_t)__builtin_popcount(lookup->offered),
         .now_ns = lookup->started_ns,
-        .deadline_ns = lookup->deadline_ns,
+        .deadline_ns =
+            lookup->started_ns + host->config->limits.lookup_timeout_ms * UINT64_C(1000000),
         .entropy = worker_random(worker),
         .position = request->position,
     };

@@ -1,0 +1,58 @@
+/*
+ * replica_health.c - doubling, capped, jittered back-off.
+ */
+#include "replica_health.h"
+
+#include <string.h>
+
+#define FIRST_BACKOFF_NS UINT64_C(100000000)
+#define MAX_BACKOFF_NS   UINT64_C(5000000000)
+#define MAX_DOUBLINGS    6u /* 100 ms * 2^6 is over the cap */
+
+enum replica_failure replica_failure_of(const char *sqlstate) {
+    /* 40001 and 40P01: a conflict with recovery or a deadlock took this one statement. */
+    if (strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0) {
+        return REPLICA_FAILED_ONCE;
+    }
+    /* 57014: cancelled, by statement_timeout unless an operator did it. */
+    return strcmp(sqlstate, "57014") == 0 ? REPLICA_SILENT : REPLICA_BROKEN;
+}
+
+void replica_health_failed(struct replica_health *health, enum replica_failure failure,
+                           uint64_t now_ns, uint64_t random) {
+    if (failure == REPLICA_FAILED_ONCE) {
+        return;
+    }
+    health->silent = failure == REPLICA_SILENT;
+    /* Reads that were sent before the replica was left alone fail one after the other: one failure.
+     */
+    if (replica_health_is_left_alone(health, now_ns) && health->failures > 0) {
+        return;
+    }
+    uint32_t doublings = health->failures < MAX_DOUBLINGS ? health->failures : MAX_DOUBLINGS;
+    uint64_t backoff = FIRST_BACKOFF_NS << doublings;
+    backoff = backoff < MAX_BACKOFF_NS ? backoff : MAX_BACKOFF_NS;
+    /* From half of it to all of it, so that hosts that saw the same failure do not return together.
+     */
+    health->left_alone_until_ns = now_ns + backoff / 2 + random % (backoff / 2);
+    health->failures++;
+}
+
+void replica_health_answered(struct replica_health *health) {
+    *health = (struct replica_health){0};
+}
+
+bool replica_health_is_left_alone(const struct replica_health *health, uint64_t now_ns) {
+    return now_ns < health->left_alone_until_ns;
+}
+
+bool replica_health_may_ask(struct replica_health *health, uint64_t now_ns, uint64_t timeout_ns) {
+    if (!health->silent) {
+        return true;
+    }
+    if (replica_health_is_left_alone(health, now_ns)) {
+        return false;
+    }
+    health->left_alone_until_ns = now_ns + timeout_ns;
+    return true;
+}
