@@ -20,7 +20,7 @@
 struct lookup {
     TAILQ_ENTRY(lookup) entry;       /* while spare */
     struct deadline deadline;        /* of the whole lookup */
-    struct deadline answer_deadline; /* of the server asked last */
+    struct deadline answer_deadline; /* of the replica asked last */
     struct worker *worker;
     struct http_exchange *exchange;
     uint64_t started_ns;
@@ -54,9 +54,9 @@ bool lookup_worker_init(struct worker *worker) {
     const uint32_t timeout_ms = worker->host->config->limits.lookup_timeout_ms;
     TAILQ_INIT(&worker->spare);
     worker->deadline_queues[LOOKUP_DEADLINE].length_ms = timeout_ms;
-    /* A server that does not answer may cost half of a lookup's time, so that half is left for
-     * another one, where the policy knows another one. */
-    worker->deadline_queues[ANSWER_DEADLINE].length_ms = (timeout_ms + 1) / 2;
+    /* A replica that does not answer may cost three quarters of a lookup's time: the rest is for
+     * the primary, where the policy falls back to it. */
+    worker->deadline_queues[ANSWER_DEADLINE].length_ms = timeout_ms - timeout_ms / 4;
     deadlines_init(&worker->deadlines, worker->base, worker->deadline_queues, DEADLINE_COUNT,
                    deadline_is_over, worker);
     return true;
@@ -305,24 +305,19 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
 
 static void located(struct locate *locate, bool known, uint64_t position) {
     struct lookup *lookup = (struct lookup *)((char *)locate - offsetof(struct lookup, locate));
-    deadline_clear(&lookup->answer_deadline);
     if (!known) {
         copy_error(lookup, pg_server_last_error(lookup->worker->primary));
     }
     report(lookup, known ? RP_LOCATED : RP_FAILED, position, NULL);
 }
 
-/* The server asked last has not answered in time: the policy may know another one. */
+/* The replica asked last has not answered in time: the policy may know another server. */
 static void give_up_answer(struct lookup *lookup) {
     struct worker *worker = lookup->worker;
-    const struct rp_step *step = lookup->step;
-    if (step->kind == RP_STEP_READ && step->target == RP_TARGET_REPLICA) {
-        replica_health_failed(&offered_replica(lookup, step->replica)->health, REPLICA_SILENT,
-                              monotonic_ns(), worker_random(worker));
-    }
+    replica_health_failed(&offered_replica(lookup, lookup->step->replica)->health, REPLICA_SILENT,
+                          monotonic_ns(), worker_random(worker));
     pg_statement_forget(&lookup->statement);
-    locator_leave(&lookup->locate);
-    copy_error(lookup, "no answer within half of lookup_timeout_ms");
+    copy_error(lookup, "the replica did not answer within three quarters of lookup_timeout_ms");
     report(lookup, RP_FAILED, 0, NULL);
 }
 
@@ -379,12 +374,12 @@ static void start_read(struct lookup *lookup, const struct rp_step *step) {
             return;
         }
         server = replica->server;
+        deadline_set(&lookup->answer_deadline, &worker->deadline_queues[ANSWER_DEADLINE]);
         if ((step->flags & RP_STEP_WITH_POSITION) != 0) {
             lookup->statement.kind = PG_READ_AT_POSITION;
         }
     }
     lookup->server = server;
-    deadline_set(&lookup->answer_deadline, &worker->deadline_queues[ANSWER_DEADLINE]);
     pg_server_submit(server, &lookup->statement);
 }
 
@@ -413,7 +408,6 @@ static void follow(struct lookup *lookup, const struct rp_step *step, const PGre
         arm_timer(lookup, step->until_ns);
         break;
     case RP_STEP_LOCATE:
-        deadline_set(&lookup->answer_deadline, &lookup->worker->deadline_queues[ANSWER_DEADLINE]);
         locator_join(&lookup->worker->locator, &lookup->locate);
         break;
     case RP_STEP_AWAIT:
