@@ -6,7 +6,8 @@
         cluster.standby.pause_replay()
 
 Everything lives in one fresh temporary directory and is stopped and removed at the end, whatever
-happens. root runs the servers as user postgres, which refuse to run as root; anyone else as himself.
+happens. PostgreSQL refuses to run as root: root runs the servers as user postgres, anyone else as
+himself.
 
 The servers' settings are chosen to be quick to start, and awkward where that finds mistakes: their
 time zone and their date style are ones that no reader of UTC timestamps should depend on.
@@ -54,7 +55,7 @@ _libc = ctypes.CDLL(None)
 
 
 def _die_with_parent():
-    """In the child before exec: if this program is killed outright, its servers shut down at once."""
+    """In the child before exec: should this program be killed outright, its servers shut down."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
@@ -131,13 +132,14 @@ class Server:
         except FileNotFoundError:
             return False
         # The line that pg_ctl waits for. Its first line tells our server's file from a stale one.
-        return len(lines) >= 8 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready"
+        return (len(lines) >= 8 and lines[0] == str(self._process.pid)
+                and lines[7].strip() == "ready")
 
     def is_running(self):
         return self._process is not None and self._process.poll() is None
 
     def stop(self, mode="fast"):
-        """Stops the server, `smart`, `fast` or `immediate` as pg_ctl's modes, and waits for its end."""
+        """Stops the server, by one of pg_ctl's modes: smart, fast, immediate. Waits for its end."""
         self.disconnect()
         if self.is_running():
             self._process.send_signal({"smart": signal.SIGTERM, "fast": signal.SIGINT,
@@ -174,7 +176,8 @@ class Server:
     def promote(self):
         """Makes a standby a primary; returns when it is one."""
         assert self.value("SELECT pg_promote(true, 60)")
-        wait_for(lambda: not self.value("SELECT pg_is_in_recovery()"), f"{self.name} to be promoted")
+        wait_for(lambda: not self.value("SELECT pg_is_in_recovery()"),
+                 f"{self.name} to be promoted")
 
     # -- access --------------------------------------------------------------------------------
 
@@ -263,8 +266,9 @@ class Server:
         wait_for(others, f"all clients of {self.name} to leave", timeout_s)
         if self._cluster.major < 15:
             self._wait_for_statistics_file()
-        return int(self.value("SELECT coalesce(sum(seq_scan + coalesce(idx_scan, 0)), 0)"
-                              " FROM pg_stat_user_tables WHERE relname = ANY (%s)", (list(TABLES),)))
+        return int(self.value(
+            "SELECT coalesce(sum(seq_scan + coalesce(idx_scan, 0)), 0) FROM pg_stat_user_tables"
+            " WHERE relname = ANY (%s)", (list(TABLES),)))
 
     def _wait_for_statistics_file(self):
         # Up to version 14 backends tell a collector process, which answers from a file that may be
@@ -320,7 +324,8 @@ class Cluster:
     def _create_primary(self):
         self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8",
                   "--locale=C.UTF-8", "--pgdata", self.primary.data)
-        with open(os.path.join(self.primary.data, "postgresql.conf"), "a", encoding="ascii") as file:
+        path = os.path.join(self.primary.data, "postgresql.conf")
+        with open(path, "a", encoding="ascii") as file:
             file.write(SETTINGS)
         self.primary.start()
 
@@ -344,7 +349,7 @@ class Cluster:
         return self.primary.value("SELECT pg_current_wal_flush_lsn()")
 
     def wait_caught_up(self, *servers):
-        """Returns when the standbys (all, or those given) have replayed all that is committed now."""
+        """Returns when the standbys, all or those given, have replayed what is committed now."""
         position = self.commit_something()
         for server in servers or self.standbys:
             wait_for(lambda s=server: s.has_replayed(position), f"{server.name} to catch up")

@@ -6,8 +6,8 @@
     history.write(cluster.primary)
 
 Rows are dictionaries of column to value. They are made in memory, and written in one transaction by
-`write`, which writes what has not been written yet. `rows()` is what all writes together have given;
-taken before the last of them it is what a standby sees whose replay was paused in between.
+`write`, which writes what has not been written yet. `rows()` is what all writes together have
+given; taken before the last of them it is what a standby sees whose replay was paused in between.
 """
 
 import copy
@@ -44,7 +44,7 @@ class History:
     # -- making rows ---------------------------------------------------------------------------
 
     def new_id(self):
-        """An id like the engine's: c, eight characters of time, four of a counter, twelve at random."""
+        """An id like the engine's: a letter, time, four characters that count, twelve at random."""
         self._made += 1
         stamp, number = "", self._made
         for _ in range(4):
@@ -98,8 +98,8 @@ class History:
             self._new.links.add((snapshot["id"], waitpoint["id"]))
 
     def resumed_snapshot(self, run, waitpoints, order=None, **columns):
-        """A snapshot that continues a run after waitpoints, linked to it; `order` as the engine keeps
-        it: every id of a batch in its place, nothing for a single wait."""
+        """A snapshot that continues a run after waitpoints, linked to it; `order` as the engine
+        keeps it: every id of a batch in its place, nothing for a single wait."""
         columns.setdefault("completedWaitpointOrder",
                            [w["id"] for w in waitpoints] if order is None else order)
         row = self.snapshot(run, **columns)
@@ -107,8 +107,8 @@ class History:
         return row
 
     def life_of_a_run(self, run=None):
-        """A whole plausible run, oldest snapshot first: it waits for a child run, is suspended with a
-        checkpoint meanwhile, continues with the child's output, and finishes."""
+        """A whole plausible run, oldest snapshot first: it waits for a child run, is suspended with
+        a checkpoint meanwhile, continues with the child's output, and finishes."""
         run = run or self.new_run()
         checkpoint = self.checkpoint(imageRef="registry.example/app:v42", reason="WAIT_FOR_TASK")
         child = self.waitpoint("RUN", completedByTaskRunId=self.new_run(),

@@ -5,11 +5,12 @@
         answer = host.lookup(run, snapshot)
     host.lookup_log()   # complete once the host has ended
 
-Leaving the block stops the host as an operator does, with SIGTERM, and asserts that it ends with exit
-status 0, that every line of its log was a JSON object and that no sanitizer complained.
+Leaving the block stops the host as an operator does, with SIGTERM, and asserts that it ends with
+exit status 0, that every line of its log was a JSON object and that no sanitizer complained.
 """
 
 import concurrent.futures
+import contextlib
 import http.client
 import os
 import re
@@ -89,6 +90,7 @@ class Host:
         self._process = None
         self._readers = []
         self._per_thread = threading.local()
+        self._connections = []  # of all threads
         self._pool = None
         clean_up_at_exit(self.kill)
 
@@ -185,8 +187,8 @@ class Host:
             status = self._process.wait(timeout=STOP_LIMIT_S)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"snapshot-host still runs {STOP_LIMIT_S} s after SIGTERM; its last"
-                                 " lines:\n" + "\n".join(self.all_lines()[-20:])) from None
+            raise AssertionError(f"snapshot-host still runs {STOP_LIMIT_S} s after SIGTERM:\n"
+                                 + "\n".join(self.all_lines()[-20:])) from None
         self._clean_up()
         reports = [line for line in self.stray_lines if SANITIZER_REPORT.search(line)]
         assert not reports, "a sanitizer complained:\n" + "\n".join(self.stray_lines)
@@ -206,7 +208,8 @@ class Host:
         self._join_readers()
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
-        self._close_connection()
+        for connection in self._connections:
+            connection.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def is_running(self):
@@ -215,12 +218,13 @@ class Host:
     # -- HTTP ----------------------------------------------------------------------------------
 
     def request(self, method, target, headers=None):
-        """One request, and its Answer, on a connection that each calling thread keeps. A connection that the host has
-        closed in the meantime is made anew."""
+        """One request and its Answer, on a connection that each calling thread keeps. One that the
+        host has closed in the meantime is made anew."""
         reused = getattr(self._per_thread, "connection", None) is not None
         if not reused:
             self._per_thread.connection = http.client.HTTPConnection("127.0.0.1", self.port,
                                                                      timeout=20)
+            self._connections.append(self._per_thread.connection)
         connection = self._per_thread.connection
         begun = time.monotonic()
         try:
@@ -260,14 +264,35 @@ class Host:
             self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=32)
         return self._pool.submit(self.lookup, *arguments, **more)
 
+    def wait_for_links(self, *servers):
+        """Waits until every one of these servers (names of sections) has a link up."""
+        wait_for(lambda: all(self.metrics().value("snapshot_host_links_up", server=server) > 0
+                             for server in servers), f"links to {', '.join(servers)}")
+
+    @contextlib.contextmanager
+    def until_read(self, server="replica"):
+        """Within the block a lookup is begun; the block ends when that has read this server and has
+        its answer. `server` is the name of a section; the host must have one thread."""
+        def reads(metrics):
+            return metrics.value("snapshot_host_reads_total", server=server)
+
+        def has_read():
+            metrics = self.metrics()
+            return reads(metrics) > before and \
+                metrics.value("snapshot_host_statements_in_flight", server=server) == 0
+
+        before = reads(self.metrics())
+        yield
+        wait_for(has_read, f"a lookup to read the {server}", every_s=0.001)
+
     def metrics(self):
         answer = self.request("GET", "/metrics")
         assert answer.status == 200, answer
         return prometheus.parse(answer.body.decode("utf-8"))
 
     def counters(self):
-        """The policy's counters, which must all be there: outcome replica_retry and primary of missed
-        rows, proven_absent, primary_shed. Those that are 0 are left out."""
+        """The policy's counters, which must all be there: outcome replica_retry and primary of
+        missed rows, proven_absent, primary_shed. Those that are 0 are left out."""
         metrics, prefix, section = self.metrics(), "run_engine_snapshots_since_", "snapshots_since"
         values = {outcome: metrics.value(prefix + "replica_miss_total", section=section,
                                          outcome=outcome)
@@ -291,7 +316,7 @@ class Host:
 
     def wait_for_log(self, predicate, what):
         """Waits for a line that the predicate accepts, and returns it."""
-        return wait_for(lambda: next((line for line in list(self.log) if predicate(line)), None), what)
+        return wait_for(lambda: next(filter(predicate, list(self.log)), None), what)
 
 
 def lookup_path(run, snapshot, route="/engine/v1/worker-actions"):

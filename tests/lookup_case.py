@@ -44,7 +44,7 @@ class LookupCase(unittest.TestCase):
         self.assertEqual(answer.served_by, served_by, answer)
 
     def assert_error(self, answer, status, served_by=None):
-        """An error of this status: a body that says so, and no server's name but on a lookup's 404."""
+        """An error of this status, with a body that says why; served_by is for a lookup's 404."""
         self.assertEqual(answer.status, status, answer)
         self.assert_headers(answer)
         self.assertEqual(list(answer.json), ["error"], answer)

@@ -32,7 +32,7 @@ def friendly(prefix, identity):
 
 
 def expected_answer(rows, run, since, environment=None):
-    """The whole answer for the snapshots of `run` since snapshot `since`, or None if that is a miss."""
+    """The whole answer for the snapshots of `run` since `since`, or None if that is a miss."""
     def visible(row):
         return row["runId"] == run and environment in (None, row["environmentId"])
 
@@ -94,7 +94,8 @@ def _waitpoints(rows, snapshot):
 
 def _waitpoint(row, snapshot):
     entry = {key: row[key] for key in ("id", "friendlyId", "type", "outputType", "outputIsError")}
-    entry["completedAt"] = CurrentTime() if row["completedAt"] is None else _date(row["completedAt"])
+    completed = row["completedAt"]
+    entry["completedAt"] = CurrentTime() if completed is None else _date(completed)
     if row["userProvidedIdempotencyKey"] and not row["inactiveIdempotencyKey"]:
         entry["idempotencyKey"] = row["idempotencyKey"]
     if row["completedByTaskRunId"]:
@@ -114,8 +115,9 @@ def _waitpoint(row, snapshot):
 
 
 def differences(actual, expected):
-    """Every place where the answer is not as expected, as text; none if it is. The order of different
-    waitpoints is free, that of one waitpoint's entries is not, and they must stand together."""
+    """Every place where the answer is not as expected, as text; none if it is. The order of
+    different waitpoints is free, that of one waitpoint's entries is not, and they must stand
+    together."""
     if not isinstance(actual, dict) or not isinstance(actual.get("snapshots"), list):
         return [f"no list of snapshots: {_short(actual)}"]
     found, snapshots = [], []

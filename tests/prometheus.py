@@ -1,8 +1,8 @@
 """A strict reader of the Prometheus text exposition format, version 0.0.4.
 
-`parse` refuses what a lenient reader would let pass: a sample without HELP and TYPE before it, families
-that are not together, a series given twice, unknown escapes, counters not named _total, histograms
-whose buckets do not grow or have no +Inf.
+`parse` refuses what a lenient reader would let pass: a sample without HELP and TYPE before it,
+families that are not together, a series given twice, unknown escapes, counters not named _total,
+histograms whose buckets do not grow or have no +Inf.
 """
 
 import math
@@ -22,7 +22,7 @@ class Metrics:
         self.samples = {}  # (sample name, frozenset of label pairs) to value
 
     def value(self, name, default=None, **labels):
-        """The one sample of that name with exactly these labels; `default`, or KeyError, if none."""
+        """The one sample of that name with exactly these labels; if none, `default` or KeyError."""
         key = (name, frozenset(labels.items()))
         return self.samples[key] if default is None else self.samples.get(key, default)
 
@@ -37,7 +37,7 @@ class Metrics:
 
 
 def parse(text):
-    """Reads a whole exposition; raises ValueError with the line at the first thing that is wrong."""
+    """Reads a whole exposition; raises ValueError with the first line that is wrong."""
     if not text.endswith("\n"):
         raise ValueError("the last line does not end in a newline")
     metrics, helped, order = Metrics(), set(), []

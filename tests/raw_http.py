@@ -40,8 +40,8 @@ class RawConnection:
         return bool(data)
 
     def read_answer(self, to_head=False):
-        """The next answer, or None if the connection was closed before one began. to_head: of a HEAD
-        request, which has no body whatever its Content-Length says."""
+        """The next answer, or None if the connection was closed before one began. to_head: that of
+        a HEAD request has no body, whatever its Content-Length says."""
         while b"\r\n\r\n" not in self._received:
             if not self._receive():
                 assert not self._received, f"cut off in the head: {self._received!r}"
@@ -66,9 +66,6 @@ class RawConnection:
             return not self._receive()
         except TimeoutError:
             return False
-
-    def is_closed_now(self):
-        return self.wait_closed(0.001)
 
 
 def get(target, *headers, version="HTTP/1.1"):
@@ -96,9 +93,10 @@ class Dribbler:
         self.begun = time.monotonic()
 
     def closed_after(self, limit_s, every_s=0.2):
-        """Goes on until the connection is closed; gives the seconds that took, None if over the limit."""
-        while time.monotonic() - self.begun < limit_s:
-            if self._connection.wait_closed(every_s) or \
-                    not self._connection.send(bytes([next(self._request)])):
-                return time.monotonic() - self.begun
+        """Goes on until the connection is closed; gives the seconds, or None if over the limit."""
+        with self._connection:
+            while time.monotonic() - self.begun < limit_s:
+                if self._connection.wait_closed(every_s) or \
+                        not self._connection.send(bytes([next(self._request)])):
+                    return time.monotonic() - self.begun
         return None

@@ -3,12 +3,12 @@
 
     tests/run.py [--limit SECONDS] PROGRAM...
 
-A PROGRAM is a command with its arguments in one word, such as "tests/check_exports.sh build". What it
-is shows in its name and in its output:
+A PROGRAM is a command with its arguments in one word, such as "tests/check_exports.sh build". What
+it is shows in its name and in its output:
 
   *.py      runs under Debian's own Python
-  test_*    a suite of many tests: a Check suite ("NN%: Checks: N, Failures: N, Errors: N") or Python's
-            unittest ("Ran N tests"). One that reports no tests has failed.
+  test_*    a suite of many tests: a Check suite ("NN%: Checks: N, Failures: N, Errors: N") or
+            Python's unittest ("Ran N tests"). One that reports no tests has failed.
   others    one test each, by exit status; 77 means skipped, as in automake.
 
 Shows a line for each program, the whole output of those that failed, and as the very last line
