@@ -1,0 +1,14 @@
+# plugin_tests.mk - the tests that prove the plugin, all through build/read_policy.so; included by
+# tests.mk.
+
+PLUGIN_CHECKS := test_policies
+PLUGIN_CHECK_PROGRAMS := $(addprefix $(BUILD)/tests/,$(PLUGIN_CHECKS))
+PLUGIN_TEST_HELPERS := $(call objects,tests/plugin_fixture.c tests/scripted_read.c)
+
+$(PLUGIN_CHECK_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(PLUGIN_TEST_HELPERS) \
+		| $(BUILD)/read_policy.so
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(call pkg_libs,check) -ldl -lpthread
+
+$(call objects,$(PLUGIN_CHECKS:%=tests/%.c)): PKG_CFLAGS = $(call pkg_cflags,check)
+-include $(patsubst %.o,%.d,$(PLUGIN_TEST_HELPERS) $(call objects,$(PLUGIN_CHECKS:%=tests/%.c)))
