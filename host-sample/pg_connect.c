@@ -35,8 +35,7 @@ struct pg_attempt {
     char error[256];
 };
 
-/* ---- options ----------------------------------------------------------------------------------
- */
+/* ---- options ---- */
 
 /* libpq quotes the place that it could not parse, which may be a part of a password. */
 static bool may_hold_password(const char *conninfo) {
@@ -143,8 +142,7 @@ static uint64_t timeout_ms(const struct pg_attempt *attempt, PGconn *conn) {
     return (uint64_t)seconds * 1000;
 }
 
-/* ---- the thread -------------------------------------------------------------------------------
- */
+/* ---- the thread ---- */
 
 static void drop_notice(void *context, const PGresult *notice) {
     (void)context;
@@ -244,8 +242,7 @@ static bool start_thread(struct pg_attempt *attempt) {
     return started;
 }
 
-/* ---- the caller's side ------------------------------------------------------------------------
- */
+/* ---- the caller's side ---- */
 
 struct pg_attempt *pg_attempt_start(const char *conninfo, uint32_t timeout_s, char *err,
                                     size_t err_length) {

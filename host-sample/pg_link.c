@@ -39,8 +39,7 @@ static void settle(struct pg_link *link) {
     }
 }
 
-/* ---- down -------------------------------------------------------------------------------------
- */
+/* ---- down ---- */
 
 /* Lets go of the connection, if there is one, and fails all that was under way on it. */
 static void close_link(struct pg_link *link) {
@@ -87,8 +86,7 @@ static void lose(struct pg_link *link, const char *why) {
     }
 }
 
-/* ---- ready ------------------------------------------------------------------------------------
- */
+/* ---- ready ---- */
 
 static uint64_t overdue_at_ms(const struct pg_link *link) {
     return pg_pipeline_is_owed(&link->pipeline)
@@ -160,8 +158,7 @@ static bool take_own_answer(struct pg_link *link, const struct pg_slot *slot) {
     return true;
 }
 
-/* ---- bytes in and out -------------------------------------------------------------------------
- */
+/* ---- bytes in and out ---- */
 
 /* Everything that was received is seen to. */
 static void take_answers(struct pg_link *link) {
@@ -233,8 +230,7 @@ static void on_writable(evutil_socket_t fd, short what, void *context) {
     pg_server_make_callbacks(link->server);
 }
 
-/* ---- connecting and setting up ----------------------------------------------------------------
- */
+/* ---- connecting and setting up ---- */
 
 static void begin_setup(struct pg_link *link, PGconn *conn) {
     struct event_base *base = link->server->base;
@@ -290,8 +286,7 @@ static void begin_attempt(struct pg_link *link) {
     arm_timer(link, (uint64_t)options->connect_timeout_s * 1000 + ATTEMPT_SLACK_MS);
 }
 
-/* ---- the timer --------------------------------------------------------------------------------
- */
+/* ---- the timer ---- */
 
 /* The attempt counts as failed, so that nobody waits for it, but it is not replaced: a name server
  * that does not answer must not collect a thread for each attempt. If it succeeds yet, good. */
@@ -349,8 +344,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context) {
     pg_server_make_callbacks(link->server);
 }
 
-/* ---- for the server ---------------------------------------------------------------------------
- */
+/* ---- for the server ---- */
 
 void pg_link_start(struct pg_link *link, struct pg_server *server) {
     link->server = server;

@@ -80,15 +80,7 @@ bool pg_pipeline_sync(struct pg_pipeline *pipeline) {
 }
 
 bool pg_pipeline_receive(struct pg_pipeline *pipeline) {
-    /* PQconsumeInput takes as little as 8 kB out of a TLS record of up to 16 kB (servers of
-     * PostgreSQL 17 and some poolers send those). The rest then waits inside the TLS library, where
-     * no event of the socket will ever tell of it; a second call takes it. */
-    const int calls = PQsslInUse(pipeline->conn) ? 3 : 1;
-    bool alive = true;
-    for (int i = 0; alive && i < calls; i++) {
-        alive = PQconsumeInput(pipeline->conn) == 1;
-    }
-    return alive;
+    return PQconsumeInput(pipeline->conn) == 1;
 }
 
 /* One result of the oldest slot, which takes it over. */

@@ -25,8 +25,7 @@ enum {
     LOG_PERIOD_MS = 10000 /* failed attempts with one and the same error are logged so often */
 };
 
-/* ---- statements -------------------------------------------------------------------------------
- */
+/* ---- statements ---- */
 
 static struct pg_statement_list *waiting_list(struct pg_statement *statement) {
     struct pg_server *server = statement->server;
@@ -91,8 +90,7 @@ void pg_server_send_again(struct pg_server *server, struct pg_statement *stateme
     begin_waiting(statement);
 }
 
-/* ---- callbacks --------------------------------------------------------------------------------
- */
+/* ---- callbacks ---- */
 
 static void forget_all(struct pg_statement_list *list) {
     struct pg_statement *statement;
@@ -158,8 +156,7 @@ bool pg_server_make_callbacks(struct pg_server *server) {
     return made;
 }
 
-/* ---- the end of a turn ------------------------------------------------------------------------
- */
+/* ---- the end of a turn ---- */
 
 static uint32_t ready_links(const struct pg_server *server) {
     uint32_t ready = 0;
@@ -243,8 +240,7 @@ bool pg_server_flush(struct pg_server *server) {
     return pg_server_make_callbacks(server);
 }
 
-/* ---- what happens to links --------------------------------------------------------------------
- */
+/* ---- what happens to links ---- */
 
 static void write_log(struct pg_server *server, const char *level, const char *message) {
     if (server->options.log != NULL) {
@@ -302,8 +298,7 @@ uint32_t pg_server_jitter(struct pg_server *server, uint32_t ms) {
     return ms - (uint32_t)(z % (ms / 2 + 1));
 }
 
-/* ---- the server -------------------------------------------------------------------------------
- */
+/* ---- the server ---- */
 
 static bool check_options(const struct pg_server_options *options, char *err, size_t err_length) {
     if (options->links < 1 || options->links > LINKS_MOST) {

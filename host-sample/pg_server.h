@@ -53,7 +53,8 @@ struct pg_reply {
     char sqlstate[6];  /* "" if there is none (lost link, no link, timeout) */
 };
 
-/* Memory of the caller's; it may be submitted again from within its callback. */
+/* Memory of the caller's, all zero before it is first submitted; it may be submitted again from
+ * within its callback. */
 struct pg_statement {
     /* set by the caller */
     enum pg_statement_kind kind;
@@ -88,12 +89,12 @@ struct pg_server_options {
                           operator must see to READ COMMITTED and to a statement_timeout (ALTER ROLE
                           SET), or no position proves anything */
     bool insert_position; /* primary: pg_current_wal_insert_lsn() instead of flush */
-    uint32_t
-        statement_timeout_ms;   /* 1 to 3600000; set on every link; the link is given up when an
-                                   answer is owed and none has come for a second more than this */
-    uint32_t connect_timeout_s; /* 1 to 600; bounds an attempt and the set-up after it. A
-                                   connect_timeout in conninfo bounds the attempt instead, but
-                                   statements wait for it no longer than this and a second */
+    /* 1 to 3600000; set on every link. A link is given up when an answer is owed and none has come
+     * for a second more than this. The answers of a batch come together, when all of it is done. */
+    uint32_t statement_timeout_ms;
+    /* 1 to 600; bounds an attempt, and the set-up after it. A connect_timeout in conninfo bounds
+     * the attempt instead, but statements wait for it no longer than this and a second. */
+    uint32_t connect_timeout_s;
     const struct pg_prepared *prepared; /* result format is binary */
     size_t prepared_count;              /* at most 64 */
     uint64_t jitter_seed;               /* for back-off: capped, doubling, jittered */
@@ -139,7 +140,8 @@ void pg_server_set_reference(struct pg_server *server, const struct pg_server *p
 void pg_server_submit(struct pg_server *server, struct pg_statement *statement);
 
 /* The caller is no longer interested: `done` will not be called. The memory may be reused at once.
- * If the statement is already on a link its answer is thrown away. */
+ * If the statement is already on a link its answer is thrown away. Harmless if it is not submitted.
+ */
 void pg_statement_forget(struct pg_statement *statement);
 
 /* End of a turn of the loop: sends what was submitted, one sync a link. Returns true if callbacks

@@ -15,8 +15,7 @@ enum {
     RESENDS_MOST = 10       /* never reached where a sync ends a batch; a limit all the same */
 };
 
-/* ---- out --------------------------------------------------------------------------------------
- */
+/* ---- out ---- */
 
 static bool send_position(struct pg_link *link) {
     const struct pg_server_options *options = &link->server->options;
@@ -46,9 +45,7 @@ bool pg_traffic_send(struct pg_link *link, struct pg_statement *statement) {
     /* Errors abort the rest of a batch, and only of a batch: a statement alone between two syncs
      * gets its answer, whatever happens to the others. */
     bool alone = statement->resends > RESENDS_IN_COMPANY;
-    if (alone && link->pipeline.unsynced && !pg_traffic_sync(link)) {
-        return false;
-    }
+    bool sent = !alone || !link->pipeline.unsynced || pg_traffic_sync(link);
     bool reads = statement->kind != PG_POSITION;
     bool asks_position = statement->kind != PG_READ;
     struct pg_slot *slot =
@@ -62,8 +59,8 @@ bool pg_traffic_send(struct pg_link *link, struct pg_statement *statement) {
         pg_tally_add(&tally->reads, reads);
     }
     /* The position first: it qualifies the read only if it was read before the read's snapshot. */
-    return (!asks_position || send_position(link)) && (!reads || send_read(link, statement)) &&
-           (!alone || pg_traffic_sync(link));
+    return sent && (!asks_position || send_position(link)) &&
+           (!reads || send_read(link, statement)) && (!alone || pg_traffic_sync(link));
 }
 
 bool pg_traffic_sync(struct pg_link *link) {
@@ -71,8 +68,7 @@ bool pg_traffic_sync(struct pg_link *link) {
     return pg_pipeline_sync(&link->pipeline);
 }
 
-/* ---- in ---------------------------------------------------------------------------------------
- */
+/* ---- in ---- */
 
 /* A server configured as the primary that is in recovery is an old primary come back as a standby,
  * or the wrong address. It may lag like any standby; taken for the primary, it would "prove" that
