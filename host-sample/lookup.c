@@ -293,9 +293,11 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     if (reply->status == PG_REPLY_ROWS) {
         found = snapshot_outcome_of(reply->result);
     }
+    /* After the first read the full statement is asked at once: then there is most often something to
+     * tell, and a read that the primary's budget admitted is one statement there. */
+    use_statement(lookup, false);
     if (found == SNAPSHOT_NEEDS_FULL) {
         /* The policy sees one read: the full statement's result alone counts. */
-        use_statement(lookup, false);
         pg_server_submit(lookup->server, &lookup->statement);
         return;
     }
@@ -317,6 +319,7 @@ static void give_up_answer(struct lookup *lookup) {
     replica_health_failed(&offered_replica(lookup, lookup->step->replica)->health, REPLICA_SILENT,
                           monotonic_ns(), worker_random(worker));
     pg_statement_forget(&lookup->statement);
+    use_statement(lookup, false);
     copy_error(lookup, "the replica did not answer within three quarters of lookup_timeout_ms");
     report(lookup, RP_FAILED, 0, NULL);
 }
@@ -370,6 +373,7 @@ static void start_read(struct lookup *lookup, const struct rp_step *step) {
             worker->deadline_queues[ANSWER_DEADLINE].length_ms * UINT64_C(1000000);
         if (!replica_health_may_ask(&replica->health, monotonic_ns(), timeout_ns)) {
             copy_error(lookup, "the replica did not answer lately and is left alone for a moment");
+            use_statement(lookup, false);
             report(lookup, RP_FAILED, 0, NULL);
             return;
         }

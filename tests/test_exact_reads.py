@@ -1,0 +1,466 @@
+#!/usr/bin/python3
+"""read_index, the writer's budget, several replicas, deadlines and reloads, on real servers.
+
+What README.md's table of exact reads claims is what these tests show. PAUSE_S lengthens the pause of
+the test that is long by nature (10 s there, 3 s by default).
+"""
+
+import collections
+import os
+import signal
+import threading
+import time
+import unittest
+
+import testbed
+from cluster import Cluster
+from history import History
+from host import TOKEN, lookup_path
+from load import LookupRequest, run_load
+from lookup_case import LookupCase
+from testbed import wait_for
+
+PAUSE_S = float(os.environ.get("PAUSE_S", "3"))
+READ_INDEX = {"policy": "read_index", "max_wait_ms": 3000}
+ALWAYS = {**READ_INDEX, "when": "always"}
+
+cluster = None
+history = None
+
+
+def setUpModule():
+    global cluster, history
+    testbed.complain_if_not_built()
+    cluster = Cluster(standbys=("standby", "second"))
+    cluster.load(testbed.ROOT + "/tests/schema.sql")
+    history = History()
+
+
+def tearDownModule():
+    cluster.destroy()
+
+
+class ExactReads(LookupCase):
+    def setUp(self):
+        cluster.reset()
+
+    def host(self, policy, **arguments):
+        return self.observed_host(cluster, policy=policy, **arguments)
+
+    def write_life(self):
+        life = history.life_of_a_run()
+        history.write(cluster.primary)
+        return life[0]["runId"], life
+
+    def known_everywhere(self):
+        run, life = self.write_life()
+        cluster.wait_caught_up()
+        return run, life
+
+    @staticmethod
+    def primary_reads(host):
+        return int(host.metrics().value("snapshot_host_reads_total", server="primary"))
+
+    @staticmethod
+    def locates(host):
+        return int(host.metrics().value("snapshot_host_locates_total"))
+
+
+class AfterAMiss(ExactReads):
+    """policy = read_index, when = miss."""
+
+    def test_lag_of_any_length(self):
+        """Answered by the replica as soon as it has the row; the primary's tables are not read."""
+        with self.host(READ_INDEX) as host:
+            for lag_ms in (20, 60, 150):
+                with self.subTest(lag_ms=lag_ms):
+                    cluster.standby.pause_replay()
+                    run, life = self.write_life()
+                    since = life[4]["id"]
+                    future = host.begin_lookup(run, since)
+                    time.sleep(lag_ms / 1000)  # the lag that is wanted, not a wait for a result
+                    self.assertFalse(future.done(), "answered before the replica had the row")
+                    cluster.standby.resume_replay()
+                    self.assert_found(future.result(), history.rows(), run, since, "replica_retry")
+            self.assertEqual(host.counters(), {"replica_retry": 3})
+            self.assertEqual(self.locates(host), 3)
+            # Not by the tables' statistics: the rows were written meanwhile, and foreign keys read.
+            self.assertEqual(self.primary_reads(host), 0)
+        self.assert_logged(host)
+
+    def test_absence_is_proven_without_the_primary(self):
+        run, _ = self.known_everywhere()
+        unknown = history.new_id()
+        with self.host(READ_INDEX) as host:
+            self.assert_error(host.lookup(run, unknown), 404, "replica_retry")
+            self.assertEqual(host.counters(), {"proven_absent": 1})
+        self.assert_reads(host, primary=0)
+        self.assert_logged(host, ("ERROR", "replica_retry", run, unknown))
+
+    def test_position_not_reached_in_time(self):
+        cluster.standby.pause_replay()
+        run, life = self.write_life()
+        since = life[2]["id"]
+        with self.host({**READ_INDEX, "max_wait_ms": 50}) as host:
+            self.assert_found(host.lookup(run, since), history.rows(), run, since, "primary")
+            self.assertEqual(host.counters(), {"primary": 1})
+        self.assert_reads(host, primary=True)
+        self.assert_logged(host, ("WARN", None, run, since))
+
+    def test_primary_away(self):
+        """Hits go on; a miss cannot be settled, and says so."""
+        run, life = self.known_everywhere()
+        since = life[1]["id"]
+        with self.host(READ_INDEX) as host:
+            cluster.primary.stop("immediate")
+            self.assert_found(host.lookup(run, since), history.rows(), run, since, "replica")
+            unknown = history.new_id()
+            self.assert_error(host.lookup(run, unknown), 503)
+            self.assertEqual(host.counters(), {})
+            cluster.primary.start()
+            answer = wait_for(lambda: (lambda a: a if a.status == 404 else None)(
+                host.lookup(run, unknown)), "absence to be proven again")
+            self.assert_error(answer, 404, "replica_retry")
+        self.assertEqual(host.lookup_log()[0].failed_during, "primary_fallback")
+
+    def test_promoted_replica_proves_nothing(self):
+        """After its promotion a replica's position says nothing of the old primary's rows."""
+        promoted = cluster.standbys[1]
+        run, life = self.known_everywhere()
+        with self.host(READ_INDEX, replicas=[promoted]) as host:
+            self.assert_found(host.lookup(run, life[0]["id"]), history.rows(), run, life[0]["id"],
+                              "replica")
+            promoted.promote()
+            fresh_run, fresh = self.write_life()
+            since = fresh[3]["id"]
+            answer = host.lookup(fresh_run, since)
+            self.assert_found(answer, history.rows(), fresh_run, since, "primary")
+            self.assert_error(host.lookup(run, history.new_id()), 404, "primary")
+            self.assertEqual(host.counters(), {"primary": 1})
+        # Nobody can use it any more: the next test gets servers of its own.
+        tearDownModule()
+        setUpModule()
+
+
+class CallersPosition(ExactReads):
+    """A request that brings x-read-position."""
+
+    @staticmethod
+    def position():
+        return str(cluster.primary.value("SELECT pg_current_wal_flush_lsn()"))
+
+    def test_floor_spares_the_locate(self):
+        cluster.standby.pause_replay()
+        run, life = self.write_life()
+        since = life[4]["id"]
+        with self.host(READ_INDEX) as host:
+            with host.until_read():
+                future = host.begin_lookup(run, since, position=self.position())
+            cluster.standby.resume_replay()
+            self.assert_found(future.result(), history.rows(), run, since, "replica_retry")
+            self.assertEqual(self.locates(host), 0)
+        self.assert_reads(host, primary=0)
+
+    def test_floor_proves_nothing(self):
+        """A position of long ago is reached at once; the row is still on its way."""
+        old = self.position()
+        cluster.wait_caught_up()
+        cluster.standby.pause_replay()
+        run, life = self.write_life()
+        since = life[4]["id"]
+        with self.host(READ_INDEX) as host:
+            future = host.begin_lookup(run, since, position=old)
+            wait_for(lambda: self.locates(host) == 1, "the primary to be located")
+            self.assertFalse(future.done())
+            cluster.standby.resume_replay()
+            self.assert_found(future.result(), history.rows(), run, since, "replica_retry")
+        self.assert_reads(host, primary=0)
+
+    def test_floor_that_nobody_reaches(self):
+        """One ahead of the primary itself is ignored: absence is proven all the same."""
+        run, _ = self.known_everywhere()
+        with self.host({**READ_INDEX, "max_wait_ms": 100}) as host:
+            answer = host.lookup(run, history.new_id(), position="FFFFFFFF/FFFFFFFF")
+            self.assert_error(answer, 404, "replica_retry")
+            self.assertEqual(host.counters(), {"proven_absent": 1})
+        self.assert_reads(host, primary=0)
+
+
+class BeforeTheFirstRead(ExactReads):
+    """policy = read_index, when = always."""
+
+    def test_stale_tail_is_cured(self):
+        """The replica has the since row but not the newest ones: awaited, not served as it stands."""
+        run, life = self.known_everywhere()
+        since = life[0]["id"]
+        cluster.standby.pause_replay()
+        history.snapshot(run, "FINISHED", "COMPLETED_SUCCESSFULLY")
+        history.write(cluster.primary)
+        with self.host(ALWAYS) as host:
+            future = host.begin_lookup(run, since)
+            wait_for(lambda: self.locates(host) == 1, "the primary to be located")
+            cluster.standby.resume_replay()
+            self.assert_found(future.result(), history.rows(), run, since, "replica")
+            self.assertEqual(host.counters(), {})
+        self.assert_reads(host, primary=0)
+
+    def test_absent_at_once(self):
+        run, _ = self.known_everywhere()
+        unknown = history.new_id()
+        with self.host(ALWAYS) as host:
+            self.assert_error(host.lookup(run, unknown), 404, "replica")
+            self.assertEqual(host.counters(), {"proven_absent": 1})
+        self.assert_reads(host, primary=0)
+        self.assert_logged(host, ("ERROR", None, run, unknown))
+
+    def test_primary_away(self):
+        """The replica serves what it has: no read is shifted before a miss."""
+        run, life = self.known_everywhere()
+        with self.host(ALWAYS) as host:
+            cluster.primary.stop("immediate")
+            answer = host.lookup(run, life[0]["id"])
+            self.assert_found(answer, history.rows(), run, life[0]["id"], "replica")
+            cluster.primary.start()
+
+
+class Floods(ExactReads):
+    """What lag and made-up ids may cost the writer."""
+
+    @staticmethod
+    def bogus(run, count):
+        for _ in range(count):
+            yield LookupRequest(lookup_path(run, history.new_id()), TOKEN)
+
+    def test_bogus_ids_under_read_index(self):
+        """20 000 made-up ids: not one read of the primary's tables, few questions for its position."""
+        run, _ = self.known_everywhere()
+        count, statuses = 20000, collections.Counter()
+        with self.host(READ_INDEX) as host:
+            run_load(host.port, self.bogus(run, count),
+                     lambda _request, status, _head, _body: statuses.update([status]))
+            locates = self.locates(host)
+            self.assertEqual(self.primary_reads(host), 0)
+            self.assertEqual(host.counters(), {"proven_absent": count})
+        self.assertEqual(statuses, {404: count})
+        self.assert_reads(host, primary=0)
+        self.assertLess(locates, count / 2, "each lookup asked the primary for its own position")
+        print(f"\n{count} bogus ids: {locates} locates, no read of the primary's tables")
+
+    def test_bogus_ids_under_a_budget(self):
+        """At most the budget's reads fall on the primary, the rest is shed, hits go on."""
+        run, life = self.known_everywhere()
+        count, statuses = 5000, collections.Counter()
+        policy = {"policy": "replica_then_primary", "replica_retry_max_ms": 0,
+                  "primary_budget_per_s": 50}
+        with self.host(policy) as host:
+            started = time.monotonic()
+            flood = threading.Thread(target=run_load, args=(
+                host.port, self.bogus(run, count),
+                lambda _request, status, _head, _body: statuses.update([status])))
+            flood.start()
+            hits = 0
+            while flood.is_alive():
+                answer = host.lookup(run, life[0]["id"])
+                self.assert_found(answer, history.rows(), run, life[0]["id"], "replica")
+                hits += 1
+            flood.join()
+            allowed = 50 + 50 * (time.monotonic() - started)
+            reads = self.primary_reads(host)
+            self.assertEqual(host.counters(), {"primary_shed": count - reads})
+        self.assertEqual(statuses, {404: reads, 429: count - reads})
+        self.assertLessEqual(reads, allowed)
+        self.assertGreaterEqual(reads, 50, "the burst was not admitted")
+        self.assertGreater(hits, 0)
+        sheds = [line for line in host.log if line.failed_during == "primary_budget"]
+        self.assertLessEqual(len(sheds), time.monotonic() - started + 1, "a line a second at most")
+        self.assertTrue(sheds)
+        print(f"\n{count} bogus ids with 50/s: {reads} reads of the primary, {count - reads} shed")
+
+    def test_paused_standby_under_load(self):
+        """500 lookups/s of fresh rows while replay stands still: the budget holds, nothing is wrong,
+        and all is well at once when replay goes on."""
+        cluster.standby.pause_replay()
+        lives = [self.write_life() for _ in range(20)]
+        rows, statuses, wrong = history.rows(), collections.Counter(), []
+        policy = {"policy": "replica_then_primary", "replica_retry_min_ms": 20,
+                  "replica_retry_max_ms": 50, "primary_budget_per_s": 40}
+
+        def requests(count):
+            for number in range(count):
+                run, life = lives[number % len(lives)]
+                yield LookupRequest(lookup_path(run, life[4]["id"]), TOKEN)
+
+        def check(request, status, head, body):
+            statuses.update([status])
+            if status == 200 and bodies.setdefault(request.path, body) != body:
+                wrong.append((request.path, body))
+
+        with self.host(policy) as host:
+            bodies, started = {}, time.monotonic()
+            run_load(host.port, requests(int(500 * PAUSE_S)), check, per_second=500)
+            allowed = 40 + 40 * (time.monotonic() - started)
+            reads = self.primary_reads(host)
+            self.assertLessEqual(reads, allowed)
+            self.assertEqual(statuses, {200: reads, 429: int(500 * PAUSE_S) - reads})
+            cluster.standby.resume_replay()
+            cluster.wait_caught_up()
+            for run, life in lives:
+                answer = host.lookup(run, life[4]["id"])
+                self.assert_found(answer, rows, run, life[4]["id"], "replica")
+                self.assertEqual(bodies.setdefault(lookup_path(run, life[4]["id"]), answer.body),
+                                 answer.body, "the primary's answer was another one")
+            self.assertEqual(self.primary_reads(host), reads, "the primary is left in peace again")
+        self.assertEqual(wrong, [])
+        print(f"\n{PAUSE_S:g} s of 500/s on a paused standby, 40/s allowed: {reads} reads of the "
+              f"primary, {statuses[429]} shed")
+
+
+class SeveralReplicas(ExactReads):
+    def test_position_follows_the_replica(self):
+        """One standby stands still; replica_pick = next awaits and reads the other one."""
+        cluster.standby.pause_replay()
+        run, life = self.write_life()
+        cluster.wait_caught_up(cluster.standbys[1])
+        since = life[4]["id"]
+        with self.host({**READ_INDEX, "replica_pick": "next"}, replicas=cluster.standbys) as host:
+            answers = [host.lookup(run, since) for _ in range(20)]
+            for answer in answers:
+                self.assert_found(answer, history.rows(), run, since, answer.served_by)
+            self.assertEqual({answer.served_by for answer in answers}, {"replica", "replica_retry"})
+        self.assert_reads(host, primary=0)
+
+    def test_same_awaits_the_one_that_was_asked(self):
+        cluster.standby.pause_replay()
+        run, life = self.write_life()
+        cluster.wait_caught_up(cluster.standbys[1])
+        since = life[4]["id"]
+        policy = {**READ_INDEX, "max_wait_ms": 30, "replica_pick": "same"}
+        with self.host(policy, replicas=cluster.standbys) as host:
+            answers = [host.lookup(run, since) for _ in range(20)]
+            self.assertEqual({answer.served_by for answer in answers}, {"replica", "primary"})
+        self.assert_reads(host, primary=True)
+
+    def test_one_is_killed_under_load(self):
+        run, life = self.known_everywhere()
+        cluster.wait_caught_up(cluster.standbys[1])
+        since, statuses, bodies = life[0]["id"], collections.Counter(), set()
+
+        def check(_request, status, _head, body):
+            statuses.update([status])
+            if status == 200:
+                bodies.add(body)
+            if statuses.total() == 500:
+                cluster.standbys[1].kill9()
+
+        with self.host(READ_INDEX, replicas=cluster.standbys) as host:
+            requests = [LookupRequest(lookup_path(run, since), TOKEN) for _ in range(4000)]
+            run_load(host.port, requests, check, connections=16)
+            self.assertLessEqual(set(statuses), {200, 503})
+            self.assertEqual(len(bodies), 1)
+            self.assert_found(host.lookup(run, since), history.rows(), run, since, "replica")
+            self.assertEqual(host.counters(), {})
+        self.assert_reads(host, primary=0)
+        print(f"\none of two standbys killed under load: {statuses[200]} answers, "
+              f"{statuses[503]} errors")
+
+
+class Deadlines(ExactReads):
+    def test_silent_replica_costs_one_time_out(self):
+        """A standby that does not answer (its processes are stopped): the first read waits for it,
+        the next ones do not, and all are served."""
+        run, life = self.known_everywhere()
+        since = life[0]["id"]
+        policy = {"policy": "replica_then_primary", "on_replica_failure": "primary"}
+        stopped = cluster.standbys[1]
+        with self.host(policy, replicas=[stopped],
+                       settings={"limits": {"lookup_timeout_ms": 2000}}) as host:
+            self.assert_found(host.lookup(run, since), history.rows(), run, since, "replica")
+            pids = [row[0] for row in stopped.execute(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = 'host-under-test'")]
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                slow, *quick = [host.lookup(run, since) for _ in range(4)]
+            finally:
+                for pid in pids:
+                    os.kill(pid, signal.SIGCONT)
+            for answer in (slow, *quick):
+                self.assert_found(answer, history.rows(), run, since, "primary")
+            self.assertGreaterEqual(slow.milliseconds, 1400)
+            for answer in quick:
+                self.assertLess(answer.milliseconds, slow.milliseconds / 2)
+            answer = wait_for(lambda: (lambda a: a if a.served_by == "replica" else None)(
+                host.lookup(run, since)), "the replica to be asked again")
+            self.assertEqual(answer.status, 200)
+            self.assertEqual(host.counters(), {}, "a failure is no miss")
+
+    def test_await_ends_by_the_deadline(self):
+        cluster.standby.pause_replay()
+        run, life = self.write_life()
+        with self.host({**READ_INDEX, "max_wait_ms": 60000},
+                       settings={"limits": {"lookup_timeout_ms": 300}}) as host:
+            answer = host.lookup(run, life[0]["id"])
+            self.assertIn(answer.status, (200, 503))
+            self.assertGreaterEqual(answer.milliseconds, 250)
+            self.assertLess(answer.milliseconds, 3000)
+
+
+class Reloads(ExactReads):
+    def test_under_load(self):
+        """Good and broken files in turn while lookups go on: nothing is dropped or wrong."""
+        run, life = self.known_everywhere()
+        since, statuses, bodies = life[0]["id"], collections.Counter(), set()
+        stop = threading.Event()
+
+        def requests():
+            while not stop.is_set():
+                yield LookupRequest(lookup_path(run, since), TOKEN)
+
+        def check(_request, status, _head, body):
+            statuses.update([status])
+            bodies.add(body)
+
+        with self.host(READ_INDEX) as host:
+            load = threading.Thread(target=run_load, args=(host.port, requests(), check))
+            load.start()
+            try:
+                for number in range(20):
+                    policy = {"policy": ("replica_then_primary", "read_index")[number % 2],
+                              "replica_retry_max_ms": 100 + number}
+                    host.reload({**policy, "nonsense": 1} if number % 3 == 0 else policy)
+            finally:
+                stop.set()
+                load.join()
+            self.assertEqual(host.metrics().value("snapshot_host_reload_failures_total"), 7)
+            self.assertEqual(set(statuses), {200})
+            self.assertEqual(len(bodies), 1)
+
+    def test_read_under_way_ends_as_it_began(self):
+        cluster.standby.pause_replay()
+        run, life = self.write_life()
+        since = life[4]["id"]
+        with self.host(READ_INDEX) as host:
+            future = host.begin_lookup(run, since)
+            wait_for(lambda: self.locates(host) == 1, "the primary to be located")
+            host.reload({"policy": "primary_only"})
+            self.assert_found(host.lookup(run, since), history.rows(), run, since, "primary")
+            cluster.standby.resume_replay()
+            self.assert_found(future.result(), history.rows(), run, since, "replica_retry")
+
+    def test_budget_keeps_its_state(self):
+        """A used-up budget stays used up when another key is changed."""
+        run, _ = self.known_everywhere()
+        policy = {"policy": "replica_then_primary", "replica_retry_max_ms": 0,
+                  "primary_budget_per_s": 1, "primary_budget_burst": 2}
+        with self.host(policy) as host:
+            statuses = [host.lookup(run, history.new_id()).status for _ in range(3)]
+            self.assertEqual(statuses, [404, 404, 429])
+            host.reload({**policy, "replica_pick": "next"})
+            answer = host.lookup(run, history.new_id())
+            self.assert_error(answer, 429)
+            reset = int(answer.headers["x-ratelimit-reset"]) - time.time() * 1000
+            self.assertTrue(0 < reset <= 2000, reset)
+
+
+if __name__ == "__main__":
+    unittest.main()
