@@ -1,7 +1,7 @@
 # plugin_tests.mk - the tests that prove the plugin, all through build/read_policy.so; included by
 # tests.mk.
 
-PLUGIN_CHECKS := test_policies
+PLUGIN_CHECKS := test_policies test_waits test_budget
 PLUGIN_CHECK_PROGRAMS := $(addprefix $(BUILD)/tests/,$(PLUGIN_CHECKS))
 PLUGIN_TEST_HELPERS := $(call objects,tests/plugin_fixture.c tests/scripted_read.c)
 
