@@ -47,8 +47,8 @@ bool pg_conninfo_is_valid(const char *conninfo, char *err, size_t err_length) {
     PQconninfoOption *options = PQconninfoParse(conninfo, &problem);
     bool valid = options != NULL;
     if (!valid && problem != NULL && may_hold_password(conninfo)) {
-        snprintf(err, err_length,
-                 "conninfo is malformed (the details are withheld: it may hold a password)");
+        (void)snprintf(err, err_length,
+                       "conninfo is malformed (the details are withheld: it may hold a password)");
     } else if (!valid) {
         one_line(err, err_length, problem != NULL ? problem : "conninfo: out of memory");
     }
@@ -120,7 +120,7 @@ static PGconn *start_connecting(struct pg_attempt *attempt) {
                                 calloc(count + ours, sizeof(char *)), 0};
     if (given != NULL && list.keywords != NULL && list.values != NULL) {
         char user_timeout[16];
-        snprintf(user_timeout, sizeof(user_timeout), "%u", attempt->timeout_s * 1000 / 2);
+        (void)snprintf(user_timeout, sizeof(user_timeout), "%u", attempt->timeout_s * 1000 / 2);
         attempt->own_user_timeout = fill_keywords(&list, given, user_timeout);
         conn = PQconnectStartParams(list.keywords, list.values, 0);
     }
@@ -170,9 +170,10 @@ static bool step_until_connected(struct pg_attempt *attempt, PGconn *conn) {
         if (!wait_for_socket(attempt, conn, events, deadline_ms)) {
             const char *host = PQhost(conn);
             const char *port = PQport(conn);
-            snprintf(attempt->error, sizeof(attempt->error),
-                     "connection to server at \"%.150s\", port %.10s: not established within %u ms",
-                     host != NULL ? host : "", port != NULL ? port : "", (unsigned)limit_ms);
+            (void)snprintf(
+                attempt->error, sizeof(attempt->error),
+                "connection to server at \"%.150s\", port %.10s: not established within %u ms",
+                host != NULL ? host : "", port != NULL ? port : "", (unsigned)limit_ms);
             return false;
         }
         status = PQconnectPoll(conn);
@@ -186,7 +187,7 @@ static bool step_until_connected(struct pg_attempt *attempt, PGconn *conn) {
 static void connect_now(struct pg_attempt *attempt) {
     PGconn *conn = start_connecting(attempt);
     if (conn == NULL) {
-        snprintf(attempt->error, sizeof(attempt->error), "out of memory");
+        (void)snprintf(attempt->error, sizeof(attempt->error), "out of memory");
         return;
     }
     PQsetNoticeReceiver(conn, drop_notice, NULL);
@@ -248,7 +249,7 @@ struct pg_attempt *pg_attempt_start(const char *conninfo, uint32_t timeout_s, ch
                                     size_t err_length) {
     struct pg_attempt *attempt = calloc(1, sizeof(*attempt));
     if (attempt == NULL) {
-        snprintf(err, err_length, "out of memory");
+        (void)snprintf(err, err_length, "out of memory");
         return NULL;
     }
     atomic_init(&attempt->references, 2);
@@ -260,7 +261,7 @@ struct pg_attempt *pg_attempt_start(const char *conninfo, uint32_t timeout_s, ch
         start_thread(attempt)) {
         return attempt;
     }
-    snprintf(err, err_length, "no memory, descriptor or thread for an attempt to connect");
+    (void)snprintf(err, err_length, "no memory, descriptor or thread for an attempt to connect");
     if (attempt->ended_fd >= 0) {
         close(attempt->ended_fd);
     }
@@ -283,7 +284,7 @@ PGconn *pg_attempt_take(struct pg_attempt *attempt, char *err, size_t err_length
         attempt->conn = NULL;
         one_line(err, err_length, attempt->error);
     } else {
-        snprintf(err, err_length, "the attempt has not ended");
+        (void)snprintf(err, err_length, "the attempt has not ended");
     }
     drop_reference(attempt);
     return conn;

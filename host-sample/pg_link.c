@@ -131,12 +131,12 @@ static void come_up(struct pg_link *link) {
     link->identity_due_ms = link->up_since_ms + IDENTITY_PERIOD_MS;
     watch_deadlines(link, true);
     char text[128];
-    snprintf(text, sizeof(text),
-             "link up: PostgreSQL %d.%d, system %" PRIu64 ", timeline %" PRIu32 ", %s",
-             PQserverVersion(link->pipeline.conn) / 10000,
-             PQserverVersion(link->pipeline.conn) % 10000, link->identity.system_identifier,
-             link->identity.timeline,
-             link->identity.in_recovery ? "in recovery" : "not in recovery");
+    (void)snprintf(text, sizeof(text),
+                   "link up: PostgreSQL %d.%d, system %" PRIu64 ", timeline %" PRIu32 ", %s",
+                   PQserverVersion(link->pipeline.conn) / 10000,
+                   PQserverVersion(link->pipeline.conn) % 10000, link->identity.system_identifier,
+                   link->identity.timeline,
+                   link->identity.in_recovery ? "in recovery" : "not in recovery");
     pg_server_link_came_up(link->server, text);
     settle(link);
 }
@@ -292,10 +292,10 @@ static void begin_attempt(struct pg_link *link) {
  * that does not answer must not collect a thread for each attempt. If it succeeds yet, good. */
 static void note_overdue_attempt(struct pg_link *link) {
     link->attempt_overdue = true;
-    snprintf(link->error, sizeof(link->error),
-             "no connection within %" PRIu32
-             " s; still trying (is the host's name being looked up?)",
-             link->server->options.connect_timeout_s);
+    (void)snprintf(link->error, sizeof(link->error),
+                   "no connection within %" PRIu32
+                   " s; still trying (is the host's name being looked up?)",
+                   link->server->options.connect_timeout_s);
     note_failure(link);
 }
 

@@ -129,7 +129,8 @@ static enum pg_pipeline_event take(struct pg_pipeline *pipeline, PGresult *resul
     }
     if (pipeline->in_flight == 0 || PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
         PQclear(result);
-        snprintf(pipeline->last_word, sizeof(pipeline->last_word), "an answer to no question");
+        (void)snprintf(pipeline->last_word, sizeof(pipeline->last_word),
+                       "an answer to no question");
         return PG_PIPELINE_LOST;
     }
     struct pg_slot *oldest = pg_pipeline_slot(pipeline, 0);

@@ -217,8 +217,8 @@ static bool has_prospect(const struct pg_server *server) {
 }
 
 static void fail_waiting(struct pg_server *server) {
-    snprintf(server->no_link, sizeof(server->no_link), "no link to %.40s (last error: %s)",
-             server->name, server->last_error);
+    (void)snprintf(server->no_link, sizeof(server->no_link), "no link to %.40s (last error: %s)",
+                   server->name, server->last_error);
     while (server->waiting > 0) {
         struct pg_statement *statement = first_waiting(server);
         struct pg_reply reply = {.status = PG_REPLY_FAILED, .error = server->no_link};
@@ -258,16 +258,16 @@ void pg_server_link_came_up(struct pg_server *server, const char *text) {
 
 void pg_server_link_was_lost(struct pg_server *server, const char *text) {
     pg_tally_subtract(&server->tally.links_up, 1);
-    snprintf(server->last_error, sizeof(server->last_error), "%s", text);
+    (void)snprintf(server->last_error, sizeof(server->last_error), "%s", text);
     char message[300];
-    snprintf(message, sizeof(message), "link lost: %s", text);
+    (void)snprintf(message, sizeof(message), "link lost: %s", text);
     write_log(server, "warn", message);
 }
 
 /* Logged when the error is a new one, and otherwise now and then. */
 void pg_server_attempt_failed(struct pg_server *server, const char *text) {
     pg_tally_add(&server->tally.connect_failures, 1);
-    snprintf(server->last_error, sizeof(server->last_error), "%s", text);
+    (void)snprintf(server->last_error, sizeof(server->last_error), "%s", text);
     uint64_t now_ms = monotonic_ms();
     if (strcmp(server->logged_error, text) == 0 && now_ms - server->logged_ms < LOG_PERIOD_MS) {
         server->unlogged++;
@@ -276,10 +276,10 @@ void pg_server_attempt_failed(struct pg_server *server, const char *text) {
     char message[384];
     int length = snprintf(message, sizeof(message), "no link: %s", text);
     if (server->unlogged > 0) {
-        snprintf(message + length, sizeof(message) - (size_t)length,
-                 " (and %" PRIu64 " failed attempts before)", server->unlogged);
+        (void)snprintf(message + length, sizeof(message) - (size_t)length,
+                       " (and %" PRIu64 " failed attempts before)", server->unlogged);
     }
-    snprintf(server->logged_error, sizeof(server->logged_error), "%s", text);
+    (void)snprintf(server->logged_error, sizeof(server->logged_error), "%s", text);
     server->logged_ms = now_ms;
     server->unlogged = 0;
     write_log(server, "warn", message);
@@ -302,15 +302,15 @@ uint32_t pg_server_jitter(struct pg_server *server, uint32_t ms) {
 
 static bool check_options(const struct pg_server_options *options, char *err, size_t err_length) {
     if (options->links < 1 || options->links > LINKS_MOST) {
-        snprintf(err, err_length, "links: 1 to %d", LINKS_MOST);
+        (void)snprintf(err, err_length, "links: 1 to %d", LINKS_MOST);
     } else if (options->statement_timeout_ms < 1 ||
                options->statement_timeout_ms > STATEMENT_TIMEOUT_MOST_MS) {
-        snprintf(err, err_length, "statement_timeout_ms: 1 to %d", STATEMENT_TIMEOUT_MOST_MS);
+        (void)snprintf(err, err_length, "statement_timeout_ms: 1 to %d", STATEMENT_TIMEOUT_MOST_MS);
     } else if (options->connect_timeout_s < 1 ||
                options->connect_timeout_s > CONNECT_TIMEOUT_MOST_S) {
-        snprintf(err, err_length, "connect_timeout_s: 1 to %d", CONNECT_TIMEOUT_MOST_S);
+        (void)snprintf(err, err_length, "connect_timeout_s: 1 to %d", CONNECT_TIMEOUT_MOST_S);
     } else if (options->prepared_count > PG_PREPARED_MAX) {
-        snprintf(err, err_length, "more than %d prepared statements", PG_PREPARED_MAX);
+        (void)snprintf(err, err_length, "more than %d prepared statements", PG_PREPARED_MAX);
     } else {
         return pg_conninfo_is_valid(options->conninfo, err, err_length);
     }
@@ -331,7 +331,7 @@ struct pg_server *pg_server_new(struct event_base *base, const struct pg_server_
         free(links);
         free(name);
         free(conninfo);
-        snprintf(err, err_length, "out of memory");
+        (void)snprintf(err, err_length, "out of memory");
         return NULL;
     }
     server->base = base;

@@ -31,12 +31,13 @@ enum pg_server_role { PG_PRIMARY, PG_REPLICA };
 
 /* What may be sent. A position is a WAL position; see pg_reply. */
 enum pg_statement_kind {
-    PG_READ,             /* one prepared statement */
-    PG_READ_AT_POSITION, /* the position, and after it, as a later statement of the same pipeline
-                            (so with a later snapshot), the read: the position qualifies the answer
-                          */
-    PG_POSITION /* the position alone: replay position of a replica, flush or insert of the primary
-                 */
+    /* One prepared statement. */
+    PG_READ,
+    /* The position and after it, as a later statement of the same pipeline (so with a later
+     * snapshot), the read: the position qualifies the answer. */
+    PG_READ_AT_POSITION,
+    /* The position alone: of replay on a replica, flushed or inserted on the primary. */
+    PG_POSITION
 };
 
 enum pg_reply_status {

@@ -35,11 +35,11 @@ static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_o
         "SET plan_cache_mode = force_generic_plan",
     };
     char timed[2][80];
-    snprintf(timed[0], sizeof(timed[0]), "SET statement_timeout = %" PRIu32,
-             options->statement_timeout_ms);
+    (void)snprintf(timed[0], sizeof(timed[0]), "SET statement_timeout = %" PRIu32,
+                   options->statement_timeout_ms);
     /* No link ever holds a transaction open; a pooler or a mistake shall not either. */
-    snprintf(timed[1], sizeof(timed[1]), "SET idle_in_transaction_session_timeout = %" PRIu32,
-             options->statement_timeout_ms);
+    (void)snprintf(timed[1], sizeof(timed[1]), "SET idle_in_transaction_session_timeout = %" PRIu32,
+                   options->statement_timeout_ms);
     const size_t count = PQserverVersion(pipeline->conn) >= 120000 ? 2 : 1;
     bool sent =
         ask(pipeline, PG_SLOT_SETTING, timed[0]) && ask(pipeline, PG_SLOT_SETTING, timed[1]);

@@ -90,7 +90,8 @@ static void reply_to(struct pg_link *link, const struct pg_slot *slot) {
     struct pg_reply reply = {.status = PG_REPLY_FAILED};
     if (slot->failed) {
         const char *sqlstate = PQresultErrorField(slot->result, PG_DIAG_SQLSTATE);
-        snprintf(reply.sqlstate, sizeof(reply.sqlstate), "%s", sqlstate != NULL ? sqlstate : "");
+        (void)snprintf(reply.sqlstate, sizeof(reply.sqlstate), "%s",
+                       sqlstate != NULL ? sqlstate : "");
         reply.result = slot->result;
     } else if (slot->aborted) {
         PQclear(slot->result);

@@ -6,7 +6,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <grp.h>
 #include <netinet/in.h>
 #include <pwd.h>
@@ -269,8 +268,9 @@ void throwaway_conninfo(const struct throwaway_server *server, char *text, size_
 
 const char *throwaway_execute(struct throwaway_server *server, const char *sql) {
     if (server->admin == NULL || PQstatus(server->admin) != CONNECTION_OK) {
-        char conninfo[128];
-        throwaway_conninfo(server, conninfo, sizeof(conninfo), "application_name=admin");
+        char conninfo[200];
+        throwaway_conninfo(server, conninfo, sizeof(conninfo),
+                           "application_name=admin options=-cclient_min_messages=error");
         PQfinish(server->admin);
         server->admin = PQconnectdb(conninfo);
     }
