@@ -1,0 +1,14 @@
+/*
+ * find_plugin.h - where the plugin is if nobody says so.
+ */
+#ifndef FIND_PLUGIN_H
+#define FIND_PLUGIN_H
+
+#include <stddef.h>
+
+/* A path of `size` bytes, at least PATH_MAX: read_policy.so beside the program that runs (a build
+ * directory), else the place where `make install` puts it, whether it is there or not: loading it
+ * then says what is wrong. [thread-safe] */
+void find_plugin(char *path, size_t size);
+
+#endif

@@ -1,0 +1,12 @@
+/*
+ * commands.h - what the program does: each command with its arguments, from its own name on.
+ */
+#ifndef COMMANDS_H
+#define COMMANDS_H
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+int simulate_command(int argc, char **argv);
+int record_command(int argc, char **argv);
+
+#endif

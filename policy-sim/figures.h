@@ -1,0 +1,72 @@
+/*
+ * figures.h - what a section's run has come to: the numbers that are reported.
+ */
+#ifndef FIGURES_H
+#define FIGURES_H
+
+#include "latency_histogram.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* How a lookup ends. */
+enum lookup_end {
+    FOUND_REPLICA,
+    FOUND_REPLICA_RETRY,
+    FOUND_PRIMARY,
+    NOT_FOUND_PRIMARY, /* the primary said so */
+    NOT_FOUND_REPLICA, /* proven absent, or a policy that asks nobody else */
+    ENDED_FAILED,      /* an error, or not done in time */
+    ENDED_SHED,        /* the primary's budget is used up */
+    ENDED_REFUSED,     /* too many lookups under way in its process */
+    LOOKUP_ENDS
+};
+
+/* One second of the run. */
+struct figures_second {
+    uint32_t primary_reads;
+    uint32_t sheds;
+    uint64_t longest_added_ns;
+    uint64_t longest_lag_ns; /* of all replicas */
+};
+
+struct figures {
+    uint64_t lookups;
+    uint64_t ends[LOOKUP_ENDS];
+    uint64_t missed; /* a replica missed the row at least once */
+    uint64_t wrong;  /* not found, though the row was there when the lookup came */
+    uint64_t replica_reads;
+    uint64_t primary_reads;
+    uint64_t locates;
+    uint64_t polls; /* position questions to replicas */
+    uint64_t span_ns;
+    /* A lookup's whole time less the time of the read that gave its answer; of those that were
+     * found or not found. */
+    struct latency_histogram added;
+    struct latency_histogram added_missed; /* only those that missed */
+    struct figures_second *seconds;
+    size_t second_count;
+    size_t second_capacity;
+    bool out_of_memory;
+};
+
+struct figures_lookup {
+    enum lookup_end end;
+    uint64_t now_ns;
+    uint64_t added_ns;
+    bool missed;
+    bool wrong;
+};
+
+/* NULL: out of memory. */
+struct figures *figures_new(void);
+void figures_free(struct figures *figures);
+
+void figures_add_lookup(struct figures *figures, const struct figures_lookup *lookup);
+void figures_add_primary_read(struct figures *figures, uint64_t now_ns);
+void figures_add_lag(struct figures *figures, uint64_t now_ns, uint64_t lag_ns);
+
+/* The most reads of the primary in any one second, counted from the run's begin. */
+uint32_t figures_peak_primary_reads(const struct figures *figures);
+
+#endif

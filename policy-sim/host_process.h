@@ -1,0 +1,37 @@
+/*
+ * host_process.h - one process of the host: its lookups follow the policy's steps, in virtual time.
+ *
+ * It does as the sample host does: its own set (so its own budget), its own links to each server;
+ * one question for the primary's position at a time, shared by all that were waiting before it was
+ * asked; one watcher for each replica that asks for its position while somebody awaits one.
+ */
+#ifndef HOST_PROCESS_H
+#define HOST_PROCESS_H
+
+#include "position_question.h"
+#include "world.h"
+
+struct host_process {
+    struct world *world;
+    uint32_t index;
+    struct rp_set *set;
+    const struct rp_policy *policy;
+    struct station stations[1 + SCENARIO_MAX_REPLICAS]; /* by sim_event.server */
+    struct position_question questions[1 + SCENARIO_MAX_REPLICAS];
+    struct lookup_list under_way; /* oldest first */
+    uint32_t under_way_count;
+    bool deadline_armed;
+    struct random_stream random; /* of what concerns no single lookup */
+};
+
+/* Opens a set of its own. Errors as of rp_plugin.open; the section must be in the file. */
+bool host_process_open(struct host_process *process, struct world *world, uint32_t index,
+                       const char *file, const char *section, char *err, uint32_t err_length);
+void host_process_close(struct host_process *process);
+
+void host_process_arrival(struct host_process *process, const struct arrival *arrival);
+
+/* An event of this process: any but EVENT_ARRIVAL and EVENT_TICK. */
+void host_process_event(struct host_process *process, const struct sim_event *event);
+
+#endif

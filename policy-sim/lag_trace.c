@@ -1,0 +1,112 @@
+/*
+ * lag_trace.c - reads a trace, whole or not at all.
+ */
+#include "lag_trace.h"
+
+#include "quantity.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEADER         "time,lag"
+#define MAX_LINE_BYTES 256u
+
+/* A text of two decimals in seconds. */
+static bool parse_line(const char *text, struct lag_sample *sample) {
+    const char *end;
+    return quantity_seconds(text, &sample->at_ns, &end) && *end == ',' &&
+           quantity_seconds(end + 1, &sample->lag_ns, &end) && *end == '\0';
+}
+
+static bool append(struct lag_trace *trace, size_t *capacity, const struct lag_sample *sample) {
+    if (trace->count == *capacity) {
+        size_t larger = *capacity == 0 ? 1024 : *capacity * 2;
+        struct lag_sample *samples = realloc(trace->samples, larger * sizeof *samples);
+        if (samples == NULL) {
+            return false;
+        }
+        trace->samples = samples;
+        *capacity = larger;
+    }
+    trace->samples[trace->count++] = *sample;
+    return true;
+}
+
+/* What is wrong with the line, or NULL. */
+static const char *take_line(struct lag_trace *trace, size_t *capacity, char *line,
+                             unsigned long number) {
+    struct lag_sample sample;
+    size_t length = strcspn(line, "\r\n");
+    bool whole = line[length] != '\0' || length + 1 < MAX_LINE_BYTES;
+    line[length] = '\0';
+    if (!whole) {
+        return "the line is too long";
+    }
+    if (number == 1) {
+        return strcmp(line, HEADER) == 0 ? NULL : "expected the header \"" HEADER "\"";
+    }
+    if (!parse_line(line, &sample)) {
+        return "expected a time and a lag in seconds, such as 12.5,0.003";
+    }
+    if (trace->count > 0 && sample.at_ns <= trace->samples[trace->count - 1].at_ns) {
+        return "the time is not after that of the line before";
+    }
+    if (trace->count == LAG_TRACE_MAX_SAMPLES) {
+        return "too many lines";
+    }
+    return append(trace, capacity, &sample) ? NULL : "out of memory";
+}
+
+static const char *read_lines(struct lag_trace *trace, FILE *file, unsigned long *number) {
+    char line[MAX_LINE_BYTES];
+    size_t capacity = 0;
+    const char *wrong = NULL;
+    while (wrong == NULL && fgets(line, sizeof line, file) != NULL) {
+        ++*number;
+        wrong = take_line(trace, &capacity, line, *number);
+    }
+    if (wrong == NULL && ferror(file) != 0) {
+        wrong = strerror(errno);
+    }
+    if (wrong == NULL && trace->count < 2) {
+        wrong = "expected at least two samples";
+    }
+    return wrong;
+}
+
+/* Times from the first sample on; after the last one the trace begins again, as long after it as
+ * samples are apart on average. */
+static void make_periodic(struct lag_trace *trace) {
+    uint64_t first = trace->samples[0].at_ns;
+    uint64_t span = trace->samples[trace->count - 1].at_ns - first;
+    for (size_t i = 0; i < trace->count; i++) {
+        trace->samples[i].at_ns -= first;
+    }
+    trace->period_ns = span + span / (trace->count - 1);
+}
+
+bool lag_trace_load(struct lag_trace *trace, const char *path, char *err, size_t err_length) {
+    unsigned long number = 0;
+    *trace = (struct lag_trace){0};
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        (void)snprintf(err, err_length, "%s: %s", path, strerror(errno));
+        return false;
+    }
+    const char *wrong = read_lines(trace, file, &number);
+    (void)fclose(file);
+    if (wrong != NULL) {
+        (void)snprintf(err, err_length, "%s:%lu: %s", path, number, wrong);
+        lag_trace_free(trace);
+        return false;
+    }
+    make_periodic(trace);
+    return true;
+}
+
+void lag_trace_free(struct lag_trace *trace) {
+    free(trace->samples);
+    *trace = (struct lag_trace){0};
+}

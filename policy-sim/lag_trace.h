@@ -1,0 +1,32 @@
+/*
+ * lag_trace.h - a replica's lag over time as a CSV file has it: "time,lag", both in seconds.
+ *
+ * The file begins with the line "time,lag"; times grow from line to line. What `policy-sim record`
+ * writes is such a file, and so is what a monitoring system exports.
+ */
+#ifndef LAG_TRACE_H
+#define LAG_TRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LAG_TRACE_MAX_SAMPLES 50000000u
+
+struct lag_sample {
+    uint64_t at_ns; /* since the first sample */
+    uint64_t lag_ns;
+};
+
+struct lag_trace {
+    struct lag_sample *samples;
+    size_t count;       /* at least 2 once loaded */
+    uint64_t period_ns; /* from the first sample to where the trace begins again */
+};
+
+/* False with one line in err that names file, line and what is wrong. */
+bool lag_trace_load(struct lag_trace *trace, const char *path, char *err, size_t err_length);
+
+void lag_trace_free(struct lag_trace *trace);
+
+#endif

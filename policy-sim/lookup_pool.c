@@ -1,0 +1,60 @@
+/*
+ * lookup_pool.c - blocks of lookups; a block is never moved, since a read under way must not be.
+ */
+#include "lookup_pool.h"
+
+#include <stdlib.h>
+
+#define BLOCK_LOOKUPS 256u
+
+void lookup_pool_init(struct lookup_pool *pool) {
+    *pool = (struct lookup_pool){0};
+    TAILQ_INIT(&pool->spare);
+}
+
+void lookup_pool_free(struct lookup_pool *pool) {
+    for (uint32_t i = 0; i < pool->block_count; i++) {
+        free(pool->blocks[i]);
+    }
+    free(pool->blocks);
+    lookup_pool_init(pool);
+}
+
+static bool add_block(struct lookup_pool *pool) {
+    struct lookup *block = calloc(BLOCK_LOOKUPS, sizeof *block);
+    struct lookup **blocks =
+        block == NULL ? NULL
+                      : realloc(pool->blocks, (pool->block_count + 1u) * sizeof(struct lookup *));
+    if (blocks == NULL) {
+        free(block);
+        return false;
+    }
+    pool->blocks = blocks;
+    blocks[pool->block_count] = block;
+    for (uint32_t i = 0; i < BLOCK_LOOKUPS; i++) {
+        block[i].index = pool->block_count * BLOCK_LOOKUPS + i;
+        TAILQ_INSERT_TAIL(&pool->spare, &block[i], entry);
+    }
+    pool->block_count++;
+    return true;
+}
+
+struct lookup *lookup_pool_take(struct lookup_pool *pool) {
+    if (TAILQ_EMPTY(&pool->spare) && !add_block(pool)) {
+        return NULL;
+    }
+    struct lookup *lookup = TAILQ_FIRST(&pool->spare);
+    TAILQ_REMOVE(&pool->spare, lookup, entry);
+    return lookup;
+}
+
+void lookup_pool_give(struct lookup_pool *pool, struct lookup *lookup) {
+    lookup->generation++;
+    TAILQ_INSERT_HEAD(&pool->spare, lookup, entry);
+}
+
+struct lookup *lookup_pool_find(const struct lookup_pool *pool, uint32_t index,
+                                uint32_t generation) {
+    struct lookup *lookup = &pool->blocks[index / BLOCK_LOOKUPS][index % BLOCK_LOOKUPS];
+    return lookup->generation == generation ? lookup : NULL;
+}

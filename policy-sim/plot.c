@@ -1,0 +1,186 @@
+/*
+ * plot.c - writes a gnuplot script with its data into a temporary file and runs gnuplot on it.
+ *
+ * A file and not a pipe: a gnuplot that ends early then fails by its exit status, not by a signal
+ * to us.
+ */
+#include "plot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* More points than that do not fit on the picture. */
+#define MAX_POINTS 500u
+
+enum panel { LAG, PRIMARY_READS, ADDED, SHEDS, PANELS };
+
+static const char *const panel_titles[PANELS] = {
+    [LAG] = "replica lag (longest), ms",
+    [PRIMARY_READS] = "primary reads a second",
+    [ADDED] = "longest added latency, ms",
+    [SHEDS] = "sheds a second",
+};
+
+/* ---- gnuplot --------------------------------------------------------------------------------- */
+
+/* Runs gnuplot with that standard input. True if it ended well. */
+static bool run_gnuplot(char *argument, int input, char *err, size_t err_length) {
+    char program[] = "gnuplot";
+    char *argv[] = {program, argument, NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+    int status;
+    if (posix_spawn_file_actions_init(&actions) != 0) {
+        (void)snprintf(err, err_length, "out of memory");
+        return false;
+    }
+    int error = input >= 0 ? posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
+                           : posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null",
+                                                              O_WRONLY, 0);
+    if (error == 0) {
+        error = posix_spawnp(&pid, program, &actions, NULL, argv, environ);
+    }
+    (void)posix_spawn_file_actions_destroy(&actions);
+    if (error != 0) {
+        (void)snprintf(err, err_length,
+                       error == ENOENT ? "--plot needs gnuplot, which is not installed (Debian: "
+                                         "apt install gnuplot-nox)%s"
+                                       : "cannot run gnuplot: %s",
+                       error == ENOENT ? "" : strerror(error));
+        return false;
+    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        (void)snprintf(err, err_length, "gnuplot failed");
+        return false;
+    }
+    return true;
+}
+
+bool plot_possible(char *err, size_t err_length) {
+    char version[] = "--version";
+    return run_gnuplot(version, -1, err, err_length);
+}
+
+/* ---- the script ------------------------------------------------------------------------------ */
+
+/* What the time axis is labelled in. */
+struct time_unit {
+    const char *name;
+    unsigned seconds;
+};
+
+static const struct time_unit *unit_of(size_t seconds) {
+    static const struct time_unit units[] = {{"seconds", 1}, {"minutes", 60}, {"hours", 3600}};
+    return &units[seconds <= 600 ? 0 : seconds <= 3 * 3600 ? 1 : 2];
+}
+
+/* A string of gnuplot's: only the quote itself is special. */
+static void print_string(FILE *script, const char *text) {
+    (void)fputc('\'', script);
+    for (; *text != '\0'; text++) {
+        if (*text == '\'') {
+            (void)fputc('\'', script);
+        }
+        (void)fputc(*text, script);
+    }
+    (void)fputc('\'', script);
+}
+
+static uint64_t value_of(const struct figures_second *second, enum panel panel) {
+    switch (panel) {
+    case LAG:
+        return second->longest_lag_ns / 1000;
+    case PRIMARY_READS:
+        return second->primary_reads;
+    case ADDED:
+        return second->longest_added_ns / 1000;
+    default:
+        return second->sheds;
+    }
+}
+
+/* One data block: a point for every `step` seconds, the greatest of its seconds. */
+static void print_data(FILE *script, const struct figures *figures, enum panel panel,
+                       size_t section) {
+    size_t step = (figures->second_count + MAX_POINTS - 1) / MAX_POINTS;
+    bool time = panel == LAG || panel == ADDED;
+    (void)fprintf(script, "$p%d_%zu << END\n", (int)panel, section);
+    for (size_t begin = 0; begin < figures->second_count; begin += step) {
+        uint64_t greatest = 0;
+        for (size_t i = begin; i < begin + step && i < figures->second_count; i++) {
+            uint64_t value = value_of(&figures->seconds[i], panel);
+            greatest = value > greatest ? value : greatest;
+        }
+        if (time) {
+            (void)fprintf(script, "%zu %" PRIu64 ".%03" PRIu64 "\n", begin, greatest / 1000,
+                          greatest % 1000);
+        } else {
+            (void)fprintf(script, "%zu %" PRIu64 "\n", begin, greatest);
+        }
+    }
+    (void)fputs("END\n", script);
+}
+
+/* The lag is the same for all sections: it is drawn once. One legend is enough for the others. */
+static void print_panel(FILE *script, enum panel panel, const struct section_figures *sections,
+                        size_t count, const struct time_unit *unit) {
+    size_t lines = panel == LAG ? 1 : count;
+    for (size_t i = 0; i < lines; i++) {
+        print_data(script, sections[i].figures, panel, i);
+    }
+    (void)fprintf(script, "set title '%s'\nset key %s\nset xlabel '%s'\nplot", panel_titles[panel],
+                  panel == PRIMARY_READS ? "outside below horizontal center" : "off",
+                  panel == PANELS - 1 ? unit->name : "");
+    for (size_t i = 0; i < lines; i++) {
+        (void)fprintf(script, "%s $p%d_%zu using ($1/%u.0):2 with steps lw 1.5 lc %zu title ",
+                      i > 0 ? "," : "", (int)panel, i, unit->seconds, panel == LAG ? 0 : i + 1);
+        print_string(script, sections[i].section);
+        (void)fputs(" noenhanced", script);
+    }
+    (void)fputc('\n', script);
+}
+
+/* Cairo's lines are smoother, where gnuplot has it. */
+static const char head[] =
+    "if (strstrt(GPVAL_TERMINALS, 'pngcairo') > 0) set terminal pngcairo size 1000,1100; "
+    "else set terminal png size 1000,1100\n"
+    "set grid\nset yrange [0:1<*]\nset offsets graph 0, 0, 0.05, 0\nset lmargin 12\n"
+    "set rmargin 4\nset output ";
+
+static bool write_script(FILE *script, const char *path, const struct section_figures *sections,
+                         size_t count) {
+    size_t length = count > 0 ? sections[0].figures->second_count : 0;
+    const struct time_unit *unit = unit_of(length);
+    (void)fputs(head, script);
+    print_string(script, path);
+    (void)fprintf(script, "\nset xrange [0:%zu/%u.0]\nset multiplot layout %d,1\n", length,
+                  unit->seconds, PANELS);
+    for (int panel = 0; panel < PANELS; panel++) {
+        print_panel(script, (enum panel)panel, sections, count, unit);
+    }
+    (void)fputs("unset multiplot\nset output\n", script);
+    return fflush(script) == 0 && ferror(script) == 0 && fseek(script, 0, SEEK_SET) == 0;
+}
+
+bool plot_png(const char *path, const struct section_figures *sections, size_t count, char *err,
+              size_t err_length) {
+    char from_stdin[] = "-";
+    FILE *script = tmpfile();
+    bool drawn = false;
+    if (script == NULL || !write_script(script, path, sections, count)) {
+        (void)snprintf(err, err_length, "cannot write a temporary file: %s", strerror(errno));
+    } else {
+        drawn = run_gnuplot(from_stdin, fileno(script), err, err_length);
+    }
+    if (script != NULL) {
+        (void)fclose(script);
+    }
+    return drawn;
+}

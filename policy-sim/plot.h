@@ -1,0 +1,17 @@
+/*
+ * plot.h - draws a run second by second, by gnuplot.
+ */
+#ifndef PLOT_H
+#define PLOT_H
+
+#include "report.h"
+
+/* Whether there is a gnuplot to run; else false and one line in err. */
+bool plot_possible(char *err, size_t err_length);
+
+/* Lag, reads of the primary, added latency and sheds of all sections into a PNG file. False with
+ * one line in err; gnuplot's own words go to standard error. */
+bool plot_png(const char *path, const struct section_figures *sections, size_t count, char *err,
+              size_t err_length);
+
+#endif

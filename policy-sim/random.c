@@ -1,0 +1,51 @@
+/*
+ * random.c - splitmix64, and exponential draws without a logarithm.
+ */
+#include "random.h"
+
+__extension__ typedef unsigned __int128 uint128;
+
+static uint64_t mix(uint64_t z) {
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+struct random_stream random_begin(uint64_t seed, uint64_t stream) {
+    return (struct random_stream){.state = mix(seed ^ mix(stream + 1))};
+}
+
+uint64_t random_next(struct random_stream *stream) {
+    stream->state += UINT64_C(0x9E3779B97F4A7C15);
+    return mix(stream->state);
+}
+
+uint64_t random_uniform(struct random_stream *stream, uint64_t min, uint64_t max) {
+    return min + (uint64_t)(((uint128)random_next(stream) * ((uint128)(max - min) + 1)) >> 64);
+}
+
+/*
+ * Von Neumann's way ("Various techniques used in connection with random digits", 1951), exact and
+ * with comparisons alone: a run of falling uniform numbers that begins with x has an odd length
+ * with probability exp(-x); each run of even length moves on by one whole mean. A logarithm would
+ * differ in its last bit from one C library, or one processor, to the next.
+ */
+uint64_t random_exponential(struct random_stream *stream, uint64_t mean) {
+    const uint64_t most = UINT64_C(1) << 63;
+    uint128 whole = 0;
+    for (;;) {
+        uint64_t first = random_next(stream);
+        uint64_t last = first;
+        uint64_t next;
+        unsigned length = 1;
+        while ((next = random_next(stream)) < last) {
+            last = next;
+            length++;
+        }
+        if (length % 2 == 1) {
+            uint128 drawn = whole + (((uint128)mean * first) >> 64);
+            return drawn < most ? (uint64_t)drawn : most;
+        }
+        whole += mean;
+    }
+}

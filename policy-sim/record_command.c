@@ -1,0 +1,63 @@
+/*
+ * record_command.c - policy-sim record: a file for what the recorder finds.
+ */
+#include "commands.h"
+#include "options.h"
+#include "quantity.h"
+#include "recorder.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ERROR_BYTES 1024u
+
+static int failed(const char *err) {
+    (void)fprintf(stderr, "policy-sim: %s\n", err);
+    return EXIT_FAILED;
+}
+
+static int record(const struct record_options *options, char *err) {
+    struct recording recording = {.primary = options->primary,
+                                  .replica = options->replica,
+                                  .length_ns = options->seconds * NS_PER_S,
+                                  .interval_ns = options->interval_ns};
+    FILE *out = fopen(options->out, "we");
+    if (out == NULL) {
+        (void)snprintf(err, ERROR_BYTES, "%s: %s", options->out, strerror(errno));
+        return failed(err);
+    }
+    bool good = record_lag(&recording, out, err, ERROR_BYTES);
+    bool written = fclose(out) == 0;
+    if (!good) {
+        return failed(err);
+    }
+    if (!written) {
+        (void)snprintf(err, ERROR_BYTES, "%s: %s", options->out, strerror(errno));
+        return failed(err);
+    }
+    (void)fprintf(stderr, "policy-sim: %" PRIu64 " samples", recording.samples);
+    if (recording.unknown > 0) {
+        (void)fprintf(stderr,
+                      "; before them %" PRIu64
+                      " times the replica was behind the recording's begin, and its lag unknown",
+                      recording.unknown);
+    }
+    (void)fputc('\n', stderr);
+    return EXIT_DONE;
+}
+
+int record_command(int argc, char **argv) {
+    struct record_options options;
+    char err[ERROR_BYTES] = "";
+    if (!record_options_parse(argc, argv, &options, err, sizeof err)) {
+        (void)fprintf(stderr, "policy-sim: %s; see policy-sim record --help\n", err);
+        return EXIT_USAGE;
+    }
+    if (options.help) {
+        record_options_help(stdout);
+        return EXIT_DONE;
+    }
+    return record(&options, err);
+}

@@ -1,0 +1,39 @@
+/*
+ * scenario.h - the world that is simulated: lookups, hosts, servers. The same for every section.
+ */
+#ifndef SCENARIO_H
+#define SCENARIO_H
+
+#include "duration_model.h"
+#include "lag_model.h"
+
+#define SCENARIO_MAX_REPLICAS  16u
+#define SCENARIO_MAX_PROCESSES 10000u
+
+/* Virtual time begins here: later than any lag is long. */
+#define SCENARIO_START_NS (UINT64_C(1) << 60)
+
+struct scenario {
+    uint32_t seed;
+    uint32_t lookups;
+    uint64_t interval_ns; /* mean time between two lookups, of all processes together */
+    uint32_t processes;
+    uint32_t replica_count;
+    struct lag_model replicas[SCENARIO_MAX_REPLICAS];
+
+    /* shares of all lookups, in parts of SHARE_ALL; what remains is rows that are everywhere */
+    uint32_t bogus; /* of ids that do not exist */
+    uint32_t fresh; /* of rows that were committed a short while ago */
+    struct duration_model age;
+    uint32_t positions; /* share of the fresh ones whose client brings the row's position */
+
+    struct duration_model replica_read;
+    struct duration_model primary_read;
+    struct duration_model position_read; /* a server is asked for its WAL position */
+    uint32_t replica_failures;           /* share of the reads of a replica that fail */
+    uint32_t links;                      /* statements at once, each process and server; 0: any */
+    uint32_t max_lookups;                /* under way at once, each process */
+    uint64_t timeout_ns;                 /* of a lookup */
+};
+
+#endif
