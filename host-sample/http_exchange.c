@@ -67,6 +67,7 @@ static void send_reply(struct http_connection *connection, const struct http_rep
     struct http_reply_writer *writer = &connection->connections->writer;
     struct iovec parts[HTTP_OUTPUT_PARTS];
 
+    connection->state = HTTP_SENDING; /* answered, whatever comes of it */
     http_reply_compose(writer, reply, connection->keep_alive);
     if (writer->head.failed || reply->body->failed) {
         http_connection_close(connection);
@@ -74,7 +75,6 @@ static void send_reply(struct http_connection *connection, const struct http_rep
     }
     parts[0] = (struct iovec){writer->head.data, writer->head.length};
     parts[1] = (struct iovec){reply->body->data, connection->is_head ? 0 : reply->body->length};
-    connection->state = HTTP_SENDING;
     switch (http_send(connection->fd, parts)) {
     case HTTP_SENT:
         finish_reply(connection);

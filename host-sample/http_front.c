@@ -201,7 +201,7 @@ fail:
 }
 
 bool http_front_start(struct http_front *front) {
-    return event_add(&front->acceptable, NULL) == 0;
+    return front->listener == NO_LISTENER || event_add(&front->acceptable, NULL) == 0;
 }
 
 uint16_t http_front_port(const struct http_front *front) {

@@ -73,7 +73,7 @@ struct http_front_options {
     const char *address;         /* IPv4 or IPv6 literal */
     uint16_t port;               /* 0: any free one, see http_front_port */
     bool reuse_port;             /* SO_REUSEPORT: several loops listen on one port */
-    bool paused;         /* connections wait in the system's queue until http_front_start */
+    bool paused;                 /* connections wait in the system's queue until http_front_start */
     uint32_t max_connections;    /* more are accepted and closed at once with 503 */
     uint32_t idle_timeout_ms;    /* keep-alive connection without a request */
     uint32_t request_timeout_ms; /* from the first byte of a request to its last */
@@ -97,7 +97,8 @@ struct http_front *http_front_new(struct event_base *base, const struct http_fro
                                   const struct http_front_handlers *handlers, char *err,
                                   size_t err_length);
 
-/* Accepts, if options.paused kept the front from it. */
+/* Accepts, if options.paused kept the front from it; does nothing once it drains. False if memory
+ * ran out. */
 bool http_front_start(struct http_front *front);
 
 /* The port in fact listened on. */

@@ -14,9 +14,11 @@
 static void drop_sent(struct iovec *part, size_t *sent) {
     size_t here = *sent < part->iov_len ? *sent : part->iov_len;
 
-    part->iov_base = (char *)part->iov_base + here;
-    part->iov_len -= here;
-    *sent -= here;
+    if (here > 0) { /* an empty part has no address */
+        part->iov_base = (char *)part->iov_base + here;
+        part->iov_len -= here;
+        *sent -= here;
+    }
 }
 
 enum http_send_outcome http_send(int fd, struct iovec parts[HTTP_OUTPUT_PARTS]) {

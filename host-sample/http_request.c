@@ -3,8 +3,9 @@
  *
  * Distributions build http-parser without its strict checks: it takes any four letters for "HTTP",
  * a blank before a header's colon, any byte after a CR, and any two bytes for the line end after a
- * chunk. It also unfolds folded lines. The head is therefore checked again here, line by line. What
- * follows a chunked body is not trusted: such a connection is closed after its reply.
+ * chunk. It also unfolds folded lines, and lets the value of a field begin with any byte. The head
+ * is therefore checked again here, line by line. What follows a chunked body is not trusted: such a
+ * connection is closed after its reply.
  */
 #include "http_request.h"
 
@@ -48,6 +49,10 @@ static bool is_text(const char *bytes, size_t length, const char *text, size_t t
 
 static bool is_blank(char c) {
     return c == ' ' || c == '\t';
+}
+
+static bool is_control(char c) {
+    return (unsigned char)c < 0x20 || c == 0x7f;
 }
 
 /* The parser has removed the blanks before a value, not those after it. */
@@ -138,10 +143,15 @@ static int on_header_field(http_parser *parser, const char *at, size_t length) {
 static int on_header_value(http_parser *parser, const char *at, size_t length) {
     struct http_reader *reader = reader_of(parser);
 
-    if (!reader->head_complete) {
-        reader->in_value = true;
-        extend(reader, &reader->value, at, length);
+    if (reader->head_complete) {
+        return 0;
     }
+    /* The parser looks at every byte of a value but the first. */
+    if (reader->value.length == 0 && length > 0 && is_control(*at)) {
+        return refuse(reader, BAD_REQUEST);
+    }
+    reader->in_value = true;
+    extend(reader, &reader->value, at, length);
     return 0;
 }
 
@@ -291,15 +301,13 @@ static uint16_t check_head(const struct http_reader *reader, const char *bytes, 
 static void conclude_head(struct http_reader *reader) {
     const http_parser *parser = &reader->parser;
     bool chunked = (parser->flags & F_CHUNKED) != 0;
-    bool sized = (parser->flags & F_CONTENTLENGTH) != 0 && parser->content_length > 0;
 
     /* The parser takes what follows a CONNECT for another protocol, and looks for no body. */
     reader->keep_alive = http_should_keep_alive(parser) != 0 &&
                          (parser->flags & F_CONNECTION_CLOSE) == 0 && !chunked &&
                          parser->method != HTTP_CONNECT;
     reader->is_head = parser->method == HTTP_HEAD;
-    reader->expects_continue =
-        reader->expects_continue && parser->http_minor == 1 && (chunked || sized);
+    reader->expects_continue = reader->expects_continue && parser->http_minor == 1;
 }
 
 /* --- the reader ---------------------------------------------------------------------------------
