@@ -27,6 +27,8 @@ $(BUILD)/tests/test_strict_ini: ALL_LDFLAGS += $(foreach f,malloc calloc realloc
 $(BUILD)/tests/test_%: $(BUILD)/obj/tests/test_%.o $(TEST_ARCHIVES)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_ARCHIVES) $(TEST_LIBS)
 
+-include tests/plugin_tests.mk
+
 C_TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(C_TESTS))
 
 .PHONY: check-programs run-checks
