@@ -1,0 +1,130 @@
+"""Clients that go on asking while something goes wrong, and look at every answer."""
+
+import collections
+import http.client
+import random
+import threading
+import time
+
+from answer import Answer
+from host import lookup_path
+from testbed import wait_for
+
+LONGEST_ANSWER_S = 9.0  # clients give up after 10 s
+MOST_COMPLAINTS = 20
+
+
+class Clients:
+    """Threads with a connection each, from the beginning of the block to its end.
+
+    choose: called with a random generator, gives the next ledger.Question. policies: called with the
+    moments at which a question was sent and answered, gives the names of the policies in force.
+    Leaving the block ends the clients; `complaints` then has all that was wrong with any answer, and
+    every request that was left without one.
+    """
+
+    def __init__(self, host, choose, policies, count=4, seed=1, on_workload_route=0.0):
+        self._host = host
+        self._choose = choose
+        self._policies = policies
+        self._on_workload_route = on_workload_route
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._streak = 0  # answers in a row that were neither failures nor refusals
+        self.sent = 0
+        self.statuses = collections.Counter()  # (status, server) to answers
+        self.complaints = []
+        self._threads = [threading.Thread(target=self._client, args=(random.Random(f"{seed}/{n}"),))
+                         for n in range(count)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_exception):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def count(self, status, served_by=None):
+        """How many answers of that status have come, from that server or any."""
+        with self._lock:
+            return sum(number for (one, server), number in self.statuses.items()
+                       if one == status and served_by in (None, server))
+
+    def wait_for_more(self, status, more=1, served_by=None, timeout_s=20.0):
+        """Waits until so many more answers of this status have come than there are now."""
+        before = self.count(status, served_by)
+        self._wait(lambda: self.count(status, served_by) >= before + more,
+                   f"{more} more answers {status} from {served_by or 'any server'}", timeout_s)
+
+    def wait_until_calm(self, answers=100, timeout_s=20.0):
+        """Waits for so many answers in a row without a failure or a refusal."""
+        with self._lock:
+            self._streak = 0
+        self._wait(lambda: self._streak >= answers, f"{answers} answers without a failure", timeout_s)
+
+    def _wait(self, condition, what, timeout_s):
+        # With something wrong already there is nothing to wait for: the test will say what it is.
+        try:
+            wait_for(lambda: self._is_over() or condition(), what, timeout_s)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; so far {dict(self.statuses)},"
+                               f" complaints {self.complaints}") from None
+
+    def _is_over(self):
+        return len(self.complaints) >= MOST_COMPLAINTS
+
+    # -- one client ----------------------------------------------------------------------------
+
+    def _client(self, generator):
+        connection = http.client.HTTPConnection("127.0.0.1", self._host.port, timeout=30)
+        try:
+            while not self._stop.is_set() and not self._is_over():
+                self._ask(connection, generator)
+        except BaseException as error:  # a defect of the test itself must not pass for silence
+            self._complain(f"a client ended: {error!r}")
+            raise
+        finally:
+            connection.close()
+
+    def _headers(self, generator):
+        auth = self._host.settings["auth"]
+        if generator.random() < self._on_workload_route:
+            return "/api/v1/workload-actions", {
+                "x-trigger-workload-deployment-id": auth["deployment_id"]}
+        return "/engine/v1/worker-actions", {"authorization": "Bearer " + auth["token"]}
+
+    def _ask(self, connection, generator):
+        question = self._choose(generator)
+        route, headers = self._headers(generator)
+        begun = time.monotonic()
+        with self._lock:
+            self.sent += 1
+        try:
+            connection.request("GET", lookup_path(question.run.id, question.since, route),
+                               headers=headers)
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._complain(f"{question}: no whole answer: {error!r}")
+            connection.close()  # the next request makes it anew
+            return
+        ended = time.monotonic()
+        names = {name.lower(): value for name, value in response.getheaders()}
+        self._judge(question, Answer(response.status, names, body), begun, ended)
+
+    def _judge(self, question, answer, begun, ended):
+        complaint = question.complaint(answer, self._policies(begun, ended))
+        if complaint is None and ended - begun > LONGEST_ANSWER_S:
+            complaint = f"{question}: answered after {ended - begun:.1f} s; {answer}"
+        with self._lock:
+            self.statuses[answer.status, answer.served_by] += 1
+            self._streak = self._streak + 1 if answer.status in (200, 404) else 0
+        if complaint:
+            self._complain(complaint)
+
+    def _complain(self, text):
+        with self._lock:
+            self.complaints.append(text)

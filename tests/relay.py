@@ -1,0 +1,221 @@
+"""A TCP relay between the host and a server, which fails on command.
+
+    with Relay(cluster.standby) as relay:
+        with Host(cluster.primary, [relay]) as host:
+            relay.stall()
+            ...
+            relay.pass_through()
+
+To a Host the relay is a server like any other: it is asked for its `conninfo` only. What it relays to
+may be changed while it runs (`lead_to`), as the address of a primary moves on a failover. A command is
+in force when its call returns.
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import socket
+import struct
+import threading
+
+from testbed import free_port
+
+CHUNK = 65536
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
+
+
+class _Connection:
+    """One connection of the host's and the one to the server that belongs to it."""
+
+    def __init__(self, client, server):
+        self.writers = (client, server)
+
+    def cut(self):
+        """Ends both with all that was forwarded delivered before."""
+        for writer in self.writers:
+            writer.close()
+
+    def reset(self):
+        """Ends both as a machine does that has forgotten the connection."""
+        for writer in self.writers:
+            sock = writer.get_extra_info("socket")
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            writer.transport.abort()
+
+
+class Relay:
+    """Passes bytes between clients and a cluster.Server, in a thread of its own."""
+
+    def __init__(self, server):
+        self.server = server
+        self.port = free_port()
+        self.accepted = 0  # connections so far
+        self.cuts = 0  # connections that cut_after has ended so far
+        self._connections = set()
+        self._delay_s = 0.0
+        self._budget = None  # bytes of answers until something happens; None: nothing will
+        self._then = "cut"  # or "hold": what happens then
+        self._listener = None
+        self._loop = asyncio.new_event_loop()
+        self._questions = asyncio.Event()  # set while they may flow
+        self._answers = asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.pass_through()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.close()
+
+    def conninfo(self, **more):
+        return self.server.conninfo(**{**more, "port": self.port})
+
+    # -- commands ------------------------------------------------------------------------------
+
+    def pass_through(self):
+        """Ends every fault. What was held back is delivered, what was cut stays cut."""
+        self._command(self._pass_through)
+
+    def delay(self, seconds):
+        """From now on every piece of an answer (64 kB at most) arrives so much later."""
+        self._command(self._set_delay, seconds)
+
+    def stall(self):
+        """Connections are accepted and stay open, and nothing is forwarded on any of them."""
+        self._command(self._stop_the_flow)
+
+    def cut_after(self, count):
+        """Forwards so many more bytes of the server's answers, ends the connection that brought the
+        last of them, and passes through again: one cut for each call."""
+        self._command(self._set_budget, count, "cut")
+
+    def hold_after(self, count):
+        """Forwards so many more bytes of the server's answers and holds back all that come then;
+        questions go on. A server with much to say soon waits for its client to read."""
+        self._command(self._set_budget, count, "hold")
+
+    def refuse(self):
+        """New connections are refused; those that there are go on."""
+        self._command(self._stop_listening)
+
+    def cut(self):
+        """Ends every connection that there is."""
+        self._command(self._end_connections, _Connection.cut)
+
+    def reset(self):
+        """The same, with a reset."""
+        self._command(self._end_connections, _Connection.reset)
+
+    def lead_to(self, server):
+        """From now on this relays to another server; connections that there are end."""
+        self.server = server
+        self.cut()
+
+    def close(self):
+        if self._thread.is_alive():
+            self._command(self._close)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    @property
+    def open(self):
+        """How many connections there are now."""
+        return len(self._connections)
+
+    # -- in the thread -------------------------------------------------------------------------
+
+    def _command(self, coroutine, *arguments):
+        future = asyncio.run_coroutine_threadsafe(coroutine(*arguments), self._loop)
+        try:
+            future.result(timeout=10)
+        except concurrent.futures.TimeoutError:
+            raise AssertionError("the relay does not obey") from None
+
+    async def _set_delay(self, seconds):
+        self._delay_s = seconds
+
+    async def _set_budget(self, count, then):
+        self._budget, self._then = count, then
+
+    async def _pass_through(self):
+        self._delay_s, self._budget = 0.0, None
+        self._let_flow()
+        if self._listener is None:
+            self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port,
+                                                        backlog=512)
+
+    def _let_flow(self):
+        self._questions.set()
+        self._answers.set()
+
+    async def _stop_the_flow(self):
+        self._questions.clear()
+        self._answers.clear()
+
+    async def _stop_listening(self):
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    async def _end_connections(self, how):
+        for connection in list(self._connections):
+            how(connection)
+
+    async def _close(self):
+        await self._stop_listening()
+        await self._end_connections(_Connection.reset)
+        self._let_flow()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _accept(self, client_reader, client_writer):
+        self.accepted += 1
+        try:
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1",
+                                                                         self.server.port)
+        except OSError:
+            client_writer.close()
+            return
+        connection = _Connection(client_writer, server_writer)
+        self._connections.add(connection)
+        try:
+            await asyncio.gather(self._forward(client_reader, server_writer, connection),
+                                 self._answer(server_reader, client_writer, connection))
+        except OSError:
+            pass  # one side has gone: so does the other
+        finally:
+            self._connections.discard(connection)
+            connection.cut()
+
+    async def _forward(self, reader, writer, connection):
+        while data := await reader.read(CHUNK):
+            await self._questions.wait()
+            writer.write(data)
+            await writer.drain()
+        connection.cut()
+
+    async def _answer(self, reader, writer, connection):
+        while data := await reader.read(CHUNK):
+            if self._delay_s:
+                await asyncio.sleep(self._delay_s)
+            await self._answers.wait()
+            if self._budget is not None and len(data) >= self._budget:
+                writer.write(data[:self._budget])
+                data = data[self._budget:]
+                self._budget = None
+                if self._then == "cut":
+                    self.cuts += 1
+                    break
+                self._answers.clear()
+                await self._answers.wait()
+            if self._budget is not None:
+                self._budget -= len(data)
+            writer.write(data)
+            await writer.drain()
+        connection.cut()
