@@ -78,6 +78,16 @@ static const struct ini_key limit_keys[] = {
            "Connections at once, in all threads; more are closed."),
 };
 
+static const struct ini_key log_keys[] = {
+    {.name = "access",
+     .type = INI_CHOICE,
+     .choices = yes_no,
+     .fallback = "no",
+     .unit = "",
+     .offset = AT(log.access),
+     .help = "Whether every request is logged, with its status and time."},
+};
+
 #define COUNT(keys) (sizeof(keys) / sizeof((keys)[0]))
 
 /* Every section but the replicas, which may be many. */
@@ -93,6 +103,7 @@ static const struct {
     {"primary", primary_keys, COUNT(primary_keys), AT(primary), true},
     {"plugin", plugin_keys, COUNT(plugin_keys), 0, true},
     {"limits", limit_keys, COUNT(limit_keys), 0, false},
+    {"log", log_keys, COUNT(log_keys), 0, false},
 };
 
 static bool is_replica(const char *name) {
@@ -147,7 +158,8 @@ static void unknown_section(const struct ini_document *document, const struct in
     const char *near = ini_nearest(section->name, names);
     ini_errors_add(errors,
                    "%s:%u: [%s]: unknown section; %s%s%saccepted: [listen], [auth], [primary], "
-                   "[replica], [replica.NAME], [plugin], [limits]",
+                   "[replica], [replica.NAME], [plugin], [limits], "
+                   "[log]",
                    document->path, section->line, section->name,
                    near != NULL ? "did you mean [" : "", near != NULL ? near : "",
                    near != NULL ? "]? " : "");

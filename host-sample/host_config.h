@@ -49,6 +49,9 @@ struct host_config {
         uint32_t lookup_timeout_ms;
         uint32_t max_connections;
     } limits;
+    struct {
+        int32_t access; /* HOST_NO, HOST_YES */
+    } log;
 };
 
 /* Reads the file and the token file that it may name. False with every error, one a line, in err.

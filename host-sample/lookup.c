@@ -4,8 +4,9 @@
 #include "lookup.h"
 
 #include "answer.h"
-#include "log.h"
+#include "lookup_record.h"
 #include "monotonic.h"
+#include "probes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,66 +96,6 @@ void lookup_abandon(struct lookup *lookup) {
     release(lookup);
 }
 
-static void log_verdict(const struct lookup *lookup, enum log_level level, const char *message,
-                        const char *failed_during) {
-    const struct log_field fields[] = {
-        {"run_id", lookup->request.run.text},
-        {"snapshot_id", lookup->request.snapshot.text},
-        {"environment_id",
-         lookup->request.environment.length > 0 ? lookup->request.environment.text : NULL},
-        {"failed_during", failed_during},
-        {"error", lookup->error[0] != '\0' ? lookup->error : NULL},
-        {NULL, NULL},
-    };
-    log_write(level, message, fields);
-}
-
-/* Sheds come in floods: one line a second in the whole process, with the number since the last. */
-static void log_shed(const struct lookup *lookup, const char *message) {
-    struct host *host = lookup->worker->host;
-    uint64_t now = monotonic_ns();
-    atomic_fetch_add_explicit(&host->shed_unlogged, 1, memory_order_relaxed);
-    uint64_t next = atomic_load_explicit(&host->shed_next_log_ns, memory_order_relaxed);
-    if (now < next || !atomic_compare_exchange_strong_explicit(
-                          &host->shed_next_log_ns, &next, now + UINT64_C(1000000000),
-                          memory_order_relaxed, memory_order_relaxed)) {
-        return;
-    }
-    char count[24];
-    (void)snprintf(count, sizeof count, "%llu",
-                   (unsigned long long)atomic_exchange_explicit(&host->shed_unlogged, 0,
-                                                                memory_order_relaxed));
-    const struct log_field fields[] = {
-        {"failed_during", lookup->step->failed_during}, {"shed", count}, {NULL, NULL}};
-    log_write(LOG_LEVEL_ERROR, message, fields);
-}
-
-static void count_end(const struct lookup *lookup, int32_t verdict, int32_t served_by) {
-    struct worker_counters *counters = &lookup->worker->counters;
-    uint64_t took_us = (monotonic_ns() - lookup->started_ns) / 1000;
-    uint32_t bucket = 0;
-    while (bucket < HOST_LATENCY_BUCKETS && took_us > host_latency_bounds_us[bucket]) {
-        bucket++;
-    }
-    counter_add(&counters->verdicts[verdict], 1);
-    counter_add(&counters->served_by[served_by], 1);
-    counter_add(&counters->latency[bucket], 1);
-    counter_add(&counters->latency_sum_us, took_us);
-}
-
-static const char *served_by_header(int32_t served_by) {
-    switch (served_by) {
-    case RP_SERVED_BY_REPLICA:
-        return "x-read-served-by: replica\r\n";
-    case RP_SERVED_BY_REPLICA_RETRY:
-        return "x-read-served-by: replica_retry\r\n";
-    case RP_SERVED_BY_PRIMARY:
-        return "x-read-served-by: primary\r\n";
-    default:
-        return NULL;
-    }
-}
-
 static int64_t unix_now_ms(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
@@ -178,48 +119,58 @@ static const char *stage_of(const struct lookup *lookup) {
                : "replica_retry";
 }
 
+/* Writes down how the lookup ended, and lets go of it. */
+static void end_lookup(struct lookup *lookup, int32_t verdict, int32_t served_by, int32_t log_level,
+                       const char *message, const char *failed_during) {
+    const struct lookup_end end = {
+        .lookup = lookup,
+        .request = &lookup->request,
+        .verdict = verdict,
+        .served_by = served_by,
+        .log_level = log_level,
+        .message = message,
+        .failed_during = failed_during,
+        .error = lookup->error,
+        .took_us = (monotonic_ns() - lookup->started_ns) / 1000,
+    };
+    lookup_record(lookup->worker, &end);
+    release(lookup);
+}
+
 /* Ends the lookup as failed with a sentence of the host's own. */
-static void fail(struct lookup *lookup, const char *message, const char *failed_during) {
+static void fail(struct lookup *lookup, const char *message) {
     struct worker *worker = lookup->worker;
     struct http_exchange *exchange = lookup->exchange;
-    count_end(lookup, RP_VERDICT_FAILED, RP_SERVED_BY_NONE);
-    log_verdict(lookup, LOG_LEVEL_ERROR, message, failed_during);
-    release(lookup);
-    answer_error(worker, exchange, 503, message, NULL);
+    end_lookup(lookup, RP_VERDICT_FAILED, RP_SERVED_BY_NONE, RP_LOG_ERROR, message,
+               stage_of(lookup));
+    answer_error(worker, exchange, lookup_status(RP_VERDICT_FAILED), message, NULL);
 }
 
 /* The policy has decided. `result` is the last read's, if that is what the step came after. */
 static void finish(struct lookup *lookup, const struct rp_step *step, const PGresult *result) {
     struct worker *worker = lookup->worker;
     struct http_exchange *exchange = lookup->exchange;
+    uint32_t status = lookup_status(step->verdict);
+    const char *served_by = lookup_served_by(step->served_by);
+    char headers[64] = "";
     if (step->verdict == RP_VERDICT_FOUND && !write_answer(lookup, result)) {
-        fail(lookup, "the answer could not be written: out of memory, or a result of unknown shape",
-             stage_of(lookup));
+        fail(lookup,
+             "the answer could not be written: out of memory, or a result of unknown shape");
         return;
     }
-    count_end(lookup, step->verdict, step->served_by);
-    if (step->verdict == RP_VERDICT_SHED) {
-        log_shed(lookup, step->message);
-    } else if (step->log_level != RP_LOG_NONE) {
-        log_verdict(lookup, step->log_level == RP_LOG_WARN ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
-                    step->message, step->failed_during);
+    if (served_by != NULL) {
+        (void)snprintf(headers, sizeof headers, "x-read-served-by: %s\r\n", served_by);
     }
-    release(lookup);
-    switch (step->verdict) {
-    case RP_VERDICT_FOUND:
-        answer_scratch(worker, exchange, 200, "application/json",
-                       served_by_header(step->served_by));
-        break;
-    case RP_VERDICT_NOT_FOUND:
-        answer_error(worker, exchange, 404, "Snapshot not found",
-                     served_by_header(step->served_by));
-        break;
-    case RP_VERDICT_SHED:
+    end_lookup(lookup, step->verdict, step->served_by, step->log_level, step->message,
+               step->failed_during);
+    if (step->verdict == RP_VERDICT_FOUND) {
+        answer_scratch(worker, exchange, status, "application/json", headers);
+    } else if (step->verdict == RP_VERDICT_SHED) {
         answer_shed(worker, exchange, step->message);
-        break;
-    default:
-        answer_error(worker, exchange, 503, step->message, NULL);
-        break;
+    } else {
+        answer_error(worker, exchange, status,
+                     step->verdict == RP_VERDICT_NOT_FOUND ? "Snapshot not found" : step->message,
+                     headers);
     }
 }
 
@@ -293,8 +244,8 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     if (reply->status == PG_REPLY_ROWS) {
         found = snapshot_outcome_of(reply->result);
     }
-    /* After the first read the full statement is asked at once: then there is most often something to
-     * tell, and a read that the primary's budget admitted is one statement there. */
+    /* After the first read the full statement is asked at once: then there is most often something
+     * to tell, and a read that the primary's budget admitted is one statement there. */
     use_statement(lookup, false);
     if (found == SNAPSHOT_NEEDS_FULL) {
         /* The policy sees one read: the full statement's result alone counts. */
@@ -334,7 +285,7 @@ static void deadline_is_over(void *context, struct deadline_queue *queue,
     }
     struct lookup *lookup = (struct lookup *)((char *)deadline - offsetof(struct lookup, deadline));
     counter_add(&worker->counters.timeouts, 1);
-    fail(lookup, "not answered within lookup_timeout_ms", stage_of(lookup));
+    fail(lookup, "not answered within lookup_timeout_ms");
 }
 
 static void position_wait_done(struct position_wait *wait, enum position_wait_end end,
@@ -404,6 +355,9 @@ static void follow(struct lookup *lookup, const struct rp_step *step, const PGre
     }
     watch_client(lookup, step);
     lookup->step = step;
+    if (step->kind != RP_STEP_READ) {
+        PROBE_LOOKUP_WAIT(lookup, step->kind);
+    }
     switch (step->kind) {
     case RP_STEP_READ:
         start_read(lookup, step);
@@ -421,7 +375,7 @@ static void follow(struct lookup *lookup, const struct rp_step *step, const PGre
                               &lookup->position_wait);
         break;
     default:
-        fail(lookup, "the plugin asked for a step that this host does not know", stage_of(lookup));
+        fail(lookup, "the plugin asked for a step that this host does not know");
         break;
     }
 }
@@ -489,19 +443,19 @@ static bool admit(struct host *host) {
     return false;
 }
 
-void lookup_start(struct worker *worker, struct http_exchange *exchange,
-                  const struct lookup_request *request) {
+uint32_t lookup_start(struct worker *worker, struct http_exchange *exchange,
+                      const struct lookup_request *request) {
     struct host *host = worker->host;
     if (!admit(host)) {
         counter_add(&worker->counters.verdicts[RP_VERDICT_NONE], 1);
         answer_shed(worker, exchange, "max_lookups lookups are under way");
-        return;
+        return lookup_status(RP_VERDICT_SHED);
     }
     struct lookup *lookup = take_lookup(worker);
     if (lookup == NULL) {
         atomic_fetch_sub_explicit(&host->lookups, 1, memory_order_relaxed);
         answer_error(worker, exchange, 503, "out of memory", NULL);
-        return;
+        return 503;
     }
     set_parameters(lookup, request);
     lookup->exchange = exchange;
@@ -524,5 +478,7 @@ void lookup_start(struct worker *worker, struct http_exchange *exchange,
         .position = request->position,
     };
     lookup->read.struct_size = sizeof lookup->read;
+    PROBE_LOOKUP_BEGIN(lookup, lookup->request.run.text, lookup->request.snapshot.text);
     follow(lookup, host->plugin->begin(host->policy, &read_request, &lookup->read), NULL);
+    return 0;
 }

@@ -10,17 +10,20 @@
 
 #include "friendly_id.h"
 #include "host.h"
+#include "trace_context.h"
 
 struct lookup_request {
     struct database_id run;
     struct database_id snapshot;
     struct database_id environment; /* length 0: any */
     uint64_t position;              /* WAL position that the caller has seen; 0: none */
+    struct trace_context trace;
 };
 
-/* Begins a lookup that answers the exchange, now or later. */
-void lookup_start(struct worker *worker, struct http_exchange *exchange,
-                  const struct lookup_request *request);
+/* Begins a lookup that answers the exchange, now or later, and writes down how it ended; returns 0.
+ * If none can be begun, answers and returns the status of that answer. */
+uint32_t lookup_start(struct worker *worker, struct http_exchange *exchange,
+                      const struct lookup_request *request);
 
 /* The exchange's client left: nothing further is asked on its behalf. */
 void lookup_abandon(struct lookup *lookup);

@@ -3,13 +3,18 @@
  */
 #include "requests.h"
 
+#include "access_log.h"
 #include "answer.h"
 #include "host_metrics.h"
 #include "lookup.h"
+#include "monotonic.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+/* Longer targets are cut in the access log. */
+#define MAX_LOGGED_TARGET 512u
 
 static const struct http_text *header(const struct http_request *request, enum http_header which) {
     return &request->headers[which];
@@ -80,18 +85,23 @@ static bool read_ids(const struct route_match *match, const struct http_request 
     return good;
 }
 
-static void on_lookup(struct worker *worker, struct http_exchange *exchange,
-                      const struct http_request *request, const struct route_match *match) {
+/* Returns the status that was answered; 0 if a lookup was begun, which answers by itself. */
+static uint32_t on_lookup(struct worker *worker, struct http_exchange *exchange,
+                          const struct http_request *request, const struct route_match *match) {
     const struct host_config *config = worker->host->config;
+    const struct http_text *traceparent = header(request, HTTP_HEADER_TRACEPARENT);
     struct lookup_request lookup;
     char why[160];
     if (!authorized(config, match->route, request)) {
         answer_error(worker, exchange, 401, "Invalid or missing worker token", NULL);
-    } else if (!read_ids(match, request, &lookup, why, sizeof why)) {
-        answer_error(worker, exchange, 400, why, NULL);
-    } else {
-        lookup_start(worker, exchange, &lookup);
+        return 401;
     }
+    if (!read_ids(match, request, &lookup, why, sizeof why)) {
+        answer_error(worker, exchange, 400, why, NULL);
+        return 400;
+    }
+    trace_context_read(&lookup.trace, traceparent->bytes, traceparent->length);
+    return lookup_start(worker, exchange, &lookup);
 }
 
 /* The workload route exists only if it has a credential. */
@@ -102,25 +112,66 @@ static enum route existing_route(const struct host_config *config, enum route ro
     return route;
 }
 
-static void on_request(void *context, struct http_exchange *exchange,
-                       const struct http_request *request) {
-    struct worker *worker = context;
+static uint32_t answer_page(struct worker *worker, struct http_exchange *exchange,
+                            const char *content_type) {
+    answer_scratch(worker, exchange, 200, content_type, NULL);
+    return 200;
+}
+
+/* Returns the status that was answered; 0 if a lookup was begun. */
+static uint32_t dispatch(struct worker *worker, struct http_exchange *exchange,
+                         const struct http_request *request) {
     struct route_match match = route_of_target(request->target.bytes, request->target.length);
     enum route route = existing_route(worker->host->config, match.route);
     if (route == ROUTE_UNKNOWN) {
         answer_error(worker, exchange, 404, "Not found", NULL);
-    } else if (!is_get(request)) {
+        return 404;
+    }
+    if (!is_get(request)) {
         answer_error(worker, exchange, 405, "Method not allowed", "Allow: GET\r\n");
-    } else if (route == ROUTE_HEALTH) {
-        byte_buffer_reset(&worker->scratch, SIZE_MAX);
+        return 405;
+    }
+    byte_buffer_reset(&worker->scratch, SIZE_MAX);
+    switch (route) {
+    case ROUTE_HEALTH:
         BYTE_BUFFER_LITERAL(&worker->scratch, "{\"status\":\"ok\"}");
-        answer_scratch(worker, exchange, 200, "application/json", NULL);
-    } else if (route == ROUTE_METRICS) {
-        byte_buffer_reset(&worker->scratch, SIZE_MAX);
+        return answer_page(worker, exchange, "application/json");
+    case ROUTE_METRICS:
         host_metrics_write(worker->host, &worker->scratch);
-        answer_scratch(worker, exchange, 200, "text/plain; version=0.0.4; charset=utf-8", NULL);
-    } else {
-        on_lookup(worker, exchange, request, &match);
+        return answer_page(worker, exchange, "text/plain; version=0.0.4; charset=utf-8");
+    default:
+        return on_lookup(worker, exchange, request, &match);
+    }
+}
+
+/* The access log's line of a request that was answered at once. */
+static void log_access(const struct worker *worker, const char *target,
+                       const struct trace_context *trace, uint32_t status, uint64_t began_ns) {
+    const struct access access = {.what = target,
+                                  .trace = trace,
+                                  .status = status,
+                                  .took_us = (monotonic_ns() - began_ns) / 1000};
+    access_log_write(worker->host, &access);
+}
+
+static void on_request(void *context, struct http_exchange *exchange,
+                       const struct http_request *request) {
+    struct worker *worker = context;
+    if (worker->host->config->log.access != HOST_YES) {
+        (void)dispatch(worker, exchange, request);
+        return;
+    }
+    /* Copied first: the request's bytes are gone once it has been answered. */
+    const struct http_text *traceparent = header(request, HTTP_HEADER_TRACEPARENT);
+    struct trace_context trace;
+    char target[MAX_LOGGED_TARGET + 1];
+    uint64_t began_ns = monotonic_ns();
+    (void)snprintf(target, sizeof target, "%.*s %.*s", (int)request->method.length,
+                   request->method.bytes, (int)request->target.length, request->target.bytes);
+    trace_context_read(&trace, traceparent->bytes, traceparent->length);
+    uint32_t status = dispatch(worker, exchange, request);
+    if (status != 0) {
+        log_access(worker, target, &trace, status, began_ns);
     }
 }
 

@@ -1,0 +1,32 @@
+/*
+ * lookup_record.h - what is written down of a lookup that has ended: counters, log lines, probe.
+ */
+#ifndef LOOKUP_RECORD_H
+#define LOOKUP_RECORD_H
+
+#include "lookup.h"
+
+/* How a lookup ended. All pointers are the caller's, and may be NULL but for request and message.
+ */
+struct lookup_end {
+    const void *lookup; /* tells it apart from others, for the probe */
+    const struct lookup_request *request;
+    int32_t verdict;           /* enum rp_verdict */
+    int32_t served_by;         /* enum rp_served_by */
+    int32_t log_level;         /* enum rp_log_level */
+    const char *message;       /* the log line's */
+    const char *failed_during; /* see rp_step */
+    const char *error;         /* what a server said last; "" is none */
+    uint64_t took_us;
+};
+
+/* The HTTP status that the verdict is answered with. */
+uint32_t lookup_status(int32_t verdict);
+
+/* "replica", "replica_retry", "primary", or NULL. */
+const char *lookup_served_by(int32_t served_by);
+
+/* Once for each lookup that was begun and is answered. */
+void lookup_record(struct worker *worker, const struct lookup_end *end);
+
+#endif
