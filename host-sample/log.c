@@ -3,6 +3,8 @@
  */
 #include "log.h"
 
+#include "utf8.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,18 +31,28 @@ static void put(struct line *line, const char *bytes, size_t count) {
     line->length += count;
 }
 
+/* What is not UTF-8 (a text cut in the middle of a character, a server's message in another
+ * encoding) becomes U+FFFD, so that every line is JSON. */
 static void put_string(struct line *line, const char *text) {
     static const char hex[] = "0123456789abcdef";
+    size_t left = strlen(text);
     put(line, "\"", 1);
-    for (; *text != '\0'; text++) {
+    while (left > 0) {
         unsigned char byte = (unsigned char)*text;
-        if (byte == '"' || byte == '\\') {
+        uint32_t code_point;
+        size_t step = utf8_code_point((const unsigned char *)text, left, &code_point);
+        if (step == 0) {
+            put(line, "\\ufffd", 6);
+            step = 1;
+        } else if (byte == '"' || byte == '\\') {
             put(line, (const char[]){'\\', (char)byte}, 2);
         } else if (byte < 0x20 || byte == 0x7f) {
             put(line, (const char[]){'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]}, 6);
         } else {
-            put(line, text, 1);
+            put(line, text, step);
         }
+        text += step;
+        left -= step;
     }
     put(line, "\"", 1);
 }
