@@ -3,6 +3,8 @@
  */
 #include "utf8.h"
 
+#include <stdbool.h>
+
 size_t utf8_code_point(const unsigned char *text, size_t length, uint32_t *code_point) {
     /* The least code point that needs as many bytes: a lesser one is overlong. */
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
