@@ -1,0 +1,211 @@
+/*
+ * hit.c - lookups of rows that are there, from a real replica over the host's links, with the
+ * plugin's calls in the loop and with them taken out.
+ *
+ * hit PLUGIN INI SECTION CONNINFO TARGETS LINKS AT_ONCE ROUNDS SLICE_MS
+ *     prints subject,lookups_per_s,client_cpu_us for every slice of time; with and without take
+ *     turns. "with" has all that a policy needs of a host on top: two clock reads, 64 random bits,
+ *     begin, next.
+ */
+#include "../host-sample/monotonic.h"
+#include "../host-sample/pg_server.h"
+#include "../host-sample/snapshot_read.h"
+#include "loaded.h"
+#include "targets.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define MOST_AT_ONCE 200
+#define A_LOOKUP_NS  UINT64_C(5000000000)
+#define LATE_NS      UINT64_C(10000000000)
+
+struct run {
+    const struct rp_plugin *plugin;
+    const struct rp_policy *policy;
+    struct event_base *base;
+    struct pg_server *server;
+    struct targets targets;
+    struct byte_buffer body;
+    uint64_t random;
+    bool with_plugin;
+    bool stopping;
+    uint64_t done;
+    uint32_t under_way;
+};
+
+struct lookup {
+    struct pg_statement statement; /* first, so that a statement's address is its lookup's */
+    struct run *run;
+    bool with_plugin;
+    struct rp_read read;
+    const char *values[2];
+};
+
+static uint64_t random_bits(struct run *run) {
+    uint64_t z = run->random += UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+static void begin(struct lookup *lookup) {
+    struct run *run = lookup->run;
+    const struct target *target = targets_next(&run->targets);
+    lookup->values[0] = target->snapshot;
+    lookup->values[1] = target->run;
+    lookup->with_plugin = run->with_plugin;
+    if (lookup->with_plugin) {
+        uint64_t now = monotonic_ns();
+        const struct rp_request request = {.struct_size = sizeof request,
+                                           .replicas = 1,
+                                           .now_ns = now,
+                                           .deadline_ns = now + A_LOOKUP_NS,
+                                           .entropy = random_bits(run)};
+        lookup->read.struct_size = sizeof lookup->read;
+        const struct rp_step *step = run->plugin->begin(run->policy, &request, &lookup->read);
+        if (step->kind != RP_STEP_READ || step->target != RP_TARGET_REPLICA) {
+            give_up("the policy does not begin at the replica");
+        }
+    }
+    run->under_way++;
+    pg_server_submit(run->server, &lookup->statement);
+}
+
+static void answered(struct pg_statement *statement, struct pg_reply *reply) {
+    struct lookup *lookup = (struct lookup *)statement;
+    struct run *run = lookup->run;
+    run->under_way--;
+    if (reply->status == PG_REPLY_FAILED) {
+        give_up("%s", reply->error);
+    }
+    bool found = snapshot_outcome_of(reply->result) == SNAPSHOT_FOUND;
+    if (lookup->with_plugin) {
+        const struct rp_report report = {.struct_size = sizeof report,
+                                         .outcome = found ? RP_FOUND : RP_MISSING,
+                                         .now_ns = monotonic_ns(),
+                                         .position = reply->position};
+        const struct rp_step *step = run->plugin->next(&lookup->read, &report);
+        found = step->kind == RP_STEP_DONE && step->verdict == RP_VERDICT_FOUND;
+    }
+    byte_buffer_reset(&run->body, SIZE_MAX);
+    if (!found || !snapshot_answer_write(&run->body, reply->result, 0)) {
+        give_up("a row that should be there is not found");
+    }
+    run->done++;
+    if (!run->stopping) {
+        begin(lookup);
+    }
+}
+
+static void turn(struct run *run) {
+    if (event_base_loop(run->base, EVLOOP_ONCE) < 0) {
+        give_up("the event loop failed");
+    }
+    while (pg_server_flush(run->server)) {
+    }
+}
+
+static uint64_t cpu_ns(void) {
+    struct timespec used;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * UINT64_C(1000000000) + (uint64_t)used.tv_nsec;
+}
+
+/* A slice of time; those under way when it begins and when it ends about cancel out. */
+static void slice(struct run *run, bool with_plugin, uint32_t slice_ms, bool print) {
+    run->with_plugin = with_plugin;
+    uint64_t begun = monotonic_ns(), cpu = cpu_ns(), done = run->done;
+    uint64_t end = begun + slice_ms * UINT64_C(1000000);
+    while (monotonic_ns() < end) {
+        turn(run);
+    }
+    double seconds = (double)(monotonic_ns() - begun) / 1e9;
+    double lookups = (double)(run->done - done);
+    if (lookups < 1) {
+        give_up("no lookup was answered in %u ms", slice_ms);
+    }
+    if (print) {
+        printf("%s,%.1f,%.4f\n", with_plugin ? "with" : "without", lookups / seconds,
+               (double)(cpu_ns() - cpu) / 1000 / lookups);
+    }
+}
+
+static void connect_server(struct run *run, const char *conninfo, uint32_t links) {
+    static struct pg_prepared prepared[SNAPSHOT_STATEMENT_COUNT];
+    for (int i = 0; i < SNAPSHOT_STATEMENT_COUNT; i++) {
+        const struct snapshot_statement_text *text = snapshot_statement((enum snapshot_statement)i);
+        prepared[i] = (struct pg_prepared){
+            .name = text->name, .sql = text->sql, .parameter_count = text->parameter_count};
+    }
+    const struct pg_server_options options = {
+        .name = "replica",
+        .role = PG_REPLICA,
+        .conninfo = conninfo,
+        .links = links,
+        .use_prepared = true,
+        .statement_timeout_ms = 5000,
+        .connect_timeout_s = 3,
+        .prepared = prepared,
+        .prepared_count = SNAPSHOT_STATEMENT_COUNT,
+        .jitter_seed = 1,
+    };
+    char err[256];
+    run->server = pg_server_new(run->base, &options, err, sizeof err);
+    if (run->server == NULL) {
+        give_up("%s", err);
+    }
+    uint64_t late = monotonic_ns() + LATE_NS;
+    struct pg_server_counters counters;
+    do {
+        turn(run);
+        pg_server_read_counters(run->server, &counters);
+    } while (counters.links_up < links && monotonic_ns() < late);
+    if (counters.links_up < links) {
+        give_up("the replica cannot be reached: %s", pg_server_last_error(run->server));
+    }
+}
+
+int main(int argc, char **argv) {
+    static struct lookup lookups[MOST_AT_ONCE];
+    if (argc != 10) {
+        give_up("usage: hit PLUGIN INI SECTION CONNINFO TARGETS LINKS AT_ONCE ROUNDS SLICE_MS");
+    }
+    uint32_t links = (uint32_t)atoi(argv[6]), at_once = (uint32_t)atoi(argv[7]);
+    uint32_t rounds = (uint32_t)atoi(argv[8]), slice_ms = (uint32_t)atoi(argv[9]);
+    if (links < 1 || links > 64 || at_once < 1 || at_once > MOST_AT_ONCE) {
+        give_up("expected 1 to 64 links, and 1 to %d lookups at once", MOST_AT_ONCE);
+    }
+    struct run run = {.plugin = load_plugin(argv[1]), .base = event_base_new(), .random = 1};
+    struct rp_set *set = open_set(run.plugin, argv[2]);
+    run.policy = find_policy(run.plugin, set, argv[3]);
+    run.targets = targets_read(argv[5]);
+    connect_server(&run, argv[4], links);
+    for (uint32_t i = 0; i < at_once; i++) {
+        lookups[i].run = &run;
+        lookups[i].statement.kind = PG_READ;
+        lookups[i].statement.prepared = SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT;
+        lookups[i].statement.values = lookups[i].values;
+        lookups[i].statement.done = answered;
+        begin(&lookups[i]);
+    }
+    while (pg_server_flush(run.server)) {
+    }
+    slice(&run, true, 4 * slice_ms, false);
+    for (uint32_t round = 0; round < rounds; round++) {
+        slice(&run, round % 2 == 0, slice_ms, true);
+        slice(&run, round % 2 != 0, slice_ms, true);
+    }
+    run.stopping = true;
+    while (run.under_way > 0) {
+        turn(&run);
+    }
+    pg_server_free(run.server);
+    event_base_free(run.base);
+    byte_buffer_free(&run.body);
+    run.plugin->close(set);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,36 @@
+/*
+ * http_get.h - the plainest client that keeps its connection: one request, one answer, blocking.
+ *
+ * Every failure ends the program with a sentence. [one thread for each client]
+ */
+#ifndef HTTP_GET_H
+#define HTTP_GET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HTTP_GET_MOST_HEAD 4096
+
+struct http_get {
+    int fd;
+    const char *token;
+    uint64_t bodies; /* bytes of all bodies so far */
+    char received[65536];
+};
+
+/* Connects to 127.0.0.1. token: of `authorization: Bearer`; must stay. */
+void http_get_open(struct http_get *client, uint16_t port, const char *token);
+void http_get_close(struct http_get *client);
+
+/* Who gave an answer, as x-read-served-by has it. */
+enum served { SERVED_BY_NOBODY, SERVED_BY_REPLICA, SERVED_BY_REPLICA_RETRY, SERVED_BY_PRIMARY };
+
+struct http_got {
+    int status;
+    enum served served;
+};
+
+/* Looks up the snapshots of a run since one of them; database ids. */
+struct http_got http_get_lookup(struct http_get *client, const char *run, const char *snapshot);
+
+#endif

@@ -1,0 +1,224 @@
+#!/usr/bin/python3
+"""What a lag hit costs: a row that was committed on the primary a moment ago, asked of the replica.
+
+A writer commits a row and at once asks the host for what came since it, under each policy and each
+kind of lag. The added latency is the time of that answer less the time of a plain hit (p50 of lookups
+of an old row, mixed in). Lookups that missed at first are told by who served them in the end.
+"""
+
+import contextlib
+import csv
+import itertools
+import threading
+from dataclasses import dataclass, field
+
+import measure
+from ground import ANSWERS, Ground
+from host import TOKEN, Host
+from measure import COLOURS
+
+POLICIES = {
+    "replica_then_primary": {"policy": "replica_then_primary"},
+    "replica_backoff": {"policy": "replica_backoff"},
+    "read_index": {"policy": "read_index"},
+    "read_index, 5 ms": {"policy": "read_index", "max_wait_ms": 5},
+    "read_index, always": {"policy": "read_index", "when": "always"},
+    "replica_only": {"policy": "replica_only"},
+}
+BURST_S = 0.150
+ARRIVALS_PER_S = 200
+
+
+class Bursts(threading.Thread):
+    """Pauses a standby's replay for 150 ms, over and over, with as long a time of replay between."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self._connection = server.connect()
+        self._end = threading.Event()
+
+    def run(self):
+        with self._connection.cursor() as cursor:
+            while not self._end.is_set():
+                cursor.execute("SELECT pg_wal_replay_pause()")
+                self._end.wait(BURST_S)
+                cursor.execute("SELECT pg_wal_replay_resume()")
+                self._end.wait(BURST_S)
+        self._connection.close()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_exception):
+        self._end.set()
+        self.join()
+
+
+@contextlib.contextmanager
+def busy_writer(ground):
+    """Two clients that commit as fast as they can, 500 bytes each time."""
+    end = threading.Event()
+
+    def write():
+        with contextlib.closing(ground.primary.connect()) as connection:
+            with connection.cursor() as cursor:
+                while not end.is_set():
+                    cursor.execute("SELECT pg_logical_emit_message(true, 'busy', repeat('x', 500))")
+    threads = [threading.Thread(target=write, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join()
+
+
+@contextlib.contextmanager
+def delayed(ground, milliseconds):
+    ground.standby.apply_delay(milliseconds)
+    try:
+        yield
+    finally:
+        ground.standby.apply_delay(0)
+
+
+def lags(ground):
+    """Name to what makes the lag."""
+    return {
+        "natural": contextlib.nullcontext,
+        "20 ms delay": lambda: delayed(ground, 20),
+        "100 ms delay": lambda: delayed(ground, 100),
+        "150 ms pauses": lambda: Bursts(ground.standby),
+        "busy primary": lambda: busy_writer(ground),
+    }
+
+
+@dataclass
+class Slice:
+    """What a slice of one policy has brought."""
+
+    hit_ms: list = field(default_factory=list)  # lookups of an old row
+    new_ms: list = field(default_factory=list)  # (ms, missed at first) of the rows just committed
+    absent: int = 0
+    by_primary: int = 0
+    counts: dict = field(default_factory=dict)  # of the host's: what its servers were asked
+
+    def take(self, what, ms, status, served):
+        if what == "hit":
+            self.hit_ms.append(ms)
+            return
+        self.new_ms.append((ms, status != 200 or served != "replica"))
+        self.absent += status != 200
+        self.by_primary += status == 200 and served == "primary"
+
+
+FIRST_IDS = itertools.count(5_000_000_000_000_000_000, 1_000_000)
+
+
+def slice_of(ground, keys, seconds):
+    """Runs a policy for a slice of time under the lag that is in force."""
+    run, snapshot = ANSWERS["0 rows"].targets()[0]
+    with Host(primary=ground.primary, replicas=[ground.standby], policy=keys) as host:
+        before = host.metrics()
+        out = measure.run([measure.program("lag"), ground.primary.conninfo(), host.port, TOKEN,
+                           next(FIRST_IDS), seconds, ARRIVALS_PER_S, run, snapshot])
+        after = host.metrics()
+    found = Slice()
+    for what, ms, status, served in csv.reader(out.splitlines()):
+        found.take(what, float(ms), int(status), served)
+    reads = "snapshot_host_reads_total"
+    found.counts = {
+        "replica reads": _growth(before, after, reads, server="replica") - len(found.hit_ms),
+        "primary reads": _growth(before, after, reads, server="primary"),
+        "locates": _growth(before, after, "snapshot_host_locates_total"),
+        "position polls": _growth(before, after, "snapshot_host_position_polls_total"),
+    }
+    return found
+
+
+def _growth(before, after, name, **labels):
+    return after.value(name, **labels) - before.value(name, **labels)
+
+
+def row_of(slices, plain_hits):
+    """A row of all slices of one policy. plain_hits: the slices, round by round, whose lookups of an
+    old row are plain hits."""
+    added = [(max(0.0, ms - measure.median(plain.hit_ms)), missed)
+             for found, plain in zip(slices, plain_hits) for ms, missed in found.new_ms]
+    missed = [ms for ms, it_missed in added if it_missed]
+    everything = [ms for ms, _ in added]
+    row = {
+        "lookups": len(added),
+        "missed %": 100 * len(missed) / len(added),
+        "hit p50 ms": measure.median([ms for found in slices for ms in found.hit_ms]),
+        "added p50 ms": measure.percentile(missed, 0.5) if missed else None,
+        "added p99 ms": measure.percentile(missed, 0.99) if missed else None,
+        "all, added p50": measure.percentile(everything, 0.5),
+        "all, added p99": measure.percentile(everything, 0.99),
+    }
+    for name in slices[0].counts:
+        row[name] = sum(found.counts[name] for found in slices) / len(added)
+    row["by primary, % of missed"] = (
+        100 * sum(found.by_primary for found in slices) / len(missed) if missed else 0.0)
+    row["not found %"] = 100 * sum(found.absent for found in slices) / len(added)
+    return row
+
+
+def measure_lag(ground, dose):
+    rows = []
+    kinds = lags(ground)
+    names = list(POLICIES)[:3 if dose.smoke else None]
+    for lag in list(kinds)[:1 if dose.smoke else None]:
+        with kinds[lag]():
+            found = measure.in_turn(
+                {name: lambda name=name: slice_of(ground, POLICIES[name], dose.seconds)
+                 for name in names}, dose.rounds)
+        for name in names:
+            # Under `always` a lookup of an old row awaits a position too: it is not plain.
+            plain = found["read_index" if POLICIES[name].get("when") == "always" else name]
+            rows.append({"lag": lag, "policy": name, **row_of(found[name], plain)})
+    return rows
+
+
+def draw(rows):
+    kinds = list(dict.fromkeys(row["lag"] for row in rows))
+    names = [name for name in POLICIES if name != "replica_only"]
+    found = {(row["lag"], row["policy"]): row for row in rows}
+    # A log scale has no 0: what is less than the clock's jitter stands at the bottom.
+    data = [(kind, *(max(0.05, found[(kind, name)][key] or 0.05) for name in names
+                     for key in ("added p50 ms", "added p99 ms"))) for kind in kinds]
+    width = 0.8 / len(names)
+    bars = []
+    for number, name in enumerate(names):
+        x = f"($0 + {(number - (len(names) - 1) / 2) * width:.3f})"
+        p50, p99 = 2 + 2 * number, 3 + 2 * number
+        title = name.replace("_", "\\\\_")
+        bars.append(f"$data using {x}:{p50}:({0.85 * width:.3f}) with boxes lc rgb "
+                    f"'{COLOURS[number]}' title \"{title}\"")
+        bars.append(f"'' using {x}:{p50}:{p50}:{p99} with yerrorbars lc rgb '#333333' pt 0 notitle")
+    tics = ", ".join(f"'{kind}' {number}" for number, kind in enumerate(kinds))
+    measure.plot("lag", f"""
+set logscale y
+set yrange [0.05:500]
+set xrange [-0.6:{len(kinds) - 0.4}]
+set xtics ({tics})
+set style fill solid 0.9 noborder
+set ylabel 'added to a missed lookup, ms: p50, and p99 above it'
+set key outside bottom center horizontal
+plot """ + ", \\\n     ".join(bars), {"data": data}, size=(1000, 500))
+
+
+def main():
+    dose = measure.dose_of_arguments(__doc__, rounds=4, seconds=5)
+    with Ground() as ground:
+        rows = measure_lag(ground, dose)
+    measure.print_table("Lag hits", rows)
+    measure.write_csv("lag", rows)
+    draw(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Load generators: wrk for what speaks HTTP, pgbench for what speaks PostgreSQL."""
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+
+import measure
+from ground import plain_sql
+
+WRK_SCRIPT = os.path.join(measure.BENCH, "wrk.lua")
+
+
+@dataclass
+class Load:
+    """What came of a slice of load."""
+
+    rate: float  # answers a second
+    p50_us: float
+    p99_us: float = None  # pgbench does not tell
+
+
+def has_wrk():
+    return shutil.which("wrk") is not None
+
+
+def wrk(port, token, targets, connections, seconds, threads=1):
+    """Lookups over so many HTTP connections; every answer must be a 200."""
+    out = measure.run(["wrk", "-t", min(threads, connections), "-c", connections, "-d", f"{seconds}s",
+                       "-s", WRK_SCRIPT, f"http://127.0.0.1:{port}/", "--", targets, token])
+    words = re.search(r"^figures (.*)$", out, re.M).group(1).split()
+    requests, took, p50, p99, bad, errors = (float(word) for word in words)
+    if bad or errors or not requests:
+        raise RuntimeError(f"{requests:.0f} answers, {bad:.0f} not 2xx, {errors:.0f} errors:\n{out}")
+    return Load(requests / took, p50, p99)
+
+
+def pgbench_script(ground, answer):
+    """A script of the plain statement for random runs of an answer."""
+    sql = "\n".join(line for line in plain_sql().splitlines() if not line.startswith("--"))
+    sql = sql.replace("$1", ":snapshot").replace("$2", ":run")
+    return ground.file(f"plain-{answer.number}.sql", f"""\\set n random(0, {answer.runs - 1})
+\\set run {answer.run_base} + :n
+\\set snapshot {answer.snapshot_base} + :n
+{sql};
+""")
+
+
+def pgbench(ground, port, script, clients, seconds, jobs=1, mode="prepared"):
+    """The statement of a script, one after the other on each of so many connections."""
+    out = measure.run([os.path.join(ground.bin, "pgbench"), "-n", "-M", mode, "-c", clients,
+                       "-j", min(jobs, clients), "-T", seconds, "-f", script, "-h", "127.0.0.1",
+                       "-p", port, "-U", "postgres", "postgres"])
+    failed = int(re.search(r"^number of failed transactions: (\d+)", out, re.M).group(1))
+    rate = float(re.search(r"^tps = ([0-9.]+)", out, re.M).group(1))
+    if failed or not rate:
+        raise RuntimeError(f"{failed} statements failed:\n{out}")
+    return Load(rate, 1e6 * clients / rate)

@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+"""A short dose of every measurement: the programs run, and their figures are there and sane. How good
+the figures are is not looked at."""
+
+import decision
+import growth
+import hit
+import lag
+import loads
+import measure
+import throughput
+from alternatives import Original, PgBouncer, Pgpool
+from ground import Ground
+
+
+def check(name, rows, *columns):
+    """Every row has these columns, above 0."""
+    assert rows, f"{name}: no figures"
+    for row in rows:
+        for column in columns:
+            value = row[column]
+            value = value.median if isinstance(value, measure.Ratio) else value
+            assert value is not None and 0 < value < float("inf"), f"{name}: {column} in {row}"
+    print(f"bench-smoke: {name}: {len(rows)} rows")
+
+
+def main():
+    dose = measure.SMOKE
+    check("decision", decision.rows_of(dose, with_instructions=False), "bare ns", "plugin ns",
+          "plugin/bare", "clock+plugin ns")
+    with Ground() as ground:
+        check("hit", hit.measure_hits(ground, dose), "with /s", "without /s", "with/without")
+        check("throughput", throughput.measure_against(ground, dose), "lookups/s")
+        check("latency", throughput.measure_one_client(ground, dose), "p50 us", "p50, http to it")
+        check("lag", lag.measure_lag(ground, dose), "lookups", "hit p50 ms", "replica reads")
+        check("waiting", growth.measure_waiting(ground, dose), "lookups")
+        check("idle", growth.measure_idle(ground, dose)[1:], "idle connections")
+        check("readers", growth.measure_slow_readers(ground, dose), "memory MB")
+        check("sections", growth.measure_sections(ground, dose), "load us", "hit ns")
+    missing = [name for name, there in (
+        ("wrk", loads.has_wrk()), ("node", Original.is_there()),
+        ("PgBouncer", PgBouncer.is_there()), ("Pgpool-II", Pgpool.is_there())) if not there]
+    if missing:
+        print(f"bench-smoke: not installed, and left out: {', '.join(missing)}")
+
+
+if __name__ == "__main__":
+    main()

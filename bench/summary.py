@@ -1,0 +1,79 @@
+#!/usr/bin/python3
+"""The figures that must hold, from the CSV files of the last measurements, as a table in Markdown."""
+
+import measure
+
+
+class Results:
+    """Looks figures up in bench/results."""
+
+    def __init__(self):
+        self._files = {}
+
+    def rows(self, name, **wanted):
+        if name not in self._files:
+            self._files[name] = measure.read_csv(name)
+        return [row for row in self._files[name]
+                if all(row[key] == str(value) for key, value in wanted.items())]
+
+    def figure(self, name, column, **wanted):
+        """The one figure; None if it was not measured."""
+        found = self.rows(name, **wanted)
+        return float(found[0][column]) if found and found[0][column] else None
+
+
+def lines(results):
+    """(what, must, measured value, text) of each figure; the value is compared with the must."""
+    hit = {"policy": "replica_then_primary", "path": "hit"}
+    decision = [results.figure("decision", column, **hit)
+                for column in ("plugin/bare", "plugin instr", "clock+plugin ns")]
+    yield "decision of a hit, against two bare calls", "<= 4", decision[0], "x"
+    yield "the same, instructions", "< 100", decision[1], ""
+    yield "the same with the host's clock reads", "< 60", decision[2], "ns"
+    for row in results.rows("hit"):
+        yield (f"hits with {row['policy']} against without", ">= 0.99",
+               float(row["with/without"]), "x")
+    for answer in dict.fromkeys(row["answer"] for row in results.rows("throughput")):
+        host = {"answer": answer, "subject": "snapshot-host"}
+        node = {"answer": answer, "subject": "node, 4 statements"}
+        least = ">= 0.9" if answer == "440 kB" else ">= 1"
+        yield (f"{answer}: over HTTP, 32 clients, against pgbench's best", least,
+               results.figure("throughput", "to pgbench's best", **host), "x")
+        yield (f"{answer}: against node with four statements", ">= 6",
+               results.figure("throughput", "snapshot-host to it", **node), "x")
+    empty = {"answer": "0 rows", "subject": "host statement"}
+    yield ("server CPU of an empty answer against the known row alone", "<= 1.7",
+           results.figure("throughput-latency", "server cpu, to known row", **empty), "x")
+    yield ("one client over HTTP, p50 against the bare statement", "<= 1.4",
+           results.figure("throughput-latency", "p50, http to it", **empty), "x")
+    for policy, p50 in (("read_index", 1), ("replica_backoff", 3)):
+        natural = {"lag": "natural", "policy": policy}
+        yield (f"natural lag, {policy}: added p50", f"<= {p50}",
+               results.figure("lag", "added p50 ms", **natural), "ms")
+        yield (f"natural lag, {policy}: added p99", "<= 10",
+               results.figure("lag", "added p99 ms", **natural), "ms")
+    yield ("natural lag, read_index: reads of the primary's tables a lookup", "<= 0",
+           results.figure("lag", "primary reads", lag="natural", policy="read_index"), "")
+    many = {"waiting for": "timer", "lookups": 10000}
+    yield ("10 000 waiting lookups, timers alone", "<= 1",
+           results.figure("growth-waiting", "cpu %", **many), "% of a core")
+    yield ("the same, each beyond its connection", "<= 2048",
+           results.figure("growth-waiting", "bytes a lookup", **many), "bytes")
+
+
+def holds(value, must):
+    sign, bound = must.split()
+    bound = float(bound)
+    return {"<": value < bound, "<=": value <= bound, ">=": value >= bound}[sign]
+
+
+def main():
+    print("| figure | must | measured | |\n|---|---|---|---|")
+    for what, must, value, unit in lines(Results()):
+        if value is not None:
+            verdict = "" if holds(value, must) else "**missed**"
+            print(f"| {what} | {must} {unit} | {value:.3g} {unit} | {verdict} |")
+
+
+if __name__ == "__main__":
+    main()
