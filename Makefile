@@ -71,7 +71,7 @@ include tests/tests.mk
 
 BUILD_PACKAGES := gcc libc6-dev make pkgconf libpq-dev libinih-dev libbsd-dev libevent-dev libhttp-parser-dev
 RUN_PACKAGES   := postgresql python3 python3-psycopg2
-CHECK_PACKAGES := check g++ curl prometheus
+CHECK_PACKAGES := check g++ curl prometheus binutils systemtap-sdt-dev
 LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
 
 .PHONY: deps demo-deps lint-deps

@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+"""What can be seen of a lookup from outside: access log, traceparent, trace points."""
+
+import os
+import subprocess
+import unittest
+
+import testbed
+from cluster import Cluster
+from history import History
+from host import lookup_path
+from lookup_case import LookupCase
+from raw_http import RawConnection, get
+
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+NO_WAIT = {"policy": "replica_then_primary", "replica_retry_max_ms": 0}
+
+cluster = None
+history = None
+
+
+def setUpModule():
+    global cluster, history
+    testbed.complain_if_not_built()
+    cluster = Cluster()
+    cluster.load(testbed.ROOT + "/tests/schema.sql")
+    history = History()
+
+
+def tearDownModule():
+    cluster.destroy()
+
+
+def access_lines(host):
+    return [line.fields for line in host.log if line.fields["message"] == "access"]
+
+
+class AccessLog(LookupCase):
+    def setUp(self):
+        cluster.reset()
+        self.life = history.life_of_a_run()
+        history.write(cluster.primary)
+        cluster.wait_caught_up()
+        self.run_id = self.life[0]["runId"]
+
+    def host(self, **arguments):
+        return self.observed_host(cluster, policy=NO_WAIT, **arguments)
+
+    def test_off_by_default(self):
+        with self.host() as host:
+            host.lookup(self.run_id, self.life[0]["id"])
+        self.assertEqual(access_lines(host), [])
+
+    def test_a_line_for_every_request(self):
+        unknown = history.new_id()
+        with self.host(settings={"log": {"access": "yes"}}) as host:
+            host.lookup(self.run_id, self.life[0]["id"], headers={"traceparent": TRACEPARENT})
+            host.lookup(self.run_id, unknown)
+            host.lookup(self.run_id, "not_an_id")
+            host.request("POST", "/metrics")
+            host.request("GET", "/nowhere?a=b")
+        lines = [line for line in access_lines(host) if line["request"] != "GET /healthz"]
+        self.assertEqual([(line["status"], line.get("served_by")) for line in lines],
+                         [("200", "replica"), ("404", "primary"), ("400", None), ("405", None),
+                          ("404", None)])
+        self.assertEqual(lines[0]["traceparent"], TRACEPARENT)
+        self.assertEqual(lines[0]["request_run_id"], self.run_id)
+        self.assertEqual(lines[1]["request_snapshot_id"], unknown)
+        self.assertNotIn("traceparent", lines[1])
+        self.assertEqual(lines[2]["request"], "GET " + lookup_path(self.run_id, "not_an_id"))
+        self.assertEqual(lines[4]["request"], "GET /nowhere?a=b")
+        for line in lines:
+            self.assertRegex(line["milliseconds"], r"^\d+\.\d{3}$")
+
+    def test_traceparent_is_carried_into_warnings_and_errors(self):
+        unknown = history.new_id()
+        with self.host() as host:
+            host.lookup(self.run_id, unknown, headers={"traceparent": TRACEPARENT})
+            for malformed in ("00-" + "0" * 32 + "-00f067aa0ba902b7-01", TRACEPARENT + "-x",
+                              TRACEPARENT.upper(), "ff" + TRACEPARENT[2:], TRACEPARENT[:-1], ""):
+                host.lookup(self.run_id, unknown, headers={"traceparent": malformed})
+        lines = [line.fields for line in host.lookup_log()]
+        self.assertEqual([line.get("traceparent") for line in lines], [TRACEPARENT] + [None] * 6)
+
+    def test_lines_stay_json(self):
+        """A target that is long and full of quotes; one with bytes that are not UTF-8."""
+        with self.host(settings={"log": {"access": "yes"}}) as host:
+            with RawConnection(host.port) as connection:
+                connection.send(get(b'/"\\' + b"x" * 3000))
+                self.assertIn(connection.read_answer().status, (400, 404))
+            with RawConnection(host.port) as connection:
+                connection.send(get(b"/\xc3\xff\xfe"))
+                self.assertIn(connection.read_answer().status, (400, 404))
+        self.assertEqual(host.stray_lines, [])
+
+
+class TracePoints(unittest.TestCase):
+    @unittest.skipUnless(os.path.exists("/usr/include/x86_64-linux-gnu/sys/sdt.h")
+                         or os.path.exists("/usr/include/sys/sdt.h"),
+                         "built without systemtap-sdt-dev")
+    def test_probes_are_there(self):
+        notes = subprocess.run(["readelf", "-n", testbed.HOST_BINARY], capture_output=True,
+                               text=True, check=True).stdout
+        for probe in ("lookup_begin", "lookup_wait", "lookup_done"):
+            self.assertIn(f"Name: {probe}\n", notes)
+
+
+if __name__ == "__main__":
+    unittest.main()
