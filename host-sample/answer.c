@@ -3,6 +3,8 @@
  */
 #include "answer.h"
 
+#include "entropy.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -35,7 +37,7 @@ void answer_shed(struct worker *worker, struct http_exchange *exchange, const ch
     (void)clock_gettime(CLOCK_REALTIME, &now);
     /* One to two seconds from now: spread, so that those who were shed together do not come back
      * together; the client adds a jitter of its own. */
-    uint64_t delay_ms = 1000 + (worker_random(worker) >> 32) % 1001;
+    uint64_t delay_ms = 1000 + (entropy_next(&worker->random) >> 32) % 1001;
     uint64_t reset_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + delay_ms;
     (void)snprintf(headers, sizeof headers, "x-ratelimit-reset: %llu\r\nRetry-After: %u\r\n",
                    (unsigned long long)reset_ms, delay_ms > 1000 ? 2u : 1u);

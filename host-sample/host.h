@@ -2,7 +2,8 @@
  * host.h - what all threads of snapshot-host share, and what each of them has for itself.
  *
  * A worker is one thread with one event loop, its own listener and its own links to every server;
- * workers share the configuration and the plugin's set (both constant while they run), and counters.
+ * workers share the configuration and the plugin's set (both constant while they run), and
+ * counters.
  */
 #ifndef HOST_H
 #define HOST_H
@@ -71,13 +72,13 @@ struct worker {
     struct worker_replica replicas[HOST_MAX_REPLICAS];
     uint32_t unsettled; /* servers whose first attempts to connect are still under way */
     struct locator locator;
-    struct lag_sampler lag; /* runs in worker 0 */
+    struct lag_sampler lag;   /* runs in worker 0 */
     struct lookup_list spare; /* for reuse */
     uint32_t spare_count;
     struct deadlines deadlines;
     struct deadline_queue deadline_queues[DEADLINE_COUNT];
-    struct byte_buffer scratch;  /* for bodies */
-    uint64_t random;             /* state of the generator of entropy */
+    struct byte_buffer scratch; /* for bodies */
+    uint64_t random;            /* see entropy.h */
     bool draining;
     struct event drain_event;
     struct worker_counters counters;
@@ -91,16 +92,13 @@ struct host {
     const struct rp_policy *policy;
     struct worker *workers; /* config->listen.threads of them */
     uint32_t worker_count;
-    _Atomic uint32_t lookups; /* under way in all workers, at most max_lookups */
+    _Atomic uint32_t lookups;          /* under way in all workers, at most max_lookups */
     _Atomic uint64_t shed_unlogged;    /* sheds since the last line about them */
     _Atomic uint64_t shed_next_log_ns; /* no line about sheds before */
     _Atomic uint64_t reloads;
     _Atomic uint64_t reload_failures;
     _Atomic uint32_t reload_ok; /* 1: the last one, or the start */
 };
-
-/* 64 bits that no other read has; good enough for jitter, not for secrets. */
-uint64_t worker_random(struct worker *worker);
 
 static inline void counter_add(_Atomic uint64_t *counter, uint64_t more) {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,

@@ -4,6 +4,7 @@
 #include "lookup.h"
 
 #include "answer.h"
+#include "entropy.h"
 #include "lookup_record.h"
 #include "monotonic.h"
 #include "probes.h"
@@ -203,7 +204,7 @@ static void note_health(struct lookup *lookup, const struct pg_reply *reply) {
     struct replica_health *health = &offered_replica(lookup, step->replica)->health;
     if (reply->status == PG_REPLY_FAILED) {
         replica_health_failed(health, replica_failure_of(reply->sqlstate), monotonic_ns(),
-                              worker_random(lookup->worker));
+                              entropy_next(&lookup->worker->random));
     } else if (health->failures > 0) {
         replica_health_answered(health);
     }
@@ -268,7 +269,7 @@ static void located(struct locate *locate, bool known, uint64_t position) {
 static void give_up_answer(struct lookup *lookup) {
     struct worker *worker = lookup->worker;
     replica_health_failed(&offered_replica(lookup, lookup->step->replica)->health, REPLICA_SILENT,
-                          monotonic_ns(), worker_random(worker));
+                          monotonic_ns(), entropy_next(&worker->random));
     pg_statement_forget(&lookup->statement);
     use_statement(lookup, false);
     copy_error(lookup, "the replica did not answer within three quarters of lookup_timeout_ms");
@@ -474,7 +475,7 @@ uint32_t lookup_start(struct worker *worker, struct http_exchange *exchange,
         .now_ns = lookup->started_ns,
         .deadline_ns =
             lookup->started_ns + host->config->limits.lookup_timeout_ms * UINT64_C(1000000),
-        .entropy = worker_random(worker),
+        .entropy = entropy_next(&worker->random),
         .position = request->position,
     };
     lookup->read.struct_size = sizeof lookup->read;

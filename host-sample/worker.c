@@ -4,6 +4,7 @@
  */
 #include "worker.h"
 
+#include "entropy.h"
 #include "log.h"
 #include "lookup.h"
 #include "requests.h"
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 /* Clients are told that idle connections live 20 s; ours live longer, so that none is closed under
@@ -25,14 +25,6 @@
 
 /* A drain that takes longer than any lookup may is cut short. */
 #define DRAIN_GRACE_MS 2000u
-
-/* splitmix64, seeded once from the kernel: a draw costs a nanosecond, arc4random hundreds. */
-uint64_t worker_random(struct worker *worker) {
-    uint64_t z = worker->random += UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
-}
 
 static void log_server(void *context, const char *level, const char *server, const char *message) {
     (void)context;
@@ -69,7 +61,7 @@ static struct pg_server *new_server(struct worker *worker, const struct server_c
         .connect_timeout_s = CONNECT_TIMEOUT_S,
         .prepared = prepared,
         .prepared_count = SNAPSHOT_STATEMENT_COUNT,
-        .jitter_seed = worker_random(worker),
+        .jitter_seed = entropy_next(&worker->random),
         .log = log_server,
         .settled = server_settled,
         .context = worker,
@@ -156,8 +148,7 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint1
     worker->index = index;
     worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     worker->base = event_base_new();
-    if (worker->wake_fd < 0 || worker->base == NULL ||
-        getrandom(&worker->random, sizeof worker->random, 0) != sizeof worker->random ||
+    if (worker->wake_fd < 0 || worker->base == NULL || !entropy_seed(&worker->random) ||
         !lookup_worker_init(worker)) {
         (void)snprintf(err, err_length, "cannot make an event loop");
         return false;
