@@ -31,6 +31,13 @@ class RawConnection:
             return False
         return True
 
+    def end_sending(self):
+        """Closes this side only: answers may still come."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the other side has closed already
+
     def _receive(self):
         try:
             data = self._socket.recv(65536)
@@ -52,12 +59,13 @@ class RawConnection:
         for line in lines[1:]:
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
-        length = 0 if to_head else int(headers["content-length"])
+        status = int(lines[0].split(" ")[1])
+        length = 0 if to_head or status < 200 else int(headers["content-length"])
         while len(rest) < length:
             assert self._receive(), f"cut off in the body: {self._received!r}"
             rest = self._received.partition(b"\r\n\r\n")[2]
         self._received = rest[length:]
-        return Answer(int(lines[0].split(" ")[1]), headers, rest[:length])
+        return Answer(status, headers, rest[:length])
 
     def wait_closed(self, timeout_s):
         """Whether the other side closes the connection in that time, sending no further answer."""
