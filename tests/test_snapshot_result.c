@@ -1,0 +1,537 @@
+/*
+ * test_snapshot_result.c - results that no server would send, or only one of another shape, made by
+ * hand; results of many rows; and memory that runs out. No server.
+ *
+ * Linked with --wrap for malloc and realloc, so that the N-th allocation can be made to fail, for
+ * every N.
+ */
+#include "../host-sample/snapshot_read.h"
+#include "../host-sample/utc_date.h"
+
+#include <check.h>
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+/* 2026-11-23T18:01:37.042Z */
+#define NOW_MS INT64_C(1795456897042)
+
+/* ---- allocations that fail ---- */
+
+/* Weak, so that a program linked without --wrap says so by a failing test. */
+void *__real_malloc(size_t size) __attribute__((weak));
+void *__real_realloc(void *block, size_t size) __attribute__((weak));
+void *__wrap_malloc(size_t size);
+void *__wrap_realloc(void *block, size_t size);
+
+static unsigned allocations;        /* since it was set to 0 */
+static unsigned failing_allocation; /* 1-based; 0: none */
+
+void *__wrap_malloc(size_t size) {
+    return ++allocations == failing_allocation ? NULL : __real_malloc(size);
+}
+
+void *__wrap_realloc(void *block, size_t size) {
+    return ++allocations == failing_allocation ? NULL : __real_realloc(block, size);
+}
+
+/* ---- results made by hand ---- */
+
+struct field {
+    const char *bytes; /* NULL: a NULL */
+    int length;
+};
+
+#define BYTES(literal)                                                                             \
+    { (literal), sizeof(literal) - 1 }
+#define NOTHING                                                                                    \
+    { NULL, -1 }
+#define TRUE        BYTES("\x01")
+#define FALSE       BYTES("\0")
+#define DATE        BYTES("\0\x02\xe9\x0e\xdf\xb1\xa0\x00")
+#define DATE_TEXT   "2025-12-16T11:34:05.195Z"
+#define ORDER_W1_W2 BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\2\0\0\0\1\0\0\0\2w1\0\0\0\2w2")
+
+/* Of the lean statement, of the full one (with a checkpoint), and a waitpoint. */
+#define SNAPSHOT_OF_ROW                                                                            \
+    BYTES("s2"), BYTES("EXECUTING"), BYTES("d"), BYTES("r1"), BYTES("EXECUTING"), NOTHING,         \
+        BYTES("\0\0\0\1"), ORDER_W1_W2, DATE
+static const struct field lean_row[] = {SNAPSHOT_OF_ROW, FALSE, FALSE};
+static const struct field full_row[] = {SNAPSHOT_OF_ROW, BYTES("c1"),   BYTES("checkpoint_c1"),
+                                        BYTES("DOCKER"), BYTES("here"), BYTES("img"),
+                                        BYTES("why")};
+static const struct field waitpoint_row[] = {BYTES("w1"),  BYTES("waitpoint_w1"),
+                                             BYTES("RUN"), DATE,
+                                             BYTES("key"), TRUE,
+                                             NOTHING,      BYTES("r9"),
+                                             DATE,         BYTES("b9"),
+                                             BYTES("o"),   BYTES("text/plain"),
+                                             FALSE};
+
+/* What may be NULL in a row that is there. */
+static const int lean_nullable[] = {5, 6, 7, -1};
+static const int full_nullable[] = {5, 6, 7, 9, 13, 14, -1}; /* 9: then there is no checkpoint */
+static const int waitpoint_nullable[] = {0, 3, 6, 7, 8, 9, 10, -1}; /* 0: no waitpoint */
+
+/* Of another length than these, a field is malformed; 0: any length will do. */
+static const int lean_lengths[] = {0, 0, 0, 0, 0, 0, 4, -1, 8, 1, 1};
+static const int full_lengths[] = {0, 0, 0, 0, 0, 0, 4, -1, 8, 0, 0, 0, 0, 0, 0};
+static const int waitpoint_lengths[] = {0, 0, 0, 8, 0, 1, 0, 0, 8, 0, 0, 0, 1};
+
+static const struct {
+    const struct field *fields;
+    int count;
+    const int *nullable, *lengths;
+} kinds[] = {
+    {lean_row, COUNT(lean_row), lean_nullable, lean_lengths},
+    {full_row, COUNT(full_row), full_nullable, full_lengths},
+    {waitpoint_row, COUNT(waitpoint_row), waitpoint_nullable, waitpoint_lengths},
+};
+
+enum { MOST_FIELDS = 16 };
+
+static void put_integer(struct byte_buffer *out, int32_t value) {
+    const uint32_t bytes = htobe32((uint32_t)value);
+    byte_buffer_append(out, (const char *)&bytes, sizeof(bytes));
+}
+
+static void put_fields(struct byte_buffer *out, const struct field *fields, int count) {
+    put_integer(out, count);
+    for (int i = 0; i < count; i++) {
+        put_integer(out, 25);
+        put_integer(out, fields[i].length);
+        if (fields[i].length > 0) {
+            byte_buffer_append(out, fields[i].bytes, (size_t)fields[i].length);
+        }
+    }
+}
+
+static PGresult *empty_result(int columns, int format) {
+    PGresAttDesc description = {.name = (char *)(uintptr_t) "r",
+                                .typid = 2249,
+                                .typlen = -1,
+                                .atttypmod = -1,
+                                .format = format};
+    PGresAttDesc descriptions[] = {description, description};
+    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    ck_assert_ptr_nonnull(result);
+    ck_assert_int_ne(PQsetResultAttrs(result, columns, descriptions), 0);
+    return result;
+}
+
+static void add_value(PGresult *result, const char *bytes, size_t length) {
+    /* A copy of its exact size, though libpq's own copy has a NUL after it. */
+    ck_assert_int_ne(PQsetvalue(result, PQntuples(result), 0, (char *)(uintptr_t)bytes,
+                                bytes == NULL ? -1 : (int)length),
+                     0);
+}
+
+static void add_row(PGresult *result, const struct field *fields, int count) {
+    struct byte_buffer value = BYTE_BUFFER_EMPTY;
+    put_fields(&value, fields, count);
+    ck_assert(!value.failed);
+    add_value(result, value.data, value.length);
+    byte_buffer_free(&value);
+}
+
+/* A waitpoint's row alone would be malformed: it stands behind a snapshot's. */
+static PGresult *begin_result(int kind) {
+    PGresult *result = empty_result(1, 1);
+    if (kinds[kind].fields == waitpoint_row) {
+        add_row(result, full_row, COUNT(full_row));
+    }
+    return result;
+}
+
+/* Writes only what the outcome promises; nothing at all of what is malformed or missing. */
+static enum snapshot_outcome judge(PGresult *result) {
+    struct byte_buffer out = BYTE_BUFFER_EMPTY;
+    const enum snapshot_outcome outcome = snapshot_outcome_of(result);
+    const bool expected = outcome == SNAPSHOT_FOUND || outcome == SNAPSHOT_PARTIAL;
+    ck_assert(snapshot_answer_write(&out, result, NOW_MS) == expected);
+    ck_assert(!out.failed);
+    byte_buffer_free(&out);
+    PQclear(result);
+    return outcome;
+}
+
+static enum snapshot_outcome judge_row(int kind, const struct field *fields, int count) {
+    PGresult *result = begin_result(kind);
+    add_row(result, fields, count);
+    return judge(result);
+}
+
+/* ---- shapes ---- */
+
+START_TEST(a_good_row) {
+    ck_assert_int_eq(judge_row(_i, kinds[_i].fields, kinds[_i].count), SNAPSHOT_PARTIAL);
+}
+END_TEST
+
+START_TEST(a_row_cut_short) {
+    struct byte_buffer value = BYTE_BUFFER_EMPTY;
+    put_fields(&value, kinds[_i].fields, kinds[_i].count);
+    for (size_t length = 0; length < value.length; length++) {
+        PGresult *result = begin_result(_i);
+        add_value(result, value.data, length);
+        ck_assert_msg(judge(result) == SNAPSHOT_MALFORMED, "%zu", length);
+    }
+    byte_buffer_append(&value, "", 1);
+    PGresult *result = begin_result(_i);
+    add_value(result, value.data, value.length);
+    ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+    byte_buffer_free(&value);
+}
+END_TEST
+
+/* Counts and lengths that lie. */
+START_TEST(a_row_with_another_integer) {
+    static const int32_t others[] = {-1, -2,      0,          1,          2,       3,
+                                     16, 1 << 16, 0x7fffffff, 0x7ffffff8, 1 << 30, -(1 << 30)};
+    struct byte_buffer value = BYTE_BUFFER_EMPTY;
+    put_fields(&value, kinds[_i].fields, kinds[_i].count);
+    for (size_t at = 0; at + sizeof(int32_t) <= value.length; at++) {
+        for (int i = 0; i < COUNT(others); i++) {
+            char kept[sizeof(int32_t)];
+            const uint32_t bytes = htobe32((uint32_t)others[i]);
+            memcpy(kept, value.data + at, sizeof(kept));
+            memcpy(value.data + at, &bytes, sizeof(bytes));
+            PGresult *result = begin_result(_i);
+            add_value(result, value.data, value.length);
+            (void)judge(result); /* whatever it is: judge() and the sanitizers look */
+            memcpy(value.data + at, kept, sizeof(kept));
+        }
+    }
+    byte_buffer_free(&value);
+}
+END_TEST
+
+/* As many as no row has. */
+START_TEST(a_row_with_other_fields) {
+    struct field fields[MOST_FIELDS];
+    for (int i = 0; i < MOST_FIELDS; i++) {
+        fields[i] = i < kinds[_i].count ? kinds[_i].fields[i] : (struct field)BYTES("more");
+    }
+    for (int count = 0; count <= MOST_FIELDS; count++) {
+        if (count != COUNT(lean_row) && count != COUNT(full_row) && count != COUNT(waitpoint_row)) {
+            ck_assert_int_eq(judge_row(_i, fields, count), SNAPSHOT_MALFORMED);
+        }
+    }
+}
+END_TEST
+
+static bool is_in(int number, const int *list) {
+    while (*list >= 0 && *list != number) {
+        list++;
+    }
+    return *list >= 0;
+}
+
+START_TEST(a_null_in_each_field) {
+    for (int i = 0; i < kinds[_i].count; i++) {
+        struct field fields[MOST_FIELDS];
+        memcpy(fields, kinds[_i].fields, (size_t)kinds[_i].count * sizeof(*fields));
+        fields[i] = (struct field)NOTHING;
+        ck_assert_msg((judge_row(_i, fields, kinds[_i].count) != SNAPSHOT_MALFORMED) ==
+                          is_in(i, kinds[_i].nullable),
+                      "field %d", i);
+    }
+}
+END_TEST
+
+START_TEST(another_length_in_each_field) {
+    static const char zeros[20];
+    for (int i = 0; i < kinds[_i].count; i++) {
+        for (int length = 0; length < (int)sizeof(zeros); length++) {
+            struct field fields[MOST_FIELDS];
+            const int wanted = kinds[_i].lengths[i];
+            memcpy(fields, kinds[_i].fields, (size_t)kinds[_i].count * sizeof(*fields));
+            fields[i] = (struct field){zeros, length};
+            /* Twelve zeros are an empty array. */
+            const bool good = wanted == 0 || length == (wanted < 0 ? 12 : wanted);
+            ck_assert_msg((judge_row(_i, fields, kinds[_i].count) != SNAPSHOT_MALFORMED) == good,
+                          "field %d of %d bytes", i, length);
+        }
+    }
+}
+END_TEST
+
+static const struct {
+    struct field order;
+    bool good;
+} arrays[] = {
+    {BYTES("\0\0\0\0\0\0\0\0\0\0\0\x19"), true},
+    {BYTES("\0\0\0\0\0\0\0\0\0\0\0\x19\0"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\0\0\0\0\1"), true},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\1\0\0\0\1\0\0\0\0"), true},
+    {BYTES("\0\0\0\1\0\0\0\1\0\0\0\x19\0\0\0\1\0\0\0\1\xff\xff\xff\xff"), true},
+    {BYTES("\0\0\0\1\0\0\0\1\0\0\0\x19\0\0\0\1\0\0\0\1\xff\xff\xff\xfe"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\1\0\0\0\1\0\0\0\1"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\1\0\0\0\1\0\0\0\1xx"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\2\0\0\0\1\0\0\0\1x"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\2\0\0\0\1\0\0\0\1x\0\0\0"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\0\0\0\0\1\0\0\0\0"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\0\0\0\1"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\x7f\xff\xff\xff\0\0\0\1"), false},
+    {BYTES("\0\0\0\2\0\0\0\0\0\0\0\x19\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\0"), false},
+    {BYTES("\xff\xff\xff\xff\0\0\0\0\0\0\0\x19"), false},
+};
+
+START_TEST(an_array) {
+    struct field fields[COUNT(full_row)];
+    memcpy(fields, full_row, sizeof(full_row));
+    fields[7] = arrays[_i].order;
+    ck_assert_int_eq(judge_row(1, fields, COUNT(full_row)) != SNAPSHOT_MALFORMED, arrays[_i].good);
+}
+END_TEST
+
+/* ---- rows together ---- */
+
+enum { LEAN, FULL, WAITPOINT };
+
+static PGresult *result_of(const char *rows) {
+    PGresult *result = empty_result(1, 1);
+    for (; *rows != '\0'; rows++) {
+        const int kind = *rows == 'l' ? LEAN : *rows == 'f' ? FULL : WAITPOINT;
+        if (*rows == '0') {
+            add_value(result, NULL, 0);
+        } else {
+            add_row(result, kinds[kind].fields, kinds[kind].count);
+        }
+    }
+    return result;
+}
+
+static const struct {
+    const char *rows; /* lean, full, waitpoint, 0: NULL */
+    enum snapshot_outcome outcome;
+} together[] = {
+    {"", SNAPSHOT_MISSING},     {"0", SNAPSHOT_FOUND},      {"00", SNAPSHOT_MALFORMED},
+    {"l0", SNAPSHOT_MALFORMED}, {"0f", SNAPSHOT_MALFORMED}, {"l", SNAPSHOT_PARTIAL},
+    {"f", SNAPSHOT_PARTIAL},    {"fw", SNAPSHOT_PARTIAL},   {"fww", SNAPSHOT_FOUND},
+    {"wfw", SNAPSHOT_FOUND},    {"fffwww", SNAPSHOT_FOUND}, {"w", SNAPSHOT_MALFORMED},
+    {"ww", SNAPSHOT_MALFORMED}, {"lw", SNAPSHOT_MALFORMED}, {"wl", SNAPSHOT_MALFORMED},
+    {"lf", SNAPSHOT_MALFORMED}, {"fl", SNAPSHOT_MALFORMED},
+};
+
+START_TEST(rows_together) {
+    ck_assert_int_eq(judge(result_of(together[_i].rows)), together[_i].outcome);
+}
+END_TEST
+
+/* No more rows than the statement may give; and the lean one's last row in a tie tells nothing. */
+START_TEST(too_many_rows) {
+    static const struct {
+        char kind;
+        int rows;
+        enum snapshot_outcome outcome;
+    } limits[] = {{'l', 50, SNAPSHOT_PARTIAL},
+                  {'l', 51, SNAPSHOT_NEEDS_FULL},
+                  {'l', 52, SNAPSHOT_MALFORMED},
+                  {'f', 50, SNAPSHOT_PARTIAL},
+                  {'f', 51, SNAPSHOT_MALFORMED}};
+    for (int i = 0; i < COUNT(limits); i++) {
+        char rows[64] = "";
+        memset(rows, limits[i].kind, (size_t)limits[i].rows);
+        ck_assert_int_eq(judge(result_of(rows)), limits[i].outcome);
+    }
+}
+END_TEST
+
+START_TEST(other_columns) {
+    PGresult *result = empty_result(2, 1);
+    ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+    result = empty_result(0, 1);
+    ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+    result = empty_result(1, 0); /* text */
+    add_row(result, lean_row, COUNT(lean_row));
+    ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+    ck_assert_int_eq(judge(PQmakeEmptyPGresult(NULL, PGRES_COMMAND_OK)), SNAPSHOT_MALFORMED);
+}
+END_TEST
+
+START_TEST(a_lean_row_that_needs_more) {
+    for (int i = 0; i < 2; i++) {
+        struct field fields[COUNT(lean_row)];
+        memcpy(fields, lean_row, sizeof(lean_row));
+        fields[9 + i] = (struct field)TRUE;
+        ck_assert_int_eq(judge_row(LEAN, fields, COUNT(lean_row)), SNAPSHOT_NEEDS_FULL);
+    }
+}
+END_TEST
+
+/* Only one of the dates of an answer is not a server's. */
+START_TEST(a_clock_out_of_bounds) {
+    static const int64_t clocks[] = {INT64_MIN, INT64_MAX, INT64_C(253402300800000),
+                                     INT64_C(-62135596800001)};
+    PGresult *result = result_of("0");
+    for (int i = 0; i < COUNT(clocks); i++) {
+        struct byte_buffer out = BYTE_BUFFER_EMPTY;
+        ck_assert(!snapshot_answer_write(&out, result, clocks[i]));
+        byte_buffer_free(&out);
+    }
+    PQclear(result);
+}
+END_TEST
+
+/* ---- many rows ---- */
+
+#define REST_OF_ENTRY                                                                              \
+    ",\"friendlyId\":\"waitpoint_w1\",\"type\":\"RUN\",\"outputType\":\"text/plain\","             \
+    "\"outputIsError\":false,\"completedAt\":\"" DATE_TEXT "\",\"index\":"
+#define END_OF_ENTRY                                                                               \
+    ",\"idempotencyKey\":\"key\",\"completedByTaskRun\":{\"id\":\"r9\",\"friendlyId\":\"run_r9\"}" \
+    ","                                                                                            \
+    "\"completedAfter\":\"" DATE_TEXT "\",\"completedByBatch\":{\"id\":\"b9\",\"friendlyId\":"     \
+    "\"batch_b9\"},\"output\":\"o\"}"
+
+/* As many entries as there are places in the order, each waitpoint's together; were each of them
+ * looked for in the whole order, this would take minutes. */
+START_TEST(a_hundred_thousand_waitpoints) {
+    enum { WAITPOINTS = 100000 };
+    struct byte_buffer order = BYTE_BUFFER_EMPTY, out = BYTE_BUFFER_EMPTY;
+    PGresult *result = empty_result(1, 1);
+    byte_buffer_append(&order, "\0\0\0\1\0\0\0\0\0\0\0\x19", 12);
+    put_integer(&order, WAITPOINTS);
+    put_integer(&order, 1);
+    for (int i = 0; i < WAITPOINTS; i++) {
+        put_integer(&order, 7);
+        byte_buffer_append_format(&order, "w%06d", WAITPOINTS - 1 - i);
+    }
+    ck_assert(!order.failed);
+    struct field fields[COUNT(full_row)];
+    memcpy(fields, full_row, sizeof(full_row));
+    fields[7] = (struct field){order.data, (int)order.length};
+    add_row(result, fields, COUNT(full_row));
+    for (int i = 0; i < WAITPOINTS; i++) {
+        struct field waitpoint[COUNT(waitpoint_row)];
+        char id[16];
+        memcpy(waitpoint, waitpoint_row, sizeof(waitpoint_row));
+        waitpoint[0] = (struct field){id, snprintf(id, sizeof(id), "w%06d", i * 7 % WAITPOINTS)};
+        add_row(result, waitpoint, COUNT(waitpoint_row));
+    }
+    ck_assert_int_eq(snapshot_outcome_of(result), SNAPSHOT_FOUND);
+    ck_assert(snapshot_answer_write(&out, result, NOW_MS));
+    const char *at = memchr(out.data, '[', out.length);
+    at = memchr(at + 1, '[', out.length - (size_t)(at + 1 - out.data));
+    for (int i = 0; i < WAITPOINTS; i++) {
+        char entry[400];
+        const int length =
+            snprintf(entry, sizeof(entry), "%c{\"id\":\"w%06d\"" REST_OF_ENTRY "%d" END_OF_ENTRY,
+                     i == 0 ? '[' : ',', i, WAITPOINTS - 1 - i);
+        if (out.length - (size_t)(at - out.data) < (size_t)length ||
+            memcmp(at, entry, (size_t)length) != 0) {
+            ck_abort_msg("not %s", entry);
+        }
+        at += length;
+    }
+    ck_assert_mem_eq(at, "]}]}", 4);
+    PQclear(result);
+    byte_buffer_free(&out);
+    byte_buffer_free(&order);
+}
+END_TEST
+
+/* ---- memory ---- */
+
+START_TEST(memory_runs_out_while_the_outcome_is_found) {
+    PGresult *result = result_of("fw"); /* the order has to be sorted to tell */
+    allocations = 0;
+    failing_allocation = 1;
+    const enum snapshot_outcome failed = snapshot_outcome_of(result);
+    failing_allocation = 0;
+    ck_assert_uint_eq(allocations, 1); /* 0: not linked with --wrap */
+    ck_assert_int_eq(failed, SNAPSHOT_MALFORMED);
+    ck_assert_int_eq(snapshot_outcome_of(result), SNAPSHOT_PARTIAL);
+    PQclear(result);
+}
+END_TEST
+
+START_TEST(memory_runs_out_while_the_answer_is_written) {
+    PGresult *result = result_of("ffwww");
+    bool good = false;
+    unsigned failures = 0;
+    while (!good) {
+        struct byte_buffer out = BYTE_BUFFER_EMPTY;
+        allocations = 0;
+        failing_allocation = failures + 1;
+        good = snapshot_answer_write(&out, result, NOW_MS);
+        failing_allocation = 0;
+        ck_assert(good != out.failed);
+        byte_buffer_free(&out);
+        failures += !good;
+    }
+    ck_assert_uint_ge(failures, 4); /* the waitpoints, the order, and a text that grows */
+    PQclear(result);
+}
+END_TEST
+
+/* ---- dates ---- */
+
+static void check_date(int64_t unix_ms) {
+    char text[UTC_DATE_LENGTH + 1] = "", expected[48];
+    struct tm tm = {.tm_year = 0};
+    const int64_t ms = (unix_ms % 1000 + 1000) % 1000;
+    const time_t seconds = (time_t)((unix_ms - ms) / 1000);
+    (void)gmtime_r(&seconds, &tm);
+    (void)snprintf(expected, sizeof(expected), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
+                   tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                   (int)ms);
+    utc_date_print(unix_ms, text);
+    /* No assertion each time: Check notes down where each one was. */
+    if (!utc_date_is_printable(unix_ms) || strcmp(text, expected) != 0) {
+        ck_abort_msg("%s is not %s", text, expected);
+    }
+}
+
+/* Every day of all the years at some moment, some of them also at their first and last. */
+START_TEST(every_day_as_the_c_library_has_it) {
+    const int64_t day = 86400000, first = INT64_C(-719162), last = INT64_C(2932896);
+    for (int64_t number = first; number <= last; number++) {
+        check_date(number * day + (number - first) * 7919 % day);
+        if ((number - first) % 97 == 0 || number == last) {
+            check_date(number * day);
+            check_date(number * day + day - 1);
+        }
+    }
+    ck_assert(!utc_date_is_printable(first * day - 1));
+    ck_assert(!utc_date_is_printable((last + 1) * day));
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("snapshot_result");
+    TCase *shapes = tcase_create("shapes");
+    tcase_set_timeout(shapes, 120);
+    suite_add_tcase(suite, shapes);
+    tcase_add_loop_test(shapes, a_good_row, 0, COUNT(kinds));
+    tcase_add_loop_test(shapes, a_row_cut_short, 0, COUNT(kinds));
+    tcase_add_loop_test(shapes, a_row_with_another_integer, 0, COUNT(kinds));
+    tcase_add_loop_test(shapes, a_row_with_other_fields, 0, COUNT(kinds));
+    tcase_add_loop_test(shapes, a_null_in_each_field, 0, COUNT(kinds));
+    tcase_add_loop_test(shapes, another_length_in_each_field, 0, COUNT(kinds));
+    tcase_add_loop_test(shapes, an_array, 0, COUNT(arrays));
+    tcase_add_loop_test(shapes, rows_together, 0, COUNT(together));
+    tcase_add_test(shapes, too_many_rows);
+    tcase_add_test(shapes, other_columns);
+    tcase_add_test(shapes, a_lean_row_that_needs_more);
+    tcase_add_test(shapes, a_clock_out_of_bounds);
+
+    TCase *bounds = tcase_create("bounds");
+    tcase_set_timeout(bounds, 120);
+    suite_add_tcase(suite, bounds);
+    tcase_add_test(bounds, a_hundred_thousand_waitpoints);
+    tcase_add_test(bounds, memory_runs_out_while_the_outcome_is_found);
+    tcase_add_test(bounds, memory_runs_out_while_the_answer_is_written);
+    tcase_add_test(bounds, every_day_as_the_c_library_has_it);
+
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
