@@ -29,7 +29,8 @@ struct __attribute__((may_alias)) read_state {
     uint64_t until_ns;   /* end of the wait that the last guard drew */
     uint64_t give_up_ns; /* end of all polls of replica_backoff */
     uint32_t replicas;
-    uint32_t replica; /* the one that is asked */
+    uint32_t replica; /* the one that is asked, or awaited before it is asked */
+    uint32_t asked;   /* the one that was read last */
     uint32_t polls;   /* waits of replica_backoff so far */
     uint32_t direct;  /* no replica may be asked */
     struct rp_step step;
@@ -139,10 +140,11 @@ static int holds(uint32_t guard, struct read_state *read, const struct event *ev
     }
 }
 
-/* A miss may move on to the next replica, which is then awaited and read. */
+/* A miss may move on to the next replica, which is then awaited and read: once for each miss,
+ * however many waits follow it, or two replicas would lead back to the one that missed. */
 static void leave_replica(struct read_state *read) {
-    if (read->plan->pick_next && ++read->replica >= read->replicas) {
-        read->replica = 0;
+    if (read->plan->pick_next) {
+        read->replica = read->asked + 1 < read->replicas ? read->asked + 1 : 0;
     }
 }
 
@@ -155,11 +157,11 @@ static const struct rp_step *enter(struct read_state *read, uint32_t state) {
     case ST_REPLICA_CURRENT:
     case ST_RETRY_CURRENT:
         step->flags = RP_STEP_WITH_POSITION;
-        step->replica = read->replica;
+        step->replica = read->asked = read->replica;
         break;
     case ST_REPLICA:
     case ST_RETRY:
-        step->replica = read->replica;
+        step->replica = read->asked = read->replica;
         break;
     case ST_DIRECT:
     case ST_PRIMARY:
