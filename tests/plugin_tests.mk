@@ -12,3 +12,14 @@ $(PLUGIN_CHECK_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(PLUGIN_TEST
 
 $(call objects,$(PLUGIN_CHECKS:%=tests/%.c)): PKG_CFLAGS = $(call pkg_cflags,check)
 -include $(patsubst %.o,%.d,$(PLUGIN_TEST_HELPERS) $(call objects,$(PLUGIN_CHECKS:%=tests/%.c)))
+
+EXPLORER_OBJECTS := $(call objects,tests/explorer.c tests/exploration.c tests/reload_exploration.c \
+	tests/invariants.c tests/read_history.c tests/setting.c tests/candidate_reports.c)
+$(BUILD)/tests/explorer: $(EXPLORER_OBJECTS) $(PLUGIN_TEST_HELPERS) | $(BUILD)/read_policy.so
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -ldl
+-include $(patsubst %.o,%.d,$(EXPLORER_OBJECTS))
+
+.PHONY: explore
+explore: $(BUILD)/tests/explorer
+	$(BUILD)/tests/explorer --full

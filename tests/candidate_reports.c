@@ -1,0 +1,153 @@
+/*
+ * candidate_reports.c - outcomes, positions and times, multiplied.
+ */
+#include "candidate_reports.h"
+
+#include <err.h>
+
+#define MS_NS INT64_C(1000000)
+
+/* Past the longest wait there is. */
+#define LONG_PAST_NS (61000 * MS_NS)
+
+#define MAX_TIMES     8
+#define MAX_POSITIONS 4
+
+struct times {
+    int64_t list[MAX_TIMES];
+    uint32_t count;
+};
+
+static void add_time(struct times *times, int64_t time) {
+    for (uint32_t i = 0; i < times->count; i++) {
+        if (times->list[i] == time) {
+            return;
+        }
+    }
+    times->list[times->count++] = time;
+}
+
+static void list_times(const struct setting *setting, const struct read_history *history,
+                       struct times *times) {
+    const struct asked *asked = &setting->asked;
+    const int64_t now = history->now_ns;
+    const bool waits = history->step.kind == RP_STEP_WAIT;
+    const bool timed = waits || history->step.kind == RP_STEP_AWAIT;
+    times->count = 0;
+    add_time(times, asked->clock == CLOCK_PROMPT && waits ? history->step.until_ns : now);
+    if (asked->clock == CLOCK_STANDING) {
+        return;
+    }
+    add_time(times, now + LONG_PAST_NS);
+    if (asked->clock == CLOCK_PROMPT) {
+        return;
+    }
+    add_time(times, now - MS_NS);
+    if (timed) {
+        add_time(times, history->step.until_ns);
+    }
+    if (asked->has_deadline && asked->deadline_ns >= now) {
+        add_time(times, asked->deadline_ns);
+        add_time(times, asked->deadline_ns + 1);
+    }
+}
+
+struct positions {
+    uint64_t list[MAX_POSITIONS];
+    uint32_t count;
+};
+
+static struct positions positions_around(uint64_t position) {
+    return (struct positions){{0, position - 1, position, position + 1}, 4};
+}
+
+/* Positions that come with the step's answers; a plain read's says nothing, however large. */
+static struct positions list_positions(const struct read_history *history) {
+    switch (history->step.kind) {
+    case RP_STEP_READ:
+        return (history->step.flags & RP_STEP_WITH_POSITION) != 0
+                   ? positions_around(history->located)
+                   : (struct positions){{0, 1000}, 2};
+    case RP_STEP_LOCATE:
+        return (struct positions){{0, CALLER_POSITION - 50, CALLER_POSITION, CALLER_POSITION + 50},
+                                  4};
+    case RP_STEP_AWAIT:
+        return positions_around(history->step.position);
+    default:
+        return (struct positions){{0}, 1};
+    }
+}
+
+/* The outcomes that a step can have, as a set. */
+static uint32_t proper_outcomes(int32_t kind) {
+    switch (kind) {
+    case RP_STEP_READ:
+        return 1u << RP_FOUND | 1u << RP_PARTIAL | 1u << RP_MISSING | 1u << RP_FAILED;
+    case RP_STEP_WAIT:
+        return 1u << RP_WAITED;
+    case RP_STEP_LOCATE:
+        return 1u << RP_LOCATED | 1u << RP_FAILED;
+    default:
+        return 1u << RP_REACHED | 1u << RP_NOT_REACHED | 1u << RP_FAILED;
+    }
+}
+
+static struct candidate *add(struct candidates *candidates, int32_t outcome, int64_t now_ns,
+                             uint64_t position) {
+    if (candidates->count == MAX_CANDIDATES) {
+        errx(2, "MAX_CANDIDATES is too small");
+    }
+    struct candidate *candidate = &candidates->list[candidates->count++];
+    *candidate = (struct candidate){.report = {.struct_size = sizeof candidate->report,
+                                               .outcome = outcome,
+                                               .now_ns = (uint64_t)now_ns,
+                                               .position = position}};
+    return candidate;
+}
+
+static void add_proper(const struct setting *setting, const struct read_history *history,
+                       struct candidates *candidates) {
+    const uint32_t outcomes = proper_outcomes(history->step.kind);
+    const struct positions positions = list_positions(history);
+    struct times times;
+    list_times(setting, history, &times);
+    for (int32_t outcome = RP_FOUND; outcome <= RP_NOT_REACHED; outcome++) {
+        if ((outcomes & 1u << outcome) == 0) {
+            continue;
+        }
+        for (uint32_t i = 0; i < positions.count; i++) {
+            for (uint32_t j = 0; j < times.count; j++) {
+                (void)add(candidates, outcome, times.list[j], positions.list[i]);
+            }
+        }
+    }
+}
+
+static void add_breaches(const struct read_history *history, struct candidates *candidates) {
+    static const int32_t unknown[] = {-1,  RP_NOT_REACHED + 1, RP_NOT_REACHED + 2, 100,
+                                      255, INT32_MIN,          INT32_MAX};
+    const uint32_t outcomes = proper_outcomes(history->step.kind);
+    for (int32_t outcome = RP_FOUND; outcome <= RP_NOT_REACHED; outcome++) {
+        if ((outcomes & 1u << outcome) == 0) {
+            add(candidates, outcome, history->now_ns, 1000)->is_breach = true;
+        }
+    }
+    for (uint32_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
+        add(candidates, unknown[i], history->now_ns, 1000)->is_breach = true;
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        static const uint32_t sizes[] = {0, 4, sizeof(struct rp_report) - 1};
+        struct candidate *small = add(candidates, RP_FOUND, history->now_ns, 1000);
+        small->is_breach = true;
+        small->report.struct_size = sizes[i];
+    }
+    struct candidate *null = add(candidates, RP_FOUND, history->now_ns, 0);
+    null->is_breach = null->is_null = true;
+}
+
+void list_candidates(const struct setting *setting, const struct read_history *history,
+                     struct candidates *candidates) {
+    candidates->count = 0;
+    add_proper(setting, history, candidates);
+    add_breaches(history, candidates);
+}

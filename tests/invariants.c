@@ -1,0 +1,563 @@
+/*
+ * invariants.c - one function for each invariant.
+ *
+ * They know the policies' words in DESIGN.md and the read's history, and nothing of the plugin's
+ * tables: what they allow and demand is worked out here from what was reported.
+ */
+#include "invariants.h"
+
+#include <string.h>
+
+#define MS_NS INT64_C(1000000)
+#define S_NS  INT64_C(1000000000)
+
+/* ---- what the transition is ---- */
+
+static bool is_done(const struct transition *t) {
+    return t->step->kind == RP_STEP_DONE;
+}
+
+static bool ends_as(const struct transition *t, int32_t verdict) {
+    return is_done(t) && t->step->verdict == verdict;
+}
+
+static bool gives(const struct transition *t, int32_t kind) {
+    return t->step->kind == kind;
+}
+
+static bool gives_read_of(const struct transition *t, int32_t target) {
+    return t->step->kind == RP_STEP_READ && t->step->target == target;
+}
+
+/* The primary's turn after a replica was asked: read it, or shed. */
+static bool gives_fallback(const struct transition *t) {
+    return gives_read_of(t, RP_TARGET_PRIMARY) || ends_as(t, RP_VERDICT_SHED);
+}
+
+static bool reports_on(const struct transition *t, int32_t kind) {
+    return t->told->steps > 0 && t->told->step.kind == kind;
+}
+
+static bool reports_replica_read(const struct transition *t) {
+    return t->told->steps > 0 && history_is_replica_read(t->told);
+}
+
+static bool reports_primary_read(const struct transition *t) {
+    return t->told->steps > 0 && history_is_primary_read(t->told);
+}
+
+static bool tells(const struct transition *t, int32_t outcome) {
+    return t->report != NULL && t->report->outcome == outcome;
+}
+
+static bool tells_miss(const struct transition *t) {
+    return reports_replica_read(t) && (tells(t, RP_MISSING) || tells(t, RP_PARTIAL));
+}
+
+/* A partial answer that is given, because nobody has more, is no miss then. */
+static uint32_t earlier_misses(const struct transition *t) {
+    return t->told->misses - tells_miss(t);
+}
+
+/* The report is on a replica that had reached the position located in this read: nobody has more.
+ */
+static bool is_current(const struct transition *t) {
+    return reports_replica_read(t) && (t->told->step.flags & RP_STEP_WITH_POSITION) != 0 &&
+           t->told->located != 0 && t->report->position >= t->told->located;
+}
+
+static bool is_policy(const struct transition *t, enum explored_policy policy) {
+    return t->setting->configured.policy == policy;
+}
+
+static int64_t min_ns(int64_t one, int64_t other) {
+    return one < other ? one : other;
+}
+
+static int64_t deadline_ns(const struct transition *t) {
+    return t->setting->asked.has_deadline ? t->setting->asked.deadline_ns : INT64_MAX;
+}
+
+/* ---- I1 to I4: which steps there are ---- */
+
+static const char *ends_within_its_steps(const struct transition *t) {
+    return t->after->steps <= step_limit(t->setting) ? NULL : "one step too many";
+}
+
+static const char *one_primary_read(const struct transition *t) {
+    if (t->after->primary_reads > 1) {
+        return "a second read of the primary";
+    }
+    return reports_primary_read(t) && !is_done(t) ? "the primary's answer was not the last" : NULL;
+}
+
+static const char *no_primary_read_before_a_miss(const struct transition *t) {
+    if (!gives_read_of(t, RP_TARGET_PRIMARY) || is_direct(t->setting)) {
+        return NULL;
+    }
+    if (is_policy(t, REPLICA_ONLY)) {
+        return "replica_only came to the primary";
+    }
+    const bool failed_over = t->setting->configured.failover && t->told->replica_failures > 0;
+    return t->told->misses > 0 || failed_over ? NULL : "the primary was read without a miss";
+}
+
+static const char *no_replica_read_where_none_may_be(const struct transition *t) {
+    if (!is_direct(t->setting)) {
+        return t->told->steps == 0 && gives_read_of(t, RP_TARGET_PRIMARY)
+                   ? "a replica may be read, and was not"
+                   : NULL;
+    }
+    return t->told->steps == 0 && !gives_read_of(t, RP_TARGET_PRIMARY)
+               ? "there is no replica, or a transaction, and the primary was not read first"
+               : NULL;
+}
+
+static const char *one_retry_for_one_miss(const struct transition *t) {
+    const struct configured *configured = &t->setting->configured;
+    if (!gives_read_of(t, RP_TARGET_REPLICA) || t->told->replica_reads == 0) {
+        return NULL;
+    }
+    if (t->told->misses != t->told->replica_reads) {
+        return "a replica was read again that had not missed";
+    }
+    switch (configured->policy) {
+    case THEN_PRIMARY:
+        return t->told->replica_reads == 1 && configured->retry_max_ms > 0
+                   ? NULL
+                   : "more retries than one, or one where there should be none";
+    case BACKOFF:
+        return t->told->replica_reads <= poll_limit(configured) ? NULL : "more polls than fit";
+    case READ_INDEX:
+        return t->told->replica_reads <= t->told->floor_awaits + t->told->locates_after_a_miss
+                   ? NULL
+                   : "a retry without a position awaited for it";
+    default:
+        return "a retry by a policy that has none";
+    }
+}
+
+/* ---- I5: waits ---- */
+
+/* The bounds of the wait that a miss may lead to now. False: there must be none. */
+static bool wait_bounds(const struct transition *t, int64_t *earliest, int64_t *latest) {
+    const struct configured *configured = &t->setting->configured;
+    const struct read_history *told = t->told;
+    if (is_policy(t, THEN_PRIMARY)) {
+        *earliest = told->now_ns + configured->retry_min_ms * MS_NS;
+        *latest = told->now_ns + configured->retry_max_ms * MS_NS;
+        return configured->retry_max_ms > 0 && told->waits == 0;
+    }
+    if (is_policy(t, BACKOFF)) {
+        const int64_t give_up = told->first_miss_ns + configured->max_wait_ms * MS_NS;
+        const int64_t longest = configured->first_ms * MS_NS * (INT64_C(1) << told->waits);
+        *earliest = min_ns(told->now_ns + longest / 2, give_up);
+        *latest = min_ns(told->now_ns + longest, give_up);
+        return told->waits < poll_limit(configured) && told->now_ns < give_up;
+    }
+    return false;
+}
+
+static const char *waits_lie_within_their_bounds(const struct transition *t) {
+    int64_t earliest;
+    int64_t latest;
+    if (!gives(t, RP_STEP_WAIT)) {
+        return NULL;
+    }
+    if (!tells_miss(t) || !wait_bounds(t, &earliest, &latest)) {
+        return "a wait where there should be none";
+    }
+    const int64_t until = t->after->step.until_ns;
+    if (until > deadline_ns(t)) {
+        return "a wait beyond the deadline";
+    }
+    return until >= earliest && until <= latest ? NULL : "a wait out of its bounds";
+}
+
+/* The retry is what keeps load off the primary: it is left out only where the deadline says so. */
+static const char *a_retry_that_fits_is_made(const struct transition *t) {
+    int64_t earliest;
+    int64_t latest;
+    if (reports_on(t, RP_STEP_WAIT)) {
+        return gives_read_of(t, RP_TARGET_REPLICA) ? NULL : "a wait without a retry after it";
+    }
+    if (!tells_miss(t) || gives(t, RP_STEP_WAIT) || !wait_bounds(t, &earliest, &latest)) {
+        return NULL;
+    }
+    return latest <= deadline_ns(t) ? "a retry that fits was skipped" : NULL;
+}
+
+static const char *awaits_end_by_limit_and_deadline(const struct transition *t) {
+    if (!gives(t, RP_STEP_AWAIT)) {
+        return NULL;
+    }
+    const int64_t until = t->after->step.until_ns;
+    const int64_t limit = t->told->now_ns + t->setting->configured.max_wait_ms * MS_NS;
+    if (until <= t->told->now_ns) {
+        return "an await for which there is no time";
+    }
+    return until == min_ns(limit, deadline_ns(t)) ? NULL : "an await of the wrong length";
+}
+
+/* ---- I6 to I9: what is counted, logged and told ---- */
+
+static const char *found_misses_are_counted_by_their_finder(const struct transition *t) {
+    if (!is_done(t)) {
+        return NULL;
+    }
+    const bool found = ends_as(t, RP_VERDICT_FOUND) && earlier_misses(t) > 0;
+    if (t->counted.value[COUNT_RETRY] != (found && reports_replica_read(t))) {
+        return "outcome replica_retry miscounted";
+    }
+    if (t->counted.value[COUNT_PRIMARY] != (found && reports_primary_read(t))) {
+        return "outcome primary miscounted";
+    }
+    return NULL;
+}
+
+static const char *genuine_misses_and_failures_are_not(const struct transition *t) {
+    if (!is_done(t)) {
+        return NULL;
+    }
+    if (!ends_as(t, RP_VERDICT_FOUND) &&
+        t->counted.value[COUNT_RETRY] + t->counted.value[COUNT_PRIMARY] != 0) {
+        return "counted without being found";
+    }
+    const bool absent = ends_as(t, RP_VERDICT_NOT_FOUND) && is_current(t);
+    if (t->counted.value[COUNT_ABSENT] != absent) {
+        return "proven_absent miscounted";
+    }
+    return t->counted.value[COUNT_SHED] == ends_as(t, RP_VERDICT_SHED) ? NULL
+                                                                       : "primary_shed miscounted";
+}
+
+static const char *warns_when_the_primary_served_a_miss(const struct transition *t) {
+    if (!is_done(t)) {
+        return NULL;
+    }
+    int32_t level = RP_LOG_ERROR;
+    if (ends_as(t, RP_VERDICT_FOUND)) {
+        level = reports_primary_read(t) && t->told->misses > 0 ? RP_LOG_WARN : RP_LOG_NONE;
+    }
+    return t->step->log_level == level ? NULL : "the wrong log level";
+}
+
+/* Whether the answer just reported may be given as found. */
+static bool is_good_answer(const struct transition *t) {
+    if (tells(t, RP_FOUND)) {
+        return reports_replica_read(t) || reports_primary_read(t);
+    }
+    return tells(t, RP_PARTIAL) &&
+           (reports_primary_read(t) || is_policy(t, REPLICA_ONLY) || is_current(t));
+}
+
+static const char *verdicts_are_what_some_server_said(const struct transition *t) {
+    if (ends_as(t, RP_VERDICT_FOUND)) {
+        return is_good_answer(t) ? NULL : "found, and no server said so";
+    }
+    if (ends_as(t, RP_VERDICT_NOT_FOUND)) {
+        return tells(t, RP_MISSING) ? NULL : "not found, and no server said so";
+    }
+    if (ends_as(t, RP_VERDICT_FAILED)) {
+        return tells(t, RP_FAILED) && t->told->step.kind == RP_STEP_READ
+                   ? NULL
+                   : "failed, and no read did";
+    }
+    return is_done(t) && !ends_as(t, RP_VERDICT_SHED) ? "a verdict that there is not" : NULL;
+}
+
+static const char *a_good_answer_ends_the_read(const struct transition *t) {
+    return is_good_answer(t) && !ends_as(t, RP_VERDICT_FOUND) ? "a good answer was not given"
+                                                              : NULL;
+}
+
+static const char *the_server_that_answered_is_named(const struct transition *t) {
+    if (!is_done(t)) {
+        return NULL;
+    }
+    int32_t server = RP_SERVED_BY_NONE;
+    if (ends_as(t, RP_VERDICT_FOUND) || ends_as(t, RP_VERDICT_NOT_FOUND)) {
+        server = t->told->replica_reads == 1 ? RP_SERVED_BY_REPLICA : RP_SERVED_BY_REPLICA_RETRY;
+        server = reports_primary_read(t) ? RP_SERVED_BY_PRIMARY : server;
+    }
+    return t->step->served_by == server ? NULL : "the wrong server is named";
+}
+
+static bool same_text(const char *one, const char *other) {
+    return one == NULL || other == NULL ? one == other : strcmp(one, other) == 0;
+}
+
+static const char *what_failed_is_named(const struct transition *t) {
+    if (!is_done(t)) {
+        return NULL;
+    }
+    const char *during = NULL;
+    if (ends_as(t, RP_VERDICT_SHED)) {
+        during = "primary_budget";
+    } else if (!ends_as(t, RP_VERDICT_FOUND) && reports_primary_read(t)) {
+        during = t->told->replica_reads > 0 ? "primary_fallback" : NULL;
+    } else if (!ends_as(t, RP_VERDICT_FOUND)) {
+        during = t->told->replica_reads > 1 ? "replica_retry" : NULL;
+    }
+    return same_text(t->step->failed_during, during) ? NULL : "the wrong failed_during";
+}
+
+/* ---- failures are no misses ---- */
+
+static const char *a_failure_is_no_miss(const struct transition *t) {
+    if (!reports_replica_read(t) || !tells(t, RP_FAILED)) {
+        return NULL;
+    }
+    const bool fails_over = t->setting->configured.failover && !is_policy(t, REPLICA_ONLY);
+    if (fails_over) {
+        return gives_fallback(t) ? NULL : "a failure was not the primary's to answer";
+    }
+    return ends_as(t, RP_VERDICT_FAILED) ? NULL : "a replica's failure did not end the read";
+}
+
+/* ---- positions ---- */
+
+static const char *absence_is_proven_by_a_located_position(const struct transition *t) {
+    const bool claimed =
+        ends_as(t, RP_VERDICT_NOT_FOUND) && reports_replica_read(t) && !is_policy(t, REPLICA_ONLY);
+    if (claimed && !is_current(t)) {
+        return "absence claimed by a replica that had not reached a position located in this read";
+    }
+    const bool proven = is_current(t) && tells(t, RP_MISSING);
+    return proven && !ends_as(t, RP_VERDICT_NOT_FOUND) ? "a proven absence was not reported" : NULL;
+}
+
+static const char *locates_only_where_they_belong(const struct transition *t) {
+    if (!gives(t, RP_STEP_LOCATE)) {
+        return NULL;
+    }
+    if (!is_policy(t, READ_INDEX) || is_direct(t->setting)) {
+        return "a locate by a policy without positions";
+    }
+    if (t->told->misses == 0 && !t->setting->configured.always) {
+        return "a locate before a miss";
+    }
+    if (t->after->locates_before_a_miss > 1 || t->after->locates_after_a_miss > 1) {
+        return "a second locate";
+    }
+    return NULL;
+}
+
+/* Which position an await may name: what was located just now, or the caller's, once and in place
+ * of a locate. */
+static const char *awaits_name_a_position_to_reach(const struct transition *t) {
+    if (!gives(t, RP_STEP_AWAIT)) {
+        return NULL;
+    }
+    if (reports_on(t, RP_STEP_LOCATE)) {
+        return t->told->located != 0 && t->step->position == t->told->located
+                   ? NULL
+                   : "an await of another position than the one located";
+    }
+    if (t->after->floor_awaits > 1 || t->told->locates_after_a_miss > 0 ||
+        t->told->locates_before_a_miss > 0) {
+        return "the caller's position was awaited too late or twice";
+    }
+    if (t->told->misses == 0 && !t->setting->configured.always) {
+        return "an await before a miss";
+    }
+    return is_policy(t, READ_INDEX) && t->step->position != 0 &&
+                   t->step->position == t->setting->asked.position
+               ? NULL
+               : "an await of a position that nobody named";
+}
+
+static bool has_time_to_await(const struct transition *t) {
+    return t->setting->configured.max_wait_ms > 0 && deadline_ns(t) > t->told->now_ns;
+}
+
+/* What comes after a locate: the await, or what is left without one. */
+static const char *a_located_position_is_awaited(const struct transition *t) {
+    if (!reports_on(t, RP_STEP_LOCATE)) {
+        return NULL;
+    }
+    if (t->told->located != 0 && has_time_to_await(t)) {
+        return gives(t, RP_STEP_AWAIT) ? NULL : "a located position was not awaited";
+    }
+    if (t->told->misses == 0) {
+        return gives_read_of(t, RP_TARGET_REPLICA) ? NULL : "no first read without a position";
+    }
+    return gives_fallback(t) ? NULL : "a miss without a position was not the primary's";
+}
+
+/* What comes after an await. */
+static const char *a_reached_position_is_read_at(const struct transition *t) {
+    if (!reports_on(t, RP_STEP_AWAIT)) {
+        return NULL;
+    }
+    const struct read_history *told = t->told;
+    const bool reached = tells(t, RP_REACHED) && t->report->position >= told->step.position;
+    const bool floor = told->locates_before_a_miss + told->locates_after_a_miss == 0;
+    if (reached) {
+        const uint32_t flags = floor ? 0 : RP_STEP_WITH_POSITION;
+        return gives_read_of(t, RP_TARGET_REPLICA) && t->step->replica == told->step.replica &&
+                       t->step->flags == flags
+                   ? NULL
+                   : "the replica that reached the position was not read, or not with it";
+    }
+    if (floor) {
+        return gives(t, RP_STEP_LOCATE) ? NULL : "no locate after the caller's position";
+    }
+    if (told->misses == 0) {
+        return gives_read_of(t, RP_TARGET_REPLICA) && t->step->flags == 0
+                   ? NULL
+                   : "no plain first read without the position reached";
+    }
+    return gives_fallback(t) ? NULL : "a miss without the position reached was not the primary's";
+}
+
+/* The primary's tables are read only after the cheap question failed to help. */
+static const char *read_index_locates_before_it_falls_back(const struct transition *t) {
+    if (!is_policy(t, READ_INDEX) || !tells_miss(t) || is_current(t)) {
+        return NULL;
+    }
+    if (t->told->locates_after_a_miss == 0) {
+        return gives(t, RP_STEP_LOCATE) || gives(t, RP_STEP_AWAIT)
+                   ? NULL
+                   : "a miss that neither located nor awaited";
+    }
+    return gives_fallback(t) ? NULL : "an unproven miss was not the primary's";
+}
+
+/* ---- replicas ---- */
+
+static const char *replicas_are_picked_as_configured(const struct transition *t) {
+    const uint32_t replicas = t->setting->asked.replicas;
+    const bool on_replica = gives(t, RP_STEP_AWAIT) || gives_read_of(t, RP_TARGET_REPLICA);
+    if (!on_replica) {
+        return NULL;
+    }
+    if (t->step->replica >= replicas) {
+        return "a replica that there is not";
+    }
+    if (reports_on(t, RP_STEP_AWAIT) || t->told->replica_reads == 0) {
+        return NULL; /* a first read; or a_reached_position_is_read_at */
+    }
+    const uint32_t next = t->told->last_replica == replicas - 1 ? 0 : t->told->last_replica + 1;
+    const uint32_t expected = t->setting->configured.pick_next ? next : t->told->last_replica;
+    return t->step->replica == expected ? NULL : "the retry is on the wrong replica";
+}
+
+/* ---- the budget ---- */
+
+/* Whether the bucket holds a token: kept here as credit in ns, from the beginning of the read on;
+ * a read takes one at most, and then it has no further say. */
+static bool has_token(const struct transition *t) {
+    const struct configured *configured = &t->setting->configured;
+    if (configured->budget_per_s == 0) {
+        return true;
+    }
+    const int64_t interval = S_NS / configured->budget_per_s;
+    const int64_t credit = t->setting->asked.tokens * interval + t->told->now_ns;
+    return min_ns(credit, configured->budget_burst * interval) >= interval;
+}
+
+static const char *the_budget_admits_and_sheds_exactly(const struct transition *t) {
+    if (ends_as(t, RP_VERDICT_SHED)) {
+        return !is_direct(t->setting) && !has_token(t) ? NULL : "shed with a token left";
+    }
+    if (gives_read_of(t, RP_TARGET_PRIMARY) && !is_direct(t->setting)) {
+        return has_token(t) ? NULL : "admitted without a token";
+    }
+    return NULL;
+}
+
+/* ---- the form of steps, and breaches of the contract ---- */
+
+static const char *steps_are_well_formed(const struct transition *t) {
+    const struct rp_step *step = t->step;
+    if (step->struct_size != sizeof *step || step->kind < RP_STEP_READ ||
+        step->kind > RP_STEP_DONE) {
+        return "no step";
+    }
+    if (is_done(t)) {
+        return step->message != NULL && step->message[0] != '\0' ? NULL : "no message";
+    }
+    if (step->verdict != RP_VERDICT_NONE || step->served_by != RP_SERVED_BY_NONE ||
+        step->log_level != RP_LOG_NONE || step->failed_during != NULL || step->message != NULL) {
+        return "a verdict before the end";
+    }
+    const bool timed = step->kind == RP_STEP_WAIT || step->kind == RP_STEP_AWAIT;
+    if (!timed && step->until_ns != 0) {
+        return "a time that nothing is waited for";
+    }
+    const bool flagged = step->flags != 0 && step->flags != RP_STEP_WITH_POSITION;
+    return flagged || (step->flags != 0 && !gives_read_of(t, RP_TARGET_REPLICA))
+               ? "flags that mean nothing"
+               : NULL;
+}
+
+static const char *a_breach_ends_the_read_as_failed(const struct transition *t) {
+    if (!ends_as(t, RP_VERDICT_FAILED)) {
+        return "a report out of contract did not end the read as failed";
+    }
+    if (t->step->log_level != RP_LOG_ERROR || t->step->served_by != RP_SERVED_BY_NONE) {
+        return "a breach that is not logged as an error, or is served";
+    }
+    for (int i = 0; i < COUNT_COUNT; i++) {
+        if (t->counted.value[i] != 0) {
+            return "a breach was counted";
+        }
+    }
+    return NULL;
+}
+
+#define KEPT(check, statement)                                                                     \
+    { #check, statement, false, check }
+
+const struct invariant invariants[] = {
+    KEPT(ends_within_its_steps, "I1: a read ends within a fixed number of steps"),
+    KEPT(one_primary_read, "I2: at most one primary read"),
+    KEPT(no_primary_read_before_a_miss,
+         "I3: no primary read before a replica miss unless there is no replica, the read is in a "
+         "transaction, or on_replica_failure = primary"),
+    KEPT(no_replica_read_where_none_may_be,
+         "I3: no replica, or a transaction: the primary at once; else a replica first"),
+    KEPT(one_retry_for_one_miss, "I4: at most one retry of the replica for one miss"),
+    KEPT(waits_lie_within_their_bounds,
+         "I5: a wait lies within its bounds and never beyond the deadline"),
+    KEPT(a_retry_that_fits_is_made, "I5: a retry is skipped only if the deadline forbids it"),
+    KEPT(awaits_end_by_limit_and_deadline, "I5: an await ends by max_wait_ms and the deadline"),
+    KEPT(found_misses_are_counted_by_their_finder,
+         "I6: the counter grows by one exactly when a missed row was then found, by the outcome "
+         "that found it"),
+    KEPT(
+        genuine_misses_and_failures_are_not,
+        "I7: never counted: a genuine miss, a failure; absences and sheds have their own counters"),
+    KEPT(warns_when_the_primary_served_a_miss,
+         "I8: WARN exactly when the primary served a replica's miss; ERROR for all that is not "
+         "found"),
+    KEPT(verdicts_are_what_some_server_said,
+         "I9: found and not found are never reported unless some server said so, failed unless a "
+         "read failed"),
+    KEPT(a_good_answer_ends_the_read, "I9: found by a server is found"),
+    KEPT(the_server_that_answered_is_named, "I9: served_by names who answered"),
+    KEPT(what_failed_is_named, "I9: failed_during names what failed"),
+    {"a_breach_ends_the_read_as_failed",
+     "I13: an out-of-contract report ends the read as failed, uncounted", true,
+     a_breach_ends_the_read_as_failed},
+    KEPT(a_failure_is_no_miss, "I14: a failure of a replica is never treated as a miss"),
+    KEPT(absence_is_proven_by_a_located_position,
+         "I15: absence is reported without a primary read exactly if the answering replica had "
+         "reached, before its snapshot, a position located in this read"),
+    KEPT(locates_only_where_they_belong,
+         "I16: the primary is located after the read began, once before the first read "
+         "(when = always) and once after a miss"),
+    KEPT(awaits_name_a_position_to_reach,
+         "I16: awaited is what was located just now, or the caller's position in its place"),
+    KEPT(a_located_position_is_awaited, "I16: a located position is awaited if there is time"),
+    KEPT(a_reached_position_is_read_at,
+         "I16: a replica that reached the position is read, and reports where it stands"),
+    KEPT(read_index_locates_before_it_falls_back,
+         "I16: the primary's tables are read only where a position did not help"),
+    KEPT(replicas_are_picked_as_configured, "I17: the retry follows replica_pick"),
+    KEPT(the_budget_admits_and_sheds_exactly,
+         "I18: sheds and admissions never exceed what the bucket allows"),
+    KEPT(steps_are_well_formed, "I19: a step says what its kind needs and nothing else"),
+};
+const unsigned invariant_count = sizeof invariants / sizeof invariants[0];

@@ -1,0 +1,88 @@
+/*
+ * setting.c - settings as INI lines and as text, and how long their reads may be.
+ */
+#include "setting.h"
+
+#include <stdio.h>
+
+const char *const policy_names[POLICY_COUNT] = {
+    [THEN_PRIMARY] = "replica_then_primary", [READ_INDEX] = "read_index",
+    [BACKOFF] = "replica_backoff",           [PRIMARY_ONLY] = "primary_only",
+    [REPLICA_ONLY] = "replica_only",
+};
+
+void write_lines(const struct configured *configured, char *lines, size_t capacity) {
+    (void)snprintf(lines, capacity,
+                   "policy = %s\nreplica_retry_min_ms = %u\nreplica_retry_max_ms = %u\n"
+                   "first_ms = %u\nmax_wait_ms = %u\nwhen = %s\nreplica_pick = %s\n"
+                   "on_replica_failure = %s\nprimary_budget_per_s = %u\n"
+                   "primary_budget_burst = %u\n",
+                   policy_names[configured->policy], configured->retry_min_ms,
+                   configured->retry_max_ms, configured->first_ms, configured->max_wait_ms,
+                   configured->always ? "always" : "miss", configured->pick_next ? "next" : "same",
+                   configured->failover ? "primary" : "error", configured->budget_per_s,
+                   configured->budget_burst);
+}
+
+void write_setting(const struct setting *setting, char *text, size_t capacity) {
+    static const char *const clocks[] = {"free", "prompt", "standing"};
+    const struct configured *configured = &setting->configured;
+    const struct asked *asked = &setting->asked;
+    char deadline[32] = "none";
+    if (asked->has_deadline) {
+        (void)snprintf(deadline, sizeof deadline, "%lld ns", (long long)asked->deadline_ns);
+    }
+    (void)snprintf(text, capacity,
+                   "%s: retry %u-%u ms, first %u ms, at most %u ms, when %s, pick %s, on failure "
+                   "%s, budget %u/s burst %u; %u replicas%s, deadline %s, position %llu, entropy "
+                   "%llx, %u tokens, clock %s",
+                   policy_names[configured->policy], configured->retry_min_ms,
+                   configured->retry_max_ms, configured->first_ms, configured->max_wait_ms,
+                   configured->always ? "always" : "miss", configured->pick_next ? "next" : "same",
+                   configured->failover ? "primary" : "error", configured->budget_per_s,
+                   configured->budget_burst, asked->replicas,
+                   asked->in_transaction ? ", in a transaction" : "", deadline,
+                   (unsigned long long)asked->position, (unsigned long long)asked->entropy,
+                   asked->tokens, clocks[asked->clock]);
+}
+
+bool is_direct(const struct setting *setting) {
+    return setting->configured.policy == PRIMARY_ONLY || setting->asked.replicas == 0 ||
+           setting->asked.in_transaction;
+}
+
+uint32_t poll_limit(const struct configured *configured) {
+    uint32_t polls = 0;
+    for (double waited = 0; waited < configured->max_wait_ms; polls++) {
+        waited += (double)configured->first_ms * (double)(1u << polls) / 2;
+    }
+    return polls;
+}
+
+uint32_t step_limit(const struct setting *setting) {
+    if (is_direct(setting)) {
+        return 1;
+    }
+    const struct configured *configured = &setting->configured;
+    switch (configured->policy) {
+    case THEN_PRIMARY:
+        return configured->retry_max_ms == 0 ? 2 : 4;
+    case BACKOFF:
+        return 2 + 2 * poll_limit(configured);
+    case READ_INDEX:
+        /* miss: replica, floor, replica, locate, await, replica, primary.
+         * always: floor, locate, await, replica, locate, await, replica, primary. */
+        return configured->always ? 8 : 7;
+    default:
+        return 1;
+    }
+}
+
+uint32_t longest_read(enum explored_policy policy) {
+    static const uint32_t longest[POLICY_COUNT] = {[THEN_PRIMARY] = 4,
+                                                   [READ_INDEX] = 8,
+                                                   [BACKOFF] = 36,
+                                                   [PRIMARY_ONLY] = 1,
+                                                   [REPLICA_ONLY] = 1};
+    return longest[policy];
+}

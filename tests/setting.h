@@ -1,0 +1,80 @@
+/*
+ * setting.h - what the explorer varies besides the reports: what the operator configured, and what
+ * the host asked for.
+ */
+#ifndef SETTING_H
+#define SETTING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum explored_policy {
+    THEN_PRIMARY, /* replica_then_primary */
+    READ_INDEX,
+    BACKOFF, /* replica_backoff */
+    PRIMARY_ONLY,
+    REPLICA_ONLY,
+    POLICY_COUNT
+};
+
+extern const char *const policy_names[POLICY_COUNT];
+
+struct configured {
+    enum explored_policy policy;
+    uint32_t retry_min_ms;
+    uint32_t retry_max_ms;
+    uint32_t first_ms;
+    uint32_t max_wait_ms;
+    bool always;
+    bool pick_next;
+    bool failover;
+    uint32_t budget_per_s; /* 0: none */
+    uint32_t budget_burst;
+};
+
+/* How the host's clock runs from report to report. */
+enum host_clock {
+    CLOCK_FREE, /* every boundary in time at every report: now, the end of the wait, deadline, just
+                   past it, long past everything, and before the last report */
+    CLOCK_PROMPT,  /* waits end when they should, nothing else takes time; or it jumps past all */
+    CLOCK_STANDING /* no time passes */
+};
+
+/* Times are in ns since the read began. */
+struct asked {
+    uint32_t replicas;
+    bool in_transaction;
+    bool has_deadline;
+    int64_t deadline_ns;
+    uint64_t position;
+    uint64_t entropy;
+    uint32_t tokens; /* of the budget's burst that are left when the read begins */
+    enum host_clock clock;
+};
+
+struct setting {
+    struct configured configured;
+    struct asked asked;
+};
+
+/* The section's lines in the INI file. */
+void write_lines(const struct configured *configured, char *lines, size_t capacity);
+
+/* One line for people. */
+void write_setting(const struct setting *setting, char *text, size_t capacity);
+
+/* Whether the read must go to the primary and nowhere else. */
+bool is_direct(const struct setting *setting);
+
+/* The most waits of replica_backoff: of n waits the k-th takes at least half of first_ms * 2^k, so
+ * this many use up max_wait_ms. */
+uint32_t poll_limit(const struct configured *configured);
+
+/* The most steps of a read, the done step not counted: I1. */
+uint32_t step_limit(const struct setting *setting);
+
+/* The most of any setting of that policy: what the header promises. */
+uint32_t longest_read(enum explored_policy policy);
+
+#endif
