@@ -9,8 +9,8 @@ Everything lives in one fresh temporary directory and is stopped and removed at 
 happens. PostgreSQL refuses to run as root: root runs the servers as user postgres, anyone else as
 himself.
 
-The servers' settings are chosen to be quick to start, and awkward where that finds mistakes: their
-time zone and their date style are ones that no reader of UTC timestamps should depend on.
+The servers' settings are chosen to be quick to start, and awkward where that finds mistakes: no
+reader of UTC timestamps and of ids should depend on their time zone, date style or collation.
 """
 
 import ctypes
@@ -322,8 +322,10 @@ class Cluster:
             raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
 
     def _create_primary(self):
+        # A collation that sorts ids otherwise than clients compare them.
+        collation = ["--locale-provider=icu", "--icu-locale=en"] if self.major >= 15 else []
         self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8",
-                  "--locale=C.UTF-8", "--pgdata", self.primary.data)
+                  "--locale=C.UTF-8", *collation, "--pgdata", self.primary.data)
         path = os.path.join(self.primary.data, "postgresql.conf")
         with open(path, "a", encoding="ascii") as file:
             file.write(SETTINGS)

@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import os
 import re
-import signal
 import sys
 import textwrap
 import time
@@ -128,14 +127,6 @@ class Stage:
 
     def reads(self, server):
         return int(self.host.metrics().value("snapshot_host_reads_total", server=server))
-
-    def reload_policy(self, keys):
-        """Edits the policy file and makes the host read it again."""
-        before = self.host.metrics().value("snapshot_host_reloads_total")
-        self.host.write_policy(keys)
-        self.host.signal(signal.SIGHUP)
-        wait_for(lambda: self.host.metrics().value("snapshot_host_reloads_total") > before,
-                 "the host to reload its policy")
 
 
 # -- the acts ------------------------------------------------------------------------------------
@@ -257,16 +248,16 @@ class Demo:
             self.title("The same lag under policy = replica_only")
             say("""What it was like before there was a fallback: a row that exists is said not to.
                 The policy file was edited, and SIGHUP made the host read it again.""")
-            stage.reload_policy({"policy": "replica_only"})
+            stage.host.reload({"policy": "replica_only"})
             self.ask(snapshot, 404, "replica", log=("ERROR", None))
             self.title("The same lag under policy = primary_only")
             say("""Never a wrong answer, but now every poll of every runner is the primary's.""")
-            stage.reload_policy({"policy": "primary_only"})
+            stage.host.reload({"policy": "primary_only"})
             self.ask(snapshot, 200, "primary")
 
     def read_index(self):
         stage = self._stage
-        stage.reload_policy({"policy": "read_index", "max_wait_ms": 2000})
+        stage.host.reload({"policy": "read_index", "max_wait_ms": 2000})
         self.title("A short lag under policy = read_index")
         say("""As in act 2, but with no guessed wait: the host asks the primary where its log
             stands, and reads the replica as soon as that has been replayed there. The primary's

@@ -175,6 +175,16 @@ class Host:
     def signal(self, number):
         self._process.send_signal(number)
 
+    def reload(self, policy):
+        """Writes a new policy file and sends SIGHUP; returns once it has been read, good or bad."""
+        def reloads():
+            return self.metrics().value("snapshot_host_reloads_total")
+
+        before = reloads()
+        self.write_policy(policy)
+        self.signal(signal.SIGHUP)
+        wait_for(lambda: reloads() > before, "the host to read its policy file again")
+
     def stop(self):
         """Stops the host with SIGTERM and asserts that it went well."""
         if self._process.poll() is None:

@@ -115,6 +115,27 @@ class Window(Answer):
         shown = self.check(run, first)
         self.assertEqual([entry["snapshot"]["id"] for entry in shown], sorted(tied)[-50:])
 
+    def test_the_limit_cuts_through_a_tie(self):
+        for untied in (0, 1, 40, 49):
+            with self.subTest(untied=untied):
+                run, first = self.begun_run()
+                moment = history.moment()
+                tied = [history.snapshot(run, createdAt=moment)["id"] for _ in range(15)]
+                later = [history.snapshot(run)["id"] for _ in range(untied)]
+                shown = self.check(run, first)
+                self.assertEqual([entry["snapshot"]["id"] for entry in shown],
+                                 (sorted(tied) + later)[-50:])
+
+    def test_ids_are_ordered_as_clients_compare_them(self):
+        """By code unit, whatever the collation: capitals first, accents last, no letter ignored."""
+        run, first = self.begun_run()
+        moment = history.moment()
+        tied = [name + run for name in ("a", "B", "Z", "-b", "a-", "é", "0", "~", "A", "b")]
+        for identity in tied:
+            history.resumed_snapshot(run, [history.waitpoint()], id=identity, createdAt=moment)
+        shown = self.check(run, first)
+        self.assertEqual([entry["snapshot"]["id"] for entry in shown], sorted(tied))
+
     def test_invalid_snapshots_are_left_out(self):
         run, first = self.begun_run()
         valid = history.resumed_snapshot(run, [history.waitpoint("RUN", output="{}")])
