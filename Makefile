@@ -125,30 +125,10 @@ lint-run:
 	@$(MAKE) --no-print-directory clean-objects CC=clang
 	@$(MAKE) --no-print-directory all CC=clang
 
-# ---- installing ---------------------------------------------------------------------------------------
+# ---- manuals, installing, packages --------------------------------------------------------------------
 
-# A host that is running has the plugin mapped: it is put beside the old one and renamed over it, never
-# written in place.
-INSTALL ?= install
-SYSCONF ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
-.PHONY: install uninstall
-install: all
-	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/read-policy \
-		$(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/share/doc/read-policy/examples
-	$(INSTALL) -m 755 $(BUILD)/snapshot-host $(DESTDIR)$(PREFIX)/bin/snapshot-host.new
-	mv -f $(DESTDIR)$(PREFIX)/bin/snapshot-host.new $(DESTDIR)$(PREFIX)/bin/snapshot-host
-	$(INSTALL) -m 644 $(BUILD)/read_policy.so $(DESTDIR)$(LIBDIR)/read-policy/read_policy.so.new
-	mv -f $(DESTDIR)$(LIBDIR)/read-policy/read_policy.so.new $(DESTDIR)$(LIBDIR)/read-policy/read_policy.so
-	$(INSTALL) -m 644 plugin/read_policy.h $(DESTDIR)$(PREFIX)/include/read_policy.h
-	$(INSTALL) -m 644 conf/read-policy.ini conf/snapshot-host.ini $(DESTDIR)$(PREFIX)/share/doc/read-policy/examples
-	printf '%s\n' 'prefix=$(PREFIX)' 'plugindir=$(LIBDIR)/read-policy' 'includedir=$${prefix}/include' '' \
-		'Name: read-policy' 'Description: decides where a read goes: replica, wait, replica again, primary' \
-		'Version: $(VERSION)' 'Cflags: -I$${includedir}' > $(DESTDIR)$(LIBDIR)/pkgconfig/read-policy.pc
-uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/snapshot-host $(DESTDIR)$(LIBDIR)/read-policy/read_policy.so \
-		$(DESTDIR)$(PREFIX)/include/read_policy.h $(DESTDIR)$(LIBDIR)/pkgconfig/read-policy.pc
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/read-policy
-	-rmdir $(DESTDIR)$(LIBDIR)/read-policy
+include install.mk man/man.mk
+-include deb.mk
 
 .PHONY: clean clean-objects
 clean:

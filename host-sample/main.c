@@ -6,6 +6,7 @@
  */
 #include "host.h"
 #include "log.h"
+#include "service_notify.h"
 #include "worker.h"
 
 #include <event2/event.h>
@@ -257,6 +258,7 @@ static int serve(struct host *host) {
         return EXIT_FAILURE;
     }
     if (init_workers(host) && start_workers(host)) {
+        service_notify("READY=1");
         wait_for_signals(host, &signals);
         served = true;
     }

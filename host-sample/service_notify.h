@@ -1,0 +1,14 @@
+/*
+ * service_notify.h - tells the service manager how the service stands, as sd_notify(3) does.
+ *
+ * [main thread]: it reads the environment.
+ */
+#ifndef SERVICE_NOTIFY_H
+#define SERVICE_NOTIFY_H
+
+/* Sends `state`, such as "READY=1", to the socket that $NOTIFY_SOCKET names; does nothing if it
+ * names none. A failure is logged: a manager that waits for the message will not hear of it
+ * otherwise. */
+void service_notify(const char *state);
+
+#endif

@@ -1,0 +1,21 @@
+# man.mk - the manual pages, from templates and from the tables in the code; included by the Makefile.
+# They need Python, which building and running do not.
+
+MAN_PAGES := $(patsubst man/%.in,$(BUILD)/man/%,$(wildcard man/*.in))
+CHECK_PACKAGES += mandoc
+
+MAN_VALUES = --set VERSION=$(VERSION) --set PLUGIN_DIR=$(PLUGIN_DIR) --set SYSCONF=$(SYSCONF) \
+	--set BINDIR=$(BINDIR) --set EXAMPLES_DIR=$(EXAMPLES_DIR) --set HOST_EXAMPLES_DIR=$(HOST_EXAMPLES_DIR)
+
+# Another PREFIX renders them anew.
+$(BUILD)/man/values: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(MAN_VALUES)' | cmp -s - $@ || printf '%s\n' '$(MAN_VALUES)' > $@
+
+$(BUILD)/man/%: man/%.in $(wildcard man/*.py) plugin/read_policy.h $(BUILD)/man/values \
+		$(BUILD)/read_policy.so $(BUILD)/policy-check $(BUILD)/policy-sim $(BUILD)/snapshot-host
+	$(PYTHON) -B man/render.py --build $(BUILD) $(MAN_VALUES) $< > $@.new
+	mv -f $@.new $@
+
+.PHONY: man
+man: $(MAN_PAGES)
