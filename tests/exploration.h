@@ -34,6 +34,7 @@ struct ending {
 };
 
 struct exploration {
+    const char *only;     /* "I5": check the invariants of that number only; NULL: all */
     struct state *states; /* in the order of their number of steps */
     uint32_t state_count;
     uint32_t state_capacity;
@@ -64,6 +65,9 @@ struct explored_section {
 
 void explored_section_open(struct explored_section *section, const struct configured *configured);
 void explored_section_close(struct explored_section *section);
+
+/* Whether an invariant of that statement ("I5: ...") is to be checked. */
+bool is_checked(const struct exploration *exploration, const char *statement);
 
 /* Forgets the last exploration and makes the next. False, and a report on stderr, if an invariant
  * is violated. The setting's `configured` must be the section's. */

@@ -23,3 +23,7 @@ $(BUILD)/tests/explorer: $(EXPLORER_OBJECTS) $(PLUGIN_TEST_HELPERS) | $(BUILD)/r
 .PHONY: explore
 explore: $(BUILD)/tests/explorer
 	$(BUILD)/tests/explorer --full
+
+.PHONY: mutants
+mutants: $(BUILD)/tests/explorer $(PLUGIN_CHECK_PROGRAMS)
+	$(PYTHON) tests/mutants.py --build $(BUILD)

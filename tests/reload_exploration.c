@@ -42,6 +42,8 @@ static bool same_end(const struct rp_step *step, const struct rp_step *expected)
            same_text(step->message, expected->message);
 }
 
+static const char statement[] = "I11: a reload never changes a read in flight";
+
 struct reloading {
     struct opened_section section;
     const struct setting *setting;
@@ -89,10 +91,8 @@ static bool read_all_again(struct reloading *reloading, uint64_t *reloads) {
         if (!read_again(reloading, ending, cut)) {
             char text[512];
             write_setting(reloading->setting, text, sizeof text);
-            (void)fprintf(stderr,
-                          "VIOLATED: I11: a reload never changes a read in flight\n%s\n"
-                          "  ending %u, reloaded after step %u\n",
-                          text, i, cut + 1);
+            (void)fprintf(stderr, "VIOLATED: %s\n%s\n  ending %u, reloaded after step %u\n",
+                          statement, text, i, cut + 1);
             return false;
         }
     }
@@ -128,7 +128,7 @@ static bool explore_one(struct exploration *exploration, struct totals *totals, 
 
 bool explore_reloads(struct exploration *exploration, struct totals *totals, uint64_t *reloads) {
     for (size_t i = 0; i < EXPLORED_COUNT; i++) {
-        if (!explore_one(exploration, totals, i, reloads)) {
+        if (is_checked(exploration, statement) && !explore_one(exploration, totals, i, reloads)) {
             return false;
         }
     }

@@ -172,8 +172,9 @@ END_TEST
 /* ---- threads ---- */
 
 #define THREADS  8
-#define ATTEMPTS 2000
-#define ROUNDS   50
+#define TOKENS   100000u /* as many that all threads are at it for a while */
+#define ATTEMPTS (2 * TOKENS / THREADS)
+#define ROUNDS   10u
 
 struct contest {
     struct opened_section section;
@@ -183,14 +184,14 @@ struct contest {
 
 static void *contend(void *argument) {
     struct contest *contest = argument;
+    unsigned admitted = 0;
     for (uint64_t round = 0; round < ROUNDS; round++) {
         pthread_barrier_wait(&contest->barrier);
-        for (int i = 0; i < ATTEMPTS / ROUNDS; i++) {
-            if (reaches_primary(&contest->section, START + round * S)) {
-                atomic_fetch_add(&contest->admitted, 1);
-            }
+        for (uint32_t i = 0; i < ATTEMPTS; i++) {
+            admitted += reaches_primary(&contest->section, START + round * S);
         }
     }
+    atomic_fetch_add(&contest->admitted, admitted);
     return NULL;
 }
 
@@ -198,7 +199,7 @@ static void *contend(void *argument) {
 START_TEST(eight_threads_share_it_exactly) {
     struct contest contest;
     pthread_t threads[THREADS];
-    section_open(&contest.section, BUDGETED, 100u, 100u);
+    section_open(&contest.section, BUDGETED, TOKENS, TOKENS);
     atomic_init(&contest.admitted, 0);
     ck_assert_int_eq(pthread_barrier_init(&contest.barrier, NULL, THREADS), 0);
     for (int i = 0; i < THREADS; i++) {
@@ -207,8 +208,9 @@ START_TEST(eight_threads_share_it_exactly) {
     for (int i = 0; i < THREADS; i++) {
         (void)pthread_join(threads[i], NULL);
     }
-    ck_assert_uint_eq(atomic_load(&contest.admitted), 100 * ROUNDS);
-    ck_assert_uint_eq(shed_count(&contest.section), THREADS * ATTEMPTS - 100 * ROUNDS);
+    const unsigned admitted = atomic_load(&contest.admitted);
+    ck_assert_uint_eq(admitted, TOKENS * ROUNDS);
+    ck_assert_uint_eq(shed_count(&contest.section), (THREADS * ATTEMPTS - TOKENS) * ROUNDS);
     (void)pthread_barrier_destroy(&contest.barrier);
     section_close(&contest.section);
 }
