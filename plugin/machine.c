@@ -9,6 +9,7 @@
 
 #include "budget.h"
 #include "slot.h"
+#include "state_steps.h"
 
 #include <assert.h>
 #include <string.h>
@@ -32,18 +33,11 @@ struct __attribute__((may_alias)) read_state {
     uint32_t replica; /* the one that is asked, or awaited before it is asked */
     uint32_t asked;   /* the one that was read last */
     uint32_t polls;   /* waits of replica_backoff so far */
-    uint32_t direct;  /* no replica may be asked */
     struct rp_step step;
 };
 static_assert(sizeof(struct read_state) <= sizeof(struct rp_read), "RP_READ_BYTES is too small");
 static_assert(offsetof(struct read_state, struct_size) == offsetof(struct rp_read, struct_size),
               "struct_size comes first");
-
-/* What a guard looks at. */
-struct event {
-    uint64_t now_ns;
-    uint64_t position;
-};
 
 static uint64_t add_saturating(uint64_t a, uint64_t b) {
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
@@ -64,26 +58,26 @@ static uint64_t uniform(uint64_t random, uint64_t min, uint64_t max) {
     return min + (uint64_t)(((uint128)random * (max - min + 1)) >> 64);
 }
 
-static int wait_fits(struct read_state *read, const struct event *event) {
+static int wait_fits(struct read_state *read) {
     const struct rp_plan *plan = read->plan;
     uint64_t wait = uniform(draw(read, 0), plan->retry_min_ns, plan->retry_max_ns);
-    read->until_ns = add_saturating(event->now_ns, wait);
+    read->until_ns = add_saturating(read->now_ns, wait);
     return read->until_ns <= read->deadline_ns;
 }
 
 /* Wait k is drawn from the upper half of first_ms * 2^k: jitter against lookups that missed
  * together, and still a bound on the number of polls. */
-static int poll_fits(struct read_state *read, const struct event *event) {
+static int poll_fits(struct read_state *read) {
     const struct rp_plan *plan = read->plan;
     if (read->polls == 0) {
-        read->give_up_ns = add_saturating(event->now_ns, plan->max_wait_ns);
+        read->give_up_ns = add_saturating(read->now_ns, plan->max_wait_ns);
     }
-    if (read->polls >= plan->max_polls || event->now_ns >= read->give_up_ns) {
+    if (read->polls >= plan->max_polls || read->now_ns >= read->give_up_ns) {
         return 0;
     }
     uint64_t longest = plan->first_ns << read->polls;
     uint64_t wait = uniform(draw(read, read->polls), longest / 2, longest);
-    uint64_t until = add_saturating(event->now_ns, wait);
+    uint64_t until = add_saturating(read->now_ns, wait);
     read->until_ns = until < read->give_up_ns ? until : read->give_up_ns;
     if (read->until_ns > read->deadline_ns) {
         return 0;
@@ -93,18 +87,18 @@ static int poll_fits(struct read_state *read, const struct event *event) {
 }
 
 /* Makes `position` the one to await, if it is known and there is time to await it. */
-static int can_await(struct read_state *read, uint64_t position, uint64_t now_ns) {
-    uint64_t until = add_saturating(now_ns, read->plan->max_wait_ns);
+static int can_await(struct read_state *read, uint64_t position) {
+    uint64_t until = add_saturating(read->now_ns, read->plan->max_wait_ns);
     read->until_ns = until < read->deadline_ns ? until : read->deadline_ns;
-    if (position == 0 || read->until_ns <= now_ns) {
+    if (position == 0 || read->until_ns <= read->now_ns) {
         return 0;
     }
     read->target = position;
     return 1;
 }
 
-static int take_floor(struct read_state *read, const struct event *event) {
-    if (!can_await(read, read->floor, event->now_ns)) {
+static int take_floor(struct read_state *read) {
+    if (!can_await(read, read->floor)) {
         return 0;
     }
     read->floor = 0;
@@ -118,23 +112,22 @@ static int is_admitted(struct rp_policy *slot, uint64_t now_ns) {
     return budget_admit(&slot->budget, newest->budget_interval_ns, newest->budget_burst_ns, now_ns);
 }
 
-static int holds(uint32_t guard, struct read_state *read, const struct event *event) {
+/* position: the report's. */
+static int holds(uint32_t guard, struct read_state *read, uint64_t position) {
     const struct rp_plan *plan = read->plan;
     switch (guard) {
-    case G_NO_REPLICA:
-        return read->direct != 0;
     case G_WAIT_FITS:
-        return wait_fits(read, event);
+        return wait_fits(read);
     case G_POLL_FITS:
-        return poll_fits(read, event);
+        return poll_fits(read);
     case G_ADMITTED:
-        return is_admitted(plan->slot, event->now_ns);
+        return is_admitted(plan->slot, read->now_ns);
     case G_FLOOR:
-        return take_floor(read, event);
+        return take_floor(read);
     case G_CAN_AWAIT:
-        return can_await(read, event->position, event->now_ns);
+        return can_await(read, position);
     case G_REACHED:
-        return event->position != 0 && event->position >= read->target;
+        return position != 0 && position >= read->target;
     default:
         return 1;
     }
@@ -148,45 +141,34 @@ static void leave_replica(struct read_state *read) {
     }
 }
 
-/* The step that asks for what `state` is waiting for. */
+/* A step of the read's own: with its replica, and for a wait or an await with its end. */
+static const struct rp_step *own_step(struct read_state *read, const struct rp_step *step) {
+    read->step = *step;
+    if (step->kind != RP_STEP_WAIT) {
+        read->step.replica = read->replica;
+    }
+    if (step->kind != RP_STEP_READ) {
+        read->step.until_ns = read->until_ns;
+    }
+    if (step->kind == RP_STEP_AWAIT) {
+        read->step.position = read->target;
+    }
+    return &read->step;
+}
+
 static const struct rp_step *enter(struct read_state *read, uint32_t state) {
-    struct rp_step *step = &read->step;
+    const struct rp_step *step = &rp_state_steps[state];
     read->state = state;
-    *step = (struct rp_step){.struct_size = sizeof *step};
-    switch (state) {
-    case ST_REPLICA_CURRENT:
-    case ST_RETRY_CURRENT:
-        step->flags = RP_STEP_WITH_POSITION;
-        step->replica = read->asked = read->replica;
-        break;
-    case ST_REPLICA:
-    case ST_RETRY:
-        step->replica = read->asked = read->replica;
-        break;
-    case ST_DIRECT:
-    case ST_PRIMARY:
-    case ST_FAILOVER:
-        step->target = RP_TARGET_PRIMARY;
-        break;
-    case ST_WAIT:
-        leave_replica(read);
-        step->kind = RP_STEP_WAIT;
-        step->until_ns = read->until_ns;
-        break;
-    case ST_FLOOR:
-    case ST_AWAIT:
-        leave_replica(read);
-        /* fall through */
-    case ST_FLOOR_FIRST:
-    case ST_AWAIT_FIRST:
-        step->kind = RP_STEP_AWAIT;
-        step->replica = read->replica;
-        step->until_ns = read->until_ns;
-        step->position = read->target;
-        break;
-    default:
-        step->kind = RP_STEP_LOCATE;
-        break;
+    if (step->kind == RP_STEP_READ && step->target == RP_TARGET_REPLICA) {
+        read->asked = read->replica;
+        if (read->replica != 0) {
+            step = own_step(read, step);
+        }
+    } else if (step->kind == RP_STEP_WAIT || step->kind == RP_STEP_AWAIT) {
+        if (state == ST_WAIT || state == ST_FLOOR || state == ST_AWAIT) {
+            leave_replica(read);
+        }
+        step = own_step(read, step);
     }
     read->current = step;
     return step;
@@ -202,14 +184,27 @@ static const struct rp_step *finish(struct read_state *read, uint32_t end) {
     return read->current;
 }
 
-static const struct rp_step *advance(struct read_state *read, uint32_t outcome,
-                                     const struct event *event) {
-    const struct rp_plan *plan = read->plan;
-    const struct rp_move *move = &plan->moves[plan->first_move[read->state][outcome]];
-    while (move->guard != G_NONE && !holds(move->guard, read, event)) {
+/* Tries the moves from this one on. Kept out of the way of the reads that need none of it. */
+__attribute__((noinline)) static const struct rp_step *
+try_moves(struct read_state *read, const struct rp_move *move, uint64_t position) {
+    while (move->guard != G_NONE && !holds(move->guard, read, position)) {
         move++;
     }
     return move->end == END_NONE ? enter(read, move->to) : finish(read, move->end);
+}
+
+static inline const struct rp_step *advance(struct read_state *read, uint32_t first_move,
+                                            uint64_t position) {
+    const struct rp_move *move = &read->plan->moves[first_move];
+    if (move->quick == QUICK_NEVER || (move->quick == QUICK_FIRST_REPLICA && read->replica != 0)) {
+        return try_moves(read, move, position);
+    }
+    if (move->quick == QUICK_FIRST_REPLICA) {
+        read->asked = 0;
+    }
+    read->state = move->to;
+    read->current = move->step;
+    return move->step;
 }
 
 const struct rp_step *machine_begin(const struct rp_policy *policy,
@@ -234,9 +229,8 @@ const struct rp_step *machine_begin(const struct rp_policy *policy,
     read->polls = 0;
     read->replicas = request->replicas;
     read->replica = (uint32_t)(((request->entropy & UINT32_MAX) * request->replicas) >> 32);
-    read->direct = request->replicas == 0 || (request->flags & RP_IN_TRANSACTION) != 0;
-    struct event event = {.now_ns = request->now_ns};
-    return advance(read, RP_OUTCOME_BEGUN, &event);
+    uint32_t direct = request->replicas == 0 || (request->flags & RP_IN_TRANSACTION) != 0;
+    return advance(read, read->plan->start[direct], 0);
 }
 
 const struct rp_step *machine_next(struct rp_read *memory, const struct rp_report *report) {
@@ -260,6 +254,5 @@ const struct rp_step *machine_next(struct rp_read *memory, const struct rp_repor
     /* A clock that goes back stands still here: else a wait found too long could fit later, and a
      * read could take more steps than the header promises. */
     read->now_ns = report->now_ns > read->now_ns ? report->now_ns : read->now_ns;
-    struct event event = {.now_ns = read->now_ns, .position = report->position};
-    return advance(read, outcome, &event);
+    return advance(read, read->plan->first_move[read->state][outcome], report->position);
 }

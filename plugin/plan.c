@@ -6,6 +6,7 @@
 #include "plan.h"
 
 #include "counters.h"
+#include "state_steps.h"
 
 #include <string.h>
 
@@ -25,6 +26,23 @@ static uint32_t condition_holds(const struct rp_options *options, uint8_t condit
     }
 }
 
+static struct rp_move compile_move(uint8_t guard, uint8_t to, uint8_t end) {
+    struct rp_move move = {.guard = guard, .to = to, .end = end};
+    if (end != END_NONE) {
+        move.step = &rp_verdicts[end].step;
+        move.quick = rp_verdicts[end].counter == COUNTER_NONE ? QUICK_ALWAYS : QUICK_NEVER;
+    } else {
+        move.step = &rp_state_steps[to];
+        bool constant = move.step->kind == RP_STEP_READ || move.step->kind == RP_STEP_LOCATE;
+        bool replica = move.step->kind == RP_STEP_READ && move.step->target == RP_TARGET_REPLICA;
+        move.quick = !constant ? QUICK_NEVER : replica ? QUICK_FIRST_REPLICA : QUICK_ALWAYS;
+    }
+    if (guard != G_NONE) {
+        move.quick = QUICK_NEVER;
+    }
+    return move;
+}
+
 /* Appends the moves for one state and outcome; returns the number of moves then in use. */
 static uint32_t compile_cell(struct rp_plan *plan, uint32_t state, uint32_t outcome,
                              uint32_t used) {
@@ -36,8 +54,7 @@ static uint32_t compile_cell(struct rp_plan *plan, uint32_t state, uint32_t outc
             !condition_holds(&plan->options, rule->condition)) {
             continue;
         }
-        plan->moves[used++] =
-            (struct rp_move){.guard = rule->guard, .to = rule->to, .end = rule->end};
+        plan->moves[used++] = compile_move(rule->guard, rule->to, rule->end);
         if (rule->guard == G_NONE) {
             break;
         }
@@ -70,6 +87,20 @@ static void set_budget(struct rp_plan *plan) {
     plan->budget_burst_ns = plan->options.primary_budget_burst * plan->budget_interval_ns;
 }
 
+/* Whether a replica may be asked is known when a read begins: the rule that asks for it, which
+ * stands first, is decided by the choice between two first moves. */
+static void set_start(struct rp_plan *plan, uint32_t used) {
+    uint8_t first = plan->first_move[ST_BEGIN][RP_OUTCOME_BEGUN];
+    const struct rp_move *move = &plan->moves[first];
+    plan->start[0] = first;
+    plan->start[1] = first;
+    if (move->guard == G_NO_REPLICA) {
+        plan->start[0] = (uint8_t)(first + 1);
+        plan->start[1] = (uint8_t)used;
+        plan->moves[used] = compile_move(G_NONE, move->to, move->end);
+    }
+}
+
 void plan_compile(struct rp_plan *plan, const struct rp_options *options, struct rp_policy *slot) {
     memset(plan, 0, sizeof *plan);
     plan->options = *options;
@@ -84,11 +115,12 @@ void plan_compile(struct rp_plan *plan, const struct rp_options *options, struct
     set_budget(plan);
     counters_name(plan);
 
-    plan->moves[0] = (struct rp_move){.guard = G_NONE, .end = END_BROKEN};
+    plan->moves[0] = compile_move(G_NONE, ST_BEGIN, END_BROKEN);
     uint32_t used = 1;
     for (uint32_t state = 0; state < ST_COUNT; state++) {
         for (uint32_t outcome = 0; outcome < RP_OUTCOME_COUNT; outcome++) {
             used = compile_cell(plan, state, outcome, used);
         }
     }
+    set_start(plan, used);
 }

@@ -14,12 +14,21 @@
 
 struct rp_policy; /* slot.h */
 
+/* What a move without a guard leaves to do, if anything. */
+enum rp_quick {
+    QUICK_NEVER,         /* a guard, a counter, or a step that must be filled in */
+    QUICK_FIRST_REPLICA, /* a read of a replica: nothing, if that is replica 0 */
+    QUICK_ALWAYS         /* nothing: the step is returned as it is */
+};
+
 /* One way out of a state on an outcome. Moves of the same state and outcome follow each other; the
  * last of them has no guard. */
 struct rp_move {
-    uint8_t guard; /* enum rp_guard */
-    uint8_t to;    /* enum rp_state */
-    uint8_t end;   /* enum rp_end; END_NONE: go to `to` */
+    const struct rp_step *step; /* the state's or the verdict's */
+    uint8_t guard;              /* enum rp_guard */
+    uint8_t to;                 /* enum rp_state */
+    uint8_t end;                /* enum rp_end; END_NONE: go to `to` */
+    uint8_t quick;              /* enum rp_quick */
 };
 
 /* Each rule stands once for every outcome that it names (at most 3), each chain may be closed by
@@ -33,6 +42,8 @@ struct rp_move {
 /* Prefix, ".", and what counters.c appends. */
 #define RP_METRIC_NAME_BYTES (INI_MAX_VALUE_BYTES + 32)
 
+#define RP_OUTCOME_STRIDE 16u /* a power of two above RP_OUTCOME_COUNT: shifted, not multiplied */
+
 struct rp_plan {
     const struct rp_policy_kind *kind;
     struct rp_policy *slot; /* the section it belongs to: counters, budget */
@@ -45,7 +56,8 @@ struct rp_plan {
     uint64_t budget_burst_ns; /* burst * interval */
     uint32_t max_polls;       /* replica_backoff: 0 to RP_MAX_POLLS */
     uint32_t pick_next;       /* replica_pick = next */
-    uint8_t first_move[ST_COUNT][RP_OUTCOME_COUNT]; /* index into moves; 0: broken contract */
+    uint8_t start[2]; /* the move that begins a read: [0] with a replica to ask, [1] without */
+    uint8_t first_move[ST_COUNT][RP_OUTCOME_STRIDE]; /* index into moves; 0: broken contract */
     struct rp_move moves[RP_MAX_MOVES];
     char metric_names[COUNTER_COUNT][RP_METRIC_NAME_BYTES];
     struct rp_options
