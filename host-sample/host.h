@@ -18,6 +18,7 @@
 #include "position_watcher.h"
 #include "replica_health.h"
 #include "snapshot_read.h"
+#include "statement_choice.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -75,6 +76,7 @@ struct worker {
     struct lag_sampler lag;   /* runs in worker 0 */
     struct lookup_list spare; /* for reuse */
     uint32_t spare_count;
+    struct statement_choice choice;
     struct deadlines deadlines;
     struct deadline_queue deadline_queues[DEADLINE_COUNT];
     struct byte_buffer scratch; /* for bodies */

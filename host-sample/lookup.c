@@ -29,6 +29,7 @@ struct lookup {
     const struct rp_step *step; /* under way */
     uint32_t offered; /* bit i: replica i of the worker is one of those offered to the policy */
     struct pg_server *server; /* asked last */
+    bool lean;                /* the read under way asks the lean statement */
     bool missed;              /* a replica missed */
     bool watched;             /* the client's going is noticed */
     struct rp_read read;
@@ -235,6 +236,7 @@ static void use_statement(struct lookup *lookup, bool lean) {
         {SNAPSHOT_STATEMENT_ANY_ENVIRONMENT, SNAPSHOT_STATEMENT_ONE_ENVIRONMENT},
         {SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT, SNAPSHOT_STATEMENT_LEAN_ONE_ENVIRONMENT}};
     lookup->statement.prepared = statements[lean][lookup->request.environment.length > 0];
+    lookup->lean = lean;
 }
 
 static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
@@ -244,6 +246,9 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     note_health(lookup, reply);
     if (reply->status == PG_REPLY_ROWS) {
         found = snapshot_outcome_of(reply->result);
+    }
+    if (lookup->lean && reply->status == PG_REPLY_ROWS && found != SNAPSHOT_MISSING) {
+        statement_choice_learn(&lookup->worker->choice, found == SNAPSHOT_NEEDS_FULL);
     }
     /* After the first read the full statement is asked at once: then there is most often something
      * to tell, and a read that the primary's budget admitted is one statement there. */
@@ -425,7 +430,7 @@ static struct lookup *take_lookup(struct worker *worker) {
 
 static void set_parameters(struct lookup *lookup, const struct lookup_request *request) {
     lookup->request = *request;
-    use_statement(lookup, true);
+    use_statement(lookup, statement_choice_is_lean(&lookup->worker->choice));
     lookup->values[0] = lookup->request.snapshot.text;
     lookup->values[1] = lookup->request.run.text;
     lookup->values[2] = lookup->request.environment.text;

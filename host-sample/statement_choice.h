@@ -1,0 +1,28 @@
+/*
+ * statement_choice.h - whether a first read asks the lean statement or the full one.
+ *
+ * The lean statement costs the server about two thirds of the full one, and is enough for the
+ * commonest answers; where it is not, it was for nothing. Which is better depends on what is being
+ * asked for just now, so the choice follows what lean statements have lately led to, and a few of
+ * them are sent in any case to keep learning.
+ *
+ * [one thread]: of the worker's event loop.
+ */
+#ifndef STATEMENT_CHOICE_H
+#define STATEMENT_CHOICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct statement_choice {
+    uint32_t needed_full; /* how often lean was not enough: 0 never to STATEMENT_CHOICE_ALWAYS */
+    uint32_t turns;
+};
+#define STATEMENT_CHOICE_ALWAYS 1024u
+
+bool statement_choice_is_lean(struct statement_choice *choice);
+
+/* What a lean statement has led to. */
+void statement_choice_learn(struct statement_choice *choice, bool needed_full);
+
+#endif
