@@ -1,8 +1,9 @@
 # bench.mk - how fast it is, against everything else one could use; included by the Makefile.
 #
-# `make bench` measures all, `make bench-NAME` one question; each prints its ratios and writes
-# bench/results/NAME.csv and NAME.png. `make bench-smoke` runs a short dose of each, and asserts that
-# the figures are there, not how good they are.
+# `make bench` measures all, `make bench-NAME` one question (DOSE="--rounds 3 --seconds 1" makes it
+# quick); each prints its ratios and writes bench/results/NAME*.csv and NAME*.png. At the end, or with
+# `make bench-summary`, the figures that must hold are printed as a table. `make bench-smoke` runs a
+# short dose of each and asserts that the figures are there, not how good they are.
 
 BENCHES := decision hit throughput lag growth
 BENCH_PACKAGES := postgresql python3 python3-psycopg2 valgrind gnuplot-nox wrk pgbouncer pgpool2
@@ -35,11 +36,11 @@ $(BUILD)/bench/bare_calls.so: $(call objects,bench/bare_calls.c)
 # The original's driver. Only what the lock file names is installed.
 $(BUILD)/bench/node_modules: bench/package.json bench/package-lock.json
 	@mkdir -p $(@D)
-	cp bench/package.json bench/package-lock.json $(@D)
+	cp $^ $(@D)
 	npm ci --prefix $(@D) --silent --no-audit --no-fund
 	@touch $@
 
-.PHONY: bench bench-deps bench-programs bench-node bench-run bench-smoke $(addprefix bench-,$(BENCHES))
+.PHONY: bench bench-deps bench-programs bench-node bench-summary bench-smoke $(addprefix bench-,$(BENCHES))
 bench-deps:
 	@tools/install-packages $(BUILD_PACKAGES) $(BENCH_PACKAGES)
 	@command -v node >/dev/null && command -v npm >/dev/null || tools/install-packages nodejs npm
@@ -49,7 +50,9 @@ bench-node: $(BUILD)/bench/node_modules
 # The packages come first, then everything else in a make of its own, which sees them.
 bench: bench-deps
 	@$(MAKE) --no-print-directory bench-programs bench-node
-	@for name in $(BENCHES); do $(PYTHON) bench/$$name.py || exit 1; done
+	@for name in $(BENCHES); do $(PYTHON) bench/$$name.py $(DOSE) || exit 1; done
+	@$(PYTHON) bench/summary.py
+bench-summary:
 	@$(PYTHON) bench/summary.py
 $(addprefix bench-,$(BENCHES)): bench-%: bench-deps
 	@$(MAKE) --no-print-directory bench-programs bench-node

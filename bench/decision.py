@@ -87,7 +87,7 @@ set ylabel 'ns a read, all calls together'
 set yrange [0:*]
 set xtics rotate by 35 right font ',9'
 set bmargin 11
-set lmargin 24
+set lmargin 14
 plot $data using 2:xtic(1) title 'bare calls' lc rgb '{COLOURS[6]}', \\
      '' using 3 title 'the policy' lc rgb '{COLOURS[0]}', \\
      '' using ($0):($3):(sprintf('%d', $4)) with labels offset 1.2,0.6 font ',8' \\

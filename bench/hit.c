@@ -206,6 +206,7 @@ int main(int argc, char **argv) {
     pg_server_free(run.server);
     event_base_free(run.base);
     byte_buffer_free(&run.body);
+    targets_free(&run.targets);
     run.plugin->close(set);
     return EXIT_SUCCESS;
 }

@@ -193,6 +193,9 @@ int main(int argc, char **argv) {
             }
         }
     }
+    for (int a = 0; a < answers; a++) {
+        targets_free(&targets[a]);
+    }
     http_get_close(&bench.http);
     PQfinish(bench.connection);
     return EXIT_SUCCESS;

@@ -2,6 +2,8 @@
 """A short dose of every measurement: the programs run, and their figures are there and sane. How good
 the figures are is not looked at."""
 
+import time
+
 import decision
 import growth
 import hit
@@ -12,6 +14,8 @@ import throughput
 from alternatives import Original, PgBouncer, Pgpool
 from ground import Ground
 
+BEGUN = time.monotonic()
+
 
 def check(name, rows, *columns):
     """Every row has these columns, above 0."""
@@ -21,7 +25,7 @@ def check(name, rows, *columns):
             value = row[column]
             value = value.median if isinstance(value, measure.Ratio) else value
             assert value is not None and 0 < value < float("inf"), f"{name}: {column} in {row}"
-    print(f"bench-smoke: {name}: {len(rows)} rows")
+    print(f"bench-smoke: {name}: {len(rows)} rows, {time.monotonic() - BEGUN:.1f} s")
 
 
 def main():

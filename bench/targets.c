@@ -6,7 +6,6 @@
 #include "loaded.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,4 +33,9 @@ struct targets targets_read(const char *path) {
         give_up("%s: expected lines of a run and a snapshot", path);
     }
     return targets;
+}
+
+void targets_free(struct targets *targets) {
+    free(targets->list);
+    *targets = (struct targets){0};
 }

@@ -17,8 +17,9 @@ struct targets {
     size_t next;
 };
 
-/* Reads the file, or ends the program with a sentence. The list is never freed. */
+/* Reads the file, or ends the program with a sentence. */
 struct targets targets_read(const char *path);
+void targets_free(struct targets *targets);
 
 /* One after the other, round and round. */
 static inline const struct target *targets_next(struct targets *targets) {

@@ -179,6 +179,7 @@ def draw_clients(rows):
                           f"{threads} thread{'s' if threads > 1 else ''}'")
     measure.plot("throughput-clients", """
 set logscale xy
+set xrange [0.9:150]
 set xtics (1, 8, 32, 128)
 set xlabel 'HTTP clients'
 set ylabel 'lookups a second'
