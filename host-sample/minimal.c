@@ -2,7 +2,6 @@
 #include "../plugin/read_policy.h"
 
 #include <dlfcn.h>
-#include <err.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,13 +69,15 @@ int main(int argc, char **argv) {
     struct rp_set *set;
     char text[RP_ERROR_BYTES] = "usage: PLUGIN (ABI 1) INI SECTION REPLICA PRIMARY TABLE ID...";
     void *library = argc > 7 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
-    void *entry = library != NULL ? dlsym(library, RP_ENTRY_SYMBOL) : NULL;
-    const struct rp_plugin *plugin = entry != NULL ? ((rp_entry_function)(uintptr_t)entry)() : NULL;
+    rp_entry_function entry = NULL;
+    *(void **)&entry = library != NULL ? dlsym(library, RP_ENTRY_SYMBOL) : NULL; /* as POSIX says */
+    const struct rp_plugin *plugin = entry != NULL ? entry() : NULL;
     if (plugin == NULL || plugin->magic != RP_PLUGIN_MAGIC || plugin->abi_major != RP_ABI_MAJOR ||
         plugin->struct_size < RP_PLUGIN_MIN_SIZE ||
         plugin->open(argv[2], RP_CAN_REPORT_POSITIONS | RP_CAN_AWAIT_POSITION, &set, text,
                      sizeof text) != RP_OK) {
-        errx(2, "%s", entry != NULL || argc <= 7 ? text : dlerror());
+        (void)fprintf(stderr, "%s\n", entry != NULL || argc <= 7 ? text : dlerror());
+        return 2;
     }
     const struct rp_policy *policy = plugin->policy(set, argv[3]);
     for (int i = 0; i < 2; i++) {
@@ -85,11 +86,10 @@ int main(int argc, char **argv) {
     }
     for (int i = 7; i < argc; i++) {
         struct rp_read read = {.struct_size = sizeof read};
-        struct rp_request request = {.struct_size = sizeof request, .replicas = 1};
-        request.now_ns = now_ns();
-        (void)getrandom(&request.entropy, sizeof request.entropy, 0);
+        struct rp_request query = {.struct_size = sizeof query, .replicas = 1, .now_ns = now_ns()};
+        (void)getrandom(&query.entropy, sizeof query.entropy, 0);
         lookup.id = argv[i];
-        const struct rp_step *end = rp_run(plugin, policy, &request, &read, perform, &lookup);
+        const struct rp_step *end = rp_run(plugin, policy, &query, &read, perform, &lookup);
         (void)printf("%s: %s\n", lookup.id, end->message);
     }
     PQfinish(lookup.server[0]);

@@ -111,7 +111,7 @@ static int take_option(struct arguments *arguments, int code) {
         if (strlen(optarg) >= sizeof arguments->plugin_path) {
             return usage_error("the plugin's path is too long", "");
         }
-        (void)strcpy(arguments->plugin_path, optarg);
+        (void)snprintf(arguments->plugin_path, sizeof arguments->plugin_path, "%s", optarg);
         break;
     case O_HELP:
         (void)fputs(help, stdout);

@@ -8,24 +8,24 @@
 
 bool lag_history_init(struct lag_history *history) {
     *history = (struct lag_history){0};
-    history->points = calloc(LAG_HISTORY_MAX, sizeof *history->points);
-    return history->points != NULL;
+    history->waiting = calloc(LAG_HISTORY_MAX, sizeof *history->waiting);
+    return history->waiting != NULL;
 }
 
 void lag_history_free(struct lag_history *history) {
-    free(history->points);
+    free(history->waiting);
     *history = (struct lag_history){0};
 }
 
-/* Makes room at the end: moves all to the front, and if that gives none, forgets every other point,
- * but not the first, which says where the replica is. */
+/* Makes room at the end: moves all to the front, and if that gives little, forgets every other one,
+ * but never the first, which says how long the replica has been standing still. */
 static void make_room(struct lag_history *history) {
     size_t count = history->end - history->begin;
-    memmove(history->points, history->points + history->begin, count * sizeof *history->points);
+    memmove(history->waiting, history->waiting + history->begin, count * sizeof *history->waiting);
     if (count > LAG_HISTORY_MAX / 2) {
         size_t kept = 0;
         for (size_t i = 0; i < count; i += 2) {
-            history->points[kept++] = history->points[i];
+            history->waiting[kept++] = history->waiting[i];
         }
         count = kept;
     }
@@ -33,27 +33,32 @@ static void make_room(struct lag_history *history) {
     history->end = count;
 }
 
-void lag_history_primary(struct lag_history *history, uint64_t position, uint64_t at_ns) {
-    if (history->end > history->begin && history->points[history->end - 1].position == position) {
-        history->points[history->end - 1].at_ns = at_ns;
+void lag_history_primary(struct lag_history *history, uint64_t position, uint64_t now_ns) {
+    bool first = history->primary == 0;
+    if (position == history->primary) {
+        return;
+    }
+    history->primary = position;
+    if (first) {
         return;
     }
     if (history->end == LAG_HISTORY_MAX) {
         make_room(history);
     }
-    history->points[history->end++] = (struct lag_point){.position = position, .at_ns = at_ns};
+    history->waiting[history->end++] = (struct lag_point){.position = position, .seen_ns = now_ns};
 }
 
 bool lag_history_replica(struct lag_history *history, uint64_t position, uint64_t now_ns,
                          uint64_t *lag_ns) {
-    const struct lag_point *points = history->points;
-    while (history->begin + 1 < history->end && points[history->begin + 1].position <= position) {
+    const struct lag_point *waiting = history->waiting;
+    while (history->begin < history->end && waiting[history->begin].position <= position) {
+        history->lag_ns = now_ns - waiting[history->begin].seen_ns;
+        history->known = true;
         history->begin++;
     }
-    if (history->begin == history->end || points[history->begin].position > position) {
-        return false;
+    *lag_ns = history->lag_ns;
+    if (history->begin < history->end && now_ns - waiting[history->begin].seen_ns > *lag_ns) {
+        *lag_ns = now_ns - waiting[history->begin].seen_ns;
     }
-    uint64_t at_ns = points[history->begin].at_ns;
-    *lag_ns = now_ns > at_ns ? now_ns - at_ns : 0;
-    return true;
+    return history->known;
 }

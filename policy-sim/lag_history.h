@@ -1,5 +1,10 @@
 /*
- * lag_history.h - when the primary stood where, to tell how old a replica's position is.
+ * lag_history.h - how long it takes until what is committed on the primary is seen on the replica.
+ *
+ * The lag is the time from when the primary was first seen at a position to when the replica was
+ * first seen to have reached it; while a position is not reached, the lag is at least as long as it
+ * has been waiting. So a primary that pauses keeps the lag that its last commit met: a replica that
+ * delays what it replays is behind for whatever is committed next, though it lacks nothing now.
  */
 #ifndef LAG_HISTORY_H
 #define LAG_HISTORY_H
@@ -8,31 +13,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A replica that is further behind than so many different positions of the primary is known less
- * precisely: then every other one is forgotten. */
+/* With more positions waiting for the replica than that, every other one is forgotten, and the lag
+ * known less precisely. */
 #define LAG_HISTORY_MAX 1048576u
 
 struct lag_point {
     uint64_t position;
-    uint64_t at_ns; /* when the primary was last seen there */
+    uint64_t seen_ns; /* when the primary was first seen there */
 };
 
-/* Positions that the replica has not reached yet, after the newest one that it has. */
 struct lag_history {
-    struct lag_point *points;
+    struct lag_point *waiting; /* for the replica: a queue, the oldest first */
     size_t begin;
     size_t end;
+    uint64_t primary; /* the primary's last position; 0: none yet */
+    uint64_t lag_ns;  /* of the newest position that the replica has reached */
+    bool known;       /* whether it has reached any */
 };
 
 /* False: out of memory. */
 bool lag_history_init(struct lag_history *history);
 void lag_history_free(struct lag_history *history);
 
-/* The primary stood there. Times and positions must not fall. */
-void lag_history_primary(struct lag_history *history, uint64_t position, uint64_t at_ns);
+/* The primary stands there. The first position is not counted: nobody knows since when. */
+void lag_history_primary(struct lag_history *history, uint64_t position, uint64_t now_ns);
 
-/* The replica stands there: how long ago the primary was last seen at a position not beyond it.
- * False if the replica is behind all that was seen of the primary. */
+/* The replica stands there: its lag. False if it has not reached any position yet. */
 bool lag_history_replica(struct lag_history *history, uint64_t position, uint64_t now_ns,
                          uint64_t *lag_ns);
 

@@ -11,10 +11,6 @@
 
 __extension__ typedef unsigned __int128 uint128;
 
-/* A course takes a step for each catching up and each burst: they must not come arbitrarily close.
- */
-#define LEAST_INTERVAL_NS UINT64_C(10000)
-
 /* ---- texts ----------------------------------------------------------------------------------- */
 
 static bool parse_numbers(const char *text, struct lag_model *model) {
@@ -30,7 +26,7 @@ static bool parse_numbers(const char *text, struct lag_model *model) {
     if (model_text_is(&parts, "exponential", 1, 2)) {
         *model = (struct lag_model){
             .kind = LAG_EXPONENTIAL, .mean_ns = values[0], .least_ns = values[1]};
-        return values[0] >= LEAST_INTERVAL_NS;
+        return values[0] >= LAG_LEAST_MEAN_NS;
     }
     if (model_text_is(&parts, "bursts", 4, 4)) {
         *model = (struct lag_model){.kind = LAG_BURSTS,
@@ -38,7 +34,7 @@ static bool parse_numbers(const char *text, struct lag_model *model) {
                                     .peak_ns = values[1],
                                     .mean_ns = values[2],
                                     .length_ns = values[3]};
-        return values[1] >= values[0] && values[2] >= LEAST_INTERVAL_NS;
+        return values[1] >= values[0] && values[2] >= LAG_LEAST_MEAN_NS;
     }
     return false;
 }
@@ -118,9 +114,9 @@ static uint64_t bursts_position(struct lag_course *course, uint64_t now_ns) {
     return stands > follows ? stands : follows;
 }
 
-void lag_course_begin(struct lag_course *course, const struct lag_model *model, uint64_t seed,
-                      uint64_t start_ns) {
-    *course = (struct lag_course){.model = model, .random = random_begin(seed, 0)};
+void lag_course_begin(struct lag_course *course, const struct lag_model *model,
+                      struct random_stream random, uint64_t start_ns) {
+    *course = (struct lag_course){.model = model, .random = random};
     switch (model->kind) {
     case LAG_EXPONENTIAL:
         course->begun_ns = start_ns - random_exponential(&course->random, model->mean_ns);

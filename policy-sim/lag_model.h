@@ -20,6 +20,10 @@
 #include "lag_trace.h"
 #include "random.h"
 
+/* A course takes a step for each catching up and each burst: their mean distance is at least this.
+ */
+#define LAG_LEAST_MEAN_NS UINT64_C(10000)
+
 enum lag_kind { LAG_CONSTANT, LAG_EXPONENTIAL, LAG_BURSTS, LAG_TRACE };
 
 struct lag_model {
@@ -37,7 +41,7 @@ bool lag_model_parse(const char *text, struct lag_model *model, char *err, size_
 
 void lag_model_free(struct lag_model *model);
 
-/* One replica's way through virtual time. The same seed gives the same way, whenever it is asked.
+/* One replica's way through virtual time. The same stream gives the same way, whenever it is asked.
  */
 struct lag_course {
     const struct lag_model *model;
@@ -51,8 +55,8 @@ struct lag_course {
 };
 
 /* `start_ns` must be above QUANTITY_MAX_NS, so that no position falls below 1. */
-void lag_course_begin(struct lag_course *course, const struct lag_model *model, uint64_t seed,
-                      uint64_t start_ns);
+void lag_course_begin(struct lag_course *course, const struct lag_model *model,
+                      struct random_stream random, uint64_t start_ns);
 
 /* The replica's position. `now_ns` must not be before that of an earlier call. */
 uint64_t lag_course_position(struct lag_course *course, uint64_t now_ns);

@@ -66,12 +66,13 @@ static void start_read(struct host_process *process, struct lookup *lookup,
 
 void lookup_snapshot(struct host_process *process, struct lookup *lookup, uint16_t server) {
     struct world *world = process->world;
-    lookup->position = world_position(world, server);
-    lookup->outcome = lookup->position >= lookup->row_position ? RP_FOUND : RP_MISSING;
-    if (server == 0) {
-        lookup->position = 0; /* the host reports none for a read of the primary */
+    if (server == 0) { /* it has all that exists; the host reports no position for it */
+        lookup->outcome = lookup->row_position != ROW_NOWHERE ? RP_FOUND : RP_MISSING;
+        lookup->position = 0;
         return;
     }
+    lookup->position = world_replica_position(world, server);
+    lookup->outcome = lookup->position >= lookup->row_position ? RP_FOUND : RP_MISSING;
     if (random_uniform(&lookup->random, 0, SHARE_ALL - 1) < world->scenario->replica_failures) {
         lookup->outcome = RP_FAILED;
     }
@@ -88,7 +89,7 @@ void lookup_answered(struct host_process *process, struct lookup *lookup) {
 static void set_timer(struct host_process *process, const struct lookup *lookup,
                       uint64_t until_ns) {
     const struct sim_event event = {
-        .at_ns = until_ns > process->world->now_ns ? until_ns : process->world->now_ns,
+        .at_ns = world_timer(process->world, until_ns),
         .kind = EVENT_TIMER,
         .process = process->index,
         .lookup = lookup->index,

@@ -87,6 +87,10 @@ static const struct option_row sim_rows[] = {
      "Share of lookups of ids that do not exist."},
     {"positions", "SHARE", OPTION_SHARE, 0, 0, IN(positions), "0", NULL,
      "Share of the lookups of fresh rows whose client brings the row's WAL position."},
+    {"commits", "R", OPTION_RATE, 0, 0, IN(commit_interval_ns), NULL, NULL,
+     "Commits a second on the primary besides those of the fresh rows, at random moments. The\n"
+     "primary is located at its last one, so a quiet primary is reached sooner. Without it:\n"
+     "it commits all the time."},
     {"replica-read", "TIME", OPTION_MODEL, 0, 0, IN(replica_read), "0.3ms", NULL,
      "What a read of a replica takes; as for --age."},
     {"primary-read", "TIME", OPTION_MODEL, 0, 0, IN(primary_read), "0.3ms", NULL,
@@ -103,6 +107,9 @@ static const struct option_row sim_rows[] = {
      "Lookups under way at once in each process; more are refused."},
     {"timeout", "TIME", OPTION_DURATION, 1, 0, IN(timeout_ns), "5s", NULL,
      "A lookup that takes longer has failed."},
+    {"timer-step", "TIME", OPTION_DURATION, 0, 0, IN(timer_step_ns), "1ms", NULL,
+     "The host's timers last whole ones of that, rounded up, as in a loop around poll or\n"
+     "epoll. 0: they are exact."},
     {"csv", NULL, OPTION_FLAG, 0, 0, AT(csv), NULL, NULL,
      "Print CSV, a line for each section, times in microseconds, instead of the table."},
     {"plot", "FILE", OPTION_TEXT, 0, 0, AT(plot), NULL, NULL,
@@ -225,10 +232,11 @@ void record_options_help(FILE *out) {
         "usage: policy-sim record --primary CONNINFO --replica CONNINFO --out FILE [OPTION...]\n"
         "\n"
         "Records how far a replica is behind its primary, as a trace for policy-sim --replica\n"
-        "trace:FILE. Both are asked for their WAL position in turn; the lag is the age of the\n"
-        "newest position of the primary that the replica has replayed. Any role may ask. An idle\n"
-        "primary shows no lag: record while there is traffic. The file holds whole lines at any\n"
-        "time, so a recording may be interrupted.\n"
+        "trace:FILE. Both are asked for their WAL position in turn; the lag is the time from when\n"
+        "the primary was first seen at a position to when the replica was first seen to have\n"
+        "replayed it. Any role may ask. Record while there is traffic: the trace begins with the\n"
+        "first commit that the replica replays. The file holds whole lines at any time, so a\n"
+        "recording may be interrupted.\n"
         "\n",
         out);
     option_table_help(out, record_rows, ROW_COUNT(record_rows));

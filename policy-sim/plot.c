@@ -28,30 +28,29 @@ static const char *const panel_titles[PANELS] = {
 
 /* ---- gnuplot --------------------------------------------------------------------------------- */
 
-/* Runs gnuplot with that standard input. True if it ended well. */
-static bool run_gnuplot(char *argument, int input, char *err, size_t err_length) {
+/* Runs gnuplot between these files. True if it ended well. */
+static bool run_gnuplot(char *argument, int input, int output, char *err, size_t err_length) {
     char program[] = "gnuplot";
     char *argv[] = {program, argument, NULL};
     posix_spawn_file_actions_t actions;
     pid_t pid;
     int status;
-    if (posix_spawn_file_actions_init(&actions) != 0) {
-        (void)snprintf(err, err_length, "out of memory");
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error == 0) {
+        error = posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+        error =
+            error != 0 ? error : posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+        error = error != 0 ? error : posix_spawnp(&pid, program, &actions, NULL, argv, environ);
+        (void)posix_spawn_file_actions_destroy(&actions);
+    }
+    if (error == ENOENT) {
+        (void)snprintf(err, err_length,
+                       "--plot needs gnuplot, which is not installed (Debian: apt "
+                       "install gnuplot-nox)");
         return false;
     }
-    int error = input >= 0 ? posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
-                           : posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null",
-                                                              O_WRONLY, 0);
-    if (error == 0) {
-        error = posix_spawnp(&pid, program, &actions, NULL, argv, environ);
-    }
-    (void)posix_spawn_file_actions_destroy(&actions);
     if (error != 0) {
-        (void)snprintf(err, err_length,
-                       error == ENOENT ? "--plot needs gnuplot, which is not installed (Debian: "
-                                         "apt install gnuplot-nox)%s"
-                                       : "cannot run gnuplot: %s",
-                       error == ENOENT ? "" : strerror(error));
+        (void)snprintf(err, err_length, "cannot run gnuplot: %s", strerror(error));
         return false;
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
@@ -65,7 +64,10 @@ static bool run_gnuplot(char *argument, int input, char *err, size_t err_length)
 
 bool plot_possible(char *err, size_t err_length) {
     char version[] = "--version";
-    return run_gnuplot(version, -1, err, err_length);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    bool possible = run_gnuplot(version, null, null, err, err_length);
+    (void)close(null);
+    return possible;
 }
 
 /* ---- the script ------------------------------------------------------------------------------ */
@@ -78,7 +80,7 @@ struct time_unit {
 
 static const struct time_unit *unit_of(size_t seconds) {
     static const struct time_unit units[] = {{"seconds", 1}, {"minutes", 60}, {"hours", 3600}};
-    return &units[seconds <= 600 ? 0 : seconds <= 3 * 3600 ? 1 : 2];
+    return &units[seconds <= 600 ? 0 : seconds <= 10800 ? 1 : 2];
 }
 
 /* A string of gnuplot's: only the quote itself is special. */
@@ -93,6 +95,11 @@ static void print_string(FILE *script, const char *text) {
     (void)fputc('\'', script);
 }
 
+static bool is_time(enum panel panel) {
+    return panel == LAG || panel == ADDED;
+}
+
+/* Times are in microseconds here, and printed as milliseconds. */
 static uint64_t value_of(const struct figures_second *second, enum panel panel) {
     switch (panel) {
     case LAG:
@@ -110,7 +117,6 @@ static uint64_t value_of(const struct figures_second *second, enum panel panel) 
 static void print_data(FILE *script, const struct figures *figures, enum panel panel,
                        size_t section) {
     size_t step = (figures->second_count + MAX_POINTS - 1) / MAX_POINTS;
-    bool time = panel == LAG || panel == ADDED;
     (void)fprintf(script, "$p%d_%zu << END\n", (int)panel, section);
     for (size_t begin = 0; begin < figures->second_count; begin += step) {
         uint64_t greatest = 0;
@@ -118,7 +124,7 @@ static void print_data(FILE *script, const struct figures *figures, enum panel p
             uint64_t value = value_of(&figures->seconds[i], panel);
             greatest = value > greatest ? value : greatest;
         }
-        if (time) {
+        if (is_time(panel)) {
             (void)fprintf(script, "%zu %" PRIu64 ".%03" PRIu64 "\n", begin, greatest / 1000,
                           greatest % 1000);
         } else {
@@ -128,6 +134,20 @@ static void print_data(FILE *script, const struct figures *figures, enum panel p
     (void)fputs("END\n", script);
 }
 
+/* A little more than the greatest value, and never 0: gnuplot complains of an empty range. */
+static uint64_t top_of(enum panel panel, const struct section_figures *sections, size_t count) {
+    uint64_t greatest = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct figures *figures = sections[i].figures;
+        for (size_t second = 0; second < figures->second_count; second++) {
+            uint64_t value = value_of(&figures->seconds[second], panel);
+            greatest = value > greatest ? value : greatest;
+        }
+    }
+    greatest = is_time(panel) ? greatest / 1000 : greatest;
+    return greatest + greatest / 16 + 1;
+}
+
 /* The lag is the same for all sections: it is drawn once. One legend is enough for the others. */
 static void print_panel(FILE *script, enum panel panel, const struct section_figures *sections,
                         size_t count, const struct time_unit *unit) {
@@ -135,7 +155,9 @@ static void print_panel(FILE *script, enum panel panel, const struct section_fig
     for (size_t i = 0; i < lines; i++) {
         print_data(script, sections[i].figures, panel, i);
     }
-    (void)fprintf(script, "set title '%s'\nset key %s\nset xlabel '%s'\nplot", panel_titles[panel],
+    (void)fprintf(script,
+                  "set title '%s'\nset yrange [0:%" PRIu64 "]\nset key %s\nset xlabel '%s'\nplot",
+                  panel_titles[panel], top_of(panel, sections, count),
                   panel == PRIMARY_READS ? "outside below horizontal center" : "off",
                   panel == PANELS - 1 ? unit->name : "");
     for (size_t i = 0; i < lines; i++) {
@@ -151,36 +173,40 @@ static void print_panel(FILE *script, enum panel panel, const struct section_fig
 static const char head[] =
     "if (strstrt(GPVAL_TERMINALS, 'pngcairo') > 0) set terminal pngcairo size 1000,1100; "
     "else set terminal png size 1000,1100\n"
-    "set grid\nset yrange [0:1<*]\nset offsets graph 0, 0, 0.05, 0\nset lmargin 12\n"
-    "set rmargin 4\nset output ";
+    "set grid\nset lmargin 12\n"
+    "set rmargin 4\n";
 
-static bool write_script(FILE *script, const char *path, const struct section_figures *sections,
-                         size_t count) {
+static bool write_script(FILE *script, const struct section_figures *sections, size_t count) {
     size_t length = count > 0 ? sections[0].figures->second_count : 0;
     const struct time_unit *unit = unit_of(length);
     (void)fputs(head, script);
-    print_string(script, path);
-    (void)fprintf(script, "\nset xrange [0:%zu/%u.0]\nset multiplot layout %d,1\n", length,
+    (void)fprintf(script, "set xrange [0:%zu/%u.0]\nset multiplot layout %d,1\n", length,
                   unit->seconds, PANELS);
     for (int panel = 0; panel < PANELS; panel++) {
         print_panel(script, (enum panel)panel, sections, count, unit);
     }
-    (void)fputs("unset multiplot\nset output\n", script);
+    (void)fputs("unset multiplot\n", script);
     return fflush(script) == 0 && ferror(script) == 0 && fseek(script, 0, SEEK_SET) == 0;
 }
 
 bool plot_png(const char *path, const struct section_figures *sections, size_t count, char *err,
               size_t err_length) {
     char from_stdin[] = "-";
+    int picture = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (picture < 0) {
+        (void)snprintf(err, err_length, "%s: %s", path, strerror(errno));
+        return false;
+    }
     FILE *script = tmpfile();
     bool drawn = false;
-    if (script == NULL || !write_script(script, path, sections, count)) {
+    if (script == NULL || !write_script(script, sections, count)) {
         (void)snprintf(err, err_length, "cannot write a temporary file: %s", strerror(errno));
     } else {
-        drawn = run_gnuplot(from_stdin, fileno(script), err, err_length);
+        drawn = run_gnuplot(from_stdin, fileno(script), picture, err, err_length);
     }
     if (script != NULL) {
         (void)fclose(script);
     }
+    (void)close(picture);
     return drawn;
 }

@@ -61,7 +61,8 @@ static void pause_polls(struct host_process *process, uint16_t server) {
     question->asked_in_a_row++;
     question->pausing = true;
     uint64_t pause_ns = question->asked_in_a_row < QUICK_QUESTIONS ? PAUSE_NS : LONG_PAUSE_NS;
-    const struct sim_event event = {.at_ns = process->world->now_ns + pause_ns,
+    const struct world *world = process->world;
+    const struct sim_event event = {.at_ns = world_timer(world, world->now_ns + pause_ns),
                                     .kind = EVENT_PAUSE_OVER,
                                     .server = server,
                                     .process = process->index};
@@ -110,7 +111,9 @@ void position_question_join(struct host_process *process, uint16_t server, struc
 }
 
 void position_question_snapshot(struct host_process *process, uint16_t server) {
-    process->questions[server].position = world_position(process->world, server);
+    process->questions[server].position = server == 0
+                                              ? world_primary_position(process->world)
+                                              : world_replica_position(process->world, server);
 }
 
 void position_question_answered(struct host_process *process, uint16_t server) {

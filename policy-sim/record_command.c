@@ -37,14 +37,11 @@ static int record(const struct record_options *options, char *err) {
         (void)snprintf(err, ERROR_BYTES, "%s: %s", options->out, strerror(errno));
         return failed(err);
     }
-    (void)fprintf(stderr, "policy-sim: %" PRIu64 " samples", recording.samples);
-    if (recording.unknown > 0) {
-        (void)fprintf(stderr,
-                      "; before them %" PRIu64
-                      " times the replica was behind the recording's begin, and its lag unknown",
-                      recording.unknown);
+    if (recording.samples == 0) {
+        return failed("the replica was not seen to reach any commit: is there traffic?");
     }
-    (void)fputc('\n', stderr);
+    (void)fprintf(stderr, "policy-sim: %" PRIu64 " samples, after %" PRIu64 " without a commit\n",
+                  recording.samples, recording.unknown);
     return EXIT_DONE;
 }
 

@@ -1,8 +1,5 @@
 /*
  * recorder.c - asks the primary, then the replica, again and again.
- *
- * The primary first: so a position that the replica has reached was the primary's before, and its
- * age is never below the true lag by more than one question takes.
  */
 #include "recorder.h"
 

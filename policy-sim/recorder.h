@@ -15,7 +15,7 @@ struct recording {
     uint64_t length_ns;
     uint64_t interval_ns; /* 0: as fast as the servers answer */
     uint64_t samples;     /* written: filled in */
-    uint64_t unknown; /* not written, since the replica was behind all that was seen: filled in */
+    uint64_t unknown;     /* not written, before the replica had reached any commit: filled in */
 };
 
 /* Writes a lag trace, see lag_trace.h, line by line. Blocks for the recording's length. False with

@@ -23,9 +23,9 @@ enum form {
 struct row {
     const char *csv_name;
     const char *label;
-    enum form form;
-    uint64_t (*value)(const struct figures *figures, unsigned argument);
+    uint64_t (*value)(const struct figures *figures, unsigned argument); /* NULL: a heading */
     unsigned argument;
+    enum form form;
 };
 
 static uint64_t lookups(const struct figures *figures, unsigned unused) {
@@ -82,38 +82,37 @@ static uint64_t polls(const struct figures *figures, unsigned unused) {
     return figures->polls;
 }
 
-/* A row without a value is a heading. */
 static const struct row rows[] = {
-    {"lookups", "lookups", COUNT, lookups, 0},
-    {NULL, "found by", COUNT, NULL, 0},
-    {"replica", "  the replica", LOOKUPS, ends, FOUND_REPLICA},
-    {"replica_retry", "  a retry there", LOOKUPS, ends, FOUND_REPLICA_RETRY},
-    {"primary", "  the primary", LOOKUPS, ends, FOUND_PRIMARY},
-    {NULL, "not found", COUNT, NULL, 0},
-    {"absent_primary", "  on the primary", LOOKUPS, ends, NOT_FOUND_PRIMARY},
-    {"absent_replica", "  on the replica", LOOKUPS, ends, NOT_FOUND_REPLICA},
-    {"absent_wrong", "  though it was there", LOOKUPS, wrong, 0},
-    {NULL, "not answered", COUNT, NULL, 0},
-    {"failed", "  failed", LOOKUPS, ends, ENDED_FAILED},
-    {"shed", "  shed", LOOKUPS, ends, ENDED_SHED},
-    {"refused", "  refused", LOOKUPS, ends, ENDED_REFUSED},
-    {NULL, "added latency, ms", COUNT, NULL, 0},
-    {"added_p50_us", "  p50", TIME, added, 50},
-    {"added_p90_us", "  p90", TIME, added, 90},
-    {"added_p99_us", "  p99", TIME, added, 99},
-    {"added_max_us", "  max", TIME, added, 100},
-    {"missed", "missed by a replica", LOOKUPS, missed, 0},
-    {NULL, "added to those, ms", COUNT, NULL, 0},
-    {"missed_p50_us", "  p50", TIME, added_missed, 50},
-    {"missed_p90_us", "  p90", TIME, added_missed, 90},
-    {"missed_p99_us", "  p99", TIME, added_missed, 99},
-    {"missed_max_us", "  max", TIME, added_missed, 100},
-    {NULL, "a second", COUNT, NULL, 0},
-    {"replica_reads_per_s", "  replica reads", RATE, replica_reads, 0},
-    {"primary_reads_per_s", "  primary reads", RATE, primary_reads, 0},
-    {"primary_reads_peak", "  primary reads, peak", COUNT, peak_primary_reads, 0},
-    {"locates_per_s", "  primary located", RATE, locates, 0},
-    {"polls_per_s", "  replica positions", RATE, polls, 0},
+    {"lookups", "lookups", lookups, 0, COUNT},
+    {NULL, "found by", NULL, 0, COUNT},
+    {"replica", "  the replica", ends, FOUND_REPLICA, LOOKUPS},
+    {"replica_retry", "  a retry there", ends, FOUND_REPLICA_RETRY, LOOKUPS},
+    {"primary", "  the primary", ends, FOUND_PRIMARY, LOOKUPS},
+    {NULL, "not found", NULL, 0, COUNT},
+    {"absent_primary", "  on the primary", ends, NOT_FOUND_PRIMARY, LOOKUPS},
+    {"absent_replica", "  on the replica", ends, NOT_FOUND_REPLICA, LOOKUPS},
+    {"absent_wrong", "  though it was there", wrong, 0, LOOKUPS},
+    {NULL, "not answered", NULL, 0, COUNT},
+    {"failed", "  failed", ends, ENDED_FAILED, LOOKUPS},
+    {"shed", "  shed", ends, ENDED_SHED, LOOKUPS},
+    {"refused", "  refused", ends, ENDED_REFUSED, LOOKUPS},
+    {NULL, "added latency, ms", NULL, 0, COUNT},
+    {"added_p50_us", "  p50", added, 50, TIME},
+    {"added_p90_us", "  p90", added, 90, TIME},
+    {"added_p99_us", "  p99", added, 99, TIME},
+    {"added_max_us", "  max", added, 100, TIME},
+    {"missed", "missed by a replica", missed, 0, LOOKUPS},
+    {NULL, "added to those, ms", NULL, 0, COUNT},
+    {"missed_p50_us", "  p50", added_missed, 50, TIME},
+    {"missed_p90_us", "  p90", added_missed, 90, TIME},
+    {"missed_p99_us", "  p99", added_missed, 99, TIME},
+    {"missed_max_us", "  max", added_missed, 100, TIME},
+    {NULL, "a second", NULL, 0, COUNT},
+    {"replica_reads_per_s", "  replica reads", replica_reads, 0, RATE},
+    {"primary_reads_per_s", "  primary reads", primary_reads, 0, RATE},
+    {"primary_reads_peak", "  primary reads, peak", peak_primary_reads, 0, COUNT},
+    {"locates_per_s", "  primary located", locates, 0, RATE},
+    {"polls_per_s", "  replica positions", polls, 0, RATE},
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 

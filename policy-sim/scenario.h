@@ -27,6 +27,8 @@ struct scenario {
     struct duration_model age;
     uint32_t positions; /* share of the fresh ones whose client brings the row's position */
 
+    uint64_t commit_interval_ns; /* mean time between two commits of others; 0: all the time */
+
     struct duration_model replica_read;
     struct duration_model primary_read;
     struct duration_model position_read; /* a server is asked for its WAL position */
@@ -34,6 +36,7 @@ struct scenario {
     uint32_t links;                      /* statements at once, each process and server; 0: any */
     uint32_t max_lookups;                /* under way at once, each process */
     uint64_t timeout_ns;                 /* of a lookup */
+    uint64_t timer_step_ns;              /* a host's timers last whole ones; 0: exact */
 };
 
 #endif

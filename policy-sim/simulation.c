@@ -12,6 +12,9 @@
 /* How often the replicas' lag is noted down. */
 #define TICK_NS (100 * NS_PER_MS)
 
+#define REPLICAS_STREAM 0u
+#define COMMITS_STREAM  3000000u
+
 struct simulation {
     struct world world;
     struct host_process *processes;
@@ -35,8 +38,12 @@ static void put_next_arrival(struct simulation *simulation) {
 }
 
 static void arrive(struct simulation *simulation) {
+    struct world *world = &simulation->world;
     const struct arrival arrival = simulation->next_arrival;
     put_next_arrival(simulation);
+    if (arrival.row_position != ROW_NOWHERE && arrival.row_position > world->newest_row) {
+        world->newest_row = arrival.row_position;
+    }
     host_process_arrival(&simulation->processes[arrival.process], &arrival);
 }
 
@@ -44,7 +51,7 @@ static void tick(struct simulation *simulation) {
     struct world *world = &simulation->world;
     for (uint16_t server = 1; server <= world->scenario->replica_count; server++) {
         figures_add_lag(world->figures, world->now_ns,
-                        world->now_ns + 1 - world_position(world, server));
+                        world->now_ns + 1 - world_replica_position(world, server));
     }
     put(simulation, world->now_ns + TICK_NS, EVENT_TICK);
 }
@@ -97,8 +104,15 @@ static void begin_world(struct world *world, const struct rp_plugin *plugin,
     lookup_pool_init(&world->lookups);
     for (uint32_t i = 0; i < scenario->replica_count; i++) {
         lag_course_begin(&world->replicas[i], &scenario->replicas[i],
-                         random_begin(scenario->seed, i).state, SCENARIO_START_NS);
+                         random_begin(scenario->seed, REPLICAS_STREAM + i), SCENARIO_START_NS);
     }
+    /* Commits at random moments: the time since the last one is exponentially distributed. */
+    if (scenario->commit_interval_ns >= LAG_LEAST_MEAN_NS) {
+        world->commits =
+            (struct lag_model){.kind = LAG_EXPONENTIAL, .mean_ns = scenario->commit_interval_ns};
+    }
+    lag_course_begin(&world->primary, &world->commits, random_begin(scenario->seed, COMMITS_STREAM),
+                     SCENARIO_START_NS);
 }
 
 struct figures *simulate(const struct rp_plugin *plugin, const char *file, const char *section,

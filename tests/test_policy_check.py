@@ -1,0 +1,204 @@
+#!/usr/bin/python3
+"""policy-check: what it says about good and bad policy files, and what it prints of the plugin.
+
+What the plugin's own tests show is not tested again: here it is that all of it arrives, where it
+should, with the right exit status, and in forms that other programs take.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from testbed import BUILD, PLUGIN, ROOT
+
+PROGRAM = os.path.join(BUILD, "policy-check")
+SAMPLE = os.path.join(ROOT, "conf", "read-policy.ini")
+
+GOOD = """\
+[snapshots]
+policy = replica_then_primary
+replica_retry_min_ms = 20
+replica_retry_max_ms = 77
+
+[runs]
+policy = read_index
+max_wait_ms = 333
+primary_budget_per_s = 44
+"""
+
+BAD = """\
+[snapshots]
+policy = replica_then_primry
+replica_retry_max_ms = 99999
+
+[runs]
+polcy = read_index
+"""
+
+
+class PolicyCheck(unittest.TestCase):
+
+    def setUp(self):
+        self._directory = tempfile.TemporaryDirectory(prefix="policy-check-")
+        self.addCleanup(self._directory.cleanup)
+
+    def file(self, text, name="policies.ini"):
+        path = os.path.join(self._directory.name, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def run_check(self, *arguments, status=0, program=PROGRAM):
+        done = subprocess.run([program, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, status, done)
+        if status == 0:
+            self.assertEqual(done.stderr, "")
+        else:
+            self.assertEqual(done.stdout, "")
+            self.assertNotEqual(done.stderr, "")
+        return done.stdout + done.stderr
+
+    # -- files ---------------------------------------------------------------------------------
+
+    def test_good_files(self):
+        path = self.file(GOOD)
+        self.assertEqual(self.run_check(path), f"{path}: good, 2 sections\n")
+        self.assertEqual(self.run_check(SAMPLE), f"{SAMPLE}: good, 1 section\n")
+
+    def test_all_errors_at_once_one_a_line(self):
+        path = self.file(BAD)
+        errors = sorted(self.run_check(path, status=1).splitlines())
+        self.assertEqual([error.split(": ")[0] for error in errors],
+                         [f"{path}:{line}" for line in (2, 3, 5, 6)])
+        self.assertIn("replica_then_primary", errors[0])  # did you mean
+        self.assertIn("60000", errors[1])
+
+    def test_files_that_cannot_be_read(self):
+        for path in (os.path.join(self._directory.name, "nowhere.ini"), self._directory.name):
+            self.assertIn(path, self.run_check(path, status=1))
+
+    def test_capabilities(self):
+        path = self.file(GOOD)
+        error = self.run_check("--no-positions", path, status=1)
+        self.assertIn("read_index", error)
+        self.run_check("--no-positions", self.file(GOOD.split("\n\n")[0] + "\n", "first.ini"))
+
+    # -- words and pictures --------------------------------------------------------------------
+
+    def test_describe(self):
+        path = self.file(GOOD)
+        paragraphs = self.run_check("--describe", path).splitlines()
+        self.assertEqual(len(paragraphs), 2)
+        self.assertIn("20 to 77 ms", paragraphs[0])
+        self.assertIn("333 ms", paragraphs[1])
+        self.assertIn("44 reads of the primary", paragraphs[1])
+        self.assertEqual(self.run_check("--describe", "--section", "runs", path),
+                         paragraphs[1] + "\n")
+
+    def test_dot(self):
+        path = self.file(GOOD)
+        both = self.run_check("--dot", path)
+        self.assertEqual(both.count("digraph"), 2)
+        one = self.run_check("--dot", "--section=runs", path)
+        self.assertEqual(one.count("digraph"), 1)
+        self.assertTrue(both.endswith(one))
+        self.assertIn("locate the primary", one)
+
+    @unittest.skipUnless(shutil.which("dot"), "Graphviz is not installed")
+    def test_dot_makes_pictures(self):
+        for policy in ("replica_then_primary", "read_index", "replica_backoff", "primary_only",
+                       "replica_only"):
+            path = self.file(f"[one]\npolicy = {policy}\n")
+            picture = subprocess.run(["dot", "-Tsvg"], input=self.run_check("--dot", path),
+                                     capture_output=True, text=True, timeout=60, check=True)
+            self.assertIn(policy, picture.stdout)
+            self.assertEqual(picture.stderr, "")
+
+    def test_missing_section(self):
+        path = self.file(GOOD)
+        for mode in ([], ["--describe"], ["--dot"]):
+            error = self.run_check(*mode, "--section", "nowhere", path, status=1)
+            self.assertEqual(error, f"{path}: no section [nowhere]\n")
+
+    # -- keys ----------------------------------------------------------------------------------
+
+    def sample_keys(self):
+        """The keys that the sample file documents, in its order."""
+        with open(SAMPLE, encoding="utf-8") as file:
+            return re.findall(r"^(?:; )?([a-z_]+) =", file.read(), re.MULTILINE)
+
+    def test_keys_as_text(self):
+        lines = self.run_check("--keys").splitlines()
+        self.assertEqual([line for line in lines if not line.startswith(" ")], self.sample_keys())
+        self.assertIn("    number: 0 to 60000 ms; default 200", lines)
+        self.assertIn("    choice: miss | always; default miss", lines)
+        self.assertIn("    text: at most 199 bytes; empty by default", lines)
+        self.assertTrue(any(line.endswith("; required") for line in lines))
+        self.assertEqual(self.run_check("--keys=text").splitlines(), lines)
+
+    def test_keys_as_markdown(self):
+        lines = self.run_check("--keys=markdown").splitlines()
+        self.assertEqual([re.match(r"\| `(\w+)` \|", line).group(1) for line in lines[2:]],
+                         self.sample_keys())
+        for line in lines:
+            self.assertEqual(len(re.findall(r"(?<!\\)\|", line)), 5, line)
+
+    def test_keys_as_mdoc(self):
+        body = self.run_check("--keys=mdoc")
+        self.assertEqual(re.findall(r"^\.It Ic (\w+)$", body, re.MULTILINE), self.sample_keys())
+        if not shutil.which("mandoc"):
+            self.skipTest("mandoc is not installed")
+        page = ".Dd November 23, 2026\n.Dt KEYS 5\n.Os\n.Sh NAME\n.Nm keys\n.Nd of a section\n" \
+               ".Sh DESCRIPTION\n" + body
+        lint = subprocess.run(["mandoc", "-Tlint"], input=page, capture_output=True, text=True,
+                              timeout=60, check=False)
+        self.assertEqual((lint.stdout, lint.stderr), ("", ""))
+        plain = subprocess.run(["mandoc", "-Tascii"], input=page, capture_output=True, text=True,
+                               timeout=60, check=True).stdout
+        plain = re.sub(r".\x08", "", plain)
+        self.assertRegex(plain, r"One of\s+miss,\s+always;\s+default\s+miss\.")
+
+    # -- the command line ----------------------------------------------------------------------
+
+    def test_help_and_version(self):
+        self.assertIn("--describe", self.run_check("--help"))
+        self.assertRegex(self.run_check("--version"), r"^policy-check \d+\.\d+\.\d+\n$")
+
+    def test_wrong_usage(self):
+        for arguments, words in (([], "FILE"), (["a", "b"], "b"), (["--nonsense", "a"], "nonsense"),
+                                 (["--keys=html"], "html"), (["--keys", "a"], "a"),
+                                 (["--dot", "--describe", "a"], "at a time"),
+                                 (["--section"], "section"),
+                                 (["--plugin", "x" * 5000, "a"], "too long")):
+            self.assertIn(words, self.run_check(*arguments, status=2))
+
+    def test_plugins_that_are_none(self):
+        path = self.file(GOOD)
+        for plugin in ("/nowhere.so", path, self._directory.name, "/dev/null"):
+            self.assertIn(plugin, self.run_check("--plugin", plugin, path, status=2))
+
+    def test_plugin_is_looked_for_beside_the_program(self):
+        path = self.file(GOOD)
+        elsewhere = os.path.join(self._directory.name, "policy-check")
+        shutil.copy(PROGRAM, elsewhere)
+        shutil.copy(PLUGIN, self._directory.name)
+        self.run_check(path, program=elsewhere)
+        with open(os.path.join(self._directory.name, "read_policy.so"), "wb") as file:
+            file.write(b"no ELF")
+        self.assertIn(self._directory.name, self.run_check(path, program=elsewhere, status=2))
+        self.run_check("--plugin", PLUGIN, path, program=elsewhere)
+
+    def test_output_that_cannot_be_written(self):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([PROGRAM, "--keys"], stdout=full, stderr=subprocess.PIPE, text=True,
+                                  timeout=60, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("cannot write", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,286 @@
+#!/usr/bin/python3
+"""policy-sim against a real primary and standby: does it foretell what happens?
+
+For each regime of lag a real host answers real lookups of rows that were just committed, while
+`policy-sim record` records the standby's lag. The simulator then runs the same policies against that
+trace, and its figures must be the real ones, within these bounds:
+
+  shares of lookups by who served them     0.10, absolute
+  median of the latency added to a miss    10 ms and 15 %
+
+Some hundred lookups of each policy give a share to 0.03 and, in bursts, where the latency may be
+anything up to max_wait_ms, a median to 10 ms (one standard deviation). Nothing else is measured and
+told to the simulator but the rate of the lookups and how old their rows were when they were sent.
+"""
+
+import concurrent.futures
+import os
+import random
+import statistics
+import subprocess
+import threading
+import time
+import unittest
+
+from cluster import Cluster
+from host import Host, ini_text
+from simulator import PROGRAM, SimulatorCase, run_program, simulate
+from testbed import ROOT, clean_up_at_exit, no_longer_clean_up, wait_for
+
+POLICIES = {
+    "retry": {"policy": "replica_then_primary", "replica_retry_min_ms": 50,
+              "replica_retry_max_ms": 200},
+    "index": {"policy": "read_index", "max_wait_ms": 250},
+}
+SERVED_BY = ("replica", "replica_retry", "primary")
+SHARE_BOUND = 0.10
+LATENCY_BOUND_MS, LATENCY_BOUND = 10, 0.15
+
+INSERT = """INSERT INTO "TaskRunExecutionSnapshot"
+    (id, "executionStatus", description, "runId", "runStatus", "environmentId")
+    VALUES (%s, 'EXECUTING', 'fresh', %s, 'EXECUTING', 'env')"""
+COMMITS_A_SECOND = 80
+THREADS = 40  # more lookups than that are never under way at once
+
+def setUpModule():
+    global cluster
+    cluster = Cluster()
+    cluster.load(os.path.join(ROOT, "tests", "schema.sql"))
+    cluster.wait_caught_up()
+
+
+def tearDownModule():
+    cluster.destroy()
+
+
+class Recording:
+    """policy-sim record, running beside a block; the trace is complete after it."""
+
+    def __init__(self, path, seconds, interval="1ms"):
+        self.path = path
+        self._command = [PROGRAM, "record", "--primary", cluster.primary.conninfo(), "--replica",
+                         cluster.standby.conninfo(), "--seconds", str(seconds), "--interval", interval,
+                         "--out", path]
+
+    def __enter__(self):
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL,
+                                         stderr=subprocess.PIPE, text=True)
+        clean_up_at_exit(self._process.kill)
+        return self
+
+    def __exit__(self, kind, _error, _trace):
+        if kind is not None:
+            self._process.kill()
+        _, self.message = self._process.communicate()
+        no_longer_clean_up(self._process.kill)
+        if kind is None:
+            assert self._process.returncode == 0, self.message
+
+    def lags(self):
+        """(time, lag) in seconds."""
+        with open(self.path, encoding="ascii") as file:
+            lines = file.read().splitlines()
+        assert lines[0] == "time,lag"
+        return [tuple(float(word) for word in line.split(",")) for line in lines[1:]]
+
+
+class Lookup:
+    """One real lookup."""
+
+    def __init__(self, host, identity, age):
+        begun = time.monotonic()
+        answer = host.lookup("run" + identity, identity)
+        self.ms = (time.monotonic() - begun) * 1000
+        self.age_ms = age * 1000
+        self.status, self.served_by = answer.status, answer.served_by
+
+
+def look_up_fresh_rows(hosts, seconds, age, seed=1):
+    """Commits rows at random moments, each looked up `age(draw)` seconds after its commit by one of
+    the hosts, however many lookups are still under way. Gives a list of lookups for each host."""
+    draw = random.Random(seed)
+    names = list(hosts)
+    connection = cluster.primary.connect()
+
+    def look_up(name, identity, committed, delay):
+        time.sleep(max(0, committed + delay - time.monotonic()))
+        return name, Lookup(hosts[name], identity, time.monotonic() - committed)
+
+    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool, connection.cursor() as cursor:
+        futures, begun, due = [], time.monotonic(), 0
+        while due < seconds:
+            time.sleep(max(0, begun + due - time.monotonic()))
+            identity = f"s{time.monotonic_ns()}"
+            cursor.execute(INSERT, (identity, "run" + identity))
+            futures.append(pool.submit(look_up, draw.choice(names), identity, time.monotonic(),
+                                       age(draw)))
+            due += draw.expovariate(COMMITS_A_SECOND)
+        results = [future.result() for future in futures]
+    connection.close()
+    return {name: [lookup for other, lookup in results if other == name] for name in names}
+
+
+class Honesty(SimulatorCase):
+
+    def setUp(self):
+        super().setUp()
+        cluster.reset()
+
+    def hosts(self):
+        """A host for each policy, started."""
+        hosts = {}
+        for name, policy in POLICIES.items():
+            hosts[name] = Host(cluster.primary, [cluster.standby], policy=policy).start()
+            self.addCleanup(hosts[name].kill)
+        return hosts
+
+    def undisturbed_ms(self, host):
+        """What a lookup takes whose row is everywhere."""
+        identity = f"old{time.monotonic_ns()}"
+        cluster.primary.execute(INSERT, (identity, "run" + identity))
+        cluster.wait_caught_up()
+        return statistics.median(Lookup(host, identity, 0).ms for _ in range(200))
+
+    def compare(self, age, model, seconds=6, during=None):
+        """Runs reality and simulation, and holds one against the other. `model` is the simulator's
+        for the ages that `age` gives, or None: then they are measured. Gives the simulator's
+        figures."""
+        hosts = self.hosts()
+        undisturbed_ms = {name: self.undisturbed_ms(host) for name, host in hosts.items()}
+        done = threading.Event()
+        disturber = threading.Thread(target=during or done.wait, args=(done,) if during else ())
+        with Recording(os.path.join(self.directory, "lag.csv"), seconds) as recording:
+            disturber.start()
+            try:
+                lookups = look_up_fresh_rows(hosts, seconds, age)
+            finally:
+                done.set()
+                disturber.join()
+        for host in hosts.values():
+            host.stop()
+        everything = [lookup for some in lookups.values() for lookup in some]
+        if model is None:
+            model = f"{statistics.median(lookup.age_ms for lookup in everything) * 1000:.0f}us"
+        # The trace again and again, with many more lookups than there really were: chance is to play
+        # no part there.
+        rate = f"{len(everything) / seconds:.3f}"  # of the lookups, and so of the commits
+        figures = simulate(self.file(ini_text(POLICIES)), "--replica", "trace:" + recording.path,
+                           "--fresh", "1", "--age", model, "--lookups", "40000", "--rate", rate,
+                           "--commits", rate)
+        for name, some in lookups.items():
+            self.hold_against(name, some, undisturbed_ms[name], figures[name])
+        return figures
+
+    def hold_against(self, name, lookups, undisturbed_ms, figures):
+        self.assertGreater(len(lookups), 100)
+        self.assertEqual({lookup.status for lookup in lookups}, {200})
+        real = {server: sum(lookup.served_by == server for lookup in lookups) / len(lookups)
+                for server in SERVED_BY}
+        simulated = {server: figures.share(server) for server in SERVED_BY}
+        missed = [lookup.ms - undisturbed_ms for lookup in lookups if lookup.served_by != "replica"]
+        real_ms = statistics.median(missed) if missed else 0
+        simulated_ms = figures["missed_p50_us"] / 1000
+        words = f"{name}, {len(lookups)} real lookups: " + ", ".join(
+            f"{server} {real[server]:.3f} (simulated {simulated[server]:.3f})"
+            for server in SERVED_BY)
+        words += f", median added to a miss {real_ms:.1f} ms (simulated {simulated_ms:.1f} ms)"
+        print(words)
+        for server in SERVED_BY:
+            self.assertAlmostEqual(simulated[server], real[server], delta=SHARE_BOUND, msg=words)
+        if len(missed) > 0.2 * len(lookups):
+            self.assertAlmostEqual(simulated_ms, real_ms, msg=words,
+                                   delta=LATENCY_BOUND_MS + LATENCY_BOUND * real_ms)
+
+    # -- regimes -------------------------------------------------------------------------------
+
+    def test_standby_beside_its_primary(self):
+        figures = self.compare(lambda draw: 0.010, None)
+        self.assertGreater(figures["retry"].share("replica"), 0.9)
+
+    def test_standby_a_constant_time_behind(self):
+        cluster.standby.apply_delay(100)
+        figures = self.compare(lambda draw: 0, None)
+        self.assertEqual(figures["retry"].share("replica"), 0)
+        self.assertGreater(figures["retry"].share("primary"), 0.2)
+        self.assertEqual(figures["index"].share("primary"), 0)
+
+    def test_rows_of_any_age(self):
+        cluster.standby.apply_delay(60)
+        figures = self.compare(lambda draw: draw.uniform(0, 0.120), "uniform:0,120ms")
+        self.assertGreater(figures["retry"].share("replica"), 0.3)
+        self.assertGreater(figures["retry"].share("replica_retry"), 0.3)
+
+    def test_bursts(self):
+        def pause_now_and_then(done):
+            draw = random.Random(5)
+            while not done.wait(draw.uniform(0.2, 0.6)):
+                cluster.standby.pause_replay()
+                done.wait(draw.uniform(0.2, 0.6))
+                cluster.standby.resume_replay()
+
+        figures = self.compare(lambda draw: 0.010, None, 15, pause_now_and_then)
+        for server in SERVED_BY:
+            self.assertGreater(figures["retry"].share(server), 0.03)
+
+
+class Record(SimulatorCase):
+
+    def setUp(self):
+        super().setUp()
+        cluster.reset()
+        self.path = os.path.join(self.directory, "lag.csv")
+
+    def test_constant_delay(self):
+        cluster.standby.apply_delay(80)
+        with Recording(self.path, 3) as recording:
+            end = time.monotonic() + 2.8
+            while time.monotonic() < end:
+                cluster.commit_something()
+        lags = recording.lags()
+        self.assertGreater(len(lags), 300)
+        self.assertEqual(sorted(lags), lags)
+        self.assertAlmostEqual(statistics.median(lag for _, lag in lags), 0.080, delta=0.015)
+        self.assertIn(f"{len(lags)} samples", recording.message)
+
+    def test_standby_that_stands_still(self):
+        with Recording(self.path, 3) as recording:
+            for _ in range(50):
+                cluster.commit_something()
+            cluster.standby.pause_replay()
+            cluster.commit_something()
+            wait_for(lambda: os.path.getsize(self.path) > 40000, "samples")
+        lags = recording.lags()
+        # It grows with the time, second by second, to the recording's end.
+        self.assertAlmostEqual(lags[-1][1] - lags[-500][1], lags[-1][0] - lags[-500][0], delta=0.05)
+
+    def test_servers_that_are_not_what_they_should_be(self):
+        primary, standby = cluster.primary.conninfo(), cluster.standby.conninfo()
+        for one, other, words in ((standby, standby, "primary: in recovery"),
+                                  (primary, primary, "replica: not in recovery"),
+                                  (primary, primary + " dbname=nowhere", "replica: ")):
+            error = run_program("record", "--primary", one, "--replica", other, "--out", self.path,
+                                "--seconds", "1", status=1)
+            self.assertIn(words, error)
+
+    def test_server_that_goes_away(self):
+        process = subprocess.Popen(
+            [PROGRAM, "record", "--primary", cluster.primary.conninfo(), "--replica",
+             cluster.standby.conninfo(), "--seconds", "60", "--interval", "1ms", "--out", self.path],
+            stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.kill)
+
+        def recording():
+            cluster.commit_something()
+            return os.path.exists(self.path) and os.path.getsize(self.path) > 100
+
+        wait_for(recording, "the recording to begin")
+        cluster.standby.stop("immediate")
+        _, error = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("policy-sim: replica: ", error)
+        with open(self.path, encoding="ascii") as file:
+            self.assertTrue(file.read().endswith("\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()
