@@ -263,6 +263,8 @@ class Server:
         def others():
             return self.value("SELECT count(*) FROM pg_stat_activity WHERE backend_type ="
                               " 'client backend' AND pid <> pg_backend_pid()") == 0
+
+        self.disconnect()  # our own backend may have counts of its own
         wait_for(others, f"all clients of {self.name} to leave", timeout_s)
         if self._cluster.major < 15:
             self._wait_for_statistics_file()

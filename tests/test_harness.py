@@ -208,6 +208,13 @@ class Servers(unittest.TestCase):
             self.rows(primary)
             self.assertEqual(primary.table_reads(), before + reads)
 
+    def test_our_own_reads_count_at_once(self):
+        primary = self.cluster.primary
+        for _ in range(3):
+            before = primary.table_reads()
+            primary.execute('SELECT * FROM "Waitpoint"')
+            self.assertEqual(primary.table_reads(), before + 1)
+
     def test_a_backend_that_stays_is_not_overlooked(self):
         connection = self.cluster.primary.connect()
         self.addCleanup(connection.close)

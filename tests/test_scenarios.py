@@ -15,8 +15,9 @@ import unittest
 import testbed
 from cluster import Cluster
 from history import History
-from host import APPLICATION
+from host import APPLICATION, TOKEN, lookup_path
 from lookup_case import LookupCase
+from raw_http import RawConnection, get
 from testbed import wait_for
 
 SHORT_WAIT = {"policy": "replica_then_primary", "replica_retry_min_ms": 1,
@@ -158,6 +159,22 @@ class LaggingReplica(Scenario):
             self.assertEqual(host.counters(), {})
         self.assert_reads(host, primary=True, standby=True)
         self.assert_logged(host, ("ERROR", "primary_fallback", run, bogus))
+
+    def test_client_that_leaves(self):
+        """Whoever does not wait for the retry costs nothing further: the primary is not read."""
+        life = self.known_to_primary()
+        run, since, bogus = life[0]["runId"], life[0]["id"], history.new_id()
+        with self.host(LONG_WAIT) as host:
+            with RawConnection(host.port) as client, host.until_read():
+                client.send(get(lookup_path(run, bogus), "authorization: Bearer " + TOKEN))
+            # Another lookup, begun later, is done when the first one would have been.
+            with host.until_read():
+                future = host.begin_lookup(run, since)
+            cluster.standby.resume_replay()
+            self.assert_found(future.result(), history.rows(), run, since, "replica_retry")
+            self.assertEqual(host.counters(), {"replica_retry": 1})
+        self.assert_reads(host, primary=0)
+        self.assert_logged(host)
 
     def test_stale_tail(self):
         """The replica has the since row but lacks the newest: its view is served."""
