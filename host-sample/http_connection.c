@@ -13,8 +13,7 @@
 #define MAX_LINGERING   256           /* at once; the oldest gives way */
 #define MAX_LINGER_READ (1024 * 1024) /* bytes */
 
-/* --- the end of a connection --------------------------------------------------------------------
- */
+/* --- the end of a connection --- */
 
 void http_connection_close(struct http_connection *connection) {
     struct http_connections *connections = connection->connections;
@@ -72,8 +71,7 @@ static bool has_left(const struct http_connection *connection) {
            getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 || error != 0;
 }
 
-/* --- receiving ----------------------------------------------------------------------------------
- */
+/* --- receiving --- */
 
 /* Receives once. False if nothing came; the connection may then be closed. */
 static bool receive(struct http_connection *connection, struct http_input *input) {
@@ -122,8 +120,7 @@ static void send_continue(struct http_connection *connection) {
     }
 }
 
-/* --- requests -----------------------------------------------------------------------------------
- */
+/* --- requests --- */
 
 /* The reader has a whole request, the first `used` bytes of the input. */
 static void hand_over(struct http_connection *connection, struct http_input *input, size_t used) {
@@ -206,8 +203,7 @@ void http_connection_advance(struct http_connection *connection) {
     http_connection_settle(connection);
 }
 
-/* --- what comes next ----------------------------------------------------------------------------
- */
+/* --- what comes next --- */
 
 static void settle_reading(struct http_connection *connection) {
     struct http_connections *connections = connection->connections;
@@ -256,8 +252,7 @@ void http_connection_settle(struct http_connection *connection) {
     }
 }
 
-/* --- the beginning ------------------------------------------------------------------------------
- */
+/* --- the beginning --- */
 
 static void on_event(evutil_socket_t fd, short what, void *arg) {
     struct http_connection *connection = arg;

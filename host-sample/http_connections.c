@@ -60,9 +60,6 @@ static void on_next_round(evutil_socket_t fd, short what, void *arg) {
         http_connection_do_not_resume(connection);
         http_connection_advance(connection);
     }
-    if (!TAILQ_EMPTY(&connections->resumed)) {
-        schedule_next_round(connections);
-    }
 }
 
 bool http_connections_init(struct http_connections *connections, struct event_base *base,
@@ -102,9 +99,9 @@ void http_connections_drain(struct http_connections *connections) {
 
     connections->draining = true;
     TAILQ_FOREACH(connection, &connections->all, in_all) {
-        /* A request may have come that the loop has not told yet: look once more, then close. */
+        /* Not closed at once: a request may have come that the loop has not told yet. It does
+         * before the next round. */
         if (connection->state == HTTP_READING) {
-            connection->readable = true;
             http_connection_resume_later(connection);
         }
     }

@@ -8,8 +8,7 @@
 /* The caller's body keeps its memory for the next reply up to here. */
 #define BODY_KEPT 262144
 
-/* --- sending ------------------------------------------------------------------------------------
- */
+/* --- sending --- */
 
 /* The whole reply is in the socket's hands. */
 static void finish_reply(struct http_connection *connection) {
@@ -118,8 +117,7 @@ void http_connection_refuse(struct http_connection *connection, uint32_t status)
     send_reply(connection, &reply);
 }
 
-/* --- the host's side ----------------------------------------------------------------------------
- */
+/* --- the host's side --- */
 
 void http_exchange_set_user(struct http_exchange *exchange, void *user) {
     exchange->user = user;

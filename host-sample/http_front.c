@@ -29,8 +29,7 @@ struct http_front {
     struct event accept_again;
 };
 
-/* --- accepting ----------------------------------------------------------------------------------
- */
+/* --- accepting --- */
 
 /* The errors of accept that concern the one connection only, which is gone by then. */
 static bool is_passing(int error) {
@@ -91,8 +90,7 @@ static void on_accept_again(evutil_socket_t fd, short what, void *arg) {
     }
 }
 
-/* --- listening ----------------------------------------------------------------------------------
- */
+/* --- listening --- */
 
 union socket_address {
     struct sockaddr any;
@@ -161,8 +159,7 @@ static void close_listener(struct http_front *front) {
     }
 }
 
-/* --- the front ----------------------------------------------------------------------------------
- */
+/* --- the front --- */
 
 struct http_front *http_front_new(struct event_base *base, const struct http_front_options *options,
                                   const struct http_front_handlers *handlers, char *err,

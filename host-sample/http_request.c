@@ -26,8 +26,7 @@ enum {
     VERSION_NOT_SUPPORTED = 505
 };
 
-/* --- header fields ------------------------------------------------------------------------------
- */
+/* --- header fields --- */
 
 static const struct {
     const char *name;
@@ -83,8 +82,7 @@ static void take_field(struct http_reader *reader) {
     }
 }
 
-/* --- the parser's callbacks ---------------------------------------------------------------------
- */
+/* --- the parser's callbacks --- */
 
 static struct http_reader *reader_of(http_parser *parser) {
     return parser->data;
@@ -213,8 +211,7 @@ static size_t run_parser(struct http_reader *reader, const char *bytes, size_t c
     return done;
 }
 
-/* --- checks of the head -------------------------------------------------------------------------
- */
+/* --- checks of the head --- */
 
 static size_t target_end(const struct http_reader *reader) {
     return (size_t)reader->target.offset + reader->target.length;
@@ -310,8 +307,7 @@ static void conclude_head(struct http_reader *reader) {
     reader->expects_continue = reader->expects_continue && parser->http_minor == 1;
 }
 
-/* --- the reader ---------------------------------------------------------------------------------
- */
+/* --- the reader --- */
 
 void http_reader_begin(struct http_reader *reader) {
     *reader = (struct http_reader){0};

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,6 +35,8 @@ struct front_thread {
 struct call {
     void (*run)(struct front_thread *thread, struct call *call);
     unsigned result;
+    int fd;
+    const char *text;
 };
 
 static void await(const atomic_uint *value, unsigned at_least, const char *what) {
@@ -184,14 +187,18 @@ static void on_call(evutil_socket_t fd, short what, void *arg) {
     ck_assert_int_eq(write(thread->returns[1], "", 1), 1);
 }
 
+static void run_call(struct front_thread *thread, struct call *call) {
+    char byte;
+
+    ck_assert_int_eq(write(thread->calls[1], &call, sizeof(call)), (ssize_t)sizeof(call));
+    ck_assert_int_eq(read(thread->returns[0], &byte, 1), 1);
+}
+
 static unsigned run_in(struct front_thread *thread,
                        void (*run)(struct front_thread *thread, struct call *call)) {
     struct call call = {.run = run};
-    struct call *pointer = &call;
-    char byte;
 
-    ck_assert_int_eq(write(thread->calls[1], &pointer, sizeof(pointer)), (ssize_t)sizeof(pointer));
-    ck_assert_int_eq(read(thread->returns[0], &byte, 1), 1);
+    run_call(thread, &call);
     return call.result;
 }
 
@@ -226,7 +233,11 @@ static void unpause(struct front_thread *thread, struct call *call) {
 }
 
 static void drain(struct front_thread *thread, struct call *call) {
-    (void)call;
+    if (call->text != NULL) {
+        const ssize_t length = (ssize_t)strlen(call->text);
+
+        ck_assert_int_eq(send(call->fd, call->text, (size_t)length, MSG_NOSIGNAL), length);
+    }
     http_front_drain(thread->front);
 }
 
@@ -253,6 +264,12 @@ void front_thread_unpause(struct front_thread *thread) {
 
 void front_thread_drain(struct front_thread *thread) {
     run_in(thread, drain);
+}
+
+void front_thread_drain_after_send(struct front_thread *thread, int fd, const char *text) {
+    struct call call = {.run = drain, .fd = fd, .text = text};
+
+    run_call(thread, &call);
 }
 
 bool front_thread_is_idle(struct front_thread *thread) {
@@ -325,15 +342,6 @@ struct http_front_counters front_thread_counters(const struct front_thread *thre
 
     http_front_read_counters(thread->front, &counters);
     return counters;
-}
-
-double front_thread_cpu_s(const struct front_thread *thread) {
-    clockid_t clock;
-    struct timespec used;
-
-    ck_assert_int_eq(pthread_getcpuclockid(thread->id, &clock), 0);
-    ck_assert_int_eq(clock_gettime(clock, &used), 0);
-    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
 void front_thread_await_requests(struct front_thread *thread, unsigned count) {

@@ -29,14 +29,15 @@ unsigned front_thread_stop(struct front_thread *thread);
 uint16_t front_thread_port(const struct front_thread *thread);
 struct http_front_counters front_thread_counters(const struct front_thread *thread);
 char front_thread_big_byte(size_t at);
-/* CPU time that the thread has used so far. */
-double front_thread_cpu_s(const struct front_thread *thread);
 
 /* Each runs in the front's thread and has ended when it returns. */
 unsigned front_thread_answer(struct front_thread *thread); /* all that wait; returns how many */
 void front_thread_watch(struct front_thread *thread, bool watch); /* all that wait */
 void front_thread_unpause(struct front_thread *thread);           /* http_front_start */
 void front_thread_drain(struct front_thread *thread);
+/* Sends on `fd` first, when the loop can have no chance to look at the other end before it drains.
+ */
+void front_thread_drain_after_send(struct front_thread *thread, int fd, const char *text);
 bool front_thread_is_idle(struct front_thread *thread);
 
 /* Wait until so many requests have been handed over, or exchanges told to be gone, ever. */
