@@ -176,6 +176,8 @@ static void leave(void) {
     ck_assert_uint_eq(http_counted(&connections.counters.open), 0);
     ck_assert_uint_eq(http_counted(&connections.counters.unsent_bytes), 0);
     ck_assert(http_connections_idle(&connections));
+    run_loop(); /* what is closed is freed in the next round */
+    ck_assert(TAILQ_EMPTY(&connections.closed));
 }
 
 /* Returns whether every answer came. */
