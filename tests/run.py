@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Runs test programs one after the other and adds up what they report.
+"""Runs test programs, some at a time, and adds up what they report.
 
-    tests/run.py [--limit SECONDS] PROGRAM...
+    tests/run.py [--limit SECONDS] [--jobs N] PROGRAM...
 
 A PROGRAM is a command with its arguments in one word, such as "tests/check_exports.sh build". What
 it is shows in its name and in its output:
@@ -16,6 +16,7 @@ Shows a line for each program, the whole output of those that failed, and as the
 """
 
 import argparse
+import concurrent.futures
 import os
 import re
 import shlex
@@ -111,8 +112,8 @@ def end(process):
             pass
 
 
-def run(command, limit):
-    """Runs one program; returns what came of it and its output."""
+def run(command, limit, running):
+    """Runs one program; returns what came of it and its output. It is in `running` meanwhile."""
     arguments = [PYTHON, *command] if command[0].endswith(".py") else command
     environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
     with tempfile.TemporaryFile() as output:
@@ -121,6 +122,7 @@ def run(command, limit):
                                        stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         except OSError as error:
             return Result(failed=1, note=str(error)), ""
+        running.add(process)
         try:
             status = process.wait(limit)
             timed_out = False
@@ -128,6 +130,7 @@ def run(command, limit):
             timed_out = True
         finally:
             end(process)
+            running.discard(process)
         output.seek(0)
         text = output.read().decode("utf-8", errors="backslashreplace")
     if timed_out:
@@ -135,24 +138,50 @@ def run(command, limit):
     return judge(command, status, text), text
 
 
+def timed_run(program, limit, running):
+    begun = time.monotonic()
+    result, output = run(shlex.split(program), limit, running)
+    return program, time.monotonic() - begun, result, output
+
+
+def show(width, program, seconds, result, output):
+    mark = "FAIL" if result.failed else "ok  "
+    note = f" ({result.note})" if result.note else ""
+    print(f"{mark} {program:<{width}} {seconds:6.1f} s  {result}{note}", flush=True)
+    if result.failed:
+        print("".join(f"     | {line}\n" for line in output.splitlines()), end="", flush=True)
+
+
+def run_all(programs, limit, jobs):
+    """Runs the programs, shows each as it ends, and returns the total. An interrupt ends those that
+    run and leaves out the others."""
+    total = Result()
+    width = max(len(program) for program in programs)
+    running = set()
+    with concurrent.futures.ThreadPoolExecutor(max_workers=jobs) as pool:
+        futures = [pool.submit(timed_run, program, limit, running) for program in programs]
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                program, seconds, result, output = future.result()
+                total.add(result)
+                show(width, program, seconds, result, output)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(running):
+                end(process)
+            raise
+    return total
+
+
 def main():
     parser = argparse.ArgumentParser(description="Runs test programs and adds up their results.")
     parser.add_argument("--limit", type=float, default=300, metavar="SECONDS",
                         help="time limit for each program (default 300)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N",
+                        help="how many programs run at a time (default 1)")
     parser.add_argument("programs", nargs="+", metavar="PROGRAM")
     arguments = parser.parse_args()
-    total = Result()
-    width = max(len(program) for program in arguments.programs)
-    for program in arguments.programs:
-        begun = time.monotonic()
-        result, output = run(shlex.split(program), arguments.limit)
-        seconds = time.monotonic() - begun
-        total.add(result)
-        mark = "FAIL" if result.failed else "ok  "
-        note = f" ({result.note})" if result.note else ""
-        print(f"{mark} {program:<{width}} {seconds:6.1f} s  {result}{note}", flush=True)
-        if result.failed:
-            print("".join(f"     | {line}\n" for line in output.splitlines()), end="", flush=True)
+    total = run_all(arguments.programs, arguments.limit, arguments.jobs)
     print(total)
     return 1 if total.failed else 0
 

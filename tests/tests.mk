@@ -20,9 +20,11 @@ TEST_SRC := $(C_TESTS) $(TEST_HELPERS)
 $(call objects,$(TEST_SRC)): PKG_CFLAGS = $(call pkg_cflags,check $(HOST_PKGS))
 -include $(patsubst %.o,%.d,$(call objects,$(TEST_SRC)))
 
-# Their suite fails each allocation in turn.
-$(BUILD)/tests/test_strict_ini: ALL_LDFLAGS += $(foreach f,malloc calloc realloc strdup strndup \
-	ini_parse_stream,-Wl,--wrap=$(f))
+# These suites fail each allocation in turn.
+wrap = $(foreach function,$(1),-Wl,--wrap=$(function))
+$(BUILD)/tests/test_strict_ini: ALL_LDFLAGS += $(call wrap,malloc calloc realloc strdup strndup ini_parse_stream)
+$(BUILD)/tests/test_http_memory: ALL_LDFLAGS += $(call wrap,malloc calloc realloc)
+$(BUILD)/tests/test_snapshot_result: ALL_LDFLAGS += $(call wrap,malloc realloc)
 
 $(BUILD)/tests/test_%: $(BUILD)/obj/tests/test_%.o $(TEST_ARCHIVES)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_ARCHIVES) $(TEST_LIBS)
@@ -31,7 +33,18 @@ $(BUILD)/tests/test_%: $(BUILD)/obj/tests/test_%.o $(TEST_ARCHIVES)
 
 C_TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(C_TESTS))
 
-.PHONY: check-programs run-checks
-check-programs: all $(C_TEST_PROGRAMS)
+# Most of them wait most of the time, for servers to start and for time to pass: more of them at a time
+# than there are cores. The longest come first.
+CHECK_JOBS ?= 3
+LONG_TESTS := tests/test_faults.py $(BUILD)/tests/test_pg_server tests/test_policy_sim_honesty.py
+CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/tests/explorer $(PY_TESTS))
+
+.PHONY: check-programs run-checks soak
+check-programs: all $(C_TEST_PROGRAMS) $(BUILD)/tests/explorer
 run-checks:
-	@$(PYTHON) tests/run.py $(C_TEST_PROGRAMS) $(PY_TESTS)
+	@$(PYTHON) tests/run.py --jobs $(CHECK_JOBS) $(CHECKS)
+
+SECONDS ?= 60
+SEED ?=
+soak: all
+	$(PYTHON) tests/soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
