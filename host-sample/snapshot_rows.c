@@ -84,8 +84,7 @@ static bool open_array(const struct text *value, struct text_array *array) {
     bool good = take_integer(&cursor, &dimensions) && take_integer(&cursor, &flag) &&
                 take_integer(&cursor, &type) && (dimensions == 0 || dimensions == 1);
     if (good && dimensions == 1) {
-        good = take_integer(&cursor, &count) && take_integer(&cursor, &lower_bound) && count >= 0 &&
-               (size_t)count <= cursor.size / sizeof(int32_t);
+        good = take_integer(&cursor, &count) && take_integer(&cursor, &lower_bound) && count >= 0;
     }
     *array = (struct text_array){.at = cursor.at, .size = cursor.size, .count = count};
     return good;
@@ -100,6 +99,7 @@ bool text_array_next(struct text_array *array, struct text *text) {
     return true;
 }
 
+/* All elements are there, and nothing else. */
 static bool is_array(const struct text *value) {
     struct text_array array;
     struct text element;

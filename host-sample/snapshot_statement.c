@@ -11,6 +11,9 @@
  * - The lean statement does without a sort: the index gives the rows by "createdAt", and the reader
  *   puts ties in order. It asks for one row more than an answer may have, to see whether the limit
  *   cuts through a tie; the full statement, which sorts, then decides.
+ * - Its bound by 'infinity' excludes nothing, but with a bound on either side the planner expects a
+ *   single row (DEFAULT_RANGE_INEQ_SEL) and reads the index in its order. Expecting more, it sorts
+ *   the rows of a bitmap, all of them, however many.
  * - OFFSET 0 in a subquery makes the planner leave it as it is: it is then run for each outer row,
  *   through an index. Otherwise a hash of a whole table is among the plans, and a generic plan made
  *   while that table was small would keep it.
@@ -48,6 +51,8 @@ _Static_assert(ONE_TOO_MANY == SNAPSHOT_MOST_ROWS + 1, "the limits belong togeth
 #define NEWER(environment)                                                                         \
     " FROM \"TaskRunExecutionSnapshot\" n WHERE n.\"runId\" = $2 AND n.\"isValid\""                \
     " AND n.\"createdAt\" > s.\"createdAt\"" environment("n")
+
+#define IN_INDEX_ORDER " AND n.\"createdAt\" <= 'infinity'"
 
 #define NEWEST_FIRST " ORDER BY n.\"createdAt\" DESC"
 #define TIES_BY_ID   ", n.id COLLATE \"C\" DESC"

@@ -364,6 +364,44 @@ START_TEST(a_lean_row_that_needs_more) {
 }
 END_TEST
 
+static const struct {
+    struct field created_at;
+    const char *date; /* NULL: malformed */
+} moments[] = {
+    {BYTES("\0\0\0\0\0\0\0\0"), "2000-01-01T00:00:00.000Z"},
+    {BYTES("\0\0\0\0\0\0\x03\xe7"), "2000-01-01T00:00:00.000Z"},
+    {BYTES("\0\0\0\0\0\0\x03\xe8"), "2000-01-01T00:00:00.001Z"},
+    {BYTES("\xff\xff\xff\xff\xff\xff\xff\xff"), "1999-12-31T23:59:59.999Z"},
+    {BYTES("\xff\xff\xff\xff\xff\xff\xfc\x18"), "1999-12-31T23:59:59.999Z"},
+    {BYTES("\xff\xff\xff\xff\xff\xff\xfc\x17"), "1999-12-31T23:59:59.998Z"},
+    {BYTES("\x7f\xff\xff\xff\xff\xff\xff\xff"), NULL}, /* infinity */
+    {BYTES("\x80\0\0\0\0\0\0\0"), NULL},               /* -infinity */
+    {BYTES("\x03\x80\xe7\x0b\x91\x3b\x7f\xff"), "9999-12-31T23:59:59.999Z"},
+    {BYTES("\x03\x80\xe7\x0b\x91\x3b\x80\x00"), NULL},
+    {BYTES("\xff\x1f\xe2\xff\xc5\x9c\x60\x00"), "0001-01-01T00:00:00.000Z"},
+    {BYTES("\xff\x1f\xe2\xff\xc5\x9c\x5f\xff"), NULL},
+};
+
+/* Microseconds, of which a column of another precision may have any, are rounded down. */
+START_TEST(a_moment) {
+    struct field fields[COUNT(full_row)];
+    struct byte_buffer out = BYTE_BUFFER_EMPTY;
+    memcpy(fields, full_row, sizeof(full_row));
+    fields[8] = moments[_i].created_at;
+    PGresult *result = empty_result(1, 1);
+    add_row(result, fields, COUNT(full_row));
+    ck_assert(snapshot_answer_write(&out, result, NOW_MS) == (moments[_i].date != NULL));
+    if (moments[_i].date != NULL) {
+        byte_buffer_append(&out, "", 1);
+        const char *date = strstr(out.data, "\"createdAt\":\"");
+        ck_assert_ptr_nonnull(date);
+        ck_assert_mem_eq(date + strlen("\"createdAt\":\""), moments[_i].date, UTC_DATE_LENGTH);
+    }
+    byte_buffer_free(&out);
+    PQclear(result);
+}
+END_TEST
+
 /* Only one of the dates of an answer is not a server's. */
 START_TEST(a_clock_out_of_bounds) {
     static const int64_t clocks[] = {INT64_MIN, INT64_MAX, INT64_C(253402300800000),
@@ -519,6 +557,7 @@ int main(void) {
     tcase_add_test(shapes, too_many_rows);
     tcase_add_test(shapes, other_columns);
     tcase_add_test(shapes, a_lean_row_that_needs_more);
+    tcase_add_loop_test(shapes, a_moment, 0, COUNT(moments));
     tcase_add_test(shapes, a_clock_out_of_bounds);
 
     TCase *bounds = tcase_create("bounds");
