@@ -4,7 +4,7 @@
 # the INI reader: they are linked as archives, so each takes just what it uses.
 
 TEST_LIBS = $(call pkg_libs,check) $(HOST_LIBS)
-TEST_HELPERS := $(filter-out $(wildcard tests/test_*.c tests/fuzz_*.c),$(wildcard tests/*.c))
+TEST_HELPERS := $(filter-out $(wildcard tests/test_*.c tests/fuzz_*.c) tests/explorer.c,$(wildcard tests/*.c))
 
 $(BUILD)/tests/libhost.a: $(call objects,$(HOST_LIB_SRC))
 $(BUILD)/tests/libplugin.a: $(call objects,$(PLUGIN_SRC))
@@ -29,7 +29,8 @@ $(BUILD)/tests/test_snapshot_result: ALL_LDFLAGS += $(call wrap,malloc realloc)
 $(BUILD)/tests/test_%: $(BUILD)/obj/tests/test_%.o $(TEST_ARCHIVES)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_ARCHIVES) $(TEST_LIBS)
 
--include tests/plugin_tests.mk
+include tests/plugin_tests.mk
+include tests/fuzz.mk
 
 C_TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(C_TESTS))
 
@@ -41,8 +42,9 @@ CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/te
 
 .PHONY: check-programs run-checks soak
 check-programs: all $(C_TEST_PROGRAMS) $(BUILD)/tests/explorer
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/dose SANITIZE=address,undefined CFLAGS='-O1 -g' dose-programs
 run-checks:
-	@$(PYTHON) tests/run.py --jobs $(CHECK_JOBS) $(CHECKS)
+	@$(PYTHON) tests/run.py --jobs $(CHECK_JOBS) $(CHECKS) $(DOSE_CHECKS)
 
 SECONDS ?= 60
 SEED ?=
