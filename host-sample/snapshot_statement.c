@@ -43,53 +43,50 @@ _Static_assert(ONE_TOO_MANY == SNAPSHOT_MOST_ROWS + 1, "the limits belong togeth
 #define ANY_ENVIRONMENT(row) ""
 #define ONE_ENVIRONMENT(row) " AND " row ".\"environmentId\" = $3"
 
+/* The SQL keeps lines of its own. */
+/* clang-format off */
+
 /* What the since row s is joined with, and s itself. */
 #define SINCE(environment, joined)                                                                 \
     "SELECT r.r FROM \"TaskRunExecutionSnapshot\" s LEFT JOIN LATERAL (" joined ") r ON true"      \
     " WHERE s.id = $1 AND s.\"runId\" = $2" environment("s")
 
 #define NEWER(environment)                                                                         \
-    " FROM \"TaskRunExecutionSnapshot\" n WHERE n.\"runId\" = $2 AND n.\"isValid\""                \
-    " AND n.\"createdAt\" > s.\"createdAt\"" environment("n")
+    " FROM \"TaskRunExecutionSnapshot\" n"                                                         \
+    " WHERE n.\"runId\" = $2 AND n.\"isValid\" AND n.\"createdAt\" > s.\"createdAt\""              \
+    environment("n")
 
+#define NEWEST_FIRST   " ORDER BY n.\"createdAt\" DESC"
+#define TIES_BY_ID     ", n.id COLLATE \"C\" DESC"
 #define IN_INDEX_ORDER " AND n.\"createdAt\" <= 'infinity'"
 
-#define NEWEST_FIRST " ORDER BY n.\"createdAt\" DESC"
-#define TIES_BY_ID   ", n.id COLLATE \"C\" DESC"
-
 #define LEAN(environment)                                                                          \
-    SINCE(environment, "SELECT ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN)                    \
-                           LEAN_FIELDS(NEXT_COLUMN) ") AS r" NEWER(environment) NEWEST_FIRST       \
-          " LIMIT " TEXT_OF(ONE_TOO_MANY))
+    SINCE(environment,                                                                             \
+          "SELECT ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) LEAN_FIELDS(NEXT_COLUMN) ")"    \
+          " AS r" NEWER(environment) IN_INDEX_ORDER NEWEST_FIRST " LIMIT " TEXT_OF(ONE_TOO_MANY))
 
 #define NEWEST(environment, columns, limit)                                                        \
-    "(SELECT " columns NEWER(environment)                                                          \
-    NEWEST_FIRST TIES_BY_ID " LIMIT " limit ") n"
+    "(SELECT " columns NEWER(environment) NEWEST_FIRST TIES_BY_ID " LIMIT " limit ") n"
 
 #define SNAPSHOT_ROWS(environment)                                                                 \
-    "(SELECT ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) CHECKPOINT_FIELDS(                   \
-        NEXT_COLUMN,                                                                               \
-        NEXT_COLUMN) ") AS r"                                                                      \
-                     " FROM " NEWEST(                                                              \
-                         environment, "n.*",                                                       \
-                         TEXT_OF(SNAPSHOT_MOST_ROWS)) " LEFT JOIN LATERAL (SELECT * FROM "         \
-                                                      "\"TaskRunCheckpoint\" c"                    \
-                                                      " WHERE c.id = n.\"checkpointId\" OFFSET "   \
-                                                      "0) c ON true)"
+    "(SELECT ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN)                                      \
+    CHECKPOINT_FIELDS(NEXT_COLUMN, NEXT_COLUMN) ") AS r"                                           \
+    " FROM " NEWEST(environment, "n.*", TEXT_OF(SNAPSHOT_MOST_ROWS))                               \
+    " LEFT JOIN LATERAL (SELECT * FROM \"TaskRunCheckpoint\" c"                                    \
+    " WHERE c.id = n.\"checkpointId\" OFFSET 0) c ON true)"
 
 #define WAITPOINT_ROWS(environment)                                                                \
-    "(SELECT ROW(" WAITPOINT_FIELDS(                                                               \
-        FIRST_COLUMN,                                                                              \
-        NEXT_COLUMN) ")"                                                                           \
-                     " FROM " NEWEST(environment, "n.id",                                          \
-                                     "1") " CROSS JOIN LATERAL (SELECT l.\"B\" FROM "              \
-                                          "\"_completedWaitpoints\" l"                             \
-                                          " WHERE l.\"A\" = n.id OFFSET 0) l"                      \
-                                          " LEFT JOIN LATERAL (SELECT * FROM \"Waitpoint\" w "     \
-                                          "WHERE w.id = l.\"B\" OFFSET 0) w ON true)"
+    "(SELECT ROW(" WAITPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ")"                                 \
+    " FROM " NEWEST(environment, "n.id", "1")                                                      \
+    " CROSS JOIN LATERAL (SELECT l.\"B\" FROM \"_completedWaitpoints\" l"                          \
+    " WHERE l.\"A\" = n.id OFFSET 0) l"                                                            \
+    " LEFT JOIN LATERAL (SELECT * FROM \"Waitpoint\" w"                                            \
+    " WHERE w.id = l.\"B\" OFFSET 0) w ON true)"
 
 #define FULL(environment)                                                                          \
     SINCE(environment, SNAPSHOT_ROWS(environment) " UNION ALL " WAITPOINT_ROWS(environment))
+
+/* clang-format on */
 
 const struct snapshot_statement_text *snapshot_statement(enum snapshot_statement which) {
     static const struct snapshot_statement_text statements[SNAPSHOT_STATEMENT_COUNT] = {
