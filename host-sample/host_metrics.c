@@ -187,7 +187,8 @@ static const struct {
     const char *help;
     size_t offset;
 } server_rows[] = {
-    {"snapshot_host_reads_total", "counter", "Snapshot reads sent to each server.",
+    {"snapshot_host_reads_total", "counter",
+     "Snapshot statements sent to each server; a read whose lean one is not enough sends two.",
      offsetof(struct pg_server_counters, reads)},
     {"snapshot_host_statements_total", "counter",
      "Statements sent to each server, those for positions included.",
