@@ -204,7 +204,7 @@ static bool take_fields(struct cursor *cursor, struct row *row, int32_t *count) 
 enum row_kind row_read(const PGresult *result, int number, struct row *row) {
     struct cursor cursor = {PQgetvalue(result, number, 0), (size_t)PQgetlength(result, number, 0)};
     int32_t count;
-    if (PQgetisnull(result, number, 0) || !take_fields(&cursor, row, &count)) {
+    if (!take_fields(&cursor, row, &count)) { /* a NULL has no bytes, so no fields */
         return ROW_MALFORMED;
     }
     switch (count) {
