@@ -205,7 +205,12 @@ static int check_file(const struct arguments *arguments, const struct rp_plugin 
         plugin->open(arguments->file, arguments->capabilities, &set, errors, sizeof errors);
     if (status != RP_OK) {
         size_t length = strlen(errors);
-        (void)fprintf(stderr, "%s%s", errors, length > 0 && errors[length - 1] == '\n' ? "" : "\n");
+        if (length == 0) {
+            (void)fprintf(stderr, "%s: refused by the plugin, status %d\n", arguments->file,
+                          status);
+        } else {
+            (void)fprintf(stderr, "%s%s", errors, errors[length - 1] == '\n' ? "" : "\n");
+        }
         return EXIT_ERRORS;
     }
     int exit_status = EXIT_ERRORS;

@@ -39,6 +39,68 @@ polcy = read_index
 """
 
 
+# A plugin that has nothing but keys, and odd ones: KEYS of them, in a table of SIZE bytes.
+ODD_PLUGIN = r"""
+#include "read_policy.h"
+static int32_t key(uint32_t index, struct rp_key *key) {
+    if (index >= KEYS) {
+        return RP_E_END;
+    }
+    key->type = RP_KEY_TEXT;
+    key->min = 3;
+    key->max = 4;
+    key->name = "odd";
+    key->default_value = NULL;
+    key->unit = "";
+    key->help = "A back\\slash and a pipe |. .Bl is no request here. 'and nor is this.";
+    return RP_OK;
+}
+static int32_t open_set(const char *path, uint32_t can, struct rp_set **set, char *err, uint32_t length) {
+    (void)path, (void)can, (void)set, (void)err, (void)length;
+    return RP_E_CONFIG;
+}
+static int32_t reload(struct rp_set *set, char *err, uint32_t length) {
+    (void)set, (void)err, (void)length;
+    return RP_E_CONFIG;
+}
+static const struct rp_policy *policy(struct rp_set *set, const char *name) {
+    (void)set, (void)name;
+    return NULL;
+}
+static const struct rp_step *begin(const struct rp_policy *policy, const struct rp_request *request,
+                                   struct rp_read *read) {
+    (void)policy, (void)request, (void)read;
+    return NULL;
+}
+static const struct rp_step *next(struct rp_read *read, const struct rp_report *report) {
+    (void)read, (void)report;
+    return NULL;
+}
+static int32_t metrics(const struct rp_set *set, uint32_t index, struct rp_metric *metric) {
+    (void)set, (void)index, (void)metric;
+    return RP_E_END;
+}
+static uint32_t words(const struct rp_policy *policy, char *text, uint32_t length) {
+    (void)policy, (void)text, (void)length;
+    return 0;
+}
+static void close_set(struct rp_set *set) {
+    (void)set;
+}
+static const char *section(struct rp_set *set, uint32_t index) {
+    (void)set, (void)index;
+    return NULL;
+}
+static const struct rp_plugin table = {RP_PLUGIN_MAGIC, SIZE, RP_ABI_MAJOR, 0, "odd", "0.1",
+                                       open_set, reload, policy, begin, next, metrics, words,
+                                       close_set, section, key, words};
+const struct rp_plugin *read_policy_plugin_v1(void);
+const struct rp_plugin *read_policy_plugin_v1(void) {
+    return &table;
+}
+"""
+
+
 class PolicyCheck(unittest.TestCase):
 
     def setUp(self):
@@ -180,6 +242,37 @@ class PolicyCheck(unittest.TestCase):
         path = self.file(GOOD)
         for plugin in ("/nowhere.so", path, self._directory.name, "/dev/null"):
             self.assertIn(plugin, self.run_check("--plugin", plugin, path, status=2))
+
+    # -- odd plugins ---------------------------------------------------------------------------
+
+    def odd_plugin(self, keys="1", size="sizeof(struct rp_plugin)"):
+        source, plugin = self.file(ODD_PLUGIN, "odd.c"), os.path.join(self._directory.name, "odd.so")
+        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", f"-DKEYS={keys}",
+                        f"-DSIZE={size}", "-I", os.path.join(ROOT, "plugin"), "-o", plugin, source],
+                       check=True)
+        return plugin
+
+    def test_odd_words_are_escaped(self):
+        plugin = self.odd_plugin()
+        mdoc = self.run_check("--plugin", plugin, "--keys=mdoc").splitlines()
+        self.assertEqual(mdoc[2:5], ["A back\\eslash and a pipe |.", "\\&.Bl is no request here.",
+                                     "\\&'and nor is this."])
+        self.assertIn("a pipe \\|. ", self.run_check("--plugin", plugin, "--keys=markdown"))
+        self.assertIn("text: 3 to 4 bytes; required", self.run_check("--plugin", plugin, "--keys"))
+
+    def test_keys_without_end(self):
+        self.assertIn("no end", subprocess.run(
+            [PROGRAM, "--plugin", self.odd_plugin("UINT32_MAX"), "--keys"], capture_output=True,
+            text=True, timeout=60, check=False).stderr)
+
+    def test_plugin_that_is_too_old(self):
+        plugin = self.odd_plugin(size="RP_PLUGIN_MIN_SIZE")
+        for arguments in (["--keys"], [SAMPLE], ["--dot", SAMPLE]):
+            self.assertIn("too old", self.run_check("--plugin", plugin, *arguments, status=2))
+
+    def test_plugin_that_refuses_without_a_word(self):
+        self.assertEqual(self.run_check("--plugin", self.odd_plugin(), SAMPLE, status=1),
+                         f"{SAMPLE}: refused by the plugin, status 2\n")
 
     def test_plugin_is_looked_for_beside_the_program(self):
         path = self.file(GOOD)

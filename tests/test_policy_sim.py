@@ -152,6 +152,9 @@ class ByHand(SimulatorCase):
         figures = self.run_one("replica_only", "--replica", "bursts:0,300ms,2s,1s", "--age", "400ms",
                                *FRESH)
         self.assertEqual(figures["missed"], 0)
+        # Standing still for 1 s it is never more than 1 s behind, whatever it would follow at.
+        figures = self.run_one("replica_only", "--replica", "bursts:0,10s,2s,1s", "--age", "1s", *FRESH)
+        self.assertEqual(figures["missed"], 0)
 
     def test_read_index(self):
         figures = self.run_one("read_index", "--replica", "100ms", *FRESH)
