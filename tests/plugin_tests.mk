@@ -1,9 +1,10 @@
 # plugin_tests.mk - the tests that prove the plugin, all through build/read_policy.so; included by
 # tests.mk.
 
-PLUGIN_CHECKS := test_policies test_waits test_budget
+PLUGIN_CHECKS := test_policies test_waits test_budget test_abi test_reload test_allocations
 PLUGIN_CHECK_PROGRAMS := $(addprefix $(BUILD)/tests/,$(PLUGIN_CHECKS))
-PLUGIN_TEST_HELPERS := $(call objects,tests/plugin_fixture.c tests/scripted_read.c)
+PLUGIN_TEST_HELPERS := $(call objects,tests/plugin_fixture.c tests/scripted_read.c \
+	tests/guarded_memory.c)
 
 $(PLUGIN_CHECK_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(PLUGIN_TEST_HELPERS) \
 		| $(BUILD)/read_policy.so
@@ -27,3 +28,6 @@ explore: $(BUILD)/tests/explorer
 .PHONY: mutants
 mutants: $(BUILD)/tests/explorer $(PLUGIN_CHECK_PROGRAMS)
 	$(PYTHON) tests/mutants.py --build $(BUILD)
+
+$(BUILD)/tests/test_allocations: $(call objects,tests/interposed/malloc.c)
+-include $(patsubst %.o,%.d,$(call objects,tests/interposed/malloc.c))
