@@ -2,7 +2,7 @@
 # They need Python, which building and running do not.
 
 MAN_PAGES := $(patsubst man/%.in,$(BUILD)/man/%,$(wildcard man/*.in))
-CHECK_PACKAGES += mandoc
+CHECK_PACKAGES += mandoc python3-yaml
 
 MAN_VALUES = --set VERSION=$(VERSION) --set PLUGIN_DIR=$(PLUGIN_DIR) --set SYSCONF=$(SYSCONF) \
 	--set BINDIR=$(BINDIR) --set EXAMPLES_DIR=$(EXAMPLES_DIR) --set HOST_EXAMPLES_DIR=$(HOST_EXAMPLES_DIR)

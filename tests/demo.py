@@ -22,6 +22,7 @@ from cluster import Cluster
 from history import History
 from host import APPLICATION, Host, lookup_path
 from oracle import differences, expected_answer
+from scrape import prometheus_command
 from testbed import wait_for
 
 WIDTH = 98
@@ -314,6 +315,8 @@ def stay_up(stage):
          f"sed -i 's/^policy = .*/policy = read_index/; /^replica_retry/d' {host.policy_path}\n"
          f"  kill -HUP {host.pid}"),
         ("The counters:", f"curl -s {base}/metrics | grep ^run_engine"),
+        ("Watch it with Prometheus (package prometheus), then on http://127.0.0.1:9090/alerts:",
+         " \\\n     ".join(prometheus_command(host.directory, host.port, 9090))),
     ]
     for what, command in commands:
         print(f"\n{_styled('1', what)}\n  {command}")
