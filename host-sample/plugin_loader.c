@@ -6,12 +6,16 @@
 #include "plugin_loader.h"
 
 #include <dlfcn.h>
+#include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <link.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 __attribute__((format(printf, 3, 4))) static bool refuse(char *err, size_t err_length,
                                                          const char *format, ...) {
@@ -36,12 +40,14 @@ static bool check_table(const struct rp_plugin *table, const char *path, char *e
             path, RP_ENTRY_SYMBOL, table->magic, RP_PLUGIN_MAGIC);
     }
     if (table->abi_major != RP_ABI_MAJOR) {
-        return refuse(err, err_length, "%s: ABI version %u.%u; expected %u.x", path,
-                      table->abi_major, table->abi_minor, RP_ABI_MAJOR);
+        return refuse(err, err_length,
+                      "%s: %s() returned a table of ABI version %u.%u; expected %u.x", path,
+                      RP_ENTRY_SYMBOL, table->abi_major, table->abi_minor, RP_ABI_MAJOR);
     }
     if (table->struct_size < RP_PLUGIN_MIN_SIZE) {
-        return refuse(err, err_length, "%s: a table of %u bytes; expected at least %zu (ABI %u.0)",
-                      path, table->struct_size, RP_PLUGIN_MIN_SIZE, RP_ABI_MAJOR);
+        return refuse(err, err_length,
+                      "%s: %s() returned a table of %u bytes; expected at least %zu (ABI %u.0)",
+                      path, RP_ENTRY_SYMBOL, table->struct_size, RP_PLUGIN_MIN_SIZE, RP_ABI_MAJOR);
     }
     const struct {
         const char *name;
@@ -55,8 +61,9 @@ static bool check_table(const struct rp_plugin *table, const char *path, char *e
     };
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         if (!members[i].there) {
-            return refuse(err, err_length, "%s: member %s of the table is NULL; expected a value",
-                          path, members[i].name);
+            return refuse(err, err_length,
+                          "%s: %s() returned a table whose member %s is NULL; expected a value",
+                          path, RP_ENTRY_SYMBOL, members[i].name);
         }
     }
     return true;
@@ -80,12 +87,58 @@ static char *absolute_path(const char *path, char *err, size_t err_length) {
     return NULL;
 }
 
+/* How many bytes the file must have for its segments to be in it; 0 if it is no object file. */
+static uint64_t promised_bytes(int descriptor) {
+    ElfW(Ehdr) header;
+    uint64_t promised = 0;
+    if (pread(descriptor, &header, sizeof header, 0) != (ssize_t)sizeof header ||
+        memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < header.e_phnum; i++) {
+        ElfW(Phdr) segment;
+        const uint64_t at = header.e_phoff + (uint64_t)i * sizeof segment;
+        if (pread(descriptor, &segment, sizeof segment, (off_t)at) != (ssize_t)sizeof segment) {
+            return UINT64_MAX;
+        }
+        const uint64_t end = segment.p_offset + segment.p_filesz;
+        promised = segment.p_type == PT_LOAD && end > promised ? end : promised;
+    }
+    return promised;
+}
+
+/* dlopen maps what the file's headers promise, and the process dies of SIGBUS where the file ends
+ * before that: so a file that was cut off, or is still being copied, is refused here. Files of
+ * other kinds are left to dlopen, which says what is wrong with them. */
+static bool check_whole(const char *path, char *err, size_t err_length) {
+    struct stat status;
+    bool whole = false;
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0 || fstat(descriptor, &status) != 0) {
+        (void)refuse(err, err_length, "%s: %s; expected a shared object", path, strerror(errno));
+    } else {
+        whole = promised_bytes(descriptor) <= (uint64_t)status.st_size;
+        if (!whole) {
+            (void)refuse(err, err_length,
+                         "%s: cut off after %lld bytes; expected a whole shared object", path,
+                         (long long)status.st_size);
+        }
+    }
+    if (descriptor >= 0) {
+        (void)close(descriptor);
+    }
+    return whole;
+}
+
 bool plugin_load(struct loaded_plugin *plugin, const char *path, char *err, size_t err_length) {
     bool loaded = false;
     *plugin = (struct loaded_plugin){0};
     char *absolute = absolute_path(path, err, err_length);
     if (absolute == NULL) {
         return false;
+    }
+    if (!check_whole(absolute, err, err_length)) {
+        goto out;
     }
     /* All symbols now, not at the first read; and none of them visible to other libraries. */
     plugin->handle = dlopen(absolute, RTLD_NOW | RTLD_LOCAL);
