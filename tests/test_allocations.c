@@ -33,7 +33,9 @@
 static struct opened_plugin opened;
 static const struct rp_plugin *plugin;
 static struct ini_memory_file file;
+#if INTERPOSED_MALLOC
 static char error[RP_ERROR_BYTES];
+#endif
 
 static void set_up(void) {
     plugin_open(&opened);
