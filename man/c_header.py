@@ -90,7 +90,7 @@ TOP_LEVEL = re.compile(r"""
   | \#define\ (?P<macro>(?:[^\n\\]|\\\n)+)
   | \#[^\n]*
   | (?P<block>(?:struct|enum)\ \w+)\s*\{(?P<body>.*?)\n?\};
-  | struct\ \w+;
+  | (?P<opaque>struct\ \w+);[ ]*(?:/\*(?P<what>.*?)\*/)?
   | typedef\ (?P<typedef>[^;]+);
   | static\ inline\s(?P<function>[^{]+)\{.*?\n\}
   | \s+""", re.DOTALL | re.VERBOSE)
@@ -103,7 +103,7 @@ class Header:
         with open(path, encoding="ascii") as file:
             text = file.read()
         self.overview = None
-        self.structs, self.enums, self.macros, self.helpers = [], [], [], []
+        self.structs, self.enums, self.macros, self.helpers, self.opaque = [], [], [], [], []
         self._pending, place = [], 0
         while place < len(text):
             match = TOP_LEVEL.match(text, place)
@@ -129,6 +129,8 @@ class Header:
         elif block is not None:
             kind = self.structs if block.startswith("struct") else self.enums
             self._add(kind, Item(block, members=read_members(match["body"])))
+        elif match["opaque"] is not None:
+            self._add(self.opaque, Item(match["opaque"], item_texts(match["what"] or "")))
         elif match["typedef"] is not None:
             self._add(self.helpers, Item("typedef " + match["typedef"]))
         elif match["function"] is not None:
@@ -205,7 +207,8 @@ def structures(header):
         if item.name != "rp_plugin":
             lines += [f".Ss {item.code}", *mdoc.paragraphs(item.comments),
                       *_list(item.members, lambda it: f".It Vt {mdoc.argument(it.code)}")]
-    return lines
+    return lines + [".Ss Structures of the plugin's own",
+                    *_list(header.opaque, lambda item: f".It Vt {mdoc.argument(item.code)}")]
 
 
 def _constant(item):
