@@ -1,7 +1,5 @@
 #!/usr/bin/python3
-"""Looks at what read_policy.so gives to other objects and takes from them.
-
-    tests/check_symbols.py [BUILD]
+"""Looks at what $BUILD/read_policy.so gives to other objects and takes from them.
 
 It exports the entry symbol and nothing else; what it takes is on the list in plugin_symbols.txt; it
 needs the libraries below and no others (a plugin's libraries clash with its host's); it may be opened
@@ -45,8 +43,7 @@ def plain(symbol):
 
 
 def main():
-    build = sys.argv[1] if len(sys.argv) > 1 else "build"
-    plugin = os.path.join(ROOT, build, "read_policy.so")
+    plugin = os.path.join(ROOT, os.environ.get("BUILD", "build"), "read_policy.so")
     problems = []
     exported = symbols(plugin, "--defined-only")
     if exported != {ENTRY}:

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Breaks the plugin in small named ways and sees to it that the tests notice.
 
-    tests/mutants.py [--build DIRECTORY] [--short] [NAME...]
+    tests/mutants.py [--all] [NAME...]
 
-Each mutation of mutants.toml is applied to a copy of the source, which is built and given to the
+Without arguments only a few are tried, for make check; make mutants tries all. The test programs are
+those in $BUILD, or build. Each mutation of mutants.toml is applied to a copy of the source, which is built and given to the
 explorer or to the test program that the mutation names. Fails if one survives, if one no longer
 applies or builds, or if an invariant of the explorer has no mutation that it catches.
 
@@ -22,6 +23,7 @@ import tomllib
 from dataclasses import dataclass
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 FOLDERS = ("plugin", "policies", "strict-ini")
 EXPLORER_SOURCES = ("invariants.c", "exploration.c", "reload_exploration.c", "explorer.c")
 PACKAGES = ("inih", "libbsd-overlay")
@@ -94,10 +96,10 @@ class Tree:
                 file.write(text)
 
 
-def run_test(build, mutant, plugin):
+def run_test(mutant, plugin):
     """What the test said of the mutant, or None if it noticed nothing."""
     program = "explorer" if mutant.by_explorer else mutant.caught
-    command = [os.path.join(ROOT, build, "tests", program)]
+    command = [os.path.join(BUILD, "tests", program)]
     if mutant.by_explorer:
         command.append(mutant.caught)
     ended = subprocess.run(command, env=dict(os.environ, READ_POLICY_SO=plugin), text=True,
@@ -113,10 +115,10 @@ def run_test(build, mutant, plugin):
     return found[1]
 
 
-def try_mutant(tree, build, mutant):
+def try_mutant(tree, mutant):
     """Whether it was caught, and a line about it."""
     try:
-        said = run_test(build, mutant, tree.build(mutant))
+        said = run_test(mutant, tree.build(mutant))
     except (ValueError, subprocess.SubprocessError) as error:
         return False, f"FAIL {mutant.name}: {error}"
     if said is None:
@@ -134,21 +136,20 @@ def uncovered_invariants(mutants):
 
 def main():
     parser = argparse.ArgumentParser(description="Sees to it that the tests catch mutations.")
-    parser.add_argument("--build", default="build", metavar="DIRECTORY",
-                        help="where the test programs are (default build)")
-    parser.add_argument("--short", action="store_true", help="only a few of them")
+    parser.add_argument("--all", action="store_true", help="all mutations, not only a few")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
     arguments = parser.parse_args()
     with open(os.path.join(ROOT, "tests", "mutants.toml"), "rb") as file:
         mutants = [Mutant(**entry) for entry in tomllib.load(file)["mutant"]]
-    chosen = [mutant for mutant in mutants if (mutant.short or not arguments.short)
-              and (not arguments.names or mutant.name in arguments.names)]
+    chosen = [mutant for mutant in mutants
+              if mutant.name in arguments.names
+              or not arguments.names and (arguments.all or mutant.short)]
     failures = [f"FAIL no mutation is caught by {number}"
                 for number in uncovered_invariants(mutants)]
     with tempfile.TemporaryDirectory(prefix="read-policy-mutants-") as directory:
         tree = Tree(directory)
         for mutant in chosen:
-            caught, line = try_mutant(tree, arguments.build, mutant)
+            caught, line = try_mutant(tree, mutant)
             print(line, flush=True)
             failures += [] if caught else [line]
     for failure in failures:
