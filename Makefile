@@ -71,7 +71,7 @@ include tests/tests.mk
 
 BUILD_PACKAGES := gcc libc6-dev make pkgconf libpq-dev libinih-dev libbsd-dev libevent-dev libhttp-parser-dev
 RUN_PACKAGES   := postgresql python3 python3-psycopg2
-CHECK_PACKAGES := check g++ curl prometheus binutils systemtap-sdt-dev
+CHECK_PACKAGES := check g++ curl prometheus binutils systemtap-sdt-dev gnuplot-nox graphviz mandoc
 LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
 
 .PHONY: deps demo-deps lint-deps
@@ -112,7 +112,7 @@ help:
 # ---- lint ---------------------------------------------------------------------------------------------
 
 C_FILES = $(shell git ls-files '*.c' '*.h')
-TIDY_FILES = $(filter %.c,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC))
+TIDY_FILES = $(filter %.c,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC) $(TOOL_SRC))
 .PHONY: lint lint-run
 lint: lint-deps
 	@$(MAKE) --no-print-directory lint-run
@@ -120,7 +120,7 @@ lint-run:
 	clang-format --dry-run -Werror $(C_FILES)
 	clang-tidy --quiet $(TIDY_FILES) -- $(STANDARD) -DREAD_POLICY_VERSION='"$(VERSION)"' $(call pkg_cflags,$(HOST_PKGS))
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
-		--suppress=missingIncludeSystem -DREAD_POLICY_VERSION='"$(VERSION)"' plugin policies strict-ini host-sample
+		--suppress=missingIncludeSystem -DREAD_POLICY_VERSION='"$(VERSION)"' plugin policies strict-ini host-sample policy-check policy-sim
 	shellcheck tools/install-packages .ci/run
 	@$(MAKE) --no-print-directory clean-objects CC=clang
 	@$(MAKE) --no-print-directory all CC=clang

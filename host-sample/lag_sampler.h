@@ -2,8 +2,8 @@
  * lag_sampler.h - where the primary and each replica stand, sampled once a second for /metrics.
  *
  * Lag in bytes is the distance of two positions of the same round. Lag in seconds is the age of the
- * primary's newest position that the replica has reached, so it is exact to a round and needs nothing
- * of the replica's clock. What is not known is not a number: unknown lag is never zero lag.
+ * primary's newest position that the replica has reached, so it is exact to a round and needs
+ * nothing of the replica's clock. What is not known is not a number: unknown lag is never zero lag.
  *
  * One worker samples; its event loop's thread owns everything here, but for the results, which any
  * thread may read.
@@ -17,7 +17,8 @@
 #include <event2/event_struct.h>
 #include <stdatomic.h>
 
-#define LAG_HISTORY 128u /* rounds of which the primary's position is remembered: about two minutes */
+#define LAG_HISTORY                                                                                \
+    128u /* rounds of which the primary's position is remembered: about two minutes */
 
 struct lag_sampler;
 
@@ -25,9 +26,9 @@ struct lag_sample {
     struct lag_sampler *sampler;
     struct pg_statement statement;
     struct pg_server *server;
-    _Atomic uint64_t position;   /* 0: unknown */
-    _Atomic uint64_t lag_bytes;  /* LAG_UNKNOWN: unknown */
-    _Atomic uint64_t lag_ms;     /* LAG_UNKNOWN: unknown */
+    _Atomic uint64_t position;  /* 0: unknown */
+    _Atomic uint64_t lag_bytes; /* LAG_UNKNOWN: unknown */
+    _Atomic uint64_t lag_ms;    /* LAG_UNKNOWN: unknown */
 };
 
 #define LAG_UNKNOWN UINT64_MAX
