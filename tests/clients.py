@@ -59,7 +59,7 @@ class Clients:
         self._wait(lambda: self.count(status, served_by) >= before + more,
                    f"{more} more answers {status} from {served_by or 'any server'}", timeout_s)
 
-    def wait_until_calm(self, answers=100, timeout_s=20.0):
+    def wait_until_calm(self, answers=50, timeout_s=20.0):
         """Waits for so many answers in a row without a failure or a refusal."""
         with self._lock:
             self._streak = 0

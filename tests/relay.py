@@ -53,6 +53,7 @@ class Relay:
         self.accepted = 0  # connections so far
         self.cuts = 0  # connections that cut_after has ended so far
         self._connections = set()
+        self._holding = False
         self._delay_s = 0.0
         self._budget = None  # bytes of answers until something happens; None: nothing will
         self._then = "cut"  # or "hold": what happens then
@@ -93,8 +94,9 @@ class Relay:
         self._command(self._set_budget, count, "cut")
 
     def hold_after(self, count):
-        """Forwards so many more bytes of the server's answers and holds back all that come then;
-        questions go on. A server with much to say soon waits for its client to read."""
+        """Forwards so many more bytes of the server's answers, what is held back already included,
+        and holds back all that come then; questions go on. A server with much to say soon waits for
+        its client to read."""
         self._command(self._set_budget, count, "hold")
 
     def refuse(self):
@@ -122,9 +124,9 @@ class Relay:
             self._loop.close()
 
     @property
-    def open(self):
-        """How many connections there are now."""
-        return len(self._connections)
+    def holds(self):
+        """Whether hold_after holds back an answer now."""
+        return self._holding
 
     # -- in the thread -------------------------------------------------------------------------
 
@@ -140,6 +142,7 @@ class Relay:
 
     async def _set_budget(self, count, then):
         self._budget, self._then = count, then
+        self._let_flow()
 
     async def _pass_through(self):
         self._delay_s, self._budget = 0.0, None
@@ -200,6 +203,12 @@ class Relay:
             await writer.drain()
         connection.cut()
 
+    async def _hold(self):
+        self._holding = True
+        self._answers.clear()
+        await self._answers.wait()
+        self._holding = False
+
     async def _answer(self, reader, writer, connection):
         while data := await reader.read(CHUNK):
             if self._delay_s:
@@ -212,8 +221,7 @@ class Relay:
                 if self._then == "cut":
                     self.cuts += 1
                     break
-                self._answers.clear()
-                await self._answers.wait()
+                await self._hold()
             if self._budget is not None:
                 self._budget -= len(data)
             writer.write(data)
