@@ -599,6 +599,7 @@ class Promotion(unittest.TestCase):
         self.cluster = Cluster(standbys)
         self.addCleanup(self.cluster.destroy)
         self.cluster.load(testbed.ROOT + "/tests/schema.sql")
+        self.cluster.wait_caught_up()
         self.history = History(seed=77)
         self.primary = Relay(self.cluster.primary)
         self.replica = Relay(self.cluster.standbys[-1])
