@@ -127,7 +127,7 @@ lint-run:
 
 # ---- manuals, installing, packages --------------------------------------------------------------------
 
-include install.mk man/man.mk
+include man/man.mk install.mk
 -include deb.mk
 
 .PHONY: clean clean-objects

@@ -86,7 +86,7 @@ OWN_DIRS = $(addprefix $(DESTDIR),$(HOST_EXAMPLES_DIR)/prometheus $(HOST_EXAMPLE
 	$(HOST_EXAMPLES_DIR) $(EXAMPLES_DIR) $(DOCDIR) $(PLUGIN_DIR) $(CONFIG_DIR))
 
 .PHONY: install uninstall
-install: all man $(PLACED)
+install: $(foreach file,$(INSTALLED),$(call file_source,$(file)))
 	$(foreach file,$(INSTALLED),$(call put_file,$(file)))
 	$(foreach file,$(CONFIGURATION),$(call put_config,$(file)))
 uninstall:

@@ -5,7 +5,6 @@ is installed runs; nothing is left behind; and what is in use or edited is not h
 Works on a copy of the build, since another PREFIX is compiled into some of the programs.
 """
 
-import ctypes
 import glob
 import json
 import os
@@ -85,13 +84,19 @@ def write(path, text):
         file.write(text)
 
 
+def not_needed(place, names):
+    """Of the build, to copy it: all that only tests and packages are made of."""
+    if place == BUILD:
+        return [name for name in names if name != "obj" and os.path.isdir(os.path.join(place, name))]
+    return ["tests"] if place == os.path.join(BUILD, "obj") else []
+
+
 def setUpModule():
     global directory, build, prefix
     directory = tempfile.mkdtemp(prefix="install-")
     clean_up_at_exit(lambda: shutil.rmtree(directory, ignore_errors=True))
     build, prefix = os.path.join(directory, "build"), os.path.join(directory, "prefix")
-    shutil.copytree(BUILD, build, symlinks=True, copy_function=shutil.copy2,
-                    ignore=lambda place, _: {"tests", "bench", "deb", "root"} if place == BUILD else ())
+    shutil.copytree(BUILD, build, symlinks=True, ignore=not_needed)
     make("install", f"PREFIX={prefix}")
 
 
@@ -264,14 +269,12 @@ class InstalledAgain(unittest.TestCase):
     def test_files_in_use_are_not_written_in_place(self):
         paths = [installed(path) for path in FILES if not path.startswith("etc/")]
         before = {path: (os.stat(path).st_ino, open(path, "rb")) for path in paths}
-        mapped = ctypes.CDLL(installed("lib/read-policy/read_policy.so"))
         contents = {path: read_bytes(file) for path, (_, file) in before.items()}
         make("install", f"PREFIX={prefix}")
         for path, (inode, file) in before.items():
             self.assertNotEqual(os.stat(path).st_ino, inode, path)
             self.assertEqual(read_bytes(file), contents[path], path)
             file.close()
-        self.assertIsNotNone(mapped.read_policy_plugin_v1)
         self.assertEqual(glob.glob(prefix + "/**/*.new", recursive=True), [])
 
     def test_an_edited_configuration_is_kept(self):
