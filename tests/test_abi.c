@@ -35,6 +35,11 @@ static struct rp_report a_report(int32_t outcome) {
         .struct_size = sizeof(struct rp_report), .outcome = outcome, .now_ns = SCRIPT_START_NS};
 }
 
+/* Structures are aligned to 8 bytes, and the size of one is always there. */
+static size_t aligned_size(uint32_t size) {
+    return size == 0 ? 8 : (size + 7u) / 8 * 8;
+}
+
 static void assert_refused(const struct rp_step *step) {
     ck_assert_ptr_nonnull(step);
     ck_assert_int_eq(step->kind, RP_STEP_DONE);
@@ -104,12 +109,12 @@ START_TEST(begin_refuses_null) {
 END_TEST
 
 START_TEST(begin_refuses_structures_that_are_too_small) {
-    static const uint32_t sizes[] = {0, 4, 8, 100, sizeof(struct rp_read) - 1};
+    static const uint32_t sizes[] = {0, 4, 8, 96, 160, sizeof(struct rp_read) - 8};
     const struct rp_request request = a_request();
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         uint32_t size = sizes[i];
         /* Not a byte of it is touched but the size itself. */
-        unsigned char *memory = guarded_memory(size < 4 ? 4 : size);
+        unsigned char *memory = guarded_memory(aligned_size(size));
         memcpy(memory, &size, sizeof size);
         const struct rp_report report = a_report(RP_FOUND);
         assert_refused(plugin->begin(section.policy, &request, (struct rp_read *)memory));
@@ -120,7 +125,7 @@ START_TEST(begin_refuses_structures_that_are_too_small) {
     }
     for (uint32_t size = 0; size < sizeof request; size += 4) {
         struct rp_read read = {.struct_size = sizeof read};
-        struct rp_request *small = guarded_memory(size < 4 ? 4 : size);
+        struct rp_request *small = guarded_memory(aligned_size(size));
         memcpy(small, &size, sizeof size);
         assert_refused(plugin->begin(section.policy, small, &read));
     }
@@ -229,7 +234,7 @@ START_TEST(a_report_that_is_too_small_ends_the_read) {
     for (uint32_t size = 0; size < sizeof(struct rp_report); size += 4) {
         const struct rp_request request = a_request();
         struct rp_read read = {.struct_size = sizeof read};
-        struct rp_report *small = guarded_memory(size < 4 ? 4 : size);
+        struct rp_report *small = guarded_memory(aligned_size(size));
         memcpy(small, &size, sizeof size);
         (void)plugin->begin(section.policy, &request, &read);
         const struct rp_step *refused = plugin->next(&read, small);
