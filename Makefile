@@ -118,7 +118,8 @@ lint: lint-deps
 	@$(MAKE) --no-print-directory lint-run
 lint-run:
 	clang-format --dry-run -Werror $(C_FILES)
-	clang-tidy --quiet $(TIDY_FILES) -- $(STANDARD) -DREAD_POLICY_VERSION='"$(VERSION)"' $(call pkg_cflags,$(HOST_PKGS))
+	clang-tidy --quiet $(TIDY_FILES) -- $(STANDARD) -DREAD_POLICY_VERSION='"$(VERSION)"' \
+		-DREAD_POLICY_PLUGIN_DIR='"$(LIBDIR)/read-policy"' $(call pkg_cflags,$(HOST_PKGS))
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
 		--suppress=missingIncludeSystem -DREAD_POLICY_VERSION='"$(VERSION)"' plugin policies strict-ini host-sample policy-check policy-sim
 	shellcheck tools/install-packages .ci/run

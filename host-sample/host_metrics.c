@@ -68,7 +68,10 @@ static struct exposed_name exposed_name_of(const char *name) {
     struct exposed_name exposed;
     size_t length = 0;
     for (; *name != '\0' && length < sizeof exposed.text - sizeof suffix; name++) {
-        exposed.text[length++] = strchr(allowed, *name) != NULL ? *name : '_';
+        exposed.text[length++] = '_';
+        if (strchr(allowed, *name) != NULL) {
+            exposed.text[length - 1] = *name;
+        }
     }
     memcpy(exposed.text + length, suffix, sizeof suffix);
     return exposed;

@@ -178,13 +178,20 @@ static void finish(struct lookup *lookup, const struct rp_step *step, const PGre
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
+/* The policy's answer to what became of the step under way. */
+static const struct rp_step *next_step(struct lookup *lookup, int32_t outcome, uint64_t position) {
+    const struct rp_report report = {.struct_size = sizeof report,
+                                     .outcome = outcome,
+                                     .now_ns = monotonic_ns(),
+                                     .position = position};
+    /* A step is the plugin's memory or the read's, never the report's. */
+    /* cppcheck-suppress returnDanglingLifetime */
+    return lookup->worker->host->plugin->next(&lookup->read, &report);
+}
+
 static void report(struct lookup *lookup, int32_t outcome, uint64_t position,
                    const PGresult *result) {
-    struct rp_report report = {.struct_size = sizeof report,
-                               .outcome = outcome,
-                               .now_ns = monotonic_ns(),
-                               .position = position};
-    follow(lookup, lookup->worker->host->plugin->next(&lookup->read, &report), result);
+    follow(lookup, next_step(lookup, outcome, position), result);
 }
 
 /* The replica that the policy knows as number `number`: the number-th of those offered. */
@@ -319,7 +326,8 @@ static void arm_timer(struct lookup *lookup, uint64_t until_ns) {
     (void)event_add(&lookup->timer, &timeout);
 }
 
-static void start_read(struct lookup *lookup, const struct rp_step *step) {
+/* False if the read was not begun: its replica is not to be asked just now. */
+static bool start_read(struct lookup *lookup, const struct rp_step *step) {
     struct worker *worker = lookup->worker;
     struct pg_server *server = worker->primary;
     lookup->statement.kind = PG_READ;
@@ -331,8 +339,7 @@ static void start_read(struct lookup *lookup, const struct rp_step *step) {
         if (!replica_health_may_ask(&replica->health, monotonic_ns(), timeout_ns)) {
             copy_error(lookup, "the replica did not answer lately and is left alone for a moment");
             use_statement(lookup, false);
-            report(lookup, RP_FAILED, 0, NULL);
-            return;
+            return false;
         }
         server = replica->server;
         deadline_set(&lookup->answer_deadline, &worker->deadline_queues[ANSWER_DEADLINE]);
@@ -342,32 +349,41 @@ static void start_read(struct lookup *lookup, const struct rp_step *step) {
     }
     lookup->server = server;
     pg_server_submit(server, &lookup->statement);
+    return true;
 }
 
 /* Whatever comes after the first read takes long enough for the client to leave. */
 static void watch_client(struct lookup *lookup, const struct rp_step *step) {
-    if (!lookup->watched && (lookup->step != NULL || step->kind != RP_STEP_READ)) {
+    if (!lookup->watched && step->kind != RP_STEP_DONE &&
+        (lookup->step != NULL || step->kind != RP_STEP_READ)) {
         lookup->watched = true;
         http_exchange_watch_client(lookup->exchange, true);
     }
 }
 
-/* Does what the step says. May end the lookup, so nothing of it is touched afterwards. */
+static void start_await(struct lookup *lookup, const struct rp_step *step) {
+    lookup->position_wait.target = step->position;
+    arm_timer(lookup, step->until_ns);
+    position_watcher_join(&offered_replica(lookup, step->replica)->watcher, &lookup->position_wait);
+}
+
+/* Does what the step says, and what the next one says if that could not be begun. May end the
+ * lookup, so nothing of it is touched afterwards. */
 static void follow(struct lookup *lookup, const struct rp_step *step, const PGresult *result) {
-    if (step->kind == RP_STEP_DONE) {
-        lookup->step = step;
-        finish(lookup, step, result);
-        return;
-    }
     watch_client(lookup, step);
     lookup->step = step;
-    if (step->kind != RP_STEP_READ) {
+    while (step->kind == RP_STEP_READ) {
+        if (start_read(lookup, step)) {
+            return;
+        }
+        result = NULL;
+        step = next_step(lookup, RP_FAILED, 0);
+        lookup->step = step;
+    }
+    if (step->kind != RP_STEP_DONE) {
         PROBE_LOOKUP_WAIT(lookup, step->kind);
     }
     switch (step->kind) {
-    case RP_STEP_READ:
-        start_read(lookup, step);
-        break;
     case RP_STEP_WAIT:
         arm_timer(lookup, step->until_ns);
         break;
@@ -375,10 +391,10 @@ static void follow(struct lookup *lookup, const struct rp_step *step, const PGre
         locator_join(&lookup->worker->locator, &lookup->locate);
         break;
     case RP_STEP_AWAIT:
-        lookup->position_wait.target = step->position;
-        arm_timer(lookup, step->until_ns);
-        position_watcher_join(&offered_replica(lookup, step->replica)->watcher,
-                              &lookup->position_wait);
+        start_await(lookup, step);
+        break;
+    case RP_STEP_DONE:
+        finish(lookup, step, result);
         break;
     default:
         fail(lookup, "the plugin asked for a step that this host does not know");
