@@ -101,6 +101,7 @@ void http_connections_drain(struct http_connections *connections) {
     TAILQ_FOREACH(connection, &connections->all, in_all) {
         /* Not closed at once: a request may have come that the loop has not told yet. It does
          * before the next round. */
+        /* cppcheck-suppress uninitvar ; TAILQ_FOREACH, which it does not know, sets it */
         if (connection->state == HTTP_READING) {
             http_connection_resume_later(connection);
         }
