@@ -1,7 +1,11 @@
 #!/usr/bin/python3
 """The figures that must hold, from the CSV files of the last measurements, as a table in Markdown."""
 
+import os
+import platform
+
 import measure
+from cluster import postgres_binaries
 
 
 class Results:
@@ -67,7 +71,17 @@ def holds(value, must):
     return {"<": value < bound, "<=": value <= bound, ">=": value >= bound}[sign]
 
 
+def machine():
+    """What the figures were measured on, in a sentence; no names of machines."""
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")),
+                     platform.machine())
+    return (f"{os.cpu_count()} cores of {model}, Linux {platform.release().split('-')[0]}, "
+            f"PostgreSQL {postgres_binaries()[1]}, everything on this machine.")
+
+
 def main():
+    print(machine() + "\n")
     print("| figure | must | measured | |\n|---|---|---|---|")
     for what, must, value, unit in lines(Results()):
         if value is not None:
