@@ -174,6 +174,13 @@ static void open_shared(struct shared *shared) {
     ck_assert_int_eq(pthread_barrier_init(&shared->start, NULL, READERS + 2), 0);
 }
 
+static void close_shared(struct shared *shared) {
+    shared->plugin.table->close(shared->set);
+    (void)pthread_barrier_destroy(&shared->start);
+    ini_file_close(&shared->file);
+    plugin_close(&shared->plugin);
+}
+
 static void check_counters(const struct shared *shared, const struct reader *readers) {
     for (int i = 0; i < SECTIONS; i++) {
         const struct counters now = counters_of(shared->plugin.table, shared->set, names[i]);
@@ -212,10 +219,47 @@ START_TEST(reading_reloading_and_scraping_together) {
     ck_assert_ptr_null(reloaded_wrongly);
     ck_assert_ptr_null(scraped_wrongly);
     check_counters(&shared, readers);
-    shared.plugin.table->close(shared.set);
-    (void)pthread_barrier_destroy(&shared.start);
-    ini_file_close(&shared.file);
-    plugin_close(&shared.plugin);
+    close_shared(&shared);
+}
+END_TEST
+
+/* ---- one counter ---- */
+
+#define SAME_READS 200000u
+
+/* As little as can be between one count and the next: missed, and found by the retry. */
+static void *count_on(void *argument) {
+    const struct shared *shared = argument;
+    const struct rp_plugin *plugin = shared->plugin.table;
+    const struct rp_request request = {
+        .struct_size = sizeof request, .replicas = 1, .now_ns = SCRIPT_START_NS};
+    struct rp_report report = {.struct_size = sizeof report, .now_ns = SCRIPT_START_NS};
+    for (uint32_t i = 0; i < SAME_READS; i++) {
+        struct rp_read read = {.struct_size = sizeof read};
+        (void)plugin->begin(shared->policies[0], &request, &read);
+        report.outcome = RP_MISSING;
+        (void)plugin->next(&read, &report);
+        report.outcome = RP_WAITED;
+        (void)plugin->next(&read, &report);
+        report.outcome = RP_FOUND;
+        (void)plugin->next(&read, &report);
+    }
+    return NULL;
+}
+
+START_TEST(one_counter_counts_for_all_threads) {
+    static struct shared shared;
+    pthread_t threads[READERS];
+    open_shared(&shared);
+    for (int i = 0; i < READERS; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, count_on, &shared), 0);
+    }
+    for (int i = 0; i < READERS; i++) {
+        (void)pthread_join(threads[i], NULL);
+    }
+    const struct counters now = counters_of(shared.plugin.table, shared.set, names[0]);
+    ck_assert_uint_eq(now.value[COUNT_RETRY], READERS * SAME_READS);
+    close_shared(&shared);
 }
 END_TEST
 
@@ -225,6 +269,7 @@ int main(void) {
     suite_add_tcase(suite, threads);
     tcase_set_timeout(threads, 120);
     tcase_add_test(threads, reading_reloading_and_scraping_together);
+    tcase_add_test(threads, one_counter_counts_for_all_threads);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
