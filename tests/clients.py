@@ -17,10 +17,10 @@ MOST_COMPLAINTS = 20
 class Clients:
     """Threads with a connection each, from the beginning of the block to its end.
 
-    choose: called with a random generator, gives the next ledger.Question. policies: called with the
-    moments at which a question was sent and answered, gives the names of the policies in force.
-    Leaving the block ends the clients; `complaints` then has all that was wrong with any answer, and
-    every request that was left without one.
+    choose: called with a random generator, gives the next ledger.Question. policies: called with
+    the moments at which a question was sent and answered, gives the names of the policies in force.
+    Leaving the block ends the clients; `complaints` then has all that was wrong with any answer,
+    and every request that was left without one.
     """
 
     def __init__(self, host, choose, policies, count=4, seed=1, on_workload_route=0.0):
@@ -63,7 +63,8 @@ class Clients:
         """Waits for so many answers in a row without a failure or a refusal."""
         with self._lock:
             self._streak = 0
-        self._wait(lambda: self._streak >= answers, f"{answers} answers without a failure", timeout_s)
+        self._wait(lambda: self._streak >= answers, f"{answers} answers without a failure",
+                   timeout_s)
 
     def _wait(self, condition, what, timeout_s):
         # With something wrong already there is nothing to wait for: the test will say what it is.

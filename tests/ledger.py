@@ -1,13 +1,13 @@
 """What was committed when, and what an answer may therefore say.
 
 A run is written in steps, each one transaction; after each of them its rows are kept as the next
-version of the run. A question notes how many versions were committed when it was asked. Its answer is
-right if it is, to the letter, what one of the versions makes that were committed until it came: for a
-replica may be behind. It is wrong if it says that a row is missing which was committed before the
-question, or if it shows a snapshot without its waitpoints although they were committed before.
+version of the run. A question notes how many versions were committed when it was asked. Its answer
+is right if it is, to the letter, what one of the versions makes that were committed until it came:
+for a replica may be behind. It is wrong if it says that a row is missing which was committed before
+the question, or if it shows a snapshot without its waitpoints although they were committed before.
 
-Only tests whose primary stays up may write here: the fate of a transaction whose server dies under it
-is unknown.
+Only tests whose primary stays up may write here: the fate of a transaction whose server dies under
+it is unknown.
 """
 
 import random
@@ -31,7 +31,7 @@ class Run:
         self._random = random.Random(seed)
         self._history = History(seed=seed)
         self._writing = threading.Lock()
-        self._unlinked = None  # a snapshot whose links are to be committed later, and its waitpoints
+        self._unlinked = None  # a snapshot whose links come later, and its waitpoints
         self._expected = {}
         self.id = self._history.new_run()
         self.snapshots = []  # ids, the oldest first

@@ -6,14 +6,15 @@
             ...
             relay.pass_through()
 
-To a Host the relay is a server like any other: it is asked for its `conninfo` only. What it relays to
-may be changed while it runs (`lead_to`), as the address of a primary moves on a failover. A command is
-in force when its call returns.
+To a Host the relay is a server like any other: it is asked for its `conninfo` only. What it relays
+to may be changed while it runs (`lead_to`), as the address of a primary moves on a failover. A
+command is in force when its call returns.
 """
 
 import asyncio
 import concurrent.futures
 import contextlib
+import random
 import socket
 import struct
 import threading
@@ -52,10 +53,12 @@ class Relay:
         self.port = free_port()
         self.accepted = 0  # connections so far
         self.cuts = 0  # connections that cut_after has ended so far
+        self.flips = 0  # bits that corrupt has flipped so far
         self._connections = set()
         self._holding = False
         self._delay_s = 0.0
         self._budget = None  # bytes of answers until something happens; None: nothing will
+        self._noise = None  # a random generator while bits are flipped
         self._then = "cut"  # or "hold": what happens then
         self._listener = None
         self._loop = asyncio.new_event_loop()
@@ -99,6 +102,10 @@ class Relay:
         its client to read."""
         self._command(self._set_budget, count, "hold")
 
+    def corrupt(self, seed):
+        """Flips one random bit in a piece of the server's answers now and then."""
+        self._command(self._set_noise, random.Random(seed))
+
     def refuse(self):
         """New connections are refused; those that there are go on."""
         self._command(self._stop_listening)
@@ -140,12 +147,15 @@ class Relay:
     async def _set_delay(self, seconds):
         self._delay_s = seconds
 
+    async def _set_noise(self, generator):
+        self._noise = generator
+
     async def _set_budget(self, count, then):
         self._budget, self._then = count, then
         self._let_flow()
 
     async def _pass_through(self):
-        self._delay_s, self._budget = 0.0, None
+        self._delay_s, self._budget, self._noise = 0.0, None, None
         self._let_flow()
         if self._listener is None:
             self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port,
@@ -203,17 +213,12 @@ class Relay:
             await writer.drain()
         connection.cut()
 
-    async def _hold(self):
-        self._holding = True
-        self._answers.clear()
-        await self._answers.wait()
-        self._holding = False
-
     async def _answer(self, reader, writer, connection):
         while data := await reader.read(CHUNK):
             if self._delay_s:
                 await asyncio.sleep(self._delay_s)
             await self._answers.wait()
+            data = self._noisy(data)
             if self._budget is not None and len(data) >= self._budget:
                 writer.write(data[:self._budget])
                 data = data[self._budget:]
@@ -227,3 +232,17 @@ class Relay:
             writer.write(data)
             await writer.drain()
         connection.cut()
+
+    async def _hold(self):
+        self._holding = True
+        self._answers.clear()
+        await self._answers.wait()
+        self._holding = False
+
+    def _noisy(self, data):
+        if self._noise is None or self._noise.random() >= 0.1:
+            return data
+        self.flips += 1
+        changed = bytearray(data)
+        changed[self._noise.randrange(len(data))] ^= 1 << self._noise.randrange(8)
+        return bytes(changed)

@@ -3,9 +3,10 @@
 
     tests/soak.py --seconds 60 --seed 7
 
-Every answer is held against what was committed (see ledger.py). The seed decides what is done to the
-servers and when, and what clients ask for; not how all that falls together in time. At the end nothing
-may be lost, wrong or left over, and what the host counted must be what its clients have seen.
+Every answer is held against what was committed (see ledger.py). The seed decides what is done to
+the servers and when, and what clients ask for; not how all that falls together in time. At the end
+nothing may be lost, wrong or left over, and what the host counted must be what its clients have
+seen.
 """
 
 import argparse

@@ -3,7 +3,8 @@
 
 A fault is made on real servers, or by a relay between the host and them. What must hold each time:
 every answer given meanwhile was right or an honest error, and whole; afterwards the host answers as
-before, without having been restarted, and holds no link, descriptor, thread or timer more than before.
+before, without having been restarted, and holds no link, descriptor, thread or timer more than
+before.
 """
 
 import concurrent.futures
@@ -11,6 +12,7 @@ import contextlib
 import http.client
 import os
 import signal
+import time
 import unittest
 
 import psycopg2
@@ -27,7 +29,8 @@ from relay import Relay
 from testbed import wait_for
 from vitals import Vitals
 
-SHORT_WAIT = {"policy": "replica_then_primary", "replica_retry_min_ms": 1, "replica_retry_max_ms": 5}
+SHORT_WAIT = {"policy": "replica_then_primary", "replica_retry_min_ms": 1,
+              "replica_retry_max_ms": 5}
 SHIFTED = {**SHORT_WAIT, "on_replica_failure": "primary"}
 BACKOFF = {"policy": "replica_backoff", "max_wait_ms": 20}
 READ_INDEX = {"policy": "read_index", "max_wait_ms": 20}
@@ -382,6 +385,57 @@ class LinkOfLocates(PrimaryLink):
     cuts = ((0, 1, 5, 64, 700),)
 
 
+class BothLinks(FaultCase):
+    """What concerns the host itself rather than its answers."""
+
+    def test_corrupted(self):
+        """Bits of the servers' answers are flipped. That may make an answer wrong, which TLS is
+        for; but it breaks nothing."""
+        class Unjudged(Question):
+            def complaint(self, answer, policies):
+                return None if answer.status in (200, 404, 503) else str(answer)
+
+        def choose(generator):
+            question = anything(generator)
+            return Unjudged(question.run, question.since)
+
+        settings = {"limits": {"lookup_timeout_ms": 600}}
+        with self.host({**READ_INDEX, "on_replica_failure": "primary"}, settings) as host, \
+                self.load(host, choose):
+            for number, relay in enumerate((replica, primary)):
+                flips = relay.flips
+                relay.corrupt(seed=number)
+                wait_for(lambda r=relay, n=flips: r.flips >= n + 10, "corrupted answers")
+                relay.pass_through()
+
+    def test_started_while_a_server_is_silent(self):
+        """The host waits for that server no longer than an attempt to connect may take."""
+        replica.stall()
+        with Host(primary, [replica], policy=SHIFTED,
+                  settings={"limits": {"lookup_timeout_ms": 600}}) as host:
+            with self.load(host) as load:
+                load.wait_for_more(200, 20, served_by="primary")
+                self.assertEqual(load.count(200, "replica"), 0)
+                replica.pass_through()
+                load.wait_for_more(200, 20, served_by="replica")
+            Vitals(host).wait_restored()
+
+    def test_stopped_while_all_are_silent(self):
+        """Lookups are answered, and the host ends in good order."""
+        with Host(primary, [replica], policy=READ_INDEX,
+                  settings={"limits": {"lookup_timeout_ms": 600}}) as host:
+            host.wait_for_links("primary", "replica")
+            primary.stall()
+            replica.stall()
+            futures = [host.begin_lookup(run.id, run.snapshots[0]) for run in runs]
+            wait_for(lambda: host.metrics().value("snapshot_host_lookups_in_flight") == len(runs),
+                     "the lookups to be under way")
+            begun = time.monotonic()
+            host.stop()
+            self.assertLess(time.monotonic() - begun, 3)
+            self.assertEqual({future.result().status for future in futures}, {503})
+
+
 class Statements(FaultCase):
     """Statements that the server ends."""
 
@@ -393,7 +447,8 @@ class Statements(FaultCase):
     def ask(self, host, run):
         """A lookup of this run on a connection of its own, for that one request; gives a future."""
         def exchange():
-            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", host.port)) as connection:
+            connection = http.client.HTTPConnection("127.0.0.1", host.port)
+            with contextlib.closing(connection):
                 connection.request("GET", lookup_path(run.id, run.snapshots[0]), headers={
                     "authorization": "Bearer " + host.settings["auth"]["token"]})
                 response = connection.getresponse()
@@ -426,7 +481,7 @@ class Statements(FaultCase):
         self.assertIn("conflict with recovery", host.lookup_log()[-1].text)
 
     def conflict_with_a_batch(self, host, small, huge):
-        """Three lookups, the first of which is cancelled on the standby in mid-result; their answers."""
+        """The answers of three lookups, the first of which is cancelled in mid-result."""
         cluster.primary.execute("INSERT INTO junk VALUES (1)")
         cluster.wait_caught_up()
         reads = self.reads(host)
@@ -456,7 +511,8 @@ class Statements(FaultCase):
     def replay_is_waiting():
         """For a statement that notices its cancellation only once its client reads on: the startup
         process shows in its title, after half a second, that it waits."""
-        pid = cluster.standby.value("SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'")
+        pid = cluster.standby.value("SELECT pid FROM pg_stat_activity"
+                                    " WHERE backend_type = 'startup'")
         with open(f"/proc/{pid}/cmdline", encoding="ascii") as file:
             return "waiting" in file.read()
 
@@ -591,8 +647,9 @@ class Connections(FaultCase):
 
 
 class Promotion(unittest.TestCase):
-    """A standby becomes a primary. Positions of one timeline say nothing about the other one, however
-    great they are: nothing may be proven absent by them. Each test has a cluster of its own."""
+    """A standby becomes a primary. Positions of one timeline say nothing about the other one,
+    however great they are: nothing may be proven absent by them. Each test has a cluster of its
+    own."""
 
     def start(self, *standbys):
         """A cluster with these standbys, of which the last one is the host's replica."""
@@ -609,8 +666,8 @@ class Promotion(unittest.TestCase):
 
     @contextlib.contextmanager
     def host(self):
-        with Host(self.primary, [self.replica], policy={**READ_INDEX, "max_wait_ms": 200}) as host, \
-                with_its_log(host):
+        policy = {**READ_INDEX, "max_wait_ms": 200}
+        with Host(self.primary, [self.replica], policy=policy) as host, with_its_log(host):
             yield host
 
     def written(self, server):

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A short dose of tests/soak.py, with a seed that is always the same; `make soak` gives longer ones."""
+"""A short dose of tests/soak.py, with always the same seed; `make soak` gives longer ones."""
 
 import unittest
 

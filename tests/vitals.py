@@ -1,13 +1,13 @@
-"""What a running host holds: descriptors, memory, threads, links; and whether it gave back what a fault
-or a client made it take."""
+"""What a running host holds: descriptors, memory, threads, links; and whether it gave back what a
+fault or a client made it take."""
 
 import os
 import time
 
 from testbed import HOST_BINARY, wait_for
 
-# The address sanitizer keeps freed memory for a while (256 MB of it by default), which would look like
-# growth.
+# The address sanitizer keeps freed memory for a while (256 MB of it by default), which would look
+# like growth.
 os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=4")
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -98,6 +98,12 @@ class Vitals:
         open_now = descriptors(self._host.pid)
         if problem is None and len(open_now) != self._descriptors:
             problem = f"{len(open_now)} descriptors, before {self._descriptors}: {sorted(open_now)}"
+        # The host itself asks servers something now and then: no statement now will do.
+        if problem is None and \
+                self._host.metrics().total("snapshot_host_statements_in_flight") != 0:
+            problem = "statements in flight"
+        if problem is None and self._wakes_at_rest() > MOST_WAKES_AT_REST:
+            problem = "it does not come to rest"
         return problem
 
     def _wakes_at_rest(self):
@@ -113,17 +119,9 @@ class Vitals:
         def restored():
             nonlocal problem
             problem = self._what_is_left()
-            if problem is None and self._statements_in_flight() != 0:
-                problem = "statements in flight"
-            if problem is None and self._wakes_at_rest() > MOST_WAKES_AT_REST:
-                problem = "it does not come to rest"
             return problem is None
 
         try:
             wait_for(restored, "the host to give back what it took", timeout_s, every_s=0.01)
         except TimeoutError as error:
             raise AssertionError(f"{error}: {problem}") from None
-
-    def _statements_in_flight(self):
-        # The lag is sampled now and then, and the links ask who their server is.
-        return self._host.metrics().total("snapshot_host_statements_in_flight")
