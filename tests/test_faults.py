@@ -272,7 +272,6 @@ class LinkFaults:
     fails = True  # a lookup that the fault hits is answered 503
     choose = staticmethod(anything)
     good = 200  # an answer that this link has a part in
-    cuts = ((0, 1, 5, 64), (700, 9_000, 150_000, 1_000_000))  # after so many bytes, for each host
     SETTINGS = {"limits": {"lookup_timeout_ms": 600}}
 
     @property
@@ -307,6 +306,26 @@ class LinkFaults:
             self.wait_noticed(load)
             self.relay.pass_through()
 
+    def test_cut_and_reset(self):
+        with self.asked() as (host, load):
+            for fault in (self.relay.cut, self.relay.reset, self.relay.cut):
+                connects = self.connects(host)
+                fault()
+                wait_for(lambda n=connects: self.connects(host) >= n + 2, "new links")
+                load.wait_for_more(self.good, 20)
+
+    def links_up(self, host):
+        return host.metrics().value("snapshot_host_links_up", server=self.section)
+
+    def connects(self, host):
+        return host.metrics().value("snapshot_host_connects_total", server=self.section)
+
+
+class MoreLinkFaults(LinkFaults):
+    """Those that do not depend on what the link is used for."""
+
+    CUTS = ((0, 1, 5, 64), (700, 9_000, 150_000, 1_000_000))  # after so many bytes, for each host
+
     def test_refused(self):
         with self.asked() as (host, load):
             self.relay.refuse()
@@ -316,18 +335,10 @@ class LinkFaults:
                                                   server=self.section) >= 4, "attempts in vain")
             self.relay.pass_through()
 
-    def test_cut_and_reset(self):
-        with self.asked() as (host, load):
-            for fault in (self.relay.cut, self.relay.reset, self.relay.cut):
-                connects = self.connects(host)
-                fault()
-                wait_for(lambda n=connects: self.connects(host) >= n + 2, "new links")
-                load.wait_for_more(self.good, 20)
-
     def test_cut_in_mid_result(self):
         """After so many bytes of the answers, wherever in them that is."""
         settings = {**self.SETTINGS, "primary": {"links": 1}, "replica": {"links": 1}}
-        for counts in self.cuts:
+        for counts in self.CUTS:
             with self.asked(settings) as (host, load):
                 for count in counts:
                     cuts, connects = self.relay.cuts, self.connects(host)
@@ -347,14 +358,8 @@ class LinkFaults:
             wait_for(lambda: self.links_up(host) == 2, "both links")
             load.wait_for_more(self.good, 10)
 
-    def links_up(self, host):
-        return host.metrics().value("snapshot_host_links_up", server=self.section)
 
-    def connects(self, host):
-        return host.metrics().value("snapshot_host_connects_total", server=self.section)
-
-
-class ReplicaLink(LinkFaults, FaultCase):
+class ReplicaLink(MoreLinkFaults, FaultCase):
     policy = SHORT_WAIT
     section = "replica"
 
@@ -368,7 +373,7 @@ class ReplicaLinkWithThePrimaryAllowed(ReplicaLink):
     fails = False
 
 
-class PrimaryLink(LinkFaults, FaultCase):
+class PrimaryLink(MoreLinkFaults, FaultCase):
     policy = PRIMARY_ONLY
     section = "primary"
 
@@ -377,12 +382,16 @@ class PrimaryLink(LinkFaults, FaultCase):
         return primary
 
 
-class LinkOfLocates(PrimaryLink):
+class LinkOfLocates(LinkFaults, FaultCase):
     """The primary's link where it serves locates, and reads only when those fail."""
     policy = READ_INDEX
+    section = "primary"
     choose = staticmethod(misses)
     good = 404
-    cuts = ((0, 1, 5, 64, 700),)
+
+    @property
+    def relay(self):
+        return primary
 
 
 class BothLinks(FaultCase):
