@@ -2,7 +2,7 @@
 # tests.mk.
 
 PLUGIN_CHECKS := test_policies test_waits test_budget test_abi test_reload test_allocations \
-	test_plugin_loader test_threads
+	test_plugin_loader test_threads test_options
 PLUGIN_CHECK_PROGRAMS := $(addprefix $(BUILD)/tests/,$(PLUGIN_CHECKS))
 PLUGIN_TEST_HELPERS := $(call objects,tests/plugin_fixture.c tests/scripted_read.c \
 	tests/guarded_memory.c)
