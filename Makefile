@@ -65,6 +65,7 @@ $(BUILD)/snapshot-host: $(call objects,$(HOST_SRC) $(INI_SRC))
 
 -include $(patsubst %.o,%.d,$(call objects,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC)))
 -include tools.mk
+include bench/bench.mk
 include tests/tests.mk
 
 # ---- packages -----------------------------------------------------------------------------------------
@@ -122,7 +123,7 @@ lint-run:
 		-DREAD_POLICY_PLUGIN_DIR='"$(LIBDIR)/read-policy"' $(call pkg_cflags,$(HOST_PKGS))
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
 		--suppress=missingIncludeSystem -DREAD_POLICY_VERSION='"$(VERSION)"' plugin policies strict-ini host-sample policy-check policy-sim
-	shellcheck tools/install-packages tools/try-packages .ci/run
+	shellcheck tools/install-packages tools/try-packages tools/try-service .ci/run
 	@$(MAKE) --no-print-directory clean-objects CC=clang
 	@$(MAKE) --no-print-directory all CC=clang
 

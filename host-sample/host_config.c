@@ -3,8 +3,10 @@
  */
 #include "host_config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libpq-fe.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -193,8 +195,10 @@ static void read_sections(struct host_config *config, const struct ini_document 
             continue; /* it may be missing for an error that was named already */
         }
         if (sections[i].required) {
-            ini_errors_add(errors, "%s: the section [%s] is missing", document->path,
-                           sections[i].name);
+            ini_errors_add(errors, "%s: the section [%s] is missing; it must have the key %s",
+                           document->path, sections[i].name,
+                           sections[i].keys == primary_keys ? "conninfo"
+                                                            : "path and the key config");
         } else {
             ini_read_defaults(sections[i].keys, sections[i].key_count,
                               (char *)config + sections[i].base);
@@ -202,22 +206,30 @@ static void read_sections(struct host_config *config, const struct ini_document 
     }
 }
 
+/* "FILE:LINE: [SECTION] KEY", of a key that the section has. */
+static void put_place(char *place, size_t length, const struct ini_document *document,
+                      const struct ini_section *section, const char *key) {
+    (void)snprintf(place, length, "%s:%u: [%s] %s", document->path, ini_find(section, key)->line,
+                   section->name, key);
+}
+
 /* The token file's first line, without its end, becomes the token. */
-static void read_token_file(struct host_config *config, const char *path,
+static void read_token_file(struct host_config *config, const char *place,
                             struct ini_errors *errors) {
+    static const char accepted[] = "a readable file whose first line is the token";
     const char *name = config->auth.token_file;
     char line[HOST_MAX_SECRET + 1];
     FILE *file = fopen(name, "re");
     if (file == NULL || fgets(line, sizeof line, file) == NULL) {
-        ini_errors_add(errors, "%s: [auth] token_file = %s: %s", path, name,
-                       file == NULL || ferror(file) ? strerror(errno) : "the file is empty");
+        ini_errors_add(errors, "%s = %s: %s; accepted: %s", place, name,
+                       file == NULL || ferror(file) ? strerror(errno) : "the file is empty",
+                       accepted);
     } else {
         line[strcspn(line, "\r\n")] = '\0';
         if (line[0] == '\0' || strlen(line) >= sizeof config->auth.token) {
             ini_errors_add(errors,
-                           "%s: [auth] token_file = %s: its first line must be a token of 1 to %u "
-                           "bytes",
-                           path, name, HOST_MAX_SECRET - 1);
+                           "%s = %s: its first line is empty or too long; accepted: 1 to %u bytes",
+                           place, name, HOST_MAX_SECRET - 1);
         } else {
             (void)strlcpy(config->auth.token, line, sizeof config->auth.token);
         }
@@ -228,16 +240,38 @@ static void read_token_file(struct host_config *config, const char *path,
     }
 }
 
-static void check_auth(struct host_config *config, const char *path, struct ini_errors *errors) {
-    if (config->auth.token_file[0] == '\0') {
+static void check_auth(struct host_config *config, const struct ini_document *document,
+                       struct ini_errors *errors) {
+    const struct ini_section *section = ini_find_section(document, "auth");
+    char place[PATH_MAX];
+    if (section == NULL || config->auth.token_file[0] == '\0') {
         return;
     }
+    put_place(place, sizeof place, document, section, "token_file");
     if (config->auth.token[0] != '\0') {
-        ini_errors_add(errors, "%s: [auth] has both token and token_file; accepted: one of them",
-                       path);
+        ini_errors_add(errors, "%s = %s: there is a token too; accepted: one of them", place,
+                       config->auth.token_file);
         return;
     }
-    read_token_file(config, path, errors);
+    read_token_file(config, place, errors);
+}
+
+static void check_address(const struct host_config *config, const struct ini_document *document,
+                          struct ini_errors *errors) {
+    const struct ini_section *section = ini_find_section(document, "listen");
+    struct in6_addr address;
+    char place[PATH_MAX];
+    if (section == NULL || ini_find(section, "address") == NULL ||
+        config->listen.address[0] == '\0' ||
+        inet_pton(AF_INET, config->listen.address, &address) == 1 ||
+        inet_pton(AF_INET6, config->listen.address, &address) == 1) {
+        return;
+    }
+    put_place(place, sizeof place, document, section, "address");
+    ini_errors_add(errors,
+                   "%s = %s: not an address; accepted: an IPv4 or IPv6 address, such as 127.0.0.1, "
+                   "0.0.0.0 or ::1",
+                   place, config->listen.address);
 }
 
 bool host_config_load(struct host_config *config, const char *path, char *err, size_t err_length) {
@@ -247,7 +281,8 @@ bool host_config_load(struct host_config *config, const char *path, char *err, s
     struct ini_document *document = ini_load(path, &errors);
     if (document != NULL) {
         read_sections(config, document, &errors);
-        check_auth(config, path, &errors);
+        check_address(config, document, &errors);
+        check_auth(config, document, &errors);
         ini_free(document);
     }
     if (errors.out_of_memory) {

@@ -30,6 +30,8 @@ struct lookup {
     uint32_t offered; /* bit i: replica i of the worker is one of those offered to the policy */
     struct pg_server *server; /* asked last */
     bool lean;                /* the read under way asks the lean statement */
+    uint64_t asked_ns;        /* when the replica asked last was asked */
+    bool failed_over;         /* a replica failed */
     bool missed;              /* a replica missed */
     bool watched;             /* the client's going is noticed */
     struct rp_read read;
@@ -113,12 +115,12 @@ static bool write_answer(struct lookup *lookup, const PGresult *result) {
 
 /* What the policy would call the part of the read that is under way, see rp_step.failed_during. */
 static const char *stage_of(const struct lookup *lookup) {
-    if (!lookup->missed) {
-        return NULL;
+    bool on_primary =
+        lookup->step->kind == RP_STEP_READ && lookup->step->target == RP_TARGET_PRIMARY;
+    if (on_primary && (lookup->missed || lookup->failed_over)) {
+        return "primary_fallback";
     }
-    return lookup->step->kind == RP_STEP_READ && lookup->step->target == RP_TARGET_PRIMARY
-               ? "primary_fallback"
-               : "replica_retry";
+    return lookup->missed ? "replica_retry" : NULL;
 }
 
 /* Writes down how the lookup ended, and lets go of it. */
@@ -180,6 +182,7 @@ static void finish(struct lookup *lookup, const struct rp_step *step, const PGre
 
 /* The policy's answer to what became of the step under way. */
 static const struct rp_step *next_step(struct lookup *lookup, int32_t outcome, uint64_t position) {
+    lookup->failed_over = lookup->failed_over || outcome == RP_FAILED;
     const struct rp_report report = {.struct_size = sizeof report,
                                      .outcome = outcome,
                                      .now_ns = monotonic_ns(),
@@ -213,8 +216,8 @@ static void note_health(struct lookup *lookup, const struct pg_reply *reply) {
     if (reply->status == PG_REPLY_FAILED) {
         replica_health_failed(health, replica_failure_of(reply->sqlstate), monotonic_ns(),
                               entropy_next(&lookup->worker->random));
-    } else if (health->failures > 0) {
-        replica_health_answered(health);
+    } else {
+        replica_health_answered(health, monotonic_ns());
     }
 }
 
@@ -280,8 +283,10 @@ static void located(struct locate *locate, bool known, uint64_t position) {
 /* The replica asked last has not answered in time: the policy may know another server. */
 static void give_up_answer(struct lookup *lookup) {
     struct worker *worker = lookup->worker;
-    replica_health_failed(&offered_replica(lookup, lookup->step->replica)->health, REPLICA_SILENT,
-                          monotonic_ns(), entropy_next(&worker->random));
+    struct replica_health *health = &offered_replica(lookup, lookup->step->replica)->health;
+    bool silent = health->answered_ns < lookup->asked_ns;
+    replica_health_failed(health, silent ? REPLICA_SILENT : REPLICA_FAILED_ONCE, monotonic_ns(),
+                          entropy_next(&worker->random));
     pg_statement_forget(&lookup->statement);
     use_statement(lookup, false);
     copy_error(lookup, "the replica did not answer within three quarters of lookup_timeout_ms");
@@ -332,11 +337,16 @@ static bool start_read(struct lookup *lookup, const struct rp_step *step) {
     struct pg_server *server = worker->primary;
     lookup->statement.kind = PG_READ;
     lookup->error[0] = '\0';
-    if (step->target == RP_TARGET_REPLICA) {
+    lookup->asked_ns = monotonic_ns();
+    if (step->target == RP_TARGET_PRIMARY) {
+        /* One statement, always: what the policy or an operator counts as one read of the primary.
+         */
+        use_statement(lookup, false);
+    } else {
         struct worker_replica *replica = offered_replica(lookup, step->replica);
         uint64_t timeout_ns =
             worker->deadline_queues[ANSWER_DEADLINE].length_ms * UINT64_C(1000000);
-        if (!replica_health_may_ask(&replica->health, monotonic_ns(), timeout_ns)) {
+        if (!replica_health_may_ask(&replica->health, lookup->asked_ns, timeout_ns)) {
             copy_error(lookup, "the replica did not answer lately and is left alone for a moment");
             use_statement(lookup, false);
             return false;
@@ -484,6 +494,7 @@ uint32_t lookup_start(struct worker *worker, struct http_exchange *exchange,
     lookup->started_ns = monotonic_ns();
     lookup->step = NULL;
     lookup->missed = false;
+    lookup->failed_over = false;
     lookup->watched = false;
     lookup->error[0] = '\0';
     lookup->offered = offered_replicas(worker);

@@ -66,7 +66,8 @@ static void log_end(const struct lookup_end *end) {
               fields);
 }
 
-/* Sheds come in floods: one line a second in the whole process, with the number since the last. */
+/* Sheds come in floods: one line a second in the whole process, about this one, with the number
+ * since the last line. */
 static void log_shed(struct host *host, const struct lookup_end *end) {
     uint64_t now = monotonic_ns();
     atomic_fetch_add_explicit(&host->shed_unlogged, 1, memory_order_relaxed);
@@ -81,7 +82,13 @@ static void log_shed(struct host *host, const struct lookup_end *end) {
                    (unsigned long long)atomic_exchange_explicit(&host->shed_unlogged, 0,
                                                                 memory_order_relaxed));
     const struct log_field fields[] = {
-        {"failed_during", end->failed_during}, {"shed", number}, {NULL, NULL}};
+        {"run_id", end->request->run.text},
+        {"snapshot_id", end->request->snapshot.text},
+        {"failed_during", end->failed_during},
+        {"shed", number},
+        {"traceparent", trace_context_field(&end->request->trace)},
+        {NULL, NULL},
+    };
     log_write(LOG_LEVEL_ERROR, end->message, fields);
 }
 

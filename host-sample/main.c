@@ -84,11 +84,21 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments, 
 
 /* ---- loading --------------------------------------------------------------------------------- */
 
+static void list_sections(const struct host *host) {
+    const char *section;
+    for (uint32_t i = 0;
+         RP_HAS(host->plugin, section) && (section = host->plugin->section(host->set, i)) != NULL;
+         i++) {
+        (void)fprintf(stderr, "%s %s", i > 0 ? "," : "", section);
+    }
+    (void)fputc('\n', stderr);
+}
+
 static bool load_policies(struct host *host, struct loaded_plugin *plugin) {
     const struct host_config *config = host->config;
     char err[RP_ERROR_BYTES] = "";
     if (!plugin_load(plugin, config->plugin.path, err, sizeof err)) {
-        (void)fprintf(stderr, "snapshot-host: %s\n", err);
+        (void)fprintf(stderr, "%s: [plugin] path: %s\n", host->config_path, err);
         return false;
     }
     host->plugin = plugin->table;
@@ -101,8 +111,9 @@ static bool load_policies(struct host *host, struct loaded_plugin *plugin) {
     }
     host->policy = host->plugin->policy(host->set, config->plugin.section);
     if (host->policy == NULL) {
-        (void)fprintf(stderr, "%s: no section [%s], which %s names as [plugin] section\n",
-                      config->plugin.config, config->plugin.section, host->config_path);
+        (void)fprintf(stderr, "%s: [plugin] section = %s: %s has no such section; accepted:",
+                      host->config_path, config->plugin.section, config->plugin.config);
+        list_sections(host);
         return false;
     }
     return true;
@@ -283,14 +294,19 @@ int main(int argc, char **argv) {
     }
     static struct host_config config;
     char err[RP_ERROR_BYTES];
-    if (!host_config_load(&config, arguments.config_path, err, sizeof err)) {
+    bool good = host_config_load(&config, arguments.config_path, err, sizeof err);
+    if (!good) {
         (void)fprintf(stderr, "%s\n", err);
-        return EXIT_FAILURE;
     }
     struct loaded_plugin plugin = {0};
     struct host host = {.config = &config, .config_path = arguments.config_path, .reload_ok = 1};
     exit_status = EXIT_FAILURE;
-    if (load_policies(&host, &plugin)) {
+    /* With -t the policy file is looked at even if this one has errors, where it is named. */
+    if (!good &&
+        (!arguments.test || config.plugin.path[0] == '\0' || config.plugin.config[0] == '\0')) {
+        return exit_status;
+    }
+    if (load_policies(&host, &plugin) && good) {
         if (arguments.test) {
             describe_host(&host);
             exit_status = EXIT_SUCCESS;

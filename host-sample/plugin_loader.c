@@ -101,6 +101,9 @@ static uint64_t promised_bytes(int descriptor) {
         if (pread(descriptor, &segment, sizeof segment, (off_t)at) != (ssize_t)sizeof segment) {
             return UINT64_MAX;
         }
+        if (segment.p_filesz > UINT64_MAX - segment.p_offset) {
+            return UINT64_MAX;
+        }
         const uint64_t end = segment.p_offset + segment.p_filesz;
         promised = segment.p_type == PT_LOAD && end > promised ? end : promised;
     }

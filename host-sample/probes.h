@@ -15,6 +15,10 @@
 
 #if __has_include(<sys/sdt.h>)
 #include <sys/sdt.h>
+#ifdef __clang__
+/* The macros of sys/sdt.h end in empty variable arguments, here where they are expanded. */
+#pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments"
+#endif
 #define PROBE_LOOKUP_BEGIN(lookup, run, snapshot)                                                  \
     DTRACE_PROBE3(snapshot_host, lookup_begin, lookup, run, snapshot)
 #define PROBE_LOOKUP_WAIT(lookup, kind) DTRACE_PROBE2(snapshot_host, lookup_wait, lookup, kind)

@@ -3,6 +3,7 @@
  */
 #include "replica_health.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define FIRST_BACKOFF_NS UINT64_C(100000000)
@@ -10,12 +11,15 @@
 #define MAX_DOUBLINGS    6u /* 100 ms * 2^6 is over the cap */
 
 enum replica_failure replica_failure_of(const char *sqlstate) {
-    /* 40001 and 40P01: a conflict with recovery or a deadlock took this one statement. */
-    if (strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0) {
-        return REPLICA_FAILED_ONCE;
+    /* 40001 and 40P01: a conflict with recovery or a deadlock took this one statement; 57014: a
+     * time-out or an operator did. */
+    static const char *const once[] = {"40001", "40P01", "57014"};
+    for (size_t i = 0; i < sizeof once / sizeof once[0]; i++) {
+        if (strcmp(sqlstate, once[i]) == 0) {
+            return REPLICA_FAILED_ONCE;
+        }
     }
-    /* 57014: cancelled, by statement_timeout unless an operator did it. */
-    return strcmp(sqlstate, "57014") == 0 ? REPLICA_SILENT : REPLICA_BROKEN;
+    return REPLICA_BROKEN;
 }
 
 void replica_health_failed(struct replica_health *health, enum replica_failure failure,
@@ -38,8 +42,8 @@ void replica_health_failed(struct replica_health *health, enum replica_failure f
     health->failures++;
 }
 
-void replica_health_answered(struct replica_health *health) {
-    *health = (struct replica_health){0};
+void replica_health_answered(struct replica_health *health, uint64_t now_ns) {
+    *health = (struct replica_health){.answered_ns = now_ns};
 }
 
 bool replica_health_is_left_alone(const struct replica_health *health, uint64_t now_ns) {

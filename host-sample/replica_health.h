@@ -24,6 +24,8 @@ struct replica_health {
     uint32_t failures; /* in a row, those of REPLICA_FAILED_ONCE not counted */
     bool silent;       /* the last of them was a silence */
     uint64_t left_alone_until_ns;
+    uint64_t answered_ns; /* when it last answered a read, 0: never. One that answers others
+                             meanwhile is slow, not silent */
 };
 
 /* What a failed statement's SQLSTATE says of the replica; "" for a lost link. */
@@ -32,7 +34,7 @@ enum replica_failure replica_failure_of(const char *sqlstate);
 /* `random`: 64 random bits, for the jitter of the back-off. */
 void replica_health_failed(struct replica_health *health, enum replica_failure failure,
                            uint64_t now_ns, uint64_t random);
-void replica_health_answered(struct replica_health *health);
+void replica_health_answered(struct replica_health *health, uint64_t now_ns);
 
 bool replica_health_is_left_alone(const struct replica_health *health, uint64_t now_ns);
 

@@ -68,8 +68,13 @@ static bool read_ids(const struct route_match *match, const struct http_request 
         good =
             friendly_id_decode(match->snapshot, match->snapshot_length, &lookup->snapshot, &reason);
     }
-    /* A blank environment is an absent one. Only supervisors are bound to one. */
-    if (good && match->route == ROUTE_WORKER_SNAPSHOTS && environment->length > 0) {
+    if (good && (environment->seen > 1 || position->seen > 1)) {
+        what = environment->seen > 1 ? "x-trigger-worker-environment-id" : "x-read-position";
+        reason = "it stands there more than once";
+        good = false;
+    }
+    /* A blank environment is an absent one. */
+    if (good && environment->length > 0) {
         what = "x-trigger-worker-environment-id";
         good =
             plain_id_check(environment->bytes, environment->length, &lookup->environment, &reason);

@@ -179,10 +179,20 @@ static void end_turn(struct worker *worker) {
     } while (again);
 }
 
+/* Drained: nothing is under way, and a last look at the sockets has found no request that had come.
+ */
+static bool is_drained(struct worker *worker) {
+    if (!worker->draining || !http_front_is_idle(worker->front)) {
+        return false;
+    }
+    (void)event_base_loop(worker->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    end_turn(worker);
+    return http_front_is_idle(worker->front);
+}
+
 void worker_run(struct worker *worker) {
     end_turn(worker);
-    while (!(worker->draining && http_front_is_idle(worker->front)) &&
-           !event_base_got_break(worker->base)) {
+    while (!is_drained(worker) && !event_base_got_break(worker->base)) {
         if (event_base_loop(worker->base, EVLOOP_ONCE) != 0) {
             log_write(LOG_LEVEL_ERROR, "the event loop failed", NULL);
             break;

@@ -143,13 +143,14 @@ static void check_budget(const struct ini_document *document, const struct ini_s
 
 /* Letters, digits, "_" and "." (which hosts turn to "_"), not beginning with a digit: so that every
  * metrics system takes the names. */
+static const char prefix_bytes[] =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.0123456789";
+
 static void check_metric_prefix(const struct ini_document *document,
                                 const struct ini_section *section, const struct rp_options *options,
                                 struct ini_errors *errors) {
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.0123456789";
     const char *prefix = options->metric_prefix;
-    if (prefix[strspn(prefix, allowed)] == '\0' && strchr("0123456789.", prefix[0]) == NULL) {
+    if (prefix[strspn(prefix, prefix_bytes)] == '\0' && strchr("0123456789.", prefix[0]) == NULL) {
         return;
     }
     if (prefix[0] == '\0') {
@@ -162,24 +163,51 @@ static void check_metric_prefix(const struct ini_document *document,
         document->path, line_of(section, "metric_prefix"), section->name, prefix);
 }
 
+/* Whether all of these keys, ended by NULL, have good values: else a check of them together would
+ * speak of values that are not the file's. */
+static bool all_good(const struct ini_section *section, const char *const *names) {
+    for (; *names != NULL; names++) {
+        for (size_t i = 0; i < RP_OPTION_COUNT; i++) {
+            if (strcmp(rp_option_keys[i].name, *names) == 0 &&
+                !ini_is_good(section, &rp_option_keys[i])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool options_policy_is_good(const struct ini_section *section) {
+    return all_good(section, (const char *const[]){"policy", NULL});
+}
+
+/* A section may be named as it likes; what no metric's name may hold becomes "_". */
+static void set_default_prefix(struct rp_options *options, const char *section) {
+    (void)snprintf(options->metric_prefix, sizeof options->metric_prefix, "run_engine.%s", section);
+    for (char *at = options->metric_prefix; *at != '\0'; at++) {
+        *at = strchr(prefix_bytes, *at) != NULL ? *at : '_';
+    }
+}
+
 void options_read(const struct ini_document *document, const struct ini_section *section,
                   struct rp_options *options, struct ini_errors *errors) {
+    static const char *const retry[] = {"replica_retry_min_ms", "replica_retry_max_ms", NULL};
+    static const char *const budget[] = {"primary_budget_per_s", "primary_budget_burst", NULL};
     /* All bytes count when a reload compares options, so none may be left to chance. */
     memset(options, 0, sizeof *options);
-    unsigned before = errors->count;
     ini_read_section(document, section, rp_option_keys, RP_OPTION_COUNT, options, errors);
-    if (errors->count != before) {
-        return; /* the checks below would speak of values that are not the file's */
+    if (all_good(section, retry)) {
+        check_retry_bounds(document, section, options, errors);
     }
-    check_retry_bounds(document, section, options, errors);
-    check_budget(document, section, options, errors);
+    if (all_good(section, budget)) {
+        check_budget(document, section, options, errors);
+    }
     check_metric_prefix(document, section, options, errors);
     if (options->primary_budget_burst == 0) {
         options->primary_budget_burst = options->primary_budget_per_s;
     }
     if (options->metric_prefix[0] == '\0') {
-        (void)snprintf(options->metric_prefix, sizeof options->metric_prefix, "run_engine.%s",
-                       section->name);
+        set_default_prefix(options, section->name);
     }
 }
 

@@ -36,6 +36,9 @@ extern const struct ini_key rp_option_keys[RP_OPTION_COUNT];
 void options_read(const struct ini_document *document, const struct ini_section *section,
                   struct rp_options *options, struct ini_errors *errors);
 
+/* Whether the section names a policy that there is: options->policy can be relied on. */
+bool options_policy_is_good(const struct ini_section *section);
+
 /* As `key` of the plugin's table, see read_policy.h. */
 int32_t options_key(uint32_t index, struct rp_key *key);
 

@@ -102,10 +102,12 @@ static bool stage_section(struct load *load, const struct ini_section *section) 
     struct rp_options options;
     unsigned before = load->errors->count;
     options_read(load->document, section, &options, load->errors);
+    if (options_policy_is_good(section)) {
+        check_capabilities(load, section, rp_policy_kinds[options.policy]);
+    }
     if (load->errors->count != before) {
         return !load->errors->out_of_memory;
     }
-    check_capabilities(load, section, rp_policy_kinds[options.policy]);
 
     struct rp_policy *slot = find_in(first_of(load->set), section->name);
     if (slot != NULL) {

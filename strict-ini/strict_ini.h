@@ -121,6 +121,10 @@ void ini_read_defaults(const struct ini_key *keys, size_t key_count, void *out);
 /* The entry of that key in the section, or NULL: for errors about several keys together. */
 const struct ini_entry *ini_find(const struct ini_section *section, const char *key);
 
+/* Whether the key has a value that its row of the table accepts, be it the default: what checks of
+ * several keys together ask first. */
+bool ini_is_good(const struct ini_section *section, const struct ini_key *key);
+
 const struct ini_section *ini_find_section(const struct ini_document *document, const char *name);
 
 /* Of `candidates` (NULL-terminated), the one nearest to `word` if it is near enough to be a typing

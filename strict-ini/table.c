@@ -251,6 +251,21 @@ void ini_read_section(const struct ini_document *document, const struct ini_sect
     }
 }
 
+bool ini_is_good(const struct ini_section *section, const struct ini_key *key) {
+    union {
+        uint32_t number;
+        int32_t choice;
+        char text[INI_MAX_VALUE_BYTES + 1];
+    } scratch;
+    const struct ini_entry *entry = ini_find(section, key->name);
+    if (entry == NULL) {
+        return key->fallback != NULL;
+    }
+    struct ini_key alone = *key;
+    alone.offset = 0;
+    return store_value(&alone, entry->value, &scratch).wrong == NULL;
+}
+
 void ini_describe_keys(const struct ini_key *keys, size_t key_count, struct ini_text_sink sink) {
     for (size_t i = 0; i < key_count; i++) {
         sink.write(sink.context, keys[i].name);
