@@ -31,7 +31,8 @@ mutants: $(BUILD)/tests/explorer $(PLUGIN_CHECK_PROGRAMS)
 	BUILD=$(BUILD) $(PYTHON) tests/mutants.py --all
 
 # Besides the suites: what is one test each, by its exit status.
-PY_TESTS += tests/check_header.py tests/check_symbols.py tests/mutants.py
+PY_TESTS += tests/check_header.py tests/check_symbols.py \
+	tests/check_documented_keys.py tests/mutants.py
 
 $(BUILD)/tests/test_allocations: $(call objects,tests/interposed/malloc.c)
 -include $(patsubst %.o,%.d,$(call objects,tests/interposed/malloc.c))
