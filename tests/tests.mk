@@ -38,10 +38,10 @@ C_TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(C_TESTS))
 # than there are cores. The longest come first.
 CHECK_JOBS ?= 3
 LONG_TESTS := tests/test_faults.py $(BUILD)/tests/test_pg_server tests/test_policy_sim_honesty.py
-CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/tests/explorer $(PY_TESTS))
+CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/tests/explorer $(PY_TESTS) bench/smoke.py)
 
 .PHONY: check-programs run-checks soak
-check-programs: all $(C_TEST_PROGRAMS) $(BUILD)/tests/explorer
+check-programs: all bench-programs $(C_TEST_PROGRAMS) $(BUILD)/tests/explorer
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/dose SANITIZE=address,undefined CFLAGS='-O1 -g' dose-programs
 run-checks:
 	@$(PYTHON) tests/run.py --jobs $(CHECK_JOBS) $(CHECKS) $(DOSE_CHECKS)
