@@ -198,6 +198,7 @@ class Crowds(HostileCase):
                     answer = connection.read_answer()
                     self.assertIsNotNone(answer, statuses)
                     self.assertEqual(answer.status, status)
+                    self.assertIsInstance(answer.json, dict)  # whole, that is
                 self.assertTrue(connection.wait_closed(PATIENCE_S))
             vitals.wait_restored()  # although no client has closed
 
