@@ -284,6 +284,17 @@ static const struct {
      ":9: [t] metric_prefix = -: not a metric name; accepted: letters, digits, _ and ., beginning "
      "with a letter or _\n"
      ":10: [u] policy: missing; accepted: " POLICIES},
+    /* a wrong value does not hide what is wrong with others, nor gives rise to further errors */
+    {"[s]\npolicy = x\nfirst_ms = 0\nreplica_retry_min_ms = 300\n",
+     ":2: [s] policy = x: unknown; accepted: " POLICIES "\n"
+     ":3: [s] first_ms = 0: too small; accepted: 1 to 60000 (ms), default 2\n"
+     ":4: [s] replica_retry_min_ms = 300 is above replica_retry_max_ms = 200 (the default); the "
+     "minimum must not exceed the maximum, unless the maximum is 0 (no retry)"},
+    {"[s]\n" THEN_PRIMARY "replica_retry_min_ms = 300\nreplica_retry_max_ms = 99999\n",
+     ":4: [s] replica_retry_max_ms = 99999: too large; accepted: 0 to 60000 (ms), default 200"},
+    {"[s]\n" THEN_PRIMARY "primary_budget_burst = 3\nprimary_budget_per_s = x\n",
+     ":4: [s] primary_budget_per_s = x: not a number; accepted: 0 to 1000000 (reads per second), "
+     "default 0"},
     {"", ": no section; there must be one for each read path of the host, such as "
          "[snapshots_since]"},
 };
