@@ -68,17 +68,19 @@ class Runs:
         self._made = 0
         self._live = []
         self._stranger = Run(f"{seed}/stranger")  # never written
-        self._big = [Run(f"{seed}/big {size}") for size in (20_000, 100_000)]
-        for run, size in zip(self._big, (20_000, 100_000)):
-            run.write_big(server, size=size)
+        self._big = []
+        for size in (20_000, 100_000):
+            self._big.append(Run(f"{seed}/big {size}"))
+            self._big[-1].write_big(server, size=size)
         for _ in range(10):
             self._new()
 
     def _new(self):
         with self._lock:
             self._made += 1
-            run = Run(f"{self._seed}/{self._made}")
-        if self._made % 3 == 0:
+            number = self._made
+        run = Run(f"{self._seed}/{number}")
+        if number % 3 == 0:
             run.write_life(self._server)
         else:
             run.write_step(self._server)
