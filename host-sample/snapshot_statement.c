@@ -6,8 +6,8 @@
  *
  * Why it is written as it is (server CPU, measured on the answer that has nothing new):
  * - One composite column: a result's description costs the server for each column, every time.
- * - Rows, not one array of composites: array_send keeps a kilobyte for each field of each element
- *   until it is done, and then all of it has to be in memory at once.
+ * - Rows, not one array of composites: record_send keeps a kilobyte for each field of each element
+ *   until the array is sent, and all of it has to be in memory at once.
  * - The lean statement does without a sort: the index gives the rows by "createdAt", and the reader
  *   puts ties in order. It asks for one row more than an answer may have, to see whether the limit
  *   cuts through a tie; the full statement, which sorts, then decides.
