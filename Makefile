@@ -106,7 +106,10 @@ help:
 	'make check              the tests (installs what is missing)' \
 	'make deps               install the packages that demo and check need' \
 	'make lint               clang-format, clang-tidy, cppcheck, shellcheck' \
+	'make man                the manual pages, in build/man/' \
 	'make install            into $$(DESTDIR)$$(PREFIX); uninstall takes it back' \
+	'make deb                Debian packages, in build/deb/ (installs what is missing)' \
+	'make deb-try            the same, tried in a clean root' \
 	'make clean              remove build/' \
 	'SANITIZE=address,undefined or thread, with any of them: build with sanitizers'
 

@@ -1,6 +1,6 @@
 # deb.mk - Debian packages; included by the Makefile.
 
-DEB_PACKAGES := debhelper lintian debootstrap systemtap-sdt-dev curl
+DEB_PACKAGES := debhelper lintian debootstrap systemtap-sdt-dev systemd-container curl
 
 .PHONY: deb deb-try deb-deps
 deb-deps:
@@ -14,6 +14,6 @@ deb: deb-deps
 	cd $(BUILD)/deb/read-policy-$(VERSION) && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc
 	lintian --fail-on error --display-info $(BUILD)/deb/*.changes
 
-# Installs, runs and removes them in a clean root of their own.
+# Installs, runs and removes them in a clean root of their own, and boots it.
 deb-try: deb
 	tools/try-packages $(BUILD)/deb $(BUILD)/deb-root
