@@ -132,8 +132,7 @@ lint-run:
 
 # ---- manuals, installing, packages --------------------------------------------------------------------
 
-include man/man.mk install.mk
--include deb.mk
+include man/man.mk install.mk deb.mk
 
 .PHONY: clean clean-objects
 clean:
