@@ -30,6 +30,9 @@ static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_o
      * position was read, and "reached and still missing" would prove nothing. */
     static const char *const fixed[] = {
         "SET default_transaction_isolation = 'read committed'",
+        /* The newest rows of a run are read in the index's order and end at a limit; a bitmap would
+         * fetch and sort all of them. */
+        "SET enable_bitmapscan = off",
         /* From PostgreSQL 12 on. The statements are point reads: planning them anew gains nothing.
          */
         "SET plan_cache_mode = force_generic_plan",
@@ -40,7 +43,7 @@ static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_o
     /* No link ever holds a transaction open; a pooler or a mistake shall not either. */
     (void)snprintf(timed[1], sizeof(timed[1]), "SET idle_in_transaction_session_timeout = %" PRIu32,
                    options->statement_timeout_ms);
-    const size_t count = PQserverVersion(pipeline->conn) >= 120000 ? 2 : 1;
+    const size_t count = PQserverVersion(pipeline->conn) >= 120000 ? 3 : 2;
     bool sent =
         ask(pipeline, PG_SLOT_SETTING, timed[0]) && ask(pipeline, PG_SLOT_SETTING, timed[1]);
     for (size_t i = 0; sent && i < count; i++) {

@@ -168,18 +168,11 @@ class Host:
         bogus = [f"bogus-{number}" for number in range(4)]
         self.assertEqual(self.look_up("budget", *bogus), [NOWHERE, NOWHERE, SHED, SHED])
 
-    def test_wait_lies_within_its_bounds(self):
-        row = self.row()
-        cluster.wait_caught_up()
-
-        def seconds(*identities):
-            begun = time.monotonic()
-            self.look_up("retry", *identities)
-            return time.monotonic() - begun
-
-        bogus = ["bogus"] * 10
-        least = seconds(*bogus) - max(seconds(row) for _ in range(3))
-        self.assertGreater(least, 0.3)  # ten waits of 50 ms, less what noise there may be
+    def test_waits_last_as_long_as_they_say(self):
+        """Thirty waits of 50 ms at least: no noise makes them shorter."""
+        begun = time.monotonic()
+        self.look_up("retry", *["bogus"] * 30)
+        self.assertGreaterEqual(time.monotonic() - begun, 1.5)
 
     def test_replica_is_down(self):
         row = self.row()
