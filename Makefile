@@ -40,8 +40,9 @@ PY_TESTS     := $(wildcard tests/test_*.py)
 .PHONY: all
 all: $(BUILD)/read_policy.so $(BUILD)/snapshot-host
 
-# Objects depend on the flags that they were made with: switching SANITIZE or CC rebuilds.
-FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
+# Objects depend on the flags that they were made with: switching SANITIZE or CC rebuilds, and so does
+# the header of the trace points, which need not be there.
+FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(wildcard /usr/include/sys/sdt.h /usr/include/*/sys/sdt.h)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(BUILD)
 	@printf '%s\n' "$(subst ",,$(FLAGS_NOW))" | cmp -s - $@ || printf '%s\n' "$(subst ",,$(FLAGS_NOW))" > $@
@@ -105,6 +106,7 @@ help:
 	'make demo-up            the same servers, left running' \
 	'make check              the tests (installs what is missing)' \
 	'make deps               install the packages that demo and check need' \
+	'make explore, mutants, fuzz MINUTES=n, soak SECONDS=n SEED=n, bench     the longer campaigns' \
 	'make lint               clang-format, clang-tidy, cppcheck, shellcheck' \
 	'make man                the manual pages, in build/man/' \
 	'make install            into $$(DESTDIR)$$(PREFIX); uninstall takes it back' \

@@ -75,6 +75,8 @@ static void become_server(void) {
     prctl(PR_SET_PDEATHSIG, SIGQUIT);
 }
 
+#define MAX_ARGUMENTS 16u
+
 static pid_t run(const char *log_name, const char *const *arguments) {
     char program[128], log_path[160];
     find_program(program, sizeof(program), arguments[0]);
@@ -90,7 +92,13 @@ static pid_t run(const char *log_name, const char *const *arguments) {
         if (chdir(directory) == 0 && log >= 0 && null >= 0 && dup2(null, 0) == 0 &&
             dup2(log, 1) == 1 && dup2(log, 2) == 2) {
             closefrom(3);
-            execv(program, (char *const *)(uintptr_t)arguments);
+            /* By its whole path: PostgreSQL's programs find each other by where they were called.
+             */
+            const char *called[MAX_ARGUMENTS] = {program};
+            for (size_t i = 1; i + 1 < MAX_ARGUMENTS && arguments[i] != NULL; i++) {
+                called[i] = arguments[i];
+            }
+            execv(program, (char *const *)(uintptr_t)called);
         }
         _exit(127);
     }
