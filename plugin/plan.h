@@ -58,7 +58,7 @@ struct rp_plan {
     uint32_t pick_next;       /* replica_pick = next */
     uint8_t start[2]; /* the move that begins a read: [0] with a replica to ask, [1] without */
     uint8_t first_move[ST_COUNT][RP_OUTCOME_STRIDE]; /* index into moves; 0: broken contract */
-    struct rp_move moves[RP_MAX_MOVES];
+    struct rp_move moves[RP_MAX_MOVES + 1];          /* and start[1]'s, which stands last */
     char metric_names[COUNTER_COUNT][RP_METRIC_NAME_BYTES];
     struct rp_options
         options;           /* as configured: for describe, and to see whether a reload changes it */

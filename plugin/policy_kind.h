@@ -58,7 +58,6 @@ enum rp_condition {
     IF_RETRY,       /* replica_retry_max_ms > 0 */
     IF_FAILOVER,    /* on_replica_failure = primary */
     IF_WHEN_ALWAYS, /* when = always */
-    IF_COUNT
 };
 
 /* Decided when the rule is tried; a guard that holds has done what its comment says. */
@@ -157,11 +156,9 @@ struct rp_policy_kind {
     const char *summary; /* one sentence, for people */
     uint32_t needs;      /* bits of enum rp_capability */
     const struct rp_rule *rules;
-    uint32_t rule_count;     /* at most RP_MAX_RULES */
+    uint32_t rule_count;
     const char *const *keys; /* the option keys that it uses besides `policy`, NULL-terminated */
 };
-
-#define RP_MAX_RULES 64u
 
 /* Every policy there is, NULL-terminated, and their names in the same order: policies/registry.c.
  */
