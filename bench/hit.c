@@ -82,7 +82,8 @@ static void answered(struct pg_statement *statement, struct pg_reply *reply) {
     if (reply->status == PG_REPLY_FAILED) {
         give_up("%s", reply->error);
     }
-    bool found = snapshot_outcome_of(reply->result) == SNAPSHOT_FOUND;
+    struct snapshot_result read;
+    bool found = snapshot_read(&read, reply->result) == SNAPSHOT_FOUND;
     if (lookup->with_plugin) {
         const struct rp_report report = {.struct_size = sizeof report,
                                          .outcome = found ? RP_FOUND : RP_MISSING,
@@ -92,7 +93,7 @@ static void answered(struct pg_statement *statement, struct pg_reply *reply) {
         found = step->kind == RP_STEP_DONE && step->verdict == RP_VERDICT_FOUND;
     }
     byte_buffer_reset(&run->body, SIZE_MAX);
-    if (!found || !snapshot_answer_write(&run->body, reply->result, 0)) {
+    if (!found || !snapshot_answer_write(&run->body, &read, 0)) {
         give_up("a row that should be there is not found");
     }
     run->done++;

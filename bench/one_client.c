@@ -54,11 +54,12 @@ static void run_host_statement(PGconn *connection, const struct target *target) 
     const char *lean = snapshot_statement(SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT)->name;
     const char *full = snapshot_statement(SNAPSHOT_STATEMENT_ANY_ENVIRONMENT)->name;
     PGresult *result = execute(connection, lean, target, 1);
-    enum snapshot_outcome outcome = snapshot_outcome_of(result);
+    struct snapshot_result read;
+    enum snapshot_outcome outcome = snapshot_read(&read, result);
     if (outcome == SNAPSHOT_NEEDS_FULL) {
         PQclear(result);
         result = execute(connection, full, target, 1);
-        outcome = snapshot_outcome_of(result);
+        outcome = snapshot_read(&read, result);
     }
     if (outcome != SNAPSHOT_FOUND) {
         give_up("snapshot %s is not found", target->snapshot);

@@ -45,7 +45,8 @@ struct lookup {
     char error[MAX_ERROR_BYTES]; /* of the last failure, "" if none */
 };
 
-static void follow(struct lookup *lookup, const struct rp_step *step, const PGresult *result);
+static void follow(struct lookup *lookup, const struct rp_step *step,
+                   const struct snapshot_result *read);
 static void deadline_is_over(void *context, struct deadline_queue *queue,
                              struct deadline *deadline);
 
@@ -107,10 +108,10 @@ static int64_t unix_now_ms(void) {
 }
 
 /* Writes the answer of the last read into the worker's scratch buffer. */
-static bool write_answer(struct lookup *lookup, const PGresult *result) {
+static bool write_answer(struct lookup *lookup, const struct snapshot_result *read) {
     struct byte_buffer *body = &lookup->worker->scratch;
     byte_buffer_reset(body, SIZE_MAX);
-    return result != NULL && snapshot_answer_write(body, result, unix_now_ms()) && !body->failed;
+    return read != NULL && snapshot_answer_write(body, read, unix_now_ms());
 }
 
 /* What the policy would call the part of the read that is under way, see rp_step.failed_during. */
@@ -150,14 +151,15 @@ static void fail(struct lookup *lookup, const char *message) {
     answer_error(worker, exchange, lookup_status(RP_VERDICT_FAILED), message, NULL);
 }
 
-/* The policy has decided. `result` is the last read's, if that is what the step came after. */
-static void finish(struct lookup *lookup, const struct rp_step *step, const PGresult *result) {
+/* The policy has decided. `read` is the last read's result, if that is what the step came after. */
+static void finish(struct lookup *lookup, const struct rp_step *step,
+                   const struct snapshot_result *read) {
     struct worker *worker = lookup->worker;
     struct http_exchange *exchange = lookup->exchange;
     uint32_t status = lookup_status(step->verdict);
     const char *served_by = lookup_served_by(step->served_by);
     char headers[64] = "";
-    if (step->verdict == RP_VERDICT_FOUND && !write_answer(lookup, result)) {
+    if (step->verdict == RP_VERDICT_FOUND && !write_answer(lookup, read)) {
         fail(lookup,
              "the answer could not be written: out of memory, or a result of unknown shape");
         return;
@@ -193,8 +195,8 @@ static const struct rp_step *next_step(struct lookup *lookup, int32_t outcome, u
 }
 
 static void report(struct lookup *lookup, int32_t outcome, uint64_t position,
-                   const PGresult *result) {
-    follow(lookup, next_step(lookup, outcome, position), result);
+                   const struct snapshot_result *read) {
+    follow(lookup, next_step(lookup, outcome, position), read);
 }
 
 /* The replica that the policy knows as number `number`: the number-th of those offered. */
@@ -252,10 +254,11 @@ static void use_statement(struct lookup *lookup, bool lean) {
 static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     struct lookup *lookup =
         (struct lookup *)((char *)statement - offsetof(struct lookup, statement));
+    struct snapshot_result read;
     enum snapshot_outcome found = SNAPSHOT_MALFORMED;
     note_health(lookup, reply);
     if (reply->status == PG_REPLY_ROWS) {
-        found = snapshot_outcome_of(reply->result);
+        found = snapshot_read(&read, reply->result);
     }
     if (lookup->lean && reply->status == PG_REPLY_ROWS && found != SNAPSHOT_MISSING) {
         statement_choice_learn(&lookup->worker->choice, found == SNAPSHOT_NEEDS_FULL);
@@ -269,7 +272,8 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
         return;
     }
     deadline_clear(&lookup->answer_deadline);
-    report(lookup, outcome_of(lookup, reply, found), reply->position, reply->result);
+    report(lookup, outcome_of(lookup, reply, found), reply->position,
+           reply->status == PG_REPLY_ROWS ? &read : NULL);
 }
 
 static void located(struct locate *locate, bool known, uint64_t position) {
@@ -379,14 +383,15 @@ static void start_await(struct lookup *lookup, const struct rp_step *step) {
 
 /* Does what the step says, and what the next one says if that could not be begun. May end the
  * lookup, so nothing of it is touched afterwards. */
-static void follow(struct lookup *lookup, const struct rp_step *step, const PGresult *result) {
+static void follow(struct lookup *lookup, const struct rp_step *step,
+                   const struct snapshot_result *read) {
     watch_client(lookup, step);
     lookup->step = step;
     while (step->kind == RP_STEP_READ) {
         if (start_read(lookup, step)) {
             return;
         }
-        result = NULL;
+        read = NULL;
         step = next_step(lookup, RP_FAILED, 0);
         lookup->step = step;
     }
@@ -404,7 +409,7 @@ static void follow(struct lookup *lookup, const struct rp_step *step, const PGre
         start_await(lookup, step);
         break;
     case RP_STEP_DONE:
-        finish(lookup, step, result);
+        finish(lookup, step, read);
         break;
     default:
         fail(lookup, "the plugin asked for a step that this host does not know");

@@ -1,5 +1,5 @@
 /*
- * snapshot_answer.c - what a snapshot statement's result means, and its JSON.
+ * snapshot_answer.c - the JSON of a snapshot statement's result.
  *
  * Completed waitpoints are answered in the order of their ids' bytes.
  */
@@ -12,46 +12,6 @@
 #include <string.h>
 
 #define LITERAL BYTE_BUFFER_LITERAL
-
-/* ---- outcome ---- */
-
-static size_t count_distinct(const struct occurrences *occurrences) {
-    size_t distinct = occurrences->count > 0;
-    for (size_t i = 1; i < occurrences->count; i++) {
-        distinct += text_compare(&occurrences->sorted[i - 1].id, &occurrences->sorted[i].id) != 0;
-    }
-    return distinct;
-}
-
-static enum snapshot_outcome found_or_partial(const struct snapshot_result *read,
-                                              const PGresult *result) {
-    struct row latest;
-    struct occurrences order;
-    (void)row_read(result, read->newest_first[0].row, &latest);
-    if (row_text_array(&latest, SNAPSHOT_ORDER).count <= read->links) {
-        return SNAPSHOT_FOUND;
-    }
-    if (!occurrences_read(&order, &latest)) {
-        return SNAPSHOT_MALFORMED;
-    }
-    const bool partial = (size_t)read->links < count_distinct(&order);
-    free(order.sorted);
-    return partial ? SNAPSHOT_PARTIAL : SNAPSHOT_FOUND;
-}
-
-enum snapshot_outcome snapshot_outcome_of(const PGresult *result) {
-    struct snapshot_result read;
-    if (!snapshot_result_read(&read, result)) {
-        return SNAPSHOT_MALFORMED;
-    }
-    if (read.missing) {
-        return SNAPSHOT_MISSING;
-    }
-    if (read.needs_full) {
-        return SNAPSHOT_NEEDS_FULL;
-    }
-    return read.count == 0 ? SNAPSHOT_FOUND : found_or_partial(&read, result);
-}
 
 /* ---- pieces of JSON ---- */
 
@@ -170,18 +130,17 @@ static void put_waitpoint(struct byte_buffer *out, const struct row *row, struct
 }
 
 /* The waitpoints that are there, by id. False if out of memory. */
-static bool read_waitpoints(const PGresult *result, int links, struct waitpoint **waitpoints,
+static bool read_waitpoints(const struct snapshot_result *read, struct waitpoint **waitpoints,
                             size_t *found) {
-    const int rows = PQntuples(result);
+    const int rows = PQntuples(read->result);
     *found = 0;
-    *waitpoints = malloc((size_t)links * sizeof(**waitpoints));
+    *waitpoints = malloc((size_t)read->links * sizeof(**waitpoints));
     if (*waitpoints == NULL) {
         return false;
     }
     for (int number = 0; number < rows; number++) {
         struct row row;
-        if (row_read(result, number, &row) == ROW_WAITPOINT &&
-            row.fields[WAITPOINT_ID].bytes != NULL) {
+        if (snapshot_result_link(read, number, &row) && row.fields[WAITPOINT_ID].bytes != NULL) {
             (*waitpoints)[(*found)++] = (struct waitpoint){row.fields[WAITPOINT_ID], number};
         }
     }
@@ -215,14 +174,14 @@ static void put_waitpoints(struct byte_buffer *out, const PGresult *result,
 }
 
 /* Of the latest snapshot. */
-static void put_completed_waitpoints(struct byte_buffer *out, const PGresult *result,
-                                     const struct row *latest, int links, int64_t now_ms) {
+static void put_completed_waitpoints(struct byte_buffer *out, const struct snapshot_result *read,
+                                     const struct row *latest, int64_t now_ms) {
     struct waitpoint *waitpoints = NULL;
     size_t count;
     struct occurrences order = {.sorted = NULL};
-    if (read_waitpoints(result, links, &waitpoints, &count) && occurrences_read(&order, latest)) {
-        put_waitpoints(out, result, waitpoints, count, &order, latest->fields[SNAPSHOT_BATCH_ID],
-                       now_ms);
+    if (read_waitpoints(read, &waitpoints, &count) && occurrences_read(&order, latest)) {
+        put_waitpoints(out, read->result, waitpoints, count, &order,
+                       latest->fields[SNAPSHOT_BATCH_ID], now_ms);
     } else {
         out->failed = true;
     }
@@ -284,19 +243,18 @@ static void put_snapshot(struct byte_buffer *out, const struct row *row, bool le
     LITERAL(out, ",\"completedWaitpoints\":[");
 }
 
-bool snapshot_answer_write(struct byte_buffer *out, const PGresult *result, int64_t now_ms) {
-    struct snapshot_result read;
-    if (!snapshot_result_read(&read, result) || read.missing || read.needs_full ||
+bool snapshot_answer_write(struct byte_buffer *out, const struct snapshot_result *read,
+                           int64_t now_ms) {
+    if ((read->outcome != SNAPSHOT_FOUND && read->outcome != SNAPSHOT_PARTIAL) ||
         !utc_date_is_printable(now_ms)) {
         return false;
     }
     LITERAL(out, "{\"snapshots\":[");
-    for (int i = read.count - 1; i >= 0; i--) {
-        struct row row;
-        (void)row_read(result, read.newest_first[i].row, &row);
-        put_snapshot(out, &row, read.lean);
-        if (i == 0 && read.links > 0) {
-            put_completed_waitpoints(out, result, &row, read.links, now_ms);
+    for (int i = read->count - 1; i >= 0; i--) {
+        const struct row *row = &read->rows[read->newest_first[i].slot];
+        put_snapshot(out, row, read->lean);
+        if (i == 0 && read->links > 0) {
+            put_completed_waitpoints(out, read, row, now_ms);
         }
         byte_buffer_append_text(out, i > 0 ? "]}," : "]}");
     }

@@ -5,15 +5,16 @@
  * Every answer is one statement's, so it is of one MVCC snapshot; raw columns in binary format, the
  * JSON is written here. Nothing of libpq's connection handling is known here, only PGresult.
  *
- * There are two statements. The lean one gives all of an answer that has neither a checkpoint nor a
- * completed waitpoint, the commonest, and tells when that is not so: then the full one is to be run
- * on the same server, and its result alone counts, outcome included. Which statement a result is
- * of, the result itself tells.
+ * There are two statements. The lean one gives all of an answer that has few rows and neither a
+ * checkpoint nor a completed waitpoint, the commonest, and tells when that is not so: then the full
+ * one is to be run on the same server, and its result alone counts, outcome included. Which
+ * statement a result is of, the result itself tells.
  */
 #ifndef SNAPSHOT_READ_H
 #define SNAPSHOT_READ_H
 
 #include "byte_buffer.h"
+#include "snapshot_rows.h"
 
 #include <libpq-fe.h>
 #include <stdbool.h>
@@ -46,13 +47,32 @@ enum snapshot_outcome {
     SNAPSHOT_MALFORMED   /* the result is not of a statement's shape, or out of memory: a failure */
 };
 
-/* Looks at the whole result (PGRES_TUPLES_OK) of a snapshot statement. Never reads past a column.
- */
-enum snapshot_outcome snapshot_outcome_of(const PGresult *result);
+/* A snapshot's row and its place among the others. */
+struct snapshot_place {
+    int64_t created_at;
+    int slot; /* in snapshot_result.rows */
+};
+
+/* A statement's result, taken apart once: 12 kB, for the stack. It points into the PGresult. */
+struct snapshot_result {
+    const PGresult *result;
+    enum snapshot_outcome outcome;
+    bool lean;
+    int count; /* of newest_first */
+    int links; /* of the latest to waitpoints, whether or not the waitpoint is there */
+    /* One more than an answer may have, for the row under inspection. */
+    struct snapshot_place newest_first[SNAPSHOT_MOST_ROWS + 1];
+    struct row rows[SNAPSHOT_MOST_ROWS + 1];
+};
+
+/* Looks at the whole result (PGRES_TUPLES_OK) of a snapshot statement and says what it means. Never
+ * reads past a column. */
+enum snapshot_outcome snapshot_read(struct snapshot_result *read, const PGresult *result);
 
 /* Appends {"snapshots":[...]} for a result that is FOUND or PARTIAL. now_ms: Unix time, printed
  * where completedAt is NULL. False if the result is anything else (out is then to be thrown away),
  * if now_ms lies outside the years 1 to 9999, or if memory ran out (out->failed is then set). */
-bool snapshot_answer_write(struct byte_buffer *out, const PGresult *result, int64_t now_ms);
+bool snapshot_answer_write(struct byte_buffer *out, const struct snapshot_result *read,
+                           int64_t now_ms);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * snapshot_result.c - see snapshot_result.h.
+ * snapshot_result.c - takes a result apart and says what it means.
  */
 #include "snapshot_result.h"
 
@@ -12,69 +12,156 @@ int text_compare(const struct text *a, const struct text *b) {
     return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
 }
 
-static int compare_places(const void *a, const void *b) {
-    const struct snapshot_place *left = a, *right = b;
-    if (left->created_at != right->created_at) {
-        return left->created_at < right->created_at ? 1 : -1;
-    }
-    return text_compare(&right->id, &left->id);
+/* ---- the rows in order ---- */
+
+static const struct text *id_of(const struct snapshot_result *read,
+                                const struct snapshot_place *place) {
+    return &read->rows[place->slot].fields[SNAPSHOT_ID];
 }
 
-static bool collect_snapshot(struct snapshot_result *read, const struct row *row, int number,
-                             bool lean) {
-    const int most = lean ? SNAPSHOT_RESULT_MOST_PLACES : SNAPSHOT_MOST_ROWS;
-    if (read->count >= most || (read->count > 0 && read->lean != lean)) {
-        return false;
+static bool is_newer(const struct snapshot_result *read, const struct snapshot_place *one,
+                     const struct snapshot_place *other) {
+    if (one->created_at != other->created_at) {
+        return one->created_at > other->created_at;
     }
-    read->newest_first[read->count++] = (struct snapshot_place){
-        .created_at = row_time(row, SNAPSHOT_CREATED_AT),
-        .id = row->fields[SNAPSHOT_ID],
-        .row = number,
-        .linked = lean && row_boolean(row, LEAN_HAS_LINK),
-    };
-    read->lean = lean;
-    read->needs_full = read->needs_full || (lean && row_boolean(row, LEAN_HAS_CHECKPOINT));
-    return true;
+    return text_compare(id_of(read, one), id_of(read, other)) > 0;
 }
 
-/* Checks every row and counts. */
-static bool collect_all(struct snapshot_result *read, const PGresult *result) {
-    const int count = PQntuples(result);
+/* The slot that no place has: as many as there are places, or the one that fell out last. */
+static int free_slot(const struct snapshot_result *read) {
+    return read->count < SNAPSHOT_MOST_ROWS ? read->count
+                                            : read->newest_first[SNAPSHOT_MOST_ROWS].slot;
+}
+
+/* Rows come newest first but for ties, so there is hardly ever anything to move. Of more than an
+ * answer may have, the oldest falls out. */
+static void insert(struct snapshot_result *read, int slot) {
+    const struct snapshot_place place = {row_time(&read->rows[slot], SNAPSHOT_CREATED_AT), slot};
+    int at = read->count;
+    while (at > 0 && is_newer(read, &place, &read->newest_first[at - 1])) {
+        read->newest_first[at] = read->newest_first[at - 1];
+        at--;
+    }
+    read->newest_first[at] = place;
+    read->count += read->count < SNAPSHOT_MOST_ROWS;
+}
+
+/* ---- all rows ---- */
+
+/* What is there of each kind. */
+struct tally {
+    int lean, full, links;
+    bool checkpoints; /* that the lean statement left out */
+};
+
+static bool collect(struct snapshot_result *read, int number, struct tally *tally) {
+    const int slot = free_slot(read);
+    struct row *row = &read->rows[slot];
+    switch (row_read(read->result, number, row)) {
+    case ROW_LEAN:
+        tally->lean++;
+        tally->checkpoints = tally->checkpoints || row_boolean(row, LEAN_HAS_CHECKPOINT);
+        insert(read, slot);
+        return true;
+    case ROW_FULL:
+        tally->full++;
+        insert(read, slot);
+        return true;
+    case ROW_WAITPOINT:
+        tally->links++;
+        return true;
+    case ROW_MALFORMED:
+        break;
+    }
+    return false;
+}
+
+/* Every row is checked. False if they do not belong together. */
+static bool collect_all(struct snapshot_result *read, struct tally *tally) {
+    const int count = PQntuples(read->result);
+    for (int number = 0; number < count; number++) {
+        if (!collect(read, number, tally)) {
+            return false;
+        }
+    }
+    return tally->lean > 0
+               ? tally->full + tally->links == 0 && tally->lean <= SNAPSHOT_MOST_LEAN_ROWS + 1
+               : tally->full > 0;
+}
+
+bool snapshot_result_link(const struct snapshot_result *read, int number, struct row *row) {
+    return row_read(read->result, number, row) == ROW_WAITPOINT &&
+           text_compare(&row->fields[LINK_SNAPSHOT_ID], id_of(read, &read->newest_first[0])) == 0;
+}
+
+/* Links come with every snapshot that ties for the latest. */
+static int count_links(const struct snapshot_result *read) {
+    const int count = PQntuples(read->result);
+    int links = 0;
     for (int number = 0; number < count; number++) {
         struct row row;
-        const enum row_kind kind = row_read(result, number, &row);
-        if (kind == ROW_MALFORMED) {
-            return false;
-        }
-        if (kind == ROW_WAITPOINT) {
-            read->links++;
-        } else if (!collect_snapshot(read, &row, number, kind == ROW_LEAN)) {
-            return false;
-        }
+        links += snapshot_result_link(read, number, &row);
     }
-    return read->links == 0 || (read->count > 0 && !read->lean);
+    return links;
 }
 
-bool snapshot_result_read(struct snapshot_result *read, const PGresult *result) {
-    *read = (struct snapshot_result){.missing = PQntuples(result) == 0};
+/* ---- what it means ---- */
+
+static size_t count_distinct(const struct occurrences *occurrences) {
+    size_t distinct = occurrences->count > 0;
+    for (size_t i = 1; i < occurrences->count; i++) {
+        distinct += text_compare(&occurrences->sorted[i - 1].id, &occurrences->sorted[i].id) != 0;
+    }
+    return distinct;
+}
+
+static enum snapshot_outcome found_or_partial(const struct snapshot_result *read,
+                                              const struct row *latest) {
+    struct occurrences order;
+    if (row_text_array(latest, SNAPSHOT_ORDER).count <= read->links) {
+        return SNAPSHOT_FOUND;
+    }
+    if (!occurrences_read(&order, latest)) {
+        return SNAPSHOT_MALFORMED;
+    }
+    const bool partial = (size_t)read->links < count_distinct(&order);
+    free(order.sorted);
+    return partial ? SNAPSHOT_PARTIAL : SNAPSHOT_FOUND;
+}
+
+static enum snapshot_outcome outcome_of(struct snapshot_result *read) {
+    const PGresult *result = read->result;
+    struct tally tally = {.lean = 0};
     if (PQnfields(result) != 1 || PQfformat(result, 0) != 1) {
-        return false;
+        return SNAPSHOT_MALFORMED;
+    }
+    if (PQntuples(result) == 0) {
+        return SNAPSHOT_MISSING;
     }
     if (PQntuples(result) == 1 && PQgetisnull(result, 0, 0)) {
-        return true; /* nothing new */
+        return SNAPSHOT_FOUND; /* nothing new */
     }
-    if (!collect_all(read, result)) {
-        return false;
+    if (!collect_all(read, &tally)) {
+        return SNAPSHOT_MALFORMED;
     }
-    struct snapshot_place *places = read->newest_first;
-    qsort(places, (size_t)read->count, sizeof(*places), compare_places);
-    if (read->count > SNAPSHOT_MOST_ROWS) {
-        const struct snapshot_place *last = &places[SNAPSHOT_MOST_ROWS - 1];
-        read->needs_full = read->needs_full || last->created_at == last[1].created_at;
-        read->count = SNAPSHOT_MOST_ROWS;
+    const struct row *latest = &read->rows[read->newest_first[0].slot];
+    read->lean = tally.lean > 0;
+    if (read->lean && (tally.checkpoints || tally.lean > SNAPSHOT_MOST_LEAN_ROWS ||
+                       row_boolean(latest, LEAN_HAS_LINK))) {
+        return SNAPSHOT_NEEDS_FULL;
     }
-    read->needs_full = read->needs_full || (read->count > 0 && places[0].linked);
-    return true;
+    read->links = tally.links > 0 ? count_links(read) : 0;
+    return found_or_partial(read, latest);
+}
+
+enum snapshot_outcome snapshot_read(struct snapshot_result *read, const PGresult *result) {
+    read->result = result;
+    read->lean = false;
+    read->count = 0;
+    read->links = 0;
+    read->newest_first[SNAPSHOT_MOST_ROWS].slot = SNAPSHOT_MOST_ROWS;
+    read->outcome = outcome_of(read);
+    return read->outcome;
 }
 
 /* ---- the order of completion ---- */

@@ -1,5 +1,5 @@
 /*
- * snapshot_result.h - a snapshot statement's result, gone through and put in order.
+ * snapshot_result.h - what is inside a struct snapshot_result, for those that write answers.
  *
  * A result is gone through whole before anything is said of it, so an answer that was found can be
  * written. Nothing here depends on the order in which the rows come.
@@ -7,32 +7,13 @@
 #ifndef SNAPSHOT_RESULT_H
 #define SNAPSHOT_RESULT_H
 
-#include "snapshot_rows.h"
+#include "snapshot_read.h"
 
-/* One row too many, from the lean statement, shows what the limit has cut off. */
-#define SNAPSHOT_RESULT_MOST_PLACES (SNAPSHOT_MOST_ROWS + 1)
+/* Whether row `number` is a link of the latest snapshot; `row` is then filled in. */
+bool snapshot_result_link(const struct snapshot_result *read, int number, struct row *row);
 
-/* A snapshot's row, as far as its place among the others goes. */
-struct snapshot_place {
-    int64_t created_at;
-    struct text id;
-    int row;
-    bool linked; /* lean rows only: it has completed waitpoints */
-};
-
-struct snapshot_result {
-    struct snapshot_place newest_first[SNAPSHOT_RESULT_MOST_PLACES];
-    int count; /* of the newer snapshots, at most SNAPSHOT_MOST_ROWS */
-    int links; /* of the latest to waitpoints, whether or not the waitpoint is there */
-    bool missing;
-    bool lean;
-    bool needs_full;
-};
-
-/* False if the result is malformed. It points into `result` afterwards. */
-bool snapshot_result_read(struct snapshot_result *read, const PGresult *result);
-
-/* By bytes, as the statement's COLLATE "C" does. */
+/* By bytes. Runners compare ids by code unit, which is the same but for characters beyond U+FFFF,
+ * and no id has those. */
 int text_compare(const struct text *a, const struct text *b);
 
 /* The ids of a snapshot's "completedWaitpointOrder", sorted, the places of one ascending. NULLs

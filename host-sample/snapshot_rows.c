@@ -25,10 +25,17 @@ static const struct field_rule lean_rules[] = {SNAPSHOT_FIELDS(FIELD_RULE, FIELD
                                                    LEAN_FIELDS(FIELD_RULE)};
 static const struct field_rule full_rules[] = {SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE)
                                                    CHECKPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
-static const struct field_rule waitpoint_rules[] = {WAITPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
+static const struct field_rule waitpoint_rules[] = {LINK_FIELDS(FIELD_RULE)
+                                                        WAITPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
 
-static_assert((int)LEAN_ROW_FIELD_COUNT != (int)FULL_ROW_FIELD_COUNT &&
-                  (int)FULL_ROW_FIELD_COUNT != (int)WAITPOINT_ROW_FIELD_COUNT &&
+/* As they come: a full row's checkpoint is one field. */
+enum {
+    CHECKPOINT_FIELD_COUNT = FULL_ROW_FIELD_COUNT - SNAPSHOT_FIELD_COUNT,
+    FULL_ROW_SENT_COUNT = SNAPSHOT_FIELD_COUNT + 1
+};
+
+static_assert((int)LEAN_ROW_FIELD_COUNT != (int)FULL_ROW_SENT_COUNT &&
+                  (int)FULL_ROW_SENT_COUNT != (int)WAITPOINT_ROW_FIELD_COUNT &&
                   (int)LEAN_ROW_FIELD_COUNT != (int)WAITPOINT_ROW_FIELD_COUNT,
               "a row's number of fields tells what it is");
 static_assert(LEAN_ROW_FIELD_COUNT <= ROW_MOST_FIELDS && FULL_ROW_FIELD_COUNT <= ROW_MOST_FIELDS &&
@@ -182,44 +189,63 @@ static bool obey(const struct text *fields, const struct field_rule *rules, int 
     return true;
 }
 
-/* A group that may be absent. */
-static bool obey_if_present(const struct text *fields, const struct field_rule *rules, int count) {
-    return fields[0].bytes == NULL || obey(fields, rules, count);
-}
-
-/* A number of fields; for each the OID of its type, which is not looked at, and its value. */
-static bool take_fields(struct cursor *cursor, struct row *row, int32_t *count) {
-    if (!take_integer(cursor, count) || *count < 1 || *count > ROW_MOST_FIELDS) {
-        return false;
+/* A number of fields; for each the OID of its type, which is not looked at, and its value. Returns
+ * the number, 0 if that is not what stands there. */
+static int32_t take_fields(struct cursor cursor, struct text *fields, int32_t most) {
+    int32_t count;
+    if (!take_integer(&cursor, &count) || count < 1 || count > most) {
+        return 0;
     }
-    for (int32_t i = 0; i < *count; i++) {
+    for (int32_t i = 0; i < count; i++) {
         int32_t type;
-        if (!take_integer(cursor, &type) || !take_text(cursor, &row->fields[i])) {
-            return false;
+        if (!take_integer(&cursor, &type) || !take_text(&cursor, &fields[i])) {
+            return 0;
         }
     }
-    return cursor->size == 0;
+    return cursor.size == 0 ? count : 0;
+}
+
+/* Puts the fields of the checkpoint in the place of the one that they came in. */
+static bool take_checkpoint(struct row *row) {
+    const struct text sent = row->fields[SNAPSHOT_FIELD_COUNT];
+    struct text *fields = row->fields + SNAPSHOT_FIELD_COUNT;
+    if (sent.bytes == NULL) {
+        fields[0] = sent; /* the first NULL says it of all */
+        return true;
+    }
+    return take_fields((struct cursor){sent.bytes, sent.length}, fields, CHECKPOINT_FIELD_COUNT) ==
+               CHECKPOINT_FIELD_COUNT &&
+           obey(fields, full_rules + SNAPSHOT_FIELD_COUNT, CHECKPOINT_FIELD_COUNT);
+}
+
+/* The waitpoint may be absent. */
+static bool obey_as_link(const struct row *row) {
+    const int first = WAITPOINT_ID;
+    return obey(row->fields, waitpoint_rules, first) &&
+           (row->fields[first].bytes == NULL ||
+            obey(row->fields + first, waitpoint_rules + first, WAITPOINT_ROW_FIELD_COUNT - first));
 }
 
 enum row_kind row_read(const PGresult *result, int number, struct row *row) {
-    struct cursor cursor = {PQgetvalue(result, number, 0), (size_t)PQgetlength(result, number, 0)};
-    int32_t count;
-    if (!take_fields(&cursor, row, &count)) { /* a NULL has no bytes, so no fields */
-        return ROW_MALFORMED;
-    }
-    switch (count) {
+    const struct cursor value = {PQgetvalue(result, number, 0),
+                                 (size_t)PQgetlength(result, number, 0)};
+    bool good = false;
+    enum row_kind kind = ROW_MALFORMED;
+    switch (take_fields(value, row->fields, ROW_MOST_FIELDS)) { /* a NULL has no bytes, so none */
     case LEAN_ROW_FIELD_COUNT:
-        return obey(row->fields, lean_rules, count) ? ROW_LEAN : ROW_MALFORMED;
-    case FULL_ROW_FIELD_COUNT:
-        return obey(row->fields, full_rules, SNAPSHOT_FIELD_COUNT) &&
-                       obey_if_present(row->fields + SNAPSHOT_FIELD_COUNT,
-                                       full_rules + SNAPSHOT_FIELD_COUNT,
-                                       FULL_ROW_FIELD_COUNT - SNAPSHOT_FIELD_COUNT)
-                   ? ROW_FULL
-                   : ROW_MALFORMED;
+        kind = ROW_LEAN;
+        good = obey(row->fields, lean_rules, LEAN_ROW_FIELD_COUNT);
+        break;
+    case FULL_ROW_SENT_COUNT:
+        kind = ROW_FULL;
+        good = obey(row->fields, full_rules, SNAPSHOT_FIELD_COUNT) && take_checkpoint(row);
+        break;
     case WAITPOINT_ROW_FIELD_COUNT:
-        return obey_if_present(row->fields, waitpoint_rules, count) ? ROW_WAITPOINT : ROW_MALFORMED;
+        kind = ROW_WAITPOINT;
+        good = obey_as_link(row);
+        break;
     default:
-        return ROW_MALFORMED;
+        break;
     }
+    return good ? kind : ROW_MALFORMED;
 }

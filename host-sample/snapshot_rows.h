@@ -17,7 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SNAPSHOT_MOST_ROWS 50 /* newer snapshots in an answer: the newest */
+#define SNAPSHOT_MOST_ROWS      50 /* newer snapshots in an answer: the newest */
+#define SNAPSHOT_MOST_LEAN_ROWS 3  /* in an answer of the lean statement */
 
 /* What stands in a field. A group of fields that is NULL in its first field is absent as a whole (a
  * LEFT JOIN that found nothing); in one that is present, a REQUIRED field is not NULL. */
@@ -47,7 +48,8 @@ enum field_type {
     X(LEAN_HAS_CHECKPOINT, "n.\"checkpointId\" IS NOT NULL", FIELD_BOOLEAN, REQUIRED)              \
     X(LEAN_HAS_LINK, SNAPSHOT_SQL_HAS_LINK, FIELD_BOOLEAN, REQUIRED)
 
-/* A full row goes on with these, a group of its own. */
+/* A full row goes on with these: a group of its own, in a field of its own that is a composite
+ * value or NULL. In struct row they stand like all others. */
 #define CHECKPOINT_FIELDS(FIRST, X)                                                                \
     FIRST(CHECKPOINT_ID, "c.id", FIELD_TEXT, REQUIRED)                                             \
     X(CHECKPOINT_FRIENDLY_ID, "c.\"friendlyId\"", FIELD_TEXT, REQUIRED)                            \
@@ -56,7 +58,10 @@ enum field_type {
     X(CHECKPOINT_IMAGE_REF, "c.\"imageRef\"", FIELD_TEXT, NULLABLE)                                \
     X(CHECKPOINT_REASON, "c.reason", FIELD_TEXT, NULLABLE)
 
-/* A link of the latest snapshot and its waitpoint; absent if the link points to nothing. */
+/* A waitpoint row begins with the snapshot whose link it is. */
+#define LINK_FIELDS(FIRST) FIRST(LINK_SNAPSHOT_ID, "n.id", FIELD_TEXT, REQUIRED)
+
+/* And goes on with the waitpoint, a group of its own; absent if the link points to nothing. */
 #define WAITPOINT_FIELDS(FIRST, X)                                                                 \
     FIRST(WAITPOINT_ID, "w.id", FIELD_TEXT, REQUIRED)                                              \
     X(WAITPOINT_FRIENDLY_ID, "w.\"friendlyId\"", FIELD_TEXT, REQUIRED)                             \
@@ -82,7 +87,9 @@ enum full_field {
     CHECKPOINT_BEFORE = SNAPSHOT_FIELD_COUNT - 1,
     CHECKPOINT_FIELDS(FIELD_NAME, FIELD_NAME) FULL_ROW_FIELD_COUNT
 };
-enum waitpoint_field { WAITPOINT_FIELDS(FIELD_NAME, FIELD_NAME) WAITPOINT_ROW_FIELD_COUNT };
+enum waitpoint_field {
+    LINK_FIELDS(FIELD_NAME) WAITPOINT_FIELDS(FIELD_NAME, FIELD_NAME) WAITPOINT_ROW_FIELD_COUNT
+};
 #undef FIELD_NAME
 
 #define ROW_MOST_FIELDS 15
@@ -98,7 +105,7 @@ struct row {
     struct text fields[ROW_MOST_FIELDS]; /* as they came, in binary format */
 };
 
-/* Takes row `number` of a result of one column apart and checks it. */
+/* Takes row `number` of a result of one column apart and checks it whole. */
 enum row_kind row_read(const PGresult *result, int number, struct row *row);
 
 /* NULL or ''. */

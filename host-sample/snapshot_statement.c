@@ -4,22 +4,21 @@
  * No row: no since row. One row that is NULL: nothing new. Otherwise one row for each newer
  * snapshot and, from the full statement, one for each link of the latest of them to a waitpoint.
  *
- * Why it is written as it is (server CPU, measured on the answer that has nothing new):
+ * Why it is written as it is (server CPU, measured in pipelined batches):
  * - One composite column: a result's description costs the server for each column, every time.
- * - Rows, not one array of composites: record_send keeps a kilobyte for each field of each element
- *   until the array is sent, and all of it has to be in memory at once.
- * - The lean statement does without a sort: the index gives the rows by "createdAt", and the reader
- *   puts ties in order. It asks for one row more than an answer may have, to see whether the limit
- *   cuts through a tie; the full statement, which sorts, then decides.
- * - Its bound by 'infinity' excludes nothing, but with a bound on either side the planner expects a
+ * - A row for each waitpoint, not one array of them: record_send keeps a kilobyte for each field of
+ *   each element until the array is sent, and all of it has to be in memory at once.
+ * - No sort and no window: the index gives the rows by "createdAt", and the reader puts ties in
+ *   order. WITH TIES keeps all of the rows that the limit would cut through; where several rows tie
+ *   for the latest, the links of each come, with its id.
+ * - The bound by 'infinity' excludes nothing, but with a bound on either side the planner expects a
  *   single row (DEFAULT_RANGE_INEQ_SEL) and reads the index in its order. Expecting more, it sorts
  *   the rows of a bitmap, all of them, however many.
  * - OFFSET 0 in a subquery makes the planner leave it as it is: it is then run for each outer row,
  *   through an index. Otherwise a hash of a whole table is among the plans, and a generic plan made
  *   while that table was small would keep it.
- *
- * Ties are ordered by id as the runners compare ids, by code unit. COLLATE "C" compares bytes of
- * UTF-8, which is the same but for characters beyond U+FFFF, and no id has those.
+ * - The lean statement does without two tables. It stops at one row more than it may answer,
+ *   because each row asks the join table whether it has links.
  */
 #include "snapshot_read.h"
 #include "snapshot_rows.h"
@@ -28,9 +27,11 @@
 
 #define TEXT_OF(macro)    TEXT_OF_IT(macro)
 #define TEXT_OF_IT(value) #value
-#define ONE_TOO_MANY      51
+#define FULL_LIMIT        50
+#define LEAN_LIMIT        4
 
-_Static_assert(ONE_TOO_MANY == SNAPSHOT_MOST_ROWS + 1, "the limits belong together");
+_Static_assert(FULL_LIMIT == SNAPSHOT_MOST_ROWS, "one limit");
+_Static_assert(LEAN_LIMIT == SNAPSHOT_MOST_LEAN_ROWS + 1, "one too many tells of more");
 
 /* The statement's text in a row's list of fields. */
 #define FIRST_COLUMN(name, column, type, null) column
@@ -51,33 +52,34 @@ _Static_assert(ONE_TOO_MANY == SNAPSHOT_MOST_ROWS + 1, "the limits belong togeth
     "SELECT r.r FROM \"TaskRunExecutionSnapshot\" s LEFT JOIN LATERAL (" joined ") r ON true"      \
     " WHERE s.id = $1 AND s.\"runId\" = $2" environment("s")
 
-#define NEWER(environment)                                                                         \
-    " FROM \"TaskRunExecutionSnapshot\" n"                                                         \
-    " WHERE n.\"runId\" = $2 AND n.\"isValid\" AND n.\"createdAt\" > s.\"createdAt\""              \
-    environment("n")
+/* The newer rows, newest first. */
+#define NEWER(environment, columns)                                                                \
+    "SELECT " columns " FROM \"TaskRunExecutionSnapshot\" n"                                       \
+    " WHERE n.\"runId\" = $2 AND n.\"isValid\" AND n.\"createdAt\" > s.\"createdAt\""               \
+    " AND n.\"createdAt\" <= 'infinity'" environment("n")                                          \
+    " ORDER BY n.\"createdAt\" DESC"
 
-#define NEWEST_FIRST   " ORDER BY n.\"createdAt\" DESC"
-#define TIES_BY_ID     ", n.id COLLATE \"C\" DESC"
-#define IN_INDEX_ORDER " AND n.\"createdAt\" <= 'infinity'"
+#define FIRST_ROWS_WITH_TIES(count) " FETCH FIRST " count " ROWS WITH TIES"
 
 #define LEAN(environment)                                                                          \
     SINCE(environment,                                                                             \
-          "SELECT ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) LEAN_FIELDS(NEXT_COLUMN) ")"    \
-          " AS r" NEWER(environment) IN_INDEX_ORDER NEWEST_FIRST " LIMIT " TEXT_OF(ONE_TOO_MANY))
+          NEWER(environment,                                                                       \
+                "ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) LEAN_FIELDS(NEXT_COLUMN) ") AS r") \
+          " LIMIT " TEXT_OF(LEAN_LIMIT))
 
-#define NEWEST(environment, columns, limit)                                                        \
-    "(SELECT " columns NEWER(environment) NEWEST_FIRST TIES_BY_ID " LIMIT " limit ") n"
+#define CHECKPOINT                                                                                 \
+    "CASE WHEN n.\"checkpointId\" IS NOT NULL THEN"                                                \
+    " (SELECT ROW(" CHECKPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ")"                               \
+    " FROM \"TaskRunCheckpoint\" c WHERE c.id = n.\"checkpointId\") END"
 
 #define SNAPSHOT_ROWS(environment)                                                                 \
-    "(SELECT ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN)                                      \
-    CHECKPOINT_FIELDS(NEXT_COLUMN, NEXT_COLUMN) ") AS r"                                           \
-    " FROM " NEWEST(environment, "n.*", TEXT_OF(SNAPSHOT_MOST_ROWS))                               \
-    " LEFT JOIN LATERAL (SELECT * FROM \"TaskRunCheckpoint\" c"                                    \
-    " WHERE c.id = n.\"checkpointId\" OFFSET 0) c ON true)"
+    "(" NEWER(environment,                                                                         \
+              "ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ", " CHECKPOINT ") AS r")          \
+    FIRST_ROWS_WITH_TIES(TEXT_OF(FULL_LIMIT)) ")"
 
 #define WAITPOINT_ROWS(environment)                                                                \
-    "(SELECT ROW(" WAITPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ")"                                 \
-    " FROM " NEWEST(environment, "n.id", "1")                                                      \
+    "(SELECT ROW(" LINK_FIELDS(FIRST_COLUMN) WAITPOINT_FIELDS(NEXT_COLUMN, NEXT_COLUMN) ")"        \
+    " FROM (" NEWER(environment, "n.id") FIRST_ROWS_WITH_TIES("1") ") n"                           \
     " CROSS JOIN LATERAL (SELECT l.\"B\" FROM \"_completedWaitpoints\" l"                          \
     " WHERE l.\"A\" = n.id OFFSET 0) l"                                                            \
     " LEFT JOIN LATERAL (SELECT * FROM \"Waitpoint\" w"                                            \

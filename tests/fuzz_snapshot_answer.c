@@ -124,15 +124,41 @@ static void put_field(struct value *value, enum field_type type, struct input *i
 #define FIELD_TYPE(name, column, type, null) type,
 static const enum field_type lean_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE)
                                                  LEAN_FIELDS(FIELD_TYPE)};
-static const enum field_type full_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE)
-                                                 CHECKPOINT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
-static const enum field_type waitpoint_types[] = {WAITPOINT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
+static const enum field_type full_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
+static const enum field_type checkpoint_types[] = {CHECKPOINT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
+static const enum field_type waitpoint_types[] = {LINK_FIELDS(FIELD_TYPE)
+                                                      WAITPOINT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
+
+enum { CHECKPOINT_FIELD_COUNT = sizeof(checkpoint_types) / sizeof(checkpoint_types[0]) };
 
 static void put_fields(struct value *value, const enum field_type *types, uint32_t count,
                        struct input *input) {
     put_integer(value, count);
     for (uint32_t i = 0; i < count; i++) {
         put_field(value, types[i], input);
+    }
+}
+
+/* A full row's last field: a checkpoint, NULL or any bytes. */
+static void put_checkpoint(struct value *value, struct input *input) {
+    struct value checkpoint = {.length = 0};
+    put_fields(&checkpoint, checkpoint_types, CHECKPOINT_FIELD_COUNT, input);
+    put_integer(value, 2249);
+    put_integer(value, (uint32_t)checkpoint.length);
+    put(value, checkpoint.bytes, checkpoint.length);
+}
+
+static void put_full_row(struct value *value, struct input *input) {
+    const uint8_t choice = take_byte(input);
+    put_fields(value, full_types, SNAPSHOT_FIELD_COUNT, input);
+    value->bytes[3]++; /* one field more: the last byte of their number */
+    if (choice < 128) {
+        put_checkpoint(value, input);
+    } else if (choice < 192) {
+        put_integer(value, 2249);
+        put_integer(value, UINT32_MAX);
+    } else {
+        put_field(value, FIELD_TEXT, input);
     }
 }
 
@@ -148,7 +174,7 @@ static void add_row(PGresult *result, struct input *input) {
     } else if (kind == LEAN) {
         put_fields(&value, lean_types, LEAN_ROW_FIELD_COUNT, &part);
     } else if (kind == FULL) {
-        put_fields(&value, full_types, FULL_ROW_FIELD_COUNT, &part);
+        put_full_row(&value, &part);
     } else if (kind == WAITPOINT) {
         put_fields(&value, waitpoint_types, WAITPOINT_ROW_FIELD_COUNT, &part);
     }
@@ -186,8 +212,9 @@ static void check_json(const struct byte_buffer *json) {
 
 static void check(const PGresult *result) {
     struct byte_buffer out = BYTE_BUFFER_EMPTY;
-    const enum snapshot_outcome outcome = snapshot_outcome_of(result);
-    const bool answered = snapshot_answer_write(&out, result, NOW_MS);
+    struct snapshot_result read;
+    const enum snapshot_outcome outcome = snapshot_read(&read, result);
+    const bool answered = snapshot_answer_write(&out, &read, NOW_MS);
     assert(answered == (outcome == SNAPSHOT_FOUND || outcome == SNAPSHOT_PARTIAL));
     assert((outcome == SNAPSHOT_MISSING) ==
            (PQntuples(result) == 0 && PQnfields(result) == 1 && PQfformat(result, 0) == 1));

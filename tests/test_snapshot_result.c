@@ -56,31 +56,43 @@ struct field {
 #define DATE_TEXT   "2025-12-16T11:34:05.195Z"
 #define ORDER_W1_W2 BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\2\0\0\0\1\0\0\0\2w1\0\0\0\2w2")
 
+/* A field of a composite value: a type, a length, and the bytes that follow. */
+#define TEXT_OF(length) "\0\0\0\x19\0\0\0" length
+#define CHECKPOINT                                                                                 \
+    BYTES("\0\0\0\6" TEXT_OF("\2") "c1" TEXT_OF("\15") "checkpoint_c1" TEXT_OF(                    \
+        "\6") "DOCKER" TEXT_OF("\4") "here" TEXT_OF("\3") "img" TEXT_OF("\3") "why")
+
 /* Of the lean statement, of the full one (with a checkpoint), and a waitpoint. */
 #define SNAPSHOT_OF_ROW                                                                            \
     BYTES("s2"), BYTES("EXECUTING"), BYTES("d"), BYTES("r1"), BYTES("EXECUTING"), NOTHING,         \
         BYTES("\0\0\0\1"), ORDER_W1_W2, DATE
 static const struct field lean_row[] = {SNAPSHOT_OF_ROW, FALSE, FALSE};
-static const struct field full_row[] = {SNAPSHOT_OF_ROW, BYTES("c1"),   BYTES("checkpoint_c1"),
-                                        BYTES("DOCKER"), BYTES("here"), BYTES("img"),
-                                        BYTES("why")};
-static const struct field waitpoint_row[] = {BYTES("w1"),  BYTES("waitpoint_w1"),
-                                             BYTES("RUN"), DATE,
-                                             BYTES("key"), TRUE,
-                                             NOTHING,      BYTES("r9"),
-                                             DATE,         BYTES("b9"),
-                                             BYTES("o"),   BYTES("text/plain"),
+static const struct field full_row[] = {SNAPSHOT_OF_ROW, CHECKPOINT};
+static const struct field waitpoint_row[] = {BYTES("s2"),
+                                             BYTES("w1"),
+                                             BYTES("waitpoint_w1"),
+                                             BYTES("RUN"),
+                                             DATE,
+                                             BYTES("key"),
+                                             TRUE,
+                                             NOTHING,
+                                             BYTES("r9"),
+                                             DATE,
+                                             BYTES("b9"),
+                                             BYTES("o"),
+                                             BYTES("text/plain"),
                                              FALSE};
 
 /* What may be NULL in a row that is there. */
 static const int lean_nullable[] = {5, 6, 7, -1};
-static const int full_nullable[] = {5, 6, 7, 9, 13, 14, -1}; /* 9: then there is no checkpoint */
-static const int waitpoint_nullable[] = {0, 3, 6, 7, 8, 9, 10, -1}; /* 0: no waitpoint */
+static const int full_nullable[] = {5, 6, 7, 9, -1};                 /* 9: no checkpoint */
+static const int waitpoint_nullable[] = {1, 4, 7, 8, 9, 10, 11, -1}; /* 1: no waitpoint */
 
-/* Of another length than these, a field is malformed; 0: any length will do. */
+/* Of another length than these, a field is malformed; 0: any length will do; -1: an array. */
+enum { NO_LENGTH = 99 };
 static const int lean_lengths[] = {0, 0, 0, 0, 0, 0, 4, -1, 8, 1, 1};
-static const int full_lengths[] = {0, 0, 0, 0, 0, 0, 4, -1, 8, 0, 0, 0, 0, 0, 0};
-static const int waitpoint_lengths[] = {0, 0, 0, 8, 0, 1, 0, 0, 8, 0, 0, 0, 1};
+static const int full_lengths[] = {0, 0, 0, 0, 0, 0, 4, -1, 8, NO_LENGTH};
+static const int waitpoint_lengths[] = {0, 0, 0, 0, 8, 0, 1, 0, 0, 8, 0, 0, 0, 1};
 
 static const struct {
     const struct field *fields;
@@ -150,9 +162,10 @@ static PGresult *begin_result(int kind) {
 /* Writes only what the outcome promises; nothing at all of what is malformed or missing. */
 static enum snapshot_outcome judge(PGresult *result) {
     struct byte_buffer out = BYTE_BUFFER_EMPTY;
-    const enum snapshot_outcome outcome = snapshot_outcome_of(result);
+    struct snapshot_result read;
+    const enum snapshot_outcome outcome = snapshot_read(&read, result);
     const bool expected = outcome == SNAPSHOT_FOUND || outcome == SNAPSHOT_PARTIAL;
-    ck_assert(snapshot_answer_write(&out, result, NOW_MS) == expected);
+    ck_assert(snapshot_answer_write(&out, &read, NOW_MS) == expected);
     ck_assert(!out.failed);
     byte_buffer_free(&out);
     PQclear(result);
@@ -298,17 +311,22 @@ static PGresult *result_of(const char *rows) {
     PGresult *result = empty_result(1, 1);
     for (; *rows != '\0'; rows++) {
         const int kind = *rows == 'l' ? LEAN : *rows == 'f' ? FULL : WAITPOINT;
+        struct field fields[MOST_FIELDS];
+        memcpy(fields, kinds[kind].fields, (size_t)kinds[kind].count * sizeof(*fields));
+        if (*rows == 'x') {
+            fields[0] = (struct field)BYTES("s1");
+        }
         if (*rows == '0') {
             add_value(result, NULL, 0);
         } else {
-            add_row(result, kinds[kind].fields, kinds[kind].count);
+            add_row(result, fields, kinds[kind].count);
         }
     }
     return result;
 }
 
 static const struct {
-    const char *rows; /* lean, full, waitpoint, 0: NULL */
+    const char *rows; /* lean, full, waitpoint, x: waitpoint of another snapshot, 0: NULL */
     enum snapshot_outcome outcome;
 } together[] = {
     {"", SNAPSHOT_MISSING},     {"0", SNAPSHOT_FOUND},      {"00", SNAPSHOT_MALFORMED},
@@ -316,7 +334,8 @@ static const struct {
     {"f", SNAPSHOT_PARTIAL},    {"fw", SNAPSHOT_PARTIAL},   {"fww", SNAPSHOT_FOUND},
     {"wfw", SNAPSHOT_FOUND},    {"fffwww", SNAPSHOT_FOUND}, {"w", SNAPSHOT_MALFORMED},
     {"ww", SNAPSHOT_MALFORMED}, {"lw", SNAPSHOT_MALFORMED}, {"wl", SNAPSHOT_MALFORMED},
-    {"lf", SNAPSHOT_MALFORMED}, {"fl", SNAPSHOT_MALFORMED},
+    {"lf", SNAPSHOT_MALFORMED}, {"fl", SNAPSHOT_MALFORMED}, {"x", SNAPSHOT_MALFORMED},
+    {"fxx", SNAPSHOT_PARTIAL},  {"fxwx", SNAPSHOT_PARTIAL}, {"xwfwx", SNAPSHOT_FOUND},
 };
 
 START_TEST(rows_together) {
@@ -324,21 +343,75 @@ START_TEST(rows_together) {
 }
 END_TEST
 
-/* No more rows than the statement may give; and the lean one's last row in a tie tells nothing. */
+/* The lean statement's last row only tells that there are more; the full one's limit keeps ties. */
 START_TEST(too_many_rows) {
     static const struct {
         char kind;
         int rows;
         enum snapshot_outcome outcome;
-    } limits[] = {{'l', 50, SNAPSHOT_PARTIAL},
-                  {'l', 51, SNAPSHOT_NEEDS_FULL},
-                  {'l', 52, SNAPSHOT_MALFORMED},
-                  {'f', 50, SNAPSHOT_PARTIAL},
-                  {'f', 51, SNAPSHOT_MALFORMED}};
+    } limits[] = {{'l', 3, SNAPSHOT_PARTIAL},   {'l', 4, SNAPSHOT_NEEDS_FULL},
+                  {'l', 5, SNAPSHOT_MALFORMED}, {'f', 50, SNAPSHOT_PARTIAL},
+                  {'f', 51, SNAPSHOT_PARTIAL},  {'f', 63, SNAPSHOT_PARTIAL}};
     for (int i = 0; i < COUNT(limits); i++) {
         char rows[64] = "";
         memset(rows, limits[i].kind, (size_t)limits[i].rows);
         ck_assert_int_eq(judge(result_of(rows)), limits[i].outcome);
+    }
+}
+END_TEST
+
+/* One number of ids that all tie, in an order of their own: the answer has the greatest, ascending.
+ */
+START_TEST(ties_beyond_the_limit) {
+    enum { ROWS = 127, STEP = 41, KEPT = 50 };
+    struct byte_buffer out = BYTE_BUFFER_EMPTY;
+    struct snapshot_result read;
+    PGresult *result = empty_result(1, 1);
+    for (int i = 0; i < ROWS; i++) {
+        struct field fields[COUNT(full_row)];
+        char id[8];
+        memcpy(fields, full_row, sizeof(full_row));
+        fields[0] = (struct field){id, snprintf(id, sizeof(id), "s%03d", i * STEP % ROWS)};
+        add_row(result, fields, COUNT(full_row));
+    }
+    (void)snapshot_read(&read, result);
+    ck_assert(snapshot_answer_write(&out, &read, NOW_MS));
+    byte_buffer_append(&out, "", 1);
+    const char *at = out.data;
+    for (int i = ROWS - KEPT; i < ROWS; i++) {
+        char text[40];
+        (void)snprintf(text, sizeof(text), "\"snapshot\":{\"id\":\"s%03d\"", i);
+        at = strstr(at, "\"snapshot\":{");
+        ck_assert_ptr_nonnull(at);
+        ck_assert_mem_eq(at, text, strlen(text));
+        at++;
+    }
+    ck_assert_ptr_null(strstr(at, "\"snapshot\":{"));
+    PQclear(result);
+    byte_buffer_free(&out);
+}
+END_TEST
+
+START_TEST(a_checkpoint) {
+    static const struct field whole[] = {BYTES("c1"),   BYTES("checkpoint_c1"), BYTES("DOCKER"),
+                                         BYTES("here"), BYTES("img"),           BYTES("why"),
+                                         BYTES("more")};
+    enum { FIELDS = COUNT(whole) - 1 };
+    for (int null = -1; null < FIELDS; null++) {
+        for (int count = 0; count <= COUNT(whole); count++) {
+            struct field row[COUNT(full_row)], fields[COUNT(whole)];
+            struct byte_buffer value = BYTE_BUFFER_EMPTY;
+            memcpy(fields, whole, sizeof(whole));
+            if (null >= 0) {
+                fields[null] = (struct field)NOTHING;
+            }
+            put_fields(&value, fields, count);
+            memcpy(row, full_row, sizeof(full_row));
+            row[9] = (struct field){value.data, (int)value.length};
+            const bool good = count == FIELDS && (null < 0 || null >= 4); /* imageRef, reason */
+            ck_assert((judge_row(1, row, COUNT(row)) != SNAPSHOT_MALFORMED) == good);
+            byte_buffer_free(&value);
+        }
     }
 }
 END_TEST
@@ -391,7 +464,9 @@ START_TEST(a_moment) {
     fields[8] = moments[_i].created_at;
     PGresult *result = empty_result(1, 1);
     add_row(result, fields, COUNT(full_row));
-    ck_assert(snapshot_answer_write(&out, result, NOW_MS) == (moments[_i].date != NULL));
+    struct snapshot_result read;
+    (void)snapshot_read(&read, result);
+    ck_assert(snapshot_answer_write(&out, &read, NOW_MS) == (moments[_i].date != NULL));
     if (moments[_i].date != NULL) {
         byte_buffer_append(&out, "", 1);
         const char *date = strstr(out.data, "\"createdAt\":\"");
@@ -408,9 +483,11 @@ START_TEST(a_clock_out_of_bounds) {
     static const int64_t clocks[] = {INT64_MIN, INT64_MAX, INT64_C(253402300800000),
                                      INT64_C(-62135596800001)};
     PGresult *result = result_of("0");
+    struct snapshot_result read;
+    ck_assert_int_eq(snapshot_read(&read, result), SNAPSHOT_FOUND);
     for (int i = 0; i < COUNT(clocks); i++) {
         struct byte_buffer out = BYTE_BUFFER_EMPTY;
-        ck_assert(!snapshot_answer_write(&out, result, clocks[i]));
+        ck_assert(!snapshot_answer_write(&out, &read, clocks[i]));
         byte_buffer_free(&out);
     }
     PQclear(result);
@@ -450,11 +527,12 @@ START_TEST(a_hundred_thousand_waitpoints) {
         struct field waitpoint[COUNT(waitpoint_row)];
         char id[16];
         memcpy(waitpoint, waitpoint_row, sizeof(waitpoint_row));
-        waitpoint[0] = (struct field){id, snprintf(id, sizeof(id), "w%06d", i * 7 % WAITPOINTS)};
+        waitpoint[1] = (struct field){id, snprintf(id, sizeof(id), "w%06d", i * 7 % WAITPOINTS)};
         add_row(result, waitpoint, COUNT(waitpoint_row));
     }
-    ck_assert_int_eq(snapshot_outcome_of(result), SNAPSHOT_FOUND);
-    ck_assert(snapshot_answer_write(&out, result, NOW_MS));
+    struct snapshot_result read;
+    ck_assert_int_eq(snapshot_read(&read, result), SNAPSHOT_FOUND);
+    ck_assert(snapshot_answer_write(&out, &read, NOW_MS));
     const char *at = memchr(out.data, '[', out.length);
     at = memchr(at + 1, '[', out.length - (size_t)(at + 1 - out.data));
     for (int i = 0; i < WAITPOINTS; i++) {
@@ -481,24 +559,27 @@ START_TEST(memory_runs_out_while_the_outcome_is_found) {
     PGresult *result = result_of("fw"); /* the order has to be sorted to tell */
     allocations = 0;
     failing_allocation = 1;
-    const enum snapshot_outcome failed = snapshot_outcome_of(result);
+    struct snapshot_result read;
+    const enum snapshot_outcome failed = snapshot_read(&read, result);
     failing_allocation = 0;
     ck_assert_uint_eq(allocations, 1); /* 0: not linked with --wrap */
     ck_assert_int_eq(failed, SNAPSHOT_MALFORMED);
-    ck_assert_int_eq(snapshot_outcome_of(result), SNAPSHOT_PARTIAL);
+    ck_assert_int_eq(snapshot_read(&read, result), SNAPSHOT_PARTIAL);
     PQclear(result);
 }
 END_TEST
 
 START_TEST(memory_runs_out_while_the_answer_is_written) {
     PGresult *result = result_of("ffwww");
+    struct snapshot_result read;
+    ck_assert_int_eq(snapshot_read(&read, result), SNAPSHOT_FOUND);
     bool good = false;
     unsigned failures = 0;
     while (!good) {
         struct byte_buffer out = BYTE_BUFFER_EMPTY;
         allocations = 0;
         failing_allocation = failures + 1;
-        good = snapshot_answer_write(&out, result, NOW_MS);
+        good = snapshot_answer_write(&out, &read, NOW_MS);
         failing_allocation = 0;
         ck_assert(good != out.failed);
         byte_buffer_free(&out);
@@ -556,6 +637,8 @@ int main(void) {
     tcase_add_loop_test(shapes, an_array, 0, COUNT(arrays));
     tcase_add_loop_test(shapes, rows_together, 0, COUNT(together));
     tcase_add_test(shapes, too_many_rows);
+    tcase_add_test(shapes, ties_beyond_the_limit);
+    tcase_add_test(shapes, a_checkpoint);
     tcase_add_test(shapes, other_columns);
     tcase_add_test(shapes, a_lean_row_that_needs_more);
     tcase_add_loop_test(shapes, a_moment, 0, COUNT(moments));
