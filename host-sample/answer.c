@@ -4,6 +4,7 @@
 #include "answer.h"
 
 #include "entropy.h"
+#include "json_string.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +27,7 @@ void answer_error(struct worker *worker, struct http_exchange *exchange, uint32_
     struct byte_buffer *body = &worker->scratch;
     byte_buffer_reset(body, SIZE_MAX);
     BYTE_BUFFER_LITERAL(body, "{\"error\":");
-    byte_buffer_append_json_string(body, message, strlen(message));
+    json_string_append(body, message, strlen(message));
     BYTE_BUFFER_LITERAL(body, "}");
     answer_scratch(worker, exchange, status, "application/json", headers);
 }

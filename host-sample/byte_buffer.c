@@ -1,5 +1,5 @@
 /*
- * byte_buffer.c - growing, numbers, and the bulk escaping of JSON strings.
+ * byte_buffer.c - growing, numbers and formatted text.
  */
 #include "byte_buffer.h"
 
@@ -46,13 +46,6 @@ bool byte_buffer_reserve(struct byte_buffer *buffer, size_t more) {
     buffer->data = data;
     buffer->capacity = capacity;
     return true;
-}
-
-void byte_buffer_append(struct byte_buffer *buffer, const char *bytes, size_t count) {
-    if (count > 0 && byte_buffer_reserve(buffer, count)) {
-        memcpy(buffer->data + buffer->length, bytes, count);
-        buffer->length += count;
-    }
 }
 
 void byte_buffer_append_text(struct byte_buffer *buffer, const char *text) {
@@ -104,101 +97,6 @@ void byte_buffer_append_format(struct byte_buffer *buffer, const char *format, .
     }
     va_end(again);
     va_end(arguments);
-}
-
-/* JSON strings. The bytes that need an escape are rare, so they are looked for eight at a time;
- * every eight are copied in the same go, before it is known how many of them are clean. */
-
-#define WORD       sizeof(uint64_t)
-#define BLOCK      1024 /* source bytes between two looks at the room that is left */
-#define LONGEST    6    /* bytes of the longest escape, \u00XX */
-#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
-#define HIGH_BITS  EACH(0x80)
-
-/* The high bit of the lowest byte that is zero is set, and no lower bit. */
-static uint64_t zero_bytes(uint64_t word) {
-    return (word - EACH(1)) & ~word & HIGH_BITS;
-}
-
-/* The high bit of the lowest byte that needs an escape is set, and no lower bit; 0 if there is
- * none. Bits above the lowest may be wrong, because a subtraction borrows upwards. */
-static uint64_t find_special(uint64_t word) {
-    uint64_t control = (word - EACH(0x20)) & ~word & HIGH_BITS;
-
-    return control | zero_bytes(word ^ EACH('"')) | zero_bytes(word ^ EACH('\\'));
-}
-
-static bool is_special(unsigned char byte) {
-    return byte < 0x20 || byte == '"' || byte == '\\';
-}
-
-/* Writes one escape and returns where it ends. */
-static char *put_escape(char *out, unsigned char byte) {
-    static const char digits[] = "0123456789abcdef";
-    static const char letters[0x20] = {
-        ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
-    if (byte < sizeof(letters) && letters[byte] == '\0') {
-        memcpy(out, "\\u00", LONGEST - 2);
-        out[4] = digits[byte >> 4];
-        out[5] = digits[byte & 0xf];
-        return out + LONGEST;
-    }
-    out[0] = '\\';
-    out[1] = (char)byte;
-    if (byte < sizeof(letters)) {
-        out[1] = letters[byte];
-    }
-    return out + 2;
-}
-
-/* Writes `count` bytes, escaped, where there is room for LONGEST times as many; returns the end. */
-static char *put_escaped(char *out, const char *bytes, size_t count) {
-    const char *end = bytes + count;
-
-    while ((size_t)(end - bytes) >= WORD) {
-        uint64_t word, special;
-
-        memcpy(&word, bytes, WORD);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-        word = __builtin_bswap64(word);
-#endif
-        special = find_special(word);
-        memcpy(out, bytes, WORD);
-        if (special == 0) {
-            bytes += WORD;
-            out += WORD;
-        } else {
-            size_t clean = (size_t)__builtin_ctzll(special) / 8;
-
-            out = put_escape(out + clean, (unsigned char)bytes[clean]);
-            bytes += clean + 1;
-        }
-    }
-    for (; bytes < end; bytes++) {
-        if (is_special((unsigned char)*bytes)) {
-            out = put_escape(out, (unsigned char)*bytes);
-        } else {
-            *out++ = *bytes;
-        }
-    }
-    return out;
-}
-
-void byte_buffer_append_json_string(struct byte_buffer *buffer, const char *bytes, size_t count) {
-    BYTE_BUFFER_LITERAL(buffer, "\"");
-    while (count > 0) {
-        size_t block = count < BLOCK ? count : BLOCK;
-        char *out;
-
-        if (!byte_buffer_reserve(buffer, block * LONGEST)) {
-            return;
-        }
-        out = put_escaped(buffer->data + buffer->length, bytes, block);
-        buffer->length = (size_t)(out - buffer->data);
-        bytes += block;
-        count -= block;
-    }
-    BYTE_BUFFER_LITERAL(buffer, "\"");
 }
 
 void byte_buffer_reset(struct byte_buffer *buffer, size_t keep) {

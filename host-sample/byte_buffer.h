@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct byte_buffer {
     char *data;      /* NULL while nothing was ever reserved; not NUL-terminated */
@@ -24,16 +25,19 @@ struct byte_buffer {
  * would overflow. */
 bool byte_buffer_reserve(struct byte_buffer *buffer, size_t more);
 
-void byte_buffer_append(struct byte_buffer *buffer, const char *bytes, size_t count);
+/* Inline, so that the length of a literal is known where it is copied. */
+static inline void byte_buffer_append(struct byte_buffer *buffer, const char *bytes, size_t count) {
+    const bool room = !buffer->failed && count <= buffer->capacity - buffer->length;
+    if (count > 0 && (room || byte_buffer_reserve(buffer, count))) {
+        memcpy(buffer->data + buffer->length, bytes, count);
+        buffer->length += count;
+    }
+}
 void byte_buffer_append_text(struct byte_buffer *buffer, const char *text);
 void byte_buffer_append_unsigned(struct byte_buffer *buffer, uint64_t value);
 void byte_buffer_append_signed(struct byte_buffer *buffer, int64_t value);
 void byte_buffer_append_format(struct byte_buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-
-/* Appends `"bytes"` as a JSON string: quotes, escapes of ", \ and control characters; UTF-8 as it
- * is. */
-void byte_buffer_append_json_string(struct byte_buffer *buffer, const char *bytes, size_t count);
 
 /* A string literal, its length known to the compiler. */
 #define BYTE_BUFFER_LITERAL(buffer, literal)                                                       \

@@ -3,6 +3,8 @@
  */
 #include "http_reply.h"
 
+#include "json_string.h"
+
 #include <http_parser.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,7 +84,7 @@ struct http_reply http_reply_error(struct http_reply_writer *writer, uint32_t st
 
     byte_buffer_reset(&writer->error, SIZE_MAX);
     BYTE_BUFFER_LITERAL(&writer->error, "{\"error\":");
-    byte_buffer_append_json_string(&writer->error, sentence, strlen(sentence));
+    json_string_append(&writer->error, sentence, strlen(sentence));
     BYTE_BUFFER_LITERAL(&writer->error, "}");
     return (struct http_reply){.status = status,
                                .content_type = "application/json",

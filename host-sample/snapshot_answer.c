@@ -3,6 +3,7 @@
  *
  * Completed waitpoints are answered in the order of their ids' bytes.
  */
+#include "json_string.h"
 #include "snapshot_read.h"
 #include "snapshot_result.h"
 #include "snapshot_rows.h"
@@ -16,7 +17,7 @@
 /* ---- pieces of JSON ---- */
 
 static void put_string(struct byte_buffer *out, struct text text) {
-    byte_buffer_append_json_string(out, text.bytes, text.length);
+    json_string_append(out, text.bytes, text.length);
 }
 
 static void put_date(struct byte_buffer *out, int64_t unix_ms) {

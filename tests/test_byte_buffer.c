@@ -3,6 +3,7 @@
  * memory.
  */
 #include "../host-sample/byte_buffer.h"
+#include "../host-sample/json_string.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -139,7 +140,7 @@ START_TEST(json_as_stringify_writes_it) {
 #undef CASE
     };
 
-    byte_buffer_append_json_string(&buffer, cases[_i].bytes, cases[_i].length);
+    json_string_append(&buffer, cases[_i].bytes, cases[_i].length);
     assert_text(cases[_i].json);
 }
 END_TEST
@@ -178,7 +179,7 @@ static void assert_escaped_as_plainly(const unsigned char *bytes, size_t count) 
     memcpy(exact, bytes, count);
     const size_t length = escape_plainly(expected, bytes, count);
     byte_buffer_reset(&buffer, 0);
-    byte_buffer_append_json_string(&buffer, exact, count);
+    json_string_append(&buffer, exact, count);
     assert_holds(expected, length);
     free(exact);
     free(expected);
@@ -214,6 +215,21 @@ START_TEST(json_of_every_pair) {
 }
 END_TEST
 
+/* Every set of quotes among the sixteen bytes that are looked at together, and as many behind. */
+START_TEST(json_of_every_set_of_quotes) {
+    unsigned char bytes[32];
+
+    for (unsigned set = 0; set < 65536; set++) {
+        for (unsigned i = 0; i < sizeof(bytes); i++) {
+            const bool special = (set >> (i % 16) & 1) != 0;
+
+            bytes[i] = (unsigned char)(special ? (i % 3 == 0 ? '\\' : '"') : 'a' + i % 26);
+        }
+        assert_escaped_as_plainly(bytes, sizeof(bytes));
+    }
+}
+END_TEST
+
 START_TEST(json_of_long_strings) {
     static unsigned char bytes[5000];
     unsigned state = 1;
@@ -244,7 +260,7 @@ START_TEST(failure_sticks_until_reset) {
     byte_buffer_append_unsigned(&buffer, 1);
     byte_buffer_append_signed(&buffer, -1);
     byte_buffer_append_format(&buffer, "%d", 1);
-    byte_buffer_append_json_string(&buffer, "x", 1);
+    json_string_append(&buffer, "x", 1);
     ck_assert(!byte_buffer_reserve(&buffer, 0));
     ck_assert_uint_eq(buffer.length, 4);
     byte_buffer_reset(&buffer, SIZE_MAX);
@@ -287,6 +303,7 @@ int main(void) {
     tcase_add_loop_test(json, json_as_stringify_writes_it, 0, JSON_CASES);
     tcase_add_test(json, json_of_every_byte_at_every_place);
     tcase_add_test(json, json_of_every_pair);
+    tcase_add_test(json, json_of_every_set_of_quotes);
     tcase_add_test(json, json_of_long_strings);
     suite_add_tcase(suite, json);
 

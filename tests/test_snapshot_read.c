@@ -7,6 +7,7 @@
  * dates in an odd style and zone, which no answer may depend on. Each test works in a transaction
  * that is rolled back.
  */
+#include "../host-sample/json_string.h"
 #include "../host-sample/snapshot_read.h"
 #include "throwaway_server.h"
 
@@ -869,7 +870,7 @@ START_TEST(large_outputs) {
                                   "\"RUN\",\"outputType\":\"application/json\",\"outputIsError\":"
                                   "false,\"completedAt\":\"2026-01-02T00:00:00.000Z\",\"output\":",
                                   i > 0 ? "," : "", i, i);
-        byte_buffer_append_json_string(&json, PQgetvalue(output, 0, 0),
+        json_string_append(&json, PQgetvalue(output, 0, 0),
                                        (size_t)PQgetlength(output, 0, 0));
         BYTE_BUFFER_LITERAL(&json, "}");
         PQclear(output);
