@@ -8,6 +8,7 @@
 #ifndef HOST_H
 #define HOST_H
 
+#include "busy_poll.h"
 #include "deadlines.h"
 #include "host_config.h"
 #include "http_front.h"
@@ -46,6 +47,7 @@ struct worker_counters {
     _Atomic uint64_t gone;     /* lookups whose client left */
     _Atomic uint64_t locates;  /* sent */
     _Atomic uint64_t position_polls;
+    _Atomic uint64_t busy_polls[BUSY_POLL_SLEPT + 1]; /* by enum busy_poll_end */
     _Atomic uint64_t requests[6]; /* answered, by first digit of the status */
 };
 
@@ -77,6 +79,8 @@ struct worker {
     struct lookup_list spare; /* for reuse */
     uint32_t spare_count;
     struct statement_choice choice;
+    uint32_t reads; /* that a server has been asked for and has not answered */
+    struct busy_poll poll;
     struct deadlines deadlines;
     struct deadline_queue deadline_queues[DEADLINE_COUNT];
     struct byte_buffer scratch; /* for bodies */

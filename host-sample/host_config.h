@@ -30,6 +30,7 @@ struct host_config {
         char address[INI_MAX_VALUE_BYTES + 1];
         uint32_t port;
         uint32_t threads;
+        uint32_t busy_poll_us;
     } listen;
     struct {
         char token[HOST_MAX_SECRET];

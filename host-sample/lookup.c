@@ -77,11 +77,26 @@ void lookup_worker_free(struct worker *worker) {
     }
 }
 
+/* Asks the server for what the statement says. */
+static void ask(struct lookup *lookup, struct pg_server *server) {
+    lookup->server = server;
+    lookup->worker->reads++;
+    pg_server_submit(server, &lookup->statement);
+}
+
+/* The answer, if one is under way, is not wanted any more. */
+static void forget_answer(struct lookup *lookup) {
+    if (lookup->statement.server != NULL) {
+        lookup->worker->reads--;
+        pg_statement_forget(&lookup->statement);
+    }
+}
+
 /* Takes back all that was asked for and gives the memory back. The exchange must be answered or
  * gone. */
 static void release(struct lookup *lookup) {
     struct worker *worker = lookup->worker;
-    pg_statement_forget(&lookup->statement);
+    forget_answer(lookup);
     locator_leave(&lookup->locate);
     position_watcher_leave(&lookup->position_wait);
     (void)event_del(&lookup->timer);
@@ -256,6 +271,7 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
         (struct lookup *)((char *)statement - offsetof(struct lookup, statement));
     struct snapshot_result read;
     enum snapshot_outcome found = SNAPSHOT_MALFORMED;
+    lookup->worker->reads--;
     note_health(lookup, reply);
     if (reply->status == PG_REPLY_ROWS) {
         found = snapshot_read(&read, reply->result);
@@ -268,7 +284,7 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     use_statement(lookup, false);
     if (found == SNAPSHOT_NEEDS_FULL) {
         /* The policy sees one read: the full statement's result alone counts. */
-        pg_server_submit(lookup->server, &lookup->statement);
+        ask(lookup, lookup->server);
         return;
     }
     deadline_clear(&lookup->answer_deadline);
@@ -291,7 +307,7 @@ static void give_up_answer(struct lookup *lookup) {
     bool silent = health->answered_ns < lookup->asked_ns;
     replica_health_failed(health, silent ? REPLICA_SILENT : REPLICA_FAILED_ONCE, monotonic_ns(),
                           entropy_next(&worker->random));
-    pg_statement_forget(&lookup->statement);
+    forget_answer(lookup);
     use_statement(lookup, false);
     copy_error(lookup, "the replica did not answer within three quarters of lookup_timeout_ms");
     report(lookup, RP_FAILED, 0, NULL);
@@ -361,8 +377,7 @@ static bool start_read(struct lookup *lookup, const struct rp_step *step) {
             lookup->statement.kind = PG_READ_AT_POSITION;
         }
     }
-    lookup->server = server;
-    pg_server_submit(server, &lookup->statement);
+    ask(lookup, server);
     return true;
 }
 

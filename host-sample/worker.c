@@ -9,6 +9,7 @@
 #include "lookup.h"
 #include "requests.h"
 
+#include <assert.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
@@ -146,6 +147,7 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint1
                  size_t err_length) {
     worker->host = host;
     worker->index = index;
+    worker->poll.limit_ns = host->config->listen.busy_poll_us * UINT64_C(1000);
     worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     worker->base = event_base_new();
     if (worker->wake_fd < 0 || worker->base == NULL || !entropy_seed(&worker->random) ||
@@ -187,13 +189,26 @@ static bool is_drained(struct worker *worker) {
     }
     (void)event_base_loop(worker->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     end_turn(worker);
-    return http_front_is_idle(worker->front);
+    bool idle = http_front_is_idle(worker->front);
+    assert(!idle || worker->reads == 0);
+    return idle;
+}
+
+/* With several reads under way there is enough to do, and polling would take the processor from
+ * those that answer them. */
+static bool take_turn(struct worker *worker) {
+    if (worker->poll.limit_ns > 0 && worker->reads == 1) {
+        enum busy_poll_end end = busy_poll_turn(&worker->poll, worker->base);
+        counter_add(&worker->counters.busy_polls[end], 1);
+        return end != BUSY_POLL_FAILED;
+    }
+    return event_base_loop(worker->base, EVLOOP_ONCE) == 0;
 }
 
 void worker_run(struct worker *worker) {
     end_turn(worker);
     while (!is_drained(worker) && !event_base_got_break(worker->base)) {
-        if (event_base_loop(worker->base, EVLOOP_ONCE) != 0) {
+        if (!take_turn(worker)) {
             log_write(LOG_LEVEL_ERROR, "the event loop failed", NULL);
             break;
         }

@@ -506,6 +506,30 @@ class MetricsPage(RouteCase):
                                            section="snapshots_since"), 0)
 
 
+class BusyPoll(RouteCase):
+    """[listen] busy_poll_us: the one answer under way is looked for, not slept for."""
+
+    @staticmethod
+    def polls(other, outcome):
+        return other.metrics().value("snapshot_host_busy_polls_total", outcome=outcome)
+
+    def test_polls_are_counted(self):
+        with Host(cluster.primary, policy={"policy": "primary_only"},
+                  settings={"listen": {"busy_poll_us": 1000}}) as other:
+            def has_polled():
+                self.assertEqual(other.lookup(run, since).status, 200)
+                return self.polls(other, "answered") > 0
+            wait_for(has_polled, "an answer to be seen by polling")
+
+    def test_never(self):
+        with Host(cluster.primary, policy={"policy": "primary_only"},
+                  settings={"listen": {"busy_poll_us": 0}}) as other:
+            for _ in range(50):
+                self.assertEqual(other.lookup(run, since).status, 200)
+            self.assertEqual([self.polls(other, outcome) for outcome in ("answered", "in_vain")],
+                             [0, 0])
+
+
 class Overload(RouteCase):
     """Limits of the host's, and of the primary."""
 
@@ -795,6 +819,7 @@ class Strictness(ConfigurationCase):
         for section, key, values in (
                 ("listen", "port", ("", "x", "-1", "65536", "80 80", "0x50", "8080.5", "9" * 30)),
                 ("listen", "threads", ("0", "65", "many")),
+                ("listen", "busy_poll_us", ("-1", "1001", "1ms")),
                 ("primary", "links", ("0", "65", "")), ("primary", "prepared", ("maybe", "1", "")),
                 ("primary", "position", ("commit", "")), ("replica", "links", ("-2",)),
                 ("limits", "max_lookups", ("0", "1000001")),
@@ -808,6 +833,7 @@ class Strictness(ConfigurationCase):
 
     def test_bounds_are_allowed(self):
         for section, key, values in (("listen", "port", (0, 65535)), ("listen", "threads", (1, 64)),
+                                     ("listen", "busy_poll_us", (0, 1000)),
                                      ("primary", "links", (1, 64)),
                                      ("limits", "lookup_timeout_ms", (1, 9000))):
             for value in values:
