@@ -129,8 +129,7 @@ lint-run:
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
 		--suppress=missingIncludeSystem -DREAD_POLICY_VERSION='"$(VERSION)"' plugin policies strict-ini host-sample policy-check policy-sim
 	shellcheck tools/install-packages tools/try-packages tools/try-service .ci/run
-	@$(MAKE) --no-print-directory clean-objects CC=clang
-	@$(MAKE) --no-print-directory all CC=clang
+	@$(MAKE) --no-print-directory all CC=clang BUILD=$(BUILD)/clang
 
 # ---- manuals, installing, packages --------------------------------------------------------------------
 

@@ -102,15 +102,17 @@ static char *put_escaped(char *out, const char *bytes, size_t count) {
 #define LANE 4 /* bytes that are spread out at once, to at most twice as many */
 
 /* Of a lane in which the bytes of a set need a backslash, by that set: for each place of the result
- * the byte that goes there, or NO, and a backslash or nothing. */
-#define NO 0x80
+ * the byte that goes there, or GAP, and a backslash or nothing. */
+#define GAP 0x80
 static const uint8_t places[1 << LANE][2 * LANE] = {
-    {0, 1, 2, 3, NO, NO, NO, NO}, {NO, 0, 1, 2, 3, NO, NO, NO}, {0, NO, 1, 2, 3, NO, NO, NO},
-    {NO, 0, NO, 1, 2, 3, NO, NO}, {0, 1, NO, 2, 3, NO, NO, NO}, {NO, 0, 1, NO, 2, 3, NO, NO},
-    {0, NO, 1, NO, 2, 3, NO, NO}, {NO, 0, NO, 1, NO, 2, 3, NO}, {0, 1, 2, NO, 3, NO, NO, NO},
-    {NO, 0, 1, 2, NO, 3, NO, NO}, {0, NO, 1, 2, NO, 3, NO, NO}, {NO, 0, NO, 1, 2, NO, 3, NO},
-    {0, 1, NO, 2, NO, 3, NO, NO}, {NO, 0, 1, NO, 2, NO, 3, NO}, {0, NO, 1, NO, 2, NO, 3, NO},
-    {NO, 0, NO, 1, NO, 2, NO, 3},
+    {0, 1, 2, 3, GAP, GAP, GAP, GAP}, {GAP, 0, 1, 2, 3, GAP, GAP, GAP},
+    {0, GAP, 1, 2, 3, GAP, GAP, GAP}, {GAP, 0, GAP, 1, 2, 3, GAP, GAP},
+    {0, 1, GAP, 2, 3, GAP, GAP, GAP}, {GAP, 0, 1, GAP, 2, 3, GAP, GAP},
+    {0, GAP, 1, GAP, 2, 3, GAP, GAP}, {GAP, 0, GAP, 1, GAP, 2, 3, GAP},
+    {0, 1, 2, GAP, 3, GAP, GAP, GAP}, {GAP, 0, 1, 2, GAP, 3, GAP, GAP},
+    {0, GAP, 1, 2, GAP, 3, GAP, GAP}, {GAP, 0, GAP, 1, 2, GAP, 3, GAP},
+    {0, 1, GAP, 2, GAP, 3, GAP, GAP}, {GAP, 0, 1, GAP, 2, GAP, 3, GAP},
+    {0, GAP, 1, GAP, 2, GAP, 3, GAP}, {GAP, 0, GAP, 1, GAP, 2, GAP, 3},
 };
 
 /* Writes 2 * LANE bytes, of which those up to the returned end count. */

@@ -141,7 +141,8 @@ static bool read_waitpoints(const struct snapshot_result *read, struct waitpoint
     }
     for (int number = 0; number < rows; number++) {
         struct row row;
-        if (snapshot_result_link(read, number, &row) && row.fields[WAITPOINT_ID].bytes != NULL) {
+        if (row_read(read->result, number, &row) == ROW_WAITPOINT &&
+            row.fields[WAITPOINT_ID].bytes != NULL) {
             (*waitpoints)[(*found)++] = (struct waitpoint){row.fields[WAITPOINT_ID], number};
         }
     }

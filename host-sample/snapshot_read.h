@@ -53,7 +53,8 @@ struct snapshot_place {
     int slot; /* in snapshot_result.rows */
 };
 
-/* A statement's result, taken apart once: 12 kB, for the stack. It points into the PGresult. */
+/* A statement's result, its snapshots taken apart: 13 kB, for the stack. It points into the
+ * PGresult. */
 struct snapshot_result {
     const PGresult *result;
     enum snapshot_outcome outcome;

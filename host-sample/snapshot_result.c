@@ -1,5 +1,8 @@
 /*
  * snapshot_result.c - takes a result apart and says what it means.
+ *
+ * A result is gone through whole before anything is said of it, so an answer that was found can be
+ * written. Nothing here depends on the order in which the rows come.
  */
 #include "snapshot_result.h"
 
@@ -50,7 +53,7 @@ static void insert(struct snapshot_result *read, int slot) {
 
 /* What is there of each kind. */
 struct tally {
-    int lean, full, links;
+    int lean, full;
     bool checkpoints; /* that the lean statement left out */
 };
 
@@ -68,7 +71,7 @@ static bool collect(struct snapshot_result *read, int number, struct tally *tall
         insert(read, slot);
         return true;
     case ROW_WAITPOINT:
-        tally->links++;
+        read->links++;
         return true;
     case ROW_MALFORMED:
         break;
@@ -85,24 +88,8 @@ static bool collect_all(struct snapshot_result *read, struct tally *tally) {
         }
     }
     return tally->lean > 0
-               ? tally->full + tally->links == 0 && tally->lean <= SNAPSHOT_MOST_LEAN_ROWS + 1
+               ? tally->full + read->links == 0 && tally->lean <= SNAPSHOT_MOST_LEAN_ROWS + 1
                : tally->full > 0;
-}
-
-bool snapshot_result_link(const struct snapshot_result *read, int number, struct row *row) {
-    return row_read(read->result, number, row) == ROW_WAITPOINT &&
-           text_compare(&row->fields[LINK_SNAPSHOT_ID], id_of(read, &read->newest_first[0])) == 0;
-}
-
-/* Links come with every snapshot that ties for the latest. */
-static int count_links(const struct snapshot_result *read) {
-    const int count = PQntuples(read->result);
-    int links = 0;
-    for (int number = 0; number < count; number++) {
-        struct row row;
-        links += snapshot_result_link(read, number, &row);
-    }
-    return links;
 }
 
 /* ---- what it means ---- */
@@ -150,7 +137,6 @@ static enum snapshot_outcome outcome_of(struct snapshot_result *read) {
                        row_boolean(latest, LEAN_HAS_LINK))) {
         return SNAPSHOT_NEEDS_FULL;
     }
-    read->links = tally.links > 0 ? count_links(read) : 0;
     return found_or_partial(read, latest);
 }
 

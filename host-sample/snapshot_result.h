@@ -1,16 +1,10 @@
 /*
- * snapshot_result.h - what is inside a struct snapshot_result, for those that write answers.
- *
- * A result is gone through whole before anything is said of it, so an answer that was found can be
- * written. Nothing here depends on the order in which the rows come.
+ * snapshot_result.h - the orders of ids that a result is read and written by.
  */
 #ifndef SNAPSHOT_RESULT_H
 #define SNAPSHOT_RESULT_H
 
 #include "snapshot_read.h"
-
-/* Whether row `number` is a link of the latest snapshot; `row` is then filled in. */
-bool snapshot_result_link(const struct snapshot_result *read, int number, struct row *row);
 
 /* By bytes. Runners compare ids by code unit, which is the same but for characters beyond U+FFFF,
  * and no id has those. */

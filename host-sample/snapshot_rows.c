@@ -25,8 +25,7 @@ static const struct field_rule lean_rules[] = {SNAPSHOT_FIELDS(FIELD_RULE, FIELD
                                                    LEAN_FIELDS(FIELD_RULE)};
 static const struct field_rule full_rules[] = {SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE)
                                                    CHECKPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
-static const struct field_rule waitpoint_rules[] = {LINK_FIELDS(FIELD_RULE)
-                                                        WAITPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
+static const struct field_rule waitpoint_rules[] = {WAITPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
 
 /* As they come: a full row's checkpoint is one field. */
 enum {
@@ -218,14 +217,6 @@ static bool take_checkpoint(struct row *row) {
            obey(fields, full_rules + SNAPSHOT_FIELD_COUNT, CHECKPOINT_FIELD_COUNT);
 }
 
-/* The waitpoint may be absent. */
-static bool obey_as_link(const struct row *row) {
-    const int first = WAITPOINT_ID;
-    return obey(row->fields, waitpoint_rules, first) &&
-           (row->fields[first].bytes == NULL ||
-            obey(row->fields + first, waitpoint_rules + first, WAITPOINT_ROW_FIELD_COUNT - first));
-}
-
 enum row_kind row_read(const PGresult *result, int number, struct row *row) {
     const struct cursor value = {PQgetvalue(result, number, 0),
                                  (size_t)PQgetlength(result, number, 0)};
@@ -242,7 +233,8 @@ enum row_kind row_read(const PGresult *result, int number, struct row *row) {
         break;
     case WAITPOINT_ROW_FIELD_COUNT:
         kind = ROW_WAITPOINT;
-        good = obey_as_link(row);
+        good = row->fields[0].bytes == NULL ||
+               obey(row->fields, waitpoint_rules, WAITPOINT_ROW_FIELD_COUNT);
         break;
     default:
         break;

@@ -20,8 +20,8 @@
 #define SNAPSHOT_MOST_ROWS      50 /* newer snapshots in an answer: the newest */
 #define SNAPSHOT_MOST_LEAN_ROWS 3  /* in an answer of the lean statement */
 
-/* What stands in a field. A group of fields that is NULL in its first field is absent as a whole (a
- * LEFT JOIN that found nothing); in one that is present, a REQUIRED field is not NULL. */
+/* What stands in a field. A group of fields that is NULL in its first field is absent as a whole
+ * (what was looked for is not there); in one that is present, a REQUIRED field is not NULL. */
 enum field_type {
     FIELD_TEXT, /* or an enum's label */
     FIELD_BOOLEAN,
@@ -58,10 +58,7 @@ enum field_type {
     X(CHECKPOINT_IMAGE_REF, "c.\"imageRef\"", FIELD_TEXT, NULLABLE)                                \
     X(CHECKPOINT_REASON, "c.reason", FIELD_TEXT, NULLABLE)
 
-/* A waitpoint row begins with the snapshot whose link it is. */
-#define LINK_FIELDS(FIRST) FIRST(LINK_SNAPSHOT_ID, "n.id", FIELD_TEXT, REQUIRED)
-
-/* And goes on with the waitpoint, a group of its own; absent if the link points to nothing. */
+/* A link of the latest snapshot and its waitpoint; absent if the link points to nothing. */
 #define WAITPOINT_FIELDS(FIRST, X)                                                                 \
     FIRST(WAITPOINT_ID, "w.id", FIELD_TEXT, REQUIRED)                                              \
     X(WAITPOINT_FRIENDLY_ID, "w.\"friendlyId\"", FIELD_TEXT, REQUIRED)                             \
@@ -87,9 +84,7 @@ enum full_field {
     CHECKPOINT_BEFORE = SNAPSHOT_FIELD_COUNT - 1,
     CHECKPOINT_FIELDS(FIELD_NAME, FIELD_NAME) FULL_ROW_FIELD_COUNT
 };
-enum waitpoint_field {
-    LINK_FIELDS(FIELD_NAME) WAITPOINT_FIELDS(FIELD_NAME, FIELD_NAME) WAITPOINT_ROW_FIELD_COUNT
-};
+enum waitpoint_field { WAITPOINT_FIELDS(FIELD_NAME, FIELD_NAME) WAITPOINT_ROW_FIELD_COUNT };
 #undef FIELD_NAME
 
 #define ROW_MOST_FIELDS 15

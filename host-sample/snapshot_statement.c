@@ -8,9 +8,9 @@
  * - One composite column: a result's description costs the server for each column, every time.
  * - A row for each waitpoint, not one array of them: record_send keeps a kilobyte for each field of
  *   each element until the array is sent, and all of it has to be in memory at once.
- * - No sort and no window: the index gives the rows by "createdAt", and the reader puts ties in
- *   order. WITH TIES keeps all of the rows that the limit would cut through; where several rows tie
- *   for the latest, the links of each come, with its id.
+ * - No sort of the rows and no window: the index gives them by "createdAt", and the reader puts
+ * ties in order. WITH TIES keeps those that the limit would cut through. Only the ids of rows that
+ * tie for the latest are sorted, so that no more than one row's waitpoints are sent.
  * - The bound by 'infinity' excludes nothing, but with a bound on either side the planner expects a
  *   single row (DEFAULT_RANGE_INEQ_SEL) and reads the index in its order. Expecting more, it sorts
  *   the rows of a bitmap, all of them, however many.
@@ -19,6 +19,10 @@
  *   while that table was small would keep it.
  * - The lean statement does without two tables. It stops at one row more than it may answer,
  *   because each row asks the join table whether it has links.
+ *
+ * Ties are ordered by id as the runners compare ids, by code unit. COLLATE "C" compares bytes of
+ * UTF-8, as the reader does, which is the same but for characters beyond U+FFFF, and no id has
+ * those.
  */
 #include "snapshot_read.h"
 #include "snapshot_rows.h"
@@ -78,8 +82,9 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MOST_LEAN_ROWS + 1, "one too many tells of
     FIRST_ROWS_WITH_TIES(TEXT_OF(FULL_LIMIT)) ")"
 
 #define WAITPOINT_ROWS(environment)                                                                \
-    "(SELECT ROW(" LINK_FIELDS(FIRST_COLUMN) WAITPOINT_FIELDS(NEXT_COLUMN, NEXT_COLUMN) ")"        \
-    " FROM (" NEWER(environment, "n.id") FIRST_ROWS_WITH_TIES("1") ") n"                           \
+    "(SELECT ROW(" WAITPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ")"                                 \
+    " FROM (SELECT t.id FROM (" NEWER(environment, "n.id") FIRST_ROWS_WITH_TIES("1") ") t"         \
+    " ORDER BY t.id COLLATE \"C\" DESC LIMIT 1) n"                                                 \
     " CROSS JOIN LATERAL (SELECT l.\"B\" FROM \"_completedWaitpoints\" l"                          \
     " WHERE l.\"A\" = n.id OFFSET 0) l"                                                            \
     " LEFT JOIN LATERAL (SELECT * FROM \"Waitpoint\" w"                                            \

@@ -185,7 +185,9 @@ bool options_policy_is_good(const struct ini_section *section) {
 static void set_default_prefix(struct rp_options *options, const char *section) {
     (void)snprintf(options->metric_prefix, sizeof options->metric_prefix, "run_engine.%s", section);
     for (char *at = options->metric_prefix; *at != '\0'; at++) {
-        *at = strchr(prefix_bytes, *at) != NULL ? *at : '_';
+        if (strchr(prefix_bytes, *at) == NULL) {
+            *at = '_';
+        }
     }
 }
 

@@ -126,8 +126,7 @@ static const enum field_type lean_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_T
                                                  LEAN_FIELDS(FIELD_TYPE)};
 static const enum field_type full_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
 static const enum field_type checkpoint_types[] = {CHECKPOINT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
-static const enum field_type waitpoint_types[] = {LINK_FIELDS(FIELD_TYPE)
-                                                      WAITPOINT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
+static const enum field_type waitpoint_types[] = {WAITPOINT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
 
 enum { CHECKPOINT_FIELD_COUNT = sizeof(checkpoint_types) / sizeof(checkpoint_types[0]) };
 
