@@ -2,8 +2,8 @@
  * busy_poll.h - looks for an answer that is about to come, instead of going to sleep for it.
  *
  * To put a processor to sleep and to wake it takes longer than a server on the same machine or rack
- * takes to answer a point read. While a lookup's answer is all that the loop waits for, the loop
- * may therefore poll for a while. How long adapts, as KVM's halt polling does (Linux,
+ * takes to answer a point read. While a single lookup waits for a server's answer, the loop may
+ * therefore poll for a while. How long adapts, as KVM's halt polling does (Linux,
  * Documentation/virt/kvm/halt-polling.rst): the window doubles where a little more of it would have
  * seen the answer, and closes where the answer took longer than the limit, so a server that is far
  * away costs nothing. Between two looks the processor is offered to others (sched_yield), because
@@ -21,20 +21,21 @@
 struct busy_poll {
     uint64_t limit_ns; /* of the window; 0 never polls */
     uint64_t window_ns;
+    uint64_t asked_ns; /* when the server was asked for what is waited for */
 };
 
 enum busy_poll_end {
-    BUSY_POLL_FAILED,  /* the loop did */
-    BUSY_POLL_SAW,     /* something to do came within the window */
+    BUSY_POLL_SEEN,    /* the answer came within the window */
     BUSY_POLL_IN_VAIN, /* it came only after the window, while the loop slept */
-    BUSY_POLL_SLEPT    /* the window is closed */
+    BUSY_POLL_CLOSED,  /* there was no window */
+    BUSY_POLL_ENDS
 };
 
-/* One turn of the loop that has something to do: polls while the window lasts, then sleeps. What is
- * waited for must be on its way. */
-enum busy_poll_end busy_poll_turn(struct busy_poll *poll, struct event_base *base);
+/* The answer is there: says what became of the window, and lets it follow. */
+enum busy_poll_end busy_poll_answered(struct busy_poll *poll, uint64_t now_ns);
 
-/* How the window follows a wait of that length. */
-void busy_poll_learn(struct busy_poll *poll, uint64_t waited_ns);
+/* A turn of the loop that has something to do: polls while the window since asked_ns lasts, then
+ * sleeps. False if the loop failed. */
+bool busy_poll_turn(const struct busy_poll *poll, struct event_base *base);
 
 #endif

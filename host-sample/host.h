@@ -47,8 +47,8 @@ struct worker_counters {
     _Atomic uint64_t gone;     /* lookups whose client left */
     _Atomic uint64_t locates;  /* sent */
     _Atomic uint64_t position_polls;
-    _Atomic uint64_t busy_polls[BUSY_POLL_SLEPT + 1]; /* by enum busy_poll_end */
-    _Atomic uint64_t requests[6];                     /* answered, by first digit of the status */
+    _Atomic uint64_t busy_polls[BUSY_POLL_ENDS]; /* by enum busy_poll_end */
+    _Atomic uint64_t requests[6];                /* answered, by first digit of the status */
 };
 
 /* The deadlines of a lookup. */

@@ -31,9 +31,10 @@ static const struct ini_key listen_keys[] = {
     NUMBER("port", AT(listen.port), 0, 65535, "8080", "", "TCP port; 0 takes any free one."),
     NUMBER("threads", AT(listen.threads), 1, 64, "1", "",
            "Event loops, each with its own links to each server."),
-    NUMBER("busy_poll_us", AT(listen.busy_poll_us), 0, 1000, "100", "us",
-           "How long at most a loop looks for the one answer that is under way before it sleeps; "
-           "adapts, and 0 never does."),
+    NUMBER(
+        "busy_poll_us", AT(listen.busy_poll_us), 0, 1000, "100", "us",
+        "How long at most the answer to a lookup that is alone in the host is polled for; adapts, "
+        "0 never polls."),
 };
 
 static const struct ini_key auth_keys[] = {

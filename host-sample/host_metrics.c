@@ -164,8 +164,10 @@ static void put_lookups(const struct host *host, struct byte_buffer *out) {
     put_single(out, "snapshot_host_position_polls_total", "counter",
                "Questions to replicas for their replay position.", SUM(host, position_polls));
     name = "snapshot_host_busy_polls_total";
-    put_header(out, name, "counter", "Polls for the one answer under way, see busy_poll_us.");
-    put_labelled(out, name, "outcome", "answered", SUM_ITEM(host, busy_polls, BUSY_POLL_SAW));
+    put_header(
+        out, name, "counter",
+        "Answers to a lookup that was alone, by whether polling saw them, see busy_poll_us.");
+    put_labelled(out, name, "outcome", "seen", SUM_ITEM(host, busy_polls, BUSY_POLL_SEEN));
     put_labelled(out, name, "outcome", "in_vain", SUM_ITEM(host, busy_polls, BUSY_POLL_IN_VAIN));
 }
 

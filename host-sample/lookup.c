@@ -81,7 +81,18 @@ void lookup_worker_free(struct worker *worker) {
 static void ask(struct lookup *lookup, struct pg_server *server) {
     lookup->server = server;
     lookup->worker->reads++;
+    lookup->worker->poll.asked_ns = monotonic_ns();
     pg_server_submit(server, &lookup->statement);
+}
+
+/* The answer to the statement is there. */
+static void note_answer(struct worker *worker) {
+    if (worker->reads == 1 &&
+        atomic_load_explicit(&worker->host->lookups, memory_order_relaxed) == 1) {
+        enum busy_poll_end end = busy_poll_answered(&worker->poll, monotonic_ns());
+        counter_add(&worker->counters.busy_polls[end], 1);
+    }
+    worker->reads--;
 }
 
 /* The answer, if one is under way, is not wanted any more. */
@@ -271,7 +282,7 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
         (struct lookup *)((char *)statement - offsetof(struct lookup, statement));
     struct snapshot_result read;
     enum snapshot_outcome found = SNAPSHOT_MALFORMED;
-    lookup->worker->reads--;
+    note_answer(lookup->worker);
     note_health(lookup, reply);
     if (reply->status == PG_REPLY_ROWS) {
         found = snapshot_read(&read, reply->result);

@@ -242,11 +242,12 @@ static void begin_setup(struct pg_link *link, PGconn *conn) {
     event_assign(&link->writable, base, PQsocket(conn), EV_WRITE, on_writable, link);
     event_add(&link->readable, NULL);
     arm_timer(link, (uint64_t)link->server->options.connect_timeout_s * 1000);
-    if (pg_pipeline_open(&link->pipeline, conn) &&
+    const char *refusal = pg_setup_refusal(conn);
+    if (pg_pipeline_open(&link->pipeline, conn) && refusal == NULL &&
         pg_setup_send(&link->pipeline, &link->server->options)) {
         push_out(link);
     } else {
-        lose(link, pg_pipeline_why_lost(&link->pipeline));
+        lose(link, refusal != NULL ? refusal : pg_pipeline_why_lost(&link->pipeline));
     }
 }
 

@@ -22,6 +22,11 @@ static bool prepare(struct pg_pipeline *pipeline, const char *name, const char *
            PQsendPrepare(pipeline->conn, name, sql, parameters, NULL) == 1;
 }
 
+const char *pg_setup_refusal(const PGconn *conn) {
+    /* The snapshot statements say FETCH FIRST ... WITH TIES. */
+    return PQserverVersion(conn) < 130000 ? "the server is older than PostgreSQL 13" : NULL;
+}
+
 static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_options *options) {
     /* READ COMMITTED is not a preference. A replica's answer is qualified by the replay position
      * that an earlier statement of the same batch has read, and the statements of a batch share a
@@ -33,8 +38,7 @@ static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_o
         /* The newest rows of a run are read in the index's order and end at a limit; a bitmap would
          * fetch and sort all of them. */
         "SET enable_bitmapscan = off",
-        /* From PostgreSQL 12 on. The statements are point reads: planning them anew gains nothing.
-         */
+        /* The statements are point reads: planning them anew gains nothing. */
         "SET plan_cache_mode = force_generic_plan",
     };
     char timed[2][80];
@@ -43,7 +47,7 @@ static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_o
     /* No link ever holds a transaction open; a pooler or a mistake shall not either. */
     (void)snprintf(timed[1], sizeof(timed[1]), "SET idle_in_transaction_session_timeout = %" PRIu32,
                    options->statement_timeout_ms);
-    const size_t count = PQserverVersion(pipeline->conn) >= 120000 ? 3 : 2;
+    const size_t count = sizeof(fixed) / sizeof(fixed[0]);
     bool sent =
         ask(pipeline, PG_SLOT_SETTING, timed[0]) && ask(pipeline, PG_SLOT_SETTING, timed[1]);
     for (size_t i = 0; sent && i < count; i++) {

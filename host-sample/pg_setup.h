@@ -14,6 +14,9 @@ enum { PG_PREPARED_MAX = 64 }; /* so that a set-up fits a pipeline */
 /* The prepared statement that asks for a position; its SQL is pg_position_sql's. */
 extern const char pg_position_name[];
 
+/* Why a link to this server is of no use; NULL if it is. */
+const char *pg_setup_refusal(const PGconn *conn);
+
 /* The first batches of a link: settings and prepared statements, which must succeed
  * (PG_SLOT_SETTING), and then the questions of pg_identity_ask. False if the connection is lost. */
 bool pg_setup_send(struct pg_pipeline *pipeline, const struct pg_server_options *options);

@@ -194,13 +194,12 @@ static bool is_drained(struct worker *worker) {
     return idle;
 }
 
-/* With several reads under way there is enough to do, and polling would take the processor from
- * those that answer them. */
+/* Only for a lookup that is alone in the whole host: with several of them there is enough to do,
+ * and polling would take the processor from those that answer. */
 static bool take_turn(struct worker *worker) {
-    if (worker->poll.limit_ns > 0 && worker->reads == 1) {
-        enum busy_poll_end end = busy_poll_turn(&worker->poll, worker->base);
-        counter_add(&worker->counters.busy_polls[end], 1);
-        return end != BUSY_POLL_FAILED;
+    if (worker->poll.window_ns > 0 && worker->reads == 1 &&
+        atomic_load_explicit(&worker->host->lookups, memory_order_relaxed) == 1) {
+        return busy_poll_turn(&worker->poll, worker->base);
     }
     return event_base_loop(worker->base, EVLOOP_ONCE) == 0;
 }

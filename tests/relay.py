@@ -106,6 +106,12 @@ class Relay:
         """Flips one random bit in a piece of the server's answers now and then."""
         self._command(self._set_noise, random.Random(seed))
 
+    def replace(self, old, new):
+        """Puts bytes in the place of as many others, where they stand in one piece of the server's
+        answers."""
+        assert len(old) == len(new)
+        self._command(self._set_replacement, (old, new))
+
     def refuse(self):
         """New connections are refused; those that there are go on."""
         self._command(self._stop_listening)
@@ -150,12 +156,15 @@ class Relay:
     async def _set_noise(self, generator):
         self._noise = generator
 
+    async def _set_replacement(self, replacement):
+        self._replacement = replacement
+
     async def _set_budget(self, count, then):
         self._budget, self._then = count, then
         self._let_flow()
 
     async def _pass_through(self):
-        self._delay_s, self._budget, self._noise = 0.0, None, None
+        self._delay_s, self._budget, self._noise, self._replacement = 0.0, None, None, None
         self._let_flow()
         if self._listener is None:
             self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port,
@@ -219,6 +228,8 @@ class Relay:
                 await asyncio.sleep(self._delay_s)
             await self._answers.wait()
             data = self._noisy(data)
+            if self._replacement is not None:
+                data = data.replace(*self._replacement)
             if self._budget is not None and len(data) >= self._budget:
                 writer.write(data[:self._budget])
                 data = data[self._budget:]

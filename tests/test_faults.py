@@ -20,7 +20,7 @@ import psycopg2
 import testbed
 from answer import Answer
 from clients import Clients
-from cluster import Cluster
+from cluster import Cluster, postgres_binaries
 from history import History
 from host import APPLICATION, Host, lookup_path
 from ledger import Question, Run
@@ -333,6 +333,17 @@ class MoreLinkFaults(LinkFaults):
             self.wait_noticed(load)
             wait_for(lambda: host.metrics().value("snapshot_host_connect_failures_total",
                                                   server=self.section) >= 4, "attempts in vain")
+            self.relay.pass_through()
+
+    def test_server_too_old(self):
+        """What its links say of themselves is changed on the way."""
+        version = str(postgres_binaries()[1]).encode()
+        with self.asked() as (host, load):
+            self.relay.replace(b"server_version\0" + version, b"server_version\0" + b"12")
+            self.relay.cut()
+            self.wait_noticed(load)
+            host.wait_for_log(lambda line: "older than PostgreSQL 13" in line.text,
+                              "a line that says why")
             self.relay.pass_through()
 
     def test_cut_in_mid_result(self):

@@ -507,27 +507,60 @@ class MetricsPage(RouteCase):
 
 
 class BusyPoll(RouteCase):
-    """[listen] busy_poll_us: the one answer under way is looked for, not slept for."""
+    """[listen] busy_poll_us: the answer to a lookup that is alone is looked for, not slept for."""
 
-    @staticmethod
-    def polls(other, outcome):
-        return other.metrics().value("snapshot_host_busy_polls_total", outcome=outcome)
+    KEYS = {"listen": {"busy_poll_us": 1000}}
 
-    def test_polls_are_counted(self):
-        with Host(cluster.primary, policy={"policy": "primary_only"},
-                  settings={"listen": {"busy_poll_us": 1000}}) as other:
-            def has_polled():
-                self.assertEqual(other.lookup(run, since).status, 200)
-                return self.polls(other, "answered") > 0
-            wait_for(has_polled, "an answer to be seen by polling")
+    def host(self, settings, **policy):
+        return Host(cluster.primary, replicas=[cluster.primary],
+                    policy={"policy": "replica_then_primary", **policy}, settings=settings)
+
+    def answers(self, other):
+        """To lookups that were alone, seen by polling or not."""
+        metrics = other.metrics()
+        return [metrics.value("snapshot_host_busy_polls_total", outcome=outcome)
+                for outcome in ("seen", "in_vain")]
+
+    def wait_for_polls(self, other):
+        before = sum(self.answers(other))
+
+        def has_polled():
+            found = other.lookup(run, since).status == 200  # no: the replica is left alone yet
+            return found and sum(self.answers(other)) > before
+        wait_for(has_polled, "an answer to be polled for")
+
+    def test_alone(self):
+        with self.host(self.KEYS) as other:
+            self.wait_for_polls(other)
 
     def test_never(self):
-        with Host(cluster.primary, policy={"policy": "primary_only"},
-                  settings={"listen": {"busy_poll_us": 0}}) as other:
+        with self.host({"listen": {"busy_poll_us": 0}}) as other:
             for _ in range(50):
                 self.assertEqual(other.lookup(run, since).status, 200)
-            self.assertEqual([self.polls(other, outcome) for outcome in ("answered", "in_vain")],
-                             [0, 0])
+            self.assertEqual(self.answers(other), [0, 0])
+
+    def test_not_alone(self):
+        """Another lookup waits for its retry meanwhile."""
+        waits = {"replica_retry_min_ms": 2000, "replica_retry_max_ms": 2000}
+        with self.host(self.KEYS, **waits) as other:
+            self.wait_for_polls(other)
+            missing = other.begin_lookup(run, "nosuchsnapshot")
+            wait_for(lambda: other.metrics().value("snapshot_host_lookups_in_flight") == 1,
+                     "a lookup to wait")
+            other.lookup(run, since)  # the one that waits has certainly had its answer now
+            before = self.answers(other)
+            for _ in range(50):
+                self.assertEqual(other.lookup(run, since).status, 200)
+            self.assertEqual(self.answers(other), before)
+            self.assertFalse(missing.done())
+            self.assertEqual(missing.result().status, 404)
+
+    def test_after_an_answer_that_was_not_waited_for(self):
+        settings = {**self.KEYS, "limits": {"lookup_timeout_ms": 200}}
+        with self.host(settings) as other:
+            with locked_table():
+                self.assert_error(other.lookup(run, since), 503)
+            self.wait_for_polls(other)
 
 
 class Overload(RouteCase):
