@@ -16,6 +16,23 @@ from prometheus import parse
 from testbed import ROOT
 
 
+class Ports(unittest.TestCase):
+    """testbed.free_port, in programs that run at the same time."""
+
+    SCRIPT = ("import testbed\nprint(*[testbed.free_port() for _ in range(30)], flush=True)\n"
+              "input()")
+
+    def test_programs_at_once_pick_different_ones(self):
+        programs = [subprocess.Popen(["/usr/bin/python3", "-c", self.SCRIPT], text=True,
+                                     cwd=ROOT + "/tests", stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE) for _ in range(3)]
+        ports = [port for program in programs for port in program.stdout.readline().split()]
+        for program in programs:
+            program.communicate("\n")
+        self.assertEqual(len(ports), 90)
+        self.assertEqual(len(set(ports)), 90)
+
+
 class Runner(unittest.TestCase):
     """tests/run.py counts what programs say, and believes no silence."""
 

@@ -2,11 +2,15 @@
 clean-up that happens whatever happens."""
 
 import atexit
+import fcntl
+import functools
+import itertools
 import os
 import random
 import signal
 import socket
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -18,12 +22,32 @@ PLUGIN = os.path.join(BUILD, "read_policy.so")
 # Below the range that the kernel gives to outgoing connections, so that none of them takes a port
 # between our looking and our using it.
 FIRST_PORT, LAST_PORT = 23000, 23999
+PORTS_EACH = 100
+
+
+@functools.lru_cache(maxsize=None)
+def _own_ports():
+    """A lock that this program holds until it ends, the ports that are its own meanwhile, and how many
+    they are: a port is picked long before a server listens on it, and several test programs run at a
+    time. All ports, and no lock, if there are as many programs as locks."""
+    directory = os.path.join(tempfile.gettempdir(), f"read-policy-ports-{os.getuid()}")
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    for first in range(FIRST_PORT, LAST_PORT + 1, PORTS_EACH):
+        lock = os.open(os.path.join(directory, str(first)), os.O_CREAT | os.O_WRONLY, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        return lock, itertools.cycle(range(first, first + PORTS_EACH)), PORTS_EACH
+    ports = range(FIRST_PORT, LAST_PORT + 1)
+    return None, itertools.cycle(random.sample(ports, len(ports))), len(ports)
 
 
 def free_port():
-    """A TCP port of 127.0.0.1 that nobody listens on now. Picked at random, so that two programs at
-    once hardly ever pick the same one."""
-    for port in random.sample(range(FIRST_PORT, LAST_PORT + 1), 200):
+    """A TCP port of 127.0.0.1 that nobody listens on now, and none of the last that were picked."""
+    _, ports, count = _own_ports()
+    for port in itertools.islice(ports, count):
         with socket.socket() as probe:
             # As the servers do: a connection of an earlier server in TIME_WAIT is no obstacle.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -32,7 +56,7 @@ def free_port():
             except OSError:
                 continue
             return port
-    raise RuntimeError(f"no free port from {FIRST_PORT} to {LAST_PORT}")
+    raise RuntimeError(f"none of {count} ports from {FIRST_PORT} on is free")
 
 
 def wait_for(condition, what, timeout_s=20.0, every_s=0.002):
