@@ -35,8 +35,27 @@ def times(dose):
     return found
 
 
+def in_object(lines, name):
+    """Instructions that ran in the code of one object, from the lines of a callgrind file."""
+    names, inside, of_a_call, total = {}, False, False, 0
+    for line in lines:
+        if object_line := re.match(r"ob=\((\d+)\)(?: (.*))?$", line):
+            number, path = object_line.groups()
+            names.setdefault(number, path)
+            inside = os.path.basename(names[number] or "") == name
+        elif callee := re.match(r"cob=\((\d+)\)(?: (.*))?$", line):
+            names.setdefault(*callee.groups())
+        elif line.startswith("calls="):
+            of_a_call = True  # the next line has what the callee took: it is counted there
+        elif cost := re.match(r"[+*-]?\d* (\d+)$", line):
+            total += 0 if of_a_call or not inside else int(cost.group(1))
+            of_a_call = False
+    return total
+
+
 def instructions():
-    """Instructions a read, by (policy, path, subject), without those of the loop around them.
+    """Instructions a read, by (policy, path, subject), without those of the loop around them; of
+    subject "own", those of the plugin alone, without the calls and what they are given.
 
     callgrind collects only inside the loop, and writes a file whenever that returns: one for each
     path and subject, in the order that decision.c promises.
@@ -51,8 +70,11 @@ def instructions():
             for subject in ("none", "bare", "plugin"):
                 number += 1
                 with open(f"{out}.{number}", encoding="utf-8") as file:
-                    total = int(re.search(r"^totals: (\d+)$", file.read(), re.M).group(1))
+                    text = file.read()
+                total = int(re.search(r"^totals: (\d+)$", text, re.M).group(1))
                 found[(policy, path, subject)] = total / READS_COUNTED
+            own = in_object(text.splitlines(), os.path.basename(PLUGIN))
+            found[(policy, path, "own")] = found[(policy, path, "none")] + own / READS_COUNTED
         return {key: count - found[(*key[:2], "none")] for key, count in found.items()}
 
 
@@ -71,6 +93,7 @@ def rows_of(dose, with_instructions=True):
             "clock+plugin ns": measure.median(ns[(*key, "plugin with clock")]),
             "bare instr": count.get((*key, "bare")),
             "plugin instr": count.get((*key, "plugin")),
+            "own instr": count.get((*key, "own")),
         })
     return rows
 

@@ -9,6 +9,7 @@
  */
 #include "../host-sample/monotonic.h"
 #include "../host-sample/snapshot_read.h"
+#include "../host-sample/statement_choice.h"
 #include "http_get.h"
 #include "loaded.h"
 #include "targets.h"
@@ -32,7 +33,7 @@ static const char *const subject_names[SUBJECTS] = {"known row", "plain", "host 
 struct bench {
     PGconn *connection;
     struct http_get http;
-    uint32_t slice;
+    struct statement_choice *choice; /* of the answer that is asked for */
     uint64_t took_ns[MOST_SLICE];
 };
 
@@ -49,16 +50,20 @@ static PGresult *execute(PGconn *connection, const char *name, const struct targ
     return result;
 }
 
-/* As the host does it: the lean statement, and the full one where that is not enough. */
-static void run_host_statement(PGconn *connection, const struct target *target) {
+/* As the host does it: the lean statement where that has lately been enough, else the full one. */
+static void run_host_statement(struct bench *bench, const struct target *target) {
     const char *lean = snapshot_statement(SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT)->name;
     const char *full = snapshot_statement(SNAPSHOT_STATEMENT_ANY_ENVIRONMENT)->name;
-    PGresult *result = execute(connection, lean, target, 1);
+    bool begins_lean = statement_choice_is_lean(bench->choice);
+    PGresult *result = execute(bench->connection, begins_lean ? lean : full, target, 1);
     struct snapshot_result read;
     enum snapshot_outcome outcome = snapshot_read(&read, result);
+    if (begins_lean) {
+        statement_choice_learn(bench->choice, outcome == SNAPSHOT_NEEDS_FULL);
+    }
     if (outcome == SNAPSHOT_NEEDS_FULL) {
         PQclear(result);
-        result = execute(connection, full, target, 1);
+        result = execute(bench->connection, full, target, 1);
         outcome = snapshot_read(&read, result);
     }
     if (outcome != SNAPSHOT_FOUND) {
@@ -76,7 +81,7 @@ static void look_up(struct bench *bench, enum subject subject, const struct targ
         PQclear(execute(bench->connection, "plain", target, 0));
         break;
     case HOST_STATEMENT:
-        run_host_statement(bench->connection, target);
+        run_host_statement(bench, target);
         break;
     default:
         if (http_get_lookup(&bench->http, target->run, target->snapshot).status != 200) {
@@ -170,6 +175,7 @@ static void set_up(struct bench *bench, char **argv) {
 int main(int argc, char **argv) {
     static struct bench bench;
     struct targets targets[MOST_ANSWERS];
+    static struct statement_choice choices[MOST_ANSWERS];
     if (argc < 9 || argc % 2 == 0 || (argc - 7) / 2 > MOST_ANSWERS) {
         give_up("usage: one_client CONNINFO PORT TOKEN PLAIN_SQL_FILE ROUNDS SLICE (NAME "
                 "TARGETS)...");
@@ -181,12 +187,14 @@ int main(int argc, char **argv) {
     set_up(&bench, argv);
     for (int a = 0; a < answers; a++) {
         targets[a] = targets_read(argv[8 + 2 * a]);
+        bench.choice = &choices[a];
         for (int s = 0; s < SUBJECTS; s++) {
             measure(&bench, argv[7 + 2 * a], (enum subject)s, &targets[a], WARM_UP, false);
         }
     }
     for (int round = 0; round < rounds; round++) {
         for (int a = 0; a < answers; a++) {
+            bench.choice = &choices[a];
             for (int turn = 0; turn < SUBJECTS; turn++) {
                 int s = round % 2 == 0 ? turn : SUBJECTS - 1 - turn;
                 measure(&bench, argv[7 + 2 * a], (enum subject)s, &targets[a], (uint32_t)slice,

@@ -7,7 +7,7 @@
  * full alone if p is above 1 - lean / full, about a third. */
 #define THRESHOLD (STATEMENT_CHOICE_ALWAYS / 3)
 
-#define SAMPLE_EVERY 16u /* sent lean whatever the mean says */
+#define SAMPLE_EVERY 64u /* sent lean whatever the mean says */
 #define WEIGHT       32u /* of the past against the newest */
 
 bool statement_choice_is_lean(struct statement_choice *choice) {
