@@ -106,6 +106,14 @@ struct host {
     _Atomic uint32_t reload_ok; /* 1: the last one, or the start */
 };
 
+/* Whether the only lookup of the whole host waits for a server's answer here. Then alone busy
+ * polling pays: with several of them there is enough to do, and polling would take the processor
+ * from those that answer. */
+static inline bool worker_has_lone_read(const struct worker *worker) {
+    return worker->reads == 1 &&
+           atomic_load_explicit(&worker->host->lookups, memory_order_relaxed) == 1;
+}
+
 static inline void counter_add(_Atomic uint64_t *counter, uint64_t more) {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
                           memory_order_relaxed);

@@ -78,18 +78,17 @@ void lookup_worker_free(struct worker *worker) {
 }
 
 /* Asks the server for what the statement says. */
-static void ask(struct lookup *lookup, struct pg_server *server) {
+static void ask(struct lookup *lookup, struct pg_server *server, uint64_t now_ns) {
     lookup->server = server;
     lookup->worker->reads++;
-    lookup->worker->poll.asked_ns = monotonic_ns();
+    lookup->worker->poll.asked_ns = now_ns;
     pg_server_submit(server, &lookup->statement);
 }
 
 /* The answer to the statement is there. */
-static void note_answer(struct worker *worker) {
-    if (worker->reads == 1 &&
-        atomic_load_explicit(&worker->host->lookups, memory_order_relaxed) == 1) {
-        enum busy_poll_end end = busy_poll_answered(&worker->poll, monotonic_ns());
+static void note_answer(struct worker *worker, uint64_t now_ns) {
+    if (worker_has_lone_read(worker)) {
+        enum busy_poll_end end = busy_poll_answered(&worker->poll, now_ns);
         counter_add(&worker->counters.busy_polls[end], 1);
     }
     worker->reads--;
@@ -235,17 +234,17 @@ static struct worker_replica *offered_replica(struct lookup *lookup, uint32_t nu
 }
 
 /* A replica's answer or failure says something about its next one. */
-static void note_health(struct lookup *lookup, const struct pg_reply *reply) {
+static void note_health(struct lookup *lookup, const struct pg_reply *reply, uint64_t now_ns) {
     const struct rp_step *step = lookup->step;
     if (step->target != RP_TARGET_REPLICA) {
         return;
     }
     struct replica_health *health = &offered_replica(lookup, step->replica)->health;
     if (reply->status == PG_REPLY_FAILED) {
-        replica_health_failed(health, replica_failure_of(reply->sqlstate), monotonic_ns(),
+        replica_health_failed(health, replica_failure_of(reply->sqlstate), now_ns,
                               entropy_next(&lookup->worker->random));
     } else {
-        replica_health_answered(health, monotonic_ns());
+        replica_health_answered(health, now_ns);
     }
 }
 
@@ -282,8 +281,9 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
         (struct lookup *)((char *)statement - offsetof(struct lookup, statement));
     struct snapshot_result read;
     enum snapshot_outcome found = SNAPSHOT_MALFORMED;
-    note_answer(lookup->worker);
-    note_health(lookup, reply);
+    const uint64_t now_ns = monotonic_ns();
+    note_answer(lookup->worker, now_ns);
+    note_health(lookup, reply, now_ns);
     if (reply->status == PG_REPLY_ROWS) {
         found = snapshot_read(&read, reply->result);
     }
@@ -295,7 +295,7 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     use_statement(lookup, false);
     if (found == SNAPSHOT_NEEDS_FULL) {
         /* The policy sees one read: the full statement's result alone counts. */
-        ask(lookup, lookup->server);
+        ask(lookup, lookup->server, monotonic_ns());
         return;
     }
     deadline_clear(&lookup->answer_deadline);
@@ -388,7 +388,7 @@ static bool start_read(struct lookup *lookup, const struct rp_step *step) {
             lookup->statement.kind = PG_READ_AT_POSITION;
         }
     }
-    ask(lookup, server);
+    ask(lookup, server, lookup->asked_ns);
     return true;
 }
 

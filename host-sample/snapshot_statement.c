@@ -9,8 +9,8 @@
  * - A row for each waitpoint, not one array of them: record_send keeps a kilobyte for each field of
  *   each element until the array is sent, and all of it has to be in memory at once.
  * - No sort of the rows and no window: the index gives them by "createdAt", and the reader puts
- * ties in order. WITH TIES keeps those that the limit would cut through. Only the ids of rows that
- * tie for the latest are sorted, so that no more than one row's waitpoints are sent.
+ *   ties in order. WITH TIES keeps those that the limit would cut through. Only the ids of rows
+ *   that tie for the latest are sorted, so that no more than one row's waitpoints are sent.
  * - The bound by 'infinity' excludes nothing, but with a bound on either side the planner expects a
  *   single row (DEFAULT_RANGE_INEQ_SEL) and reads the index in its order. Expecting more, it sorts
  *   the rows of a bitmap, all of them, however many.

@@ -194,11 +194,8 @@ static bool is_drained(struct worker *worker) {
     return idle;
 }
 
-/* Only for a lookup that is alone in the whole host: with several of them there is enough to do,
- * and polling would take the processor from those that answer. */
 static bool take_turn(struct worker *worker) {
-    if (worker->poll.window_ns > 0 && worker->reads == 1 &&
-        atomic_load_explicit(&worker->host->lookups, memory_order_relaxed) == 1) {
+    if (worker->poll.window_ns > 0 && worker_has_lone_read(worker)) {
         return busy_poll_turn(&worker->poll, worker->base);
     }
     return event_base_loop(worker->base, EVLOOP_ONCE) == 0;
