@@ -7,7 +7,7 @@ PLUGIN_CHECK_PROGRAMS := $(addprefix $(BUILD)/tests/,$(PLUGIN_CHECKS))
 PLUGIN_TEST_HELPERS := $(call objects,tests/plugin_fixture.c tests/scripted_read.c \
 	tests/guarded_memory.c)
 
-$(PLUGIN_CHECK_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(PLUGIN_TEST_HELPERS) \
+$(PLUGIN_CHECK_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(PLUGIN_TEST_HELPERS) $(call objects,tests/suite.c) \
 		| $(BUILD)/read_policy.so
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(call pkg_libs,check) -ldl -lpthread

@@ -4,11 +4,11 @@
  */
 #include "guarded_memory.h"
 #include "scripted_read.h"
+#include "suite.h"
 
 #include <check.h>
 #include <dlfcn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define THEN_PRIMARY "policy = replica_then_primary\n"
@@ -630,9 +630,5 @@ int main(void) {
     Suite *suite = suite_create("abi");
     add_read_cases(suite);
     add_set_cases(suite);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 #include "interposed/malloc.h"
 #include "scripted_read.h"
 #include "seeded_random.h"
+#include "suite.h"
 
 #include <check.h>
 #include <linux/filter.h>
@@ -353,9 +354,5 @@ int main(void) {
     tcase_add_test(sets, every_allocation_of_reload_fails_in_turn);
     tcase_add_test(sets, every_allocation_fails_while_there_are_errors);
 #endif
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

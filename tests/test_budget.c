@@ -5,6 +5,7 @@
  */
 #include "scripted_read.h"
 #include "seeded_random.h"
+#include "suite.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -349,9 +350,5 @@ int main(void) {
     tcase_add_test(reloads, a_lowered_rate_holds_at_once);
     tcase_add_test(reloads, a_budget_begins_with_a_full_bucket);
     tcase_add_loop_test(reloads, reads_under_way_follow_the_sections_rate, 0, COUNT_OF(changes));
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

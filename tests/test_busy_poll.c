@@ -3,6 +3,7 @@
  */
 #include "../host-sample/busy_poll.h"
 #include "../host-sample/monotonic.h"
+#include "suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -174,9 +175,5 @@ int main(void) {
     tcase_add_loop_test(turns, a_loop_that_fails, 0, 2);
     suite_add_tcase(suite, turns);
 
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

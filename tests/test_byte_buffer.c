@@ -2,6 +2,7 @@
  * test_byte_buffer.c - growing, numbers, formatted text, and running out of memory.
  */
 #include "../host-sample/byte_buffer.h"
+#include "suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -164,9 +165,5 @@ int main(void) {
     tcase_add_test(appending, reset_keeps_only_what_it_may);
     suite_add_tcase(suite, appending);
 
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

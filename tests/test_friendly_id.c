@@ -5,6 +5,7 @@
  * valgrind sees the first byte read beyond it.
  */
 #include "../host-sample/friendly_id.h"
+#include "suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -469,9 +470,5 @@ int main(void) {
     tcase_add_test(cases, a_position_without_bytes_or_with_a_nul);
     tcase_add_loop_test(cases, a_secret, 0, COUNT(secrets));
     tcase_add_test(cases, a_secret_of_one_other_bit);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

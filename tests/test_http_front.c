@@ -3,6 +3,7 @@
  */
 #include "front_thread.h"
 #include "http_client.h"
+#include "suite.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -1333,9 +1334,5 @@ int main(void) {
     tcase_add_checked_fixture(freeing, set_up, NULL);
     tcase_add_test(freeing, free_tells_who_is_gone);
 
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -6,6 +6,7 @@
  * served.
  */
 #include "../host-sample/http_connection.h"
+#include "suite.h"
 
 #include <check.h>
 #include <event2/event.h>
@@ -228,9 +229,5 @@ int main(void) {
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
 
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -2,6 +2,7 @@
  * test_json_string.c - JSON strings against a plain escaper.
  */
 #include "../host-sample/json_string.h"
+#include "suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -171,9 +172,5 @@ int main(void) {
     tcase_add_test(json, a_failed_buffer_stays_as_it_is);
     suite_add_tcase(suite, json);
 
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -5,6 +5,7 @@
  * The keys are those that the plugin itself enumerates, held against the table of the design.
  */
 #include "scripted_read.h"
+#include "suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -362,9 +363,5 @@ int main(void) {
     tcase_add_loop_test(table, metrics_are_named_after_prefix_or_section, 0,
                         COUNT_OF(metric_names));
     tcase_add_test(table, the_longest_prefix);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -6,6 +6,7 @@
  */
 #include "../host-sample/plugin_loader.h"
 #include "plugin_fixture.h"
+#include "suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -300,9 +301,5 @@ int main(void) {
     tcase_add_test(files, a_fifo);
     tcase_add_test(files, a_device);
     tcase_add_test(files, names_are_not_searched_for);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

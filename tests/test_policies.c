@@ -5,9 +5,9 @@
  * verdict, log level and counters must come of it.
  */
 #include "scripted_read.h"
+#include "suite.h"
 
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct row {
@@ -395,9 +395,5 @@ int main(void) {
     ADD_ROWS(index);
     ADD_ROWS(floor);
     ADD_ROWS(always);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -2,6 +2,7 @@
  * test_reload.c - what a reload changes, and what it never does.
  */
 #include "scripted_read.h"
+#include "suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -252,9 +253,5 @@ int main(void) {
     tcase_add_test(reloads, an_unchanged_file_costs_nothing);
     tcase_add_test(reloads, after_1024_changes_a_reload_is_refused);
     tcase_add_test(reloads, refused_reloads_are_not_counted);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

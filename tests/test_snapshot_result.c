@@ -7,6 +7,7 @@
  */
 #include "../host-sample/snapshot_read.h"
 #include "../host-sample/utc_date.h"
+#include "suite.h"
 
 #include <check.h>
 #include <endian.h>
@@ -640,9 +641,5 @@ int main(void) {
     tcase_add_test(bounds, memory_runs_out_while_the_answer_is_written);
     tcase_add_test(bounds, every_day_as_the_c_library_has_it);
 
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

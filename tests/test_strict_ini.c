@@ -5,6 +5,7 @@
  * of strict-ini can be made to fail, for every N, and those of inih too.
  */
 #include "../strict-ini/strict_ini.h"
+#include "suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -1320,9 +1321,5 @@ int main(void) {
     add_file_cases(suite);
     add_value_cases(suite);
     add_other_cases(suite);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

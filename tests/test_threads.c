@@ -6,6 +6,7 @@
  */
 #include "scripted_read.h"
 #include "seeded_random.h"
+#include "suite.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -270,9 +271,5 @@ int main(void) {
     tcase_set_timeout(threads, 120);
     tcase_add_test(threads, reading_reloading_and_scraping_together);
     tcase_add_test(threads, one_counter_counts_for_all_threads);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -6,6 +6,7 @@
  */
 #include "scripted_read.h"
 #include "seeded_random.h"
+#include "suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -539,9 +540,5 @@ int main(void) {
     Suite *suite = suite_create("waits");
     add_wait_cases(suite);
     add_other_cases(suite);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }
