@@ -126,8 +126,12 @@ class Relay:
 
     def lead_to(self, server):
         """From now on this relays to another server; connections that there are end."""
-        self.server = server
+        self.lead_new_ones_to(server)
         self.cut()
+
+    def lead_new_ones_to(self, server):
+        """The same, but connections that there are go on."""
+        self._command(self._set_server, server)
 
     def close(self):
         if self._thread.is_alive():
@@ -149,6 +153,9 @@ class Relay:
             future.result(timeout=10)
         except concurrent.futures.TimeoutError:
             raise AssertionError("the relay does not obey") from None
+
+    async def _set_server(self, server):
+        self.server = server
 
     async def _set_delay(self, seconds):
         self._delay_s = seconds
@@ -198,13 +205,16 @@ class Relay:
 
     async def _accept(self, client_reader, client_writer):
         self.accepted += 1
+        server = self.server
         try:
-            server_reader, server_writer = await asyncio.open_connection("127.0.0.1",
-                                                                         self.server.port)
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", server.port)
         except OSError:
             client_writer.close()
             return
         connection = _Connection(client_writer, server_writer)
+        if server is not self.server:  # came too late for the cut of lead_to
+            connection.cut()
+            return
         self._connections.add(connection)
         try:
             await asyncio.gather(self._forward(client_reader, server_writer, connection),

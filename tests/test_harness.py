@@ -1,11 +1,15 @@
 #!/usr/bin/python3
 """The tests' own instruments: a gauge that shows nothing must not be taken for silence."""
 
+import contextlib
 import datetime
 import json
 import os
+import socket
+import socketserver
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from answer import strict_json
@@ -13,6 +17,7 @@ from cluster import Cluster
 from history import History
 from oracle import differences, expected_answer
 from prometheus import parse
+from relay import Relay
 from testbed import ROOT
 
 
@@ -190,6 +195,54 @@ def deviations(value):
         yield None
         yield [value]
         yield str(value) + "x" if isinstance(value, str) else str(value)
+
+
+class NamedServer(socketserver.ThreadingTCPServer):
+    """Tells its name to everyone who connects."""
+
+    daemon_threads = True
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            with contextlib.suppress(ConnectionError):
+                self.request.sendall(self.server.name)
+                self.request.recv(1)  # until the other side ends the connection
+
+    def __init__(self, name):
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.name = name
+        self.port = self.server_address[1]
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def server_close(self):
+        self.shutdown()
+        super().server_close()
+
+
+class Moves(unittest.TestCase):
+    """A relay that is led elsewhere while connections are being made."""
+
+    def test_nobody_is_left_with_the_old_server(self):
+        with NamedServer(b"old") as old, NamedServer(b"new") as new, Relay(old) as relay:
+            for _ in range(50):
+                relay.lead_to(old)
+                with socket.create_connection(("127.0.0.1", relay.port), timeout=10) as client:
+                    relay.lead_to(new)
+                    heard = client.recv(3)
+                    if heard == b"old":
+                        heard = client.recv(1)
+                    self.assertIn(heard, (b"", b"new"))
+
+    def test_those_that_there_are_may_stay(self):
+        with NamedServer(b"old") as old, NamedServer(b"new") as new, Relay(old) as relay:
+            with socket.create_connection(("127.0.0.1", relay.port), timeout=10) as client:
+                self.assertEqual(client.recv(3), b"old")
+                relay.lead_new_ones_to(new)
+                with socket.create_connection(("127.0.0.1", relay.port), timeout=10) as other:
+                    self.assertEqual(other.recv(3), b"new")
+                client.settimeout(0.05)
+                with self.assertRaises(TimeoutError):
+                    client.recv(1)
 
 
 class Servers(unittest.TestCase):
