@@ -22,7 +22,8 @@ enum {
     ATTEMPT_SLACK_MS = 1000,   /* beyond connect_timeout_s, before nobody waits for it any more */
     OVERDUE_SLACK_MS = 1000,   /* beyond statement_timeout_ms */
     IDENTITY_PERIOD_MS = 5000, /* after so long the server is asked again who it is */
-    IDENTITY_QUESTIONS = 3     /* of pg_identity_ask */
+    IDENTITY_QUESTIONS = 3,    /* of pg_identity_ask */
+    FALSE_PRIMARY_MS = 10000   /* that long it may be promoted under its links */
 };
 
 static void begin_attempt(struct pg_link *link);
@@ -152,8 +153,16 @@ static bool take_own_answer(struct pg_link *link, const struct pg_slot *slot) {
     }
     pg_identity_take(&link->identity, slot);
     link->identity_open--;
-    if (link->identity_open == 0) {
-        link->server->identity = link->identity;
+    if (link->identity_open > 0) {
+        return true;
+    }
+    link->server->identity = link->identity;
+    if (link->state == PG_LINK_READY && pg_traffic_is_false_primary(link) &&
+        monotonic_ms() - link->up_since_ms >= FALSE_PRIMARY_MS) {
+        /* The address may lead to the true primary by now, while this connection, which nobody
+         * ended, still leads to the false one. Nothing that it could answer is lost with it. */
+        lose(link, PG_FALSE_PRIMARY);
+        return false;
     }
     return true;
 }

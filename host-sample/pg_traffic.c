@@ -70,10 +70,7 @@ bool pg_traffic_sync(struct pg_link *link) {
 
 /* ---- in ---- */
 
-/* A server configured as the primary that is in recovery is an old primary come back as a standby,
- * or the wrong address. It may lag like any standby; taken for the primary, it would "prove" that
- * rows do not exist which it merely has not replayed yet. So nothing that it says counts. */
-static bool is_false_primary(const struct pg_link *link) {
+bool pg_traffic_is_false_primary(const struct pg_link *link) {
     return link->server->options.role == PG_PRIMARY &&
            (link->in_hot_standby || link->identity.in_recovery);
 }
@@ -96,9 +93,9 @@ static void reply_to(struct pg_link *link, const struct pg_slot *slot) {
     } else if (slot->aborted) {
         PQclear(slot->result);
         reply.error = "aborted again and again by the errors of other statements";
-    } else if (is_false_primary(link)) {
+    } else if (pg_traffic_is_false_primary(link)) {
         PQclear(slot->result);
-        reply.error = "configured as [primary] but in recovery";
+        reply.error = PG_FALSE_PRIMARY;
     } else {
         reply.status = PG_REPLY_ROWS;
         reply.result = slot->result;

@@ -12,6 +12,14 @@
 
 struct pg_link;
 
+/* A server configured as the primary that is in recovery is an old primary come back as a standby,
+ * or the wrong address. It may lag like any standby; taken for the primary, it would "prove" that
+ * rows do not exist which it merely has not replayed yet. So nothing that it says counts: what it
+ * answers is a failure, with this error. */
+#define PG_FALSE_PRIMARY "configured as [primary] but in recovery"
+
+bool pg_traffic_is_false_primary(const struct pg_link *link);
+
 /* Puts a statement on a ready link with room; it has its slot from then on. False if the connection
  * is lost. */
 bool pg_traffic_send(struct pg_link *link, struct pg_statement *statement);

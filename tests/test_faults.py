@@ -264,6 +264,16 @@ class Primary(FaultCase):
                 load.wait_for_more(503, 20)
                 primary.lead_to(cluster.primary)
 
+    def test_in_recovery_until_the_address_moves(self):
+        """Connections that the move leaves alone do not keep the host with the false primary."""
+        primary.lead_to(cluster.standby)
+        with self.host(PRIMARY_ONLY) as host, \
+                Clients(host, hits, lambda begun, ended: {PRIMARY_ONLY["policy"]}, 2) as load:
+            load.wait_for_more(503, 20)
+            primary.lead_new_ones_to(cluster.primary)
+            load.wait_until_calm()
+            self.assertEqual(load.complaints, [])
+
 
 class LinkFaults:
     """Faults of one link's path. A subclass says which, and what comes of them."""
