@@ -83,7 +83,7 @@ static void answered(struct pg_statement *statement, struct pg_reply *reply) {
         give_up("%s", reply->error);
     }
     struct snapshot_result read;
-    bool found = snapshot_read(&read, reply->result) == SNAPSHOT_FOUND;
+    bool found = snapshot_read(&read, reply->rows) == SNAPSHOT_FOUND;
     if (lookup->with_plugin) {
         const struct rp_report report = {.struct_size = sizeof report,
                                          .outcome = found ? RP_FOUND : RP_MISSING,
@@ -136,12 +136,6 @@ static void slice(struct run *run, bool with_plugin, uint32_t slice_ms, bool pri
 }
 
 static void connect_server(struct run *run, const char *conninfo, uint32_t links) {
-    static struct pg_prepared prepared[SNAPSHOT_STATEMENT_COUNT];
-    for (int i = 0; i < SNAPSHOT_STATEMENT_COUNT; i++) {
-        const struct snapshot_statement_text *text = snapshot_statement((enum snapshot_statement)i);
-        prepared[i] = (struct pg_prepared){
-            .name = text->name, .sql = text->sql, .parameter_count = text->parameter_count};
-    }
     const struct pg_server_options options = {
         .name = "replica",
         .role = PG_REPLICA,
@@ -150,7 +144,7 @@ static void connect_server(struct run *run, const char *conninfo, uint32_t links
         .use_prepared = true,
         .statement_timeout_ms = 5000,
         .connect_timeout_s = 3,
-        .prepared = prepared,
+        .prepared = snapshot_statements,
         .prepared_count = SNAPSHOT_STATEMENT_COUNT,
         .jitter_seed = 1,
     };

@@ -52,19 +52,19 @@ static PGresult *execute(PGconn *connection, const char *name, const struct targ
 
 /* As the host does it: the lean statement where that has lately been enough, else the full one. */
 static void run_host_statement(struct bench *bench, const struct target *target) {
-    const char *lean = snapshot_statement(SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT)->name;
-    const char *full = snapshot_statement(SNAPSHOT_STATEMENT_ANY_ENVIRONMENT)->name;
+    const char *lean = snapshot_statements[SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT].name;
+    const char *full = snapshot_statements[SNAPSHOT_STATEMENT_ANY_ENVIRONMENT].name;
     bool begins_lean = statement_choice_is_lean(bench->choice);
     PGresult *result = execute(bench->connection, begins_lean ? lean : full, target, 1);
     struct snapshot_result read;
-    enum snapshot_outcome outcome = snapshot_read(&read, result);
+    enum snapshot_outcome outcome = snapshot_read(&read, result_rows_all(result));
     if (begins_lean) {
         statement_choice_learn(bench->choice, outcome == SNAPSHOT_NEEDS_FULL);
     }
     if (outcome == SNAPSHOT_NEEDS_FULL) {
         PQclear(result);
         result = execute(bench->connection, full, target, 1);
-        outcome = snapshot_read(&read, result);
+        outcome = snapshot_read(&read, result_rows_all(result));
     }
     if (outcome != SNAPSHOT_FOUND) {
         give_up("snapshot %s is not found", target->snapshot);
@@ -167,8 +167,8 @@ static void set_up(struct bench *bench, char **argv) {
     const enum snapshot_statement statements[] = {SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT,
                                                   SNAPSHOT_STATEMENT_ANY_ENVIRONMENT};
     for (size_t i = 0; i < 2; i++) {
-        const struct snapshot_statement_text *text = snapshot_statement(statements[i]);
-        prepare(bench->connection, text->name, text->sql);
+        const struct pg_prepared *prepared = &snapshot_statements[statements[i]];
+        prepare(bench->connection, prepared->name, prepared->sql);
     }
 }
 

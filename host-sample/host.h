@@ -70,7 +70,6 @@ struct worker {
     struct event_base *base;
     struct event wake_event;
     struct http_front *front;
-    struct pg_prepared prepared[SNAPSHOT_STATEMENT_COUNT]; /* what every link prepares */
     struct pg_server *primary;
     struct worker_replica replicas[HOST_MAX_REPLICAS];
     uint32_t unsettled; /* servers whose first attempts to connect are still under way */

@@ -285,7 +285,7 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     note_answer(lookup->worker, now_ns);
     note_health(lookup, reply, now_ns);
     if (reply->status == PG_REPLY_ROWS) {
-        found = snapshot_read(&read, reply->result);
+        found = snapshot_read(&read, reply->rows);
     }
     if (lookup->lean && reply->status == PG_REPLY_ROWS && found != SNAPSHOT_MISSING) {
         statement_choice_learn(&lookup->worker->choice, found == SNAPSHOT_NEEDS_FULL);

@@ -380,7 +380,7 @@ void pg_link_free(struct pg_link *link, int wait_ms) {
     if (link->pipeline.conn != NULL) {
         for (uint32_t place = 0; place < link->pipeline.in_flight; place++) {
             struct pg_slot *slot = pg_pipeline_slot(&link->pipeline, place);
-            if (slot->statement != NULL) {
+            while (slot->statement != NULL) {
                 pg_statement_forget(slot->statement);
             }
         }
@@ -401,8 +401,8 @@ uint32_t pg_link_room(const struct pg_link *link) {
     return link->state == PG_LINK_READY && taken < depth ? depth - taken : 0;
 }
 
-bool pg_link_send(struct pg_link *link, struct pg_statement *statement) {
-    bool sent = pg_traffic_send(link, statement);
+bool pg_link_send(struct pg_link *link, struct pg_statement *first) {
+    bool sent = pg_traffic_send(link, first);
     if (!sent) {
         lose(link, pg_pipeline_why_lost(&link->pipeline));
     }

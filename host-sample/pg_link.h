@@ -32,6 +32,7 @@ struct pg_link {
     uint64_t timer_due_ms; /* READY */
     uint64_t identity_due_ms;
     uint32_t identity_open; /* questions of pg_identity_ask that are not answered */
+    uint32_t statements;    /* on the link, forgotten ones too */
     bool in_hot_standby;    /* as the server last reported it unasked */
     struct pg_identity identity;
 
@@ -59,12 +60,12 @@ static inline bool pg_link_is_ready(const struct pg_link *link) {
 /* Its first attempt, or the first one after a loss, is still under way. */
 bool pg_link_may_come_up(const struct pg_link *link);
 
-/* Statements that it can still take. 0 unless it is ready. */
+/* Statements or groups of them that it can still take. 0 unless it is ready. */
 uint32_t pg_link_room(const struct pg_link *link);
 
-/* Puts a statement on a link with room. False if the link was lost, and the statement failed with
- * it. */
-bool pg_link_send(struct pg_link *link, struct pg_statement *statement);
+/* Puts a statement, or the group that it is the first of, on a link with room. False if the link
+ * was lost, and they failed with it. */
+bool pg_link_send(struct pg_link *link, struct pg_statement *first);
 
 /* Ends the batch, if anything was put on the link: one sync. */
 void pg_link_end_batch(struct pg_link *link);

@@ -32,7 +32,9 @@ enum pg_slot_purpose {
 };
 
 struct pg_slot {
-    struct pg_statement *statement; /* NULL: none (the link's own question), or forgotten */
+    struct pg_statement *statement; /* the first of a group, or the only one; NULL: none (the
+                                       link's own question), or all are forgotten */
+    uint32_t statements;            /* sent in the slot */
     enum pg_slot_purpose purpose;
     uint8_t queries;     /* whose end has not been seen yet */
     bool position_first; /* the next result is a position, not rows */

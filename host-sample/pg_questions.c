@@ -34,13 +34,9 @@ const char pg_timeline_sql[] =
     " ELSE ('x' || pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))"
     "::bit(32)::integer END";
 
-bool pg_single_value(const PGresult *result, uint64_t *value) {
-    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1 ||
-        PQnfields(result) != 1 || PQfformat(result, 0) != 1 || PQgetisnull(result, 0, 0) != 0) {
-        return false;
-    }
-    const unsigned char *bytes = (const unsigned char *)PQgetvalue(result, 0, 0);
-    int length = PQgetlength(result, 0, 0);
+bool pg_value(const PGresult *result, int row, int column, uint64_t *value) {
+    const unsigned char *bytes = (const unsigned char *)PQgetvalue(result, row, column);
+    int length = PQgetlength(result, row, column); /* of a NULL 0 */
     if (length < 1 || length > 8) {
         return false;
     }
@@ -49,6 +45,11 @@ bool pg_single_value(const PGresult *result, uint64_t *value) {
         *value = *value << 8 | bytes[i];
     }
     return true;
+}
+
+bool pg_single_value(const PGresult *result, uint64_t *value) {
+    return PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
+           PQnfields(result) == 1 && PQfformat(result, 0) == 1 && pg_value(result, 0, 0, value);
 }
 
 uint64_t pg_position_of(const PGresult *result) {

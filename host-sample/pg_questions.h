@@ -24,8 +24,11 @@ extern const char pg_recovery_sql[];
 extern const char pg_system_sql[];
 extern const char pg_timeline_sql[];
 
-/* The binary integer (or boolean) of a result of one row and one column, as 64 bits. False if the
- * result is NULL or not of that shape, or its value NULL. */
+/* A binary integer (or boolean), as 64 bits. False if it is NULL or of no integer's length. */
+bool pg_value(const PGresult *result, int row, int column, uint64_t *value);
+
+/* The same of a result of one row and one column. False also if the result is NULL or not of that
+ * shape. */
 bool pg_single_value(const PGresult *result, uint64_t *value);
 
 /* Whether positions of the two servers can be compared, as far as is known. */

@@ -6,6 +6,7 @@
 #include "monotonic.h"
 #include "one_line.h"
 #include "pg_connect.h"
+#include "pg_group.h"
 #include "pg_link.h"
 #include "pg_server_links.h"
 #include "pg_setup.h"
@@ -20,9 +21,10 @@ enum {
     LINKS_MOST = 64,
     STATEMENT_TIMEOUT_MOST_MS = 3600000,
     CONNECT_TIMEOUT_MOST_S = 600,
-    BATCH_LEAST = 8,      /* a batch is not split over several links for less than this each */
-    FREE_WAIT_MS = 100,   /* for the threads of all attempts together */
-    LOG_PERIOD_MS = 10000 /* failed attempts with one and the same error are logged so often */
+    BATCH_LEAST = 8,       /* a batch is not split over several links for less than this each */
+    FREE_WAIT_MS = 100,    /* for the threads of all attempts together */
+    LOG_PERIOD_MS = 10000, /* failed attempts with one and the same error are logged so often */
+    GROUP_LOOKS = 64       /* at statements that may not fit the group, before it goes as it is */
 };
 
 /* ---- statements ---- */
@@ -55,20 +57,38 @@ void pg_server_submit(struct pg_server *server, struct pg_statement *statement) 
         (statement->prepared >= 0 && (size_t)statement->prepared < server->options.prepared_count));
     statement->server = server;
     statement->slot = NULL;
+    statement->next_in_group = NULL;
     statement->resends = 0;
     statement->answered = false;
     begin_waiting(statement);
 }
 
+/* Those that share a result stand side by side. */
+static void forget_answer(struct pg_statement *statement) {
+    struct pg_server *server = statement->server;
+    PGresult *result = statement->reply.rows.result;
+    const struct pg_statement *before = TAILQ_PREV(statement, pg_statement_list, entry);
+    const struct pg_statement *after = TAILQ_NEXT(statement, entry);
+    bool shared = result == server->in_use ||
+                  (before != NULL && before->reply.rows.result == result) ||
+                  (after != NULL && after->reply.rows.result == result);
+    TAILQ_REMOVE(&server->answered, statement, entry);
+    statement->answered = false;
+    if (!shared) {
+        PQclear(result);
+    }
+}
+
 void pg_statement_forget(struct pg_statement *statement) {
+    if (statement->server == NULL) {
+        return;
+    }
     if (statement->slot != NULL) {
-        statement->slot->statement = NULL;
+        pg_group_remove(&statement->slot->statement, statement);
         statement->slot = NULL;
     } else if (statement->answered) {
-        TAILQ_REMOVE(&statement->server->answered, statement, entry);
-        PQclear(statement->reply.result);
-        statement->answered = false;
-    } else if (statement->server != NULL) {
+        forget_answer(statement);
+    } else {
         end_waiting(statement);
     }
     statement->server = NULL;
@@ -77,6 +97,7 @@ void pg_statement_forget(struct pg_statement *statement) {
 void pg_server_answer(struct pg_server *server, struct pg_statement *statement,
                       const struct pg_reply *reply) {
     statement->slot = NULL;
+    statement->next_in_group = NULL;
     statement->reply = *reply;
     statement->answered = true;
     TAILQ_INSERT_TAIL(&server->answered, statement, entry);
@@ -85,6 +106,7 @@ void pg_server_answer(struct pg_server *server, struct pg_statement *statement,
 
 void pg_server_send_again(struct pg_server *server, struct pg_statement *statement) {
     statement->slot = NULL;
+    statement->next_in_group = NULL;
     statement->resends++;
     pg_tally_add(&server->tally.resends, 1);
     begin_waiting(statement);
@@ -101,6 +123,7 @@ static void forget_all(struct pg_statement_list *list) {
 
 static void destroy(struct pg_server *server) {
     forget_all(&server->answered);
+    PQclear(server->in_use);
     forget_all(&server->resent);
     forget_all(&server->pending);
     for (uint32_t i = 0; i < server->options.links; i++) {
@@ -111,6 +134,7 @@ static void destroy(struct pg_server *server) {
         uint64_t now_ms = monotonic_ms();
         pg_link_free(&server->links[i], deadline_ms > now_ms ? (int)(deadline_ms - now_ms) : 0);
     }
+    byte_buffer_free(&server->scratch);
     free(server->links);
     free(server->name);
     free(server->conninfo);
@@ -123,11 +147,18 @@ static void call_back(struct pg_statement *statement) {
     statement->answered = false;
     statement->server = NULL;
     if (reply.status == PG_REPLY_FAILED && reply.error == NULL) {
-        one_line(text, sizeof(text), pg_result_error(reply.result));
+        one_line(text, sizeof(text), pg_result_error(reply.rows.result));
         reply.error = text[0] != '\0' ? text : "the statement gave no rows";
     }
     statement->done(statement, &reply);
-    PQclear(reply.result);
+}
+
+/* The result that callbacks are made with from now on; the one before it is done with. */
+static void use_result(struct pg_server *server, PGresult *result) {
+    if (result != server->in_use) {
+        PQclear(server->in_use);
+        server->in_use = result;
+    }
 }
 
 bool pg_server_make_callbacks(struct pg_server *server) {
@@ -139,6 +170,7 @@ bool pg_server_make_callbacks(struct pg_server *server) {
     struct pg_statement *statement;
     while (!server->freed && (statement = TAILQ_FIRST(&server->answered)) != NULL) {
         TAILQ_REMOVE(&server->answered, statement, entry);
+        use_result(server, statement->reply.rows.result);
         call_back(statement);
         made = true;
     }
@@ -152,6 +184,8 @@ bool pg_server_make_callbacks(struct pg_server *server) {
     server->calling = false;
     if (server->freed) {
         destroy(server);
+    } else {
+        use_result(server, NULL);
     }
     return made;
 }
@@ -166,17 +200,44 @@ static uint32_t ready_links(const struct pg_server *server) {
     return ready;
 }
 
+/* Of those with room. */
 static struct pg_link *idlest_link(struct pg_server *server) {
     struct pg_link *idlest = NULL;
-    uint32_t most = 0;
     for (uint32_t i = 0; i < server->options.links; i++) {
-        uint32_t room = pg_link_room(&server->links[i]);
-        if (room > most) {
-            most = room;
-            idlest = &server->links[i];
+        struct pg_link *link = &server->links[i];
+        if (pg_link_room(link) > 0 && (idlest == NULL || link->statements < idlest->statements)) {
+            idlest = link;
         }
     }
     return idlest;
+}
+
+/* The first waiting statement and others that may go with it, `most` of them. Sets their count. */
+static struct pg_statement *take_group(struct pg_server *server, uint32_t most, uint32_t *count) {
+    struct pg_statement *first = first_waiting(server);
+    struct pg_statement *last = first;
+    end_waiting(first);
+    first->number = 1;
+    *count = 1;
+    if (first->kind == PG_POSITION || first->resends > 0 || /* it was hurt by company before */
+        server->options.prepared[first->prepared].group_sql == NULL) {
+        return first;
+    }
+    const uint32_t limit = pg_group_limit(server->bytes_each[first->prepared]);
+    most = most < limit ? most : limit;
+    struct pg_statement *next, *one = TAILQ_FIRST(&server->pending);
+    for (int strangers = 0; one != NULL && *count < most && strangers < GROUP_LOOKS; one = next) {
+        next = TAILQ_NEXT(one, entry);
+        if (one->kind == first->kind && one->prepared == first->prepared) {
+            end_waiting(one);
+            pg_group_append(last, one);
+            last = one;
+            (*count)++;
+        } else {
+            strangers++;
+        }
+    }
+    return first;
 }
 
 /* Hands the waiting statements to the links, the idlest first, in shares that stay together: a
@@ -191,14 +252,11 @@ static void hand_out(struct pg_server *server) {
     const uint32_t share = even > BATCH_LEAST ? even : BATCH_LEAST;
     struct pg_link *link;
     while (server->waiting > 0 && (link = idlest_link(server)) != NULL) {
-        uint32_t room = pg_link_room(link);
-        uint32_t count = share < room ? share : room;
         bool sent = true;
-        while (sent && count > 0 && server->waiting > 0) {
-            struct pg_statement *statement = first_waiting(server);
-            end_waiting(statement);
-            sent = pg_link_send(link, statement);
-            count--;
+        uint32_t count;
+        for (uint32_t left = share;
+             sent && left > 0 && server->waiting > 0 && pg_link_room(link) > 0; left -= count) {
+            sent = pg_link_send(link, take_group(server, left, &count));
         }
     }
     for (uint32_t i = 0; i < server->options.links; i++) {
@@ -309,8 +367,8 @@ static bool check_options(const struct pg_server_options *options, char *err, si
     } else if (options->connect_timeout_s < 1 ||
                options->connect_timeout_s > CONNECT_TIMEOUT_MOST_S) {
         (void)snprintf(err, err_length, "connect_timeout_s: 1 to %d", CONNECT_TIMEOUT_MOST_S);
-    } else if (options->prepared_count > PG_PREPARED_MAX) {
-        (void)snprintf(err, err_length, "more than %d prepared statements", PG_PREPARED_MAX);
+    } else if (options->prepared_count > PG_PREPARED_MOST) {
+        (void)snprintf(err, err_length, "more than %d prepared statements", PG_PREPARED_MOST);
     } else {
         return pg_conninfo_is_valid(options->conninfo, err, err_length);
     }
@@ -387,6 +445,7 @@ void pg_server_read_counters(const struct pg_server *server, struct pg_server_co
     const memory_order relaxed = memory_order_relaxed;
     counters->statements = atomic_load_explicit(&tally->statements, relaxed);
     counters->reads = atomic_load_explicit(&tally->reads, relaxed);
+    counters->executions = atomic_load_explicit(&tally->executions, relaxed);
     counters->failures = atomic_load_explicit(&tally->failures, relaxed);
     counters->resends = atomic_load_explicit(&tally->resends, relaxed);
     counters->batches = atomic_load_explicit(&tally->batches, relaxed);

@@ -8,6 +8,8 @@
  * One that is aborted a second time gets a sync of its own, so no flood of errors can keep a good
  * statement from its answer.
  *
+ * Reads of one kind that wait at the end of a turn are sent as one execution (pg_group.h).
+ *
  * Each connection attempt runs in a short-lived thread of its own (names are resolved, TLS and
  * SCRAM are done there, bounded by connect_timeout_s), so the loop never blocks and an attempt that
  * hangs hurts nobody. Set-up (SET, PREPARE, identity) is the link's first pipeline batch.
@@ -16,6 +18,9 @@
  */
 #ifndef PG_SERVER_H
 #define PG_SERVER_H
+
+#include "pg_prepared.h"
+#include "result_rows.h"
 
 #include <libpq-fe.h>
 #include <stdbool.h>
@@ -41,14 +46,14 @@ enum pg_statement_kind {
 };
 
 enum pg_reply_status {
-    PG_REPLY_ROWS,  /* result holds rows (PGRES_TUPLES_OK), or position alone for PG_POSITION */
-    PG_REPLY_FAILED /* error says why; result may be NULL */
+    PG_REPLY_ROWS,  /* rows of a PGRES_TUPLES_OK, or position alone for PG_POSITION */
+    PG_REPLY_FAILED /* error says why */
 };
 
 struct pg_reply {
     enum pg_reply_status status;
-    PGresult *result;  /* owned by the server; valid until the callback returns, unless taken: a
-                          callback that sets it to NULL has taken it over and must PQclear it */
+    struct result_rows rows; /* of a result that is the server's; valid until the callback
+                                returns. Its result may be NULL */
     uint64_t position; /* 0: unknown (not asked; not in recovery; another timeline or system) */
     const char *error; /* PG_REPLY_FAILED: one line; valid until the callback returns */
     char sqlstate[6];  /* "" if there is none (lost link, no link, timeout) */
@@ -59,24 +64,21 @@ struct pg_reply {
 struct pg_statement {
     /* set by the caller */
     enum pg_statement_kind kind;
-    int prepared;              /* index into pg_server_options.prepared */
-    const char *const *values; /* text parameters; they and what they point to must stay */
-    const int *lengths;        /* valid until the callback or pg_statement_forget. lengths may be
-                                  NULL: libpq takes text parameters to end at their NUL */
+    int prepared; /* index into pg_server_options.prepared */
+    const char *const
+        *values; /* text parameters, none of them NULL; they and what they point to must stay */
+    const int *lengths; /* valid until the callback or pg_statement_forget. lengths may be
+                           NULL: libpq takes text parameters to end at their NUL */
     void (*done)(struct pg_statement *statement, struct pg_reply *reply); /* never within submit */
     /* the server's */
-    struct pg_server *server; /* non-NULL exactly while submitted */
-    struct pg_slot *slot;     /* non-NULL while on a link */
+    struct pg_server *server;           /* non-NULL exactly while submitted */
+    struct pg_slot *slot;               /* non-NULL while on a link */
+    struct pg_statement *next_in_group; /* while on a link, see pg_group.h */
+    uint32_t number;                    /* in its group, from 1 */
     uint32_t resends;
     bool answered;         /* the reply is there, the callback is still to be made */
     struct pg_reply reply; /* only while answered */
     TAILQ_ENTRY(pg_statement) entry;
-};
-
-struct pg_prepared {
-    const char *name;
-    const char *sql;
-    int parameter_count;
 };
 
 /* name and conninfo are copied; `prepared` and its texts must outlive the server. */
@@ -97,7 +99,7 @@ struct pg_server_options {
      * the attempt instead, but statements wait for it no longer than this and a second. */
     uint32_t connect_timeout_s;
     const struct pg_prepared *prepared; /* result format is binary */
-    size_t prepared_count;              /* at most 64 */
+    size_t prepared_count;              /* at most PG_PREPARED_MOST */
     uint64_t jitter_seed;               /* for back-off: capped, doubling, jittered */
     /* One line for the log: "info", a link came up; "warn", one was lost, an attempt failed (an
      * error that stays the same at most every 10 s). Must not call back. NULL: no log. */
@@ -156,6 +158,7 @@ const char *pg_server_last_error(const struct pg_server *server); /* of its link
 struct pg_server_counters { /* read from any thread, relaxed */
     uint64_t statements;    /* sent, resends not counted */
     uint64_t reads;         /* of them PG_READ and PG_READ_AT_POSITION */
+    uint64_t executions;    /* it took so many to have them answered: a group's reads share one */
     uint64_t failures;
     uint64_t resends;  /* aborted by a neighbour's error and sent again */
     uint64_t batches;  /* syncs sent */

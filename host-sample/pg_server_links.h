@@ -8,6 +8,8 @@
 #ifndef PG_SERVER_LINKS_H
 #define PG_SERVER_LINKS_H
 
+#include "byte_buffer.h"
+#include "pg_prepared.h"
 #include "pg_server.h"
 
 #include <stdatomic.h>
@@ -22,7 +24,7 @@ TAILQ_HEAD(pg_statement_list, pg_statement);
 
 /* Written by the server's thread alone, read by any. */
 struct pg_tally {
-    _Atomic uint64_t statements, reads, failures, resends, batches;
+    _Atomic uint64_t statements, reads, executions, failures, resends, batches;
     _Atomic uint64_t connects, connect_failures, links_up, in_flight;
 };
 
@@ -56,6 +58,10 @@ struct pg_server {
     bool freed;        /* within a callback: gone once it returns */
     bool settled_told; /* options.settled has been called */
 
+    PGresult *in_use;                      /* by the callback that is being made */
+    uint32_t bytes_each[PG_PREPARED_MOST]; /* what a read adds to a result, a running mean */
+    struct byte_buffer scratch;
+
     uint64_t random_state;
     struct pg_tally tally;
     char last_error[256];
@@ -65,7 +71,8 @@ struct pg_server {
     uint64_t unlogged; /* failed attempts since then */
 };
 
-/* Collects a reply. What it points to must stay until the callbacks are made. error = NULL: the
+/* Collects a reply. What it points to must stay until the callbacks are made; its result becomes
+ * the server's, shared by statements that are answered one right after the other. error = NULL: the
  * text of the reply's result. The statement is on no link any more. */
 void pg_server_answer(struct pg_server *server, struct pg_statement *statement,
                       const struct pg_reply *reply);

@@ -61,7 +61,10 @@ static bool send_prepared(struct pg_pipeline *pipeline, const struct pg_server_o
                         pg_position_sql(options->role, options->insert_position), 0);
     for (size_t i = 0; sent && i < options->prepared_count; i++) {
         const struct pg_prepared *prepared = &options->prepared[i];
-        sent = prepare(pipeline, prepared->name, prepared->sql, prepared->parameter_count);
+        sent = prepare(pipeline, prepared->name, prepared->sql, prepared->parameter_count) &&
+               (prepared->group_sql == NULL ||
+                prepare(pipeline, prepared->group_name, prepared->group_sql,
+                        prepared->parameter_count));
     }
     return sent;
 }

@@ -9,8 +9,6 @@
 
 #include <stdbool.h>
 
-enum { PG_PREPARED_MAX = 64 }; /* so that a set-up fits a pipeline */
-
 /* The prepared statement that asks for a position; its SQL is pg_position_sql's. */
 extern const char pg_position_name[];
 

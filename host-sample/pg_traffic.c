@@ -3,17 +3,22 @@
  */
 #include "pg_traffic.h"
 
+#include "pg_group.h"
 #include "pg_link.h"
 #include "pg_questions.h"
 #include "pg_server_links.h"
 #include "pg_setup.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum {
     RESENDS_IN_COMPANY = 1, /* a statement aborted more often gets a sync of its own */
-    RESENDS_MOST = 10       /* never reached where a sync ends a batch; a limit all the same */
+    RESENDS_MOST = 10,      /* never reached where a sync ends a batch; a limit all the same */
+    SIZE_WEIGHT = 8         /* of the past against the newest is one less */
 };
+
+static const char QUERY_CANCELED[] = "57014"; /* by statement_timeout, or an operator */
 
 /* ---- out ---- */
 
@@ -28,39 +33,53 @@ static bool send_position(struct pg_link *link) {
     return sent == 1;
 }
 
-static bool send_read(struct pg_link *link, const struct pg_statement *statement) {
+static bool send_read(struct pg_link *link, const struct pg_statement *first) {
     const struct pg_server_options *options = &link->server->options;
-    const struct pg_prepared *prepared = &options->prepared[statement->prepared];
+    const struct pg_prepared *prepared = &options->prepared[first->prepared];
     PGconn *conn = link->pipeline.conn;
+    if (first->next_in_group != NULL) {
+        return pg_group_send(conn, prepared, options->use_prepared, first, &link->server->scratch);
+    }
     int sent = options->use_prepared
                    ? PQsendQueryPrepared(conn, prepared->name, prepared->parameter_count,
-                                         statement->values, statement->lengths, NULL, 1)
+                                         first->values, first->lengths, NULL, 1)
                    : PQsendQueryParams(conn, prepared->sql, prepared->parameter_count, NULL,
-                                       statement->values, statement->lengths, NULL, 1);
+                                       first->values, first->lengths, NULL, 1);
     return sent == 1;
 }
 
-bool pg_traffic_send(struct pg_link *link, struct pg_statement *statement) {
+/* The statements have the slot from now on. */
+static void settle_in(struct pg_link *link, struct pg_slot *slot, struct pg_statement *first) {
     struct pg_tally *tally = &link->server->tally;
+    slot->statement = first;
+    slot->position_first = first->kind != PG_READ;
+    for (struct pg_statement *one = first; one != NULL; one = one->next_in_group) {
+        one->slot = slot;
+        slot->statements++;
+    }
+    link->statements += slot->statements;
+    pg_tally_add(&tally->in_flight, slot->statements);
+    pg_tally_add(&tally->executions, slot->queries);
+    if (first->resends == 0) {
+        pg_tally_add(&tally->statements, slot->statements);
+        pg_tally_add(&tally->reads, first->kind != PG_POSITION ? slot->statements : 0);
+    }
+}
+
+bool pg_traffic_send(struct pg_link *link, struct pg_statement *first) {
     /* Errors abort the rest of a batch, and only of a batch: a statement alone between two syncs
      * gets its answer, whatever happens to the others. */
-    bool alone = statement->resends > RESENDS_IN_COMPANY;
+    bool alone = first->resends > RESENDS_IN_COMPANY;
     bool sent = !alone || !link->pipeline.unsynced || pg_traffic_sync(link);
-    bool reads = statement->kind != PG_POSITION;
-    bool asks_position = statement->kind != PG_READ;
-    struct pg_slot *slot =
-        pg_pipeline_append(&link->pipeline, PG_SLOT_STATEMENT, (uint8_t)(asks_position + reads));
-    slot->statement = statement;
-    slot->position_first = asks_position;
-    statement->slot = slot;
-    pg_tally_add(&tally->in_flight, 1);
-    if (statement->resends == 0) {
-        pg_tally_add(&tally->statements, 1);
-        pg_tally_add(&tally->reads, reads);
-    }
+    bool reads = first->kind != PG_POSITION;
+    bool asks_position = first->kind != PG_READ;
+    settle_in(
+        link,
+        pg_pipeline_append(&link->pipeline, PG_SLOT_STATEMENT, (uint8_t)(asks_position + reads)),
+        first);
     /* The position first: it qualifies the read only if it was read before the read's snapshot. */
-    return sent && (!asks_position || send_position(link)) &&
-           (!reads || send_read(link, statement)) && (!alone || pg_traffic_sync(link));
+    return sent && (!asks_position || send_position(link)) && (!reads || send_read(link, first)) &&
+           (!alone || pg_traffic_sync(link));
 }
 
 bool pg_traffic_sync(struct pg_link *link) {
@@ -83,35 +102,80 @@ static bool position_counts(const struct pg_link *link) {
     return pg_identity_agrees(&link->identity, &reference->identity);
 }
 
-static void reply_to(struct pg_link *link, const struct pg_slot *slot) {
-    struct pg_reply reply = {.status = PG_REPLY_FAILED};
+/* An error of a group may be one read's alone: each gets an execution of its own, and that one's
+ * error. Not so where the server's time was up, which every one of them had to itself. */
+static bool spares_others(const struct pg_slot *slot) {
+    const char *sqlstate = PQresultErrorField(slot->result, PG_DIAG_SQLSTATE);
+    return slot->statements > 1 && (sqlstate == NULL || strcmp(sqlstate, QUERY_CANCELED) != 0);
+}
+
+static bool is_to_be_sent_again(const struct pg_slot *slot) {
+    if (slot->failed) {
+        return spares_others(slot);
+    }
+    return (slot->aborted && slot->statement->resends < RESENDS_MOST) ||
+           (slot->statements > 1 && slot->result != NULL && !pg_group_is_result(slot->result));
+}
+
+static struct pg_reply reply_of(const struct pg_link *link, const struct pg_slot *slot) {
+    struct pg_reply reply = {.status = PG_REPLY_FAILED, .rows.result = slot->result};
     if (slot->failed) {
         const char *sqlstate = PQresultErrorField(slot->result, PG_DIAG_SQLSTATE);
         (void)snprintf(reply.sqlstate, sizeof(reply.sqlstate), "%s",
                        sqlstate != NULL ? sqlstate : "");
-        reply.result = slot->result;
     } else if (slot->aborted) {
-        PQclear(slot->result);
         reply.error = "aborted again and again by the errors of other statements";
     } else if (pg_traffic_is_false_primary(link)) {
-        PQclear(slot->result);
         reply.error = PG_FALSE_PRIMARY;
     } else {
         reply.status = PG_REPLY_ROWS;
-        reply.result = slot->result;
+        reply.rows = result_rows_all(slot->result);
         reply.position = position_counts(link) ? slot->position : 0;
     }
-    pg_server_answer(link->server, slot->statement, &reply);
+    return reply;
+}
+
+/* A running mean of what one read adds to a result. */
+static void note_size(struct pg_server *server, const struct pg_slot *slot) {
+    uint32_t *mean = &server->bytes_each[slot->statement->prepared];
+    *mean = (uint32_t)((*mean * (uint64_t)(SIZE_WEIGHT - 1) +
+                        PQresultMemorySize(slot->result) / slot->statements) /
+                       SIZE_WEIGHT);
+}
+
+/* The statements share the result from now on. */
+static void reply_to(struct pg_link *link, const struct pg_slot *slot) {
+    struct pg_reply reply = reply_of(link, slot);
+    struct pg_statement *next;
+    int at = 0;
+    if (reply.status == PG_REPLY_ROWS && slot->result != NULL) {
+        note_size(link->server, slot);
+    }
+    for (struct pg_statement *one = slot->statement; one != NULL; one = next) {
+        next = one->next_in_group;
+        if (reply.status == PG_REPLY_ROWS && slot->statements > 1) {
+            reply.rows = pg_group_rows(slot->result, one->number, &at);
+        }
+        pg_server_answer(link->server, one, &reply);
+    }
+}
+
+static void send_again(struct pg_link *link, const struct pg_slot *slot) {
+    struct pg_statement *next;
+    for (struct pg_statement *one = slot->statement; one != NULL; one = next) {
+        next = one->next_in_group;
+        pg_server_send_again(link->server, one);
+    }
+    PQclear(slot->result);
 }
 
 void pg_traffic_answer(struct pg_link *link, struct pg_slot *slot) {
-    struct pg_statement *statement = slot->statement;
-    pg_tally_subtract(&link->server->tally.in_flight, 1);
-    if (statement == NULL) {
+    link->statements -= slot->statements;
+    pg_tally_subtract(&link->server->tally.in_flight, slot->statements);
+    if (slot->statement == NULL) {
         PQclear(slot->result);
-    } else if (slot->aborted && !slot->failed && statement->resends < RESENDS_MOST) {
-        PQclear(slot->result);
-        pg_server_send_again(link->server, statement);
+    } else if (is_to_be_sent_again(slot)) {
+        send_again(link, slot);
     } else {
         reply_to(link, slot);
     }
@@ -120,12 +184,13 @@ void pg_traffic_answer(struct pg_link *link, struct pg_slot *slot) {
 void pg_traffic_fail_all(struct pg_link *link) {
     for (uint32_t place = 0; place < link->pipeline.in_flight; place++) {
         struct pg_slot *slot = pg_pipeline_slot(&link->pipeline, place);
-        if (slot->purpose == PG_SLOT_STATEMENT) {
-            pg_tally_subtract(&link->server->tally.in_flight, 1);
-        }
-        if (slot->statement != NULL) {
-            struct pg_reply reply = {.status = PG_REPLY_FAILED, .error = link->error};
-            pg_server_answer(link->server, slot->statement, &reply);
+        struct pg_statement *next;
+        for (struct pg_statement *one = slot->statement; one != NULL; one = next) {
+            const struct pg_reply reply = {.status = PG_REPLY_FAILED, .error = link->error};
+            next = one->next_in_group;
+            pg_server_answer(link->server, one, &reply);
         }
     }
+    pg_tally_subtract(&link->server->tally.in_flight, link->statements);
+    link->statements = 0;
 }

@@ -20,14 +20,14 @@ struct pg_link;
 
 bool pg_traffic_is_false_primary(const struct pg_link *link);
 
-/* Puts a statement on a ready link with room; it has its slot from then on. False if the connection
- * is lost. */
-bool pg_traffic_send(struct pg_link *link, struct pg_statement *statement);
+/* Puts a statement, or the group that it is the first of, on a ready link with room; it has its
+ * slot from then on. False if the connection is lost. */
+bool pg_traffic_send(struct pg_link *link, struct pg_statement *first);
 
 /* Ends the batch. False if the connection is lost. */
 bool pg_traffic_sync(struct pg_link *link);
 
-/* Collects the reply of an answered slot (PG_SLOT_STATEMENT), or has its statement sent again.
+/* Collects the replies of an answered slot (PG_SLOT_STATEMENT), or has its statements sent again.
  * Takes over slot->result. */
 void pg_traffic_answer(struct pg_link *link, struct pg_slot *slot);
 

@@ -133,15 +133,14 @@ static void put_waitpoint(struct byte_buffer *out, const struct row *row, struct
 /* The waitpoints that are there, by id. False if out of memory. */
 static bool read_waitpoints(const struct snapshot_result *read, struct waitpoint **waitpoints,
                             size_t *found) {
-    const int rows = PQntuples(read->result);
     *found = 0;
     *waitpoints = malloc((size_t)read->links * sizeof(**waitpoints));
     if (*waitpoints == NULL) {
         return false;
     }
-    for (int number = 0; number < rows; number++) {
+    for (int number = 0; number < read->source.count; number++) {
         struct row row;
-        if (row_read(read->result, number, &row) == ROW_WAITPOINT &&
+        if (row_read(&read->source, number, &row) == ROW_WAITPOINT &&
             row.fields[WAITPOINT_ID].bytes != NULL) {
             (*waitpoints)[(*found)++] = (struct waitpoint){row.fields[WAITPOINT_ID], number};
         }
@@ -151,13 +150,13 @@ static bool read_waitpoints(const struct snapshot_result *read, struct waitpoint
 }
 
 /* Both are sorted by id: they are gone through side by side. */
-static void put_waitpoints(struct byte_buffer *out, const PGresult *result,
+static void put_waitpoints(struct byte_buffer *out, const struct result_rows *source,
                            const struct waitpoint *waitpoints, size_t count,
                            const struct occurrences *order, struct text batch_id, int64_t now_ms) {
     size_t place = 0;
     for (size_t i = 0; i < count; i++) {
         struct row row;
-        (void)row_read(result, waitpoints[i].row, &row);
+        (void)row_read(source, waitpoints[i].row, &row);
         const char *comma = i > 0 ? "," : "";
         int entries = 0, compared = -1;
         while (place < order->count &&
@@ -182,7 +181,7 @@ static void put_completed_waitpoints(struct byte_buffer *out, const struct snaps
     size_t count;
     struct occurrences order = {.sorted = NULL};
     if (read_waitpoints(read, &waitpoints, &count) && occurrences_read(&order, latest)) {
-        put_waitpoints(out, read->result, waitpoints, count, &order,
+        put_waitpoints(out, &read->source, waitpoints, count, &order,
                        latest->fields[SNAPSHOT_BATCH_ID], now_ms);
     } else {
         out->failed = true;

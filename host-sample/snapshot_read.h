@@ -14,6 +14,8 @@
 #define SNAPSHOT_READ_H
 
 #include "byte_buffer.h"
+#include "pg_prepared.h"
+#include "result_rows.h"
 #include "snapshot_rows.h"
 
 #include <libpq-fe.h>
@@ -31,12 +33,7 @@ enum snapshot_statement {
     SNAPSHOT_STATEMENT_COUNT
 };
 
-struct snapshot_statement_text {
-    const char *name; /* for PQprepare */
-    const char *sql;
-    int parameter_count;
-};
-const struct snapshot_statement_text *snapshot_statement(enum snapshot_statement which);
+extern const struct pg_prepared snapshot_statements[SNAPSHOT_STATEMENT_COUNT];
 
 enum snapshot_outcome {
     SNAPSHOT_FOUND,      /* the since row is there, and all that must come with the newer rows */
@@ -56,7 +53,7 @@ struct snapshot_place {
 /* A statement's result, its snapshots taken apart: 13 kB, for the stack. It points into the
  * PGresult. */
 struct snapshot_result {
-    const PGresult *result;
+    struct result_rows source;
     enum snapshot_outcome outcome;
     bool lean;
     int count; /* of newest_first */
@@ -66,9 +63,9 @@ struct snapshot_result {
     struct row rows[SNAPSHOT_MOST_ROWS + 1];
 };
 
-/* Looks at the whole result (PGRES_TUPLES_OK) of a snapshot statement and says what it means. Never
- * reads past a column. */
-enum snapshot_outcome snapshot_read(struct snapshot_result *read, const PGresult *result);
+/* Looks at all that a snapshot statement gave (rows of a PGRES_TUPLES_OK) and says what it means.
+ * Never reads past a column. */
+enum snapshot_outcome snapshot_read(struct snapshot_result *read, struct result_rows rows);
 
 /* Appends {"snapshots":[...]} for a result that is FOUND or PARTIAL. now_ms: Unix time, printed
  * where completedAt is NULL. False if the result is anything else (out is then to be thrown away),

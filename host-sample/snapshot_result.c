@@ -60,7 +60,7 @@ struct tally {
 static bool collect(struct snapshot_result *read, int number, struct tally *tally) {
     const int slot = free_slot(read);
     struct row *row = &read->rows[slot];
-    switch (row_read(read->result, number, row)) {
+    switch (row_read(&read->source, number, row)) {
     case ROW_LEAN:
         tally->lean++;
         tally->checkpoints = tally->checkpoints || row_boolean(row, LEAN_HAS_CHECKPOINT);
@@ -81,8 +81,7 @@ static bool collect(struct snapshot_result *read, int number, struct tally *tall
 
 /* Every row is checked. False if they do not belong together. */
 static bool collect_all(struct snapshot_result *read, struct tally *tally) {
-    const int count = PQntuples(read->result);
-    for (int number = 0; number < count; number++) {
+    for (int number = 0; number < read->source.count; number++) {
         if (!collect(read, number, tally)) {
             return false;
         }
@@ -117,15 +116,15 @@ static enum snapshot_outcome found_or_partial(const struct snapshot_result *read
 }
 
 static enum snapshot_outcome outcome_of(struct snapshot_result *read) {
-    const PGresult *result = read->result;
+    const struct result_rows *rows = &read->source;
     struct tally tally = {.lean = 0};
-    if (PQnfields(result) != 1 || PQfformat(result, 0) != 1) {
+    if (PQnfields(rows->result) != rows->column + 1 || PQfformat(rows->result, rows->column) != 1) {
         return SNAPSHOT_MALFORMED;
     }
-    if (PQntuples(result) == 0) {
+    if (rows->count == 0) {
         return SNAPSHOT_MISSING;
     }
-    if (PQntuples(result) == 1 && PQgetisnull(result, 0, 0)) {
+    if (rows->count == 1 && PQgetisnull(rows->result, rows->first, rows->column)) {
         return SNAPSHOT_FOUND; /* nothing new */
     }
     if (!collect_all(read, &tally)) {
@@ -140,8 +139,8 @@ static enum snapshot_outcome outcome_of(struct snapshot_result *read) {
     return found_or_partial(read, latest);
 }
 
-enum snapshot_outcome snapshot_read(struct snapshot_result *read, const PGresult *result) {
-    read->result = result;
+enum snapshot_outcome snapshot_read(struct snapshot_result *read, struct result_rows rows) {
+    read->source = rows;
     read->lean = false;
     read->count = 0;
     read->links = 0;

@@ -217,9 +217,10 @@ static bool take_checkpoint(struct row *row) {
            obey(fields, full_rules + SNAPSHOT_FIELD_COUNT, CHECKPOINT_FIELD_COUNT);
 }
 
-enum row_kind row_read(const PGresult *result, int number, struct row *row) {
-    const struct cursor value = {PQgetvalue(result, number, 0),
-                                 (size_t)PQgetlength(result, number, 0)};
+enum row_kind row_read(const struct result_rows *rows, int number, struct row *row) {
+    const int at = rows->first + number;
+    const struct cursor value = {PQgetvalue(rows->result, at, rows->column),
+                                 (size_t)PQgetlength(rows->result, at, rows->column)};
     bool good = false;
     enum row_kind kind = ROW_MALFORMED;
     switch (take_fields(value, row->fields, ROW_MOST_FIELDS)) { /* a NULL has no bytes, so none */

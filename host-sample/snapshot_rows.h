@@ -12,7 +12,8 @@
 #ifndef SNAPSHOT_ROWS_H
 #define SNAPSHOT_ROWS_H
 
-#include <libpq-fe.h>
+#include "result_rows.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -100,8 +101,8 @@ struct row {
     struct text fields[ROW_MOST_FIELDS]; /* as they came, in binary format */
 };
 
-/* Takes row `number` of a result of one column apart and checks it whole. */
-enum row_kind row_read(const PGresult *result, int number, struct row *row);
+/* Takes row `number` (from 0) of those apart and checks it whole. */
+enum row_kind row_read(const struct result_rows *rows, int number, struct row *row);
 
 /* NULL or ''. */
 bool row_is_blank(const struct row *row, int field);

@@ -17,6 +17,8 @@
  * - OFFSET 0 in a subquery makes the planner leave it as it is: it is then run for each outer row,
  *   through an index. Otherwise a hash of a whole table is among the plans, and a generic plan made
  *   while that table was small would keep it.
+ * - Each comes in a form for a group of lookups (pg_group.h), whose OFFSET 0 has each of them run
+ *   by itself, in the order of their numbers: the plan of one lookup, begun once for all.
  * - The lean statement does without two tables. It stops at one row more than it may answer,
  *   because each row asks the join table whether it has links.
  *
@@ -44,30 +46,40 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MOST_LEAN_ROWS + 1, "one too many tells of
 #define SNAPSHOT_SQL_HAS_LINK                                                                      \
     "EXISTS (SELECT 1 FROM \"_completedWaitpoints\" l WHERE l.\"A\" = n.id OFFSET 0)"
 
+/* What is asked for: of one lookup, or of the lookup q of a group. */
+#define OF_ONE_SNAPSHOT     "$1"
+#define OF_ONE_RUN          "$2"
+#define OF_ONE_ENVIRONMENT  "$3"
+#define OF_EACH_SNAPSHOT    "q.snapshot"
+#define OF_EACH_RUN         "q.run"
+#define OF_EACH_ENVIRONMENT "q.environment"
+#define ASKED(of, what)     of##_##what
+
 /* The environment, if one is asked for, is asked of every row. */
-#define ANY_ENVIRONMENT(row) ""
-#define ONE_ENVIRONMENT(row) " AND " row ".\"environmentId\" = $3"
+#define ANY_ENVIRONMENT(of, row) ""
+#define ONE_ENVIRONMENT(of, row) " AND " row ".\"environmentId\" = " ASKED(of, ENVIRONMENT)
 
 /* The SQL keeps lines of its own. */
 /* clang-format off */
 
 /* What the since row s is joined with, and s itself. */
-#define SINCE(environment, joined)                                                                 \
+#define SINCE(of, environment, joined)                                                             \
     "SELECT r.r FROM \"TaskRunExecutionSnapshot\" s LEFT JOIN LATERAL (" joined ") r ON true"      \
-    " WHERE s.id = $1 AND s.\"runId\" = $2" environment("s")
+    " WHERE s.id = " ASKED(of, SNAPSHOT) " AND s.\"runId\" = " ASKED(of, RUN) environment(of, "s")
 
 /* The newer rows, newest first. */
-#define NEWER(environment, columns)                                                                \
+#define NEWER(of, environment, columns)                                                            \
     "SELECT " columns " FROM \"TaskRunExecutionSnapshot\" n"                                       \
-    " WHERE n.\"runId\" = $2 AND n.\"isValid\" AND n.\"createdAt\" > s.\"createdAt\""               \
-    " AND n.\"createdAt\" <= 'infinity'" environment("n")                                          \
+    " WHERE n.\"runId\" = " ASKED(of, RUN) " AND n.\"isValid\""                                    \
+    " AND n.\"createdAt\" > s.\"createdAt\""                                                       \
+    " AND n.\"createdAt\" <= 'infinity'" environment(of, "n")                                      \
     " ORDER BY n.\"createdAt\" DESC"
 
 #define FIRST_ROWS_WITH_TIES(count) " FETCH FIRST " count " ROWS WITH TIES"
 
-#define LEAN(environment)                                                                          \
-    SINCE(environment,                                                                             \
-          NEWER(environment,                                                                       \
+#define LEAN(of, environment)                                                                      \
+    SINCE(of, environment,                                                                         \
+          NEWER(of, environment,                                                                   \
                 "ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) LEAN_FIELDS(NEXT_COLUMN) ") AS r") \
           " LIMIT " TEXT_OF(LEAN_LIMIT))
 
@@ -76,34 +88,49 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MOST_LEAN_ROWS + 1, "one too many tells of
     " (SELECT ROW(" CHECKPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ")"                               \
     " FROM \"TaskRunCheckpoint\" c WHERE c.id = n.\"checkpointId\") END"
 
-#define SNAPSHOT_ROWS(environment)                                                                 \
-    "(" NEWER(environment,                                                                         \
+#define SNAPSHOT_ROWS(of, environment)                                                             \
+    "(" NEWER(of, environment,                                                                     \
               "ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ", " CHECKPOINT ") AS r")          \
     FIRST_ROWS_WITH_TIES(TEXT_OF(FULL_LIMIT)) ")"
 
-#define WAITPOINT_ROWS(environment)                                                                \
+#define WAITPOINT_ROWS(of, environment)                                                            \
     "(SELECT ROW(" WAITPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ")"                                 \
-    " FROM (SELECT t.id FROM (" NEWER(environment, "n.id") FIRST_ROWS_WITH_TIES("1") ") t"         \
+    " FROM (SELECT t.id FROM (" NEWER(of, environment, "n.id") FIRST_ROWS_WITH_TIES("1") ") t"     \
     " ORDER BY t.id COLLATE \"C\" DESC LIMIT 1) n"                                                 \
     " CROSS JOIN LATERAL (SELECT l.\"B\" FROM \"_completedWaitpoints\" l"                          \
     " WHERE l.\"A\" = n.id OFFSET 0) l"                                                            \
     " LEFT JOIN LATERAL (SELECT * FROM \"Waitpoint\" w"                                            \
     " WHERE w.id = l.\"B\" OFFSET 0) w ON true)"
 
-#define FULL(environment)                                                                          \
-    SINCE(environment, SNAPSHOT_ROWS(environment) " UNION ALL " WAITPOINT_ROWS(environment))
+#define FULL(of, environment)                                                                      \
+    SINCE(of, environment,                                                                         \
+          SNAPSHOT_ROWS(of, environment) " UNION ALL " WAITPOINT_ROWS(of, environment))
+
+#define GROUP(arrays, names, one)                                                                  \
+    "SELECT q.n, a.r FROM unnest(" arrays ") WITH ORDINALITY AS q (" names ", n)"                  \
+    " CROSS JOIN LATERAL (" one " OFFSET 0) a"
+
+#define GROUP_OF_TWO(one)                                                                          \
+    GROUP("$1::text[], $2::text[]", "snapshot, run", one)
+
+#define GROUP_OF_THREE(one)                                                                        \
+    GROUP("$1::text[], $2::text[], $3::text[]", "snapshot, run, environment", one)
 
 /* clang-format on */
 
-const struct snapshot_statement_text *snapshot_statement(enum snapshot_statement which) {
-    static const struct snapshot_statement_text statements[SNAPSHOT_STATEMENT_COUNT] = {
-        [SNAPSHOT_STATEMENT_ANY_ENVIRONMENT] = {"snapshots_since", FULL(ANY_ENVIRONMENT), 2},
-        [SNAPSHOT_STATEMENT_ONE_ENVIRONMENT] = {"snapshots_since_in_environment",
-                                                FULL(ONE_ENVIRONMENT), 3},
-        [SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT] = {"lean_snapshots_since", LEAN(ANY_ENVIRONMENT),
-                                                     2},
-        [SNAPSHOT_STATEMENT_LEAN_ONE_ENVIRONMENT] = {"lean_snapshots_since_in_environment",
-                                                     LEAN(ONE_ENVIRONMENT), 3},
-    };
-    return &statements[which];
-}
+#define STATEMENT(statement_name, text, environment, count, group)                                 \
+    {                                                                                              \
+        .name = (statement_name), .sql = text(OF_ONE, environment), .parameter_count = (count),    \
+        .group_name = "group_" statement_name, .group_sql = group(text(OF_EACH, environment))      \
+    }
+
+const struct pg_prepared snapshot_statements[SNAPSHOT_STATEMENT_COUNT] = {
+    [SNAPSHOT_STATEMENT_ANY_ENVIRONMENT] =
+        STATEMENT("snapshots_since", FULL, ANY_ENVIRONMENT, 2, GROUP_OF_TWO),
+    [SNAPSHOT_STATEMENT_ONE_ENVIRONMENT] =
+        STATEMENT("snapshots_since_in_environment", FULL, ONE_ENVIRONMENT, 3, GROUP_OF_THREE),
+    [SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT] =
+        STATEMENT("lean_snapshots_since", LEAN, ANY_ENVIRONMENT, 2, GROUP_OF_TWO),
+    [SNAPSHOT_STATEMENT_LEAN_ONE_ENVIRONMENT] =
+        STATEMENT("lean_snapshots_since_in_environment", LEAN, ONE_ENVIRONMENT, 3, GROUP_OF_THREE),
+};

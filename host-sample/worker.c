@@ -45,12 +45,6 @@ static void server_settled(void *context, struct pg_server *server) {
 
 static struct pg_server *new_server(struct worker *worker, const struct server_config *config,
                                     enum pg_server_role role, char *err, size_t err_length) {
-    struct pg_prepared *prepared = worker->prepared;
-    for (uint32_t i = 0; i < SNAPSHOT_STATEMENT_COUNT; i++) {
-        const struct snapshot_statement_text *text = snapshot_statement((enum snapshot_statement)i);
-        prepared[i] = (struct pg_prepared){
-            .name = text->name, .sql = text->sql, .parameter_count = text->parameter_count};
-    }
     const struct pg_server_options options = {
         .name = config->name,
         .role = role,
@@ -60,7 +54,7 @@ static struct pg_server *new_server(struct worker *worker, const struct server_c
         .insert_position = config->position == HOST_POSITION_INSERT,
         .statement_timeout_ms = worker->host->config->limits.lookup_timeout_ms,
         .connect_timeout_s = CONNECT_TIMEOUT_S,
-        .prepared = prepared,
+        .prepared = snapshot_statements,
         .prepared_count = SNAPSHOT_STATEMENT_COUNT,
         .jitter_seed = entropy_next(&worker->random),
         .log = log_server,

@@ -209,10 +209,10 @@ static void check_json(const struct byte_buffer *json) {
     assert(depth == 0 && !in_string);
 }
 
-static void check(const PGresult *result) {
+static void check(PGresult *result) {
     struct byte_buffer out = BYTE_BUFFER_EMPTY;
     struct snapshot_result read;
-    const enum snapshot_outcome outcome = snapshot_read(&read, result);
+    const enum snapshot_outcome outcome = snapshot_read(&read, result_rows_all(result));
     const bool answered = snapshot_answer_write(&out, &read, NOW_MS);
     assert(answered == (outcome == SNAPSHOT_FOUND || outcome == SNAPSHOT_PARTIAL));
     assert((outcome == SNAPSHOT_MISSING) ==

@@ -488,8 +488,8 @@ class Statements(FaultCase):
 
     def test_recovery_conflict_in_mid_result(self):
         """A vacuum on the primary removes row versions which the statement under way on the standby
-        may still see; it has sent a part of its rows by then. The others of its batch, aborted with
-        it, are asked again, and nobody sees that."""
+        may still see; it has sent a part of its rows by then. The lookups of its batch that were not
+        to blame, aborted with it or in a group with it, are asked again, and nobody sees that."""
         small, huge = Run("small"), Run("huge")
         small.write_life(cluster.primary)
         huge.write_big(cluster.primary, waitpoints=200)  # 20 MB are more than sockets hold
@@ -500,18 +500,21 @@ class Statements(FaultCase):
         with self.host(SHORT_WAIT, settings) as host:
             for _ in range(5):  # that they make one batch is likely, not certain
                 answers = self.conflict_with_a_batch(host, small, huge)
-                self.assertEqual(sorted(answer.status for answer in answers), [200, 200, 503])
+                failed = [answer for answer in answers if answer.status == 503]
+                self.assertLessEqual(len(failed), 1)
                 for answer in answers:
-                    if answer.status == 200:
+                    if answer not in failed:
                         self.assert_answer(answer, huge, huge.snapshots[0])
+                if failed:
+                    self.assertIn("conflict with recovery", host.lookup_log()[-1].text)
                 if host.metrics().value("snapshot_host_resends_total", server="replica") > 0:
                     break
             else:
                 self.fail("no statement was sent again")
-        self.assertIn("conflict with recovery", host.lookup_log()[-1].text)
 
     def conflict_with_a_batch(self, host, small, huge):
-        """The answers of three lookups, the first of which is cancelled in mid-result."""
+        """The answers of three lookups whose statement, or the first of them, is cancelled in
+        mid-result."""
         cluster.primary.execute("INSERT INTO junk VALUES (1)")
         cluster.wait_caught_up()
         reads = self.reads(host)

@@ -2,13 +2,15 @@
  * test_snapshot_read.c - the lookup's statements and its JSON on a real PostgreSQL: every row of
  * the answer's field table, in exact text.
  *
- * Every expectation is put to all four statements: the full ones must meet it, the lean ones must
- * meet it too or ask for the full one. The database sorts text by a language's rules and prints
- * dates in an odd style and zone, which no answer may depend on. Each test works in a transaction
- * that is rolled back.
+ * Every expectation is put to all four statements, alone and in a group: the full ones must meet
+ * it, the lean ones must meet it too or ask for the full one. The database sorts text by a
+ * language's rules and prints dates in an odd style and zone, which no answer may depend on. Each
+ * test works in a transaction that is rolled back.
  */
 #include "../host-sample/json_string.h"
+#include "../host-sample/pg_group.h"
 #include "../host-sample/snapshot_read.h"
+#include "suite.h"
 #include "throwaway_server.h"
 
 #include <check.h>
@@ -103,11 +105,32 @@ static void put_link(const char *snapshot, const char *waitpoint) {
 
 static PGresult *run_statement(enum snapshot_statement which, const char *since, const char *run,
                                const char *environment) {
-    const struct snapshot_statement_text *text = snapshot_statement(which);
+    const struct pg_prepared *prepared = &snapshot_statements[which];
     const char *const values[] = {since, run, environment};
-    PGresult *result =
-        PQexecPrepared(link_to_server, text->name, text->parameter_count, values, NULL, NULL, 1);
+    PGresult *result = PQexecPrepared(link_to_server, prepared->name, prepared->parameter_count,
+                                      values, NULL, NULL, 1);
     ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQresultErrorMessage(result));
+    return result;
+}
+
+/* The same lookup as the second and the fourth of a group; the others find nothing. */
+static PGresult *run_group(enum snapshot_statement which, const char *since, const char *run,
+                           const char *environment) {
+    const char *const values[] = {since, run, environment};
+    const char *const others[] = {"no such snapshot", run, environment};
+    struct pg_statement group[5] = {{.number = 1, .values = others}};
+    struct byte_buffer scratch = BYTE_BUFFER_EMPTY;
+    for (int i = 1; i < 5; i++) {
+        group[i].values = i % 2 == 0 ? others : values;
+        pg_group_append(&group[i - 1], &group[i]);
+    }
+    ck_assert(
+        pg_group_send(link_to_server, &snapshot_statements[which], true, &group[0], &scratch));
+    PGresult *result = PQgetResult(link_to_server);
+    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQresultErrorMessage(result));
+    ck_assert(pg_group_is_result(result));
+    ck_assert_ptr_null(PQgetResult(link_to_server));
+    byte_buffer_free(&scratch);
     return result;
 }
 
@@ -140,16 +163,35 @@ static bool is_lean(enum snapshot_statement which) {
 }
 
 /* Returns whether a lean statement asked for the full one. json: NULL for no answer. */
-static bool expect_of(enum snapshot_statement which, const char *since, const char *run,
-                      const char *environment, enum snapshot_outcome outcome, const char *json) {
-    const char *name = snapshot_statement(which)->name;
-    PGresult *result = run_statement(which, since, run, environment);
+static bool expect_rows(enum snapshot_statement which, struct result_rows rows,
+                        enum snapshot_outcome outcome, const char *json) {
+    const char *name = snapshot_statements[which].name;
     struct snapshot_result read;
-    const enum snapshot_outcome got = snapshot_read(&read, result);
+    const enum snapshot_outcome got = snapshot_read(&read, rows);
     const bool needs_full = is_lean(which) && got == SNAPSHOT_NEEDS_FULL;
     ck_assert_msg(needs_full || got == outcome, "%s: outcome %d, not %d", name, (int)got,
                   (int)outcome);
     check_answer(name, &read, needs_full ? NULL : json);
+    return needs_full;
+}
+
+/* In a group the answer is the same, wherever the lookup stands. */
+static bool expect_of(enum snapshot_statement which, const char *since, const char *run,
+                      const char *environment, enum snapshot_outcome outcome, const char *json) {
+    PGresult *result = run_statement(which, since, run, environment);
+    const bool needs_full = expect_rows(which, result_rows_all(result), outcome, json);
+    PQclear(result);
+    result = run_group(which, since, run, environment);
+    int at = 0;
+    for (uint32_t number = 1; number <= 5; number++) {
+        const struct result_rows rows = pg_group_rows(result, number, &at);
+        if (number % 2 == 0) {
+            ck_assert(expect_rows(which, rows, outcome, json) == needs_full);
+        } else {
+            (void)expect_rows(which, rows, SNAPSHOT_MISSING, NULL);
+        }
+    }
+    ck_assert_int_eq(at, PQntuples(result));
     PQclear(result);
     return needs_full;
 }
@@ -893,15 +935,21 @@ END_TEST
 
 /* ---- the statements ---- */
 
+/* A loop's number says which statement, and in which form. */
+static const char *name_of(int number) {
+    const struct pg_prepared *prepared = &snapshot_statements[number / 2];
+    return number % 2 == 0 ? prepared->name : prepared->group_name;
+}
+
 START_TEST(a_statement_has_its_parameters_and_one_column) {
-    const struct snapshot_statement_text *text = snapshot_statement((enum snapshot_statement)_i);
-    PGresult *result = PQdescribePrepared(link_to_server, text->name);
+    const bool group = _i % 2 != 0;
+    PGresult *result = PQdescribePrepared(link_to_server, name_of(_i));
     ck_assert_int_eq(PQresultStatus(result), PGRES_COMMAND_OK);
-    ck_assert_int_eq(PQnparams(result), text->parameter_count);
-    for (int i = 0; i < text->parameter_count; i++) {
-        ck_assert_uint_eq(PQparamtype(result, i), 25); /* text */
+    ck_assert_int_eq(PQnparams(result), snapshot_statements[_i / 2].parameter_count);
+    for (int i = 0; i < PQnparams(result); i++) {
+        ck_assert_uint_eq(PQparamtype(result, i), group ? 1009 : 25); /* text[], text */
     }
-    ck_assert_int_eq(PQnfields(result), 1);
+    ck_assert_int_eq(PQnfields(result), group ? 2 : 1); /* behind the number of the lookup */
     PQclear(result);
 }
 END_TEST
@@ -918,7 +966,6 @@ static bool is_costly(const char *plan_line) {
 
 /* Through indexes alone, with large tables, by a plan made for any parameters. */
 START_TEST(a_statement_reads_no_whole_table) {
-    const struct snapshot_statement_text *text = snapshot_statement((enum snapshot_statement)_i);
     sql("INSERT INTO \"TaskRunExecutionSnapshot\" (id, \"executionStatus\", description, \"runId\","
         " \"runStatus\", \"environmentId\", \"createdAt\") SELECT 's' || i, 'EXECUTING', 'd',"
         " 'r' || i %% 1000, 'EXECUTING', 'e' || i %% 10, timestamp '2026-01-01' + i * interval '1 "
@@ -934,15 +981,19 @@ START_TEST(a_statement_reads_no_whole_table) {
     sql("ANALYZE");
     char explain[200];
     (void)snprintf(explain, sizeof(explain),
-                   "EXPLAIN (ANALYZE, TIMING OFF) EXECUTE %s('s1', 'r1'%s)", text->name,
-                   text->parameter_count == 3 ? ", 'e1'" : "");
+                   _i % 2 == 0 ? "EXPLAIN (ANALYZE, TIMING OFF) EXECUTE %s('s1', 'r1'%s)"
+                               : "EXPLAIN (ANALYZE, TIMING OFF) EXECUTE %s('{s1}', '{r1}'%s)",
+                   name_of(_i),
+                   snapshot_statements[_i / 2].parameter_count < 3 ? ""
+                   : _i % 2 == 0                                   ? ", 'e1'"
+                                                                   : ", '{e1}'");
     PGresult *plan = PQexec(link_to_server, explain);
     ck_assert_msg(PQresultStatus(plan) == PGRES_TUPLES_OK, "%s", PQresultErrorMessage(plan));
     bool generic = false;
     for (int i = 0; i < PQntuples(plan); i++) {
         const char *line = PQgetvalue(plan, i, 0);
-        ck_assert_msg(!is_costly(line), "%s: %s", text->name, line);
-        generic = generic || strstr(line, "$1") != NULL;
+        ck_assert_msg(!is_costly(line), "%s: %s", name_of(_i), line);
+        generic = generic || strstr(line, _i % 2 == 0 ? "$1" : "q.snapshot") != NULL;
     }
     ck_assert(generic);
     PQclear(plan);
@@ -951,6 +1002,13 @@ END_TEST
 
 /* ---- set-up ---- */
 
+static void prepare(const char *name, const char *text) {
+    PGresult *result = PQprepare(link_to_server, name, text, 0, NULL);
+    ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s: %s", name,
+                  PQresultErrorMessage(result));
+    PQclear(result);
+}
+
 static void begin(void) {
     char conninfo[160];
     throwaway_conninfo(&server, conninfo, sizeof(conninfo), "dbname=lookups client_encoding=UTF8");
@@ -958,11 +1016,8 @@ static void begin(void) {
     ck_assert_msg(PQstatus(link_to_server) == CONNECTION_OK, "%s", PQerrorMessage(link_to_server));
     sql("SET plan_cache_mode = force_generic_plan");
     for (int i = 0; i < SNAPSHOT_STATEMENT_COUNT; i++) {
-        const struct snapshot_statement_text *text = snapshot_statement((enum snapshot_statement)i);
-        PGresult *result = PQprepare(link_to_server, text->name, text->sql, 0, NULL);
-        ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s: %s", text->name,
-                      PQresultErrorMessage(result));
-        PQclear(result);
+        prepare(snapshot_statements[i].name, snapshot_statements[i].sql);
+        prepare(snapshot_statements[i].group_name, snapshot_statements[i].group_sql);
     }
     sql("BEGIN");
 }
@@ -1070,13 +1125,10 @@ int main(void) {
     add_field_cases(suite);
     add_waitpoint_cases(suite);
     TCase *statements = add_case(suite, "statements");
-    tcase_add_loop_test(statements, a_statement_has_its_parameters_and_one_column, 0,
-                        SNAPSHOT_STATEMENT_COUNT);
-    tcase_add_loop_test(statements, a_statement_reads_no_whole_table, 0, SNAPSHOT_STATEMENT_COUNT);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    const int forms = 2 * SNAPSHOT_STATEMENT_COUNT; /* alone and in a group */
+    tcase_add_loop_test(statements, a_statement_has_its_parameters_and_one_column, 0, forms);
+    tcase_add_loop_test(statements, a_statement_reads_no_whole_table, 0, forms);
+    const int status = suite_run(suite);
     throwaway_remove_all((struct throwaway_server *const[]){&server, NULL});
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }

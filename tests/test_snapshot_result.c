@@ -157,7 +157,7 @@ static PGresult *begin_result(int kind) {
 static enum snapshot_outcome judge(PGresult *result) {
     struct byte_buffer out = BYTE_BUFFER_EMPTY;
     struct snapshot_result read;
-    const enum snapshot_outcome outcome = snapshot_read(&read, result);
+    const enum snapshot_outcome outcome = snapshot_read(&read, result_rows_all(result));
     const bool expected = outcome == SNAPSHOT_FOUND || outcome == SNAPSHOT_PARTIAL;
     ck_assert(snapshot_answer_write(&out, &read, NOW_MS) == expected);
     ck_assert(!out.failed);
@@ -363,7 +363,7 @@ START_TEST(ties_beyond_the_limit) {
         fields[0] = (struct field){id, snprintf(id, sizeof(id), "s%03d", i * STEP % ROWS)};
         add_row(result, fields, COUNT(full_row));
     }
-    (void)snapshot_read(&read, result);
+    (void)snapshot_read(&read, result_rows_all(result));
     ck_assert(snapshot_answer_write(&out, &read, NOW_MS));
     byte_buffer_append(&out, "", 1);
     const char *at = out.data;
@@ -454,7 +454,7 @@ START_TEST(a_moment) {
     PGresult *result = empty_result(1, 1);
     add_row(result, fields, COUNT(full_row));
     struct snapshot_result read;
-    (void)snapshot_read(&read, result);
+    (void)snapshot_read(&read, result_rows_all(result));
     ck_assert(snapshot_answer_write(&out, &read, NOW_MS) == (moments[_i].date != NULL));
     if (moments[_i].date != NULL) {
         byte_buffer_append(&out, "", 1);
@@ -473,7 +473,7 @@ START_TEST(a_clock_out_of_bounds) {
                                      INT64_C(-62135596800001)};
     PGresult *result = result_of("0");
     struct snapshot_result read;
-    ck_assert_int_eq(snapshot_read(&read, result), SNAPSHOT_FOUND);
+    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result)), SNAPSHOT_FOUND);
     for (int i = 0; i < COUNT(clocks); i++) {
         struct byte_buffer out = BYTE_BUFFER_EMPTY;
         ck_assert(!snapshot_answer_write(&out, &read, clocks[i]));
@@ -520,7 +520,7 @@ START_TEST(a_hundred_thousand_waitpoints) {
         add_row(result, waitpoint, COUNT(waitpoint_row));
     }
     struct snapshot_result read;
-    ck_assert_int_eq(snapshot_read(&read, result), SNAPSHOT_FOUND);
+    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result)), SNAPSHOT_FOUND);
     ck_assert(snapshot_answer_write(&out, &read, NOW_MS));
     const char *at = memchr(out.data, '[', out.length);
     at = memchr(at + 1, '[', out.length - (size_t)(at + 1 - out.data));
@@ -549,11 +549,11 @@ START_TEST(memory_runs_out_while_the_outcome_is_found) {
     allocations = 0;
     failing_allocation = 1;
     struct snapshot_result read;
-    const enum snapshot_outcome failed = snapshot_read(&read, result);
+    const enum snapshot_outcome failed = snapshot_read(&read, result_rows_all(result));
     failing_allocation = 0;
     ck_assert_uint_eq(allocations, 1); /* 0: not linked with --wrap */
     ck_assert_int_eq(failed, SNAPSHOT_MALFORMED);
-    ck_assert_int_eq(snapshot_read(&read, result), SNAPSHOT_PARTIAL);
+    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result)), SNAPSHOT_PARTIAL);
     PQclear(result);
 }
 END_TEST
@@ -561,7 +561,7 @@ END_TEST
 START_TEST(memory_runs_out_while_the_answer_is_written) {
     PGresult *result = result_of("ffwww");
     struct snapshot_result read;
-    ck_assert_int_eq(snapshot_read(&read, result), SNAPSHOT_FOUND);
+    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result)), SNAPSHOT_FOUND);
     bool good = false;
     unsigned failures = 0;
     while (!good) {

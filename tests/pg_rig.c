@@ -1,0 +1,248 @@
+/*
+ * pg_rig.c - see pg_rig.h.
+ */
+#include "pg_rig.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct pg_rig rig;
+
+/* ---- statements ---- */
+
+static void on_done(struct pg_statement *statement, struct pg_reply *reply) {
+    struct rig_call *call = (struct rig_call *)statement;
+    call->answers++;
+    call->status = reply->status;
+    call->position = reply->position;
+    memcpy(call->sqlstate, reply->sqlstate, sizeof(call->sqlstate));
+    snprintf(call->error, sizeof(call->error), "%s", reply->error != NULL ? reply->error : "");
+    const struct result_rows *rows = &reply->rows;
+    call->rows = rows->count;
+    if (reply->status == PG_REPLY_ROWS && call->rows > 0) {
+        int length = PQgetlength(rows->result, rows->first, rows->column);
+        int most = (int)sizeof(call->value) - 1;
+        snprintf(call->value, sizeof(call->value), "%.*s", length < most ? length : most,
+                 PQgetvalue(rows->result, rows->first, rows->column));
+    }
+    if (call->then != NULL) {
+        call->then(call);
+    }
+}
+
+void rig_submit_kind(struct pg_server *server, struct rig_call *call, enum pg_statement_kind kind,
+                     int which, const char *parameter) {
+    call->answers = 0;
+    snprintf(call->parameter, sizeof(call->parameter), "%s", parameter);
+    call->values[0] = call->parameter;
+    call->statement.kind = kind;
+    call->statement.prepared = which;
+    call->statement.values = call->values;
+    call->statement.lengths = NULL;
+    call->statement.done = on_done;
+    pg_server_submit(server, &call->statement);
+}
+
+void rig_submit(struct pg_server *server, struct rig_call *call, int which, const char *parameter) {
+    rig_submit_kind(server, call, PG_READ, which, parameter);
+}
+
+/* ---- a loop with servers ---- */
+
+static int entries_of(const char *path) {
+    int count = 0;
+    DIR *directory = opendir(path);
+    ck_assert_ptr_nonnull(directory);
+    while (readdir(directory) != NULL) {
+        count++;
+    }
+    closedir(directory);
+    return count;
+}
+
+uint64_t rig_now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    (void)context;
+}
+
+static void on_log(void *context, const char *level, const char *server, const char *message) {
+    (void)context;
+    if (rig.log_count < RIG_LOG_LINES) {
+        snprintf(rig.log[rig.log_count++], sizeof(rig.log[0]), "%s %s %s", level, server, message);
+    }
+}
+
+static void on_settled(void *context, struct pg_server *server) {
+    (void)context;
+    (void)server;
+    rig.settled++;
+}
+
+unsigned rig_logged(const char *text) {
+    unsigned found = 0;
+    for (unsigned i = 0; i < rig.log_count; i++) {
+        found += strstr(rig.log[i], text) != NULL;
+    }
+    return found;
+}
+
+const char rig_terminate_all[] =
+    "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity"
+    " WHERE application_name = 'snapshot-host'";
+
+/* A server process that sleeps does not notice that its client has gone. */
+static void terminate_what_is_left(struct throwaway_server *server) {
+    throwaway_execute(server, rig_terminate_all);
+    throwaway_await(server,
+                    "SELECT count(*)::text FROM pg_stat_activity"
+                    " WHERE application_name = 'snapshot-host'",
+                    "0");
+}
+
+static void *end_at_once(void *argument) {
+    return argument;
+}
+
+int rig_run(Suite *suite) {
+    /* A sanitizer starts a thread of its own with the first one, and it would be counted. */
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, end_at_once, NULL) == 0) {
+        pthread_join(thread, NULL);
+    }
+    SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+void rig_begin(const struct pg_prepared *prepared, size_t prepared_count,
+               struct throwaway_server *const *servers) {
+    for (size_t i = 0; servers[i] != NULL; i++) {
+        terminate_what_is_left(servers[i]);
+    }
+    memset(&rig, 0, sizeof(rig));
+    rig.prepared = prepared;
+    rig.prepared_count = prepared_count;
+    rig.descriptors = entries_of("/proc/self/fd");
+    rig.threads = entries_of("/proc/self/task");
+    rig.base = event_base_new();
+    const struct timeval period = {0, 5000};
+    rig.tick = event_new(rig.base, -1, EV_PERSIST, on_tick, NULL);
+    event_add(rig.tick, &period);
+}
+
+void rig_flush(void) {
+    bool again = true;
+    while (again) {
+        again = false;
+        for (unsigned i = 0; i < rig.server_count; i++) {
+            if (rig.servers[i] != NULL && pg_server_flush(rig.servers[i])) {
+                again = true;
+            }
+        }
+    }
+}
+
+void rig_turn(void) {
+    event_base_loop(rig.base, EVLOOP_ONCE);
+    rig_flush();
+}
+
+void rig_run_for(uint64_t ms) {
+    for (uint64_t began = rig_now_ms(); rig_now_ms() - began < ms;) {
+        rig_turn();
+    }
+}
+
+void rig_end(void) {
+    for (unsigned i = 0; i < rig.server_count; i++) {
+        pg_server_free(rig.servers[i]);
+    }
+    event_free(rig.tick);
+    event_base_free(rig.base);
+    libevent_global_shutdown();
+    /* A thread that has been told to end may close its descriptors a moment later. */
+    const uint64_t began = rig_now_ms();
+    while (entries_of("/proc/self/task") != rig.threads && rig_now_ms() - began < 1000) {
+        usleep(1000);
+    }
+    ck_assert_int_eq(entries_of("/proc/self/task"), rig.threads);
+    ck_assert_int_eq(entries_of("/proc/self/fd"), rig.descriptors);
+}
+
+struct pg_server_options rig_options(const char *conninfo) {
+    return (struct pg_server_options){.name = "replica",
+                                      .role = PG_REPLICA,
+                                      .conninfo = conninfo,
+                                      .links = 1,
+                                      .use_prepared = true,
+                                      .statement_timeout_ms = RIG_STATEMENT_TIMEOUT_MS,
+                                      .connect_timeout_s = 2,
+                                      .prepared = rig.prepared,
+                                      .prepared_count = rig.prepared_count,
+                                      .jitter_seed = 1,
+                                      .log = on_log,
+                                      .settled = on_settled};
+}
+
+struct pg_server *rig_add(const struct pg_server_options *options) {
+    char err[256] = "";
+    struct pg_server *server = pg_server_new(rig.base, options, err, sizeof(err));
+    ck_assert_msg(server != NULL, "%s", err);
+    rig.servers[rig.server_count++] = server;
+    return server;
+}
+
+struct pg_server_counters rig_counters(const struct pg_server *server) {
+    struct pg_server_counters counters;
+    pg_server_read_counters(server, &counters);
+    return counters;
+}
+
+struct pg_server *rig_up(const struct throwaway_server *target, enum pg_server_role role,
+                         uint32_t links) {
+    char conninfo[200];
+    throwaway_conninfo(target, conninfo, sizeof(conninfo), "");
+    struct pg_server_options options = rig_options(conninfo);
+    options.role = role;
+    options.name = role == PG_PRIMARY ? "primary" : "replica";
+    options.links = links;
+    struct pg_server *server = rig_add(&options);
+    RIG_UNTIL(rig_counters(server).links_up == links);
+    return server;
+}
+
+void rig_ask(struct pg_server *server, struct rig_call *call, enum pg_statement_kind kind,
+             int which, const char *parameter) {
+    rig_submit_kind(server, call, kind, which, parameter);
+    RIG_UNTIL(call->answers == 1);
+}
+
+void rig_assert_rows(const struct rig_call *call, const char *value) {
+    ck_assert_msg(call->status == PG_REPLY_ROWS, "failed: %s %s", call->sqlstate, call->error);
+    ck_assert_uint_eq(call->answers, 1);
+    ck_assert_str_eq(call->value, value);
+}
+
+void rig_assert_failed(const struct rig_call *call, const char *sqlstate, const char *error) {
+    ck_assert_uint_eq(call->answers, 1);
+    ck_assert_int_eq(call->status, PG_REPLY_FAILED);
+    ck_assert_str_eq(call->sqlstate, sqlstate);
+    ck_assert_msg(strstr(call->error, error) != NULL, "'%s' is not in: %s", error, call->error);
+    ck_assert_ptr_null(strchr(call->error, '\n'));
+    ck_assert_uint_eq(call->position, 0);
+}
