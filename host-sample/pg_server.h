@@ -65,10 +65,10 @@ struct pg_statement {
     /* set by the caller */
     enum pg_statement_kind kind;
     int prepared; /* index into pg_server_options.prepared */
-    const char *const
-        *values; /* text parameters, none of them NULL; they and what they point to must stay */
-    const int *lengths; /* valid until the callback or pg_statement_forget. lengths may be
-                           NULL: libpq takes text parameters to end at their NUL */
+    /* Text parameters, none of them NULL; they and what they point to must stay valid until the
+     * callback or pg_statement_forget. lengths may be NULL: they end at their NUL then. */
+    const char *const *values;
+    const int *lengths;
     void (*done)(struct pg_statement *statement, struct pg_reply *reply); /* never within submit */
     /* the server's */
     struct pg_server *server;           /* non-NULL exactly while submitted */
