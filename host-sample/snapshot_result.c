@@ -53,7 +53,7 @@ static void insert(struct snapshot_result *read, int slot) {
 
 /* What is there of each kind. */
 struct tally {
-    int lean, full;
+    int lean, full, nothing;
     bool checkpoints; /* that the lean statement left out */
 };
 
@@ -73,6 +73,9 @@ static bool collect(struct snapshot_result *read, int number, struct tally *tall
     case ROW_WAITPOINT:
         read->links++;
         return true;
+    case ROW_NOTHING:
+        tally->nothing++;
+        return true;
     case ROW_MALFORMED:
         break;
     }
@@ -86,9 +89,10 @@ static bool collect_all(struct snapshot_result *read, struct tally *tally) {
             return false;
         }
     }
-    return tally->lean > 0
-               ? tally->full + read->links == 0 && tally->lean <= SNAPSHOT_MOST_LEAN_ROWS + 1
-               : tally->full > 0;
+    if (tally->nothing > 0) {
+        return read->source.count == 1;
+    }
+    return tally->lean > 0 ? tally->lean <= SNAPSHOT_MOST_LEAN_ROWS + 1 : tally->full > 0;
 }
 
 /* ---- what it means ---- */
@@ -118,17 +122,17 @@ static enum snapshot_outcome found_or_partial(const struct snapshot_result *read
 static enum snapshot_outcome outcome_of(struct snapshot_result *read) {
     const struct result_rows *rows = &read->source;
     struct tally tally = {.lean = 0};
-    if (PQnfields(rows->result) != rows->column + 1 || PQfformat(rows->result, rows->column) != 1) {
+    if (!rows_have_columns(rows)) {
         return SNAPSHOT_MALFORMED;
     }
     if (rows->count == 0) {
         return SNAPSHOT_MISSING;
     }
-    if (rows->count == 1 && PQgetisnull(rows->result, rows->first, rows->column)) {
-        return SNAPSHOT_FOUND; /* nothing new */
-    }
     if (!collect_all(read, &tally)) {
         return SNAPSHOT_MALFORMED;
+    }
+    if (tally.nothing > 0) {
+        return SNAPSHOT_FOUND;
     }
     const struct row *latest = &read->rows[read->newest_first[0].slot];
     read->lean = tally.lean > 0;

@@ -27,16 +27,10 @@ static const struct field_rule full_rules[] = {SNAPSHOT_FIELDS(FIELD_RULE, FIELD
                                                    CHECKPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
 static const struct field_rule waitpoint_rules[] = {WAITPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
 
-/* As they come: a full row's checkpoint is one field. */
-enum {
-    CHECKPOINT_FIELD_COUNT = FULL_ROW_FIELD_COUNT - SNAPSHOT_FIELD_COUNT,
-    FULL_ROW_SENT_COUNT = SNAPSHOT_FIELD_COUNT + 1
-};
+enum { CHECKPOINT_FIELD_COUNT = FULL_ROW_FIELD_COUNT - SNAPSHOT_FIELD_COUNT };
 
-static_assert((int)LEAN_ROW_FIELD_COUNT != (int)FULL_ROW_SENT_COUNT &&
-                  (int)FULL_ROW_SENT_COUNT != (int)WAITPOINT_ROW_FIELD_COUNT &&
-                  (int)LEAN_ROW_FIELD_COUNT != (int)WAITPOINT_ROW_FIELD_COUNT,
-              "a row's number of fields tells what it is");
+static_assert((int)LEAN_COLUMN_COUNT != (int)FULL_COLUMN_COUNT,
+              "the number of columns tells which statement's they are");
 static_assert(LEAN_ROW_FIELD_COUNT <= ROW_MOST_FIELDS && FULL_ROW_FIELD_COUNT <= ROW_MOST_FIELDS &&
                   WAITPOINT_ROW_FIELD_COUNT <= ROW_MOST_FIELDS,
               "every row fits");
@@ -188,57 +182,95 @@ static bool obey(const struct text *fields, const struct field_rule *rules, int 
     return true;
 }
 
-/* A number of fields; for each the OID of its type, which is not looked at, and its value. Returns
- * the number, 0 if that is not what stands there. */
-static int32_t take_fields(struct cursor cursor, struct text *fields, int32_t most) {
-    int32_t count;
-    if (!take_integer(&cursor, &count) || count < 1 || count > most) {
-        return 0;
+/* A composite value of so many fields: their number; for each the OID of its type, which is not
+ * looked at, and its value. */
+static bool take_composite(const struct text *value, struct text *fields, int count) {
+    struct cursor cursor = {value->bytes, value->length};
+    int32_t sent, type;
+    if (!take_integer(&cursor, &sent) || sent != count) {
+        return false;
     }
-    for (int32_t i = 0; i < count; i++) {
-        int32_t type;
+    for (int i = 0; i < count; i++) {
         if (!take_integer(&cursor, &type) || !take_text(&cursor, &fields[i])) {
-            return 0;
+            return false;
         }
     }
-    return cursor.size == 0 ? count : 0;
+    return cursor.size == 0;
 }
 
-/* Puts the fields of the checkpoint in the place of the one that they came in. */
-static bool take_checkpoint(struct row *row) {
-    const struct text sent = row->fields[SNAPSHOT_FIELD_COUNT];
+static struct text take_column(const struct result_rows *rows, int number, int column) {
+    const int row = rows->first + number;
+    const int length = PQgetlength(rows->result, row, rows->column + column);
+    if (length == 0 && PQgetisnull(rows->result, row, rows->column + column) != 0) {
+        return (struct text){.bytes = NULL};
+    }
+    return (struct text){PQgetvalue(rows->result, row, rows->column + column), (size_t)length};
+}
+
+static enum row_kind read_lean(const struct result_rows *rows, int number, struct row *row) {
+    const struct text value = take_column(rows, number, 0);
+    if (value.bytes == NULL) {
+        return ROW_NOTHING;
+    }
+    return take_composite(&value, row->fields, LEAN_ROW_FIELD_COUNT) &&
+                   obey(row->fields, lean_rules, LEAN_ROW_FIELD_COUNT)
+               ? ROW_LEAN
+               : ROW_MALFORMED;
+}
+
+static bool take_checkpoint(const struct text *value, struct row *row) {
     struct text *fields = row->fields + SNAPSHOT_FIELD_COUNT;
-    if (sent.bytes == NULL) {
-        fields[0] = sent; /* the first NULL says it of all */
+    if (value->bytes == NULL) {
+        fields[0] = *value; /* the first NULL says it of all */
         return true;
     }
-    return take_fields((struct cursor){sent.bytes, sent.length}, fields, CHECKPOINT_FIELD_COUNT) ==
-               CHECKPOINT_FIELD_COUNT &&
+    return take_composite(value, fields, CHECKPOINT_FIELD_COUNT) &&
            obey(fields, full_rules + SNAPSHOT_FIELD_COUNT, CHECKPOINT_FIELD_COUNT);
 }
 
-enum row_kind row_read(const struct result_rows *rows, int number, struct row *row) {
-    const int at = rows->first + number;
-    const struct cursor value = {PQgetvalue(rows->result, at, rows->column),
-                                 (size_t)PQgetlength(rows->result, at, rows->column)};
-    bool good = false;
-    enum row_kind kind = ROW_MALFORMED;
-    switch (take_fields(value, row->fields, ROW_MOST_FIELDS)) { /* a NULL has no bytes, so none */
-    case LEAN_ROW_FIELD_COUNT:
-        kind = ROW_LEAN;
-        good = obey(row->fields, lean_rules, LEAN_ROW_FIELD_COUNT);
-        break;
-    case FULL_ROW_SENT_COUNT:
-        kind = ROW_FULL;
-        good = obey(row->fields, full_rules, SNAPSHOT_FIELD_COUNT) && take_checkpoint(row);
-        break;
-    case WAITPOINT_ROW_FIELD_COUNT:
-        kind = ROW_WAITPOINT;
-        good = row->fields[0].bytes == NULL ||
-               obey(row->fields, waitpoint_rules, WAITPOINT_ROW_FIELD_COUNT);
-        break;
-    default:
-        break;
+static bool take_waitpoint(const struct text *value, struct row *row) {
+    return take_composite(value, row->fields, WAITPOINT_ROW_FIELD_COUNT) &&
+           (row->fields[WAITPOINT_ID].bytes == NULL ||
+            obey(row->fields, waitpoint_rules, WAITPOINT_ROW_FIELD_COUNT));
+}
+
+static enum row_kind read_full(const struct result_rows *rows, int number, struct row *row) {
+    const struct text waitpoint = take_column(rows, number, WAITPOINT_COLUMN);
+    const struct text checkpoint = take_column(rows, number, CHECKPOINT_COLUMN);
+    int values = 0;
+    for (int i = 0; i < SNAPSHOT_FIELD_COUNT; i++) {
+        row->fields[i] = take_column(rows, number, i);
+        values += row->fields[i].bytes != NULL;
     }
-    return good ? kind : ROW_MALFORMED;
+    if (waitpoint.bytes == NULL && values > 0) {
+        return obey(row->fields, full_rules, SNAPSHOT_FIELD_COUNT) &&
+                       take_checkpoint(&checkpoint, row)
+                   ? ROW_FULL
+                   : ROW_MALFORMED;
+    }
+    if (values > 0 || checkpoint.bytes != NULL) {
+        return ROW_MALFORMED;
+    }
+    if (waitpoint.bytes == NULL) {
+        return ROW_NOTHING;
+    }
+    return take_waitpoint(&waitpoint, row) ? ROW_WAITPOINT : ROW_MALFORMED;
+}
+
+static int column_count(const struct result_rows *rows) {
+    return PQnfields(rows->result) - rows->column;
+}
+
+bool rows_have_columns(const struct result_rows *rows) {
+    const int count = column_count(rows);
+    bool binary = true;
+    for (int i = 0; i < count; i++) {
+        binary = binary && PQfformat(rows->result, rows->column + i) == 1;
+    }
+    return binary && (count == LEAN_COLUMN_COUNT || count == FULL_COLUMN_COUNT);
+}
+
+enum row_kind row_read(const struct result_rows *rows, int number, struct row *row) {
+    return column_count(rows) == LEAN_COLUMN_COUNT ? read_lean(rows, number, row)
+                                                   : read_full(rows, number, row);
 }

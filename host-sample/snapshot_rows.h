@@ -1,10 +1,11 @@
 /*
  * snapshot_rows.h - the rows that the snapshot statements give, and how to take them apart.
  *
- * Every row is one column, a composite value in binary format (PostgreSQL's record_send), because
- * the server spends on each column of a result, rows or none, and the commonest poll has none. What
- * a row is, is told by how many fields it has. The lists here are both the statements' columns and
- * the reader's rules, so that they cannot disagree.
+ * A lean row is one column, a composite value in binary format (PostgreSQL's record_send), because
+ * the server spends on each column of a result, rows or none, and the commonest poll has none. A
+ * full row has a column for each field, because with many rows it is the composite values that
+ * cost. The lists here are both the statements' columns and the reader's rules, so that they cannot
+ * disagree.
  *
  * A well-formed row has been checked whole: the accessors need no checks. They give pointers into
  * the PGresult.
@@ -49,7 +50,7 @@ enum field_type {
     X(LEAN_HAS_CHECKPOINT, "n.\"checkpointId\" IS NOT NULL", FIELD_BOOLEAN, REQUIRED)              \
     X(LEAN_HAS_LINK, SNAPSHOT_SQL_HAS_LINK, FIELD_BOOLEAN, REQUIRED)
 
-/* A full row goes on with these: a group of its own, in a field of its own that is a composite
+/* A full row goes on with these: a group of its own, in a column of its own that is a composite
  * value or NULL. In struct row they stand like all others. */
 #define CHECKPOINT_FIELDS(FIRST, X)                                                                \
     FIRST(CHECKPOINT_ID, "c.id", FIELD_TEXT, REQUIRED)                                             \
@@ -59,7 +60,8 @@ enum field_type {
     X(CHECKPOINT_IMAGE_REF, "c.\"imageRef\"", FIELD_TEXT, NULLABLE)                                \
     X(CHECKPOINT_REASON, "c.reason", FIELD_TEXT, NULLABLE)
 
-/* A link of the latest snapshot and its waitpoint; absent if the link points to nothing. */
+/* A link of the latest snapshot and its waitpoint; absent if the link points to nothing. They come
+ * in a row of their own, as a composite value in the last column; all other columns are NULL. */
 #define WAITPOINT_FIELDS(FIRST, X)                                                                 \
     FIRST(WAITPOINT_ID, "w.id", FIELD_TEXT, REQUIRED)                                              \
     X(WAITPOINT_FRIENDLY_ID, "w.\"friendlyId\"", FIELD_TEXT, REQUIRED)                             \
@@ -90,7 +92,20 @@ enum waitpoint_field { WAITPOINT_FIELDS(FIELD_NAME, FIELD_NAME) WAITPOINT_ROW_FI
 
 #define ROW_MOST_FIELDS 15
 
-enum row_kind { ROW_MALFORMED, ROW_LEAN, ROW_FULL, ROW_WAITPOINT };
+enum {
+    LEAN_COLUMN_COUNT = 1,
+    CHECKPOINT_COLUMN = SNAPSHOT_FIELD_COUNT,
+    WAITPOINT_COLUMN,
+    FULL_COLUMN_COUNT
+};
+
+enum row_kind {
+    ROW_MALFORMED,
+    ROW_NOTHING, /* there is a since row, and nothing newer */
+    ROW_LEAN,
+    ROW_FULL,
+    ROW_WAITPOINT
+};
 
 struct text {
     const char *bytes; /* NULL: the field is NULL */
@@ -101,7 +116,10 @@ struct row {
     struct text fields[ROW_MOST_FIELDS]; /* as they came, in binary format */
 };
 
-/* Takes row `number` (from 0) of those apart and checks it whole. */
+/* Whether the columns are those of one of the statements. */
+bool rows_have_columns(const struct result_rows *rows);
+
+/* Takes row `number` (from 0) of those, which have the columns, apart and checks it whole. */
 enum row_kind row_read(const struct result_rows *rows, int number, struct row *row);
 
 /* NULL or ''. */

@@ -1,11 +1,13 @@
 /*
  * snapshot_statement.c - the SQL of the lookup.
  *
- * No row: no since row. One row that is NULL: nothing new. Otherwise one row for each newer
- * snapshot and, from the full statement, one for each link of the latest of them to a waitpoint.
+ * No row: no since row. One row of NULLs: nothing new. Otherwise one row for each newer snapshot
+ * and, from the full statement, one for each link of the latest of them to a waitpoint.
  *
  * Why it is written as it is (server CPU, measured in pipelined batches):
- * - One composite column: a result's description costs the server for each column, every time.
+ * - One composite column where most answers are empty: a result's description costs the server for
+ *   each column, every time. Columns where there are rows: of many, each composite value costs
+ * more.
  * - A row for each waitpoint, not one array of them: record_send keeps a kilobyte for each field of
  *   each element until the array is sent, and all of it has to be in memory at once.
  * - No sort of the rows and no window: the index gives them by "createdAt", and the reader puts
@@ -42,6 +44,8 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MOST_LEAN_ROWS + 1, "one too many tells of
 /* The statement's text in a row's list of fields. */
 #define FIRST_COLUMN(name, column, type, null) column
 #define NEXT_COLUMN(name, column, type, null)  ", " column
+#define FIRST_NULL(name, column, type, null)   "NULL"
+#define NEXT_NULL(name, column, type, null)    ", NULL"
 
 #define SNAPSHOT_SQL_HAS_LINK                                                                      \
     "EXISTS (SELECT 1 FROM \"_completedWaitpoints\" l WHERE l.\"A\" = n.id OFFSET 0)"
@@ -64,7 +68,7 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MOST_LEAN_ROWS + 1, "one too many tells of
 
 /* What the since row s is joined with, and s itself. */
 #define SINCE(of, environment, joined)                                                             \
-    "SELECT r.r FROM \"TaskRunExecutionSnapshot\" s LEFT JOIN LATERAL (" joined ") r ON true"      \
+    "SELECT r.* FROM \"TaskRunExecutionSnapshot\" s LEFT JOIN LATERAL (" joined ") r ON true"      \
     " WHERE s.id = " ASKED(of, SNAPSHOT) " AND s.\"runId\" = " ASKED(of, RUN) environment(of, "s")
 
 /* The newer rows, newest first. */
@@ -90,11 +94,12 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MOST_LEAN_ROWS + 1, "one too many tells of
 
 #define SNAPSHOT_ROWS(of, environment)                                                             \
     "(" NEWER(of, environment,                                                                     \
-              "ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ", " CHECKPOINT ") AS r")          \
+              SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ", " CHECKPOINT ", NULL::record")         \
     FIRST_ROWS_WITH_TIES(TEXT_OF(FULL_LIMIT)) ")"
 
 #define WAITPOINT_ROWS(of, environment)                                                            \
-    "(SELECT ROW(" WAITPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ")"                                 \
+    "(SELECT " SNAPSHOT_FIELDS(FIRST_NULL, NEXT_NULL) ", NULL,"                                    \
+    " ROW(" WAITPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ")"                                        \
     " FROM (SELECT t.id FROM (" NEWER(of, environment, "n.id") FIRST_ROWS_WITH_TIES("1") ") t"     \
     " ORDER BY t.id COLLATE \"C\" DESC LIMIT 1) n"                                                 \
     " CROSS JOIN LATERAL (SELECT l.\"B\" FROM \"_completedWaitpoints\" l"                          \
@@ -107,7 +112,7 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MOST_LEAN_ROWS + 1, "one too many tells of
           SNAPSHOT_ROWS(of, environment) " UNION ALL " WAITPOINT_ROWS(of, environment))
 
 #define GROUP(arrays, names, one)                                                                  \
-    "SELECT q.n, a.r FROM unnest(" arrays ") WITH ORDINALITY AS q (" names ", n)"                  \
+    "SELECT q.n, a.* FROM unnest(" arrays ") WITH ORDINALITY AS q (" names ", n)"                  \
     " CROSS JOIN LATERAL (" one " OFFSET 0) a"
 
 #define GROUP_OF_TWO(one)                                                                          \

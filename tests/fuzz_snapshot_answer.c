@@ -2,15 +2,16 @@
  * fuzz_snapshot_answer.c - libFuzzer target: results made of any bytes, and what must hold of their
  * outcome and answer.
  *
- * The input is a list of rows: a kind, a number of bytes, and those. Raw rows are taken as they
- * are. In the others the fuzzer only chooses fields, so that it does not have to find out how a
- * record is put together.
+ * The input is a shape and a list of rows: a kind, a number of bytes, and those. Raw rows are taken
+ * as they are. In the others the fuzzer only chooses fields, so that it does not have to find out
+ * how a record is put together.
  */
 #undef NDEBUG /* the assertions are the test */
 #include "../host-sample/snapshot_read.h"
 #include "../host-sample/snapshot_rows.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,48 +139,62 @@ static void put_fields(struct value *value, const enum field_type *types, uint32
     }
 }
 
-/* A full row's last field: a checkpoint, NULL or any bytes. */
-static void put_checkpoint(struct value *value, struct input *input) {
-    struct value checkpoint = {.length = 0};
-    put_fields(&checkpoint, checkpoint_types, CHECKPOINT_FIELD_COUNT, input);
-    put_integer(value, 2249);
-    put_integer(value, (uint32_t)checkpoint.length);
-    put(value, checkpoint.bytes, checkpoint.length);
+/* In a column that the result has; length -1: NULL. A row that is not there yet is added. */
+static void set_column(PGresult *result, int row, int column, char *bytes, int length) {
+    /* Memory of its exact size is what the sanitizer watches; libpq's copy has a NUL after it. */
+    assert(column >= PQnfields(result) || PQsetvalue(result, row, column, bytes, length) != 0);
 }
 
-static void put_full_row(struct value *value, struct input *input) {
+/* A field without the type and the length that stand before it in a record. */
+static void set_field(PGresult *result, int row, int column, enum field_type type,
+                      struct input *input) {
+    static struct value value;
+    uint32_t length;
+    value.length = 0;
+    put_field(&value, type, input);
+    memcpy(&length, value.bytes + 4, sizeof(length));
+    set_column(result, row, column, value.bytes + 8, (int32_t)be32toh(length));
+}
+
+static void set_record(PGresult *result, int row, int column, const enum field_type *types,
+                       uint32_t count, struct input *input) {
+    static struct value value;
+    value.length = 0;
+    put_fields(&value, types, count, input);
+    set_column(result, row, column, value.bytes, (int)value.length);
+}
+
+/* Its checkpoint is one, NULL or any bytes. */
+static void add_full_row(PGresult *result, int row, struct input *input) {
     const uint8_t choice = take_byte(input);
-    put_fields(value, full_types, SNAPSHOT_FIELD_COUNT, input);
-    value->bytes[3]++; /* one field more: the last byte of their number */
+    for (int i = 0; i < SNAPSHOT_FIELD_COUNT; i++) {
+        set_field(result, row, i, full_types[i], input);
+    }
     if (choice < 128) {
-        put_checkpoint(value, input);
-    } else if (choice < 192) {
-        put_integer(value, 2249);
-        put_integer(value, UINT32_MAX);
-    } else {
-        put_field(value, FIELD_TEXT, input);
+        set_record(result, row, CHECKPOINT_COLUMN, checkpoint_types, CHECKPOINT_FIELD_COUNT, input);
+    } else if (choice >= 192) {
+        set_field(result, row, CHECKPOINT_COLUMN, FIELD_TEXT, input);
     }
 }
 
 enum { RAW, ABSENT, LEAN, FULL, WAITPOINT, KINDS };
 
 static void add_row(PGresult *result, struct input *input) {
-    static struct value value;
+    const int row = PQntuples(result);
     const uint8_t kind = take_byte(input) % KINDS;
     struct input part = take_part(input, take_byte(input));
-    value.length = 0;
+    set_column(result, row, 0, NULL, -1);
     if (kind == RAW) {
-        put(&value, part.at, part.size);
+        const int column = part.size > 0 ? part.at[0] % PQnfields(result) : 0;
+        set_column(result, row, column, (char *)(uintptr_t)part.at, (int)part.size);
     } else if (kind == LEAN) {
-        put_fields(&value, lean_types, LEAN_ROW_FIELD_COUNT, &part);
+        set_record(result, row, 0, lean_types, LEAN_ROW_FIELD_COUNT, &part);
     } else if (kind == FULL) {
-        put_full_row(&value, &part);
+        add_full_row(result, row, &part);
     } else if (kind == WAITPOINT) {
-        put_fields(&value, waitpoint_types, WAITPOINT_ROW_FIELD_COUNT, &part);
+        set_record(result, row, WAITPOINT_COLUMN, waitpoint_types, WAITPOINT_ROW_FIELD_COUNT,
+                   &part);
     }
-    /* Memory of its exact size is what the sanitizer watches; libpq's copy has a NUL after it. */
-    assert(PQsetvalue(result, PQntuples(result), 0, value.bytes,
-                      kind == ABSENT ? -1 : (int)value.length) != 0);
 }
 
 /* ---- what must hold ---- */
@@ -215,8 +230,7 @@ static void check(PGresult *result) {
     const enum snapshot_outcome outcome = snapshot_read(&read, result_rows_all(result));
     const bool answered = snapshot_answer_write(&out, &read, NOW_MS);
     assert(answered == (outcome == SNAPSHOT_FOUND || outcome == SNAPSHOT_PARTIAL));
-    assert((outcome == SNAPSHOT_MISSING) ==
-           (PQntuples(result) == 0 && PQnfields(result) == 1 && PQfformat(result, 0) == 1));
+    assert(outcome != SNAPSHOT_MISSING || PQntuples(result) == 0);
     if (answered) {
         check_json(&out);
     }
@@ -228,11 +242,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size > MOST_INPUT) {
         return -1;
     }
+    /* Of the lean statement, the full one, or neither. */
     const uint8_t shape = take_byte(&input);
-    PGresAttDesc columns[2] = {{.typid = 2249, .typlen = -1, .format = shape != 255}};
-    columns[0].name = columns[1].name = (char *)(uintptr_t) "r";
+    const int count = shape == 254 ? 2 : shape % 2 == 0 ? LEAN_COLUMN_COUNT : FULL_COLUMN_COUNT;
+    PGresAttDesc columns[FULL_COLUMN_COUNT];
+    for (int i = 0; i < FULL_COLUMN_COUNT; i++) {
+        columns[i] = (PGresAttDesc){
+            .name = (char *)(uintptr_t) "r", .typid = 2249, .typlen = -1, .format = shape != 255};
+    }
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    assert(result != NULL && PQsetResultAttrs(result, shape == 254 ? 2 : 1, columns) != 0);
+    assert(result != NULL && PQsetResultAttrs(result, count, columns) != 0);
     while (input.size > 0) {
         add_row(result, &input);
     }

@@ -941,7 +941,7 @@ static const char *name_of(int number) {
     return number % 2 == 0 ? prepared->name : prepared->group_name;
 }
 
-START_TEST(a_statement_has_its_parameters_and_one_column) {
+START_TEST(a_statement_has_its_parameters_and_columns) {
     const bool group = _i % 2 != 0;
     PGresult *result = PQdescribePrepared(link_to_server, name_of(_i));
     ck_assert_int_eq(PQresultStatus(result), PGRES_COMMAND_OK);
@@ -949,7 +949,10 @@ START_TEST(a_statement_has_its_parameters_and_one_column) {
     for (int i = 0; i < PQnparams(result); i++) {
         ck_assert_uint_eq(PQparamtype(result, i), group ? 1009 : 25); /* text[], text */
     }
-    ck_assert_int_eq(PQnfields(result), group ? 2 : 1); /* behind the number of the lookup */
+    ck_assert_int_eq(
+        PQnfields(result),
+        (is_lean((enum snapshot_statement)(_i / 2)) ? LEAN_COLUMN_COUNT : FULL_COLUMN_COUNT) +
+            group); /* the number of the lookup */
     PQclear(result);
 }
 END_TEST
@@ -1126,7 +1129,7 @@ int main(void) {
     add_waitpoint_cases(suite);
     TCase *statements = add_case(suite, "statements");
     const int forms = 2 * SNAPSHOT_STATEMENT_COUNT; /* alone and in a group */
-    tcase_add_loop_test(statements, a_statement_has_its_parameters_and_one_column, 0, forms);
+    tcase_add_loop_test(statements, a_statement_has_its_parameters_and_columns, 0, forms);
     tcase_add_loop_test(statements, a_statement_reads_no_whole_table, 0, forms);
     const int status = suite_run(suite);
     throwaway_remove_all((struct throwaway_server *const[]){&server, NULL});

@@ -57,18 +57,16 @@ struct field {
 #define DATE_TEXT   "2025-12-16T11:34:05.195Z"
 #define ORDER_W1_W2 BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\2\0\0\0\1\0\0\0\2w1\0\0\0\2w2")
 
-/* A field of a composite value: a type, a length, and the bytes that follow. */
-#define TEXT_OF(length) "\0\0\0\x19\0\0\0" length
-#define CHECKPOINT                                                                                 \
-    BYTES("\0\0\0\6" TEXT_OF("\2") "c1" TEXT_OF("\15") "checkpoint_c1" TEXT_OF(                    \
-        "\6") "DOCKER" TEXT_OF("\4") "here" TEXT_OF("\3") "img" TEXT_OF("\3") "why")
+/* Of the checkpoint's composite value. */
+static const struct field checkpoint[] = {BYTES("c1"),   BYTES("checkpoint_c1"), BYTES("DOCKER"),
+                                          BYTES("here"), BYTES("img"),           BYTES("why")};
 
-/* Of the lean statement, of the full one (with a checkpoint), and a waitpoint. */
+/* Of the lean statement, of the full one (whose last column is the checkpoint), and a waitpoint. */
 #define SNAPSHOT_OF_ROW                                                                            \
     BYTES("s2"), BYTES("EXECUTING"), BYTES("d"), BYTES("r1"), BYTES("EXECUTING"), NOTHING,         \
         BYTES("\0\0\0\1"), ORDER_W1_W2, DATE
 static const struct field lean_row[] = {SNAPSHOT_OF_ROW, FALSE, FALSE};
-static const struct field full_row[] = {SNAPSHOT_OF_ROW, CHECKPOINT};
+static const struct field full_row[] = {SNAPSHOT_OF_ROW, NOTHING};
 static const struct field waitpoint_row[] = {BYTES("w1"),  BYTES("waitpoint_w1"),
                                              BYTES("RUN"), DATE,
                                              BYTES("key"), TRUE,
@@ -93,9 +91,19 @@ static const struct {
     int count;
     const int *nullable, *lengths;
 } kinds[] = {
-    {lean_row, COUNT(lean_row), lean_nullable, lean_lengths},
-    {full_row, COUNT(full_row), full_nullable, full_lengths},
-    {waitpoint_row, COUNT(waitpoint_row), waitpoint_nullable, waitpoint_lengths},
+    [ROW_LEAN] = {lean_row, COUNT(lean_row), lean_nullable, lean_lengths},
+    [ROW_FULL] = {full_row, COUNT(full_row), full_nullable, full_lengths},
+    [ROW_WAITPOINT] = {waitpoint_row, COUNT(waitpoint_row), waitpoint_nullable, waitpoint_lengths},
+};
+
+/* What comes as a composite value, and in which column. */
+static const struct {
+    const struct field *fields;
+    int count, columns, column;
+} composites[] = {
+    {lean_row, COUNT(lean_row), LEAN_COLUMN_COUNT, 0},
+    {waitpoint_row, COUNT(waitpoint_row), FULL_COLUMN_COUNT, WAITPOINT_COLUMN},
+    {checkpoint, COUNT(checkpoint), FULL_COLUMN_COUNT, CHECKPOINT_COLUMN},
 };
 
 enum { MOST_FIELDS = 16 };
@@ -117,40 +125,49 @@ static void put_fields(struct byte_buffer *out, const struct field *fields, int 
 }
 
 static PGresult *empty_result(int columns, int format) {
-    PGresAttDesc description = {.name = (char *)(uintptr_t) "r",
-                                .typid = 2249,
-                                .typlen = -1,
-                                .atttypmod = -1,
-                                .format = format};
-    PGresAttDesc descriptions[] = {description, description};
+    PGresAttDesc descriptions[MOST_FIELDS];
+    for (int i = 0; i < MOST_FIELDS; i++) {
+        descriptions[i] = (PGresAttDesc){.name = (char *)(uintptr_t) "r",
+                                         .typid = 2249,
+                                         .typlen = -1,
+                                         .atttypmod = -1,
+                                         .format = format};
+    }
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     ck_assert_ptr_nonnull(result);
     ck_assert_int_ne(PQsetResultAttrs(result, columns, descriptions), 0);
     return result;
 }
 
-static void add_value(PGresult *result, const char *bytes, size_t length) {
+/* In a row that there is, or one more, whose other columns are NULL. */
+static void set_value(PGresult *result, int row, int column, struct field value) {
     /* A copy of its exact size, though libpq's own copy has a NUL after it. */
-    ck_assert_int_ne(PQsetvalue(result, PQntuples(result), 0, (char *)(uintptr_t)bytes,
-                                bytes == NULL ? -1 : (int)length),
+    ck_assert_int_ne(PQsetvalue(result, row, column, (char *)(uintptr_t)value.bytes, value.length),
                      0);
 }
 
-static void add_row(PGresult *result, const struct field *fields, int count) {
+static void set_composite(PGresult *result, int row, int column, const struct field *fields,
+                          int count) {
     struct byte_buffer value = BYTE_BUFFER_EMPTY;
     put_fields(&value, fields, count);
     ck_assert(!value.failed);
-    add_value(result, value.data, value.length);
+    set_value(result, row, column, (struct field){value.data, (int)value.length});
     byte_buffer_free(&value);
 }
 
-/* A waitpoint's row alone would be malformed: it stands behind a snapshot's. */
-static PGresult *begin_result(int kind) {
-    PGresult *result = empty_result(1, 1);
-    if (kinds[kind].fields == waitpoint_row) {
-        add_row(result, full_row, COUNT(full_row));
+static void add_row(PGresult *result, enum row_kind kind, const struct field *fields, int count) {
+    const int row = PQntuples(result);
+    if (kind == ROW_FULL) {
+        for (int i = 0; i < count; i++) {
+            set_value(result, row, i, fields[i]);
+        }
+    } else {
+        set_composite(result, row, kind == ROW_LEAN ? 0 : WAITPOINT_COLUMN, fields, count);
     }
-    return result;
+}
+
+static PGresult *begin_result(enum row_kind kind) {
+    return empty_result(kind == ROW_LEAN ? LEAN_COLUMN_COUNT : FULL_COLUMN_COUNT, 1);
 }
 
 /* Writes only what the outcome promises; nothing at all of what is malformed or missing. */
@@ -166,9 +183,24 @@ static enum snapshot_outcome judge(PGresult *result) {
     return outcome;
 }
 
+/* A waitpoint's row alone would be malformed: it stands behind a snapshot's. */
 static enum snapshot_outcome judge_row(int kind, const struct field *fields, int count) {
-    PGresult *result = begin_result(kind);
-    add_row(result, fields, count);
+    PGresult *result = begin_result((enum row_kind)kind);
+    if (kind == ROW_WAITPOINT) {
+        add_row(result, ROW_FULL, full_row, COUNT(full_row));
+    }
+    add_row(result, (enum row_kind)kind, fields, count);
+    return judge(result);
+}
+
+/* The same of a composite value of any bytes, a checkpoint's in a full row. */
+static enum snapshot_outcome judge_composite(int which, struct field value) {
+    const int column = composites[which].column;
+    PGresult *result = empty_result(composites[which].columns, 1);
+    if (composites[which].columns == FULL_COLUMN_COUNT) {
+        add_row(result, ROW_FULL, full_row, COUNT(full_row));
+    }
+    set_value(result, column == CHECKPOINT_COLUMN ? 0 : PQntuples(result), column, value);
     return judge(result);
 }
 
@@ -179,37 +211,37 @@ START_TEST(a_good_row) {
 }
 END_TEST
 
-START_TEST(a_row_cut_short) {
+START_TEST(a_value_cut_short) {
     struct byte_buffer value = BYTE_BUFFER_EMPTY;
-    put_fields(&value, kinds[_i].fields, kinds[_i].count);
+    put_fields(&value, composites[_i].fields, composites[_i].count);
     for (size_t length = 0; length < value.length; length++) {
-        PGresult *result = begin_result(_i);
-        add_value(result, value.data, length);
-        ck_assert_msg(judge(result) == SNAPSHOT_MALFORMED, "%zu", length);
+        ck_assert_msg(judge_composite(_i, (struct field){value.data, (int)length}) ==
+                          SNAPSHOT_MALFORMED,
+                      "%zu", length);
     }
+    ck_assert_int_eq(judge_composite(_i, (struct field){value.data, (int)value.length}),
+                     SNAPSHOT_PARTIAL);
     byte_buffer_append(&value, "", 1);
-    PGresult *result = begin_result(_i);
-    add_value(result, value.data, value.length);
-    ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+    ck_assert_int_eq(judge_composite(_i, (struct field){value.data, (int)value.length}),
+                     SNAPSHOT_MALFORMED);
     byte_buffer_free(&value);
 }
 END_TEST
 
 /* Counts and lengths that lie. */
-START_TEST(a_row_with_another_integer) {
+START_TEST(a_value_with_another_integer) {
     static const int32_t others[] = {-1, -2,      0,          1,          2,       3,
                                      16, 1 << 16, 0x7fffffff, 0x7ffffff8, 1 << 30, -(1 << 30)};
     struct byte_buffer value = BYTE_BUFFER_EMPTY;
-    put_fields(&value, kinds[_i].fields, kinds[_i].count);
+    put_fields(&value, composites[_i].fields, composites[_i].count);
     for (size_t at = 0; at + sizeof(int32_t) <= value.length; at++) {
         for (int i = 0; i < COUNT(others); i++) {
             char kept[sizeof(int32_t)];
             const uint32_t bytes = htobe32((uint32_t)others[i]);
             memcpy(kept, value.data + at, sizeof(kept));
             memcpy(value.data + at, &bytes, sizeof(bytes));
-            PGresult *result = begin_result(_i);
-            add_value(result, value.data, value.length);
-            (void)judge(result); /* whatever it is: judge() and the sanitizers look */
+            /* whatever it is: judge() and the sanitizers look */
+            (void)judge_composite(_i, (struct field){value.data, (int)value.length});
             memcpy(value.data + at, kept, sizeof(kept));
         }
     }
@@ -217,16 +249,18 @@ START_TEST(a_row_with_another_integer) {
 }
 END_TEST
 
-/* As many as no row has. */
-START_TEST(a_row_with_other_fields) {
-    struct field fields[MOST_FIELDS];
-    for (int i = 0; i < MOST_FIELDS; i++) {
-        fields[i] = i < kinds[_i].count ? kinds[_i].fields[i] : (struct field)BYTES("more");
-    }
+START_TEST(a_value_of_another_number_of_fields) {
     for (int count = 0; count <= MOST_FIELDS; count++) {
-        if (count != COUNT(lean_row) && count != COUNT(full_row) && count != COUNT(waitpoint_row)) {
-            ck_assert_int_eq(judge_row(_i, fields, count), SNAPSHOT_MALFORMED);
+        struct field fields[MOST_FIELDS];
+        struct byte_buffer value = BYTE_BUFFER_EMPTY;
+        for (int i = 0; i < count; i++) {
+            fields[i] =
+                i < composites[_i].count ? composites[_i].fields[i] : (struct field)BYTES("more");
         }
+        put_fields(&value, fields, count);
+        ck_assert((judge_composite(_i, (struct field){value.data, (int)value.length}) !=
+                   SNAPSHOT_MALFORMED) == (count == composites[_i].count));
+        byte_buffer_free(&value);
     }
 }
 END_TEST
@@ -293,42 +327,48 @@ START_TEST(an_array) {
     struct field fields[COUNT(full_row)];
     memcpy(fields, full_row, sizeof(full_row));
     fields[7] = arrays[_i].order;
-    ck_assert_int_eq(judge_row(1, fields, COUNT(full_row)) != SNAPSHOT_MALFORMED, arrays[_i].good);
+    ck_assert_int_eq(judge_row(ROW_FULL, fields, COUNT(full_row)) != SNAPSHOT_MALFORMED,
+                     arrays[_i].good);
 }
 END_TEST
 
 /* ---- rows together ---- */
 
-enum { LEAN, FULL, WAITPOINT };
-
-static PGresult *result_of(const char *rows) {
-    PGresult *result = empty_result(1, 1);
+/* l, f, w: a lean, a full, a waitpoint's row; 0: NULLs. */
+static PGresult *result_of(bool lean, const char *rows) {
+    PGresult *result = begin_result(lean ? ROW_LEAN : ROW_FULL);
     for (; *rows != '\0'; rows++) {
-        const int kind = *rows == 'l' ? LEAN : *rows == 'f' ? FULL : WAITPOINT;
+        const enum row_kind kind = *rows == 'l'   ? ROW_LEAN
+                                   : *rows == 'f' ? ROW_FULL
+                                                  : ROW_WAITPOINT;
         if (*rows == '0') {
-            add_value(result, NULL, 0);
+            set_value(result, PQntuples(result), 0, (struct field)NOTHING);
         } else {
-            add_row(result, kinds[kind].fields, kinds[kind].count);
+            add_row(result, kind, kinds[kind].fields, kinds[kind].count);
         }
     }
     return result;
 }
 
 static const struct {
-    const char *rows; /* lean, full, waitpoint, 0: NULL */
+    bool lean;
+    const char *rows;
     enum snapshot_outcome outcome;
 } together[] = {
-    {"", SNAPSHOT_MISSING},     {"0", SNAPSHOT_FOUND},      {"00", SNAPSHOT_MALFORMED},
-    {"l0", SNAPSHOT_MALFORMED}, {"0f", SNAPSHOT_MALFORMED}, {"l", SNAPSHOT_PARTIAL},
-    {"f", SNAPSHOT_PARTIAL},    {"fw", SNAPSHOT_PARTIAL},   {"fww", SNAPSHOT_FOUND},
-    {"wfw", SNAPSHOT_FOUND},    {"fffwww", SNAPSHOT_FOUND}, {"w", SNAPSHOT_MALFORMED},
-    {"ww", SNAPSHOT_MALFORMED}, {"lw", SNAPSHOT_MALFORMED}, {"wl", SNAPSHOT_MALFORMED},
-    {"lf", SNAPSHOT_MALFORMED}, {"fl", SNAPSHOT_MALFORMED},
-
+    {true, "", SNAPSHOT_MISSING},      {true, "0", SNAPSHOT_FOUND},
+    {true, "00", SNAPSHOT_MALFORMED},  {true, "l0", SNAPSHOT_MALFORMED},
+    {true, "0l", SNAPSHOT_MALFORMED},  {true, "l", SNAPSHOT_PARTIAL},
+    {true, "lll", SNAPSHOT_PARTIAL},   {false, "", SNAPSHOT_MISSING},
+    {false, "0", SNAPSHOT_FOUND},      {false, "00", SNAPSHOT_MALFORMED},
+    {false, "f0", SNAPSHOT_MALFORMED}, {false, "0f", SNAPSHOT_MALFORMED},
+    {false, "0w", SNAPSHOT_MALFORMED}, {false, "f", SNAPSHOT_PARTIAL},
+    {false, "fw", SNAPSHOT_PARTIAL},   {false, "fww", SNAPSHOT_FOUND},
+    {false, "wfw", SNAPSHOT_FOUND},    {false, "fffwww", SNAPSHOT_FOUND},
+    {false, "w", SNAPSHOT_MALFORMED},  {false, "ww", SNAPSHOT_MALFORMED},
 };
 
 START_TEST(rows_together) {
-    ck_assert_int_eq(judge(result_of(together[_i].rows)), together[_i].outcome);
+    ck_assert_int_eq(judge(result_of(together[_i].lean, together[_i].rows)), together[_i].outcome);
 }
 END_TEST
 
@@ -344,7 +384,7 @@ START_TEST(too_many_rows) {
     for (int i = 0; i < COUNT(limits); i++) {
         char rows[64] = "";
         memset(rows, limits[i].kind, (size_t)limits[i].rows);
-        ck_assert_int_eq(judge(result_of(rows)), limits[i].outcome);
+        ck_assert_int_eq(judge(result_of(limits[i].kind == 'l', rows)), limits[i].outcome);
     }
 }
 END_TEST
@@ -355,13 +395,13 @@ START_TEST(ties_beyond_the_limit) {
     enum { ROWS = 127, STEP = 41, KEPT = 50 };
     struct byte_buffer out = BYTE_BUFFER_EMPTY;
     struct snapshot_result read;
-    PGresult *result = empty_result(1, 1);
+    PGresult *result = begin_result(ROW_FULL);
     for (int i = 0; i < ROWS; i++) {
         struct field fields[COUNT(full_row)];
         char id[8];
         memcpy(fields, full_row, sizeof(full_row));
         fields[0] = (struct field){id, snprintf(id, sizeof(id), "s%03d", i * STEP % ROWS)};
-        add_row(result, fields, COUNT(full_row));
+        add_row(result, ROW_FULL, fields, COUNT(full_row));
     }
     (void)snapshot_read(&read, result_rows_all(result));
     ck_assert(snapshot_answer_write(&out, &read, NOW_MS));
@@ -381,38 +421,44 @@ START_TEST(ties_beyond_the_limit) {
 }
 END_TEST
 
-START_TEST(a_checkpoint) {
-    static const struct field whole[] = {BYTES("c1"),   BYTES("checkpoint_c1"), BYTES("DOCKER"),
-                                         BYTES("here"), BYTES("img"),           BYTES("why"),
-                                         BYTES("more")};
-    enum { FIELDS = COUNT(whole) - 1 };
-    for (int null = -1; null < FIELDS; null++) {
-        for (int count = 0; count <= COUNT(whole); count++) {
-            struct field row[COUNT(full_row)], fields[COUNT(whole)];
-            struct byte_buffer value = BYTE_BUFFER_EMPTY;
-            memcpy(fields, whole, sizeof(whole));
-            if (null >= 0) {
-                fields[null] = (struct field)NOTHING;
-            }
-            put_fields(&value, fields, count);
-            memcpy(row, full_row, sizeof(full_row));
-            row[9] = (struct field){value.data, (int)value.length};
-            const bool good = count == FIELDS && (null < 0 || null >= 4); /* imageRef, reason */
-            ck_assert((judge_row(1, row, COUNT(row)) != SNAPSHOT_MALFORMED) == good);
-            byte_buffer_free(&value);
-        }
+START_TEST(a_checkpoint_with_a_null) {
+    for (int null = 0; null < COUNT(checkpoint); null++) {
+        struct field fields[COUNT(checkpoint)];
+        struct byte_buffer value = BYTE_BUFFER_EMPTY;
+        memcpy(fields, checkpoint, sizeof(checkpoint));
+        fields[null] = (struct field)NOTHING;
+        put_fields(&value, fields, COUNT(fields));
+        ck_assert((judge_composite(2, (struct field){value.data, (int)value.length}) !=
+                   SNAPSHOT_MALFORMED) == (null >= 4)); /* imageRef, reason */
+        byte_buffer_free(&value);
     }
 }
 END_TEST
 
+/* A snapshot and a waitpoint; a waitpoint and something of a snapshot. */
+START_TEST(a_row_of_two_kinds) {
+    PGresult *result = begin_result(ROW_FULL);
+    add_row(result, ROW_FULL, full_row, COUNT(full_row));
+    set_composite(result, 0, WAITPOINT_COLUMN, waitpoint_row, COUNT(waitpoint_row));
+    ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+    for (int column = 0; column < WAITPOINT_COLUMN; column++) {
+        result = result_of(false, "fww");
+        set_value(result, 1, column, (struct field)BYTES("x"));
+        ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+    }
+    result = result_of(false, "0");
+    set_composite(result, 0, CHECKPOINT_COLUMN, checkpoint, COUNT(checkpoint));
+    ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+}
+END_TEST
+
 START_TEST(other_columns) {
-    PGresult *result = empty_result(2, 1);
-    ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
-    result = empty_result(0, 1);
-    ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
-    result = empty_result(1, 0); /* text */
-    add_row(result, lean_row, COUNT(lean_row));
-    ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+    for (int columns = 0; columns < MOST_FIELDS; columns++) {
+        const bool good = columns == LEAN_COLUMN_COUNT || columns == FULL_COLUMN_COUNT;
+        ck_assert_int_eq(judge(empty_result(columns, 1)),
+                         good ? SNAPSHOT_MISSING : SNAPSHOT_MALFORMED);
+        ck_assert_int_eq(judge(empty_result(columns, 0)), SNAPSHOT_MALFORMED); /* text */
+    }
     ck_assert_int_eq(judge(PQmakeEmptyPGresult(NULL, PGRES_COMMAND_OK)), SNAPSHOT_MALFORMED);
 }
 END_TEST
@@ -422,7 +468,7 @@ START_TEST(a_lean_row_that_needs_more) {
         struct field fields[COUNT(lean_row)];
         memcpy(fields, lean_row, sizeof(lean_row));
         fields[9 + i] = (struct field)TRUE;
-        ck_assert_int_eq(judge_row(LEAN, fields, COUNT(lean_row)), SNAPSHOT_NEEDS_FULL);
+        ck_assert_int_eq(judge_row(ROW_LEAN, fields, COUNT(lean_row)), SNAPSHOT_NEEDS_FULL);
     }
 }
 END_TEST
@@ -451,8 +497,8 @@ START_TEST(a_moment) {
     struct byte_buffer out = BYTE_BUFFER_EMPTY;
     memcpy(fields, full_row, sizeof(full_row));
     fields[8] = moments[_i].created_at;
-    PGresult *result = empty_result(1, 1);
-    add_row(result, fields, COUNT(full_row));
+    PGresult *result = begin_result(ROW_FULL);
+    add_row(result, ROW_FULL, fields, COUNT(full_row));
     struct snapshot_result read;
     (void)snapshot_read(&read, result_rows_all(result));
     ck_assert(snapshot_answer_write(&out, &read, NOW_MS) == (moments[_i].date != NULL));
@@ -471,7 +517,7 @@ END_TEST
 START_TEST(a_clock_out_of_bounds) {
     static const int64_t clocks[] = {INT64_MIN, INT64_MAX, INT64_C(253402300800000),
                                      INT64_C(-62135596800001)};
-    PGresult *result = result_of("0");
+    PGresult *result = result_of(true, "0");
     struct snapshot_result read;
     ck_assert_int_eq(snapshot_read(&read, result_rows_all(result)), SNAPSHOT_FOUND);
     for (int i = 0; i < COUNT(clocks); i++) {
@@ -499,7 +545,7 @@ END_TEST
 START_TEST(a_hundred_thousand_waitpoints) {
     enum { WAITPOINTS = 100000 };
     struct byte_buffer order = BYTE_BUFFER_EMPTY, out = BYTE_BUFFER_EMPTY;
-    PGresult *result = empty_result(1, 1);
+    PGresult *result = begin_result(ROW_FULL);
     byte_buffer_append(&order, "\0\0\0\1\0\0\0\0\0\0\0\x19", 12);
     put_integer(&order, WAITPOINTS);
     put_integer(&order, 1);
@@ -511,13 +557,13 @@ START_TEST(a_hundred_thousand_waitpoints) {
     struct field fields[COUNT(full_row)];
     memcpy(fields, full_row, sizeof(full_row));
     fields[7] = (struct field){order.data, (int)order.length};
-    add_row(result, fields, COUNT(full_row));
+    add_row(result, ROW_FULL, fields, COUNT(full_row));
     for (int i = 0; i < WAITPOINTS; i++) {
         struct field waitpoint[COUNT(waitpoint_row)];
         char id[16];
         memcpy(waitpoint, waitpoint_row, sizeof(waitpoint_row));
         waitpoint[0] = (struct field){id, snprintf(id, sizeof(id), "w%06d", i * 7 % WAITPOINTS)};
-        add_row(result, waitpoint, COUNT(waitpoint_row));
+        add_row(result, ROW_WAITPOINT, waitpoint, COUNT(waitpoint_row));
     }
     struct snapshot_result read;
     ck_assert_int_eq(snapshot_read(&read, result_rows_all(result)), SNAPSHOT_FOUND);
@@ -545,7 +591,7 @@ END_TEST
 /* ---- memory ---- */
 
 START_TEST(memory_runs_out_while_the_outcome_is_found) {
-    PGresult *result = result_of("fw"); /* the order has to be sorted to tell */
+    PGresult *result = result_of(false, "fw"); /* the order has to be sorted to tell */
     allocations = 0;
     failing_allocation = 1;
     struct snapshot_result read;
@@ -559,7 +605,7 @@ START_TEST(memory_runs_out_while_the_outcome_is_found) {
 END_TEST
 
 START_TEST(memory_runs_out_while_the_answer_is_written) {
-    PGresult *result = result_of("ffwww");
+    PGresult *result = result_of(false, "ffwww");
     struct snapshot_result read;
     ck_assert_int_eq(snapshot_read(&read, result_rows_all(result)), SNAPSHOT_FOUND);
     bool good = false;
@@ -617,17 +663,18 @@ int main(void) {
     TCase *shapes = tcase_create("shapes");
     tcase_set_timeout(shapes, 120);
     suite_add_tcase(suite, shapes);
-    tcase_add_loop_test(shapes, a_good_row, 0, COUNT(kinds));
-    tcase_add_loop_test(shapes, a_row_cut_short, 0, COUNT(kinds));
-    tcase_add_loop_test(shapes, a_row_with_another_integer, 0, COUNT(kinds));
-    tcase_add_loop_test(shapes, a_row_with_other_fields, 0, COUNT(kinds));
-    tcase_add_loop_test(shapes, a_null_in_each_field, 0, COUNT(kinds));
-    tcase_add_loop_test(shapes, another_length_in_each_field, 0, COUNT(kinds));
+    tcase_add_loop_test(shapes, a_good_row, ROW_LEAN, COUNT(kinds));
+    tcase_add_loop_test(shapes, a_value_cut_short, 0, COUNT(composites));
+    tcase_add_loop_test(shapes, a_value_with_another_integer, 0, COUNT(composites));
+    tcase_add_loop_test(shapes, a_value_of_another_number_of_fields, 0, COUNT(composites));
+    tcase_add_loop_test(shapes, a_null_in_each_field, ROW_LEAN, COUNT(kinds));
+    tcase_add_loop_test(shapes, another_length_in_each_field, ROW_LEAN, COUNT(kinds));
     tcase_add_loop_test(shapes, an_array, 0, COUNT(arrays));
     tcase_add_loop_test(shapes, rows_together, 0, COUNT(together));
     tcase_add_test(shapes, too_many_rows);
     tcase_add_test(shapes, ties_beyond_the_limit);
-    tcase_add_test(shapes, a_checkpoint);
+    tcase_add_test(shapes, a_checkpoint_with_a_null);
+    tcase_add_test(shapes, a_row_of_two_kinds);
     tcase_add_test(shapes, other_columns);
     tcase_add_test(shapes, a_lean_row_that_needs_more);
     tcase_add_loop_test(shapes, a_moment, 0, COUNT(moments));
