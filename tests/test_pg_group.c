@@ -280,6 +280,28 @@ START_TEST(an_error_is_only_its_own_reads) {
 }
 END_TEST
 
+/* A read that was hurt by company, or hurt it, is in no group again. */
+START_TEST(an_error_is_not_met_twice) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[5];
+    rig_submit(server, &calls[0], DIVISION, "0");
+    rig_submit(server, &calls[1], DIVISION, "5");
+    rig_flush();
+    for (unsigned i = 2; i < 5; i++) { /* they wait while the others' error comes */
+        rig_submit(server, &calls[i], DIVISION, "5");
+    }
+    RIG_UNTIL(rig_counters(server).in_flight == 0 && calls[0].answers + calls[4].answers == 2);
+    rig_assert_failed(&calls[0], "22012", "division by zero");
+    rig_assert_rows(&calls[1], "20");
+    rig_assert_rows(&calls[2], "20");
+    /* Two by the group's error; then the reads behind the one to blame, aborted with it. */
+    ck_assert_uint_le(rig_counters(server).resends, 2 + 1 + 3);
+    ck_assert_uint_eq(rig_counters(server).failures, 1);
+    rig_end();
+}
+END_TEST
+
 START_TEST(an_error_of_another_aborts_nobody_for_good) {
     begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
@@ -315,16 +337,19 @@ START_TEST(lost_with_a_group_in_flight) {
     begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[3];
-    for (unsigned i = 0; i < 3; i++) {
-        rig_submit(server, &calls[i], SLEEP, "1");
+    for (int times = 0; times < 2; times++) {
+        RIG_UNTIL(pg_server_is_up(server));
+        for (unsigned i = 0; i < 3; i++) {
+            rig_submit(server, &calls[i], SLEEP, "1");
+        }
+        rig_flush();
+        throwaway_execute(&primary, rig_terminate_all);
+        RIG_UNTIL(calls[2].answers == 1);
+        for (unsigned i = 0; i < 3; i++) {
+            rig_assert_failed(&calls[i], "", "terminating connection");
+        }
+        ck_assert_uint_eq(rig_counters(server).in_flight, 0);
     }
-    rig_flush();
-    throwaway_execute(&primary, rig_terminate_all);
-    RIG_UNTIL(calls[2].answers == 1);
-    for (unsigned i = 0; i < 3; i++) {
-        rig_assert_failed(&calls[i], "", "terminating connection");
-    }
-    ck_assert_uint_eq(rig_counters(server).in_flight, 0);
     RIG_UNTIL(pg_server_is_up(server));
     submit_numbers(calls, 3, PG_READ, ECHO);
     RIG_UNTIL(calls[2].answers == 1);
@@ -403,6 +428,28 @@ START_TEST(forgotten_by_a_neighbours_callback) {
         ck_assert_ptr_null((*one)->statement.server);
     }
     ck_assert_uint_eq(calls[2].answers, _i < 2);
+    rig_end();
+}
+END_TEST
+
+/* Of another group, which has its answer already or gets it later. */
+START_TEST(forgotten_by_another_groups_callback) {
+    begin();
+    rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[3], others[3];
+    static struct rig_call *const ends[2][2] = {{&others[0], NULL}, {&others[2], NULL}};
+    calls[0].then = forget_some;
+    calls[0].context = (void *)(uintptr_t)ends[_i];
+    submit_numbers(calls, 3, PG_READ, ECHO);
+    for (unsigned i = 0; i < 3; i++) {
+        rig_submit(rig.servers[0], &others[i], ROWS, "1");
+    }
+    RIG_UNTIL(others[1].answers == 1);
+    assert_numbers(calls, 3);
+    rig_assert_rows(&others[1], "1");
+    ck_assert_uint_eq(others[0].answers, _i == 1);
+    ck_assert_uint_eq(others[2].answers, _i == 0);
+    ck_assert_uint_eq(executions(), 2);
     rig_end();
 }
 END_TEST
@@ -492,6 +539,7 @@ static Suite *group_suite(void) {
 
     TCase *errors = add_case(suite, "errors");
     tcase_add_test(errors, an_error_is_only_its_own_reads);
+    tcase_add_test(errors, an_error_is_not_met_twice);
     tcase_add_test(errors, an_error_of_another_aborts_nobody_for_good);
     tcase_add_test(errors, the_statement_timeout_is_every_reads);
     tcase_add_test(errors, lost_with_a_group_in_flight);
@@ -500,6 +548,7 @@ static Suite *group_suite(void) {
     tcase_add_loop_test(callbacks, forgotten_in_flight, 0, 4);
     tcase_add_test(callbacks, forgotten_in_flight_before_an_error);
     tcase_add_loop_test(callbacks, forgotten_by_a_neighbours_callback, 0, 3);
+    tcase_add_loop_test(callbacks, forgotten_by_another_groups_callback, 0, 2);
     tcase_add_test(callbacks, submitted_again_by_its_callback);
     tcase_add_test(callbacks, freed_by_a_callback);
     tcase_add_test(callbacks, freed_with_a_group_in_flight);
