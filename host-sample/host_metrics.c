@@ -208,7 +208,7 @@ static const struct {
     {"snapshot_host_statement_failures_total", "counter", "Statements that failed.",
      offsetof(struct pg_server_counters, failures)},
     {"snapshot_host_resends_total", "counter",
-     "Statements sent again because a neighbour in their batch failed.",
+     "Statements sent again because their group, or a neighbour in their batch, failed.",
      offsetof(struct pg_server_counters, resends)},
     {"snapshot_host_batches_total", "counter", "Pipeline batches sent.",
      offsetof(struct pg_server_counters, batches)},

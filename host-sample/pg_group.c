@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <string.h>
 
-enum { BINARY = 1, TEXT_OID = 25 };
+enum { BINARY = 1, TEXT_OID = 25, NUMBER_LENGTH = 8 /* of a bigint */ };
 
 uint32_t pg_group_limit(uint32_t bytes_each) {
     uint32_t limit = bytes_each > 0 ? PG_GROUP_RESULT_BYTES / bytes_each : PG_GROUP_MOST;
@@ -93,7 +93,7 @@ static uint64_t number_of(const PGresult *result, int row) {
     return pg_value(result, row, 0, &number) ? number : 0;
 }
 
-bool pg_group_is_result(const PGresult *result) {
+bool pg_group_is_result(const PGresult *result, uint32_t reads) {
     const int rows = PQntuples(result);
     uint64_t before = 1;
     if (PQnfields(result) < 2 || PQfformat(result, 0) != BINARY) {
@@ -101,7 +101,7 @@ bool pg_group_is_result(const PGresult *result) {
     }
     for (int row = 0; row < rows; row++) {
         const uint64_t number = number_of(result, row);
-        if (number < before) {
+        if (PQgetlength(result, row, 0) != NUMBER_LENGTH || number < before || number > reads) {
             return false;
         }
         before = number;

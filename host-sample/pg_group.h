@@ -5,8 +5,9 @@
  * statement may come in a second form, for a group: it takes an array of each parameter, and gives
  * in its first column the number (bigint, from 1) of the read that a row is for, in ascending
  * order; the columns after it are the plain form's. Every read of a group is of one MVCC snapshot,
- * the group's. Nothing but the server's time is shared: an error of the group is no read's error,
- * its reads are then sent again one by one.
+ * the group's, and all have statement_timeout_ms together; whoever reads asks for less time than
+ * that. An error of the group is no read's error: its reads are sent again, each alone between two
+ * syncs, and get their own. Only where statement_timeout_ms is really up they all fail with it.
  *
  * [one thread]: of the server's event base.
  */
@@ -39,8 +40,9 @@ void pg_group_remove(struct pg_statement **first, struct pg_statement *statement
 bool pg_group_send(PGconn *conn, const struct pg_prepared *prepared, bool use_prepared,
                    const struct pg_statement *first, struct byte_buffer *scratch);
 
-/* Whether a result (PGRES_TUPLES_OK) is a group's: numbers first, and ascending. */
-bool pg_group_is_result(const PGresult *result);
+/* Whether a result (PGRES_TUPLES_OK) is that of a group of so many reads: their numbers first, and
+ * ascending. */
+bool pg_group_is_result(const PGresult *result, uint32_t reads);
 
 /* The rows of read `number` in such a result; *at is where to begin, 0 for the first, and numbers
  * must be asked for in ascending order. */

@@ -21,7 +21,7 @@ enum {
     GOOD_LINK_MS = 1000,       /* up for so long, a lost link is tried again at once */
     ATTEMPT_SLACK_MS = 1000,   /* beyond connect_timeout_s, before nobody waits for it any more */
     OVERDUE_SLACK_MS = 1000,   /* beyond statement_timeout_ms */
-    IDENTITY_PERIOD_MS = 5000, /* after so long the server is asked again who it is */
+    IDENTITY_PERIOD_MS = 5000, /* after so long at most the server is asked again who it is */
     IDENTITY_QUESTIONS = 3,    /* of pg_identity_ask */
     FALSE_PRIMARY_MS = 10000   /* that long it may be promoted under its links */
 };
@@ -73,7 +73,9 @@ static void lose(struct pg_link *link, const char *why) {
     bool was_ready = link->state == PG_LINK_READY;
     bool was_good = was_ready && monotonic_ms() - link->up_since_ms >= GOOD_LINK_MS;
     close_link(link);
-    if (was_ready) {
+    if (was_ready && link->given_up) {
+        pg_server_link_was_given_up(link->server, link->error);
+    } else if (was_ready) {
         pg_server_link_was_lost(link->server, link->error);
     } else {
         note_failure(link);
@@ -108,6 +110,12 @@ static void watch_deadlines(struct pg_link *link, bool fired) {
     }
 }
 
+/* Jittered: the links of many hosts came up together, and shall not ask, nor try a false primary's
+ * address anew, all at the same time. */
+static void plan_identity_question(struct pg_link *link, uint64_t now_ms) {
+    link->identity_due_ms = now_ms + pg_server_jitter(link->server, IDENTITY_PERIOD_MS);
+}
+
 /* From PostgreSQL 14 on a server reports its promotion unasked, with the end of the first batch
  * that it answers after it. The opposite takes a restart, and so a new link. */
 static void look_at_recovery(struct pg_link *link) {
@@ -129,7 +137,7 @@ static void come_up(struct pg_link *link) {
     link->error[0] = '\0';
     link->up_since_ms = monotonic_ms();
     look_at_recovery(link);
-    link->identity_due_ms = link->up_since_ms + IDENTITY_PERIOD_MS;
+    plan_identity_question(link, link->up_since_ms);
     watch_deadlines(link, true);
     char text[128];
     (void)snprintf(text, sizeof(text),
@@ -138,7 +146,9 @@ static void come_up(struct pg_link *link) {
                    PQserverVersion(link->pipeline.conn) % 10000, link->identity.system_identifier,
                    link->identity.timeline,
                    link->identity.in_recovery ? "in recovery" : "not in recovery");
-    pg_server_link_came_up(link->server, text);
+    bool leads_where_it_led = link->given_up && pg_traffic_is_false_primary(link);
+    link->given_up = false;
+    pg_server_link_came_up(link->server, leads_where_it_led ? NULL : text);
     settle(link);
 }
 
@@ -161,6 +171,7 @@ static bool take_own_answer(struct pg_link *link, const struct pg_slot *slot) {
         monotonic_ms() - link->up_since_ms >= FALSE_PRIMARY_MS) {
         /* The address may lead to the true primary by now, while this connection, which nobody
          * ended, still leads to the false one. Nothing that it could answer is lost with it. */
+        link->given_up = true;
         lose(link, PG_FALSE_PRIMARY);
         return false;
     }
@@ -317,7 +328,7 @@ static void check_deadlines(struct pg_link *link) {
         return;
     }
     if (now_ms >= link->identity_due_ms) {
-        link->identity_due_ms = now_ms + IDENTITY_PERIOD_MS;
+        plan_identity_question(link, now_ms);
         bool room = PG_PIPELINE_DEPTH - link->pipeline.in_flight >= IDENTITY_QUESTIONS;
         if (room && link->identity_open == 0) {
             link->identity_open = IDENTITY_QUESTIONS;

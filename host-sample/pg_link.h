@@ -27,6 +27,7 @@ struct pg_link {
     bool settled;          /* its first attempt has ended */
     bool failed_since_up;  /* an attempt has failed since it was last up */
     bool attempt_overdue;  /* CONNECTING: counted as failed already */
+    bool given_up;         /* by itself, for what it led to, and not up again since then */
     uint32_t backoff_ms;   /* before the next attempt, unless a good link was lost */
     uint64_t up_since_ms;  /* READY */
     uint64_t timer_due_ms; /* READY */

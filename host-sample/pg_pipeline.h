@@ -24,7 +24,7 @@ enum {
 };
 
 enum pg_slot_purpose {
-    PG_SLOT_STATEMENT, /* a statement of the host's */
+    PG_SLOT_STATEMENT, /* a statement of the host's, or a group of them */
     PG_SLOT_SETTING,   /* a part of the set-up: SET or PREPARE */
     PG_SLOT_RECOVERY,  /* is the server in recovery? */
     PG_SLOT_SYSTEM,    /* its system identifier */
@@ -36,6 +36,7 @@ struct pg_slot {
                                        link's own question), or all are forgotten */
     uint32_t statements;            /* sent in the slot */
     enum pg_slot_purpose purpose;
+    uint64_t sent_ms;    /* by the monotonic clock; set by whoever wants to know */
     uint8_t queries;     /* whose end has not been seen yet */
     bool position_first; /* the next result is a position, not rows */
     bool failed;         /* result is an error, the first one of the slot */

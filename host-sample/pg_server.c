@@ -59,6 +59,7 @@ void pg_server_submit(struct pg_server *server, struct pg_statement *statement) 
     statement->slot = NULL;
     statement->next_in_group = NULL;
     statement->resends = 0;
+    statement->alone = false;
     statement->answered = false;
     begin_waiting(statement);
 }
@@ -306,41 +307,57 @@ static void write_log(struct pg_server *server, const char *level, const char *m
     }
 }
 
-void pg_server_link_came_up(struct pg_server *server, const char *text) {
-    pg_tally_add(&server->tally.connects, 1);
-    pg_tally_add(&server->tally.links_up, 1);
-    server->logged_error[0] = '\0';
-    server->unlogged = 0;
-    write_log(server, "info", text);
-}
-
-void pg_server_link_was_lost(struct pg_server *server, const char *text) {
-    pg_tally_subtract(&server->tally.links_up, 1);
-    (void)snprintf(server->last_error, sizeof(server->last_error), "%s", text);
-    char message[300];
-    (void)snprintf(message, sizeof(message), "link lost: %s", text);
-    write_log(server, "warn", message);
-}
-
-/* Logged when the error is a new one, and otherwise now and then. */
-void pg_server_attempt_failed(struct pg_server *server, const char *text) {
-    pg_tally_add(&server->tally.connect_failures, 1);
-    (void)snprintf(server->last_error, sizeof(server->last_error), "%s", text);
+/* Written when the error is a new one, and otherwise now and then. */
+static void write_log_now_and_then(struct pg_server *server, const char *what, const char *text) {
     uint64_t now_ms = monotonic_ms();
     if (strcmp(server->logged_error, text) == 0 && now_ms - server->logged_ms < LOG_PERIOD_MS) {
         server->unlogged++;
         return;
     }
     char message[384];
-    int length = snprintf(message, sizeof(message), "no link: %s", text);
+    int length = snprintf(message, sizeof(message), "%s: %s", what, text);
     if (server->unlogged > 0) {
         (void)snprintf(message + length, sizeof(message) - (size_t)length,
-                       " (and %" PRIu64 " failed attempts before)", server->unlogged);
+                       " (and %" PRIu64 " times before)", server->unlogged);
     }
     (void)snprintf(server->logged_error, sizeof(server->logged_error), "%s", text);
     server->logged_ms = now_ms;
     server->unlogged = 0;
     write_log(server, "warn", message);
+}
+
+void pg_server_link_came_up(struct pg_server *server, const char *text) {
+    pg_tally_add(&server->tally.connects, 1);
+    pg_tally_add(&server->tally.links_up, 1);
+    if (text != NULL) {
+        server->logged_error[0] = '\0';
+        server->unlogged = 0;
+        write_log(server, "info", text);
+    }
+}
+
+static void note_error(struct pg_server *server, const char *text) {
+    (void)snprintf(server->last_error, sizeof(server->last_error), "%s", text);
+}
+
+void pg_server_link_was_lost(struct pg_server *server, const char *text) {
+    pg_tally_subtract(&server->tally.links_up, 1);
+    note_error(server, text);
+    char message[300];
+    (void)snprintf(message, sizeof(message), "link lost: %s", text);
+    write_log(server, "warn", message);
+}
+
+void pg_server_link_was_given_up(struct pg_server *server, const char *text) {
+    pg_tally_subtract(&server->tally.links_up, 1);
+    note_error(server, text);
+    write_log_now_and_then(server, "link given up", text);
+}
+
+void pg_server_attempt_failed(struct pg_server *server, const char *text) {
+    pg_tally_add(&server->tally.connect_failures, 1);
+    note_error(server, text);
+    write_log_now_and_then(server, "no link", text);
 }
 
 void pg_server_link_settled(struct pg_server *server) {
@@ -358,6 +375,25 @@ uint32_t pg_server_jitter(struct pg_server *server, uint32_t ms) {
 
 /* ---- the server ---- */
 
+static bool check_prepared(const struct pg_server_options *options, char *err, size_t err_length) {
+    for (size_t i = 0; i < options->prepared_count; i++) {
+        const struct pg_prepared *prepared = &options->prepared[i];
+        if (prepared->parameter_count < 0 || prepared->parameter_count > PG_PARAMETERS_MOST) {
+            (void)snprintf(err, err_length, "prepared statement %s: %d parameters, not 0 to %d",
+                           prepared->name, prepared->parameter_count, PG_PARAMETERS_MOST);
+            return false;
+        }
+        if (prepared->group_sql != NULL &&
+            (prepared->group_name == NULL || prepared->parameter_count == 0)) {
+            (void)snprintf(err, err_length,
+                           "prepared statement %s: its form for a group needs a %s", prepared->name,
+                           prepared->group_name == NULL ? "name" : "parameter");
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool check_options(const struct pg_server_options *options, char *err, size_t err_length) {
     if (options->links < 1 || options->links > LINKS_MOST) {
         (void)snprintf(err, err_length, "links: 1 to %d", LINKS_MOST);
@@ -370,7 +406,8 @@ static bool check_options(const struct pg_server_options *options, char *err, si
     } else if (options->prepared_count > PG_PREPARED_MOST) {
         (void)snprintf(err, err_length, "more than %d prepared statements", PG_PREPARED_MOST);
     } else {
-        return pg_conninfo_is_valid(options->conninfo, err, err_length);
+        return check_prepared(options, err, err_length) &&
+               pg_conninfo_is_valid(options->conninfo, err, err_length);
     }
     return false;
 }

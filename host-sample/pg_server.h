@@ -3,12 +3,11 @@
  *
  * Statements are handed in at any moment of a turn of the loop and sent at its end, in one batch
  * and one sync for each link (in libpq 15 every PQpipelineSync flushes; a sync for each statement
- * gives nearly all of the pipeline's gain away). An error aborts the rest of its batch: the
- * statement that failed gets its own error, the aborted ones, being reads, are sent again at once.
- * One that is aborted a second time gets a sync of its own, so no flood of errors can keep a good
- * statement from its answer.
- *
- * Reads of one kind that wait at the end of a turn are sent as one execution (pg_group.h).
+ * gives nearly all of the pipeline's gain away). Reads of one kind that wait at the end of a turn
+ * are one execution (pg_group.h). An error aborts the rest of its batch: the statement that failed
+ * gets its own error; the aborted ones, being reads, are sent again at once, and so are the others
+ * of its group. One of a group that failed, and one that is aborted a second time, gets a sync of
+ * its own, so no flood of errors can keep a good statement from its answer.
  *
  * Each connection attempt runs in a short-lived thread of its own (names are resolved, TLS and
  * SCRAM are done there, bounded by connect_timeout_s), so the loop never blocks and an attempt that
@@ -30,7 +29,7 @@
 
 struct event_base;
 struct pg_server;
-struct pg_slot; /* one statement in flight on a link; internal */
+struct pg_slot; /* what is in flight on a link as one: a statement or a group; internal */
 
 enum pg_server_role { PG_PRIMARY, PG_REPLICA };
 
@@ -76,6 +75,7 @@ struct pg_statement {
     struct pg_statement *next_in_group; /* while on a link, see pg_group.h */
     uint32_t number;                    /* in its group, from 1 */
     uint32_t resends;
+    bool alone;            /* when sent again: between two syncs of its own */
     bool answered;         /* the reply is there, the callback is still to be made */
     struct pg_reply reply; /* only while answered */
     TAILQ_ENTRY(pg_statement) entry;
@@ -101,8 +101,9 @@ struct pg_server_options {
     const struct pg_prepared *prepared; /* result format is binary */
     size_t prepared_count;              /* at most PG_PREPARED_MOST */
     uint64_t jitter_seed;               /* for back-off: capped, doubling, jittered */
-    /* One line for the log: "info", a link came up; "warn", one was lost, an attempt failed (an
-     * error that stays the same at most every 10 s). Must not call back. NULL: no log. */
+    /* One line for the log: "info", a link came up; "warn", one was lost or given up, an attempt
+     * failed (an error that stays the same at most every 10 s). Must not call back. NULL: no log.
+     */
     void (*log)(void *context, const char *level, const char *server, const char *message);
     /* The server's first attempts have settled (every link came up or failed once), called once,
      * like the callback of a statement. May be NULL. */
@@ -160,7 +161,7 @@ struct pg_server_counters { /* read from any thread, relaxed */
     uint64_t reads;         /* of them PG_READ and PG_READ_AT_POSITION */
     uint64_t executions;    /* it took so many to have them answered: a group's reads share one */
     uint64_t failures;
-    uint64_t resends;  /* aborted by a neighbour's error and sent again */
+    uint64_t resends;  /* sent again after a neighbour's error, or that of their group */
     uint64_t batches;  /* syncs sent */
     uint64_t connects; /* links that came up */
     uint64_t connect_failures;

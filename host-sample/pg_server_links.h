@@ -49,7 +49,7 @@ struct pg_server {
     const struct pg_server *reference;
     struct pg_identity identity;
 
-    struct pg_statement_list resent;   /* aborted by a neighbour's error: sent before the others */
+    struct pg_statement_list resent;   /* hurt by another's error: sent before the others */
     struct pg_statement_list pending;  /* submitted and never sent */
     struct pg_statement_list answered; /* their callbacks are to be made */
     uint32_t waiting;                  /* resent and pending */
@@ -66,9 +66,9 @@ struct pg_server {
     struct pg_tally tally;
     char last_error[256];
     char no_link[384];      /* the error of statements that no link can take */
-    char logged_error[256]; /* the last failed attempt that was logged, and when */
+    char logged_error[256]; /* of those that are logged now and then the last, and when */
     uint64_t logged_ms;
-    uint64_t unlogged; /* failed attempts since then */
+    uint64_t unlogged; /* how often it has come since then */
 };
 
 /* Collects a reply. What it points to must stay until the callbacks are made; its result becomes
@@ -77,12 +77,15 @@ struct pg_server {
 void pg_server_answer(struct pg_server *server, struct pg_statement *statement,
                       const struct pg_reply *reply);
 
-/* The statement was aborted by a neighbour's error: it is sent again before all others. */
+/* The statement got no answer because of another's error: it is sent again before all others. */
 void pg_server_send_again(struct pg_server *server, struct pg_statement *statement);
 
 /* What happens to a link. text: one line. */
+/* NULL: it leads where it led before it was given up; that is in the log. */
 void pg_server_link_came_up(struct pg_server *server, const char *text);
 void pg_server_link_was_lost(struct pg_server *server, const char *text);
+/* By itself, for what it leads to; it will try the address anew. */
+void pg_server_link_was_given_up(struct pg_server *server, const char *text);
 void pg_server_attempt_failed(struct pg_server *server, const char *text);
 void pg_server_link_settled(struct pg_server *server);
 

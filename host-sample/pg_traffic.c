@@ -3,6 +3,7 @@
  */
 #include "pg_traffic.h"
 
+#include "monotonic.h"
 #include "pg_group.h"
 #include "pg_link.h"
 #include "pg_questions.h"
@@ -13,12 +14,13 @@
 #include <string.h>
 
 enum {
-    RESENDS_IN_COMPANY = 1, /* a statement aborted more often gets a sync of its own */
+    RESENDS_IN_COMPANY = 1, /* of a statement that a neighbour's error has aborted */
     RESENDS_MOST = 10,      /* never reached where a sync ends a batch; a limit all the same */
     SIZE_WEIGHT = 8         /* of the past against the newest is one less */
 };
 
-static const char QUERY_CANCELED[] = "57014"; /* by statement_timeout, or an operator */
+/* By statement_timeout, the host's or one that a pooler or a role sets; or by an operator. */
+static const char QUERY_CANCELED[] = "57014";
 
 /* ---- out ---- */
 
@@ -52,6 +54,7 @@ static bool send_read(struct pg_link *link, const struct pg_statement *first) {
 static void settle_in(struct pg_link *link, struct pg_slot *slot, struct pg_statement *first) {
     struct pg_tally *tally = &link->server->tally;
     slot->statement = first;
+    slot->sent_ms = monotonic_ms();
     slot->position_first = first->kind != PG_READ;
     for (struct pg_statement *one = first; one != NULL; one = one->next_in_group) {
         one->slot = slot;
@@ -69,7 +72,7 @@ static void settle_in(struct pg_link *link, struct pg_slot *slot, struct pg_stat
 bool pg_traffic_send(struct pg_link *link, struct pg_statement *first) {
     /* Errors abort the rest of a batch, and only of a batch: a statement alone between two syncs
      * gets its answer, whatever happens to the others. */
-    bool alone = first->resends > RESENDS_IN_COMPANY;
+    const bool alone = first->alone;
     bool sent = !alone || !link->pipeline.unsynced || pg_traffic_sync(link);
     bool reads = first->kind != PG_POSITION;
     bool asks_position = first->kind != PG_READ;
@@ -102,19 +105,27 @@ static bool position_counts(const struct pg_link *link) {
     return pg_identity_agrees(&link->identity, &reference->identity);
 }
 
-/* An error of a group may be one read's alone: each gets an execution of its own, and that one's
- * error. Not so where the server's time was up, which every one of them had to itself. */
-static bool spares_others(const struct pg_slot *slot) {
+/* The statements have had all the time that one may have. */
+static bool time_is_up(const struct pg_link *link, const struct pg_slot *slot) {
     const char *sqlstate = PQresultErrorField(slot->result, PG_DIAG_SQLSTATE);
-    return slot->statements > 1 && (sqlstate == NULL || strcmp(sqlstate, QUERY_CANCELED) != 0);
+    return sqlstate != NULL && strcmp(sqlstate, QUERY_CANCELED) == 0 &&
+           monotonic_ms() - slot->sent_ms >= link->server->options.statement_timeout_ms;
 }
 
-static bool is_to_be_sent_again(const struct pg_slot *slot) {
-    if (slot->failed) {
-        return spares_others(slot);
+/* A group has failed as one, for what may be one read's fault, or in giving rows that nobody can
+ * be sure of: each of its reads is to be asked alone. */
+static bool is_groups_failure(const struct pg_link *link, const struct pg_slot *slot) {
+    if (slot->statements < 2) {
+        return false;
     }
-    return (slot->aborted && slot->statement->resends < RESENDS_MOST) ||
-           (slot->statements > 1 && slot->result != NULL && !pg_group_is_result(slot->result));
+    return slot->failed
+               ? !time_is_up(link, slot)
+               : slot->result != NULL && !pg_group_is_result(slot->result, slot->statements);
+}
+
+/* A neighbour's error has kept them from being run. */
+static bool is_neighbours_failure(const struct pg_slot *slot) {
+    return !slot->failed && slot->aborted && slot->statement->resends < RESENDS_MOST;
 }
 
 static struct pg_reply reply_of(const struct pg_link *link, const struct pg_slot *slot) {
@@ -160,10 +171,11 @@ static void reply_to(struct pg_link *link, const struct pg_slot *slot) {
     }
 }
 
-static void send_again(struct pg_link *link, const struct pg_slot *slot) {
+static void send_again(struct pg_link *link, const struct pg_slot *slot, bool alone) {
     struct pg_statement *next;
     for (struct pg_statement *one = slot->statement; one != NULL; one = next) {
         next = one->next_in_group;
+        one->alone = alone || one->resends >= RESENDS_IN_COMPANY;
         pg_server_send_again(link->server, one);
     }
     PQclear(slot->result);
@@ -174,8 +186,10 @@ void pg_traffic_answer(struct pg_link *link, struct pg_slot *slot) {
     pg_tally_subtract(&link->server->tally.in_flight, slot->statements);
     if (slot->statement == NULL) {
         PQclear(slot->result);
-    } else if (is_to_be_sent_again(slot)) {
-        send_again(link, slot);
+    } else if (is_neighbours_failure(slot)) {
+        send_again(link, slot, false);
+    } else if (is_groups_failure(link, slot)) {
+        send_again(link, slot, true);
     } else {
         reply_to(link, slot);
     }

@@ -130,7 +130,7 @@ class Relay:
         self.cut()
 
     def lead_new_ones_to(self, server):
-        """The same, but connections that there are go on."""
+        """The same, but connections that there are go on; one still being made is cut."""
         self._command(self._set_server, server)
 
     def close(self):

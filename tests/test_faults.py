@@ -274,6 +274,18 @@ class Primary(FaultCase):
             load.wait_until_calm()
             self.assertEqual(load.complaints, [])
 
+    def test_in_recovery_for_long(self):
+        """The address is tried anew time and again, and the log does not say so each time."""
+        primary.lead_to(cluster.standby)
+        with self.host(PRIMARY_ONLY) as host:
+            links = host.metrics().value("snapshot_host_links_up", server="primary")
+            wait_for(lambda: host.metrics().value("snapshot_host_connects_total",
+                                                  server="primary") >= 2 * links,
+                     "every link to be made anew", timeout_s=30)
+            about = [line.text for line in host.log if '"primary"' in line.text]
+            for what, times in (("link up", links), ("link given up", 1), ("link lost", 0)):
+                self.assertEqual(sum(what in text for text in about), times, about)
+
 
 class LinkFaults:
     """Faults of one link's path. A subclass says which, and what comes of them."""

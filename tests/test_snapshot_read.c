@@ -128,7 +128,7 @@ static PGresult *run_group(enum snapshot_statement which, const char *since, con
         pg_group_send(link_to_server, &snapshot_statements[which], true, &group[0], &scratch));
     PGresult *result = PQgetResult(link_to_server);
     ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQresultErrorMessage(result));
-    ck_assert(pg_group_is_result(result));
+    ck_assert(pg_group_is_result(result, 5));
     ck_assert_ptr_null(PQgetResult(link_to_server));
     byte_buffer_free(&scratch);
     return result;
