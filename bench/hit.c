@@ -4,8 +4,9 @@
  *
  * hit PLUGIN INI SECTION CONNINFO TARGETS LINKS AT_ONCE ROUNDS SLICE_MS
  *     prints subject,lookups_per_s,client_cpu_us for every slice of time; with and without take
- *     turns. "with" has all that a policy needs of a host on top: two clock reads, 64 random bits,
- *     begin, next.
+ *     turns. "with" has all on top that a policy asks of a host: 64 random bits, begin, next. The
+ *     clock is read when a lookup begins and when its answer is there in both, as a host does for
+ *     its own deadline and its histogram of durations; what reading it costs, decision.c tells.
  */
 #include "../host-sample/monotonic.h"
 #include "../host-sample/pg_server.h"
@@ -34,6 +35,7 @@ struct run {
     bool with_plugin;
     bool stopping;
     uint64_t done;
+    uint64_t took_ns; /* all that are done, together */
     uint32_t under_way;
 };
 
@@ -41,6 +43,7 @@ struct lookup {
     struct pg_statement statement; /* first, so that a statement's address is its lookup's */
     struct run *run;
     bool with_plugin;
+    uint64_t started_ns;
     struct rp_read read;
     const char *values[2];
 };
@@ -58,12 +61,12 @@ static void begin(struct lookup *lookup) {
     lookup->values[0] = target->snapshot;
     lookup->values[1] = target->run;
     lookup->with_plugin = run->with_plugin;
+    lookup->started_ns = monotonic_ns();
     if (lookup->with_plugin) {
-        uint64_t now = monotonic_ns();
         const struct rp_request request = {.struct_size = sizeof request,
                                            .replicas = 1,
-                                           .now_ns = now,
-                                           .deadline_ns = now + A_LOOKUP_NS,
+                                           .now_ns = lookup->started_ns,
+                                           .deadline_ns = lookup->started_ns + A_LOOKUP_NS,
                                            .entropy = random_bits(run)};
         lookup->read.struct_size = sizeof lookup->read;
         const struct rp_step *step = run->plugin->begin(run->policy, &request, &lookup->read);
@@ -78,7 +81,9 @@ static void begin(struct lookup *lookup) {
 static void answered(struct pg_statement *statement, struct pg_reply *reply) {
     struct lookup *lookup = (struct lookup *)statement;
     struct run *run = lookup->run;
+    const uint64_t now_ns = monotonic_ns();
     run->under_way--;
+    run->took_ns += now_ns - lookup->started_ns;
     if (reply->status == PG_REPLY_FAILED) {
         give_up("%s", reply->error);
     }
@@ -87,7 +92,7 @@ static void answered(struct pg_statement *statement, struct pg_reply *reply) {
     if (lookup->with_plugin) {
         const struct rp_report report = {.struct_size = sizeof report,
                                          .outcome = found ? RP_FOUND : RP_MISSING,
-                                         .now_ns = monotonic_ns(),
+                                         .now_ns = now_ns,
                                          .position = reply->position};
         const struct rp_step *step = run->plugin->next(&lookup->read, &report);
         found = step->kind == RP_STEP_DONE && step->verdict == RP_VERDICT_FOUND;

@@ -64,7 +64,7 @@ plot $data using 0:2:xtic(1) with boxes notitle lc rgb '{COLOURS[0]}', \\
 
 
 def main():
-    dose = measure.dose_of_arguments(__doc__, rounds=120, seconds=0.1)
+    dose = measure.dose_of_arguments(__doc__, rounds=300, seconds=0.1)
     with Ground() as ground:
         rows = measure_hits(ground, dose)
     measure.print_table(f"Hits on a replica, {LINKS} links, {AT_ONCE} lookups at once", rows)

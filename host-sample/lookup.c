@@ -26,6 +26,7 @@ struct lookup {
     struct worker *worker;
     struct http_exchange *exchange;
     uint64_t started_ns;
+    uint64_t now_ns; /* when the event came that the lookup is seen to for: read once for each */
     const struct rp_step *step; /* under way */
     uint32_t offered; /* bit i: replica i of the worker is one of those offered to the policy */
     struct pg_server *server; /* asked last */
@@ -78,10 +79,10 @@ void lookup_worker_free(struct worker *worker) {
 }
 
 /* Asks the server for what the statement says. */
-static void ask(struct lookup *lookup, struct pg_server *server, uint64_t now_ns) {
+static void ask(struct lookup *lookup, struct pg_server *server) {
     lookup->server = server;
     lookup->worker->reads++;
-    lookup->worker->poll.asked_ns = now_ns;
+    lookup->worker->poll.asked_ns = lookup->now_ns;
     pg_server_submit(server, &lookup->statement);
 }
 
@@ -212,7 +213,7 @@ static const struct rp_step *next_step(struct lookup *lookup, int32_t outcome, u
     lookup->failed_over = lookup->failed_over || outcome == RP_FAILED;
     const struct rp_report report = {.struct_size = sizeof report,
                                      .outcome = outcome,
-                                     .now_ns = monotonic_ns(),
+                                     .now_ns = lookup->now_ns,
                                      .position = position};
     /* A step is the plugin's memory or the read's, never the report's. */
     /* cppcheck-suppress returnDanglingLifetime */
@@ -234,17 +235,17 @@ static struct worker_replica *offered_replica(struct lookup *lookup, uint32_t nu
 }
 
 /* A replica's answer or failure says something about its next one. */
-static void note_health(struct lookup *lookup, const struct pg_reply *reply, uint64_t now_ns) {
+static void note_health(struct lookup *lookup, const struct pg_reply *reply) {
     const struct rp_step *step = lookup->step;
     if (step->target != RP_TARGET_REPLICA) {
         return;
     }
     struct replica_health *health = &offered_replica(lookup, step->replica)->health;
     if (reply->status == PG_REPLY_FAILED) {
-        replica_health_failed(health, replica_failure_of(reply->sqlstate), now_ns,
+        replica_health_failed(health, replica_failure_of(reply->sqlstate), lookup->now_ns,
                               entropy_next(&lookup->worker->random));
     } else {
-        replica_health_answered(health, now_ns);
+        replica_health_answered(health, lookup->now_ns);
     }
 }
 
@@ -281,9 +282,9 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
         (struct lookup *)((char *)statement - offsetof(struct lookup, statement));
     struct snapshot_result read;
     enum snapshot_outcome found = SNAPSHOT_MALFORMED;
-    const uint64_t now_ns = monotonic_ns();
-    note_answer(lookup->worker, now_ns);
-    note_health(lookup, reply, now_ns);
+    lookup->now_ns = monotonic_ns();
+    note_answer(lookup->worker, lookup->now_ns);
+    note_health(lookup, reply);
     if (reply->status == PG_REPLY_ROWS) {
         found = snapshot_read(&read, reply->rows);
     }
@@ -295,7 +296,7 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     use_statement(lookup, false);
     if (found == SNAPSHOT_NEEDS_FULL) {
         /* The policy sees one read: the full statement's result alone counts. */
-        ask(lookup, lookup->server, monotonic_ns());
+        ask(lookup, lookup->server);
         return;
     }
     deadline_clear(&lookup->answer_deadline);
@@ -308,6 +309,7 @@ static void located(struct locate *locate, bool known, uint64_t position) {
     if (!known) {
         copy_error(lookup, pg_server_last_error(lookup->worker->primary));
     }
+    lookup->now_ns = monotonic_ns();
     report(lookup, known ? RP_LOCATED : RP_FAILED, position, NULL);
 }
 
@@ -315,8 +317,9 @@ static void located(struct locate *locate, bool known, uint64_t position) {
 static void give_up_answer(struct lookup *lookup) {
     struct worker *worker = lookup->worker;
     struct replica_health *health = &offered_replica(lookup, lookup->step->replica)->health;
-    bool silent = health->answered_ns < lookup->asked_ns;
-    replica_health_failed(health, silent ? REPLICA_SILENT : REPLICA_FAILED_ONCE, monotonic_ns(),
+    bool silent = health->answered_ns <= lookup->asked_ns;
+    lookup->now_ns = monotonic_ns();
+    replica_health_failed(health, silent ? REPLICA_SILENT : REPLICA_FAILED_ONCE, lookup->now_ns,
                           entropy_next(&worker->random));
     forget_answer(lookup);
     use_statement(lookup, false);
@@ -342,6 +345,7 @@ static void position_wait_done(struct position_wait *wait, enum position_wait_en
     struct lookup *lookup =
         (struct lookup *)((char *)wait - offsetof(struct lookup, position_wait));
     (void)event_del(&lookup->timer);
+    lookup->now_ns = monotonic_ns();
     report(lookup, end == POSITION_REACHED ? RP_REACHED : RP_FAILED, position, NULL);
 }
 
@@ -351,12 +355,12 @@ static void time_is_up(evutil_socket_t fd, short events, void *context) {
     (void)events;
     bool awaiting = lookup->step->kind == RP_STEP_AWAIT;
     position_watcher_leave(&lookup->position_wait);
+    lookup->now_ns = monotonic_ns();
     report(lookup, awaiting ? RP_NOT_REACHED : RP_WAITED, 0, NULL);
 }
 
 static void arm_timer(struct lookup *lookup, uint64_t until_ns) {
-    uint64_t now = monotonic_ns();
-    uint64_t left = until_ns > now ? until_ns - now : 0;
+    uint64_t left = until_ns > lookup->now_ns ? until_ns - lookup->now_ns : 0;
     struct timeval timeout = {.tv_sec = (time_t)(left / 1000000000u),
                               .tv_usec = (suseconds_t)(left % 1000000000u / 1000u)};
     (void)event_add(&lookup->timer, &timeout);
@@ -368,7 +372,7 @@ static bool start_read(struct lookup *lookup, const struct rp_step *step) {
     struct pg_server *server = worker->primary;
     lookup->statement.kind = PG_READ;
     lookup->error[0] = '\0';
-    lookup->asked_ns = monotonic_ns();
+    lookup->asked_ns = lookup->now_ns;
     if (step->target == RP_TARGET_PRIMARY) {
         /* One statement, always: what the policy or an operator counts as one read of the primary.
          */
@@ -388,7 +392,7 @@ static bool start_read(struct lookup *lookup, const struct rp_step *step) {
             lookup->statement.kind = PG_READ_AT_POSITION;
         }
     }
-    ask(lookup, server, lookup->asked_ns);
+    ask(lookup, server);
     return true;
 }
 
@@ -447,7 +451,7 @@ static void follow(struct lookup *lookup, const struct rp_step *step,
 
 /* Replicas with a link up that are not left alone; failing that, those with a link up; failing
  * that, all of them: then the read fails there, and is not silently shifted to the primary. */
-static uint32_t offered_replicas(const struct worker *worker) {
+static uint32_t offered_replicas(const struct worker *worker, uint64_t now_ns) {
     uint32_t count = worker->host->config->replica_count;
     uint32_t up = 0;
     uint32_t left_alone = 0;
@@ -455,8 +459,7 @@ static uint32_t offered_replicas(const struct worker *worker) {
         const struct worker_replica *replica = &worker->replicas[i];
         up |= (uint32_t)pg_server_is_up(replica->server) << i;
         if (replica->health.failures > 0) {
-            left_alone |= (uint32_t)replica_health_is_left_alone(&replica->health, monotonic_ns())
-                          << i;
+            left_alone |= (uint32_t)replica_health_is_left_alone(&replica->health, now_ns) << i;
         }
     }
     if ((up & ~left_alone) != 0) {
@@ -522,13 +525,13 @@ uint32_t lookup_start(struct worker *worker, struct http_exchange *exchange,
     }
     set_parameters(lookup, request);
     lookup->exchange = exchange;
-    lookup->started_ns = monotonic_ns();
+    lookup->started_ns = lookup->now_ns = monotonic_ns();
     lookup->step = NULL;
     lookup->missed = false;
     lookup->failed_over = false;
     lookup->watched = false;
     lookup->error[0] = '\0';
-    lookup->offered = offered_replicas(worker);
+    lookup->offered = offered_replicas(worker, lookup->started_ns);
     deadline_set(&lookup->deadline, &worker->deadline_queues[LOOKUP_DEADLINE]);
     http_exchange_set_user(exchange, lookup);
 
