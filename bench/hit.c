@@ -4,9 +4,9 @@
  *
  * hit PLUGIN INI SECTION CONNINFO TARGETS LINKS AT_ONCE ROUNDS SLICE_MS
  *     prints subject,lookups_per_s,client_cpu_us for every slice of time; with and without take
- *     turns. "with" has all on top that a policy asks of a host: 64 random bits, begin, next. The
- *     clock is read when a lookup begins and when its answer is there in both, as a host does for
- *     its own deadline and its histogram of durations; what reading it costs, decision.c tells.
+ *     turns. "with" has 64 random bits, begin and next on top. The clock is read in both when a
+ *     lookup begins and when its answer is there, as snapshot-host does for its histogram of
+ *     durations and its judgement of the replica's health; what that costs, decision.c tells.
  */
 #include "../host-sample/monotonic.h"
 #include "../host-sample/pg_server.h"
@@ -35,7 +35,6 @@ struct run {
     bool with_plugin;
     bool stopping;
     uint64_t done;
-    uint64_t took_ns; /* all that are done, together */
     uint32_t under_way;
 };
 
@@ -83,7 +82,6 @@ static void answered(struct pg_statement *statement, struct pg_reply *reply) {
     struct run *run = lookup->run;
     const uint64_t now_ns = monotonic_ns();
     run->under_way--;
-    run->took_ns += now_ns - lookup->started_ns;
     if (reply->status == PG_REPLY_FAILED) {
         give_up("%s", reply->error);
     }

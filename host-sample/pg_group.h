@@ -5,9 +5,9 @@
  * statement may come in a second form, for a group: it takes an array of each parameter, and gives
  * in its first column the number (bigint, from 1) of the read that a row is for, in ascending
  * order; the columns after it are the plain form's. Every read of a group is of one MVCC snapshot,
- * the group's, and all have statement_timeout_ms together; whoever reads asks for less time than
- * that. An error of the group is no read's error: its reads are sent again, each alone between two
- * syncs, and get their own. Only where statement_timeout_ms is really up they all fail with it.
+ * the group's, and all have statement_timeout_ms together. An error of the group is no read's
+ * error: its reads are sent again, each alone between two syncs, and get their own. Only where the
+ * group was cancelled after more than half of statement_timeout_ms they all fail with it.
  *
  * [one thread]: of the server's event base.
  */

@@ -6,6 +6,7 @@
 #include "monotonic.h"
 #include "one_line.h"
 #include "pg_connect.h"
+#include "pg_questions.h"
 #include "pg_server_links.h"
 #include "pg_setup.h"
 #include "pg_traffic.h"
@@ -21,7 +22,7 @@ enum {
     GOOD_LINK_MS = 1000,       /* up for so long, a lost link is tried again at once */
     ATTEMPT_SLACK_MS = 1000,   /* beyond connect_timeout_s, before nobody waits for it any more */
     OVERDUE_SLACK_MS = 1000,   /* beyond statement_timeout_ms */
-    IDENTITY_PERIOD_MS = 5000, /* after so long at most the server is asked again who it is */
+    IDENTITY_PERIOD_MS = 5000, /* after half of it to all of it a server is asked who it is now */
     IDENTITY_QUESTIONS = 3,    /* of pg_identity_ask */
     FALSE_PRIMARY_MS = 10000   /* that long it may be promoted under its links */
 };
@@ -63,6 +64,7 @@ static void back_off(struct pg_link *link) {
 /* The attempt, or the set-up after it, counts as failed; link->error says why. */
 static void note_failure(struct pg_link *link) {
     link->failed_since_up = true;
+    link->given_up.known = false;
     pg_server_attempt_failed(link->server, link->error);
     settle(link);
 }
@@ -73,7 +75,7 @@ static void lose(struct pg_link *link, const char *why) {
     bool was_ready = link->state == PG_LINK_READY;
     bool was_good = was_ready && monotonic_ms() - link->up_since_ms >= GOOD_LINK_MS;
     close_link(link);
-    if (was_ready && link->given_up) {
+    if (was_ready && link->given_up.known) {
         pg_server_link_was_given_up(link->server, link->error);
     } else if (was_ready) {
         pg_server_link_was_lost(link->server, link->error);
@@ -146,8 +148,9 @@ static void come_up(struct pg_link *link) {
                    PQserverVersion(link->pipeline.conn) % 10000, link->identity.system_identifier,
                    link->identity.timeline,
                    link->identity.in_recovery ? "in recovery" : "not in recovery");
-    bool leads_where_it_led = link->given_up && pg_traffic_is_false_primary(link);
-    link->given_up = false;
+    bool leads_where_it_led = link->given_up.known && pg_traffic_is_false_primary(link) &&
+                              pg_identity_agrees(&link->given_up, &link->identity);
+    link->given_up.known = false;
     pg_server_link_came_up(link->server, leads_where_it_led ? NULL : text);
     settle(link);
 }
@@ -171,7 +174,7 @@ static bool take_own_answer(struct pg_link *link, const struct pg_slot *slot) {
         monotonic_ms() - link->up_since_ms >= FALSE_PRIMARY_MS) {
         /* The address may lead to the true primary by now, while this connection, which nobody
          * ended, still leads to the false one. Nothing that it could answer is lost with it. */
-        link->given_up = true;
+        link->given_up = link->identity;
         lose(link, PG_FALSE_PRIMARY);
         return false;
     }
@@ -421,10 +424,11 @@ bool pg_link_send(struct pg_link *link, struct pg_statement *first) {
 }
 
 void pg_link_end_batch(struct pg_link *link) {
-    if (link->state != PG_LINK_READY || !link->pipeline.unsynced) {
+    if (link->state != PG_LINK_READY || !pg_pipeline_is_owed(&link->pipeline)) {
         return;
     }
-    if (!pg_traffic_sync(link)) {
+    /* A statement that is alone in its batch has ended it already. */
+    if (link->pipeline.unsynced && !pg_traffic_sync(link)) {
         lose(link, pg_pipeline_why_lost(&link->pipeline));
         return;
     }

@@ -27,7 +27,6 @@ struct pg_link {
     bool settled;          /* its first attempt has ended */
     bool failed_since_up;  /* an attempt has failed since it was last up */
     bool attempt_overdue;  /* CONNECTING: counted as failed already */
-    bool given_up;         /* by itself, for what it led to, and not up again since then */
     uint32_t backoff_ms;   /* before the next attempt, unless a good link was lost */
     uint64_t up_since_ms;  /* READY */
     uint64_t timer_due_ms; /* READY */
@@ -36,6 +35,8 @@ struct pg_link {
     uint32_t statements;    /* on the link, forgotten ones too */
     bool in_hot_standby;    /* as the server last reported it unasked */
     struct pg_identity identity;
+    struct pg_identity given_up; /* the server that it led to before, if it was given up for that
+                                    and no attempt has failed since then */
 
     struct pg_attempt *attempt; /* CONNECTING */
     struct event attempt_ended; /* CONNECTING */
@@ -68,7 +69,7 @@ uint32_t pg_link_room(const struct pg_link *link);
  * was lost, and they failed with it. */
 bool pg_link_send(struct pg_link *link, struct pg_statement *first);
 
-/* Ends the batch, if anything was put on the link: one sync. */
+/* Ends the batch, if one is open, with one sync, and sends what is not sent yet. */
 void pg_link_end_batch(struct pg_link *link);
 
 #endif

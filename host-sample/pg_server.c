@@ -23,7 +23,7 @@ enum {
     CONNECT_TIMEOUT_MOST_S = 600,
     BATCH_LEAST = 8,       /* a batch is not split over several links for less than this each */
     FREE_WAIT_MS = 100,    /* for the threads of all attempts together */
-    LOG_PERIOD_MS = 10000, /* failed attempts with one and the same error are logged so often */
+    LOG_PERIOD_MS = 10000, /* what goes wrong again and again is logged so often */
     GROUP_LOOKS = 64       /* at statements that may not fit the group, before it goes as it is */
 };
 
@@ -309,14 +309,15 @@ static void write_log(struct pg_server *server, const char *level, const char *m
 
 /* Written when the error is a new one, and otherwise now and then. */
 static void write_log_now_and_then(struct pg_server *server, const char *what, const char *text) {
-    uint64_t now_ms = monotonic_ms();
-    if (strcmp(server->logged_error, text) == 0 && now_ms - server->logged_ms < LOG_PERIOD_MS) {
+    const uint64_t now_ms = monotonic_ms();
+    const bool again = strcmp(server->logged_error, text) == 0;
+    if (again && now_ms - server->logged_ms < LOG_PERIOD_MS) {
         server->unlogged++;
         return;
     }
     char message[384];
     int length = snprintf(message, sizeof(message), "%s: %s", what, text);
-    if (server->unlogged > 0) {
+    if (again && server->unlogged > 0) {
         (void)snprintf(message + length, sizeof(message) - (size_t)length,
                        " (and %" PRIu64 " times before)", server->unlogged);
     }

@@ -101,9 +101,9 @@ struct pg_server_options {
     const struct pg_prepared *prepared; /* result format is binary */
     size_t prepared_count;              /* at most PG_PREPARED_MOST */
     uint64_t jitter_seed;               /* for back-off: capped, doubling, jittered */
-    /* One line for the log: "info", a link came up; "warn", one was lost or given up, an attempt
-     * failed (an error that stays the same at most every 10 s). Must not call back. NULL: no log.
-     */
+    /* One line for the log: "info", a link came up (but to the server that it was just given up
+     * for); "warn", one was lost or given up, an attempt failed (what stays the same at most every
+     * 10 s). Must not call back. NULL: no log. */
     void (*log)(void *context, const char *level, const char *server, const char *message);
     /* The server's first attempts have settled (every link came up or failed once), called once,
      * like the callback of a statement. May be NULL. */

@@ -81,7 +81,7 @@ void pg_server_answer(struct pg_server *server, struct pg_statement *statement,
 void pg_server_send_again(struct pg_server *server, struct pg_statement *statement);
 
 /* What happens to a link. text: one line. */
-/* NULL: it leads where it led before it was given up; that is in the log. */
+/* NULL: it leads to the server that it was given up for; that is in the log. */
 void pg_server_link_came_up(struct pg_server *server, const char *text);
 void pg_server_link_was_lost(struct pg_server *server, const char *text);
 /* By itself, for what it leads to; it will try the address anew. */

@@ -105,11 +105,12 @@ static bool position_counts(const struct pg_link *link) {
     return pg_identity_agrees(&link->identity, &reference->identity);
 }
 
-/* The statements have had all the time that one may have. */
-static bool time_is_up(const struct pg_link *link, const struct pg_slot *slot) {
+/* Cancelled after a good part of the time that one statement may have: whatever the reads wait for,
+ * a lock perhaps, each of them would wait for it again, one behind the other. */
+static bool has_had_its_time(const struct pg_link *link, const struct pg_slot *slot) {
     const char *sqlstate = PQresultErrorField(slot->result, PG_DIAG_SQLSTATE);
     return sqlstate != NULL && strcmp(sqlstate, QUERY_CANCELED) == 0 &&
-           monotonic_ms() - slot->sent_ms >= link->server->options.statement_timeout_ms;
+           monotonic_ms() - slot->sent_ms >= link->server->options.statement_timeout_ms / 2;
 }
 
 /* A group has failed as one, for what may be one read's fault, or in giving rows that nobody can
@@ -119,7 +120,7 @@ static bool is_groups_failure(const struct pg_link *link, const struct pg_slot *
         return false;
     }
     return slot->failed
-               ? !time_is_up(link, slot)
+               ? !has_had_its_time(link, slot)
                : slot->result != NULL && !pg_group_is_result(slot->result, slot->statements);
 }
 

@@ -281,10 +281,17 @@ class Primary(FaultCase):
             links = host.metrics().value("snapshot_host_links_up", server="primary")
             wait_for(lambda: host.metrics().value("snapshot_host_connects_total",
                                                   server="primary") >= 2 * links,
-                     "every link to be made anew", timeout_s=30)
+                     "every link to be made anew", timeout_s=30, every_s=0.05)
             about = [line.text for line in host.log if '"primary"' in line.text]
             for what, times in (("link up", links), ("link given up", 1), ("link lost", 0)):
                 self.assertEqual(sum(what in text for text in about), times, about)
+            # What comes then is logged as ever.
+            primary.lead_to(cluster.primary)
+            host.wait_for_log(lambda line: '"primary"' in line.text and "link lost" in line.text,
+                              "the loss in the log")
+            host.wait_for_log(lambda line: '"primary"' in line.text and
+                              "link up" in line.text and "not in recovery" in line.text,
+                              "the true primary in the log")
 
 
 class LinkFaults:
@@ -547,6 +554,24 @@ class Statements(FaultCase):
         replica.pass_through()
         self.assert_answer(first.result(), small, small.snapshots[0])
         return [future.result() for future in futures]
+
+    def test_silent_after_the_lean_statement(self):
+        """A replica that answers that, and no more, is left alone like one that says nothing."""
+        since = big.snapshots[0]
+        for _ in range(5):  # for a machine so slow that the replica is to be tried again already
+            with self.host(SHIFTED, {"limits": {"lookup_timeout_ms": 1000}}) as host:
+                replica.hold_after(20_000)
+                answers = [host.lookup(big.id, since)]
+                reads = self.reads(host)
+                answers.append(host.lookup(big.id, since))
+                is_left_alone = self.reads(host) == reads
+                replica.pass_through()
+                for answer in answers:
+                    self.assert_answer(answer, big, since)
+                    self.assertEqual(answer.served_by, "primary")
+            if is_left_alone:
+                return
+        self.fail("the replica was asked again at once")
 
     @staticmethod
     def reads(host):
