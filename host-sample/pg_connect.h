@@ -43,8 +43,8 @@ PGconn *pg_attempt_take(struct pg_attempt *attempt, char *err, size_t err_length
 void pg_attempt_cancel(struct pg_attempt *attempt);
 
 /* Drops the caller's reference; a connection that comes up later is closed by the thread. Waits
- * until the thread has ended, at most wait_ms: after a cancel, so that no thread is still inside
- * OpenSSL when the process exits and OpenSSL tears itself down. */
+ * until the thread is done, at most wait_ms: after a cancel, so that no thread is still inside
+ * OpenSSL or Kerberos when the process exits and these tear themselves down. */
 void pg_attempt_release(struct pg_attempt *attempt, int wait_ms);
 
 #endif

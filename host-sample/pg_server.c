@@ -22,7 +22,7 @@ enum {
     STATEMENT_TIMEOUT_MOST_MS = 3600000,
     CONNECT_TIMEOUT_MOST_S = 600,
     BATCH_LEAST = 8,       /* a batch is not split over several links for less than this each */
-    FREE_WAIT_MS = 100,    /* for the threads of all attempts together */
+    FREE_WAIT_MS = 500,    /* for the threads of all attempts together */
     LOG_PERIOD_MS = 10000, /* what goes wrong again and again is logged so often */
     GROUP_LOOKS = 64       /* at statements that may not fit the group, before it goes as it is */
 };

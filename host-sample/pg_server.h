@@ -117,7 +117,7 @@ struct pg_server *pg_server_new(struct event_base *base, const struct pg_server_
                                 char *err, size_t err_length);
 
 /* Closes every link; statements still submitted are forgotten without a callback. Within a callback
- * the server goes when the callback has returned, and makes no other. Waits up to 100 ms for
+ * the server goes when the callback has returned, and makes no other. Waits up to 500 ms for
  * attempts to connect that are under way; one that is looking up a name may outlive the call,
  * touches nothing of the caller's and closes what it gets. */
 void pg_server_free(struct pg_server *server);
