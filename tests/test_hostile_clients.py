@@ -350,8 +350,8 @@ class Secrets(HostileCase):
     """What is not to be learnt."""
 
     def test_a_wrong_token_learns_nothing(self):
-        """Every refusal is the same to the last byte: whatever was near the token, and whether the
-        ids are there, are not, or are none. No server is asked for it."""
+        """Every refusal is the same to the last byte but for its date: whatever was near the token,
+        and whether the ids are there, are not, or are none. No server is asked for it."""
         known = lookup_path(life[0]["runId"], life[0]["id"])
         paths = (known, lookup_path("r", "s"), lookup_path(life[0]["runId"], "s"),
                  "/engine/v1/worker-actions/runs/x/snapshots/since/%zz", known + "?x=1")
@@ -364,17 +364,22 @@ class Secrets(HostileCase):
             for headers in ((), *(("authorization: Bearer " + token,) for token in tokens)):
                 answer = exchange(host.port, get(path, *headers))
                 self.assert_error(answer, 401)
-                heads.add(tuple(sorted(answer.headers.items())))
+                heads.add(self.head_but_its_date(answer))
                 bodies.add(answer.body)
         workload = known.replace("/engine/v1/worker", "/api/v1/workload")
         for value in ("", "x", *(DEPLOYMENT[:length] for length in range(1, len(DEPLOYMENT)))):
             header = "x-trigger-workload-deployment-id: " + value
             answer = exchange(host.port, get(workload, header))
             self.assert_error(answer, 401)
-            heads.add(tuple(sorted(answer.headers.items())))
+            heads.add(self.head_but_its_date(answer))
             bodies.add(answer.body)
         self.assertEqual((len(heads), len(bodies)), (1, 1), (heads, bodies))
         self.assertEqual(host.metrics().value("snapshot_host_reads_total", server="primary"), reads)
+
+    @staticmethod
+    def head_but_its_date(answer):
+        """Which is the same for all that are answered in one second."""
+        return tuple(sorted({**answer.headers, "date": "date" in answer.headers}.items()))
 
     def test_no_path_reads_a_file(self):
         target = "etc/passwd"
