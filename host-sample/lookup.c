@@ -351,21 +351,28 @@ static void position_wait_done(struct position_wait *wait, enum position_wait_en
     report(lookup, end == POSITION_REACHED ? RP_REACHED : RP_FAILED, position, NULL);
 }
 
-static void time_is_up(evutil_socket_t fd, short events, void *context) {
-    struct lookup *lookup = context;
-    (void)fd;
-    (void)events;
-    bool awaiting = lookup->step->kind == RP_STEP_AWAIT;
-    position_watcher_leave(&lookup->position_wait);
-    lookup->now_ns = monotonic_ns();
-    report(lookup, awaiting ? RP_NOT_REACHED : RP_WAITED, 0, NULL);
-}
-
-static void arm_timer(struct lookup *lookup, uint64_t until_ns) {
+static void arm_timer(struct lookup *lookup) {
+    const uint64_t until_ns = lookup->step->until_ns;
     uint64_t left = until_ns > lookup->now_ns ? until_ns - lookup->now_ns : 0;
     struct timeval timeout = {.tv_sec = (time_t)(left / 1000000000u),
                               .tv_usec = (suseconds_t)(left % 1000000000u / 1000u)};
     (void)event_add(&lookup->timer, &timeout);
+}
+
+static void time_is_up(evutil_socket_t fd, short events, void *context) {
+    struct lookup *lookup = context;
+    (void)fd;
+    (void)events;
+    lookup->now_ns = monotonic_ns();
+    if (lookup->now_ns < lookup->step->until_ns) {
+        /* The loop counts from when its turn began, by a clock of some ms; a policy's bounds are
+         * exact. */
+        arm_timer(lookup);
+        return;
+    }
+    bool awaiting = lookup->step->kind == RP_STEP_AWAIT;
+    position_watcher_leave(&lookup->position_wait);
+    report(lookup, awaiting ? RP_NOT_REACHED : RP_WAITED, 0, NULL);
 }
 
 /* False if the read was not begun: its replica is not to be asked just now. */
@@ -409,7 +416,7 @@ static void watch_client(struct lookup *lookup, const struct rp_step *step) {
 
 static void start_await(struct lookup *lookup, const struct rp_step *step) {
     lookup->position_wait.target = step->position;
-    arm_timer(lookup, step->until_ns);
+    arm_timer(lookup);
     position_watcher_join(&offered_replica(lookup, step->replica)->watcher, &lookup->position_wait);
 }
 
@@ -432,7 +439,7 @@ static void follow(struct lookup *lookup, const struct rp_step *step,
     }
     switch (step->kind) {
     case RP_STEP_WAIT:
-        arm_timer(lookup, step->until_ns);
+        arm_timer(lookup);
         break;
     case RP_STEP_LOCATE:
         locator_join(&lookup->worker->locator, &lookup->locate);

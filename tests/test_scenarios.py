@@ -124,6 +124,15 @@ class LaggingReplica(Scenario):
         self.assert_reads(host, primary=True, standby=2 * one_miss)
         self.assert_logged(host, ("WARN", None, run, since))
 
+    def test_no_wait_is_too_short(self):
+        """However busy the host is with others while it lasts."""
+        policy = {"policy": "replica_then_primary", "replica_retry_min_ms": 20,
+                  "replica_retry_max_ms": 20}
+        with self.host(policy) as host:
+            answers = [host.begin_lookup(history.new_run(), history.new_id()) for _ in range(1000)]
+            took = [answer.result().milliseconds for answer in answers]
+        self.assertGreaterEqual(min(took), 20)
+
     def test_replica_catches_up_inside_the_wait(self):
         life = self.known_to_primary()
         run, since = life[0]["runId"], life[3]["id"]
