@@ -127,7 +127,7 @@ lint-run:
 	clang-tidy --quiet $(TIDY_FILES) -- $(STANDARD) -DREAD_POLICY_VERSION='"$(VERSION)"' \
 		-DREAD_POLICY_PLUGIN_DIR='"$(LIBDIR)/read-policy"' $(call pkg_cflags,$(HOST_PKGS))
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
-		--suppress=missingIncludeSystem -DREAD_POLICY_VERSION='"$(VERSION)"' plugin policies strict-ini host-sample policy-check policy-sim
+		--suppress=missingIncludeSystem -D'RB_GENERATE_INTERNAL(n,t,f,c,a)=' -DREAD_POLICY_VERSION='"$(VERSION)"' plugin policies strict-ini host-sample policy-check policy-sim
 	shellcheck tools/install-packages tools/try-packages tools/try-service .ci/run
 	@$(MAKE) --no-print-directory all CC=clang BUILD=$(BUILD)/clang
 

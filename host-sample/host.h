@@ -20,6 +20,7 @@
 #include "replica_health.h"
 #include "snapshot_read.h"
 #include "statement_choice.h"
+#include "wake_ups.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -80,6 +81,7 @@ struct worker {
     struct statement_choice choice;
     uint32_t reads; /* that a server has been asked for and has not answered */
     struct busy_poll poll;
+    struct wake_ups wake_ups; /* of lookups that wait, and of watchers between their questions */
     struct deadlines deadlines;
     struct deadline_queue deadline_queues[DEADLINE_COUNT];
     struct byte_buffer scratch; /* for bodies */

@@ -39,7 +39,7 @@ struct lookup {
     struct pg_statement statement;
     struct locate locate;
     struct position_wait position_wait;
-    struct event timer; /* of a wait, or the end of an await */
+    struct wake_up timer; /* of a wait, or the end of an await */
     const char *values[3];
     int lengths[3];
     struct lookup_request request;
@@ -110,7 +110,7 @@ static void release(struct lookup *lookup) {
     forget_answer(lookup);
     locator_leave(&lookup->locate);
     position_watcher_leave(&lookup->position_wait);
-    (void)event_del(&lookup->timer);
+    wake_up_clear(&lookup->timer);
     deadline_clear(&lookup->deadline);
     deadline_clear(&lookup->answer_deadline);
     atomic_fetch_sub_explicit(&worker->host->lookups, 1, memory_order_relaxed);
@@ -346,32 +346,16 @@ static void position_wait_done(struct position_wait *wait, enum position_wait_en
                                uint64_t position) {
     struct lookup *lookup =
         (struct lookup *)((char *)wait - offsetof(struct lookup, position_wait));
-    (void)event_del(&lookup->timer);
+    wake_up_clear(&lookup->timer);
     lookup->now_ns = monotonic_ns();
     report(lookup, end == POSITION_REACHED ? RP_REACHED : RP_FAILED, position, NULL);
 }
 
-static void arm_timer(struct lookup *lookup) {
-    const uint64_t until_ns = lookup->step->until_ns;
-    uint64_t left = until_ns > lookup->now_ns ? until_ns - lookup->now_ns : 0;
-    struct timeval timeout = {.tv_sec = (time_t)(left / 1000000000u),
-                              .tv_usec = (suseconds_t)(left % 1000000000u / 1000u)};
-    (void)event_add(&lookup->timer, &timeout);
-}
-
-static void time_is_up(evutil_socket_t fd, short events, void *context) {
-    struct lookup *lookup = context;
-    (void)fd;
-    (void)events;
-    lookup->now_ns = monotonic_ns();
-    if (lookup->now_ns < lookup->step->until_ns) {
-        /* The loop counts from when its turn began, by a clock of some ms; a policy's bounds are
-         * exact. */
-        arm_timer(lookup);
-        return;
-    }
+static void time_is_up(struct wake_up *timer) {
+    struct lookup *lookup = (struct lookup *)((char *)timer - offsetof(struct lookup, timer));
     bool awaiting = lookup->step->kind == RP_STEP_AWAIT;
     position_watcher_leave(&lookup->position_wait);
+    lookup->now_ns = monotonic_ns();
     report(lookup, awaiting ? RP_NOT_REACHED : RP_WAITED, 0, NULL);
 }
 
@@ -416,7 +400,7 @@ static void watch_client(struct lookup *lookup, const struct rp_step *step) {
 
 static void start_await(struct lookup *lookup, const struct rp_step *step) {
     lookup->position_wait.target = step->position;
-    arm_timer(lookup);
+    wake_up_set(&lookup->worker->wake_ups, &lookup->timer, step->until_ns);
     position_watcher_join(&offered_replica(lookup, step->replica)->watcher, &lookup->position_wait);
 }
 
@@ -439,7 +423,7 @@ static void follow(struct lookup *lookup, const struct rp_step *step,
     }
     switch (step->kind) {
     case RP_STEP_WAIT:
-        arm_timer(lookup);
+        wake_up_set(&lookup->worker->wake_ups, &lookup->timer, step->until_ns);
         break;
     case RP_STEP_LOCATE:
         locator_join(&lookup->worker->locator, &lookup->locate);
@@ -492,7 +476,7 @@ static struct lookup *take_lookup(struct worker *worker) {
         lookup->statement.done = read_done;
         lookup->locate.done = located;
         lookup->position_wait.done = position_wait_done;
-        (void)evtimer_assign(&lookup->timer, worker->base, time_is_up, lookup);
+        lookup->timer.woken = time_is_up;
     }
     return lookup;
 }

@@ -3,12 +3,14 @@
  */
 #include "position_watcher.h"
 
-#include <event2/event.h>
+#include "monotonic.h"
+
+#include <stddef.h>
 
 /* A standby beside its primary replays a commit within a millisecond. One that has not after many
  * polls is behind by more than a poll's worth, and is asked less often. */
-#define POLL_US      1000
-#define SLOW_POLL_US 5000
+#define POLL_NS      UINT64_C(1000000)
+#define SLOW_POLL_NS UINT64_C(5000000)
 #define QUICK_POLLS  64
 
 static void ask(struct position_watcher *watcher) {
@@ -18,10 +20,9 @@ static void ask(struct position_watcher *watcher) {
     }
 }
 
-static void pause_over(evutil_socket_t fd, short events, void *context) {
-    struct position_watcher *watcher = context;
-    (void)fd;
-    (void)events;
+static void pause_over(struct wake_up *pause) {
+    struct position_watcher *watcher =
+        (struct position_watcher *)((char *)pause - offsetof(struct position_watcher, pause));
     if (!TAILQ_EMPTY(&watcher->waiting)) {
         ask(watcher);
     }
@@ -48,31 +49,29 @@ static void answered(struct pg_statement *statement, struct pg_reply *reply) {
         return;
     }
     watcher->polls_in_a_row++;
-    struct timeval pause = {.tv_usec =
-                                watcher->polls_in_a_row < QUICK_POLLS ? POLL_US : SLOW_POLL_US};
-    (void)event_add(&watcher->pause, &pause);
+    wake_up_set(watcher->wake_ups, &watcher->pause,
+                monotonic_ns() + (watcher->polls_in_a_row < QUICK_POLLS ? POLL_NS : SLOW_POLL_NS));
 }
 
-void position_watcher_init(struct position_watcher *watcher, struct event_base *base,
+void position_watcher_init(struct position_watcher *watcher, struct wake_ups *wake_ups,
                            struct pg_server *replica, _Atomic uint64_t *counter) {
-    *watcher = (struct position_watcher){.base = base, .replica = replica, .poll_counter = counter};
+    *watcher = (struct position_watcher){
+        .wake_ups = wake_ups, .replica = replica, .poll_counter = counter};
     watcher->statement.kind = PG_POSITION;
     watcher->statement.done = answered;
     TAILQ_INIT(&watcher->waiting);
-    (void)evtimer_assign(&watcher->pause, base, pause_over, watcher);
+    watcher->pause.woken = pause_over;
 }
 
 void position_watcher_stop(struct position_watcher *watcher) {
-    if (watcher->base != NULL) {
-        (void)event_del(&watcher->pause);
-        pg_statement_forget(&watcher->statement);
-    }
+    wake_up_clear(&watcher->pause);
+    pg_statement_forget(&watcher->statement);
 }
 
 void position_watcher_join(struct position_watcher *watcher, struct position_wait *wait) {
     wait->watcher = watcher;
     TAILQ_INSERT_TAIL(&watcher->waiting, wait, entry);
-    if (!evtimer_pending(&watcher->pause, NULL)) {
+    if (watcher->pause.owner == NULL) {
         ask(watcher);
     }
 }

@@ -12,8 +12,8 @@
 #define POSITION_WATCHER_H
 
 #include "pg_server.h"
+#include "wake_ups.h"
 
-#include <event2/event_struct.h>
 #include <stdatomic.h>
 
 enum position_wait_end {
@@ -32,16 +32,16 @@ struct position_wait {
 TAILQ_HEAD(position_wait_list, position_wait);
 
 struct position_watcher {
-    struct event_base *base;
+    struct wake_ups *wake_ups;
     struct pg_server *replica;
     struct pg_statement statement;
-    struct event pause;
+    struct wake_up pause; /* between an answer and the next question */
     struct position_wait_list waiting;
     uint32_t polls_in_a_row; /* since the watcher last woke up */
     _Atomic uint64_t *poll_counter;
 };
 
-void position_watcher_init(struct position_watcher *watcher, struct event_base *base,
+void position_watcher_init(struct position_watcher *watcher, struct wake_ups *wake_ups,
                            struct pg_server *replica, _Atomic uint64_t *counter);
 void position_watcher_stop(struct position_watcher *watcher);
 

@@ -79,7 +79,7 @@ static bool make_servers(struct worker *worker, char *err, size_t err_length) {
             return false;
         }
         pg_server_set_reference(replica->server, worker->primary);
-        position_watcher_init(&replica->watcher, worker->base, replica->server,
+        position_watcher_init(&replica->watcher, &worker->wake_ups, replica->server,
                               &worker->counters.position_polls);
     }
     return true;
@@ -145,7 +145,7 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint1
     worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     worker->base = event_base_new();
     if (worker->wake_fd < 0 || worker->base == NULL || !entropy_seed(&worker->random) ||
-        !lookup_worker_init(worker)) {
+        !wake_ups_init(&worker->wake_ups, worker->base) || !lookup_worker_init(worker)) {
         (void)snprintf(err, err_length, "cannot make an event loop");
         return false;
     }
@@ -230,6 +230,7 @@ void worker_free(struct worker *worker) {
     byte_buffer_free(&worker->scratch);
     if (worker->base != NULL) {
         lookup_worker_free(worker);
+        wake_ups_free(&worker->wake_ups);
         (void)event_del(&worker->wake_event);
         (void)event_del(&worker->drain_event);
         event_base_free(worker->base);

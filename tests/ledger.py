@@ -34,7 +34,8 @@ class Run:
         self._unlinked = None  # a snapshot whose links come later, and its waitpoints
         self._expected = {}
         self.id = self._history.new_run()
-        self.snapshots = []  # ids, the oldest first
+        self.snapshots = []  # ids, the oldest first; the last ones may not be committed yet
+        self.committed = 0  # how many of them are
         self.versions = []  # history.Rows, one for each commit
 
     # -- writing -------------------------------------------------------------------------------
@@ -66,6 +67,7 @@ class Run:
     def _commit(self, server):
         self._history.write(server)
         self.versions.append(self._history.rows())
+        self.committed = len(self.snapshots)
 
     def _make_step(self):
         if self._unlinked:

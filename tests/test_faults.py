@@ -774,7 +774,7 @@ class Promotion(unittest.TestCase):
         def just_committed(generator):
             if generator.random() < 0.2:
                 growing.write_step(self.cluster.primary)
-            return Question(growing, growing.snapshots[-1])
+            return Question(growing, growing.snapshots[growing.committed - 1])
 
         with self.host() as host:
             host.wait_for_links("primary", "replica")

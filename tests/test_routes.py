@@ -712,7 +712,7 @@ class Termination(RouteCase):
     def refuses(port):
         try:
             RawConnection(port).close()
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):  # reset: taken as it closed
             return True
         return False
 
