@@ -26,7 +26,7 @@ struct lookup {
     struct worker *worker;
     struct http_exchange *exchange;
     uint64_t started_ns;
-    uint64_t now_ns;            /* when the event came that the lookup is seen to for */
+    uint64_t now_ns;            /* when the event came that the policy is told of */
     const struct rp_step *step; /* under way */
     uint32_t offered; /* bit i: replica i of the worker is one of those offered to the policy */
     struct pg_server *server; /* asked last */
@@ -318,8 +318,12 @@ static void located(struct locate *locate, bool known, uint64_t position) {
 static void give_up_answer(struct lookup *lookup) {
     struct worker *worker = lookup->worker;
     struct replica_health *health = &offered_replica(lookup, lookup->step->replica)->health;
-    bool silent = health->answered_ns <= lookup->asked_ns; /* at that moment: before it was asked */
     lookup->now_ns = monotonic_ns();
+    /* It has answered nobody since it was asked, and that is a while ago: it may have been asked
+     * for the full statement when it had just answered the lean one. */
+    bool silent = health->answered_ns <= lookup->asked_ns &&
+                  lookup->now_ns - lookup->asked_ns >=
+                      worker->deadline_queues[ANSWER_DEADLINE].length_ms * UINT64_C(500000);
     replica_health_failed(health, silent ? REPLICA_SILENT : REPLICA_FAILED_ONCE, lookup->now_ns,
                           entropy_next(&worker->random));
     forget_answer(lookup);
@@ -337,7 +341,6 @@ static void deadline_is_over(void *context, struct deadline_queue *queue,
         return;
     }
     struct lookup *lookup = (struct lookup *)((char *)deadline - offsetof(struct lookup, deadline));
-    lookup->now_ns = monotonic_ns();
     counter_add(&worker->counters.timeouts, 1);
     fail(lookup, "not answered within lookup_timeout_ms");
 }

@@ -299,7 +299,7 @@ void pg_attempt_release(struct pg_attempt *attempt, int wait_ms) {
     if (wait_ms > 0) {
         (void)poll(&ended, 1, wait_ms); /* in vain, or cut short by a signal: no harm */
     }
-    if (atomic_load(&attempt->ended)) { /* what is left for the thread is no library's business */
+    if (atomic_load(&attempt->ended)) { /* then the thread has hardly anything left to do */
         PQfinish(attempt->conn);
         attempt->conn = NULL;
     }

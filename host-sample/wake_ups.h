@@ -37,6 +37,7 @@ struct wake_ups {
     struct event readable;
     struct wake_up_tree set; /* by at_ns */
     uint64_t armed_for_ns;   /* UINT64_MAX: for nothing */
+    uint64_t waking_at_ns;   /* of the expiry that callbacks are made for; else 0 */
 };
 
 /* False: no descriptor. */
@@ -46,7 +47,8 @@ bool wake_ups_init(struct wake_ups *wake_ups, struct event_base *base);
 void wake_ups_free(struct wake_ups *wake_ups);
 
 /* Wakes at that moment or up to 0.1 ms later (by the kernel; the turn of the loop comes on top),
- * from the loop and never from within this call; whatever moment it was set to before. */
+ * from the loop and never from within this call; whatever moment it was set to before. What a
+ * callback sets is woken in a later turn, even if its moment has passed. */
 void wake_up_set(struct wake_ups *wake_ups, struct wake_up *wake_up, uint64_t at_ns);
 void wake_up_clear(struct wake_up *wake_up);
 

@@ -367,10 +367,15 @@ END_TEST
 /* Not by the timeout that the host has set, so it says nothing of what a read alone would take. */
 START_TEST(a_cancelled_groups_reads_are_asked_again) {
     begin();
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    char conninfo[200];
+    throwaway_conninfo(&primary, conninfo, sizeof(conninfo), "");
+    struct pg_server_options options = rig_options(conninfo);
+    options.statement_timeout_ms = 10 * RIG_STATEMENT_TIMEOUT_MS;
+    struct pg_server *server = rig_add(&options);
+    RIG_UNTIL(pg_server_is_up(server));
     static struct rig_call calls[3];
     for (unsigned i = 0; i < 3; i++) {
-        rig_submit(server, &calls[i], SLEEP, i == 1 ? "0.9" : "0");
+        rig_submit(server, &calls[i], SLEEP, i == 1 ? "2" : "0");
     }
     rig_flush();
     throwaway_execute(&primary,
