@@ -796,13 +796,15 @@ END_TEST
 START_TEST(unsent_bytes_are_bounded_for_one) {
     struct http_front_options options = front_thread_options();
 
-    options.max_unsent_bytes = 1000 * 1000;
+    /* A kernel that has seen this address before takes up to 4 MB of it at once. */
+    options.max_unsent_bytes = 100 * 1000;
     start(&options);
     struct client reader = client_connect_small(front_thread_port(front), 4096);
     client_send_text(&reader, GET("/big"));
+    /* A reader that is as fast as the writer would leave nothing unsent. */
+    AWAIT_COUNTERS(counters, counters.unsent_bytes == 0 && counters.timeouts == 1);
     ck_assert_uint_lt(client_read_to_end(&reader), BIG_BODY_BYTES);
     client_close(&reader);
-    AWAIT_COUNTERS(counters, counters.unsent_bytes == 0 && counters.timeouts == 1);
 }
 END_TEST
 
@@ -1033,8 +1035,8 @@ START_TEST(refused_connections_are_bounded) {
     for (unsigned i = 0; i < 400; i++) {
         clients[i] = client_connect(front_thread_port(front));
     }
-    AWAIT_COUNTERS(counters, counters.connections_refused == 400);
-    ck_assert_uint_le(front_thread_counters(front).connections_open, 1 + 256);
+    AWAIT_COUNTERS(counters,
+                   counters.connections_refused == 400 && counters.connections_open <= 1 + 256);
     for (unsigned i = 0; i < 400; i++) {
         const struct client_reply reply = client_read(&clients[i]);
         assert_error(&reply, 503);
