@@ -42,7 +42,6 @@ struct lookup {
     struct pg_statement statement; /* first, so that a statement's address is its lookup's */
     struct run *run;
     bool with_plugin;
-    uint64_t started_ns;
     struct rp_read read;
     const char *values[2];
 };
@@ -60,12 +59,12 @@ static void begin(struct lookup *lookup) {
     lookup->values[0] = target->snapshot;
     lookup->values[1] = target->run;
     lookup->with_plugin = run->with_plugin;
-    lookup->started_ns = monotonic_ns();
+    const uint64_t now_ns = monotonic_ns();
     if (lookup->with_plugin) {
         const struct rp_request request = {.struct_size = sizeof request,
                                            .replicas = 1,
-                                           .now_ns = lookup->started_ns,
-                                           .deadline_ns = lookup->started_ns + A_LOOKUP_NS,
+                                           .now_ns = now_ns,
+                                           .deadline_ns = now_ns + A_LOOKUP_NS,
                                            .entropy = random_bits(run)};
         lookup->read.struct_size = sizeof lookup->read;
         const struct rp_step *step = run->plugin->begin(run->policy, &request, &lookup->read);

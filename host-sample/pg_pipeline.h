@@ -36,7 +36,7 @@ struct pg_slot {
                                        link's own question), or all are forgotten */
     uint32_t statements;            /* sent in the slot */
     enum pg_slot_purpose purpose;
-    uint64_t sent_ms;    /* by the monotonic clock; set by whoever wants to know */
+    uint64_t sent_ms;    /* of a group, by the monotonic clock */
     uint8_t queries;     /* whose end has not been seen yet */
     bool position_first; /* the next result is a position, not rows */
     bool failed;         /* result is an error, the first one of the slot */

@@ -54,11 +54,13 @@ static bool send_read(struct pg_link *link, const struct pg_statement *first) {
 static void settle_in(struct pg_link *link, struct pg_slot *slot, struct pg_statement *first) {
     struct pg_tally *tally = &link->server->tally;
     slot->statement = first;
-    slot->sent_ms = monotonic_ms();
     slot->position_first = first->kind != PG_READ;
     for (struct pg_statement *one = first; one != NULL; one = one->next_in_group) {
         one->slot = slot;
         slot->statements++;
+    }
+    if (slot->statements > 1) {
+        slot->sent_ms = monotonic_ms();
     }
     link->statements += slot->statements;
     pg_tally_add(&tally->in_flight, slot->statements);

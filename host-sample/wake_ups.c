@@ -16,7 +16,7 @@ static int compare(const struct wake_up *one, const struct wake_up *other) {
     if (one->at_ns != other->at_ns) {
         return one->at_ns < other->at_ns ? -1 : 1;
     }
-    return (one > other) - (one < other);
+    return ((uintptr_t)one > (uintptr_t)other) - ((uintptr_t)one < (uintptr_t)other);
 }
 
 /* As RB_GENERATE_STATIC, which says __unused: no word outside BSD. */

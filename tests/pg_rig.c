@@ -199,6 +199,11 @@ struct pg_server_options rig_options(const char *conninfo) {
                                       .settled = on_settled};
 }
 
+struct pg_server_options rig_options_to(const struct throwaway_server *target) {
+    throwaway_conninfo(target, rig.conninfo, sizeof(rig.conninfo), "");
+    return rig_options(rig.conninfo);
+}
+
 struct pg_server *rig_add(const struct pg_server_options *options) {
     char err[256] = "";
     struct pg_server *server = pg_server_new(rig.base, options, err, sizeof(err));
@@ -215,9 +220,7 @@ struct pg_server_counters rig_counters(const struct pg_server *server) {
 
 struct pg_server *rig_up(const struct throwaway_server *target, enum pg_server_role role,
                          uint32_t links) {
-    char conninfo[200];
-    throwaway_conninfo(target, conninfo, sizeof(conninfo), "");
-    struct pg_server_options options = rig_options(conninfo);
+    struct pg_server_options options = rig_options_to(target);
     options.role = role;
     options.name = role == PG_PRIMARY ? "primary" : "replica";
     options.links = links;

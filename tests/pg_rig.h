@@ -51,6 +51,7 @@ struct pg_rig {
     char log[RIG_LOG_LINES][400]; /* "level server message" */
     unsigned log_count;
     int descriptors, threads;
+    char conninfo[200]; /* of rig_options_to */
 };
 extern struct pg_rig rig;
 
@@ -70,6 +71,8 @@ void rig_end(void);
 
 /* One link, the rig's prepared statements, and its log. */
 struct pg_server_options rig_options(const char *conninfo);
+/* The same for this server; valid until it is called again. */
+struct pg_server_options rig_options_to(const struct throwaway_server *target);
 struct pg_server *rig_add(const struct pg_server_options *options);
 
 /* One server with so many links, all up. */

@@ -162,9 +162,7 @@ END_TEST
 
 START_TEST(without_prepared_statements) {
     begin();
-    char conninfo[200];
-    throwaway_conninfo(&primary, conninfo, sizeof(conninfo), "");
-    struct pg_server_options options = rig_options(conninfo);
+    struct pg_server_options options = rig_options_to(&primary);
     options.use_prepared = false;
     struct pg_server *server = rig_add(&options);
     RIG_UNTIL(pg_server_is_up(server));
@@ -367,9 +365,7 @@ END_TEST
 /* Not by the timeout that the host has set, so it says nothing of what a read alone would take. */
 START_TEST(a_cancelled_groups_reads_are_asked_again) {
     begin();
-    char conninfo[200];
-    throwaway_conninfo(&primary, conninfo, sizeof(conninfo), "");
-    struct pg_server_options options = rig_options(conninfo);
+    struct pg_server_options options = rig_options_to(&primary);
     options.statement_timeout_ms = 10 * RIG_STATEMENT_TIMEOUT_MS;
     struct pg_server *server = rig_add(&options);
     RIG_UNTIL(pg_server_is_up(server));

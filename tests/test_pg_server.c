@@ -735,9 +735,7 @@ START_TEST(set_up_that_fails) {
     begin();
     static const struct pg_prepared missing[] = {ALONE("good", "SELECT 1", 0),
                                                  ALONE("bad", "SELECT * FROM no_such_table", 0)};
-    char conninfo[200];
-    throwaway_conninfo(&primary, conninfo, sizeof(conninfo), "");
-    struct pg_server_options options = rig_options(conninfo);
+    struct pg_server_options options = rig_options_to(&primary);
     options.prepared = missing;
     options.prepared_count = 2;
     struct pg_server *server = rig_add(&options);
@@ -840,9 +838,7 @@ END_TEST
 
 START_TEST(without_prepared_statements) {
     begin();
-    char conninfo[200];
-    throwaway_conninfo(&standby, conninfo, sizeof(conninfo), "");
-    struct pg_server_options options = rig_options(conninfo);
+    struct pg_server_options options = rig_options_to(&standby);
     options.use_prepared = false;
     struct pg_server *server = rig_add(&options);
     static struct rig_call calls[4];
@@ -874,9 +870,7 @@ static uint64_t position_on(struct throwaway_server *server, const char *functio
 
 START_TEST(positions_of_a_primary) {
     begin();
-    char conninfo[200];
-    throwaway_conninfo(&primary, conninfo, sizeof(conninfo), "");
-    struct pg_server_options options = rig_options(conninfo);
+    struct pg_server_options options = rig_options_to(&primary);
     options.role = PG_PRIMARY;
     struct pg_server *flushed = rig_add(&options);
     options.insert_position = true;
