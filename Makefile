@@ -9,7 +9,10 @@ CFLAGS   ?= -O2 -g
 SANITIZE ?=
 PYTHON   := /usr/bin/python3
 
-STANDARD := -std=c17 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+# Warnings are errors for us and for CI (WERROR=1), not for whoever builds with a newer compiler.
+WERROR   ?=
+STANDARD := -std=c17 -D_GNU_SOURCE -iquote . -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
+	$(if $(filter 1,$(WERROR)),-Werror)
 ifneq ($(SANITIZE),)
 HARDEN   := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 PLUGIN_LINK :=
@@ -31,10 +34,9 @@ HOST_LIBS  = $(call pkg_libs,$(HOST_PKGS)) -lhttp_parser -ldl -lpthread
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 INI_SRC    := $(wildcard strict-ini/*.c)
 PLUGIN_SRC := $(wildcard plugin/*.c) $(wildcard policies/*.c)
-HOST_SRC   := $(filter-out host-sample/minimal.c,$(wildcard host-sample/*.c))
-HOST_LIB_SRC := $(filter-out host-sample/main.c,$(HOST_SRC))
-C_TESTS      := $(wildcard tests/test_*.c)
-PY_TESTS     := $(wildcard tests/test_*.py)
+LOADER_SRC := $(wildcard loader/*.c)
+HOST_LIB_SRC := $(filter-out host-sample/main.c,$(wildcard host-sample/*.c host-sample/*/*.c))
+HOST_SRC   := host-sample/main.c $(HOST_LIB_SRC) loader/plugin_loader.c
 
 .DEFAULT_GOAL := all
 .PHONY: all
@@ -45,6 +47,8 @@ all: $(BUILD)/read_policy.so $(BUILD)/snapshot-host
 FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(wildcard /usr/include/sys/sdt.h /usr/include/*/sys/sdt.h)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(BUILD)
+	@pkg-config --print-errors --exists $(HOST_PKGS) || \
+		{ echo "A library that the build needs is missing: 'make deps' installs it." >&2; exit 1; }
 	@printf '%s\n' "$(subst ",,$(FLAGS_NOW))" | cmp -s - $@ || printf '%s\n' "$(subst ",,$(FLAGS_NOW))" > $@
 .PHONY: FORCE
 FORCE:
@@ -64,10 +68,11 @@ $(BUILD)/read_policy.so: $(call objects,$(PLUGIN_SRC) $(INI_SRC)) plugin/read_po
 $(BUILD)/snapshot-host: $(call objects,$(HOST_SRC) $(INI_SRC))
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(HOST_LIBS)
 
--include $(patsubst %.o,%.d,$(call objects,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC)))
--include tools.mk
-include bench/bench.mk
-include tests/tests.mk
+# What the compiler found out about headers, for the objects that were built before.
+include_dependencies = $(eval include $(wildcard $(patsubst %.o,%.d,$(call objects,$(1)))))
+$(call include_dependencies,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC))
+
+include mk/tools.mk mk/bench.mk mk/tests.mk
 
 # ---- packages -----------------------------------------------------------------------------------------
 
@@ -115,25 +120,9 @@ help:
 	'make clean              remove build/' \
 	'SANITIZE=address,undefined or thread, with any of them: build with sanitizers'
 
-# ---- lint ---------------------------------------------------------------------------------------------
-
-C_FILES = $(shell git ls-files '*.c' '*.h')
-TIDY_FILES = $(filter %.c,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC) $(TOOL_SRC))
-.PHONY: lint lint-run
-lint: lint-deps
-	@$(MAKE) --no-print-directory lint-run
-lint-run:
-	clang-format --dry-run -Werror $(C_FILES)
-	clang-tidy --quiet $(TIDY_FILES) -- $(STANDARD) -DREAD_POLICY_VERSION='"$(VERSION)"' \
-		-DREAD_POLICY_PLUGIN_DIR='"$(LIBDIR)/read-policy"' $(call pkg_cflags,$(HOST_PKGS))
-	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
-		--suppress=missingIncludeSystem -D'RB_GENERATE_INTERNAL(n,t,f,c,a)=' -DREAD_POLICY_VERSION='"$(VERSION)"' plugin policies strict-ini host-sample policy-check policy-sim
-	shellcheck tools/install-packages tools/try-packages tools/try-service .ci/run
-	@$(MAKE) --no-print-directory all CC=clang BUILD=$(BUILD)/clang
-
 # ---- manuals, installing, packages --------------------------------------------------------------------
 
-include man/man.mk install.mk deb.mk
+include mk/man.mk mk/install.mk mk/deb.mk mk/lint.mk
 
 .PHONY: clean clean-objects
 clean:

@@ -6,7 +6,7 @@
 #ifndef BARE_CALLS_H
 #define BARE_CALLS_H
 
-#include "../plugin/read_policy.h"
+#include "plugin/read_policy.h"
 
 #define BARE_CALLS_SYMBOL "bare_calls"
 

@@ -8,9 +8,9 @@
  *     lookup begins and when its answer is there, as snapshot-host does for its histogram of
  *     durations and its judgement of the replica's health; what that costs, decision.c tells.
  */
-#include "../host-sample/monotonic.h"
-#include "../host-sample/pg_server.h"
-#include "../host-sample/snapshot_read.h"
+#include "host-sample/base/monotonic.h"
+#include "host-sample/postgres/server.h"
+#include "host-sample/snapshots/read.h"
 #include "loaded.h"
 #include "targets.h"
 

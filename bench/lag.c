@@ -9,7 +9,7 @@
  *     Prints what,ms,status,served for each lookup; what is "hit" or "new". The time of a "new" one
  *     is counted from the commit's return.
  */
-#include "../host-sample/monotonic.h"
+#include "host-sample/base/monotonic.h"
 #include "http_get.h"
 #include "loaded.h"
 

@@ -3,7 +3,7 @@
  */
 #include "loaded.h"
 
-#include "../host-sample/plugin_loader.h"
+#include "loader/plugin_loader.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 BENCH = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(BENCH)
-sys.path.insert(0, os.path.join(ROOT, "tests"))
+sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
 from testbed import BUILD  # noqa: E402
 

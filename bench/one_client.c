@@ -7,9 +7,9 @@
  *     lookups; the subjects take turns in every round. server_cpu_us is what the server process of
  *     the connection ran for, by the kernel's count; empty for http.
  */
-#include "../host-sample/monotonic.h"
-#include "../host-sample/snapshot_read.h"
-#include "../host-sample/statement_choice.h"
+#include "host-sample/base/monotonic.h"
+#include "host-sample/snapshots/choice.h"
+#include "host-sample/snapshots/read.h"
 #include "http_get.h"
 #include "loaded.h"
 #include "targets.h"

@@ -3,7 +3,7 @@
  */
 #include "read_loop.h"
 
-#include "../host-sample/monotonic.h"
+#include "host-sample/base/monotonic.h"
 
 #include <stddef.h>
 #include <time.h>

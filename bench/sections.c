@@ -6,7 +6,7 @@
  *     INI has the sections s1 to sSECTIONS; its reads go to them in turn, and choose among
  * REPLICAS. Prints ini,load_us,hit_ns for every round, each file in turn in every round.
  */
-#include "../host-sample/monotonic.h"
+#include "host-sample/base/monotonic.h"
 #include "loaded.h"
 #include "read_loop.h"
 

@@ -8,19 +8,19 @@
 #ifndef HOST_H
 #define HOST_H
 
-#include "busy_poll.h"
-#include "deadlines.h"
-#include "host_config.h"
-#include "http_front.h"
-#include "lag_sampler.h"
-#include "locator.h"
-#include "pg_server.h"
-#include "plugin_loader.h"
-#include "position_watcher.h"
-#include "replica_health.h"
-#include "snapshot_read.h"
-#include "statement_choice.h"
-#include "wake_ups.h"
+#include "config.h"
+#include "host-sample/base/busy_poll.h"
+#include "host-sample/base/deadlines.h"
+#include "host-sample/base/wake_ups.h"
+#include "host-sample/http/front.h"
+#include "host-sample/postgres/server.h"
+#include "host-sample/replicas/lag_sampler.h"
+#include "host-sample/replicas/locator.h"
+#include "host-sample/replicas/position_watcher.h"
+#include "host-sample/replicas/replica_health.h"
+#include "host-sample/snapshots/choice.h"
+#include "host-sample/snapshots/read.h"
+#include "loader/plugin_loader.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>

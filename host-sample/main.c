@@ -4,9 +4,9 @@
  * The main thread loads everything, starts the workers and then does nothing but wait for signals:
  * it is the one thread that calls the plugin's [control] functions.
  */
+#include "host-sample/base/log.h"
+#include "host-sample/operate/notify.h"
 #include "host.h"
-#include "log.h"
-#include "service_notify.h"
 #include "worker.h"
 
 #include <event2/event.h>

@@ -4,10 +4,10 @@
  */
 #include "worker.h"
 
-#include "entropy.h"
-#include "log.h"
-#include "lookup.h"
-#include "requests.h"
+#include "host-sample/base/entropy.h"
+#include "host-sample/base/log.h"
+#include "host-sample/lookups/lookup.h"
+#include "host-sample/lookups/requests.h"
 
 #include <assert.h>
 #include <event2/event.h>

@@ -6,8 +6,8 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
-#include "../strict-ini/strict_ini.h"
 #include "policy_kind.h"
+#include "strict-ini/strict_ini.h"
 
 enum rp_when { RP_WHEN_MISS, RP_WHEN_ALWAYS };
 enum rp_replica_pick { RP_PICK_SAME, RP_PICK_NEXT };

@@ -3,7 +3,7 @@
  *
  * One read, no second thoughts: no retry, no fallback, no counter.
  */
-#include "../plugin/policy_kind.h"
+#include "plugin/policy_kind.h"
 
 static const struct rp_rule rules[] = {
     RULES_DIRECT,

@@ -16,7 +16,7 @@
  *
  * Ends within 8 steps: await the floor, locate, await, replica, locate, await, replica, primary.
  */
-#include "../plugin/policy_kind.h"
+#include "plugin/policy_kind.h"
 
 static const struct rp_rule rules[] = {
     RULES_DIRECT,

@@ -1,7 +1,7 @@
 /*
  * registry.c - every policy there is. A new one is a line here.
  */
-#include "../plugin/policy_kind.h"
+#include "plugin/policy_kind.h"
 
 #define POLICIES(X)                                                                                \
     X(replica_then_primary)                                                                        \

@@ -9,7 +9,7 @@
  * Ends within 2 + 2 * n steps: replica, n times wait and replica, primary; n is the number of
  * waits, the k-th of them first_ms / 2 * 2^k long, that use up max_wait_ms (at most 17).
  */
-#include "../plugin/policy_kind.h"
+#include "plugin/policy_kind.h"
 
 static const struct rp_rule rules[] = {
     RULES_DIRECT,

@@ -4,7 +4,7 @@
  *
  * Nobody else is asked, so a partial answer is the best there is, and is given.
  */
-#include "../plugin/policy_kind.h"
+#include "plugin/policy_kind.h"
 
 static const struct rp_rule rules[] = {
     RULES_DIRECT,

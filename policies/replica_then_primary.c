@@ -9,7 +9,7 @@
  *
  * Ends within 4 steps: replica, wait, replica, primary.
  */
-#include "../plugin/policy_kind.h"
+#include "plugin/policy_kind.h"
 
 static const struct rp_rule rules[] = {
     RULES_DIRECT,

@@ -115,7 +115,8 @@ def end(process):
 def run(command, limit, running):
     """Runs one program; returns what came of it and its output. It is in `running` meanwhile."""
     arguments = [PYTHON, *command] if command[0].endswith(".py") else command
-    environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
+    environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1",
+                       PYTHONPATH=os.path.join(ROOT, "tests", "lib"))
     with tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(arguments, cwd=ROOT, env=environment, start_new_session=True,

@@ -1,0 +1,307 @@
+/*
+ * host_config.c - reading snapshot-host.ini.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libpq-fe.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const yes_no[] = {"no", "yes", NULL};
+static const char *const positions[] = {"flush", "insert", NULL};
+
+#define AT(member)        offsetof(struct host_config, member)
+#define OF_SERVER(member) offsetof(struct server_config, member)
+#define TEXT(name_, offset_, min_, fallback_, help_)                                               \
+    {                                                                                              \
+        .name = (name_), .type = INI_TEXT, .min = (min_), .max = INI_MAX_VALUE_BYTES,              \
+        .fallback = (fallback_), .unit = "", .offset = (offset_), .help = (help_)                  \
+    }
+#define NUMBER(name_, offset_, min_, max_, fallback_, unit_, help_)                                \
+    {                                                                                              \
+        .name = (name_), .type = INI_NUMBER, .min = (min_), .max = (max_),                         \
+        .fallback = (fallback_), .unit = (unit_), .offset = (offset_), .help = (help_)             \
+    }
+
+static const struct ini_key listen_keys[] = {
+    TEXT("address", AT(listen.address), 1, "127.0.0.1", "IPv4 or IPv6 address to listen on."),
+    NUMBER("port", AT(listen.port), 0, 65535, "8080", "", "TCP port; 0 takes any free one."),
+    NUMBER("threads", AT(listen.threads), 1, 64, "1", "",
+           "Event loops, each with its own links to each server."),
+    NUMBER(
+        "busy_poll_us", AT(listen.busy_poll_us), 0, 1000, "100", "us",
+        "How long at most the answer to a lookup that is alone in the host is polled for; adapts, "
+        "0 never polls."),
+};
+
+static const struct ini_key auth_keys[] = {
+    TEXT("token", AT(auth.token), 0, "",
+         "What clients of the worker route must send as bearer token; empty lets nobody in."),
+    TEXT("token_file", AT(auth.token_file), 0, "", "A file whose first line is the token."),
+    TEXT("deployment_id", AT(auth.deployment_id), 0, "",
+         "What clients of the workload route must send; empty switches that route off."),
+};
+
+#define SERVER_KEYS                                                                                \
+    TEXT("conninfo", OF_SERVER(conninfo), 1, NULL, "How libpq reaches the server."),               \
+        NUMBER("links", OF_SERVER(links), 1, 64, "2", "", "Links for each thread."), {             \
+        .name = "prepared", .type = INI_CHOICE, .choices = yes_no, .fallback = "yes", .unit = "",  \
+        .offset = OF_SERVER(prepared),                                                             \
+        .help = "Whether statements are prepared; no for poolers that cannot."                     \
+    }
+
+static const struct ini_key replica_keys[] = {SERVER_KEYS};
+
+static const struct ini_key primary_keys[] = {
+    SERVER_KEYS,
+    {.name = "position",
+     .type = INI_CHOICE,
+     .choices = positions,
+     .fallback = "flush",
+     .unit = "",
+     .offset = OF_SERVER(position),
+     .help =
+         "Which WAL position a replica has to reach: flush where commits are synchronous, insert "
+         "where synchronous_commit = off."},
+};
+
+static const struct ini_key plugin_keys[] = {
+    TEXT("path", AT(plugin.path), 1, NULL, "The plugin, a shared object."),
+    TEXT("config", AT(plugin.config), 1, NULL, "The plugin's INI file."),
+    TEXT("section", AT(plugin.section), 1, "snapshots_since",
+         "The section of it that lookups follow."),
+};
+
+static const struct ini_key limit_keys[] = {
+    NUMBER("max_lookups", AT(limits.max_lookups), 1, 1000000, "1024", "",
+           "Lookups under way at once, in all threads; more are answered 429."),
+    NUMBER("lookup_timeout_ms", AT(limits.lookup_timeout_ms), 1, 9000, "5000", "ms",
+           "A lookup is answered within this time, if only with an error."),
+    NUMBER("max_connections", AT(limits.max_connections), 1, 1000000, "16384", "",
+           "Connections at once, in all threads; more are closed."),
+};
+
+static const struct ini_key log_keys[] = {
+    {.name = "access",
+     .type = INI_CHOICE,
+     .choices = yes_no,
+     .fallback = "no",
+     .unit = "",
+     .offset = AT(log.access),
+     .help = "Whether every request is logged, with its status and time."},
+};
+
+#define COUNT(keys) (sizeof(keys) / sizeof((keys)[0]))
+
+/* Every section but the replicas, which may be many. */
+static const struct {
+    const char *name;
+    const struct ini_key *keys;
+    size_t key_count;
+    size_t base; /* of what the offsets are in */
+    bool required;
+} sections[] = {
+    {"listen", listen_keys, COUNT(listen_keys), 0, false},
+    {"auth", auth_keys, COUNT(auth_keys), 0, false},
+    {"primary", primary_keys, COUNT(primary_keys), AT(primary), true},
+    {"plugin", plugin_keys, COUNT(plugin_keys), 0, true},
+    {"limits", limit_keys, COUNT(limit_keys), 0, false},
+    {"log", log_keys, COUNT(log_keys), 0, false},
+};
+
+static bool is_replica(const char *name) {
+    return strcmp(name, "replica") == 0 || (strncmp(name, "replica.", 8) == 0 && name[8] != '\0');
+}
+
+/* A conninfo that libpq cannot take apart will never work; better said now than at each attempt. */
+static void check_conninfo(const struct ini_document *document, const struct ini_section *section,
+                           const struct server_config *server, struct ini_errors *errors) {
+    char *why = NULL;
+    PQconninfoOption *options = PQconninfoParse(server->conninfo, &why);
+    if (options == NULL && server->conninfo[0] != '\0') {
+        const struct ini_entry *entry = ini_find(section, "conninfo");
+        size_t length = why == NULL ? 0 : strcspn(why, "\n");
+        ini_errors_add(errors,
+                       "%s:%u: [%s] conninfo: %.*s; accepted: libpq's keyword = value pairs or a "
+                       "postgresql:// URI",
+                       document->path, entry != NULL ? entry->line : section->line, section->name,
+                       (int)length, why == NULL ? "" : why);
+    }
+    PQconninfoFree(options);
+    PQfreemem(why);
+}
+
+static void read_server(const struct ini_document *document, const struct ini_section *section,
+                        const struct ini_key *keys, size_t key_count, struct server_config *server,
+                        struct ini_errors *errors) {
+    ini_read_section(document, section, keys, key_count, server, errors);
+    (void)strlcpy(server->name, section->name, sizeof server->name);
+    check_conninfo(document, section, server, errors);
+}
+
+static void read_replica(struct host_config *config, const struct ini_document *document,
+                         const struct ini_section *section, struct ini_errors *errors) {
+    if (config->replica_count == HOST_MAX_REPLICAS) {
+        ini_errors_add(errors, "%s:%u: [%s]: more than %u replicas", document->path, section->line,
+                       section->name, HOST_MAX_REPLICAS);
+        return;
+    }
+    read_server(document, section, replica_keys, COUNT(replica_keys),
+                &config->replicas[config->replica_count++], errors);
+}
+
+static void unknown_section(const struct ini_document *document, const struct ini_section *section,
+                            struct ini_errors *errors) {
+    const char *names[COUNT(sections) + 2];
+    for (size_t i = 0; i < COUNT(sections); i++) {
+        names[i] = sections[i].name;
+    }
+    names[COUNT(sections)] = "replica";
+    names[COUNT(sections) + 1] = NULL;
+    const char *near = ini_nearest(section->name, names);
+    ini_errors_add(errors,
+                   "%s:%u: [%s]: unknown section; %s%s%saccepted: [listen], [auth], [primary], "
+                   "[replica], [replica.NAME], [plugin], [limits], "
+                   "[log]",
+                   document->path, section->line, section->name,
+                   near != NULL ? "did you mean [" : "", near != NULL ? near : "",
+                   near != NULL ? "]? " : "");
+}
+
+static void read_sections(struct host_config *config, const struct ini_document *document,
+                          struct ini_errors *errors) {
+    for (const struct ini_section *section = document->sections; section != NULL;
+         section = section->next) {
+        size_t i = 0;
+        while (i < COUNT(sections) && strcmp(sections[i].name, section->name) != 0) {
+            i++;
+        }
+        if (is_replica(section->name)) {
+            read_replica(config, document, section, errors);
+        } else if (i == COUNT(sections)) {
+            unknown_section(document, section, errors);
+        } else if (sections[i].keys == primary_keys) {
+            read_server(document, section, primary_keys, COUNT(primary_keys), &config->primary,
+                        errors);
+        } else {
+            ini_read_section(document, section, sections[i].keys, sections[i].key_count,
+                             (char *)config + sections[i].base, errors);
+        }
+    }
+    for (size_t i = 0; i < COUNT(sections); i++) {
+        if (ini_find_section(document, sections[i].name) != NULL) {
+            continue;
+        }
+        if (sections[i].required && document->incomplete) {
+            continue; /* it may be missing for an error that was named already */
+        }
+        if (sections[i].required) {
+            ini_errors_add(errors, "%s: the section [%s] is missing; it must have the key %s",
+                           document->path, sections[i].name,
+                           sections[i].keys == primary_keys ? "conninfo"
+                                                            : "path and the key config");
+        } else {
+            ini_read_defaults(sections[i].keys, sections[i].key_count,
+                              (char *)config + sections[i].base);
+        }
+    }
+}
+
+/* "FILE:LINE: [SECTION] KEY", of a key that the section has. */
+static void put_place(char *place, size_t length, const struct ini_document *document,
+                      const struct ini_section *section, const char *key) {
+    (void)snprintf(place, length, "%s:%u: [%s] %s", document->path, ini_find(section, key)->line,
+                   section->name, key);
+}
+
+/* The token file's first line, without its end, becomes the token. */
+static void read_token_file(struct host_config *config, const char *place,
+                            struct ini_errors *errors) {
+    static const char accepted[] = "a readable file whose first line is the token";
+    const char *name = config->auth.token_file;
+    char line[HOST_MAX_SECRET + 1];
+    FILE *file = fopen(name, "re");
+    if (file == NULL || fgets(line, sizeof line, file) == NULL) {
+        ini_errors_add(errors, "%s = %s: %s; accepted: %s", place, name,
+                       file == NULL || ferror(file) ? strerror(errno) : "the file is empty",
+                       accepted);
+    } else {
+        line[strcspn(line, "\r\n")] = '\0';
+        if (line[0] == '\0' || strlen(line) >= sizeof config->auth.token) {
+            ini_errors_add(errors,
+                           "%s = %s: its first line is empty or too long; accepted: 1 to %u bytes",
+                           place, name, HOST_MAX_SECRET - 1);
+        } else {
+            (void)strlcpy(config->auth.token, line, sizeof config->auth.token);
+        }
+        explicit_bzero(line, sizeof line);
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+}
+
+static void check_auth(struct host_config *config, const struct ini_document *document,
+                       struct ini_errors *errors) {
+    const struct ini_section *section = ini_find_section(document, "auth");
+    char place[PATH_MAX];
+    if (section == NULL || config->auth.token_file[0] == '\0') {
+        return;
+    }
+    put_place(place, sizeof place, document, section, "token_file");
+    if (config->auth.token[0] != '\0') {
+        ini_errors_add(errors, "%s = %s: there is a token too; accepted: one of them", place,
+                       config->auth.token_file);
+        return;
+    }
+    read_token_file(config, place, errors);
+}
+
+static void check_address(const struct host_config *config, const struct ini_document *document,
+                          struct ini_errors *errors) {
+    const struct ini_section *section = ini_find_section(document, "listen");
+    struct in6_addr address;
+    char place[PATH_MAX];
+    if (section == NULL || ini_find(section, "address") == NULL ||
+        config->listen.address[0] == '\0' ||
+        inet_pton(AF_INET, config->listen.address, &address) == 1 ||
+        inet_pton(AF_INET6, config->listen.address, &address) == 1) {
+        return;
+    }
+    put_place(place, sizeof place, document, section, "address");
+    ini_errors_add(errors,
+                   "%s = %s: not an address; accepted: an IPv4 or IPv6 address, such as 127.0.0.1, "
+                   "0.0.0.0 or ::1",
+                   place, config->listen.address);
+}
+
+bool host_config_load(struct host_config *config, const char *path, char *err, size_t err_length) {
+    struct ini_errors errors;
+    ini_errors_init(&errors, err, err_length);
+    memset(config, 0, sizeof *config);
+    struct ini_document *document = ini_load(path, &errors);
+    if (document != NULL) {
+        read_sections(config, document, &errors);
+        check_address(config, document, &errors);
+        check_auth(config, document, &errors);
+        ini_free(document);
+    }
+    if (errors.out_of_memory) {
+        ini_errors_add(&errors, "%s: out of memory", path);
+    }
+    return errors.count == 0;
+}
+
+void host_config_describe_keys(struct ini_text_sink sink) {
+    for (size_t i = 0; i < COUNT(sections); i++) {
+        char header[INI_MAX_SECTION_BYTES + 32];
+        (void)snprintf(header, sizeof header, "[%s]\n", sections[i].name);
+        sink.write(sink.context, header);
+        ini_describe_keys(sections[i].keys, sections[i].key_count, sink);
+    }
+    sink.write(sink.context, "[replica], [replica.NAME]\n");
+    ini_describe_keys(replica_keys, COUNT(replica_keys), sink);
+}

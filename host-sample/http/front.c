@@ -1,0 +1,241 @@
+/*
+ * http_front.c - the listener, and the ways into the front.
+ */
+#include "front.h"
+
+#include "connection.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ACCEPT_BATCH       64     /* between two looks at the sockets that are there already */
+#define ACCEPT_PAUSE_US    100000 /* when there are no descriptors left */
+#define NO_LISTENER        (-1)
+#define NEEDED_OF_THE_BASE (EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE)
+
+struct http_front {
+    struct http_connections connections;
+    int listener; /* NO_LISTENER once drained */
+    uint16_t port;
+    struct event acceptable;
+    struct event accept_again;
+};
+
+/* --- accepting --- */
+
+/* The errors of accept that concern the one connection only, which is gone by then. */
+static bool is_passing(int error) {
+    switch (error) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM: /* a firewall's rule */
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Without descriptors or memory the listener stays readable, and the loop would spin. */
+static void pause_accepting(struct http_front *front) {
+    const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_US};
+
+    if (event_add(&front->accept_again, &pause) == 0) {
+        event_del(&front->acceptable);
+    }
+}
+
+static void accept_waiting(struct http_front *front) {
+    for (uint32_t i = 0; i < ACCEPT_BATCH; i++) {
+        int fd = accept4(front->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            http_connection_open(&front->connections, fd);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        } else if (!is_passing(errno)) {
+            pause_accepting(front);
+            return;
+        }
+    }
+}
+
+static void on_acceptable(evutil_socket_t fd, short what, void *arg) {
+    (void)fd;
+    (void)what;
+    accept_waiting(arg);
+}
+
+static void on_accept_again(evutil_socket_t fd, short what, void *arg) {
+    struct http_front *front = arg;
+
+    (void)fd;
+    (void)what;
+    if (event_add(&front->acceptable, NULL) != 0) {
+        pause_accepting(front);
+    }
+}
+
+/* --- listening --- */
+
+union socket_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+/* Returns the address's length, 0 if it is no literal. */
+static socklen_t parse_address(const char *text, uint16_t port, union socket_address *address) {
+    memset(address, 0, sizeof(*address));
+    if (inet_pton(AF_INET, text, &address->v4.sin_addr) == 1) {
+        address->v4.sin_family = AF_INET;
+        address->v4.sin_port = htons(port);
+        return sizeof(address->v4);
+    }
+    if (inet_pton(AF_INET6, text, &address->v6.sin6_addr) == 1) {
+        address->v6.sin6_family = AF_INET6;
+        address->v6.sin6_port = htons(port);
+        return sizeof(address->v6);
+    }
+    return 0;
+}
+
+/* Linux gives these options to every accepted socket too, so that a connection costs no call for
+ * them. */
+static bool set_options(int fd, bool reuse_port) {
+    const int on = 1;
+
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+           setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 &&
+           (!reuse_port || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0);
+}
+
+/* Binds, listens and learns the port. Returns the socket, or NO_LISTENER with errno set. */
+static int open_listener(const struct http_front_options *options, uint16_t *port) {
+    union socket_address address;
+    socklen_t length = parse_address(options->address, options->port, &address);
+    int fd, saved;
+
+    if (length == 0) {
+        errno = EINVAL;
+        return NO_LISTENER;
+    }
+    fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return NO_LISTENER;
+    }
+    if (set_options(fd, options->reuse_port) && bind(fd, &address.any, length) == 0 &&
+        listen(fd, SOMAXCONN) == 0 && getsockname(fd, &address.any, &length) == 0) {
+        *port =
+            ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
+        return fd;
+    }
+    saved = errno;
+    close(fd);
+    errno = saved;
+    return NO_LISTENER;
+}
+
+static void close_listener(struct http_front *front) {
+    if (front->listener != NO_LISTENER) {
+        event_del(&front->acceptable);
+        event_del(&front->accept_again);
+        close(front->listener);
+        front->listener = NO_LISTENER;
+    }
+}
+
+/* --- the front --- */
+
+struct http_front *http_front_new(struct event_base *base, const struct http_front_options *options,
+                                  const struct http_front_handlers *handlers, char *err,
+                                  size_t err_length) {
+    struct http_front *front;
+    const char *why = "out of memory";
+
+    if ((event_base_get_features(base) & NEEDED_OF_THE_BASE) != NEEDED_OF_THE_BASE) {
+        (void)snprintf(err, err_length, "the event loop's method, %s, has no edge-triggered events",
+                       event_base_get_method(base));
+        return NULL;
+    }
+    front = calloc(1, sizeof(*front));
+    if (front == NULL || !http_connections_init(&front->connections, base, options, handlers)) {
+        goto fail;
+    }
+    front->listener = open_listener(options, &front->port);
+    if (front->listener == NO_LISTENER) {
+        why = strerror(errno);
+        goto fail_initialised;
+    }
+    event_assign(&front->acceptable, base, front->listener, EV_READ | EV_PERSIST, on_acceptable,
+                 front);
+    evtimer_assign(&front->accept_again, base, on_accept_again, front);
+    if (options->paused || http_front_start(front)) {
+        return front;
+    }
+    close_listener(front);
+fail_initialised:
+    http_connections_free(&front->connections);
+fail:
+    free(front);
+    (void)snprintf(err, err_length, "cannot listen on address %s, port %u: %s", options->address,
+                   (unsigned)options->port, why);
+    return NULL;
+}
+
+bool http_front_start(struct http_front *front) {
+    return front->listener == NO_LISTENER || event_add(&front->acceptable, NULL) == 0;
+}
+
+uint16_t http_front_port(const struct http_front *front) {
+    return front->port;
+}
+
+void http_front_drain(struct http_front *front) {
+    if (front->listener != NO_LISTENER) {
+        /* Clients that are connected already, as far as they can tell, are served too. */
+        accept_waiting(front);
+        close_listener(front);
+    }
+    http_connections_drain(&front->connections);
+}
+
+bool http_front_is_idle(const struct http_front *front) {
+    return http_connections_idle(&front->connections);
+}
+
+void http_front_free(struct http_front *front) {
+    if (front != NULL) {
+        close_listener(front);
+        http_connections_free(&front->connections);
+        free(front);
+    }
+}
+
+void http_front_read_counters(const struct http_front *front,
+                              struct http_front_counters *counters) {
+    const struct http_counters *own = &front->connections.counters;
+
+    *counters = (struct http_front_counters){
+        .connections_accepted = http_counted(&own->accepted),
+        .connections_open = http_counted(&own->open),
+        .connections_refused = http_counted(&own->refused),
+        .timeouts = http_counted(&own->timeouts),
+        .bad_requests = http_counted(&own->bad_requests),
+        .unsent_bytes = http_counted(&own->unsent_bytes),
+    };
+}

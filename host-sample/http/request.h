@@ -1,0 +1,73 @@
+/*
+ * http_request.h - the grammar: bytes in, one request out.
+ *
+ * Knows no sockets. The bytes of a request may come in any number of pieces; those of its head
+ * (request line and header fields) must lie together in memory, the body is checked, counted and
+ * dropped.
+ *
+ * [one thread at a time] for each reader.
+ */
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include "front.h"
+
+#include <http_parser.h>
+
+/* More than the longest head that is not refused: target, header fields, and what stands between.
+ */
+#define HTTP_HEAD_CAPACITY (HTTP_MAX_REQUEST_LINE + HTTP_MAX_HEADER_BYTES + 256)
+#define HTTP_FEED_CAPACITY UINT16_MAX /* bytes that one call may be handed */
+
+enum http_reader_outcome {
+    HTTP_READER_MORE,     /* the request is not whole yet */
+    HTTP_READER_COMPLETE, /* http_reader_request may be called */
+    HTTP_READER_REFUSED   /* answer reader->refusal, a status code, and close */
+};
+
+struct http_span { /* of the head */
+    uint16_t offset;
+    uint16_t length;
+};
+
+struct http_reader {
+    http_parser parser;
+    const char *bytes;   /* the head's first byte; valid within a call only */
+    uint32_t kept;       /* bytes of the request that the next call wants to see again */
+    uint32_t body_bytes; /* of the body itself */
+    uint32_t after_head; /* bytes that came after the head, chunked framing included */
+    uint16_t refusal;
+    uint16_t fields_start; /* where the first header field begins; 0: not reached */
+    struct http_span target;
+    struct http_span name, value; /* of the header field that is being read */
+    struct http_span headers[HTTP_HEADER_COUNT];
+    uint16_t seen[HTTP_HEADER_COUNT];
+    uint16_t hosts_seen;
+    bool in_value;
+    bool head_complete;
+    bool complete;
+    bool keep_alive;       /* the client and the grammar allow another request on this connection */
+    bool is_head;          /* HEAD: the reply has no body */
+    bool expects_continue; /* the client waits for 100 Continue; cleared by whoever sends it */
+};
+
+void http_reader_begin(struct http_reader *reader);
+
+/* Reads on. `bytes` holds the request from its first byte: the first reader->kept bytes as they
+ * were when the last call returned (they may have moved), then whatever has come since, at least
+ * one byte and HTTP_FEED_CAPACITY in all. The first byte of a request is neither CR nor LF:
+ * http_reader_skip.
+ *
+ * HTTP_READER_MORE: the caller keeps the first reader->kept bytes, never more than
+ * HTTP_HEAD_CAPACITY, and drops the rest. HTTP_READER_COMPLETE: *used bytes were this request. */
+enum http_reader_outcome http_reader_feed(struct http_reader *reader, const char *bytes,
+                                          size_t count, size_t *used);
+
+/* How many empty lines, in bytes, stand before a request: old clients send one after a body. */
+size_t http_reader_skip(const char *bytes, size_t count);
+
+/* After HTTP_READER_COMPLETE; points into `bytes`, the same as in the call that returned it. */
+void http_reader_request(const struct http_reader *reader, const char *bytes,
+                         struct http_request *request);
+
+#endif

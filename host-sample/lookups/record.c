@@ -1,0 +1,113 @@
+/*
+ * lookup_record.c - see lookup_record.h.
+ */
+#include "record.h"
+
+#include "access_log.h"
+#include "host-sample/base/log.h"
+#include "host-sample/base/monotonic.h"
+#include "host-sample/base/probes.h"
+
+#include <stdio.h>
+
+uint32_t lookup_status(int32_t verdict) {
+    switch (verdict) {
+    case RP_VERDICT_FOUND:
+        return 200;
+    case RP_VERDICT_NOT_FOUND:
+        return 404;
+    case RP_VERDICT_SHED:
+        return 429;
+    default:
+        return 503;
+    }
+}
+
+const char *lookup_served_by(int32_t served_by) {
+    switch (served_by) {
+    case RP_SERVED_BY_REPLICA:
+        return "replica";
+    case RP_SERVED_BY_REPLICA_RETRY:
+        return "replica_retry";
+    case RP_SERVED_BY_PRIMARY:
+        return "primary";
+    default:
+        return NULL;
+    }
+}
+
+static void count(struct worker_counters *counters, const struct lookup_end *end) {
+    uint32_t bucket = 0;
+    while (bucket < HOST_LATENCY_BUCKETS && end->took_us > host_latency_bounds_us[bucket]) {
+        bucket++;
+    }
+    counter_add(&counters->verdicts[end->verdict], 1);
+    counter_add(&counters->served_by[end->served_by], 1);
+    counter_add(&counters->latency[bucket], 1);
+    counter_add(&counters->latency_sum_us, end->took_us);
+}
+
+static const char *non_empty(const char *text) {
+    return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+static void log_end(const struct lookup_end *end) {
+    const struct log_field fields[] = {
+        {"run_id", end->request->run.text},
+        {"snapshot_id", end->request->snapshot.text},
+        {"environment_id",
+         end->request->environment.length > 0 ? end->request->environment.text : NULL},
+        {"failed_during", end->failed_during},
+        {"error", non_empty(end->error)},
+        {"traceparent", trace_context_field(&end->request->trace)},
+        {NULL, NULL},
+    };
+    log_write(end->log_level == RP_LOG_WARN ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, end->message,
+              fields);
+}
+
+/* Sheds come in floods: one line a second in the whole process, about this one, with the number
+ * since the last line. */
+static void log_shed(struct host *host, const struct lookup_end *end) {
+    uint64_t now = monotonic_ns();
+    atomic_fetch_add_explicit(&host->shed_unlogged, 1, memory_order_relaxed);
+    uint64_t next = atomic_load_explicit(&host->shed_next_log_ns, memory_order_relaxed);
+    if (now < next || !atomic_compare_exchange_strong_explicit(
+                          &host->shed_next_log_ns, &next, now + UINT64_C(1000000000),
+                          memory_order_relaxed, memory_order_relaxed)) {
+        return;
+    }
+    char number[24];
+    (void)snprintf(number, sizeof number, "%llu",
+                   (unsigned long long)atomic_exchange_explicit(&host->shed_unlogged, 0,
+                                                                memory_order_relaxed));
+    const struct log_field fields[] = {
+        {"run_id", end->request->run.text},
+        {"snapshot_id", end->request->snapshot.text},
+        {"failed_during", end->failed_during},
+        {"shed", number},
+        {"traceparent", trace_context_field(&end->request->trace)},
+        {NULL, NULL},
+    };
+    log_write(LOG_LEVEL_ERROR, end->message, fields);
+}
+
+void lookup_record(struct worker *worker, const struct lookup_end *end) {
+    PROBE_LOOKUP_DONE(end->lookup, end->verdict, end->served_by, end->took_us);
+    count(&worker->counters, end);
+    if (end->verdict == RP_VERDICT_SHED) {
+        log_shed(worker->host, end);
+    } else if (end->log_level != RP_LOG_NONE) {
+        log_end(end);
+    }
+    const struct access access = {
+        .what = "snapshots since",
+        .run_id = end->request->run.text,
+        .snapshot_id = end->request->snapshot.text,
+        .served_by = lookup_served_by(end->served_by),
+        .trace = &end->request->trace,
+        .status = lookup_status(end->verdict),
+        .took_us = end->took_us,
+    };
+    access_log_write(worker->host, &access);
+}

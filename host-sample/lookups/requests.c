@@ -1,0 +1,191 @@
+/*
+ * requests.c - checks run in this order: unknown path 404, method 405, credentials 401, ids 400.
+ */
+#include "requests.h"
+
+#include "access_log.h"
+#include "answer.h"
+#include "host-sample/base/monotonic.h"
+#include "host-sample/operate/metrics.h"
+#include "lookup.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* Longer targets are cut in the access log. */
+#define MAX_LOGGED_TARGET 512u
+
+static const struct http_text *header(const struct http_request *request, enum http_header which) {
+    return &request->headers[which];
+}
+
+static bool is_get(const struct http_request *request) {
+    return request->method.length == 3 && memcmp(request->method.bytes, "GET", 3) == 0;
+}
+
+/* A credential that stands twice is no credential: proxies and hosts may disagree on which one
+ * counts. */
+static bool secret_matches(const char *expected, const char *given, size_t length, uint32_t seen) {
+    return seen == 1 && secret_equal(expected, strlen(expected), given, length);
+}
+
+/* "Bearer TOKEN"; the scheme's name is not case sensitive (RFC 9110). */
+static bool bearer_matches(const char *token, const struct http_text *authorization) {
+    static const char scheme[] = "Bearer ";
+    const size_t scheme_length = sizeof scheme - 1;
+    if (authorization->bytes == NULL || authorization->length < scheme_length ||
+        strncasecmp(authorization->bytes, scheme, scheme_length) != 0) {
+        return false;
+    }
+    return secret_matches(token, authorization->bytes + scheme_length,
+                          authorization->length - scheme_length, authorization->seen);
+}
+
+static bool authorized(const struct host_config *config, enum route route,
+                       const struct http_request *request) {
+    if (route == ROUTE_WORKER_SNAPSHOTS) {
+        return bearer_matches(config->auth.token, header(request, HTTP_HEADER_AUTHORIZATION));
+    }
+    const struct http_text *deployment = header(request, HTTP_HEADER_DEPLOYMENT_ID);
+    return deployment->bytes != NULL &&
+           secret_matches(config->auth.deployment_id, deployment->bytes, deployment->length,
+                          deployment->seen);
+}
+
+/* Fills in the lookup's request; false with a sentence in `why`. */
+static bool read_ids(const struct route_match *match, const struct http_request *request,
+                     struct lookup_request *lookup, char *why, size_t why_length) {
+    const struct http_text *environment = header(request, HTTP_HEADER_ENVIRONMENT_ID);
+    const struct http_text *position = header(request, HTTP_HEADER_READ_POSITION);
+    const char *what = "run id";
+    const char *reason = NULL;
+    lookup->environment.length = 0;
+    lookup->position = 0;
+    bool good = friendly_id_decode(match->run, match->run_length, &lookup->run, &reason);
+    if (good) {
+        what = "snapshot id";
+        good =
+            friendly_id_decode(match->snapshot, match->snapshot_length, &lookup->snapshot, &reason);
+    }
+    if (good && (environment->seen > 1 || position->seen > 1)) {
+        what = environment->seen > 1 ? "x-trigger-worker-environment-id" : "x-read-position";
+        reason = "it stands there more than once";
+        good = false;
+    }
+    /* A blank environment is an absent one. */
+    if (good && environment->length > 0) {
+        what = "x-trigger-worker-environment-id";
+        good =
+            plain_id_check(environment->bytes, environment->length, &lookup->environment, &reason);
+    }
+    if (good && position->bytes != NULL) {
+        what = "x-read-position";
+        reason = "expected a WAL position such as 16/B374D848";
+        good = wal_position_parse(position->bytes, position->length, &lookup->position);
+    }
+    if (!good) {
+        (void)snprintf(why, why_length, "Invalid %s: %s", what, reason);
+    }
+    return good;
+}
+
+/* Returns the status that was answered; 0 if a lookup was begun, which answers by itself. */
+static uint32_t on_lookup(struct worker *worker, struct http_exchange *exchange,
+                          const struct http_request *request, const struct route_match *match) {
+    const struct host_config *config = worker->host->config;
+    const struct http_text *traceparent = header(request, HTTP_HEADER_TRACEPARENT);
+    struct lookup_request lookup;
+    char why[160];
+    if (!authorized(config, match->route, request)) {
+        answer_error(worker, exchange, 401, "Invalid or missing worker token", NULL);
+        return 401;
+    }
+    if (!read_ids(match, request, &lookup, why, sizeof why)) {
+        answer_error(worker, exchange, 400, why, NULL);
+        return 400;
+    }
+    trace_context_read(&lookup.trace, traceparent->bytes, traceparent->length);
+    return lookup_start(worker, exchange, &lookup);
+}
+
+/* The workload route exists only if it has a credential. */
+static enum route existing_route(const struct host_config *config, enum route route) {
+    if (route == ROUTE_WORKLOAD_SNAPSHOTS && config->auth.deployment_id[0] == '\0') {
+        return ROUTE_UNKNOWN;
+    }
+    return route;
+}
+
+static uint32_t answer_page(struct worker *worker, struct http_exchange *exchange,
+                            const char *content_type) {
+    answer_scratch(worker, exchange, 200, content_type, NULL);
+    return 200;
+}
+
+/* Returns the status that was answered; 0 if a lookup was begun. */
+static uint32_t dispatch(struct worker *worker, struct http_exchange *exchange,
+                         const struct http_request *request) {
+    struct route_match match = route_of_target(request->target.bytes, request->target.length);
+    enum route route = existing_route(worker->host->config, match.route);
+    if (route == ROUTE_UNKNOWN) {
+        answer_error(worker, exchange, 404, "Not found", NULL);
+        return 404;
+    }
+    if (!is_get(request)) {
+        answer_error(worker, exchange, 405, "Method not allowed", "Allow: GET\r\n");
+        return 405;
+    }
+    byte_buffer_reset(&worker->scratch, SIZE_MAX);
+    switch (route) {
+    case ROUTE_HEALTH:
+        BYTE_BUFFER_LITERAL(&worker->scratch, "{\"status\":\"ok\"}");
+        return answer_page(worker, exchange, "application/json");
+    case ROUTE_METRICS:
+        host_metrics_write(worker->host, &worker->scratch);
+        return answer_page(worker, exchange, "text/plain; version=0.0.4; charset=utf-8");
+    default:
+        return on_lookup(worker, exchange, request, &match);
+    }
+}
+
+/* The access log's line of a request that was answered at once. */
+static void log_access(const struct worker *worker, const char *target,
+                       const struct trace_context *trace, uint32_t status, uint64_t began_ns) {
+    const struct access access = {.what = target,
+                                  .trace = trace,
+                                  .status = status,
+                                  .took_us = (monotonic_ns() - began_ns) / 1000};
+    access_log_write(worker->host, &access);
+}
+
+static void on_request(void *context, struct http_exchange *exchange,
+                       const struct http_request *request) {
+    struct worker *worker = context;
+    if (worker->host->config->log.access != HOST_YES) {
+        (void)dispatch(worker, exchange, request);
+        return;
+    }
+    /* Copied first: the request's bytes are gone once it has been answered. */
+    const struct http_text *traceparent = header(request, HTTP_HEADER_TRACEPARENT);
+    struct trace_context trace;
+    char target[MAX_LOGGED_TARGET + 1];
+    uint64_t began_ns = monotonic_ns();
+    (void)snprintf(target, sizeof target, "%.*s %.*s", (int)request->method.length,
+                   request->method.bytes, (int)request->target.length, request->target.bytes);
+    trace_context_read(&trace, traceparent->bytes, traceparent->length);
+    uint32_t status = dispatch(worker, exchange, request);
+    if (status != 0) {
+        log_access(worker, target, &trace, status, began_ns);
+    }
+}
+
+static void on_gone(void *context, struct http_exchange *exchange, void *user) {
+    (void)context;
+    (void)exchange;
+    if (user != NULL) {
+        lookup_abandon(user);
+    }
+}
+
+const struct http_front_handlers requests_handlers = {.on_request = on_request, .on_gone = on_gone};

@@ -1,0 +1,356 @@
+/*
+ * host_metrics.c - the Prometheus text exposition format, version 0.0.4.
+ *
+ * A metric's HELP and TYPE stand once, before all of its series; every series is there from the
+ * start.
+ */
+#include "metrics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const uint32_t host_latency_bounds_us[HOST_LATENCY_BUCKETS] = {
+    100,   250,    500,    1000,   2500,    5000,    10000,  25000,
+    50000, 100000, 250000, 500000, 1000000, 2500000, 5000000};
+
+static const char *const verdict_names[] = {"refused", "found", "not_found", "failed", "shed"};
+static const char *const served_by_names[] = {"none", "replica", "replica_retry", "primary"};
+
+/* ---- pieces of the format -------------------------------------------------------------------- */
+
+static void put_header(struct byte_buffer *out, const char *name, const char *type,
+                       const char *help) {
+    byte_buffer_append_format(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* Label values escape backslash, quote and line feed. */
+static void put_label(struct byte_buffer *out, const char *separator, const char *name,
+                      const char *value) {
+    byte_buffer_append_format(out, "%s%s=\"", separator, name);
+    for (; *value != '\0'; value++) {
+        if (*value == '\n') {
+            BYTE_BUFFER_LITERAL(out, "\\n");
+        } else {
+            if (*value == '"' || *value == '\\') {
+                BYTE_BUFFER_LITERAL(out, "\\");
+            }
+            byte_buffer_append(out, value, 1);
+        }
+    }
+    BYTE_BUFFER_LITERAL(out, "\"");
+}
+
+/* One series with one label; value as it stands. */
+static void put_labelled(struct byte_buffer *out, const char *name, const char *label,
+                         const char *label_value, uint64_t value) {
+    byte_buffer_append_text(out, name);
+    put_label(out, "{", label, label_value);
+    byte_buffer_append_format(out, "} %llu\n", (unsigned long long)value);
+}
+
+static void put_single(struct byte_buffer *out, const char *name, const char *type,
+                       const char *help, uint64_t value) {
+    put_header(out, name, type, help);
+    byte_buffer_append_format(out, "%s %llu\n", name, (unsigned long long)value);
+}
+
+/* ---- the plugin's counters ------------------------------------------------------------------- */
+
+struct exposed_name {
+    char text[320]; /* the plugin's names are far shorter; a longer one is cut */
+};
+
+/* "run_engine.snapshots_since.replica_miss" to "run_engine_snapshots_since_replica_miss_total". */
+static struct exposed_name exposed_name_of(const char *name) {
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:";
+    static const char suffix[] = "_total";
+    struct exposed_name exposed;
+    size_t length = 0;
+    for (; *name != '\0' && length < sizeof exposed.text - sizeof suffix; name++) {
+        exposed.text[length++] = '_';
+        if (strchr(allowed, *name) != NULL) {
+            exposed.text[length - 1] = *name;
+        }
+    }
+    memcpy(exposed.text + length, suffix, sizeof suffix);
+    return exposed;
+}
+
+static void put_plugin_series(struct byte_buffer *out, const char *name,
+                              const struct rp_metric *metric) {
+    byte_buffer_append_text(out, name);
+    put_label(out, "{", "section", metric->section);
+    if (metric->attribute != NULL && metric->attribute_value != NULL) {
+        put_label(out, ",", metric->attribute, metric->attribute_value);
+    }
+    byte_buffer_append_format(out, "} %llu\n", (unsigned long long)metric->value);
+}
+
+/* Metrics of one name need not follow each other; the format wants them to. `seen` names are done.
+ */
+static void put_plugin_group(struct byte_buffer *out, const struct rp_metric *metrics,
+                             uint32_t count, uint32_t first, bool *done) {
+    struct exposed_name name = exposed_name_of(metrics[first].name);
+    put_header(out, name.text, "counter", metrics[first].help);
+    for (uint32_t i = first; i < count; i++) {
+        if (!done[i] && strcmp(exposed_name_of(metrics[i].name).text, name.text) == 0) {
+            put_plugin_series(out, name.text, &metrics[i]);
+            done[i] = true;
+        }
+    }
+}
+
+static void put_plugin_metrics(const struct host *host, struct byte_buffer *out) {
+    uint32_t count = 0;
+    struct rp_metric probe = {.struct_size = sizeof probe};
+    while (host->plugin->metrics(host->set, count, &probe) == RP_OK) {
+        count++;
+    }
+    struct rp_metric *metrics = calloc(count + 1u, sizeof *metrics);
+    bool *done = calloc(count + 1u, sizeof *done);
+    if (metrics == NULL || done == NULL) {
+        out->failed = true;
+        count = 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        metrics[i].struct_size = sizeof metrics[i];
+        (void)host->plugin->metrics(host->set, i, &metrics[i]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!done[i]) {
+            put_plugin_group(out, metrics, count, i, done);
+        }
+    }
+    free(metrics);
+    free(done);
+}
+
+/* ---- lookups --------------------------------------------------------------------------------- */
+
+/* The sum over all workers of the counter that lies `offset` bytes into worker_counters. */
+static uint64_t sum_at(const struct host *host, size_t offset) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        const char *base = (const char *)&host->workers[i].counters;
+        const _Atomic uint64_t *counter = (const _Atomic uint64_t *)(const void *)(base + offset);
+        sum += atomic_load_explicit(counter, memory_order_relaxed);
+    }
+    return sum;
+}
+#define SUM(host, member) sum_at((host), offsetof(struct worker_counters, member))
+#define SUM_ITEM(host, member, i)                                                                  \
+    sum_at((host), offsetof(struct worker_counters, member) + (i) * sizeof(uint64_t))
+
+static void put_lookups(const struct host *host, struct byte_buffer *out) {
+    const char *name = "snapshot_host_lookups_total";
+    put_header(out, name, "counter", "Lookups that ended, by verdict; refused: over max_lookups.");
+    for (size_t i = 0; i < sizeof verdict_names / sizeof verdict_names[0]; i++) {
+        put_labelled(out, name, "verdict", verdict_names[i], SUM_ITEM(host, verdicts, i));
+    }
+    name = "snapshot_host_lookups_served_total";
+    put_header(out, name, "counter", "Lookups found or not found, by who gave the answer.");
+    for (size_t i = RP_SERVED_BY_REPLICA; i <= RP_SERVED_BY_PRIMARY; i++) {
+        put_labelled(out, name, "served_by", served_by_names[i], SUM_ITEM(host, served_by, i));
+    }
+    put_single(out, "snapshot_host_lookup_timeouts_total", "counter",
+               "Lookups that lookup_timeout_ms ended.", SUM(host, timeouts));
+    put_single(out, "snapshot_host_lookups_abandoned_total", "counter",
+               "Lookups whose client left before the answer.", SUM(host, gone));
+    put_single(out, "snapshot_host_lookups_in_flight", "gauge", "Lookups under way.",
+               atomic_load_explicit(&host->lookups, memory_order_relaxed));
+    put_single(out, "snapshot_host_locates_total", "counter",
+               "Questions to the primary for its WAL position.", SUM(host, locates));
+    put_single(out, "snapshot_host_position_polls_total", "counter",
+               "Questions to replicas for their replay position.", SUM(host, position_polls));
+    name = "snapshot_host_busy_polls_total";
+    put_header(
+        out, name, "counter",
+        "Answers to a lookup that was alone, by whether polling saw them, see busy_poll_us.");
+    put_labelled(out, name, "outcome", "seen", SUM_ITEM(host, busy_polls, BUSY_POLL_SEEN));
+    put_labelled(out, name, "outcome", "in_vain", SUM_ITEM(host, busy_polls, BUSY_POLL_IN_VAIN));
+}
+
+static void put_latency(const struct host *host, struct byte_buffer *out) {
+    const char *name = "snapshot_host_lookup_duration_seconds";
+    put_header(out, name, "histogram", "Time from request to verdict.");
+    uint64_t total = 0;
+    for (size_t i = 0; i < HOST_LATENCY_BUCKETS; i++) {
+        total += SUM_ITEM(host, latency, i);
+        byte_buffer_append_format(out, "%s_bucket{le=\"%g\"} %llu\n", name,
+                                  host_latency_bounds_us[i] / 1e6, (unsigned long long)total);
+    }
+    total += SUM_ITEM(host, latency, HOST_LATENCY_BUCKETS);
+    byte_buffer_append_format(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.6f\n%s_count %llu\n",
+                              name, (unsigned long long)total, name,
+                              (double)SUM(host, latency_sum_us) / 1e6, name,
+                              (unsigned long long)total);
+}
+
+/* ---- servers --------------------------------------------------------------------------------- */
+
+/* What is exposed of each server: pg_server_counters, by offset. */
+static const struct {
+    const char *name;
+    const char *type;
+    const char *help;
+    size_t offset;
+} server_rows[] = {
+    {"snapshot_host_reads_total", "counter",
+     "Snapshot statements sent to each server; a read whose lean one is not enough sends two.",
+     offsetof(struct pg_server_counters, reads)},
+    {"snapshot_host_statements_total", "counter",
+     "Statements sent to each server, those for positions included.",
+     offsetof(struct pg_server_counters, statements)},
+    {"snapshot_host_executions_total", "counter",
+     "Executions on each server; reads that wait at the same time share one.",
+     offsetof(struct pg_server_counters, executions)},
+    {"snapshot_host_statement_failures_total", "counter", "Statements that failed.",
+     offsetof(struct pg_server_counters, failures)},
+    {"snapshot_host_resends_total", "counter",
+     "Statements sent again because their group, or a neighbour in their batch, failed.",
+     offsetof(struct pg_server_counters, resends)},
+    {"snapshot_host_batches_total", "counter", "Pipeline batches sent.",
+     offsetof(struct pg_server_counters, batches)},
+    {"snapshot_host_connects_total", "counter", "Links that came up.",
+     offsetof(struct pg_server_counters, connects)},
+    {"snapshot_host_connect_failures_total", "counter", "Attempts to bring a link up that failed.",
+     offsetof(struct pg_server_counters, connect_failures)},
+    {"snapshot_host_links_up", "gauge", "Links that are up.",
+     offsetof(struct pg_server_counters, links_up)},
+    {"snapshot_host_statements_in_flight", "gauge", "Statements sent and not answered yet.",
+     offsetof(struct pg_server_counters, in_flight)},
+};
+
+/* Server 0 is the primary, the others are the replicas in the order of the configuration. */
+static const struct pg_server *server_of(const struct worker *worker, uint32_t server) {
+    return server == 0 ? worker->primary : worker->replicas[server - 1].server;
+}
+
+static uint64_t server_sum(const struct host *host, uint32_t server, size_t offset) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        struct pg_server_counters counters;
+        uint64_t value;
+        pg_server_read_counters(server_of(&host->workers[i], server), &counters);
+        memcpy(&value, (const char *)&counters + offset, sizeof value);
+        sum += value;
+    }
+    return sum;
+}
+
+static void put_servers(const struct host *host, struct byte_buffer *out) {
+    uint32_t servers = host->config->replica_count + 1;
+    for (size_t row = 0; row < sizeof server_rows / sizeof server_rows[0]; row++) {
+        put_header(out, server_rows[row].name, server_rows[row].type, server_rows[row].help);
+        for (uint32_t i = 0; i < servers; i++) {
+            put_labelled(out, server_rows[row].name, "server",
+                         pg_server_name(server_of(&host->workers[0], i)),
+                         server_sum(host, i, server_rows[row].offset));
+        }
+    }
+}
+
+/* ---- positions and lag ----------------------------------------------------------------------- */
+
+static void put_gauge(struct byte_buffer *out, const char *name, const char *server, bool known,
+                      double value) {
+    byte_buffer_append_text(out, name);
+    put_label(out, "{", "server", server);
+    if (known) {
+        byte_buffer_append_format(out, "} %.17g\n", value);
+    } else {
+        BYTE_BUFFER_LITERAL(out, "} NaN\n");
+    }
+}
+
+static uint64_t sampled(const _Atomic uint64_t *value) {
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static void put_lag(const struct host *host, struct byte_buffer *out) {
+    const struct worker *worker = &host->workers[0];
+    const struct lag_sampler *lag = &worker->lag;
+    const char *name = "snapshot_host_wal_position_bytes";
+    put_header(out, name, "gauge",
+               "WAL position of each server: the primary's, and replayed ones.");
+    uint64_t position = sampled(&lag->primary.position);
+    put_gauge(out, name, pg_server_name(worker->primary), position != 0, (double)position);
+    for (uint32_t i = 0; i < lag->replica_count; i++) {
+        position = sampled(&lag->replicas[i].position);
+        put_gauge(out, name, pg_server_name(worker->replicas[i].server), position != 0,
+                  (double)position);
+    }
+    name = "snapshot_host_replica_lag_bytes";
+    put_header(out, name, "gauge", "WAL that a replica has not replayed yet; NaN: unknown.");
+    for (uint32_t i = 0; i < lag->replica_count; i++) {
+        uint64_t bytes = sampled(&lag->replicas[i].lag_bytes);
+        put_gauge(out, name, pg_server_name(worker->replicas[i].server), bytes != LAG_UNKNOWN,
+                  (double)bytes);
+    }
+    name = "snapshot_host_replica_lag_seconds";
+    put_header(
+        out, name, "gauge",
+        "Age of the newest position of the primary that a replica has reached; NaN: unknown.");
+    for (uint32_t i = 0; i < lag->replica_count; i++) {
+        uint64_t ms = sampled(&lag->replicas[i].lag_ms);
+        put_gauge(out, name, pg_server_name(worker->replicas[i].server), ms != LAG_UNKNOWN,
+                  (double)ms / 1000);
+    }
+}
+
+/* ---- HTTP, reloads --------------------------------------------------------------------------- */
+
+static void put_http(const struct host *host, struct byte_buffer *out) {
+    struct http_front_counters sum = {0};
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        struct http_front_counters one;
+        http_front_read_counters(host->workers[i].front, &one);
+        sum.connections_accepted += one.connections_accepted;
+        sum.connections_open += one.connections_open;
+        sum.connections_refused += one.connections_refused;
+        sum.timeouts += one.timeouts;
+        sum.bad_requests += one.bad_requests;
+        sum.unsent_bytes += one.unsent_bytes;
+    }
+    put_single(out, "snapshot_host_http_connections_accepted_total", "counter",
+               "Connections accepted.", sum.connections_accepted);
+    put_single(out, "snapshot_host_http_connections_open", "gauge", "Connections open.",
+               sum.connections_open);
+    put_single(out, "snapshot_host_http_connections_refused_total", "counter",
+               "Connections over max_connections.", sum.connections_refused);
+    put_single(out, "snapshot_host_http_timeouts_total", "counter",
+               "Connections closed as idle or slow.", sum.timeouts);
+    put_single(out, "snapshot_host_http_bad_requests_total", "counter",
+               "Requests that were not well-formed HTTP, too large or too slow.", sum.bad_requests);
+    put_single(out, "snapshot_host_http_unsent_bytes", "gauge", "Bytes of answers not sent yet.",
+               sum.unsent_bytes);
+    const char *name = "snapshot_host_http_requests_total";
+    put_header(out, name, "counter", "Requests answered, by class of status.");
+    static const char *const classes[] = {"2xx", "3xx", "4xx", "5xx"};
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
+        put_labelled(out, name, "status", classes[i], SUM_ITEM(host, requests, i + 2));
+    }
+}
+
+static void put_reloads(const struct host *host, struct byte_buffer *out) {
+    put_single(out, "snapshot_host_reloads_total", "counter",
+               "Reloads of the policy file that were asked for.",
+               atomic_load_explicit(&host->reloads, memory_order_relaxed));
+    put_single(out, "snapshot_host_reload_failures_total", "counter",
+               "Reloads that failed: the older configuration stayed in force.",
+               atomic_load_explicit(&host->reload_failures, memory_order_relaxed));
+    put_single(out, "snapshot_host_last_reload_successful", "gauge",
+               "1 if the policy file was good when it was last read.",
+               atomic_load_explicit(&host->reload_ok, memory_order_relaxed));
+}
+
+void host_metrics_write(const struct host *host, struct byte_buffer *out) {
+    put_plugin_metrics(host, out);
+    put_lookups(host, out);
+    put_latency(host, out);
+    put_servers(host, out);
+    put_lag(host, out);
+    put_http(host, out);
+    put_reloads(host, out);
+}

@@ -1,0 +1,14 @@
+/*
+ * host_metrics.h - the page at /metrics, in the Prometheus text exposition format.
+ */
+#ifndef HOST_METRICS_H
+#define HOST_METRICS_H
+
+#include "host-sample/base/byte_buffer.h"
+#include "host-sample/host.h"
+
+/* Appends the whole page: the plugin's counters, the host's own, summed over all workers. Callable
+ * from any worker's thread; what other workers are counting meanwhile may or may not be in it. */
+void host_metrics_write(const struct host *host, struct byte_buffer *out);
+
+#endif

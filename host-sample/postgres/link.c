@@ -1,0 +1,439 @@
+/*
+ * pg_link.c - see pg_link.h.
+ */
+#include "link.h"
+
+#include "connect.h"
+#include "host-sample/base/monotonic.h"
+#include "host-sample/base/one_line.h"
+#include "questions.h"
+#include "server_links.h"
+#include "setup.h"
+#include "traffic.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    BACKOFF_LEAST_MS = 50,
+    BACKOFF_MOST_MS = 2000,
+    GOOD_LINK_MS = 1000,       /* up for so long, a lost link is tried again at once */
+    ATTEMPT_SLACK_MS = 1000,   /* beyond connect_timeout_s, before nobody waits for it any more */
+    OVERDUE_SLACK_MS = 1000,   /* beyond statement_timeout_ms */
+    IDENTITY_PERIOD_MS = 5000, /* after half of it to all of it a server is asked who it is now */
+    IDENTITY_QUESTIONS = 3,    /* of pg_identity_ask */
+    FALSE_PRIMARY_MS = 10000   /* that long it may be promoted under its links */
+};
+
+static void begin_attempt(struct pg_link *link);
+
+static void arm_timer(struct pg_link *link, uint64_t ms) {
+    struct timeval delay = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+    event_add(&link->timer, &delay);
+}
+
+static void settle(struct pg_link *link) {
+    if (!link->settled) {
+        link->settled = true;
+        pg_server_link_settled(link->server);
+    }
+}
+
+/* ---- down ---- */
+
+/* Lets go of the connection, if there is one, and fails all that was under way on it. */
+static void close_link(struct pg_link *link) {
+    event_del(&link->timer);
+    if (link->pipeline.conn != NULL) {
+        pg_traffic_fail_all(link);
+        event_del(&link->readable);
+        event_del(&link->writable);
+        pg_pipeline_close(&link->pipeline);
+    }
+    link->state = PG_LINK_DOWN;
+}
+
+static void back_off(struct pg_link *link) {
+    arm_timer(link, pg_server_jitter(link->server, link->backoff_ms));
+    link->backoff_ms =
+        link->backoff_ms * 2 < BACKOFF_MOST_MS ? link->backoff_ms * 2 : BACKOFF_MOST_MS;
+}
+
+/* The attempt, or the set-up after it, counts as failed; link->error says why. */
+static void note_failure(struct pg_link *link) {
+    link->failed_since_up = true;
+    link->given_up.known = false;
+    pg_server_attempt_failed(link->server, link->error);
+    settle(link);
+}
+
+/* A link that is up or is being set up goes down. */
+static void lose(struct pg_link *link, const char *why) {
+    one_line(link->error, sizeof(link->error), why);
+    bool was_ready = link->state == PG_LINK_READY;
+    bool was_good = was_ready && monotonic_ms() - link->up_since_ms >= GOOD_LINK_MS;
+    close_link(link);
+    if (was_ready && link->given_up.known) {
+        pg_server_link_was_given_up(link->server, link->error);
+    } else if (was_ready) {
+        pg_server_link_was_lost(link->server, link->error);
+    } else {
+        note_failure(link);
+    }
+    if (was_good) {
+        link->backoff_ms = BACKOFF_LEAST_MS;
+        begin_attempt(link);
+    } else { /* a server that lets links in only to drop them must not make us spin */
+        link->failed_since_up = true;
+        back_off(link);
+    }
+}
+
+/* ---- ready ---- */
+
+static uint64_t overdue_at_ms(const struct pg_link *link) {
+    return pg_pipeline_is_owed(&link->pipeline)
+               ? link->pipeline.owed_since_ms + link->server->options.statement_timeout_ms +
+                     OVERDUE_SLACK_MS
+               : UINT64_MAX;
+}
+
+/* One timer serves both deadlines of a ready link. It is not moved when a deadline moves back, as
+ * it does with every batch: it fires early then, and is armed again. */
+static void watch_deadlines(struct pg_link *link, bool fired) {
+    uint64_t overdue_ms = overdue_at_ms(link);
+    uint64_t due_ms = overdue_ms < link->identity_due_ms ? overdue_ms : link->identity_due_ms;
+    if (fired || due_ms < link->timer_due_ms) {
+        uint64_t now_ms = monotonic_ms();
+        link->timer_due_ms = due_ms;
+        arm_timer(link, due_ms > now_ms ? due_ms - now_ms : 0);
+    }
+}
+
+/* Jittered: the links of many hosts came up together, and shall not ask, nor try a false primary's
+ * address anew, all at the same time. */
+static void plan_identity_question(struct pg_link *link, uint64_t now_ms) {
+    link->identity_due_ms = now_ms + pg_server_jitter(link->server, IDENTITY_PERIOD_MS);
+}
+
+/* From PostgreSQL 14 on a server reports its promotion unasked, with the end of the first batch
+ * that it answers after it. The opposite takes a restart, and so a new link. */
+static void look_at_recovery(struct pg_link *link) {
+    const char *value = PQparameterStatus(link->pipeline.conn, "in_hot_standby");
+    bool in_hot_standby = value != NULL && strcmp(value, "on") == 0;
+    if (in_hot_standby != link->in_hot_standby) {
+        link->in_hot_standby = in_hot_standby;
+        link->identity_due_ms = 0;
+    }
+}
+
+static void come_up(struct pg_link *link) {
+    if (!link->identity.known) {
+        lose(link, "the server does not say whether it is in recovery");
+        return;
+    }
+    link->state = PG_LINK_READY;
+    link->failed_since_up = false;
+    link->error[0] = '\0';
+    link->up_since_ms = monotonic_ms();
+    look_at_recovery(link);
+    plan_identity_question(link, link->up_since_ms);
+    watch_deadlines(link, true);
+    char text[128];
+    (void)snprintf(text, sizeof(text),
+                   "link up: PostgreSQL %d.%d, system %" PRIu64 ", timeline %" PRIu32 ", %s",
+                   PQserverVersion(link->pipeline.conn) / 10000,
+                   PQserverVersion(link->pipeline.conn) % 10000, link->identity.system_identifier,
+                   link->identity.timeline,
+                   link->identity.in_recovery ? "in recovery" : "not in recovery");
+    bool leads_where_it_led = link->given_up.known && pg_traffic_is_false_primary(link) &&
+                              pg_identity_agrees(&link->given_up, &link->identity);
+    link->given_up.known = false;
+    pg_server_link_came_up(link->server, leads_where_it_led ? NULL : text);
+    settle(link);
+}
+
+/* An answer to the link itself. False if the link was lost over it. */
+static bool take_own_answer(struct pg_link *link, const struct pg_slot *slot) {
+    if (slot->purpose == PG_SLOT_SETTING && slot->failed) {
+        lose(link, pg_result_error(slot->result));
+        return false;
+    }
+    if (slot->purpose == PG_SLOT_SETTING) {
+        return true;
+    }
+    pg_identity_take(&link->identity, slot);
+    link->identity_open--;
+    if (link->identity_open > 0) {
+        return true;
+    }
+    link->server->identity = link->identity;
+    if (link->state == PG_LINK_READY && pg_traffic_is_false_primary(link) &&
+        monotonic_ms() - link->up_since_ms >= FALSE_PRIMARY_MS) {
+        /* The address may lead to the true primary by now, while this connection, which nobody
+         * ended, still leads to the false one. Nothing that it could answer is lost with it. */
+        link->given_up = link->identity;
+        lose(link, PG_FALSE_PRIMARY);
+        return false;
+    }
+    return true;
+}
+
+/* ---- bytes in and out ---- */
+
+/* Everything that was received is seen to. */
+static void take_answers(struct pg_link *link) {
+    for (;;) {
+        struct pg_slot slot;
+        switch (pg_pipeline_next(&link->pipeline, &slot)) {
+        case PG_PIPELINE_ANSWERED:
+            if (slot.purpose == PG_SLOT_STATEMENT) {
+                pg_traffic_answer(link, &slot);
+                break;
+            }
+            bool kept = take_own_answer(link, &slot);
+            PQclear(slot.result);
+            if (!kept) {
+                return;
+            }
+            break;
+        case PG_PIPELINE_SYNCED:
+            look_at_recovery(link);
+            break;
+        case PG_PIPELINE_LOST:
+            lose(link, pg_pipeline_why_lost(&link->pipeline));
+            return;
+        case PG_PIPELINE_QUIET:
+            if (link->state == PG_LINK_READY) {
+                watch_deadlines(link, false);
+            } else if (!pg_pipeline_is_owed(&link->pipeline)) {
+                come_up(link);
+            }
+            return;
+        }
+    }
+}
+
+static void receive(struct pg_link *link) {
+    if (pg_pipeline_receive(&link->pipeline)) {
+        take_answers(link);
+    } else {
+        lose(link, pg_pipeline_why_lost(&link->pipeline));
+    }
+}
+
+/* Sends what libpq still holds. */
+static void push_out(struct pg_link *link) {
+    int more = PQflush(link->pipeline.conn);
+    if (more < 0) {
+        lose(link, pg_pipeline_why_lost(&link->pipeline));
+    } else if (more > 0) {
+        event_add(&link->writable, NULL);
+        /* Where libpq cannot write it reads, so that neither side waits for the other. What it has
+         * read, no event will tell of. */
+        receive(link);
+    }
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    struct pg_link *link = context;
+    receive(link);
+    pg_server_make_callbacks(link->server);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    struct pg_link *link = context;
+    push_out(link);
+    pg_server_make_callbacks(link->server);
+}
+
+/* ---- connecting and setting up ---- */
+
+static void begin_setup(struct pg_link *link, PGconn *conn) {
+    struct event_base *base = link->server->base;
+    link->state = PG_LINK_SETTING_UP;
+    link->identity = (struct pg_identity){0};
+    link->identity_open = IDENTITY_QUESTIONS;
+    link->in_hot_standby = false;
+    event_assign(&link->readable, base, PQsocket(conn), EV_READ | EV_PERSIST, on_readable, link);
+    event_assign(&link->writable, base, PQsocket(conn), EV_WRITE, on_writable, link);
+    event_add(&link->readable, NULL);
+    arm_timer(link, (uint64_t)link->server->options.connect_timeout_s * 1000);
+    const char *refusal = pg_setup_refusal(conn);
+    if (pg_pipeline_open(&link->pipeline, conn) && refusal == NULL &&
+        pg_setup_send(&link->pipeline, &link->server->options)) {
+        push_out(link);
+    } else {
+        lose(link, refusal != NULL ? refusal : pg_pipeline_why_lost(&link->pipeline));
+    }
+}
+
+static void on_attempt_ended(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    struct pg_link *link = context;
+    PGconn *conn = pg_attempt_take(link->attempt, link->error, sizeof(link->error));
+    link->attempt = NULL;
+    event_del(&link->timer);
+    if (conn != NULL) {
+        begin_setup(link, conn);
+    } else {
+        link->state = PG_LINK_DOWN;
+        if (!link->attempt_overdue) {
+            note_failure(link);
+        }
+        back_off(link);
+    }
+    pg_server_make_callbacks(link->server);
+}
+
+static void begin_attempt(struct pg_link *link) {
+    const struct pg_server_options *options = &link->server->options;
+    link->attempt_overdue = false;
+    link->attempt = pg_attempt_start(options->conninfo, options->connect_timeout_s, link->error,
+                                     sizeof(link->error));
+    if (link->attempt == NULL) {
+        note_failure(link);
+        back_off(link);
+        return;
+    }
+    link->state = PG_LINK_CONNECTING;
+    event_assign(&link->attempt_ended, link->server->base, pg_attempt_descriptor(link->attempt),
+                 EV_READ, on_attempt_ended, link);
+    event_add(&link->attempt_ended, NULL);
+    arm_timer(link, (uint64_t)options->connect_timeout_s * 1000 + ATTEMPT_SLACK_MS);
+}
+
+/* ---- the timer ---- */
+
+/* The attempt counts as failed, so that nobody waits for it, but it is not replaced: a name server
+ * that does not answer must not collect a thread for each attempt. If it succeeds yet, good. */
+static void note_overdue_attempt(struct pg_link *link) {
+    link->attempt_overdue = true;
+    (void)snprintf(link->error, sizeof(link->error),
+                   "no connection within %" PRIu32
+                   " s; still trying (is the host's name being looked up?)",
+                   link->server->options.connect_timeout_s);
+    note_failure(link);
+}
+
+static void check_deadlines(struct pg_link *link) {
+    uint64_t now_ms = monotonic_ms();
+    link->timer_due_ms = UINT64_MAX;
+    if (now_ms >= overdue_at_ms(link)) {
+        lose(link, "no answer in time: the link is given up");
+        return;
+    }
+    if (now_ms >= link->identity_due_ms) {
+        plan_identity_question(link, now_ms);
+        bool room = PG_PIPELINE_DEPTH - link->pipeline.in_flight >= IDENTITY_QUESTIONS;
+        if (room && link->identity_open == 0) {
+            link->identity_open = IDENTITY_QUESTIONS;
+            if (!pg_identity_ask(&link->pipeline)) {
+                lose(link, pg_pipeline_why_lost(&link->pipeline));
+                return;
+            }
+            push_out(link);
+        }
+    }
+    if (link->state == PG_LINK_READY) {
+        watch_deadlines(link, true);
+    }
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    struct pg_link *link = context;
+    switch (link->state) {
+    case PG_LINK_DOWN:
+        begin_attempt(link);
+        break;
+    case PG_LINK_CONNECTING:
+        note_overdue_attempt(link);
+        break;
+    case PG_LINK_SETTING_UP:
+        lose(link, "the link's set-up was not answered in time");
+        break;
+    case PG_LINK_READY:
+        check_deadlines(link);
+        break;
+    }
+    pg_server_make_callbacks(link->server);
+}
+
+/* ---- for the server ---- */
+
+void pg_link_start(struct pg_link *link, struct pg_server *server) {
+    link->server = server;
+    link->state = PG_LINK_DOWN;
+    link->backoff_ms = BACKOFF_LEAST_MS;
+    evtimer_assign(&link->timer, server->base, on_timer, link);
+    begin_attempt(link);
+}
+
+void pg_link_cancel(struct pg_link *link) {
+    if (link->attempt != NULL) {
+        pg_attempt_cancel(link->attempt);
+    }
+}
+
+void pg_link_free(struct pg_link *link, int wait_ms) {
+    event_del(&link->timer);
+    if (link->attempt != NULL) {
+        event_del(&link->attempt_ended);
+        pg_attempt_release(link->attempt, wait_ms);
+        link->attempt = NULL;
+    }
+    if (link->pipeline.conn != NULL) {
+        for (uint32_t place = 0; place < link->pipeline.in_flight; place++) {
+            struct pg_slot *slot = pg_pipeline_slot(&link->pipeline, place);
+            while (slot->statement != NULL) {
+                pg_statement_forget(slot->statement);
+            }
+        }
+        event_del(&link->readable);
+        event_del(&link->writable);
+        pg_pipeline_close(&link->pipeline);
+    }
+}
+
+bool pg_link_may_come_up(const struct pg_link *link) {
+    return (link->state == PG_LINK_CONNECTING || link->state == PG_LINK_SETTING_UP) &&
+           !link->failed_since_up;
+}
+
+uint32_t pg_link_room(const struct pg_link *link) {
+    const uint32_t depth = PG_PIPELINE_DEPTH - PG_PIPELINE_RESERVE;
+    uint32_t taken = link->pipeline.in_flight;
+    return link->state == PG_LINK_READY && taken < depth ? depth - taken : 0;
+}
+
+bool pg_link_send(struct pg_link *link, struct pg_statement *first) {
+    bool sent = pg_traffic_send(link, first);
+    if (!sent) {
+        lose(link, pg_pipeline_why_lost(&link->pipeline));
+    }
+    return sent;
+}
+
+void pg_link_end_batch(struct pg_link *link) {
+    if (link->state != PG_LINK_READY || !pg_pipeline_is_owed(&link->pipeline)) {
+        return;
+    }
+    /* A statement that is alone in its batch has ended it already. */
+    if (link->pipeline.unsynced && !pg_traffic_sync(link)) {
+        lose(link, pg_pipeline_why_lost(&link->pipeline));
+        return;
+    }
+    push_out(link);
+    if (link->state == PG_LINK_READY) {
+        watch_deadlines(link, false);
+    }
+}

@@ -1,0 +1,75 @@
+/*
+ * pg_link.h - one link of a server: how it comes up, carries statements, is lost and comes up
+ * again.
+ *
+ *   DOWN --(back-off)--> CONNECTING --(thread)--> SETTING_UP --(first batch)--> READY
+ *     ^---------------------- any failure, any loss -------------------------------'
+ *
+ * [one thread]: the thread of the server's event base.
+ */
+#ifndef PG_LINK_H
+#define PG_LINK_H
+
+#include "pipeline.h"
+#include "server.h"
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pg_attempt;
+
+enum pg_link_state { PG_LINK_DOWN, PG_LINK_CONNECTING, PG_LINK_SETTING_UP, PG_LINK_READY };
+
+struct pg_link {
+    struct pg_server *server;
+    enum pg_link_state state;
+    bool settled;          /* its first attempt has ended */
+    bool failed_since_up;  /* an attempt has failed since it was last up */
+    bool attempt_overdue;  /* CONNECTING: counted as failed already */
+    uint32_t backoff_ms;   /* before the next attempt, unless a good link was lost */
+    uint64_t up_since_ms;  /* READY */
+    uint64_t timer_due_ms; /* READY */
+    uint64_t identity_due_ms;
+    uint32_t identity_open; /* questions of pg_identity_ask that are not answered */
+    uint32_t statements;    /* on the link, forgotten ones too */
+    bool in_hot_standby;    /* as the server last reported it unasked */
+    struct pg_identity identity;
+    struct pg_identity given_up; /* the server that it led to before, if it was given up for that
+                                    and no attempt has failed since then */
+
+    struct pg_attempt *attempt; /* CONNECTING */
+    struct event attempt_ended; /* CONNECTING */
+    struct event readable;      /* SETTING_UP and READY */
+    struct event writable;      /* likewise, while libpq could not send everything */
+    struct event timer;         /* what is waited for depends on the state */
+    struct pg_pipeline pipeline;
+    char error[256]; /* why it is not up */
+};
+
+/* Begins the first attempt to connect. */
+void pg_link_start(struct pg_link *link, struct pg_server *server);
+
+/* For good, in two steps for the sake of many links: all attempts are asked to end, then waited
+ * for. */
+void pg_link_cancel(struct pg_link *link);
+void pg_link_free(struct pg_link *link, int wait_ms);
+
+static inline bool pg_link_is_ready(const struct pg_link *link) {
+    return link->state == PG_LINK_READY;
+}
+
+/* Its first attempt, or the first one after a loss, is still under way. */
+bool pg_link_may_come_up(const struct pg_link *link);
+
+/* Statements or groups of them that it can still take. 0 unless it is ready. */
+uint32_t pg_link_room(const struct pg_link *link);
+
+/* Puts a statement, or the group that it is the first of, on a link with room. False if the link
+ * was lost, and they failed with it. */
+bool pg_link_send(struct pg_link *link, struct pg_statement *first);
+
+/* Ends the batch, if one is open, with one sync, and sends what is not sent yet. */
+void pg_link_end_batch(struct pg_link *link);
+
+#endif

@@ -1,0 +1,160 @@
+/*
+ * pg_pipeline.c - see pg_pipeline.h.
+ */
+#include "pipeline.h"
+
+#include "host-sample/base/monotonic.h"
+#include "host-sample/base/one_line.h"
+#include "questions.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *pg_result_error(const PGresult *result) {
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    return text != NULL ? text : PQresultErrorMessage(result); /* libpq's own have no fields */
+}
+
+/* True, and the reason kept, if the server ends the connection with this error or notice. */
+static bool is_last_word(struct pg_pipeline *pipeline, const PGresult *result) {
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    if (severity == NULL || (strcmp(severity, "FATAL") != 0 && strcmp(severity, "PANIC") != 0)) {
+        return false;
+    }
+    one_line(pipeline->last_word, sizeof(pipeline->last_word), pg_result_error(result));
+    return true;
+}
+
+/* Notices never go to stderr. To a link that is idle, a server's last word comes as a notice. */
+static void on_notice(void *context, const PGresult *notice) {
+    (void)is_last_word(context, notice);
+}
+
+bool pg_pipeline_open(struct pg_pipeline *pipeline, PGconn *conn) {
+    pipeline->conn = conn;
+    pipeline->oldest = 0;
+    pipeline->in_flight = 0;
+    pipeline->syncs = 0;
+    pipeline->unsynced = false;
+    pipeline->last_word[0] = '\0';
+    PQsetNoticeReceiver(conn, on_notice, pipeline);
+    return PQsetnonblocking(conn, 1) == 0 && PQenterPipelineMode(conn) == 1;
+}
+
+void pg_pipeline_close(struct pg_pipeline *pipeline) {
+    for (uint32_t place = 0; place < pipeline->in_flight; place++) {
+        PQclear(pg_pipeline_slot(pipeline, place)->result);
+    }
+    pipeline->in_flight = 0;
+    pipeline->syncs = 0;
+    PQfinish(pipeline->conn);
+    pipeline->conn = NULL;
+}
+
+struct pg_slot *pg_pipeline_slot(struct pg_pipeline *pipeline, uint32_t place) {
+    return &pipeline->slots[(pipeline->oldest + place) % PG_PIPELINE_DEPTH];
+}
+
+struct pg_slot *pg_pipeline_append(struct pg_pipeline *pipeline, enum pg_slot_purpose purpose,
+                                   uint8_t queries) {
+    if (pipeline->in_flight == PG_PIPELINE_DEPTH) {
+        return NULL;
+    }
+    if (!pg_pipeline_is_owed(pipeline)) {
+        pipeline->owed_since_ms = monotonic_ms();
+    }
+    struct pg_slot *slot = pg_pipeline_slot(pipeline, pipeline->in_flight);
+    *slot = (struct pg_slot){.purpose = purpose, .queries = queries};
+    pipeline->in_flight++;
+    pipeline->unsynced = true;
+    return slot;
+}
+
+bool pg_pipeline_sync(struct pg_pipeline *pipeline) {
+    if (PQpipelineSync(pipeline->conn) != 1) {
+        return false;
+    }
+    pipeline->syncs++;
+    pipeline->unsynced = false;
+    return true;
+}
+
+bool pg_pipeline_receive(struct pg_pipeline *pipeline) {
+    return PQconsumeInput(pipeline->conn) == 1;
+}
+
+/* One result of the oldest slot, which takes it over. */
+static void take_result(struct pg_slot *slot, PGresult *result) {
+    bool is_position = slot->position_first;
+    slot->position_first = false;
+    ExecStatusType status = PQresultStatus(result);
+    bool is_good = status == PGRES_TUPLES_OK ||
+                   (slot->purpose == PG_SLOT_SETTING && status == PGRES_COMMAND_OK);
+    if (status == PGRES_PIPELINE_ABORTED) {
+        slot->aborted = true;
+    } else if (slot->failed) {
+        /* The first error is the slot's. */
+    } else if (!is_good) {
+        PQclear(slot->result);
+        slot->result = result;
+        slot->failed = true;
+        return;
+    } else if (is_position) {
+        slot->position = pg_position_of(result);
+    } else if (slot->result == NULL) {
+        slot->result = result;
+        return;
+    }
+    PQclear(result);
+}
+
+static void leave_ring(struct pg_pipeline *pipeline, struct pg_slot *answered) {
+    *answered = *pg_pipeline_slot(pipeline, 0);
+    pipeline->oldest = (pipeline->oldest + 1) % PG_PIPELINE_DEPTH;
+    pipeline->in_flight--;
+}
+
+/* One result, or the NULL that ends a query, of the connection. */
+static enum pg_pipeline_event take(struct pg_pipeline *pipeline, PGresult *result,
+                                   struct pg_slot *answered) {
+    if (PQstatus(pipeline->conn) != CONNECTION_OK || is_last_word(pipeline, result)) {
+        PQclear(result);
+        return PG_PIPELINE_LOST;
+    }
+    if (PQresultStatus(result) == PGRES_PIPELINE_SYNC && pipeline->syncs > 0) {
+        PQclear(result);
+        pipeline->syncs--;
+        pipeline->owed_since_ms = monotonic_ms();
+        return PG_PIPELINE_SYNCED;
+    }
+    if (pipeline->in_flight == 0 || PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+        PQclear(result);
+        (void)snprintf(pipeline->last_word, sizeof(pipeline->last_word),
+                       "an answer to no question");
+        return PG_PIPELINE_LOST;
+    }
+    struct pg_slot *oldest = pg_pipeline_slot(pipeline, 0);
+    if (result != NULL) {
+        take_result(oldest, result);
+    } else if (--oldest->queries == 0) {
+        pipeline->owed_since_ms = monotonic_ms();
+        leave_ring(pipeline, answered);
+        return PG_PIPELINE_ANSWERED;
+    }
+    return PG_PIPELINE_QUIET;
+}
+
+enum pg_pipeline_event pg_pipeline_next(struct pg_pipeline *pipeline, struct pg_slot *slot) {
+    enum pg_pipeline_event event = PG_PIPELINE_QUIET;
+    /* PQisBusy is asked even when nothing is owed: it also takes in what the server says unasked.
+     */
+    while (event == PG_PIPELINE_QUIET && !PQisBusy(pipeline->conn) &&
+           pg_pipeline_is_owed(pipeline)) {
+        event = take(pipeline, PQgetResult(pipeline->conn), slot);
+    }
+    return event;
+}
+
+const char *pg_pipeline_why_lost(const struct pg_pipeline *pipeline) {
+    return pipeline->last_word[0] != '\0' ? pipeline->last_word : PQerrorMessage(pipeline->conn);
+}

@@ -1,0 +1,31 @@
+/*
+ * pg_setup.h - what a link sends on its own behalf: its set-up, and its questions about the server.
+ */
+#ifndef PG_SETUP_H
+#define PG_SETUP_H
+
+#include "pipeline.h"
+#include "server.h"
+
+#include <stdbool.h>
+
+/* The prepared statement that asks for a position; its SQL is pg_position_sql's. */
+extern const char pg_position_name[];
+
+/* Why a link to this server is of no use; NULL if it is. */
+const char *pg_setup_refusal(const PGconn *conn);
+
+/* The first batches of a link: settings and prepared statements, which must succeed
+ * (PG_SLOT_SETTING), and then the questions of pg_identity_ask. False if the connection is lost. */
+bool pg_setup_send(struct pg_pipeline *pipeline, const struct pg_server_options *options);
+
+/* Recovery, system and timeline, each in a batch of its own, so that what the role may not see
+ * aborts nothing else. Needs an empty batch and three free slots; false if the connection is lost.
+ */
+bool pg_identity_ask(struct pg_pipeline *pipeline);
+
+/* Takes over the answer of a slot of pg_identity_ask; what was not answered stays as it is known.
+ */
+void pg_identity_take(struct pg_identity *identity, const struct pg_slot *slot);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * snapshot_result.h - the orders of ids that a result is read and written by.
+ */
+#ifndef SNAPSHOT_RESULT_H
+#define SNAPSHOT_RESULT_H
+
+#include "read.h"
+
+/* By bytes. Runners compare ids by code unit, which is the same but for characters beyond U+FFFF,
+ * and no id has those. */
+int text_compare(const struct text *a, const struct text *b);
+
+/* The ids of a snapshot's "completedWaitpointOrder", sorted, the places of one ascending. NULLs
+ * count as places and are left out. */
+struct occurrence {
+    struct text id;
+    int index; /* 0-based place in the order */
+};
+struct occurrences {
+    struct occurrence *sorted; /* to be freed; NULL if there are none */
+    size_t count;
+};
+
+/* Of a lean or full row. False if out of memory. */
+bool occurrences_read(struct occurrences *occurrences, const struct row *row);
+
+#endif

@@ -1,0 +1,276 @@
+/*
+ * snapshot_rows.c - see snapshot_rows.h. Nothing is read before its length is known to be there.
+ */
+#include "rows.h"
+
+#include "host-sample/base/utc_date.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <string.h>
+
+/* 2000-01-01, where PostgreSQL's timestamps begin. */
+#define POSTGRES_EPOCH_MS INT64_C(946684800000)
+
+struct field_rule {
+    enum field_type type;
+    bool required;
+};
+
+#define REQUIRED                             true
+#define NULLABLE                             false
+#define FIELD_RULE(name, column, type, null) [name] = {type, null},
+
+static const struct field_rule lean_rules[] = {SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE)
+                                                   LEAN_FIELDS(FIELD_RULE)};
+static const struct field_rule full_rules[] = {SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE)
+                                                   CHECKPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
+static const struct field_rule waitpoint_rules[] = {WAITPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
+
+enum { CHECKPOINT_FIELD_COUNT = FULL_ROW_FIELD_COUNT - SNAPSHOT_FIELD_COUNT };
+
+static_assert((int)LEAN_COLUMN_COUNT != (int)FULL_COLUMN_COUNT,
+              "the number of columns tells which statement's they are");
+static_assert(LEAN_ROW_FIELD_COUNT <= ROW_MOST_FIELDS && FULL_ROW_FIELD_COUNT <= ROW_MOST_FIELDS &&
+                  WAITPOINT_ROW_FIELD_COUNT <= ROW_MOST_FIELDS,
+              "every row fits");
+
+/* ---- bytes ---- */
+
+/* What is left of a value. */
+struct cursor {
+    const char *at;
+    size_t size;
+};
+
+static bool take_integer(struct cursor *cursor, int32_t *value) {
+    uint32_t bytes;
+    if (cursor->size < sizeof(bytes)) {
+        return false;
+    }
+    memcpy(&bytes, cursor->at, sizeof(bytes));
+    *value = (int32_t)be32toh(bytes);
+    cursor->at += sizeof(bytes);
+    cursor->size -= sizeof(bytes);
+    return true;
+}
+
+/* A length, -1 for NULL, and as many bytes. */
+static bool take_text(struct cursor *cursor, struct text *text) {
+    int32_t length;
+    if (!take_integer(cursor, &length) || length < -1) {
+        return false;
+    }
+    *text = (struct text){.bytes = NULL};
+    if (length >= 0) {
+        if ((size_t)length > cursor->size) {
+            return false;
+        }
+        *text = (struct text){.bytes = cursor->at, .length = (size_t)length};
+        cursor->at += length;
+        cursor->size -= (size_t)length;
+    }
+    return true;
+}
+
+/* ---- arrays ---- */
+
+/* Dimensions, a flag, the element type's OID; for each dimension its size and lower bound; then the
+ * elements. An empty array has no dimension. */
+static bool open_array(const struct text *value, struct text_array *array) {
+    struct cursor cursor = {value->bytes, value->length};
+    int32_t dimensions, flag, type, lower_bound;
+    int32_t count = 0;
+    bool good = take_integer(&cursor, &dimensions) && take_integer(&cursor, &flag) &&
+                take_integer(&cursor, &type) && (dimensions == 0 || dimensions == 1);
+    if (good && dimensions == 1) {
+        good = take_integer(&cursor, &count) && take_integer(&cursor, &lower_bound) && count >= 0;
+    }
+    *array = (struct text_array){.at = cursor.at, .size = cursor.size, .count = count};
+    return good;
+}
+
+bool text_array_next(struct text_array *array, struct text *text) {
+    struct cursor cursor = {array->at, array->size};
+    if (array->count == 0 || !take_text(&cursor, text)) {
+        return false;
+    }
+    *array = (struct text_array){.at = cursor.at, .size = cursor.size, .count = array->count - 1};
+    return true;
+}
+
+/* All elements are there, and nothing else. */
+static bool is_array(const struct text *value) {
+    struct text_array array;
+    struct text element;
+    if (!open_array(value, &array)) {
+        return false;
+    }
+    while (text_array_next(&array, &element)) {
+    }
+    return array.count == 0 && array.size == 0;
+}
+
+struct text_array row_text_array(const struct row *row, int field) {
+    struct text_array array = {.count = 0};
+    if (row->fields[field].bytes != NULL) {
+        (void)open_array(&row->fields[field], &array);
+    }
+    return array;
+}
+
+/* ---- fields ---- */
+
+bool row_is_blank(const struct row *row, int field) {
+    return row->fields[field].length == 0;
+}
+
+bool row_boolean(const struct row *row, int field) {
+    return row->fields[field].bytes[0] != 0;
+}
+
+int32_t row_integer(const struct row *row, int field) {
+    uint32_t bytes;
+    memcpy(&bytes, row->fields[field].bytes, sizeof(bytes));
+    return (int32_t)be32toh(bytes);
+}
+
+static int64_t time_of(const struct text *value) {
+    uint64_t bytes;
+    memcpy(&bytes, value->bytes, sizeof(bytes));
+    return (int64_t)be64toh(bytes);
+}
+
+static int64_t unix_ms_of(const struct text *value) {
+    const int64_t us = time_of(value);
+    return us / 1000 - (us % 1000 < 0) + POSTGRES_EPOCH_MS;
+}
+
+int64_t row_time(const struct row *row, int field) {
+    return time_of(&row->fields[field]);
+}
+
+int64_t row_unix_ms(const struct row *row, int field) {
+    return unix_ms_of(&row->fields[field]);
+}
+
+static bool is_of_type(const struct text *value, enum field_type type) {
+    switch (type) {
+    case FIELD_TEXT:
+        return true;
+    case FIELD_BOOLEAN:
+        return value->length == 1;
+    case FIELD_INTEGER:
+        return value->length == sizeof(int32_t);
+    case FIELD_TIME:
+        return value->length == sizeof(int64_t) && utc_date_is_printable(unix_ms_of(value));
+    case FIELD_TEXT_ARRAY:
+        return is_array(value);
+    }
+    return false;
+}
+
+/* ---- rows ---- */
+
+static bool obey(const struct text *fields, const struct field_rule *rules, int count) {
+    for (int i = 0; i < count; i++) {
+        const bool null = fields[i].bytes == NULL;
+        if (null ? rules[i].required : !is_of_type(&fields[i], rules[i].type)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A composite value of so many fields: their number; for each the OID of its type, which is not
+ * looked at, and its value. */
+static bool take_composite(const struct text *value, struct text *fields, int count) {
+    struct cursor cursor = {value->bytes, value->length};
+    int32_t sent, type;
+    if (!take_integer(&cursor, &sent) || sent != count) {
+        return false;
+    }
+    for (int i = 0; i < count; i++) {
+        if (!take_integer(&cursor, &type) || !take_text(&cursor, &fields[i])) {
+            return false;
+        }
+    }
+    return cursor.size == 0;
+}
+
+static struct text take_column(const struct result_rows *rows, int number, int column) {
+    const int row = rows->first + number;
+    const int length = PQgetlength(rows->result, row, rows->column + column);
+    if (length == 0 && PQgetisnull(rows->result, row, rows->column + column) != 0) {
+        return (struct text){.bytes = NULL};
+    }
+    return (struct text){PQgetvalue(rows->result, row, rows->column + column), (size_t)length};
+}
+
+static enum row_kind read_lean(const struct result_rows *rows, int number, struct row *row) {
+    const struct text value = take_column(rows, number, 0);
+    if (value.bytes == NULL) {
+        return ROW_NOTHING;
+    }
+    return take_composite(&value, row->fields, LEAN_ROW_FIELD_COUNT) &&
+                   obey(row->fields, lean_rules, LEAN_ROW_FIELD_COUNT)
+               ? ROW_LEAN
+               : ROW_MALFORMED;
+}
+
+static bool take_checkpoint(const struct text *value, struct row *row) {
+    struct text *fields = row->fields + SNAPSHOT_FIELD_COUNT;
+    if (value->bytes == NULL) {
+        fields[0] = *value; /* the first NULL says it of all */
+        return true;
+    }
+    return take_composite(value, fields, CHECKPOINT_FIELD_COUNT) &&
+           obey(fields, full_rules + SNAPSHOT_FIELD_COUNT, CHECKPOINT_FIELD_COUNT);
+}
+
+static bool take_waitpoint(const struct text *value, struct row *row) {
+    return take_composite(value, row->fields, WAITPOINT_ROW_FIELD_COUNT) &&
+           (row->fields[WAITPOINT_ID].bytes == NULL ||
+            obey(row->fields, waitpoint_rules, WAITPOINT_ROW_FIELD_COUNT));
+}
+
+static enum row_kind read_full(const struct result_rows *rows, int number, struct row *row) {
+    const struct text waitpoint = take_column(rows, number, WAITPOINT_COLUMN);
+    const struct text checkpoint = take_column(rows, number, CHECKPOINT_COLUMN);
+    int values = 0;
+    for (int i = 0; i < SNAPSHOT_FIELD_COUNT; i++) {
+        row->fields[i] = take_column(rows, number, i);
+        values += row->fields[i].bytes != NULL;
+    }
+    if (waitpoint.bytes == NULL && values > 0) {
+        return obey(row->fields, full_rules, SNAPSHOT_FIELD_COUNT) &&
+                       take_checkpoint(&checkpoint, row)
+                   ? ROW_FULL
+                   : ROW_MALFORMED;
+    }
+    if (values > 0 || checkpoint.bytes != NULL) {
+        return ROW_MALFORMED;
+    }
+    if (waitpoint.bytes == NULL) {
+        return ROW_NOTHING;
+    }
+    return take_waitpoint(&waitpoint, row) ? ROW_WAITPOINT : ROW_MALFORMED;
+}
+
+static int column_count(const struct result_rows *rows) {
+    return PQnfields(rows->result) - rows->column;
+}
+
+bool rows_have_columns(const struct result_rows *rows) {
+    const int count = column_count(rows);
+    bool binary = true;
+    for (int i = 0; i < count; i++) {
+        binary = binary && PQfformat(rows->result, rows->column + i) == 1;
+    }
+    return binary && (count == LEAN_COLUMN_COUNT || count == FULL_COLUMN_COUNT);
+}
+
+enum row_kind row_read(const struct result_rows *rows, int number, struct row *row) {
+    return column_count(rows) == LEAN_COLUMN_COUNT ? read_lean(rows, number, row)
+                                                   : read_full(rows, number, row);
+}

@@ -1,0 +1,23 @@
+/*
+ * plugin_loader.h - loads a read policy plugin and checks that it is one that this host can use.
+ */
+#ifndef PLUGIN_LOADER_H
+#define PLUGIN_LOADER_H
+
+#include "plugin/read_policy.h"
+
+#include <stdbool.h>
+
+struct loaded_plugin {
+    void *handle; /* of dlopen */
+    const struct rp_plugin *table;
+};
+
+/* Loads the shared object. False with a sentence in err that names file, symbol, what was expected
+ * and what was found. [control] */
+bool plugin_load(struct loaded_plugin *plugin, const char *path, char *err, size_t err_length);
+
+/* The table must no longer be used afterwards. [control] */
+void plugin_unload(struct loaded_plugin *plugin);
+
+#endif

@@ -1,0 +1,61 @@
+# bench.mk - how fast it is, against everything else one could use; included by the Makefile.
+#
+# `make bench` measures all, `make bench-NAME` one question (DOSE="--rounds 3 --seconds 1" makes it
+# quick); each prints its ratios and writes bench/results/NAME*.csv and NAME*.png. At the end, or with
+# `make bench-summary`, the figures that must hold are printed as a table. `make bench-smoke` runs a
+# short dose of each and asserts that the figures are there, not how good they are.
+
+BENCHES := decision hit throughput lag growth
+BENCH_PACKAGES := postgresql python3 python3-psycopg2 valgrind gnuplot-nox wrk pgbouncer pgpool2
+
+BENCH_PROGRAM_SRC := $(addprefix bench/,decision.c sections.c hit.c one_client.c lag.c)
+BENCH_SRC := $(wildcard bench/*.c)
+BENCH_HELPER_SRC := $(filter-out $(BENCH_PROGRAM_SRC) bench/bare_calls.c,$(BENCH_SRC))
+BENCH_PROGRAMS := $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH_PROGRAM_SRC))
+
+$(call objects,$(BENCH_SRC)): PKG_CFLAGS = $(call pkg_cflags,$(HOST_PKGS))
+$(call objects,bench/bare_calls.c): ALL_CFLAGS += -fPIC
+$(call include_dependencies,$(BENCH_SRC))
+
+# Each program takes what it uses of its own helpers and of the host.
+$(BUILD)/bench/libbench.a: $(call objects,$(BENCH_HELPER_SRC))
+$(BUILD)/bench/libhost.a: $(call objects,$(HOST_LIB_SRC) loader/plugin_loader.c $(INI_SRC))
+$(BUILD)/bench/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar qcs $@ $(filter %.o,$^)
+
+BENCH_ARCHIVES := $(BUILD)/bench/libbench.a $(BUILD)/bench/libhost.a
+$(BENCH_PROGRAMS): $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(BENCH_ARCHIVES)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(BENCH_ARCHIVES) $(HOST_LIBS)
+
+$(BUILD)/bench/bare_calls.so: $(call objects,bench/bare_calls.c)
+	@mkdir -p $(@D)
+	$(CC) -shared $(ALL_LDFLAGS) -o $@ $<
+
+# The original's driver. Only what the lock file names is installed.
+$(BUILD)/bench/node_modules: bench/package.json bench/package-lock.json
+	@mkdir -p $(@D)
+	cp $^ $(@D)
+	npm ci --prefix $(@D) --silent --no-audit --no-fund
+	@touch $@
+
+.PHONY: bench bench-deps bench-programs bench-node bench-summary bench-smoke $(addprefix bench-,$(BENCHES))
+bench-deps:
+	@tools/install-packages $(BUILD_PACKAGES) $(BENCH_PACKAGES)
+	@command -v node >/dev/null && command -v npm >/dev/null || tools/install-packages nodejs npm
+bench-programs: $(BUILD)/read_policy.so $(BUILD)/snapshot-host $(BENCH_PROGRAMS) $(BUILD)/bench/bare_calls.so
+bench-node: $(BUILD)/bench/node_modules
+
+# The packages come first, then everything else in a make of its own, which sees them.
+bench: bench-deps
+	@$(MAKE) --no-print-directory bench-programs bench-node
+	@for name in $(BENCHES); do $(PYTHON) bench/$$name.py $(DOSE) || exit 1; done
+	@$(PYTHON) bench/summary.py
+bench-summary:
+	@$(PYTHON) bench/summary.py
+$(addprefix bench-,$(BENCHES)): bench-%: bench-deps
+	@$(MAKE) --no-print-directory bench-programs bench-node
+	@$(PYTHON) bench/$*.py $(DOSE)
+bench-smoke: bench-programs
+	@$(PYTHON) bench/smoke.py

@@ -1,0 +1,70 @@
+# tests.mk - how the tests are built and run; included by the Makefile.
+#
+# Every test_*.c below tests/ is a Check program of its own and may use any object of the host, the plugin
+# and the INI reader: they are linked as archives, so each takes just what it uses. The suites that prove
+# the plugin (plugin-tests.mk) link none of it: they load build/read_policy.so.
+
+tests_named = $(sort $(foreach depth,* */* */*/*,$(wildcard tests/$(depth)/$(1))))
+C_TESTS  := $(call tests_named,test_*.c)
+PY_TESTS := $(call tests_named,test_*.py)
+
+TEST_LIBS = $(call pkg_libs,check) $(HOST_LIBS)
+TEST_HELPERS := $(wildcard tests/lib/*.c)
+
+$(BUILD)/tests/libhost.a: $(call objects,$(HOST_LIB_SRC) loader/plugin_loader.c)
+$(BUILD)/tests/libplugin.a: $(call objects,$(PLUGIN_SRC))
+$(BUILD)/tests/libini.a: $(call objects,$(INI_SRC))
+$(BUILD)/tests/libhelpers.a: $(call objects,$(TEST_HELPERS))
+# q, not r: objects of the same name in different folders are all kept.
+$(BUILD)/tests/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar qcs $@ $(filter %.o,$^)
+
+TEST_ARCHIVES := $(addprefix $(BUILD)/tests/,libhelpers.a libhost.a libplugin.a libini.a)
+TEST_SRC := $(C_TESTS) $(TEST_HELPERS)
+$(call objects,$(TEST_SRC)): PKG_CFLAGS = $(call pkg_cflags,check $(HOST_PKGS))
+$(call include_dependencies,$(TEST_SRC))
+
+# These suites fail each allocation in turn.
+wrap = $(foreach function,$(1),-Wl,--wrap=$(function))
+$(BUILD)/tests/strict-ini/test_strict_ini: ALL_LDFLAGS += $(call wrap,malloc calloc realloc strdup strndup ini_parse_stream)
+$(BUILD)/tests/host-sample/http/test_http_memory: ALL_LDFLAGS += $(call wrap,malloc calloc realloc)
+$(BUILD)/tests/host-sample/snapshots/test_snapshot_result: ALL_LDFLAGS += $(call wrap,malloc realloc)
+
+C_TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(C_TESTS))
+$(C_TEST_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter-out %/flags,$(filter %.o,$^)) $(TEST_ARCHIVES) $(TEST_LIBS)
+
+include mk/plugin-tests.mk mk/fuzz.mk
+
+# Most of them wait most of the time, for servers to start and for time to pass: more of them at a time
+# than there are cores. The longest come first.
+CHECK_JOBS ?= 3
+LONG_TESTS := tests/host-sample/test_faults.py $(BUILD)/tests/host-sample/postgres/test_pg_server \
+	tests/tools/policy-sim/test_policy_sim_honesty.py
+CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer \
+	$(PY_TESTS) $(PY_CHECKS) bench/smoke.py)
+
+.PHONY: check-programs run-checks soak
+check-programs: all bench-programs $(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/dose SANITIZE=address,undefined CFLAGS='-O1 -g' dose-programs
+run-checks:
+	@$(PYTHON) tests/run.py --jobs $(CHECK_JOBS) $(CHECKS) $(DOSE_CHECKS)
+
+# make test T=policies runs the suites whose path has that word; K=direct_read runs one case of them.
+T ?=
+K ?=
+.PHONY: test
+test: deps
+	@test -n '$(T)' || { echo 'make test T=WORD [K=CASE]: the suites whose path has the word' >&2; exit 2; }
+	@$(MAKE) --no-print-directory all $(foreach p,$(C_TEST_PROGRAMS),$(if $(findstring $(T),$p),$p))
+	@test -n '$(foreach p,$(CHECKS),$(if $(findstring $(T),$p),x))' || \
+		{ echo "no suite has '$(T)' in its path" >&2; exit 2; }
+	@$(PYTHON) tests/run.py $(foreach p,$(CHECKS),$(if $(findstring $(T),$p),$p))
+
+SECONDS ?= 60
+SEED ?=
+soak: all
+	$(PYTHON) tests/host-sample/soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))

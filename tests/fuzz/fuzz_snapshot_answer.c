@@ -1,0 +1,261 @@
+/*
+ * fuzz_snapshot_answer.c - libFuzzer target: results made of any bytes, and what must hold of their
+ * outcome and answer.
+ *
+ * The input is a shape and a list of rows: a kind, a number of bytes, and those. Raw rows are taken
+ * as they are. In the others the fuzzer only chooses fields, so that it does not have to find out
+ * how a record is put together.
+ */
+#undef NDEBUG /* the assertions are the test */
+#include "host-sample/snapshots/read.h"
+#include "host-sample/snapshots/rows.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NOW_MS        INT64_C(1795456897042)
+#define LARGEST_VALUE 4096
+#define MOST_INPUT    65536
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* ---- input ---- */
+
+struct input {
+    const uint8_t *at;
+    size_t size;
+};
+
+static uint8_t take_byte(struct input *input) {
+    if (input->size == 0) {
+        return 0;
+    }
+    input->size--;
+    return *input->at++;
+}
+
+static struct input take_part(struct input *input, size_t size) {
+    const struct input part = {input->at, size < input->size ? size : input->size};
+    input->at += part.size;
+    input->size -= part.size;
+    return part;
+}
+
+/* ---- rows ---- */
+
+struct value {
+    char bytes[LARGEST_VALUE];
+    size_t length;
+};
+
+static void put(struct value *value, const void *bytes, size_t length) {
+    assert(value->length + length <= sizeof(value->bytes));
+    memcpy(value->bytes + value->length, bytes, length);
+    value->length += length;
+}
+
+static void put_integer(struct value *value, uint32_t integer) {
+    const uint8_t bytes[] = {(uint8_t)(integer >> 24), (uint8_t)(integer >> 16),
+                             (uint8_t)(integer >> 8), (uint8_t)integer};
+    put(value, bytes, sizeof(bytes));
+}
+
+/* Few ids, so that they meet: in the order, as waitpoints and as snapshots. */
+static void put_id(struct value *value, struct input *input) {
+    const uint8_t choice = take_byte(input);
+    put_integer(value, 2);
+    put(value, (const char[]){'w', (char)('a' + choice % 8)}, 2);
+}
+
+static void put_array(struct value *value, struct input *input) {
+    const uint8_t count = take_byte(input) % 16;
+    put_integer(value, 20 + 6u * count);
+    put_integer(value, 1);
+    put_integer(value, 0);
+    put_integer(value, 25);
+    put_integer(value, count);
+    put_integer(value, 1);
+    for (int i = 0; i < count; i++) {
+        put_id(value, input);
+    }
+}
+
+/* A well-formed field of the type that belongs there. */
+static void put_good_field(struct value *value, enum field_type type, struct input *input) {
+    switch (type) {
+    case FIELD_TEXT:
+        put_id(value, input);
+        break;
+    case FIELD_BOOLEAN:
+        put_integer(value, 1);
+        put(value, (const char[]){(char)(take_byte(input) % 2)}, 1);
+        break;
+    case FIELD_INTEGER:
+        put_integer(value, 4);
+        put_integer(value, take_byte(input));
+        break;
+    case FIELD_TIME:
+        put_integer(value, 8);
+        put_integer(value, 0);
+        put_integer(value, take_byte(input) % 4);
+        break;
+    case FIELD_TEXT_ARRAY:
+        put_array(value, input);
+        break;
+    }
+}
+
+/* A field: well-formed, NULL, or any bytes. */
+static void put_field(struct value *value, enum field_type type, struct input *input) {
+    const uint8_t choice = take_byte(input);
+    put_integer(value, 25);
+    if (choice < 192) {
+        put_good_field(value, type, input);
+    } else if (choice < 224) {
+        put_integer(value, UINT32_MAX);
+    } else {
+        const struct input part = take_part(input, choice - 224);
+        put_integer(value, (uint32_t)part.size);
+        put(value, part.at, part.size);
+    }
+}
+
+#define FIELD_TYPE(name, column, type, null) type,
+static const enum field_type lean_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE)
+                                                 LEAN_FIELDS(FIELD_TYPE)};
+static const enum field_type full_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
+static const enum field_type checkpoint_types[] = {CHECKPOINT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
+static const enum field_type waitpoint_types[] = {WAITPOINT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
+
+enum { CHECKPOINT_FIELD_COUNT = sizeof(checkpoint_types) / sizeof(checkpoint_types[0]) };
+
+static void put_fields(struct value *value, const enum field_type *types, uint32_t count,
+                       struct input *input) {
+    put_integer(value, count);
+    for (uint32_t i = 0; i < count; i++) {
+        put_field(value, types[i], input);
+    }
+}
+
+/* In a column that the result has; length -1: NULL. A row that is not there yet is added. */
+static void set_column(PGresult *result, int row, int column, char *bytes, int length) {
+    /* Memory of its exact size is what the sanitizer watches; libpq's copy has a NUL after it. */
+    assert(column >= PQnfields(result) || PQsetvalue(result, row, column, bytes, length) != 0);
+}
+
+/* A field without the type and the length that stand before it in a record. */
+static void set_field(PGresult *result, int row, int column, enum field_type type,
+                      struct input *input) {
+    static struct value value;
+    uint32_t length;
+    value.length = 0;
+    put_field(&value, type, input);
+    memcpy(&length, value.bytes + 4, sizeof(length));
+    set_column(result, row, column, value.bytes + 8, (int32_t)be32toh(length));
+}
+
+static void set_record(PGresult *result, int row, int column, const enum field_type *types,
+                       uint32_t count, struct input *input) {
+    static struct value value;
+    value.length = 0;
+    put_fields(&value, types, count, input);
+    set_column(result, row, column, value.bytes, (int)value.length);
+}
+
+/* Its checkpoint is one, NULL or any bytes. */
+static void add_full_row(PGresult *result, int row, struct input *input) {
+    const uint8_t choice = take_byte(input);
+    for (int i = 0; i < SNAPSHOT_FIELD_COUNT; i++) {
+        set_field(result, row, i, full_types[i], input);
+    }
+    if (choice < 128) {
+        set_record(result, row, CHECKPOINT_COLUMN, checkpoint_types, CHECKPOINT_FIELD_COUNT, input);
+    } else if (choice >= 192) {
+        set_field(result, row, CHECKPOINT_COLUMN, FIELD_TEXT, input);
+    }
+}
+
+enum { RAW, ABSENT, LEAN, FULL, WAITPOINT, KINDS };
+
+static void add_row(PGresult *result, struct input *input) {
+    const int row = PQntuples(result);
+    const uint8_t kind = take_byte(input) % KINDS;
+    struct input part = take_part(input, take_byte(input));
+    set_column(result, row, 0, NULL, -1);
+    if (kind == RAW) {
+        const int column = part.size > 0 ? part.at[0] % PQnfields(result) : 0;
+        set_column(result, row, column, (char *)(uintptr_t)part.at, (int)part.size);
+    } else if (kind == LEAN) {
+        set_record(result, row, 0, lean_types, LEAN_ROW_FIELD_COUNT, &part);
+    } else if (kind == FULL) {
+        add_full_row(result, row, &part);
+    } else if (kind == WAITPOINT) {
+        set_record(result, row, WAITPOINT_COLUMN, waitpoint_types, WAITPOINT_ROW_FIELD_COUNT,
+                   &part);
+    }
+}
+
+/* ---- what must hold ---- */
+
+/* Braces and brackets match outside strings, and every string ends: JSON as far as that goes. */
+static void check_json(const struct byte_buffer *json) {
+    char open[8];
+    size_t depth = 0;
+    bool in_string = false;
+    assert(json->length > 2 && json->data[0] == '{' && json->data[json->length - 1] == '}');
+    for (size_t i = 0; i < json->length; i++) {
+        const char character = json->data[i];
+        assert((unsigned char)character >= 0x20);
+        if (in_string) {
+            i += character == '\\';
+            in_string = character != '"';
+        } else if (character == '{' || character == '[') {
+            assert(depth < sizeof(open));
+            open[depth++] = character;
+        } else if (character == '}' || character == ']') {
+            assert(depth > 0 && open[--depth] == (character == '}' ? '{' : '['));
+            assert(json->data[i - 1] != ',');
+        } else {
+            in_string = character == '"';
+        }
+    }
+    assert(depth == 0 && !in_string);
+}
+
+static void check(PGresult *result) {
+    struct byte_buffer out = BYTE_BUFFER_EMPTY;
+    struct snapshot_result read;
+    const enum snapshot_outcome outcome = snapshot_read(&read, result_rows_all(result));
+    const bool answered = snapshot_answer_write(&out, &read, NOW_MS);
+    assert(answered == (outcome == SNAPSHOT_FOUND || outcome == SNAPSHOT_PARTIAL));
+    assert(outcome != SNAPSHOT_MISSING || PQntuples(result) == 0);
+    if (answered) {
+        check_json(&out);
+    }
+    byte_buffer_free(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct input input = {data, size};
+    if (size > MOST_INPUT) {
+        return -1;
+    }
+    /* Of the lean statement, the full one, or neither. */
+    const uint8_t shape = take_byte(&input);
+    const int count = shape == 254 ? 2 : shape % 2 == 0 ? LEAN_COLUMN_COUNT : FULL_COLUMN_COUNT;
+    PGresAttDesc columns[FULL_COLUMN_COUNT];
+    for (int i = 0; i < FULL_COLUMN_COUNT; i++) {
+        columns[i] = (PGresAttDesc){
+            .name = (char *)(uintptr_t) "r", .typid = 2249, .typlen = -1, .format = shape != 255};
+    }
+    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    assert(result != NULL && PQsetResultAttrs(result, count, columns) != 0);
+    while (input.size > 0) {
+        add_row(result, &input);
+    }
+    check(result);
+    PQclear(result);
+    return 0;
+}

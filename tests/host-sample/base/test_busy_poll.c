@@ -1,0 +1,179 @@
+/*
+ * test_busy_poll.c - how the window follows the answers, and turns of a real event loop.
+ */
+#include "host-sample/base/busy_poll.h"
+#include "host-sample/base/monotonic.h"
+#include "tests/lib/suite.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+#define US UINT64_C(1000)
+#define S  UINT64_C(1000000000)
+
+/* ---- the window ---- */
+
+static const struct {
+    uint64_t limit, window, took;
+    enum busy_poll_end end;
+    uint64_t then;
+} answers[] = {
+    {100 * US, 0, 0, BUSY_POLL_CLOSED, 10 * US},
+    {100 * US, 0, 100 * US, BUSY_POLL_CLOSED, 10 * US},
+    {100 * US, 0, 100 * US + 1, BUSY_POLL_CLOSED, 0},
+    {100 * US, 10 * US, 1, BUSY_POLL_SEEN, 10 * US},
+    {100 * US, 10 * US, 10 * US, BUSY_POLL_SEEN, 10 * US},
+    {100 * US, 10 * US, 10 * US + 1, BUSY_POLL_IN_VAIN, 20 * US},
+    {100 * US, 10 * US, 100 * US, BUSY_POLL_IN_VAIN, 20 * US},
+    {100 * US, 80 * US, 81 * US, BUSY_POLL_IN_VAIN, 100 * US},
+    {100 * US, 80 * US, 101 * US, BUSY_POLL_IN_VAIN, 0},
+    {100 * US, 100 * US, 100 * US, BUSY_POLL_SEEN, 100 * US},
+    {100 * US, 100 * US, S, BUSY_POLL_IN_VAIN, 0},
+    {5 * US, 0, 1, BUSY_POLL_CLOSED, 5 * US}, /* a limit below the smallest window */
+    {5 * US, 5 * US, 6 * US, BUSY_POLL_IN_VAIN, 0},
+    {0, 0, 0, BUSY_POLL_CLOSED, 0},
+    {0, 0, 1, BUSY_POLL_CLOSED, 0},
+};
+
+START_TEST(the_window_after_an_answer) {
+    struct busy_poll poll = {
+        .limit_ns = answers[_i].limit, .window_ns = answers[_i].window, .asked_ns = 7 * S};
+    ck_assert_int_eq(busy_poll_answered(&poll, 7 * S + answers[_i].took), answers[_i].end);
+    ck_assert_uint_eq(poll.window_ns, answers[_i].then);
+    ck_assert_uint_eq(poll.limit_ns, answers[_i].limit);
+}
+END_TEST
+
+/* ---- turns ---- */
+
+static struct event_base *base;
+static struct event *ready, *timer;
+static int descriptor, told, rung;
+
+static void on_ready(evutil_socket_t fd, short what, void *context) {
+    uint64_t count;
+    (void)what;
+    (void)context;
+    ck_assert_int_eq(read(fd, &count, sizeof count), sizeof count);
+    told++;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *context) {
+    (void)fd;
+    (void)what;
+    (void)context;
+    rung++;
+}
+
+static void tell(void) {
+    const uint64_t one = 1;
+    ck_assert_int_eq(write(descriptor, &one, sizeof one), sizeof one);
+}
+
+static void ring_in(long us) {
+    const struct timeval timeout = {.tv_sec = us / 1000000, .tv_usec = us % 1000000};
+    ck_assert_int_eq(event_add(timer, &timeout), 0);
+}
+
+static void set_up(void) {
+    told = rung = 0;
+    descriptor = eventfd(0, EFD_NONBLOCK);
+    base = event_base_new();
+    ready = event_new(base, descriptor, EV_READ | EV_PERSIST, on_ready, NULL);
+    timer = evtimer_new(base, on_timer, NULL);
+    ck_assert_int_eq(event_add(ready, NULL), 0);
+}
+
+static void tear_down(void) {
+    event_free(ready);
+    event_free(timer);
+    event_base_free(base);
+    (void)close(descriptor);
+}
+
+/* How often the thread has gone to sleep so far. */
+static long sleeps(void) {
+    struct rusage usage;
+    ck_assert_int_eq(getrusage(RUSAGE_THREAD, &usage), 0);
+    return usage.ru_nvcsw;
+}
+
+START_TEST(what_is_there_is_handled) {
+    const struct busy_poll poll = {.window_ns = 60 * S, .asked_ns = monotonic_ns()};
+    tell();
+    ck_assert(busy_poll_turn(&poll, base));
+    ck_assert_int_eq(told, 1);
+}
+END_TEST
+
+/* It is not there at the first look, and the loop does not sleep for it. Another test shows that a
+ * sleep would be counted; several turns, because a page that has to be fetched is one too. */
+START_TEST(what_comes_within_the_window_is_not_slept_for) {
+    int turns = 0;
+    long slept = 1;
+    while (slept > 0 && turns < 5) {
+        const struct busy_poll poll = {.window_ns = 60 * S, .asked_ns = monotonic_ns()};
+        ring_in(20000);
+        const long before = sleeps();
+        ck_assert(busy_poll_turn(&poll, base));
+        slept = sleeps() - before;
+        ck_assert_int_eq(rung, ++turns);
+    }
+    ck_assert_int_eq(slept, 0);
+}
+END_TEST
+
+static const struct {
+    uint64_t window, asked_before;
+} closed[] = {{0, 0}, {10 * US, 0}, {S, S}, {S, 2 * S}};
+
+START_TEST(what_comes_later_is_slept_for) {
+    const struct busy_poll poll = {.window_ns = closed[_i].window,
+                                   .asked_ns = monotonic_ns() - closed[_i].asked_before};
+    const long before = sleeps();
+    ring_in(20000);
+    ck_assert(busy_poll_turn(&poll, base));
+    ck_assert_int_eq(rung, 1);
+    ck_assert_int_gt(sleeps(), before);
+}
+END_TEST
+
+/* As an allocation that fails may leave it. */
+START_TEST(what_was_made_active_is_handled) {
+    const struct busy_poll poll = {.window_ns = 60 * S, .asked_ns = monotonic_ns()};
+    event_active(timer, EV_TIMEOUT, 1);
+    ck_assert(busy_poll_turn(&poll, base));
+    ck_assert_int_eq(rung, 1);
+}
+END_TEST
+
+/* A loop without any event ends at once; a turn of it is no answer. */
+START_TEST(a_loop_that_fails) {
+    const struct busy_poll poll = {.window_ns = _i == 0 ? 0 : S, .asked_ns = monotonic_ns()};
+    ck_assert_int_eq(event_del(ready), 0);
+    ck_assert(!busy_poll_turn(&poll, base));
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("busy_poll");
+    TCase *window = tcase_create("window");
+    tcase_add_loop_test(window, the_window_after_an_answer, 0, COUNT(answers));
+    suite_add_tcase(suite, window);
+
+    TCase *turns = tcase_create("turns");
+    tcase_add_checked_fixture(turns, set_up, tear_down);
+    tcase_add_test(turns, what_is_there_is_handled);
+    tcase_add_test(turns, what_comes_within_the_window_is_not_slept_for);
+    tcase_add_loop_test(turns, what_comes_later_is_slept_for, 0, COUNT(closed));
+    tcase_add_test(turns, what_was_made_active_is_handled);
+    tcase_add_loop_test(turns, a_loop_that_fails, 0, 2);
+    suite_add_tcase(suite, turns);
+
+    return suite_run(suite);
+}

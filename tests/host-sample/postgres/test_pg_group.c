@@ -1,0 +1,626 @@
+/*
+ * test_pg_group.c - reads that wait together go as one execution, and nobody can tell from the
+ * answers; on a real server.
+ */
+#include "host-sample/postgres/group.h"
+#include "tests/lib/pg_rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_PORT = 22110 };
+
+static struct throwaway_server primary;
+
+enum {
+    ECHO,     /* $1 */
+    PAIR,     /* $1 and $2 */
+    DIVISION, /* 100 / $1 */
+    ROWS,     /* 1 to $1, a row each */
+    SLEEP,    /* $1 seconds */
+    NO_FORM,  /* ECHO, never in a group */
+    NO_NUMBERS,
+    DESCENDING,
+    TOO_GREAT,
+    TOO_NARROW,
+    STATEMENTS
+};
+
+#define EACH(what, joined)                                                                         \
+    "SELECT n, " what " FROM unnest($1::text[]) WITH ORDINALITY AS q (value, n)" joined
+
+static const struct pg_prepared prepared[STATEMENTS] = {
+    [ECHO] = {"echo", "SELECT $1::text", 1, "echoes", EACH("value", "")},
+    [PAIR] = {"pair", "SELECT $1 || ' and ' || $2", 2, "pairs",
+              "SELECT n, one || ' and ' || other"
+              " FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS q (one, other, n)"},
+    [DIVISION] = {"division", "SELECT (100 / $1::int4)::text", 1, "divisions",
+                  EACH("(100 / value::int4)::text", "")},
+    [ROWS] = {"rows", "SELECT i::text FROM generate_series(1, $1::int4) i", 1, "rows_of_each",
+              EACH("i::text", " CROSS JOIN LATERAL generate_series(1, value::int4) i")},
+    [SLEEP] = {"sleep", "SELECT pg_sleep($1::float8)::text", 1, "sleeps",
+               EACH("pg_sleep(value::float8)::text", "")},
+    [NO_FORM] = {"no_form", "SELECT $1::text", 1, NULL, NULL},
+    [NO_NUMBERS] = {"no_numbers", "SELECT $1::text", 1, "without_numbers",
+                    "SELECT NULL::bigint, value FROM unnest($1::text[]) AS q (value)"},
+    [DESCENDING] = {"descending", "SELECT $1::text", 1, "all_descending",
+                    EACH("value", " ORDER BY n DESC")},
+    [TOO_GREAT] = {"too_great", "SELECT $1::text", 1, "all_too_great",
+                   "SELECT n + 1, value FROM unnest($1::text[]) WITH ORDINALITY AS q (value, n)"},
+    [TOO_NARROW] = {"too_narrow", "SELECT $1::text", 1, "all_too_narrow",
+                    "SELECT n::integer, value"
+                    " FROM unnest($1::text[]) WITH ORDINALITY AS q (value, n)"},
+};
+
+static void begin(void) {
+    rig_begin(prepared, STATEMENTS, (struct throwaway_server *const[]){&primary, NULL});
+}
+
+static uint64_t executions(void) {
+    return rig_counters(rig.servers[0]).executions;
+}
+
+enum { MANY = 64 };
+
+/* Submits so many, each with its number for a parameter. */
+static void submit_numbers(struct rig_call *calls, unsigned count, enum pg_statement_kind kind,
+                           int which) {
+    for (unsigned i = 0; i < count; i++) {
+        char number[16];
+        (void)snprintf(number, sizeof(number), "%u", i);
+        rig_submit_kind(rig.servers[0], &calls[i], kind, which, number);
+    }
+}
+
+static void assert_numbers(const struct rig_call *calls, unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        char number[16];
+        (void)snprintf(number, sizeof(number), "%u", i);
+        rig_assert_rows(&calls[i], number);
+    }
+}
+
+/* ---- what is sent ---- */
+
+START_TEST(reads_that_wait_together_are_one_execution) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[10];
+    submit_numbers(calls, 10, PG_READ, ECHO);
+    rig_flush();
+    ck_assert_uint_eq(executions(), 1);
+    ck_assert_uint_eq(rig_counters(server).statements, 10);
+    ck_assert_uint_eq(rig_counters(server).reads, 10);
+    ck_assert_uint_eq(rig_counters(server).in_flight, 10);
+    RIG_UNTIL(rig_counters(server).in_flight == 0);
+    assert_numbers(calls, 10);
+    rig_ask(server, &calls[0], PG_READ, ECHO, "alone");
+    rig_assert_rows(&calls[0], "alone");
+    ck_assert_uint_eq(executions(), 2);
+    rig_end();
+}
+END_TEST
+
+START_TEST(no_more_than_a_group_may_have) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[MANY];
+    const unsigned count = 2 * PG_GROUP_MOST + 1;
+    submit_numbers(calls, count, PG_READ, ECHO);
+    rig_flush();
+    ck_assert_uint_eq(executions(), 3);
+    ck_assert_uint_eq(rig_counters(server).batches, 1);
+    RIG_UNTIL(calls[count - 1].answers == 1);
+    assert_numbers(calls, count);
+    rig_end();
+}
+END_TEST
+
+START_TEST(each_link_has_its_share) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 2);
+    static struct rig_call calls[20];
+    submit_numbers(calls, 20, PG_READ, ECHO);
+    rig_flush();
+    ck_assert_uint_eq(executions(), 2);
+    ck_assert_uint_eq(rig_counters(server).batches, 2);
+    RIG_UNTIL(rig_counters(server).in_flight == 0);
+    assert_numbers(calls, 20);
+    rig_end();
+}
+END_TEST
+
+START_TEST(only_reads_of_one_kind) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call reads[3], positioned[3], others[3], plain[2], position;
+    for (unsigned i = 0; i < 3; i++) {
+        rig_submit_kind(server, &reads[i], PG_READ, ECHO, "a read");
+        rig_submit_kind(server, &positioned[i], PG_READ_AT_POSITION, ECHO, "at a position");
+        rig_submit_kind(server, &others[i], PG_READ, ROWS, "1");
+    }
+    rig_submit(server, &plain[0], NO_FORM, "plain");
+    rig_submit(server, &plain[1], NO_FORM, "plain");
+    rig_submit_kind(server, &position, PG_POSITION, 0, "");
+    rig_flush();
+    /* the reads, the position and the reads at it, the others, the plain ones, the position */
+    ck_assert_uint_eq(executions(), 1 + 2 + 1 + 2 + 1);
+    RIG_UNTIL(rig_counters(server).in_flight == 0);
+    for (unsigned i = 0; i < 3; i++) {
+        rig_assert_rows(&reads[i], "a read");
+        ck_assert_uint_eq(reads[i].position, 0);
+        rig_assert_rows(&positioned[i], "at a position");
+        ck_assert_uint_gt(positioned[i].position, 0);
+        rig_assert_rows(&others[i], "1");
+    }
+    rig_assert_rows(&plain[1], "plain");
+    ck_assert_uint_gt(position.position, 0);
+    rig_end();
+}
+END_TEST
+
+START_TEST(without_prepared_statements) {
+    begin();
+    struct pg_server_options options = rig_options_to(&primary);
+    options.use_prepared = false;
+    struct pg_server *server = rig_add(&options);
+    RIG_UNTIL(pg_server_is_up(server));
+    static struct rig_call calls[5];
+    submit_numbers(calls, 5, PG_READ, ECHO);
+    RIG_UNTIL(calls[4].answers == 1);
+    assert_numbers(calls, 5);
+    ck_assert_uint_eq(executions(), 1);
+    rig_end();
+}
+END_TEST
+
+/* ---- what comes back ---- */
+
+START_TEST(each_read_has_its_own_rows) {
+    begin();
+    rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[7];
+    static const char *const counts[7] = {"0", "2", "1", "0", "0", "300", "0"};
+    for (unsigned i = 0; i < 7; i++) {
+        rig_submit(rig.servers[0], &calls[i], ROWS, counts[i]);
+    }
+    RIG_UNTIL(calls[6].answers == 1);
+    ck_assert_uint_eq(executions(), 1);
+    for (unsigned i = 0; i < 7; i++) {
+        ck_assert_int_eq(calls[i].status, PG_REPLY_ROWS);
+        ck_assert_int_eq(calls[i].rows, atoi(counts[i]));
+        ck_assert_str_eq(calls[i].value, calls[i].rows > 0 ? "1" : "");
+    }
+    rig_end();
+}
+END_TEST
+
+START_TEST(parameters_of_any_length) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[4];
+    static const char *const values[4][2] = {
+        {"", ""}, {"{a,\"b\"}", "NULL"}, {"\\", "cut short here"}, {"é", " "}};
+    static const int lengths[2] = {1, 3};
+    for (unsigned i = 0; i < 4; i++) {
+        rig_submit(server, &calls[i], PAIR, "");
+        calls[i].statement.values = values[i];
+        calls[i].statement.lengths = i == 2 ? lengths : NULL;
+    }
+    RIG_UNTIL(calls[3].answers == 1);
+    ck_assert_uint_eq(executions(), 1);
+    rig_assert_rows(&calls[0], " and ");
+    rig_assert_rows(&calls[1], "{a,\"b\"} and NULL");
+    rig_assert_rows(&calls[2], "\\ and cut");
+    rig_assert_rows(&calls[3], "é and  ");
+    rig_end();
+}
+END_TEST
+
+/* A group of large answers would keep the first of them back until the last is there. */
+START_TEST(large_answers_go_in_small_groups) {
+    begin();
+    rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[8];
+    uint64_t before = 0, last = 0;
+    static char large[PG_GROUP_RESULT_BYTES / 2];
+    memset(large, 'x', sizeof(large) - 1);
+    static const char *const values[] = {large};
+    for (unsigned round = 0; round < 40; round++) {
+        before = executions();
+        for (unsigned i = 0; i < 8; i++) {
+            rig_submit(rig.servers[0], &calls[i], ECHO, "1");
+            if (round < 20) {
+                calls[i].statement.values = values;
+            }
+        }
+        RIG_UNTIL(calls[7].answers == 1);
+        last = executions() - before;
+        if (round == 0) {
+            ck_assert_uint_eq(last, 1); /* nobody knows yet */
+        } else if (round == 19) {
+            ck_assert_uint_eq(last, 8);
+        }
+    }
+    ck_assert_uint_eq(last, 1); /* small ones again */
+    rig_end();
+}
+END_TEST
+
+START_TEST(a_result_that_is_no_groups) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[4];
+    static const int which[4] = {NO_NUMBERS, DESCENDING, TOO_GREAT, TOO_NARROW};
+    submit_numbers(calls, 4, PG_READ, which[_i]);
+    RIG_UNTIL(calls[3].answers == 1);
+    assert_numbers(calls, 4);
+    ck_assert_uint_eq(executions(), 5);
+    ck_assert_uint_eq(rig_counters(server).resends, 4);
+    ck_assert_uint_eq(rig_counters(server).failures, 0);
+    rig_end();
+}
+END_TEST
+
+START_TEST(statements_that_cannot_be) {
+    static const struct {
+        struct pg_prepared prepared;
+        const char *error;
+    } cases[] = {
+        {{"one", "SELECT 1", PG_PARAMETERS_MOST + 1, NULL, NULL},
+         "prepared statement one: 9 parameters, not 0 to 8"},
+        {{"one", "SELECT 1", -1, NULL, NULL}, "prepared statement one: -1 parameters, not 0 to 8"},
+        {{"one", "SELECT $1", 1, NULL, "SELECT 1"}, "its form for a group needs a name"},
+        {{"one", "SELECT 1", 0, "ones", "SELECT 1"}, "its form for a group needs a parameter"},
+    };
+    begin();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct pg_server_options options = rig_options("");
+        options.prepared = &cases[i].prepared;
+        options.prepared_count = 1;
+        char err[256] = "";
+        ck_assert_ptr_null(pg_server_new(rig.base, &options, err, sizeof(err)));
+        ck_assert_msg(strstr(err, cases[i].error) != NULL, "%s", err);
+    }
+    rig_end();
+}
+END_TEST
+
+/* ---- errors ---- */
+
+START_TEST(an_error_is_only_its_own_reads) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[9];
+    for (unsigned i = 0; i < 9; i++) {
+        rig_submit(server, &calls[i], DIVISION, i == 4 ? "0" : "5");
+    }
+    RIG_UNTIL(rig_counters(server).in_flight == 0 && calls[8].answers == 1);
+    for (unsigned i = 0; i < 9; i++) {
+        if (i == 4) {
+            rig_assert_failed(&calls[i], "22012", "division by zero");
+        } else {
+            rig_assert_rows(&calls[i], "20");
+        }
+    }
+    ck_assert_uint_eq(rig_counters(server).failures, 1);
+    ck_assert_uint_eq(rig_counters(server).statements, 9);
+    rig_end();
+}
+END_TEST
+
+/* A read that was hurt by company, or hurt it, is in no company again. */
+START_TEST(an_error_is_not_met_twice) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[5];
+    rig_submit(server, &calls[0], DIVISION, "0");
+    rig_submit(server, &calls[1], DIVISION, "5");
+    rig_flush();
+    for (unsigned i = 2; i < 5; i++) { /* sent behind the others, or with those sent again */
+        rig_submit(server, &calls[i], DIVISION, "5");
+    }
+    RIG_UNTIL(rig_counters(server).in_flight == 0 && calls[0].answers + calls[4].answers == 2);
+    rig_assert_failed(&calls[0], "22012", "division by zero");
+    rig_assert_rows(&calls[1], "20");
+    rig_assert_rows(&calls[2], "20");
+    ck_assert_uint_eq(rig_counters(server).resends, 2);
+    ck_assert_uint_eq(rig_counters(server).failures, 1);
+    rig_end();
+}
+END_TEST
+
+START_TEST(an_error_of_another_aborts_nobody_for_good) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call bad, calls[5];
+    rig_submit(server, &bad, DIVISION, "0");
+    submit_numbers(calls, 5, PG_READ, ECHO);
+    RIG_UNTIL(rig_counters(server).in_flight == 0 && calls[4].answers == 1);
+    rig_assert_failed(&bad, "22012", "division by zero");
+    assert_numbers(calls, 5);
+    ck_assert_uint_eq(rig_counters(server).resends, 5);
+    rig_end();
+}
+END_TEST
+
+START_TEST(the_statement_timeout_is_every_reads) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[3];
+    for (unsigned i = 0; i < 3; i++) {
+        rig_submit(server, &calls[i], SLEEP, i == 1 ? "60" : "0");
+    }
+    RIG_UNTIL(rig_counters(server).in_flight == 0 && calls[2].answers == 1);
+    for (unsigned i = 0; i < 3; i++) {
+        rig_assert_failed(&calls[i], "57014", "statement timeout");
+    }
+    ck_assert_uint_eq(executions(), 1);
+    ck_assert_uint_eq(rig_counters(server).failures, 3);
+    rig_end();
+}
+END_TEST
+
+/* Not by the timeout that the host has set, so it says nothing of what a read alone would take. */
+START_TEST(a_cancelled_groups_reads_are_asked_again) {
+    begin();
+    struct pg_server_options options = rig_options_to(&primary);
+    options.statement_timeout_ms = 10 * RIG_STATEMENT_TIMEOUT_MS;
+    struct pg_server *server = rig_add(&options);
+    RIG_UNTIL(pg_server_is_up(server));
+    static struct rig_call calls[3];
+    for (unsigned i = 0; i < 3; i++) {
+        rig_submit(server, &calls[i], SLEEP, i == 1 ? "2" : "0");
+    }
+    rig_flush();
+    throwaway_execute(&primary,
+                      "DO $$ BEGIN LOOP PERFORM pg_cancel_backend(pid) FROM pg_stat_activity"
+                      " WHERE application_name = 'snapshot-host' AND wait_event = 'PgSleep';"
+                      " EXIT WHEN FOUND OR clock_timestamp() > now() + interval '5 s';"
+                      " PERFORM pg_stat_clear_snapshot(); END LOOP; END $$");
+    RIG_UNTIL(rig_counters(server).in_flight == 0 && calls[2].answers == 1);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_int_eq(calls[i].status, PG_REPLY_ROWS);
+        ck_assert_int_eq(calls[i].rows, 1);
+    }
+    ck_assert_uint_eq(executions(), 4);
+    ck_assert_uint_eq(rig_counters(server).resends, 3);
+    ck_assert_uint_eq(rig_counters(server).failures, 0);
+    rig_end();
+}
+END_TEST
+
+START_TEST(lost_with_a_group_in_flight) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[3];
+    for (int times = 0; times < 2; times++) {
+        RIG_UNTIL(pg_server_is_up(server));
+        for (unsigned i = 0; i < 3; i++) {
+            rig_submit(server, &calls[i], SLEEP, "1");
+        }
+        rig_flush();
+        throwaway_execute(&primary, rig_terminate_all);
+        RIG_UNTIL(calls[2].answers == 1);
+        for (unsigned i = 0; i < 3; i++) {
+            rig_assert_failed(&calls[i], "", "terminating connection");
+        }
+        ck_assert_uint_eq(rig_counters(server).in_flight, 0);
+    }
+    RIG_UNTIL(pg_server_is_up(server));
+    submit_numbers(calls, 3, PG_READ, ECHO);
+    RIG_UNTIL(calls[2].answers == 1);
+    assert_numbers(calls, 3);
+    rig_end();
+}
+END_TEST
+
+/* ---- forgetting, callbacks ---- */
+
+/* The first, a middle one, the last; and all. */
+START_TEST(forgotten_in_flight) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[5];
+    static const unsigned gone[4] = {0x01, 0x0c, 0x10, 0x1f};
+    submit_numbers(calls, 5, PG_READ, ECHO);
+    rig_flush();
+    for (unsigned i = 0; i < 5; i++) {
+        if ((gone[_i] >> i & 1) != 0) {
+            pg_statement_forget(&calls[i].statement);
+        }
+    }
+    RIG_UNTIL(rig_counters(server).in_flight == 0);
+    for (unsigned i = 0; i < 5; i++) {
+        char number[16];
+        (void)snprintf(number, sizeof(number), "%u", i);
+        if ((gone[_i] >> i & 1) != 0) {
+            ck_assert_uint_eq(calls[i].answers, 0);
+        } else {
+            rig_assert_rows(&calls[i], number);
+        }
+    }
+    rig_end();
+}
+END_TEST
+
+START_TEST(forgotten_in_flight_before_an_error) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[2];
+    rig_submit(server, &calls[0], DIVISION, "0");
+    rig_submit(server, &calls[1], DIVISION, "5");
+    rig_flush();
+    pg_statement_forget(&calls[0].statement);
+    RIG_UNTIL(calls[1].answers == 1);
+    rig_assert_rows(&calls[1], "20");
+    ck_assert_uint_eq(rig_counters(server).failures, 0);
+    rig_end();
+}
+END_TEST
+
+static void forget_some(struct rig_call *call) {
+    struct rig_call *const *others = call->context;
+    for (; *others != NULL; others++) {
+        pg_statement_forget(&(*others)->statement);
+    }
+}
+
+/* A callback forgets others whose answers are there: the result must stay for it and for those that
+ * are left, and go with the last of them. */
+START_TEST(forgotten_by_a_neighbours_callback) {
+    begin();
+    rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[4];
+    static struct rig_call *const next[] = {&calls[1], NULL}, *const last[] = {&calls[3], NULL},
+                                  *const all[] = {&calls[3], &calls[1], &calls[2], NULL};
+    static struct rig_call *const *const forgotten[3] = {next, last, all};
+    calls[0].then = forget_some;
+    calls[0].context = (void *)(uintptr_t)forgotten[_i];
+    submit_numbers(calls, 4, PG_READ, ECHO);
+    RIG_UNTIL(calls[0].answers == 1 && rig_counters(rig.servers[0]).in_flight == 0);
+    rig_assert_rows(&calls[0], "0");
+    for (struct rig_call *const *one = forgotten[_i]; *one != NULL; one++) {
+        ck_assert_uint_eq((*one)->answers, 0);
+        ck_assert_ptr_null((*one)->statement.server);
+    }
+    ck_assert_uint_eq(calls[2].answers, _i < 2);
+    rig_end();
+}
+END_TEST
+
+/* Of another group, which has its answer already or gets it later. */
+START_TEST(forgotten_by_another_groups_callback) {
+    begin();
+    rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[3], others[3];
+    static struct rig_call *const ends[2][2] = {{&others[0], NULL}, {&others[2], NULL}};
+    calls[0].then = forget_some;
+    calls[0].context = (void *)(uintptr_t)ends[_i];
+    submit_numbers(calls, 3, PG_READ, ECHO);
+    for (unsigned i = 0; i < 3; i++) {
+        rig_submit(rig.servers[0], &others[i], ROWS, "1");
+    }
+    RIG_UNTIL(others[1].answers == 1);
+    assert_numbers(calls, 3);
+    rig_assert_rows(&others[1], "1");
+    ck_assert_uint_eq(others[0].answers, _i == 1);
+    ck_assert_uint_eq(others[2].answers, _i == 0);
+    ck_assert_uint_eq(executions(), 2);
+    rig_end();
+}
+END_TEST
+
+static void submit_again(struct rig_call *call) {
+    call->then = NULL;
+    rig_submit(rig.servers[0], call, ECHO, "again");
+}
+
+START_TEST(submitted_again_by_its_callback) {
+    begin();
+    rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[3];
+    calls[0].then = submit_again;
+    calls[2].then = submit_again;
+    submit_numbers(calls, 3, PG_READ, ECHO);
+    RIG_UNTIL(calls[2].answers == 1 && strcmp(calls[2].value, "again") == 0);
+    rig_assert_rows(&calls[0], "again");
+    rig_assert_rows(&calls[1], "1");
+    ck_assert_uint_eq(executions(), 2);
+    rig_end();
+}
+END_TEST
+
+static void free_the_server(struct rig_call *call) {
+    (void)call;
+    pg_server_free(rig.servers[0]);
+    rig.servers[0] = NULL;
+}
+
+START_TEST(freed_by_a_callback) {
+    begin();
+    rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[8];
+    calls[1].then = free_the_server;
+    submit_numbers(calls, 5, PG_READ, ECHO);
+    submit_numbers(calls + 5, 3, PG_READ, PAIR);
+    for (unsigned i = 5; i < 8; i++) {
+        static const char *const pair[] = {"one", "other"};
+        calls[i].statement.values = pair;
+    }
+    RIG_UNTIL(rig.servers[0] == NULL);
+    for (unsigned i = 0; i < 8; i++) {
+        ck_assert_uint_eq(calls[i].answers, i < 2);
+        ck_assert_ptr_null(calls[i].statement.server);
+    }
+    rig_end();
+}
+END_TEST
+
+START_TEST(freed_with_a_group_in_flight) {
+    begin();
+    rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[3];
+    submit_numbers(calls, 3, PG_READ, ECHO);
+    rig_flush();
+    free_the_server(NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_eq(calls[i].answers, 0);
+        ck_assert_ptr_null(calls[i].statement.server);
+    }
+    rig_end();
+}
+END_TEST
+
+static TCase *add_case(Suite *suite, const char *name) {
+    TCase *tests = tcase_create(name);
+    tcase_set_timeout(tests, 60);
+    suite_add_tcase(suite, tests);
+    return tests;
+}
+
+static Suite *group_suite(void) {
+    Suite *suite = suite_create("pg_group");
+    TCase *sent = add_case(suite, "sent");
+    tcase_add_test(sent, reads_that_wait_together_are_one_execution);
+    tcase_add_test(sent, no_more_than_a_group_may_have);
+    tcase_add_test(sent, each_link_has_its_share);
+    tcase_add_test(sent, only_reads_of_one_kind);
+    tcase_add_test(sent, without_prepared_statements);
+
+    TCase *answers = add_case(suite, "answers");
+    tcase_add_test(answers, each_read_has_its_own_rows);
+    tcase_add_test(answers, parameters_of_any_length);
+    tcase_add_test(answers, large_answers_go_in_small_groups);
+    tcase_add_loop_test(answers, a_result_that_is_no_groups, 0, 4);
+
+    tcase_add_test(answers, statements_that_cannot_be);
+
+    TCase *errors = add_case(suite, "errors");
+    tcase_add_test(errors, an_error_is_only_its_own_reads);
+    tcase_add_test(errors, an_error_is_not_met_twice);
+    tcase_add_test(errors, an_error_of_another_aborts_nobody_for_good);
+    tcase_add_test(errors, the_statement_timeout_is_every_reads);
+    tcase_add_test(errors, a_cancelled_groups_reads_are_asked_again);
+    tcase_add_test(errors, lost_with_a_group_in_flight);
+
+    TCase *callbacks = add_case(suite, "callbacks");
+    tcase_add_loop_test(callbacks, forgotten_in_flight, 0, 4);
+    tcase_add_test(callbacks, forgotten_in_flight_before_an_error);
+    tcase_add_loop_test(callbacks, forgotten_by_a_neighbours_callback, 0, 3);
+    tcase_add_loop_test(callbacks, forgotten_by_another_groups_callback, 0, 2);
+    tcase_add_test(callbacks, submitted_again_by_its_callback);
+    tcase_add_test(callbacks, freed_by_a_callback);
+    tcase_add_test(callbacks, freed_with_a_group_in_flight);
+    return suite;
+}
+
+int main(void) {
+    throwaway_create(&primary, "primary", throwaway_free_port(FIRST_PORT), "", "");
+    throwaway_start(&primary);
+    throwaway_execute(&primary, "SELECT 1"); /* and stay connected */
+    const int status = rig_run(group_suite());
+    throwaway_remove_all((struct throwaway_server *const[]){&primary, NULL});
+    return status;
+}

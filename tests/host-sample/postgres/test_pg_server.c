@@ -1,0 +1,1197 @@
+/*
+ * test_pg_server.c - links, statements and failures of host-sample/postgres/server.h, on real
+ * servers.
+ *
+ * A primary with a standby, and a stranger: a server of another cluster, which some tests stop.
+ */
+#include "host-sample/postgres/server.h"
+#include "tests/lib/pg_rig.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <dirent.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FIRST_PORT = 22010 };
+
+static struct throwaway_server primary, standby, stranger;
+
+/* ---- statements ---- */
+
+enum {
+    NUMBER,    /* $1 as a number, as text */
+    DIVISION,  /* 100 / $1 */
+    SLEEP,     /* $1 seconds */
+    COUNT,     /* rows of table t */
+    WHO,       /* the server process */
+    SETTING,   /* the setting named $1 */
+    LENGTH,    /* of $1 */
+    ECHO,      /* $1 */
+    SLOW_ROWS, /* $1 rows of 100 kB, 10 ms apart */
+    NOISY,     /* raises a warning */
+    RESUMED,   /* lets replay go on, waits for it to move, and gives the position it came to */
+    STATEMENTS
+};
+
+#define ALONE(statement_name, text, count)                                                         \
+    { .name = statement_name, .sql = text, .parameter_count = count }
+
+static const struct pg_prepared prepared[STATEMENTS] = {
+    [NUMBER] = ALONE("number", "SELECT ($1::int4)::text", 1),
+    [DIVISION] = ALONE("division", "SELECT (100 / $1::int4)::text", 1),
+    [SLEEP] = ALONE("sleep", "SELECT pg_sleep($1::float8)::text", 1),
+    [COUNT] = ALONE("count", "SELECT count(*)::text FROM t", 0),
+    [WHO] = ALONE("who", "SELECT pg_backend_pid()::text", 0),
+    [SETTING] = ALONE("setting", "SELECT current_setting($1)", 1),
+    [LENGTH] = ALONE("length", "SELECT length($1)::text", 1),
+    [ECHO] = ALONE("echo", "SELECT $1::text", 1),
+    [SLOW_ROWS] =
+        ALONE("slow_rows",
+              "SELECT repeat('x', 100000), pg_sleep(0.01) FROM generate_series(1, $1::int4)", 1),
+    [NOISY] = ALONE("noisy", "SELECT noisy()::text", 0),
+    [RESUMED] = ALONE("resumed",
+                      "SELECT pg_wal_replay_resume()::text, pg_sleep(0.5), pg_last_wal_replay_lsn()"
+                      " - '0/0'",
+                      0),
+};
+
+static void begin(void) {
+    rig_begin(prepared, STATEMENTS, (struct throwaway_server *const[]){&primary, &standby, NULL});
+}
+
+/* ---- batches ---- */
+
+START_TEST(one_sync_for_each_link_and_turn) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 2);
+    static struct rig_call calls[64];
+    const uint64_t before = rig_counters(server).batches;
+    for (unsigned i = 0; i < 64; i++) {
+        char number[16];
+        snprintf(number, sizeof(number), "%u", i);
+        rig_submit(server, &calls[i], NUMBER, number);
+    }
+    rig_flush();
+    ck_assert_uint_eq(rig_counters(server).batches, before + 2);
+    ck_assert_uint_eq(rig_counters(server).in_flight, 64);
+    RIG_UNTIL(rig_counters(server).in_flight == 0);
+    for (unsigned i = 0; i < 64; i++) {
+        char number[16];
+        snprintf(number, sizeof(number), "%u", i);
+        rig_assert_rows(&calls[i], number);
+    }
+    for (unsigned i = 0; i < 8; i++) { /* so few stay together */
+        rig_submit(server, &calls[i], NUMBER, "1");
+    }
+    rig_flush();
+    ck_assert_uint_eq(rig_counters(server).batches, before + 3);
+    RIG_UNTIL(rig_counters(server).in_flight == 0);
+    ck_assert_uint_eq(rig_counters(server).statements, 72);
+    ck_assert_uint_eq(rig_counters(server).reads, 72);
+    ck_assert_uint_eq(rig_counters(server).failures, 0);
+    ck_assert_uint_eq(rig_counters(server).resends, 0);
+    rig_end();
+}
+END_TEST
+
+START_TEST(more_than_the_links_can_hold) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    enum { MANY = 1000 };
+    struct rig_call *calls = calloc(MANY, sizeof(*calls));
+    for (unsigned i = 0; i < MANY; i++) {
+        rig_submit(server, &calls[i], NUMBER, "7");
+    }
+    uint64_t most = 0;
+    RIG_UNTIL((most = rig_counters(server).in_flight > most ? rig_counters(server).in_flight : most,
+               calls[MANY - 1].answers == 1));
+    ck_assert_uint_gt(most, 200);
+    ck_assert_uint_le(most, 256);
+    for (unsigned i = 0; i < MANY; i++) {
+        rig_assert_rows(&calls[i], "7");
+    }
+    free(calls);
+    rig_end();
+}
+END_TEST
+
+START_TEST(large_parameters_and_results_both_ways) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    enum { MANY = 8, LARGE = 4000000, HUGE_ONE = 64000000 }; /* more than any socket's buffer */
+    char *huge = malloc(HUGE_ONE + 1);
+    memset(huge, 'y', HUGE_ONE);
+    huge[HUGE_ONE] = '\0';
+    const char *values[] = {huge};
+    const char *last_values[] = {huge + HUGE_ONE - LARGE};
+    static struct rig_call calls[MANY];
+    for (unsigned i = 0; i < MANY; i++) {
+        rig_submit(server, &calls[i], ECHO, "");
+        calls[i].statement.values = last_values;
+    }
+    RIG_UNTIL(calls[MANY - 1].answers == 1);
+    for (unsigned i = 0; i < MANY; i++) {
+        ck_assert_int_eq(calls[i].status, PG_REPLY_ROWS);
+        ck_assert_str_eq(calls[i].value + 60, "yyy");
+    }
+    /* Here nothing comes back until all has gone out. */
+    rig_submit(server, &calls[0], LENGTH, "");
+    calls[0].statement.values = values;
+    RIG_UNTIL(calls[0].answers == 1);
+    rig_assert_rows(&calls[0], "64000000");
+    free(huge);
+    rig_end();
+}
+END_TEST
+
+/* ---- errors ---- */
+
+START_TEST(an_error_aborts_nobody_for_good) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[9];
+    for (unsigned i = 0; i < 9; i++) {
+        rig_submit(server, &calls[i], DIVISION, i == 4 ? "0" : "5");
+    }
+    RIG_UNTIL(rig_counters(server).in_flight == 0 && calls[8].answers == 1);
+    for (unsigned i = 0; i < 9; i++) {
+        if (i == 4) {
+            rig_assert_failed(&calls[i], "22012", "division by zero");
+        } else {
+            rig_assert_rows(&calls[i], "20");
+        }
+    }
+    ck_assert_uint_eq(rig_counters(server).resends, 4);
+    ck_assert_uint_eq(rig_counters(server).failures, 1);
+    ck_assert_uint_eq(rig_counters(server).statements, 9);
+    rig_end();
+}
+END_TEST
+
+START_TEST(a_flood_of_errors) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    enum { MANY = 200 };
+    static struct rig_call calls[MANY];
+    for (unsigned i = 0; i < MANY; i++) {
+        rig_submit(server, &calls[i], DIVISION, i % 10 == 9 ? "5" : "0");
+    }
+    RIG_UNTIL(calls[MANY - 1].answers == 1 && rig_counters(server).in_flight == 0);
+    for (unsigned i = 0; i < MANY; i++) {
+        if (i % 10 == 9) {
+            rig_assert_rows(&calls[i], "20");
+        } else {
+            rig_assert_failed(&calls[i], "22012", "division by zero");
+        }
+    }
+    ck_assert_uint_le(rig_counters(server).resends, 2 * MANY);
+    rig_end();
+}
+END_TEST
+
+START_TEST(a_bad_parameter_is_its_own_error) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[3];
+    rig_submit(server, &calls[0], NUMBER, "1");
+    rig_submit(server, &calls[1], NUMBER, "one\ntwo");
+    rig_submit(server, &calls[2], NUMBER, "2");
+    RIG_UNTIL(calls[2].answers == 1);
+    rig_assert_rows(&calls[0], "1");
+    rig_assert_failed(&calls[1], "22P02", "invalid input syntax for type integer: \"one two\"");
+    rig_assert_rows(&calls[2], "2");
+    rig_end();
+}
+END_TEST
+
+START_TEST(the_statement_timeout) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[3];
+    rig_submit(server, &calls[0], NUMBER, "1");
+    rig_submit(server, &calls[1], SLEEP, "30");
+    rig_submit(server, &calls[2], NUMBER, "2");
+    RIG_UNTIL(calls[2].answers == 1);
+    rig_assert_rows(&calls[0], "1");
+    rig_assert_failed(&calls[1], "57014", "canceling statement due to statement timeout");
+    rig_assert_rows(&calls[2], "2");
+    ck_assert_uint_eq(rig_counters(server).connects, 1);
+    rig_end();
+}
+END_TEST
+
+START_TEST(notices_stay_off_stderr) {
+    begin();
+    FILE *capture = tmpfile();
+    const int saved = dup(STDERR_FILENO);
+    dup2(fileno(capture), STDERR_FILENO);
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call call;
+    rig_ask(server, &call, PG_READ, NOISY, "");
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    fseek(capture, 0, SEEK_END);
+    ck_assert_int_eq(ftell(capture), 0);
+    fclose(capture);
+    rig_assert_rows(&call, "1");
+    rig_end();
+}
+END_TEST
+
+/* ---- forgetting, callbacks ---- */
+
+START_TEST(forgotten_while_it_waits) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[3];
+    for (unsigned i = 0; i < 3; i++) {
+        rig_submit(server, &calls[i], NUMBER, "3");
+    }
+    pg_statement_forget(&calls[1].statement);
+    RIG_UNTIL(calls[2].answers == 1);
+    ck_assert_uint_eq(calls[1].answers, 0);
+    ck_assert_uint_eq(rig_counters(server).statements, 2);
+    rig_ask(server, &calls[1], PG_READ, NUMBER, "4");
+    rig_assert_rows(&calls[1], "4");
+    rig_end();
+}
+END_TEST
+
+START_TEST(forgotten_in_flight_and_used_again) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[3];
+    for (unsigned i = 0; i < 3; i++) {
+        rig_submit(server, &calls[i], DIVISION, i == 0 ? "0" : "5");
+    }
+    rig_flush();
+    pg_statement_forget(&calls[0].statement); /* failed */
+    pg_statement_forget(&calls[1].statement); /* aborted: must not be sent again */
+    rig_submit(server, &calls[1], DIVISION, "50");
+    RIG_UNTIL(rig_counters(server).in_flight == 0 && calls[1].answers == 1);
+    ck_assert_uint_eq(calls[0].answers, 0);
+    rig_assert_rows(&calls[1], "2");
+    rig_assert_rows(&calls[2], "20");
+    ck_assert_uint_eq(rig_counters(server).resends, 1);
+    rig_end();
+}
+END_TEST
+
+static void forget_the_next(struct rig_call *call) {
+    pg_statement_forget(call->context);
+}
+
+START_TEST(forgotten_by_a_neighbours_callback) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[3];
+    calls[0].then = forget_the_next;
+    calls[0].context = &calls[1].statement;
+    for (unsigned i = 0; i < 3; i++) {
+        rig_submit(server, &calls[i], NUMBER, "6");
+    }
+    RIG_UNTIL(calls[2].answers == 1);
+    rig_assert_rows(&calls[0], "6");
+    ck_assert_uint_eq(calls[1].answers, 0);
+    ck_assert_ptr_null(calls[1].statement.server);
+    rig_end();
+}
+END_TEST
+
+static void go_on_until_ten(struct rig_call *call) {
+    unsigned *rounds = call->context;
+    (*rounds)++;
+    ck_assert(!pg_server_flush(rig.servers[0])); /* within a callback it does nothing */
+    if (*rounds < 10) {
+        rig_submit(rig.servers[0], call, NUMBER, "8");
+    }
+}
+
+START_TEST(submitted_again_by_its_callback) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call call;
+    static unsigned rounds;
+    call.then = go_on_until_ten;
+    call.context = &rounds;
+    rig_submit(server, &call, NUMBER, "8");
+    RIG_UNTIL(rounds == 10);
+    ck_assert_uint_eq(rig_counters(server).statements, 10);
+    rig_end();
+}
+END_TEST
+
+static void free_the_server(struct rig_call *call) {
+    (void)call;
+    pg_server_free(rig.servers[0]);
+    rig.servers[0] = NULL;
+}
+
+START_TEST(freed_by_a_callback) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 2);
+    static struct rig_call calls[20];
+    calls[2].then = free_the_server;
+    for (unsigned i = 0; i < 20; i++) {
+        rig_submit(server, &calls[i], i < 8 ? NUMBER : SLEEP, "1");
+    }
+    RIG_UNTIL(rig.servers[0] == NULL);
+    for (unsigned i = 0; i < 20; i++) {
+        ck_assert_uint_eq(calls[i].answers, i < 3 ? 1 : 0);
+        ck_assert_ptr_null(calls[i].statement.server);
+    }
+    rig_end();
+}
+END_TEST
+
+START_TEST(freed_with_statements_everywhere) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[4];
+    rig_submit(server, &calls[0], SLEEP, "1");
+    rig_submit(server, &calls[1], SLEEP, "1");
+    rig_flush();
+    rig_submit(server, &calls[2], SLEEP, "1");
+    pg_server_free(server);
+    rig.servers[0] = NULL;
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_eq(calls[i].answers, 0);
+        ck_assert_ptr_null(calls[i].statement.server);
+    }
+    rig_end();
+}
+END_TEST
+
+/* ---- links that are lost ---- */
+
+static const char active[] = "SELECT count(*)::text FROM pg_stat_activity WHERE application_name ="
+                             " 'snapshot-host' AND state = 'active'";
+
+/* Long enough up for a link to be tried again at once when it is lost. */
+static void become_good(void) {
+    rig_run_for(1100);
+}
+
+START_TEST(lost_with_statements_in_flight) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    become_good();
+    static struct rig_call calls[10];
+    for (unsigned i = 0; i < 10; i++) {
+        rig_submit(server, &calls[i], SLEEP, "1");
+    }
+    rig_flush();
+    throwaway_await(&primary, active, "1");
+    throwaway_execute(&primary, rig_terminate_all);
+    RIG_UNTIL(calls[9].answers == 1);
+    for (unsigned i = 0; i < 10; i++) {
+        rig_assert_failed(&calls[i], "", "terminating connection due to administrator command");
+    }
+    ck_assert_uint_eq(rig_counters(server).in_flight, 0);
+    /* The first attempt after the loss is under way: the statement waits for it. */
+    ck_assert(!pg_server_is_up(server));
+    rig_ask(server, &calls[0], PG_READ, NUMBER, "1");
+    rig_assert_rows(&calls[0], "1");
+    ck_assert_uint_eq(rig_counters(server).connects, 2);
+    ck_assert_uint_eq(rig_counters(server).connect_failures, 0);
+    ck_assert_uint_eq(rig_logged("warn primary link lost: terminating connection"), 1);
+    rig_end();
+}
+END_TEST
+
+START_TEST(lost_while_idle) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 2);
+    static struct rig_call call;
+    rig_ask(server, &call, PG_READ, DIVISION,
+            "0"); /* an old error must not be taken for the reason */
+    throwaway_execute(&primary, rig_terminate_all);
+    RIG_UNTIL(rig_counters(server).connects == 4);
+    ck_assert_uint_eq(rig_logged("link lost: terminating connection due to administrator command"),
+                      2);
+    rig_ask(server, &call, PG_READ, NUMBER, "1");
+    rig_assert_rows(&call, "1");
+    rig_end();
+}
+END_TEST
+
+START_TEST(cut_in_mid_result) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[2];
+    rig_submit(server, &calls[0], SLOW_ROWS, "100");
+    rig_submit(server, &calls[1], NUMBER, "1");
+    rig_run_for(300); /* some rows have come */
+    throwaway_execute(&primary, rig_terminate_all);
+    RIG_UNTIL(calls[1].answers == 1);
+    rig_assert_failed(&calls[0], "", "terminating connection");
+    ck_assert_int_eq(calls[0].rows, 0);
+    rig_assert_failed(&calls[1], "", "terminating connection");
+    RIG_UNTIL(pg_server_is_up(server));
+    rig_ask(server, &calls[0], PG_READ, SLOW_ROWS, "20");
+    ck_assert_int_eq(calls[0].rows, 20);
+    rig_end();
+}
+END_TEST
+
+START_TEST(killed_in_mid_result) {
+    begin();
+    struct pg_server *server = rig_up(&stranger, PG_PRIMARY, 1);
+    static struct rig_call calls[2];
+    rig_ask(server, &calls[0], PG_READ, DIVISION, "0");
+    rig_ask(server, &calls[1], PG_READ, WHO, "");
+    rig_submit(server, &calls[0], SLOW_ROWS, "100");
+    rig_run_for(300);
+    kill((pid_t)atoi(calls[1].value), SIGKILL); /* the whole server restarts after that */
+    RIG_UNTIL(calls[0].answers == 1);
+    rig_assert_failed(&calls[0], "", "server closed the connection unexpectedly");
+    ck_assert_ptr_null(strstr(calls[0].error, "division"));
+    RIG_UNTIL(pg_server_is_up(server));
+    rig_ask(server, &calls[0], PG_READ, NUMBER, "1");
+    rig_assert_rows(&calls[0], "1");
+    rig_end();
+}
+END_TEST
+
+START_TEST(server_stopped_and_started_again) {
+    begin();
+    struct pg_server *server = rig_up(&stranger, PG_REPLICA, 2);
+    become_good();
+    static struct rig_call calls[10];
+    for (unsigned i = 0; i < 10; i++) {
+        rig_submit(server, &calls[i], SLEEP, "1");
+    }
+    rig_flush();
+    throwaway_stop(&stranger, SIGQUIT);
+    RIG_UNTIL(calls[9].answers == 1);
+    for (unsigned i = 0; i < 10; i++) {
+        ck_assert_int_eq(calls[i].status, PG_REPLY_FAILED);
+    }
+    RIG_UNTIL(rig_counters(server).connect_failures >= 2);
+    const uint64_t began = rig_now_ms();
+    rig_ask(server, &calls[0], PG_READ, NUMBER, "1");
+    rig_assert_failed(&calls[0], "", "no link to replica (last error: connection to server at");
+    ck_assert_uint_lt(rig_now_ms() - began, 500);
+    throwaway_start(&stranger);
+    throwaway_execute(&stranger, "SELECT 1");
+    RIG_UNTIL(rig_counters(server).links_up == 2);
+    rig_ask(server, &calls[0], PG_READ, NUMBER, "1");
+    rig_assert_rows(&calls[0], "1");
+    rig_end();
+}
+END_TEST
+
+START_TEST(links_lost_as_soon_as_they_are_up) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    for (uint64_t began = rig_now_ms(); rig_now_ms() - began < 2000;) {
+        if (pg_server_is_up(server)) {
+            throwaway_execute(&primary, rig_terminate_all);
+        }
+        rig_turn();
+    }
+    /* At once would be hundreds; 50 ms, doubled from time to time, make five or six, ten jittered.
+     */
+    ck_assert_uint_ge(rig_counters(server).connects, 3);
+    ck_assert_uint_le(rig_counters(server).connects, 10);
+    rig_end();
+}
+END_TEST
+
+START_TEST(stalled_server) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call calls[2];
+    rig_ask(server, &calls[0], PG_READ, WHO, "");
+    const pid_t process = (pid_t)atoi(calls[0].value);
+    kill(process, SIGSTOP);
+    const uint64_t began = rig_now_ms();
+    rig_submit(server, &calls[0], NUMBER, "1");
+    rig_submit(server, &calls[1], NUMBER, "2");
+    RIG_UNTIL(calls[1].answers == 1);
+    kill(process, SIGCONT);
+    const uint64_t took = rig_now_ms() - began;
+    rig_assert_failed(&calls[0], "", "no answer in time");
+    rig_assert_failed(&calls[1], "", "no answer in time");
+    ck_assert_uint_ge(took, RIG_STATEMENT_TIMEOUT_MS + 900);
+    ck_assert_uint_le(took, RIG_STATEMENT_TIMEOUT_MS + 3000);
+    rig_ask(server, &calls[0], PG_READ, NUMBER, "1");
+    rig_assert_rows(&calls[0], "1");
+    rig_end();
+}
+END_TEST
+
+START_TEST(slow_but_not_stalled) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    static struct rig_call
+        calls[4]; /* four batches, together longer than the time for one answer */
+    for (unsigned i = 0; i < 4; i++) {
+        rig_submit(server, &calls[i], SLEEP, "1.2");
+        rig_flush();
+    }
+    RIG_UNTIL(calls[3].answers == 1);
+    for (unsigned i = 0; i < 4; i++) {
+        rig_assert_rows(&calls[i], "");
+    }
+    ck_assert_uint_eq(rig_counters(server).connects, 1);
+    rig_end();
+}
+END_TEST
+
+/* ---- attempts that fail ---- */
+
+/* One link to that conninfo; the statement's error, and how long it took. */
+static uint64_t refused(const char *conninfo, struct rig_call *call) {
+    struct pg_server_options options = rig_options(conninfo);
+    struct pg_server *server = rig_add(&options);
+    const uint64_t began = rig_now_ms();
+    rig_ask(server, call, PG_READ, NUMBER, "1");
+    const uint64_t took = rig_now_ms() - began;
+    RIG_UNTIL(rig.settled == 1);
+    ck_assert(!pg_server_is_up(server));
+    ck_assert_uint_ge(rig_counters(server).connect_failures, 1);
+    ck_assert_ptr_nonnull(strstr(call->error, pg_server_last_error(server)));
+    return took;
+}
+
+START_TEST(closed_port) {
+    begin();
+    char conninfo[128];
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=postgres",
+             throwaway_free_port(FIRST_PORT + 60));
+    static struct rig_call call;
+    ck_assert_uint_lt(refused(conninfo, &call), 1000);
+    rig_assert_failed(&call, "", "no link to replica (last error: connection to server at");
+    ck_assert_ptr_nonnull(strstr(call.error, "Connection refused"));
+    rig_run_for(1500);
+    const uint64_t failures = rig_counters(rig.servers[0]).connect_failures;
+    ck_assert_uint_ge(failures, 3); /* 50, 100, 200, 400 and 800 ms, halved at most */
+    ck_assert_uint_le(failures, 8);
+    ck_assert_uint_eq(rig_logged("warn replica no link:"), 1);
+    ck_assert_uint_eq(rig.log_count, 1);
+    rig_end();
+}
+END_TEST
+
+/* A socket that the kernel accepts connections on, and nobody else does anything. */
+static int silent_listener(const char *address, uint16_t port, int backlog) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
+    inet_pton(AF_INET, address, &name.sin_addr);
+    const int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    ck_assert_int_eq(listen(fd, backlog), 0);
+    return fd;
+}
+
+START_TEST(server_that_never_answers) {
+    begin();
+    const uint16_t port = throwaway_free_port(FIRST_PORT + 60);
+    const int listener = silent_listener("127.0.0.1", port, 16);
+    char conninfo[128];
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=postgres", port);
+    static struct rig_call call;
+    const uint64_t took = refused(conninfo, &call);
+    rig_assert_failed(&call, "", "not established within 2000 ms");
+    ck_assert_uint_ge(took, 1900);
+    ck_assert_uint_le(took, 2900);
+    rig_run_for(200); /* the next attempt is under way: nobody waits for it */
+    const uint64_t began = rig_now_ms();
+    rig_ask(rig.servers[0], &call, PG_READ, NUMBER, "1");
+    ck_assert_uint_lt(rig_now_ms() - began, 500);
+    pg_server_free(rig.servers[0]);
+    rig.servers[0] = NULL;
+    close(listener);
+    rig_end();
+}
+END_TEST
+
+START_TEST(freed_while_it_connects) {
+    begin();
+    const uint16_t port = throwaway_free_port(FIRST_PORT + 60);
+    const int listener = silent_listener("127.0.0.1", port, 64);
+    char conninfo[128];
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=postgres", port);
+    struct pg_server_options options = rig_options(conninfo);
+    options.links = 16;
+    struct pg_server *server = rig_add(&options);
+    rig_run_for(50);
+    const uint64_t began = rig_now_ms();
+    pg_server_free(server);
+    ck_assert_uint_lt(rig_now_ms() - began, 1000);
+    rig.servers[0] = NULL;
+    close(listener);
+    rig_end();
+}
+END_TEST
+
+START_TEST(second_host_where_the_first_one_drops_everything) {
+    begin();
+    /* A full queue of connections: the kernel drops whoever comes next without a word. */
+    const uint16_t port = throwaway_free_port(FIRST_PORT + 60);
+    const int listener = silent_listener("127.0.0.2", port, 0);
+    int fillers[4];
+    for (unsigned i = 0; i < 4; i++) {
+        struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
+        inet_pton(AF_INET, "127.0.0.2", &name.sin_addr);
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        (void)connect(fillers[i], (struct sockaddr *)&name, sizeof(name));
+    }
+    char conninfo[128];
+    snprintf(conninfo, sizeof(conninfo),
+             "host=127.0.0.2,127.0.0.1 port=%u,%u dbname=postgres user=postgres", port,
+             primary.port);
+    struct pg_server_options options = rig_options(conninfo);
+    struct pg_server *server = rig_add(&options);
+    const uint64_t began = rig_now_ms();
+    RIG_UNTIL(pg_server_is_up(server));
+    ck_assert_uint_ge(rig_now_ms() - began, 800);
+    ck_assert_uint_le(rig_now_ms() - began, 1900);
+    for (unsigned i = 0; i < 4; i++) {
+        close(fillers[i]);
+    }
+    close(listener);
+    rig_end();
+}
+END_TEST
+
+START_TEST(second_host_where_the_first_one_refuses) {
+    begin();
+    char conninfo[128];
+    snprintf(conninfo, sizeof(conninfo),
+             "host=127.0.0.1,127.0.0.1 port=%u,%u dbname=postgres user=postgres",
+             throwaway_free_port(FIRST_PORT + 60), primary.port);
+    struct pg_server_options options = rig_options(conninfo);
+    struct pg_server *server = rig_add(&options);
+    RIG_UNTIL(pg_server_is_up(server));
+    ck_assert_uint_eq(rig_counters(server).connect_failures, 0);
+    rig_end();
+}
+END_TEST
+
+START_TEST(name_that_does_not_resolve) {
+    begin();
+    static struct rig_call call;
+    refused("host=no-such-host.invalid user=postgres", &call);
+    rig_assert_failed(&call, "", "could not translate host name");
+    rig_end();
+}
+END_TEST
+
+START_TEST(wrong_password) {
+    begin();
+    char conninfo[200];
+    snprintf(conninfo, sizeof(conninfo),
+             "host=127.0.0.1 port=%u dbname=postgres user=locked password=wrong-one", primary.port);
+    static struct rig_call call;
+    refused(conninfo, &call);
+    rig_assert_failed(&call, "", "password authentication failed for user \"locked\"");
+    ck_assert_uint_eq(rig_logged("wrong-one"), 0);
+    pg_server_free(rig.servers[0]);
+    rig.servers[0] = NULL;
+    snprintf(conninfo, sizeof(conninfo),
+             "host=127.0.0.1 port=%u dbname=postgres user=locked password=right-one", primary.port);
+    struct pg_server_options options = rig_options(conninfo);
+    struct pg_server *server = rig_add(&options);
+    RIG_UNTIL(pg_server_is_up(server));
+    rig_end();
+}
+END_TEST
+
+START_TEST(too_many_connections) {
+    begin();
+    char conninfo[200];
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u dbname=postgres user=lonely",
+             primary.port);
+    struct pg_server_options options = rig_options(conninfo);
+    options.links = 2;
+    struct pg_server *server = rig_add(&options);
+    RIG_UNTIL(pg_server_is_up(server) &&
+              rig_logged("too many connections for role \"lonely\"") >= 1);
+    ck_assert_uint_eq(rig.settled, 1);
+    ck_assert_uint_eq(rig_counters(server).links_up, 1);
+    static struct rig_call calls[20]; /* one link serves them all */
+    for (unsigned i = 0; i < 20; i++) {
+        rig_submit(server, &calls[i], NUMBER, "1");
+    }
+    RIG_UNTIL(calls[19].answers == 1);
+    for (unsigned i = 0; i < 20; i++) {
+        rig_assert_rows(&calls[i], "1");
+    }
+    rig_end();
+}
+END_TEST
+
+START_TEST(set_up_that_fails) {
+    begin();
+    static const struct pg_prepared missing[] = {ALONE("good", "SELECT 1", 0),
+                                                 ALONE("bad", "SELECT * FROM no_such_table", 0)};
+    struct pg_server_options options = rig_options_to(&primary);
+    options.prepared = missing;
+    options.prepared_count = 2;
+    struct pg_server *server = rig_add(&options);
+    static struct rig_call call;
+    rig_ask(server, &call, PG_READ, 0, "");
+    rig_assert_failed(&call, "",
+                      "no link to replica (last error: relation \"no_such_table\" does not");
+    ck_assert_uint_eq(rig_counters(server).connects, 0);
+    throwaway_execute(&primary, "CREATE TABLE no_such_table ()");
+    RIG_UNTIL(pg_server_is_up(server));
+    throwaway_execute(&primary, "DROP TABLE no_such_table");
+    rig_end();
+}
+END_TEST
+
+START_TEST(options_out_of_bounds) {
+    begin();
+    static const struct {
+        const char *conninfo;
+        uint32_t links, statement_timeout_ms, connect_timeout_s;
+        const char *error;
+    } cases[] = {
+        {"", 0, 1000, 2, "links: 1 to 64"},
+        {"", 65, 1000, 2, "links: 1 to 64"},
+        {"", 1, 0, 2, "statement_timeout_ms: 1 to 3600000"},
+        {"", 1, 3600001, 2, "statement_timeout_ms: 1 to 3600000"},
+        {"", 1, 1000, 0, "connect_timeout_s: 1 to 600"},
+        {"", 1, 1000, 601, "connect_timeout_s: 1 to 600"},
+        {"host=127.0.0.1 colour=red", 1, 1000, 2, "invalid connection option \"colour\""},
+        {"password=my secret", 1, 1000, 2, "details are withheld"},
+        {"postgresql://me:se%cret@127.0.0.1", 1, 1000, 2, "details are withheld"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct pg_server_options options = rig_options(cases[i].conninfo);
+        options.links = cases[i].links;
+        options.statement_timeout_ms = cases[i].statement_timeout_ms;
+        options.connect_timeout_s = cases[i].connect_timeout_s;
+        char err[256] = "";
+        ck_assert_ptr_null(pg_server_new(rig.base, &options, err, sizeof(err)));
+        ck_assert_msg(strstr(err, cases[i].error) != NULL, "%s", err);
+        ck_assert_ptr_null(strstr(err, "cret"));
+    }
+    rig_end();
+}
+END_TEST
+
+/* ---- settings ---- */
+
+START_TEST(settings_of_a_link) {
+    begin();
+    char conninfo[200];
+    snprintf(conninfo, sizeof(conninfo),
+             "host=127.0.0.1 port=%u dbname=postgres user=repeatable client_encoding=LATIN1",
+             primary.port);
+    struct pg_server_options options = rig_options(conninfo);
+    struct pg_server *server = rig_add(&options);
+    static const char *const expected[][2] = {{"default_transaction_isolation", "read committed"},
+                                              {"transaction_isolation", "read committed"},
+                                              {"statement_timeout", "2s"},
+                                              {"idle_in_transaction_session_timeout", "2s"},
+                                              {"plan_cache_mode", "force_generic_plan"},
+                                              {"client_encoding", "UTF8"},
+                                              {"application_name", "snapshot-host"}};
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+        static struct rig_call call;
+        call = (struct rig_call){0};
+        rig_submit(server, &call, SETTING, "");
+        call.values[0] = expected[i][0];
+        RIG_UNTIL(call.answers == 1);
+        rig_assert_rows(&call, expected[i][1]);
+    }
+    rig_end();
+}
+END_TEST
+
+START_TEST(each_statement_of_a_batch_has_its_own_snapshot) {
+    begin();
+    char conninfo[200];
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u dbname=postgres user=repeatable",
+             primary.port);
+    struct pg_server_options options = rig_options(conninfo);
+    struct pg_server *server = rig_add(&options);
+    RIG_UNTIL(pg_server_is_up(server));
+    throwaway_execute(&primary, "DELETE FROM t");
+    static struct rig_call calls[3];
+    rig_submit(server, &calls[0], COUNT, "");
+    rig_submit(server, &calls[1], SLEEP, "0.5");
+    rig_submit(server, &calls[2], COUNT, "");
+    const uint64_t batches = rig_counters(server).batches;
+    rig_flush();
+    ck_assert_uint_eq(rig_counters(server).batches, batches + 1);
+    throwaway_await(&primary, active, "1");
+    throwaway_execute(&primary, "INSERT INTO t VALUES (1)");
+    RIG_UNTIL(calls[2].answers == 1);
+    rig_assert_rows(&calls[0], "0");
+    rig_assert_rows(&calls[2], "1");
+    rig_end();
+}
+END_TEST
+
+START_TEST(without_prepared_statements) {
+    begin();
+    struct pg_server_options options = rig_options_to(&standby);
+    options.use_prepared = false;
+    struct pg_server *server = rig_add(&options);
+    static struct rig_call calls[4];
+    rig_submit(server, &calls[0], DIVISION, "20");
+    rig_submit(server, &calls[1], DIVISION, "0");
+    rig_submit_kind(server, &calls[2], PG_READ_AT_POSITION, DIVISION, "50");
+    rig_submit_kind(server, &calls[3], PG_POSITION, 0, "");
+    RIG_UNTIL(calls[2].answers == 1 && calls[3].answers == 1);
+    rig_assert_rows(&calls[0], "5");
+    rig_assert_failed(&calls[1], "22012", "division by zero");
+    rig_assert_rows(&calls[2], "2");
+    ck_assert_uint_gt(calls[2].position, 0);
+    ck_assert_uint_gt(calls[3].position, 0);
+    throwaway_execute(&standby, "SELECT 1");
+    ck_assert_str_eq(throwaway_execute(&standby, "SELECT count(*)::text FROM pg_stat_activity"
+                                                 " WHERE query LIKE 'PREPARE%'"),
+                     "0");
+    rig_end();
+}
+END_TEST
+
+/* ---- positions ---- */
+
+static uint64_t position_on(struct throwaway_server *server, const char *function) {
+    char sql[128];
+    snprintf(sql, sizeof(sql), "SELECT %s() - '0/0'", function);
+    return strtoull(throwaway_execute(server, sql), NULL, 10);
+}
+
+START_TEST(positions_of_a_primary) {
+    begin();
+    struct pg_server_options options = rig_options_to(&primary);
+    options.role = PG_PRIMARY;
+    struct pg_server *flushed = rig_add(&options);
+    options.insert_position = true;
+    struct pg_server *inserted = rig_add(&options);
+    /* What is inserted by a transaction that has not ended is not flushed; the WAL writer, which
+     * would, sleeps for 10 s. */
+    throwaway_execute(&primary, "INSERT INTO t VALUES (2)");
+    throwaway_execute(&primary, "BEGIN");
+    throwaway_execute(&primary, "INSERT INTO t VALUES (3)");
+    static struct rig_call flush_call, insert_call;
+    rig_ask(flushed, &flush_call, PG_POSITION, 0, "");
+    rig_ask(inserted, &insert_call, PG_POSITION, 0, "");
+    ck_assert_uint_eq(flush_call.position, position_on(&primary, "pg_current_wal_flush_lsn"));
+    ck_assert_uint_eq(insert_call.position, position_on(&primary, "pg_current_wal_insert_lsn"));
+    ck_assert_uint_lt(flush_call.position, insert_call.position);
+    throwaway_execute(&primary, "ROLLBACK");
+    ck_assert_int_eq(flush_call.status, PG_REPLY_ROWS);
+    ck_assert_int_eq(flush_call.rows, 0);
+    ck_assert_uint_eq(rig_counters(flushed).statements, 1);
+    ck_assert_uint_eq(rig_counters(flushed).reads, 0);
+    rig_end();
+}
+END_TEST
+
+START_TEST(the_position_is_read_before_the_read) {
+    begin();
+    throwaway_catch_up(&primary, &standby);
+    struct pg_server *server = rig_up(&standby, PG_REPLICA, 1);
+    throwaway_execute(&standby, "SELECT pg_wal_replay_pause()");
+    throwaway_await(&standby, "SELECT pg_get_wal_replay_pause_state()", "paused");
+    const uint64_t paused_at = position_on(&standby, "pg_last_wal_replay_lsn");
+    throwaway_execute(&primary, "INSERT INTO t VALUES (4)");
+    static struct rig_call calls[2];
+    rig_ask(server, &calls[0], PG_POSITION, 0, "");
+    ck_assert_uint_eq(calls[0].position, paused_at);
+    /* The read itself lets replay go on and waits: after it the position is another one. */
+    rig_ask(server, &calls[1], PG_READ_AT_POSITION, RESUMED, "");
+    ck_assert_int_eq(calls[1].status, PG_REPLY_ROWS);
+    ck_assert_uint_eq(calls[1].position, paused_at);
+    throwaway_catch_up(&primary, &standby);
+    ck_assert_uint_gt(position_on(&standby, "pg_last_wal_replay_lsn"), paused_at);
+    rig_ask(server, &calls[0], PG_READ_AT_POSITION, NUMBER, "5");
+    rig_assert_rows(&calls[0], "5");
+    ck_assert_uint_gt(calls[0].position, paused_at);
+    ck_assert_uint_eq(rig_counters(server).statements, 3);
+    ck_assert_uint_eq(rig_counters(server).reads, 2);
+    rig_end();
+}
+END_TEST
+
+START_TEST(reads_at_a_position_among_errors) {
+    begin();
+    struct pg_server *server = rig_up(&standby, PG_REPLICA, 1);
+    static struct rig_call calls[6];
+    for (unsigned i = 0; i < 6; i++) {
+        rig_submit_kind(server, &calls[i], PG_READ_AT_POSITION, DIVISION,
+                        i == 1 || i == 3 ? "0" : "10");
+    }
+    RIG_UNTIL(calls[5].answers == 1 && calls[4].answers == 1);
+    for (unsigned i = 0; i < 6; i++) {
+        if (i == 1 || i == 3) {
+            rig_assert_failed(&calls[i], "22012", "division by zero");
+        } else {
+            rig_assert_rows(&calls[i], "10");
+            ck_assert_uint_gt(calls[i].position, 0);
+        }
+    }
+    rig_end();
+}
+END_TEST
+
+START_TEST(a_replica_that_is_none) {
+    begin();
+    struct pg_server *server = rig_up(&primary, PG_REPLICA, 1);
+    static struct rig_call calls[2];
+    rig_ask(server, &calls[0], PG_READ_AT_POSITION, NUMBER, "1");
+    rig_assert_rows(&calls[0], "1");
+    ck_assert_uint_eq(calls[0].position, 0);
+    rig_ask(server, &calls[1], PG_POSITION, 0, "");
+    ck_assert_int_eq(calls[1].status, PG_REPLY_ROWS);
+    ck_assert_uint_eq(calls[1].position, 0);
+    rig_end();
+}
+END_TEST
+
+START_TEST(a_primary_that_is_in_recovery) {
+    begin();
+    struct pg_server *server = rig_up(&standby, PG_PRIMARY, 1);
+    static struct rig_call calls[3];
+    rig_submit(server, &calls[0], NUMBER, "1");
+    rig_submit_kind(server, &calls[1], PG_READ_AT_POSITION, NUMBER, "1");
+    rig_submit_kind(server, &calls[2], PG_POSITION, 0, "");
+    RIG_UNTIL(calls[0].answers == 1 && calls[1].answers == 1 && calls[2].answers == 1);
+    rig_assert_failed(&calls[0], "", "configured as [primary] but in recovery");
+    ck_assert_int_eq(calls[0].rows, 0);
+    rig_assert_failed(&calls[1], "55000", "recovery is in progress");
+    rig_assert_failed(&calls[2], "55000", "recovery is in progress");
+    rig_end();
+}
+END_TEST
+
+/* ---- identity ---- */
+
+START_TEST(identity_of_a_primary_and_its_standby) {
+    begin();
+    struct pg_server *first = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *second = rig_up(&standby, PG_REPLICA, 1);
+    pg_server_set_reference(second, first);
+    struct pg_identity one, other;
+    ck_assert(pg_server_identity(first, &one));
+    ck_assert(pg_server_identity(second, &other));
+    ck_assert(!one.in_recovery);
+    ck_assert(other.in_recovery);
+    const char *system = "SELECT system_identifier FROM pg_control_system()";
+    ck_assert_uint_eq(one.system_identifier,
+                      strtoull(throwaway_execute(&primary, system), NULL, 10));
+    ck_assert_uint_eq(one.system_identifier, other.system_identifier);
+    ck_assert_uint_eq(one.timeline, 1);
+    ck_assert_uint_eq(other.timeline, 1);
+    static struct rig_call call;
+    rig_ask(second, &call, PG_READ_AT_POSITION, NUMBER, "1");
+    ck_assert_uint_gt(call.position, 0);
+    rig_end();
+}
+END_TEST
+
+START_TEST(positions_of_another_system) {
+    begin();
+    struct pg_server *first = rig_up(&stranger, PG_PRIMARY, 1);
+    struct pg_server *second = rig_up(&standby, PG_REPLICA, 1);
+    static struct rig_call call;
+    rig_ask(second, &call, PG_READ_AT_POSITION, NUMBER, "1");
+    ck_assert_uint_gt(call.position, 0); /* nobody to compare with yet */
+    pg_server_set_reference(second, first);
+    rig_ask(second, &call, PG_READ_AT_POSITION, NUMBER, "1");
+    rig_assert_rows(&call, "1");
+    ck_assert_uint_eq(call.position, 0);
+    rig_ask(second, &call, PG_POSITION, 0, "");
+    ck_assert_uint_eq(call.position, 0);
+    pg_server_set_reference(second, NULL);
+    rig_ask(second, &call, PG_POSITION, 0, "");
+    ck_assert_uint_gt(call.position, 0);
+    rig_end();
+}
+END_TEST
+
+START_TEST(role_that_may_not_see_the_identity) {
+    begin();
+    char conninfo[200];
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u dbname=postgres user=blind",
+             standby.port);
+    struct pg_server_options options = rig_options(conninfo);
+    struct pg_server *server = rig_add(&options);
+    struct pg_server *other = rig_up(&stranger, PG_PRIMARY, 1);
+    RIG_UNTIL(pg_server_is_up(server));
+    pg_server_set_reference(server, other);
+    struct pg_identity identity;
+    ck_assert(pg_server_identity(server, &identity));
+    ck_assert(identity.in_recovery);
+    ck_assert_uint_eq(identity.system_identifier, 0);
+    ck_assert_uint_eq(identity.timeline, 1);
+    static struct rig_call call;
+    rig_ask(server, &call, PG_READ_AT_POSITION, NUMBER, "1");
+    ck_assert_uint_gt(call.position, 0); /* as far as is known, the two agree */
+    ck_assert_uint_eq(rig_counters(server).failures, 0);
+    rig_end();
+}
+END_TEST
+
+START_TEST(promotion_under_links_that_stay_up) {
+    static struct throwaway_server heir, follower;
+    throwaway_create_standby(&heir, "heir", throwaway_free_port(FIRST_PORT + 20), &primary);
+    throwaway_start(&heir);
+    throwaway_create_standby(&follower, "follower", throwaway_free_port(FIRST_PORT + 30), &heir);
+    throwaway_start(&follower);
+    begin();
+    struct pg_server *old_primary = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *new_primary = rig_up(&heir, PG_PRIMARY, 1);
+    struct pg_server *replica = rig_up(&follower, PG_REPLICA, 1);
+    pg_server_set_reference(replica, old_primary);
+    static struct rig_call call;
+    rig_ask(replica, &call, PG_READ_AT_POSITION, NUMBER, "1");
+    ck_assert_uint_gt(call.position, 0);
+    rig_ask(new_primary, &call, PG_READ, NUMBER, "1");
+    rig_assert_failed(&call, "", "configured as [primary] but in recovery");
+    throwaway_execute(&heir, "SELECT pg_promote()");
+    /* A primary from now on, for links that were up before, too. */
+    RIG_UNTIL((rig_ask(new_primary, &call, PG_READ, NUMBER, "1"), call.status == PG_REPLY_ROWS));
+    rig_ask(new_primary, &call, PG_POSITION, 0, "");
+    ck_assert_uint_gt(call.position, 0);
+    /* It still knows where its replay ended, and that means nothing any more. */
+    struct pg_server *as_replica = rig_up(&heir, PG_REPLICA, 1);
+    rig_ask(as_replica, &call, PG_READ_AT_POSITION, NUMBER, "1");
+    rig_assert_rows(&call, "1");
+    ck_assert_uint_eq(call.position, 0);
+    struct pg_identity identity;
+    RIG_UNTIL((pg_server_identity(new_primary, &identity), identity.timeline == 2));
+    ck_assert(!identity.in_recovery);
+    /* The standby follows it to the new timeline, where the old primary's positions mean nothing.
+     */
+    RIG_UNTIL((rig_ask(replica, &call, PG_READ_AT_POSITION, NUMBER, "1"), call.position == 0));
+    pg_server_set_reference(replica, new_primary);
+    rig_ask(replica, &call, PG_READ_AT_POSITION, NUMBER, "1");
+    ck_assert_uint_gt(call.position, 0);
+    ck_assert_uint_eq(rig_counters(replica).connects, 1);
+    ck_assert_uint_eq(rig_counters(new_primary).connects, 1);
+    throwaway_stop(&follower, SIGQUIT);
+    throwaway_stop(&heir, SIGQUIT);
+    rig_end();
+}
+END_TEST
+
+/* ---- the program ---- */
+
+static void create_servers(void) {
+    throwaway_create(&primary, "primary", throwaway_free_port(FIRST_PORT),
+                     "wal_writer_delay = 10s\nsynchronous_commit = on\n",
+                     "host all locked 127.0.0.1/32 scram-sha-256\n");
+    throwaway_start(&primary);
+    throwaway_execute(&primary, "CREATE TABLE t (n int); GRANT ALL ON t TO public;"
+                                "CREATE ROLE locked LOGIN PASSWORD 'right-one';"
+                                "CREATE ROLE lonely LOGIN CONNECTION LIMIT 1;"
+                                "CREATE ROLE repeatable LOGIN;"
+                                "ALTER ROLE repeatable SET default_transaction_isolation ="
+                                " 'repeatable read';"
+                                "CREATE ROLE blind LOGIN;"
+                                "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public;"
+                                "CREATE FUNCTION noisy() RETURNS int LANGUAGE plpgsql AS"
+                                " 'BEGIN RAISE WARNING ''noise''; RETURN 1; END'");
+    throwaway_create_standby(&standby, "standby", throwaway_free_port(FIRST_PORT + 5), &primary);
+    throwaway_start(&standby);
+    throwaway_await(&standby, "SELECT count(*)::text FROM t", "0"); /* and stay connected */
+    throwaway_create(&stranger, "stranger", throwaway_free_port(FIRST_PORT + 10), "", "");
+    throwaway_start(&stranger);
+    throwaway_execute(&stranger, "CREATE TABLE t (n int);"
+                                 "CREATE FUNCTION noisy() RETURNS int LANGUAGE sql AS 'SELECT 1'");
+}
+
+static TCase *add_case(Suite *suite, const char *name) {
+    TCase *tests = tcase_create(name);
+    tcase_set_timeout(tests, 60);
+    suite_add_tcase(suite, tests);
+    return tests;
+}
+
+static void add_statement_cases(Suite *suite) {
+    TCase *batches = add_case(suite, "batches");
+    tcase_add_test(batches, one_sync_for_each_link_and_turn);
+    tcase_add_test(batches, more_than_the_links_can_hold);
+    tcase_add_test(batches, large_parameters_and_results_both_ways);
+
+    TCase *errors = add_case(suite, "errors");
+    tcase_add_test(errors, an_error_aborts_nobody_for_good);
+    tcase_add_test(errors, a_flood_of_errors);
+    tcase_add_test(errors, a_bad_parameter_is_its_own_error);
+    tcase_add_test(errors, the_statement_timeout);
+    tcase_add_test(errors, notices_stay_off_stderr);
+
+    TCase *callbacks = add_case(suite, "callbacks");
+    tcase_add_test(callbacks, forgotten_while_it_waits);
+    tcase_add_test(callbacks, forgotten_in_flight_and_used_again);
+    tcase_add_test(callbacks, forgotten_by_a_neighbours_callback);
+    tcase_add_test(callbacks, submitted_again_by_its_callback);
+    tcase_add_test(callbacks, freed_by_a_callback);
+    tcase_add_test(callbacks, freed_with_statements_everywhere);
+}
+
+static void add_link_cases(Suite *suite) {
+    TCase *losses = add_case(suite, "losses");
+    tcase_add_test(losses, lost_with_statements_in_flight);
+    tcase_add_test(losses, lost_while_idle);
+    tcase_add_test(losses, cut_in_mid_result);
+    tcase_add_test(losses, links_lost_as_soon_as_they_are_up);
+    tcase_add_test(losses, stalled_server);
+    tcase_add_test(losses, slow_but_not_stalled);
+
+    TCase *attempts = add_case(suite, "attempts");
+    tcase_add_test(attempts, closed_port);
+    tcase_add_test(attempts, server_that_never_answers);
+    tcase_add_test(attempts, freed_while_it_connects);
+    tcase_add_test(attempts, second_host_where_the_first_one_drops_everything);
+    tcase_add_test(attempts, second_host_where_the_first_one_refuses);
+    tcase_add_test(attempts, name_that_does_not_resolve);
+    tcase_add_test(attempts, wrong_password);
+    tcase_add_test(attempts, too_many_connections);
+    tcase_add_test(attempts, set_up_that_fails);
+    tcase_add_test(attempts, options_out_of_bounds);
+}
+
+static void add_server_cases(Suite *suite) {
+    TCase *settings = add_case(suite, "settings");
+    tcase_add_test(settings, settings_of_a_link);
+    tcase_add_test(settings, each_statement_of_a_batch_has_its_own_snapshot);
+    tcase_add_test(settings, without_prepared_statements);
+
+    TCase *positions = add_case(suite, "positions");
+    tcase_add_test(positions, positions_of_a_primary);
+    tcase_add_test(positions, the_position_is_read_before_the_read);
+    tcase_add_test(positions, reads_at_a_position_among_errors);
+    tcase_add_test(positions, a_replica_that_is_none);
+    tcase_add_test(positions, a_primary_that_is_in_recovery);
+
+    TCase *identities = add_case(suite, "identities");
+    tcase_add_test(identities, identity_of_a_primary_and_its_standby);
+    tcase_add_test(identities, positions_of_another_system);
+    tcase_add_test(identities, role_that_may_not_see_the_identity);
+    tcase_add_test(identities, promotion_under_links_that_stay_up);
+
+    TCase *restarts = add_case(suite, "restarts");
+    tcase_add_test(restarts, killed_in_mid_result);
+    tcase_add_test(restarts, server_stopped_and_started_again);
+}
+
+int main(void) {
+    create_servers();
+    Suite *suite = suite_create("pg_server");
+    add_statement_cases(suite);
+    add_link_cases(suite);
+    add_server_cases(suite);
+    const int status = rig_run(suite);
+    throwaway_remove_all((struct throwaway_server *const[]){&stranger, &standby, &primary, NULL});
+    return status;
+}

@@ -1,0 +1,1137 @@
+/*
+ * test_snapshot_read.c - the lookup's statements and its JSON on a real PostgreSQL: every row of
+ * the answer's field table, in exact text.
+ *
+ * Every expectation is put to all four statements, alone and in a group: the full ones must meet
+ * it, the lean ones must meet it too or ask for the full one. The database sorts text by a
+ * language's rules and prints dates in an odd style and zone, which no answer may depend on. Each
+ * test works in a transaction that is rolled back.
+ */
+#include "host-sample/base/json_string.h"
+#include "host-sample/postgres/group.h"
+#include "host-sample/snapshots/read.h"
+#include "tests/lib/suite.h"
+#include "tests/lib/throwaway_server.h"
+
+#include <check.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+enum { FIRST_PORT = 21050, SCHEMA_BYTES = 65536 };
+
+/* 2026-11-23T18:01:37.042Z */
+#define NOW_MS INT64_C(1795456897042)
+#define NOW    "2026-11-23T18:01:37.042Z"
+
+static struct throwaway_server server;
+static PGconn *link_to_server;
+
+/* ---- rows ---- */
+
+static void __attribute__((format(printf, 1, 2))) sql(const char *format, ...) {
+    char text[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    ck_assert_int_lt(length, (int)sizeof(text));
+    PGresult *result = PQexec(link_to_server, text);
+    ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK ||
+                      PQresultStatus(result) == PGRES_TUPLES_OK,
+                  "%s: %s", text, PQresultErrorMessage(result));
+    PQclear(result);
+}
+
+/* A valid snapshot of run r1 in environment e1, created at that time of 2026-01-01. */
+static void put_snapshot(const char *id, const char *time) {
+    sql("INSERT INTO \"TaskRunExecutionSnapshot\" (id, \"executionStatus\", description, \"runId\","
+        " \"runStatus\", \"attemptNumber\", \"environmentId\", \"createdAt\") VALUES ('%s',"
+        " 'EXECUTING', 'd', 'r1', 'EXECUTING', 1, 'e1', timestamp '2026-01-01 %s')",
+        id, time);
+}
+
+static void change_snapshot(const char *id, const char *columns) {
+    sql("UPDATE \"TaskRunExecutionSnapshot\" SET %s WHERE id = '%s'", columns, id);
+}
+
+static void put_checkpoint(const char *id) {
+    sql("INSERT INTO \"TaskRunCheckpoint\" (id, \"friendlyId\", type, location) VALUES ('%s',"
+        " 'checkpoint_%s', 'DOCKER', 'here')",
+        id, id);
+}
+
+static void put_waitpoint(const char *id) {
+    sql("INSERT INTO \"Waitpoint\" (id, \"friendlyId\", type, \"completedAt\", \"idempotencyKey\","
+        " \"userProvidedIdempotencyKey\") VALUES ('%s', 'waitpoint_%s', 'RUN',"
+        " timestamp '2026-01-02', 'key', false)",
+        id, id);
+}
+
+static void change_waitpoint(const char *id, const char *columns) {
+    sql("UPDATE \"Waitpoint\" SET %s WHERE id = '%s'", columns, id);
+}
+
+static void put_link(const char *snapshot, const char *waitpoint) {
+    sql("INSERT INTO \"_completedWaitpoints\" VALUES ('%s', '%s')", snapshot, waitpoint);
+}
+
+/* ---- what is expected ---- */
+
+#define ANSWER(snapshots) "{\"snapshots\":[" snapshots "]}"
+#define NOTHING_NEW       ANSWER("")
+
+/* The pieces of a snapshot's JSON, as put_snapshot makes it. */
+#define HEAD(id, date)                                                                             \
+    "{\"version\":\"1\",\"snapshot\":{\"id\":\"" id "\",\"friendlyId\":\"snapshot_" id             \
+    "\",\"executionStatus\":\"EXECUTING\",\"description\":\"d\",\"createdAt\":\"" date "\"}"
+#define AT(time) "2026-01-01T" time "Z"
+#define RUN                                                                                        \
+    ",\"run\":{\"id\":\"r1\",\"friendlyId\":\"run_r1\",\"status\":\"EXECUTING\","                  \
+    "\"attemptNumber\":1}"
+#define TAIL(waitpoints)                    ",\"completedWaitpoints\":[" waitpoints "]}"
+#define SNAPSHOT(id, time)                  HEAD(id, AT(time)) RUN TAIL("")
+#define SNAPSHOT_WITH(id, time, waitpoints) HEAD(id, AT(time)) RUN TAIL(waitpoints)
+
+/* A waitpoint's JSON, as put_waitpoint makes it; more: what comes after "completedAt". */
+#define WAITPOINT(id, more)                                                                        \
+    "{\"id\":\"" id "\",\"friendlyId\":\"waitpoint_" id "\",\"type\":\"RUN\",\"outputType\":"      \
+    "\"application/"                                                                               \
+    "json\",\"outputIsError\":false,\"completedAt\":\"2026-01-02T00:00:00.000Z\"" more "}"
+#define INDEXED(id, index) WAITPOINT(id, ",\"index\":" index)
+
+static PGresult *run_statement(enum snapshot_statement which, const char *since, const char *run,
+                               const char *environment) {
+    const struct pg_prepared *prepared = &snapshot_statements[which];
+    const char *const values[] = {since, run, environment};
+    PGresult *result = PQexecPrepared(link_to_server, prepared->name, prepared->parameter_count,
+                                      values, NULL, NULL, 1);
+    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQresultErrorMessage(result));
+    return result;
+}
+
+/* The same lookup as the second and the fourth of a group; the others find nothing. */
+static PGresult *run_group(enum snapshot_statement which, const char *since, const char *run,
+                           const char *environment) {
+    const char *const values[] = {since, run, environment};
+    const char *const others[] = {"no such snapshot", run, environment};
+    struct pg_statement group[5] = {{.number = 1, .values = others}};
+    struct byte_buffer scratch = BYTE_BUFFER_EMPTY;
+    for (int i = 1; i < 5; i++) {
+        group[i].values = i % 2 == 0 ? others : values;
+        pg_group_append(&group[i - 1], &group[i]);
+    }
+    ck_assert(
+        pg_group_send(link_to_server, &snapshot_statements[which], true, &group[0], &scratch));
+    PGresult *result = PQgetResult(link_to_server);
+    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQresultErrorMessage(result));
+    ck_assert(pg_group_is_result(result, 5));
+    ck_assert_ptr_null(PQgetResult(link_to_server));
+    byte_buffer_free(&scratch);
+    return result;
+}
+
+/* Shows where they part: Check does not take long messages. */
+static void check_text(const char *name, const struct byte_buffer *out, const char *json) {
+    const size_t length = strlen(json);
+    size_t same = 0;
+    while (same < length && same < out->length && out->data[same] == json[same]) {
+        same++;
+    }
+    const size_t from = same > 40 ? same - 40 : 0;
+    ck_assert_msg(same == length && same == out->length, "%s, byte %zu:\n%.*s\nis not\n%.300s",
+                  name, same, (int)(out->length - from < 300 ? out->length - from : 300),
+                  out->data + from, json + from);
+}
+
+static void check_answer(const char *name, const struct snapshot_result *read, const char *json) {
+    struct byte_buffer out = BYTE_BUFFER_EMPTY;
+    const bool good = snapshot_answer_write(&out, read, NOW_MS);
+    ck_assert_msg(good == (json != NULL), "%s: answered: %d", name, good);
+    if (good) {
+        check_text(name, &out, json);
+    }
+    byte_buffer_free(&out);
+}
+
+static bool is_lean(enum snapshot_statement which) {
+    return which == SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT ||
+           which == SNAPSHOT_STATEMENT_LEAN_ONE_ENVIRONMENT;
+}
+
+/* Returns whether a lean statement asked for the full one. json: NULL for no answer. */
+static bool expect_rows(enum snapshot_statement which, struct result_rows rows,
+                        enum snapshot_outcome outcome, const char *json) {
+    const char *name = snapshot_statements[which].name;
+    struct snapshot_result read;
+    const enum snapshot_outcome got = snapshot_read(&read, rows);
+    const bool needs_full = is_lean(which) && got == SNAPSHOT_NEEDS_FULL;
+    ck_assert_msg(needs_full || got == outcome, "%s: outcome %d, not %d", name, (int)got,
+                  (int)outcome);
+    check_answer(name, &read, needs_full ? NULL : json);
+    return needs_full;
+}
+
+/* In a group the answer is the same, wherever the lookup stands. */
+static bool expect_of(enum snapshot_statement which, const char *since, const char *run,
+                      const char *environment, enum snapshot_outcome outcome, const char *json) {
+    PGresult *result = run_statement(which, since, run, environment);
+    const bool needs_full = expect_rows(which, result_rows_all(result), outcome, json);
+    PQclear(result);
+    result = run_group(which, since, run, environment);
+    int at = 0;
+    for (uint32_t number = 1; number <= 5; number++) {
+        const struct result_rows rows = pg_group_rows(result, number, &at);
+        if (number % 2 == 0) {
+            ck_assert(expect_rows(which, rows, outcome, json) == needs_full);
+        } else {
+            (void)expect_rows(which, rows, SNAPSHOT_MISSING, NULL);
+        }
+    }
+    ck_assert_int_eq(at, PQntuples(result));
+    PQclear(result);
+    return needs_full;
+}
+
+static bool expect_in(const char *environment, const char *since, const char *run,
+                      enum snapshot_outcome outcome, const char *json) {
+    (void)expect_of(SNAPSHOT_STATEMENT_ONE_ENVIRONMENT, since, run, environment, outcome, json);
+    return expect_of(SNAPSHOT_STATEMENT_LEAN_ONE_ENVIRONMENT, since, run, environment, outcome,
+                     json);
+}
+
+/* Of run r1, whose rows are all in environment e1, unless a test says otherwise. */
+static bool expect(const char *since, enum snapshot_outcome outcome, const char *json) {
+    (void)expect_of(SNAPSHOT_STATEMENT_ANY_ENVIRONMENT, since, "r1", NULL, outcome, json);
+    const bool needs_full =
+        expect_of(SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT, since, "r1", NULL, outcome, json);
+    ck_assert(expect_in("e1", since, "r1", outcome, json) == needs_full);
+    return needs_full;
+}
+
+static void expect_found(const char *since, const char *json) {
+    (void)expect(since, SNAPSHOT_FOUND, json);
+}
+
+/* ---- the since row ---- */
+
+START_TEST(nothing_new) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    ck_assert(!expect("s2", SNAPSHOT_FOUND, NOTHING_NEW));
+}
+END_TEST
+
+START_TEST(no_since_row) {
+    put_snapshot("s1", "00:00:01");
+    ck_assert(!expect("s0", SNAPSHOT_MISSING, NULL));
+    (void)expect("", SNAPSHOT_MISSING, NULL);
+    (void)expect("S1", SNAPSHOT_MISSING, NULL);
+    (void)expect("s1 ", SNAPSHOT_MISSING, NULL);
+    (void)expect("s1' OR true --", SNAPSHOT_MISSING, NULL);
+}
+END_TEST
+
+START_TEST(a_snapshot_of_another_run_is_no_anchor) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    change_snapshot("s1", "\"runId\" = 'r2'");
+    (void)expect("s1", SNAPSHOT_MISSING, NULL);
+    (void)expect_in("e1", "s1", "r2", SNAPSHOT_FOUND, NOTHING_NEW);
+}
+END_TEST
+
+START_TEST(a_snapshot_of_another_environment_is_no_anchor) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    (void)expect_in("e2", "s1", "r1", SNAPSHOT_MISSING, NULL);
+    (void)expect_in("", "s1", "r1", SNAPSHOT_MISSING, NULL);
+    change_snapshot("s1", "\"environmentId\" = 'e2'");
+    (void)expect_in("e1", "s1", "r1", SNAPSHOT_MISSING, NULL);
+}
+END_TEST
+
+START_TEST(newer_snapshots_of_another_environment_or_run) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    put_snapshot("s3", "00:00:03");
+    put_snapshot("s4", "00:00:04");
+    change_snapshot("s3", "\"environmentId\" = 'e2'");
+    change_snapshot("s4", "\"runId\" = 'r2'");
+    (void)expect_in("e1", "s1", "r1", SNAPSHOT_FOUND, ANSWER(SNAPSHOT("s2", "00:00:02.000")));
+    (void)expect_of(SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT, "s1", "r1", NULL, SNAPSHOT_FOUND,
+                    ANSWER(SNAPSHOT("s2", "00:00:02.000") "," SNAPSHOT("s3", "00:00:03.000")));
+    (void)expect_of(SNAPSHOT_STATEMENT_ANY_ENVIRONMENT, "s1", "r1", NULL, SNAPSHOT_FOUND,
+                    ANSWER(SNAPSHOT("s2", "00:00:02.000") "," SNAPSHOT("s3", "00:00:03.000")));
+}
+END_TEST
+
+START_TEST(invalid_snapshots_are_not_answered_but_are_anchors) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    put_snapshot("s3", "00:00:03");
+    change_snapshot("s1", "\"isValid\" = false");
+    change_snapshot("s2", "\"isValid\" = false");
+    expect_found("s1", ANSWER(SNAPSHOT("s3", "00:00:03.000")));
+    expect_found("s2", ANSWER(SNAPSHOT("s3", "00:00:03.000")));
+}
+END_TEST
+
+/* ---- the newer rows ---- */
+
+START_TEST(oldest_first) {
+    put_snapshot("s9", "00:00:03.999");
+    put_snapshot("s5", "00:00:02.001");
+    put_snapshot("s7", "00:00:04");
+    put_snapshot("s1", "00:00:01");
+    ck_assert(!expect("s1", SNAPSHOT_FOUND,
+                      ANSWER(SNAPSHOT("s5", "00:00:02.001") "," SNAPSHOT(
+                          "s9", "00:00:03.999") "," SNAPSHOT("s7", "00:00:04.000"))));
+}
+END_TEST
+
+START_TEST(those_tied_with_the_since_row_are_not_newer) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:01");
+    put_snapshot("s3", "00:00:01.001");
+    expect_found("s1", ANSWER(SNAPSHOT("s3", "00:00:01.001")));
+    expect_found("s2", ANSWER(SNAPSHOT("s3", "00:00:01.001")));
+    expect_found("s3", NOTHING_NEW);
+}
+END_TEST
+
+/* By code unit, not as a language sorts: there "a" comes before "B". */
+START_TEST(ties_are_ordered_by_id) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("a", "00:00:02");
+    put_snapshot("B", "00:00:02");
+    put_snapshot("a1", "00:00:02");
+    ck_assert(!expect("s1", SNAPSHOT_FOUND,
+                      ANSWER(SNAPSHOT("B", "00:00:02.000") "," SNAPSHOT(
+                          "a", "00:00:02.000") "," SNAPSHOT("a1", "00:00:02.000"))));
+}
+END_TEST
+
+/* In whichever order the rows were written. */
+START_TEST(the_latest_of_a_tie_has_the_waitpoints) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot(_i == 0 ? "a" : "B", "00:00:02");
+    put_snapshot(_i == 0 ? "B" : "a", "00:00:02");
+    put_waitpoint("w1");
+    put_waitpoint("w2");
+    put_link("a", "w1");
+    put_link("B", "w2");
+    expect_found("s1", ANSWER(SNAPSHOT("B", "00:00:02.000") "," SNAPSHOT_WITH(
+                           "a", "00:00:02.000", WAITPOINT("w1", ""))));
+    sql("DELETE FROM \"_completedWaitpoints\" WHERE \"A\" = 'B'");
+    ck_assert_msg(expect("s1", SNAPSHOT_FOUND,
+                         ANSWER(SNAPSHOT("B", "00:00:02.000") "," SNAPSHOT_WITH(
+                             "a", "00:00:02.000", WAITPOINT("w1", "")))),
+                  "the lean statement cannot tell");
+    sql("UPDATE \"_completedWaitpoints\" SET \"A\" = 'B'");
+    ck_assert_msg(!expect("s1", SNAPSHOT_FOUND,
+                          ANSWER(SNAPSHOT("B", "00:00:02.000") "," SNAPSHOT("a", "00:00:02.000"))),
+                  "another row's links are nothing to it");
+}
+END_TEST
+
+/* The text of `count` snapshots from number `first` on, as put_many makes them. */
+static char *many(int first, int count) {
+    struct byte_buffer text = BYTE_BUFFER_EMPTY;
+    BYTE_BUFFER_LITERAL(&text, "{\"snapshots\":[");
+    for (int i = first; i < first + count; i++) {
+        byte_buffer_append_format(
+            &text,
+            "%s{\"version\":\"1\",\"snapshot\":{\"id\":\"n%03d\",\"friendlyId\":"
+            "\"snapshot_n%03d\",\"executionStatus\":\"EXECUTING\",\"description\":\"d\","
+            "\"createdAt\":\"2026-01-01T00:00:10.%03dZ\"}",
+            i == first ? "" : ",", i, i, i);
+        BYTE_BUFFER_LITERAL(&text, RUN TAIL(""));
+    }
+    BYTE_BUFFER_LITERAL(&text, "]}");
+    byte_buffer_append(&text, "", 1);
+    ck_assert(!text.failed);
+    return text.data;
+}
+
+/* s1, and after it n001 to n{count}, a millisecond apart. */
+static void put_many(int count) {
+    put_snapshot("s1", "00:00:01");
+    for (int i = 1; i <= count; i++) {
+        char id[16], time[32];
+        (void)snprintf(id, sizeof(id), "n%03d", i);
+        (void)snprintf(time, sizeof(time), "00:00:10.%03d", i);
+        put_snapshot(id, time);
+    }
+}
+
+static const struct {
+    int rows, first, answered;
+} lots[] = {{3, 1, 3},   {4, 1, 4},   {5, 1, 5},   {49, 1, 49},
+            {50, 1, 50}, {51, 2, 50}, {52, 3, 50}, {120, 71, 50}};
+
+START_TEST(at_most_the_newest_fifty) {
+    put_many(lots[_i].rows);
+    char *json = many(lots[_i].first, lots[_i].answered);
+    ck_assert(expect("s1", SNAPSHOT_FOUND, json) == (lots[_i].rows > SNAPSHOT_MOST_LEAN_ROWS));
+    free(json);
+}
+END_TEST
+
+/* n001 to n003 are tied, and there is room for one of them: the one with the greatest id, in
+ * whichever order they were written. */
+START_TEST(the_limit_cuts_through_a_tie) {
+    static const char *const orders[][3] = {{"n001", "n002", "n003"}, {"n003", "n002", "n001"}};
+    put_many(52);
+    for (int i = 0; i < 3; i++) {
+        change_snapshot(orders[_i][i], "\"createdAt\" = timestamp '2026-01-01 00:00:10.003'");
+    }
+    char *json = many(3, 50);
+    expect_found("s1", json);
+    free(json);
+}
+END_TEST
+
+/* n001 and n002 are tied, but there is room for neither. */
+START_TEST(a_tie_beyond_the_limit) {
+    put_many(53);
+    change_snapshot("n001", "\"createdAt\" = timestamp '2026-01-01 00:00:10.002'");
+    char *json = many(4, 50);
+    expect_found("s1", json);
+    free(json);
+}
+END_TEST
+
+/* ---- the fields of a snapshot ---- */
+
+#define SNAPSHOT_S2(run_and_batch)                                                                 \
+    ANSWER(HEAD("s2", AT("00:00:02.000")) ",\"run\":{\"id\":\"r1\",\"friendlyId\":\"run_r1\","     \
+                                          "\"status\":\"EXECUTING\"" run_and_batch TAIL(""))
+
+static const struct {
+    const char *columns, *json;
+} snapshot_fields[] = {
+    {"\"attemptNumber\" = NULL", SNAPSHOT_S2("}")},
+    {"\"attemptNumber\" = 0", SNAPSHOT_S2(",\"attemptNumber\":0}")},
+    {"\"attemptNumber\" = -1", SNAPSHOT_S2(",\"attemptNumber\":-1}")},
+    {"\"attemptNumber\" = 2147483647", SNAPSHOT_S2(",\"attemptNumber\":2147483647}")},
+    {"\"attemptNumber\" = -2147483648", SNAPSHOT_S2(",\"attemptNumber\":-2147483648}")},
+    {"\"batchId\" = NULL", SNAPSHOT_S2(",\"attemptNumber\":1}")},
+    {"\"batchId\" = ''", SNAPSHOT_S2(",\"attemptNumber\":1}")},
+    {"\"batchId\" = 'b1'",
+     SNAPSHOT_S2(",\"attemptNumber\":1},\"batch\":{\"id\":\"b1\",\"friendlyId\":\"batch_b1\"}")},
+    {"\"batchId\" = 'batch_b1'",
+     SNAPSHOT_S2(
+         ",\"attemptNumber\":1},\"batch\":{\"id\":\"batch_b1\",\"friendlyId\":\"batch_b1\"}")},
+    {"\"batchId\" = 'batch'",
+     SNAPSHOT_S2(
+         ",\"attemptNumber\":1},\"batch\":{\"id\":\"batch\",\"friendlyId\":\"batch_batch\"}")},
+    {"\"batchId\" = 'b\"\\1'",
+     SNAPSHOT_S2(",\"attemptNumber\":1},\"batch\":{\"id\":\"b\\\"\\\\1\",\"friendlyId\":"
+                 "\"batch_b\\\"\\\\1\"}")},
+    {"\"completedWaitpointOrder\" = '{}'", SNAPSHOT_S2(",\"attemptNumber\":1}")},
+    {"\"completedWaitpointOrder\" = '{NULL}'", SNAPSHOT_S2(",\"attemptNumber\":1}")},
+};
+
+START_TEST(a_field_of_a_snapshot) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    change_snapshot("s2", snapshot_fields[_i].columns);
+    ck_assert(!expect("s1", SNAPSHOT_FOUND, snapshot_fields[_i].json));
+}
+END_TEST
+
+START_TEST(ids_that_have_their_prefix) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("snapshot_2", "00:00:02");
+    sql("UPDATE \"TaskRunExecutionSnapshot\" SET \"runId\" = 'run_1'");
+    (void)expect_in(
+        "e1", "s1", "run_1", SNAPSHOT_FOUND,
+        ANSWER(
+            "{\"version\":\"1\",\"snapshot\":{\"id\":\"snapshot_2\",\"friendlyId\":\"snapshot_2\""
+            ",\"executionStatus\":\"EXECUTING\",\"description\":\"d\",\"createdAt\":"
+            "\"2026-01-01T00:00:02.000Z\"},\"run\":{\"id\":\"run_1\",\"friendlyId\":\"run_1\","
+            "\"status\":\"EXECUTING\",\"attemptNumber\":1}" TAIL("")));
+}
+END_TEST
+
+static const char *const execution_statuses[] = {"RUN_CREATED",      "QUEUED",
+                                                 "QUEUED_EXECUTING", "PENDING_EXECUTING",
+                                                 "EXECUTING",        "SUSPENDED",
+                                                 "FINISHED",         "PENDING_CANCEL",
+                                                 "DELAYED",          "EXECUTING_WITH_WAITPOINTS"};
+static const char *const run_statuses[] = {
+    "DELAYED",   "PENDING",    "PENDING_VERSION",        "WAITING_FOR_DEPLOY",     "DEQUEUED",
+    "EXECUTING", "TIMED_OUT",  "WAITING_TO_RESUME",      "RETRYING_AFTER_FAILURE", "PAUSED",
+    "CANCELED",  "CRASHED",    "COMPLETED_SUCCESSFULLY", "COMPLETED_WITH_ERRORS",  "SYSTEM_FAILURE",
+    "EXPIRED",   "INTERRUPTED"};
+
+START_TEST(every_status) {
+    const char *run_status = run_statuses[_i];
+    const char *execution_status =
+        execution_statuses[_i % (int)(sizeof(execution_statuses) / sizeof(char *))];
+    char columns[160], json[400];
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    (void)snprintf(columns, sizeof(columns), "\"runStatus\" = '%s', \"executionStatus\" = '%s'",
+                   run_status, execution_status);
+    change_snapshot("s2", columns);
+    (void)snprintf(
+        json, sizeof(json),
+        ANSWER("{\"version\":\"1\",\"snapshot\":{\"id\":\"s2\",\"friendlyId\":"
+               "\"snapshot_s2\",\"executionStatus\":\"%s\",\"description\":\"d\","
+               "\"createdAt\":\"2026-01-01T00:00:02.000Z\"},\"run\":{\"id\":\"r1\","
+               "\"friendlyId\":\"run_r1\",\"status\":\"%s\",\"attemptNumber\":1}" TAIL("")),
+        execution_status, run_status);
+    expect_found("s1", json);
+}
+END_TEST
+
+/* ---- text ---- */
+
+#define DESCRIBED(text)                                                                            \
+    ANSWER("{\"version\":\"1\",\"snapshot\":{\"id\":\"s2\",\"friendlyId\":\"snapshot_s2\","        \
+           "\"executionStatus\":\"EXECUTING\",\"description\":\"" text                             \
+           "\",\"createdAt\":\"2026-01-01T00:00:02.000Z\"}" RUN TAIL(""))
+
+static const struct {
+    const char *literal, *json;
+} descriptions[] = {
+    {"''", DESCRIBED("")},
+    {"'say \"hi\" \\ o''clock'", DESCRIBED("say \\\"hi\\\" \\\\ o'clock")},
+    {"E'line\\nfeed\\r\\ttab\\b\\f'", DESCRIBED("line\\nfeed\\r\\ttab\\b\\f")},
+    {"E'\\x01\\x1f\\x7f'", DESCRIBED("\\u0001\\u001f\x7f")},
+    {"U&'\\00e9 \\20ac \\2028 \\+01f600'",
+     DESCRIBED("\xc3\xa9 \xe2\x82\xac \xe2\x80\xa8 \xf0\x9f\x98\x80")},
+    {"'</script>'", DESCRIBED("</script>")},
+};
+
+START_TEST(a_description) {
+    char columns[200];
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    (void)snprintf(columns, sizeof(columns), "description = %s", descriptions[_i].literal);
+    change_snapshot("s2", columns);
+    expect_found("s1", descriptions[_i].json);
+}
+END_TEST
+
+/* ---- dates ---- */
+
+static const struct {
+    const char *literal, *date; /* NULL: malformed */
+} dates[] = {
+    {"2026-01-01 00:00:02.007", "2026-01-01T00:00:02.007Z"},
+    {"2026-12-31 23:59:59.999", "2026-12-31T23:59:59.999Z"},
+    {"2028-02-29 12:34:56.780", "2028-02-29T12:34:56.780Z"},
+    {"2100-03-01 00:00:00", "2100-03-01T00:00:00.000Z"},
+    {"2000-01-01 00:00:00", "2000-01-01T00:00:00.000Z"},
+    {"1999-12-31 23:59:59.999", "1999-12-31T23:59:59.999Z"},
+    {"1970-01-01 00:00:00", "1970-01-01T00:00:00.000Z"},
+    {"1969-12-31 23:59:59.999", "1969-12-31T23:59:59.999Z"},
+    {"1969-12-31 23:59:59.001", "1969-12-31T23:59:59.001Z"},
+    {"1900-02-28 23:00:00.5", "1900-02-28T23:00:00.500Z"},
+    {"1600-02-29 00:00:00", "1600-02-29T00:00:00.000Z"},
+    {"0999-01-02 03:04:05.006", "0999-01-02T03:04:05.006Z"},
+    {"0004-02-29 00:00:00", "0004-02-29T00:00:00.000Z"},
+    {"0001-01-01 00:00:00", "0001-01-01T00:00:00.000Z"},
+    {"9999-12-31 23:59:59.999", "9999-12-31T23:59:59.999Z"},
+    {"0001-12-31 23:59:59.999 BC", NULL},
+    {"10000-01-01 00:00:00", NULL},
+    {"4713-01-01 00:00:00 BC", NULL},
+    {"294276-12-31 23:59:59.999", NULL},
+    {"infinity", NULL},
+    {"-infinity", NULL},
+};
+
+/* In every column that holds one; but nothing is newer than a since row at -infinity if it is there
+ * too. */
+START_TEST(a_date) {
+    char columns[300], json[1200];
+    const char *literal = dates[_i].literal;
+    const char *date = dates[_i].date == NULL ? "" : dates[_i].date;
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    put_waitpoint("w1");
+    put_link("s2", "w1");
+    change_snapshot("s1", "\"createdAt\" = '-infinity'");
+    if (strcmp(literal, "-infinity") != 0) {
+        (void)snprintf(columns, sizeof(columns), "\"createdAt\" = timestamp '%s'", literal);
+        change_snapshot("s2", columns);
+    }
+    (void)snprintf(columns, sizeof(columns),
+                   "\"completedAt\" = timestamp '%s', \"completedAfter\" = timestamp '%s'", literal,
+                   literal);
+    change_waitpoint("w1", columns);
+    (void)snprintf(json, sizeof(json),
+                   ANSWER(HEAD("s2", "%s") RUN TAIL(
+                       "{\"id\":\"w1\",\"friendlyId\":\"waitpoint_w1\",\"type\":\"RUN\","
+                       "\"outputType\":\"application/json\",\"outputIsError\":false,"
+                       "\"completedAt\":\"%s\",\"completedAfter\":\"%s\"}")),
+                   date, date, date);
+    (void)expect("s1", date[0] != '\0' ? SNAPSHOT_FOUND : SNAPSHOT_MALFORMED,
+                 date[0] != '\0' ? json : NULL);
+}
+END_TEST
+
+/* ---- checkpoints ---- */
+
+#define CHECKPOINT(more)                                                                           \
+    ANSWER(HEAD("s2", AT("00:00:02.000")) RUN                                                      \
+           ",\"checkpoint\":{\"id\":\"c1\",\"friendlyId\":\"checkpoint_c1\"" more "}" TAIL(""))
+
+static const struct {
+    const char *columns, *json;
+} checkpoint_fields[] = {
+    {"reason = NULL", CHECKPOINT(",\"type\":\"DOCKER\",\"location\":\"here\",\"imageRef\":null")},
+    {"\"imageRef\" = '', reason = ''",
+     CHECKPOINT(",\"type\":\"DOCKER\",\"location\":\"here\",\"imageRef\":\"\",\"reason\":\"\"")},
+    {"\"imageRef\" = 'img', reason = 'WAIT_FOR_BATCH', type = 'KUBERNETES', location = ''",
+     CHECKPOINT(",\"type\":\"KUBERNETES\",\"location\":\"\",\"imageRef\":\"img\",\"reason\":"
+                "\"WAIT_FOR_BATCH\"")},
+    {"type = 'COMPUTE', \"imageRef\" = '\"', reason = E'\\n'",
+     CHECKPOINT(",\"type\":\"COMPUTE\",\"location\":\"here\",\"imageRef\":\"\\\"\",\"reason\":"
+                "\"\\n\"")},
+};
+
+START_TEST(a_checkpoint) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    put_checkpoint("c1");
+    change_snapshot("s2", "\"checkpointId\" = 'c1'");
+    sql("UPDATE \"TaskRunCheckpoint\" SET %s", checkpoint_fields[_i].columns);
+    ck_assert(expect("s1", SNAPSHOT_FOUND, checkpoint_fields[_i].json));
+}
+END_TEST
+
+START_TEST(its_friendly_id_is_its_own) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    put_checkpoint("c1");
+    change_snapshot("s2", "\"checkpointId\" = 'c1'");
+    sql("UPDATE \"TaskRunCheckpoint\" SET \"friendlyId\" = 'other'");
+    expect_found("s1", ANSWER(HEAD("s2", AT("00:00:02.000")) RUN
+                              ",\"checkpoint\":{\"id\":\"c1\",\"friendlyId\":\"other\",\"type\":"
+                              "\"DOCKER\",\"location\":\"here\",\"imageRef\":null}" TAIL("")));
+}
+END_TEST
+
+START_TEST(a_checkpoint_that_is_not_there) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    change_snapshot("s2", "\"checkpointId\" = 'c1'");
+    expect_found("s1", ANSWER(SNAPSHOT("s2", "00:00:02.000")));
+}
+END_TEST
+
+/* Each row has its own, in the midst of others; and the batch comes before it. */
+START_TEST(checkpoints_of_several_rows) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    put_snapshot("s3", "00:00:03");
+    put_snapshot("s4", "00:00:04");
+    put_checkpoint("c1");
+    put_checkpoint("c2");
+    change_snapshot("s2", "\"checkpointId\" = 'c2', \"batchId\" = 'b'");
+    change_snapshot("s4", "\"checkpointId\" = 'c1'");
+    expect_found(
+        "s1", ANSWER(HEAD("s2", AT("00:00:02.000")) RUN
+                     ",\"batch\":{\"id\":\"b\",\"friendlyId\":\"batch_b\"}"
+                     ",\"checkpoint\":{\"id\":\"c2\",\"friendlyId\":\"checkpoint_c2\","
+                     "\"type\":\"DOCKER\",\"location\":\"here\",\"imageRef\":null}" TAIL(
+                         "") "," SNAPSHOT("s3", "00:00:03.000") "," HEAD("s4", AT("00:00:04.000"))
+                         RUN ",\"checkpoint\":{\"id\":\"c1\",\"friendlyId\":"
+                             "\"checkpoint_c1\",\"type\":\"DOCKER\",\"location\":\"here\","
+                             "\"imageRef\":null}" TAIL("")));
+}
+END_TEST
+
+/* ---- waitpoints ---- */
+
+#define ONE_WAITPOINT(json) ANSWER(SNAPSHOT_WITH("s2", "00:00:02.000", json))
+
+#define TYPED(type, more)                                                                          \
+    ONE_WAITPOINT("{\"id\":\"w1\",\"friendlyId\":\"waitpoint_w1\",\"type\":\"" type                \
+                  "\",\"outputType\":\"application/json\",\"outputIsError\":false,"                \
+                  "\"completedAt\":\"2026-01-02T00:00:00.000Z\"" more "}")
+
+static const struct {
+    const char *columns, *json;
+} waitpoint_fields[] = {
+    {"type = 'RUN'", TYPED("RUN", "")},
+    {"type = 'DATETIME', \"completedAfter\" = timestamp '2026-01-03 04:05:06.789'",
+     TYPED("DATETIME", ",\"completedAfter\":\"2026-01-03T04:05:06.789Z\"")},
+    {"type = 'MANUAL', \"userProvidedIdempotencyKey\" = true",
+     TYPED("MANUAL", ",\"idempotencyKey\":\"key\"")},
+    {"type = 'BATCH', \"completedByBatchId\" = 'b9'",
+     TYPED("BATCH", ",\"completedByBatch\":{\"id\":\"b9\",\"friendlyId\":\"batch_b9\"}")},
+    {"\"completedByBatchId\" = ''", TYPED("RUN", "")},
+    {"\"completedByBatchId\" = 'batch_9'",
+     TYPED("RUN", ",\"completedByBatch\":{\"id\":\"batch_9\",\"friendlyId\":\"batch_9\"}")},
+    {"\"completedByTaskRunId\" = 'r9'",
+     TYPED("RUN", ",\"completedByTaskRun\":{\"id\":\"r9\",\"friendlyId\":\"run_r9\"}")},
+    {"\"completedByTaskRunId\" = 'run_9'",
+     TYPED("RUN", ",\"completedByTaskRun\":{\"id\":\"run_9\",\"friendlyId\":\"run_9\"}")},
+    {"\"completedByTaskRunId\" = ''", TYPED("RUN", "")},
+    {"\"userProvidedIdempotencyKey\" = true, \"inactiveIdempotencyKey\" = ''",
+     TYPED("RUN", ",\"idempotencyKey\":\"key\"")},
+    {"\"userProvidedIdempotencyKey\" = true, \"inactiveIdempotencyKey\" = 'old'", TYPED("RUN", "")},
+    {"\"userProvidedIdempotencyKey\" = false, \"inactiveIdempotencyKey\" = 'old'",
+     TYPED("RUN", "")},
+    {"\"userProvidedIdempotencyKey\" = true, \"idempotencyKey\" = ''",
+     TYPED("RUN", ",\"idempotencyKey\":\"\"")},
+    {"output = ''", TYPED("RUN", ",\"output\":\"\"")},
+    {"output = '{\"a\":[1,\"\\n\"]}'",
+     TYPED("RUN", ",\"output\":\"{\\\"a\\\":[1,\\\"\\\\n\\\"]}\"")},
+    {"output = U&'\\2028\\00e9' || chr(10)",
+     TYPED("RUN", ",\"output\":\"\xe2\x80\xa8\xc3\xa9\\n\"")},
+    {"\"outputType\" = '', \"outputIsError\" = true",
+     ONE_WAITPOINT("{\"id\":\"w1\",\"friendlyId\":\"waitpoint_w1\",\"type\":\"RUN\",\"outputType\":"
+                   "\"\",\"outputIsError\":true,\"completedAt\":\"2026-01-02T00:00:00.000Z\"}")},
+    {"\"friendlyId\" = 'as it stands', \"completedAt\" = NULL",
+     ONE_WAITPOINT("{\"id\":\"w1\",\"friendlyId\":\"as it stands\",\"type\":\"RUN\",\"outputType\":"
+                   "\"application/json\",\"outputIsError\":false,\"completedAt\":\"" NOW "\"}")},
+    {"type = 'BATCH', \"userProvidedIdempotencyKey\" = true, \"completedByTaskRunId\" = 'r9',"
+     " \"completedAfter\" = timestamp '2026-01-03', \"completedByBatchId\" = 'b9', output = 'o'",
+     TYPED("BATCH", ",\"idempotencyKey\":\"key\",\"completedByTaskRun\":{\"id\":\"r9\","
+                    "\"friendlyId\":\"run_r9\"},\"completedAfter\":\"2026-01-03T00:00:00.000Z\","
+                    "\"completedByBatch\":{\"id\":\"b9\",\"friendlyId\":\"batch_b9\"},"
+                    "\"output\":\"o\"")},
+};
+
+START_TEST(a_field_of_a_waitpoint) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    put_waitpoint("w1");
+    put_link("s2", "w1");
+    change_waitpoint("w1", waitpoint_fields[_i].columns);
+    ck_assert(expect("s1", SNAPSHOT_FOUND, waitpoint_fields[_i].json));
+}
+END_TEST
+
+/* The batch of a waitpoint's run is the snapshot's. */
+START_TEST(a_run_in_the_batch_of_the_snapshot) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    put_waitpoint("w1");
+    put_link("s2", "w1");
+    change_waitpoint("w1", "\"completedByTaskRunId\" = 'r9', \"completedByBatchId\" = 'b9'");
+    change_snapshot("s2", "\"batchId\" = 'b1'");
+    expect_found(
+        "s1",
+        ANSWER(HEAD("s2", AT("00:00:02.000")) RUN
+               ",\"batch\":{\"id\":\"b1\",\"friendlyId\":\"batch_b1\"}" TAIL(WAITPOINT(
+                   "w1", ",\"completedByTaskRun\":{\"id\":\"r9\",\"friendlyId\":\"run_r9\","
+                         "\"batch\":{\"id\":\"b1\",\"friendlyId\":\"batch_b1\"}}"
+                         ",\"completedByBatch\":{\"id\":\"b9\",\"friendlyId\":\"batch_b9\"}"))));
+    change_snapshot("s2", "\"batchId\" = ''");
+    expect_found(
+        "s1", ONE_WAITPOINT(WAITPOINT("w1", ",\"completedByTaskRun\":{\"id\":\"r9\",\"friendlyId\":"
+                                            "\"run_r9\"},\"completedByBatch\":{\"id\":\"b9\","
+                                            "\"friendlyId\":\"batch_b9\"}")));
+}
+END_TEST
+
+START_TEST(only_the_latest_has_waitpoints) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    put_snapshot("s3", "00:00:03");
+    put_waitpoint("w1");
+    put_waitpoint("w2");
+    put_link("s1", "w1");
+    put_link("s2", "w1");
+    put_link("s3", "w2");
+    change_snapshot("s2", "\"completedWaitpointOrder\" = '{w1}'");
+    expect_found("s1", ANSWER(SNAPSHOT("s2", "00:00:02.000") "," SNAPSHOT_WITH(
+                           "s3", "00:00:03.000", WAITPOINT("w2", ""))));
+    expect_found("s2", ANSWER(SNAPSHOT_WITH("s3", "00:00:03.000", WAITPOINT("w2", ""))));
+    expect_found("s3", NOTHING_NEW);
+    sql("DELETE FROM \"_completedWaitpoints\" WHERE \"A\" = 's3'");
+    ck_assert_msg(
+        !expect("s1", SNAPSHOT_FOUND,
+                ANSWER(SNAPSHOT("s2", "00:00:02.000") "," SNAPSHOT("s3", "00:00:03.000"))),
+        "an older row's links are nothing to the lean statement");
+}
+END_TEST
+
+/* ---- the order of completion ---- */
+
+/* w1, w2 and w3 are there; w1, w2 and w4 are linked. */
+static const struct {
+    const char *order;
+    enum snapshot_outcome outcome;
+    const char *waitpoints;
+} orders[] = {
+    {"NULL", SNAPSHOT_FOUND, WAITPOINT("w1", "") "," WAITPOINT("w2", "")},
+    {"'{}'", SNAPSHOT_FOUND, WAITPOINT("w1", "") "," WAITPOINT("w2", "")},
+    {"'{w2,w1}'", SNAPSHOT_FOUND, INDEXED("w1", "1") "," INDEXED("w2", "0")},
+    {"'{w2}'", SNAPSHOT_FOUND, WAITPOINT("w1", "") "," INDEXED("w2", "0")},
+    {"'{w2,w1,w2,w2,w1}'", SNAPSHOT_FOUND,
+     INDEXED("w1", "1") "," INDEXED("w1", "4") "," INDEXED("w2", "0") "," INDEXED(
+         "w2", "2") "," INDEXED("w2", "3")},
+    {"'{NULL,w2,NULL,w1}'", SNAPSHOT_FOUND, INDEXED("w1", "3") "," INDEXED("w2", "1")},
+    {"'{NULL,NULL,NULL,NULL,NULL}'", SNAPSHOT_FOUND, WAITPOINT("w1", "") "," WAITPOINT("w2", "")},
+    {"'[5:6]={w2,w1}'", SNAPSHOT_FOUND, INDEXED("w1", "1") "," INDEXED("w2", "0")},
+    /* Not linked, or not there: no entry, but a place; and as many as there are links. */
+    {"'{w3,w1}'", SNAPSHOT_FOUND, INDEXED("w1", "1") "," WAITPOINT("w2", "")},
+    {"'{w3,w4,w1}'", SNAPSHOT_FOUND, INDEXED("w1", "2") "," WAITPOINT("w2", "")},
+    {"'{w3,w4,w1,w1,w1}'", SNAPSHOT_FOUND,
+     INDEXED("w1", "2") "," INDEXED("w1", "3") "," INDEXED("w1", "4") "," WAITPOINT("w2", "")},
+    {"'{w,W1,w10,w1}'", SNAPSHOT_PARTIAL, INDEXED("w1", "3") "," WAITPOINT("w2", "")},
+    {"'{\"\",w2,w1}'", SNAPSHOT_FOUND, INDEXED("w1", "2") "," INDEXED("w2", "1")},
+    /* More than there are links, of which there are three. */
+    {"'{w1,w2,w3,w4}'", SNAPSHOT_PARTIAL, INDEXED("w1", "0") "," INDEXED("w2", "1")},
+    {"'{w1,w2,w5,w4,w1,w5}'", SNAPSHOT_PARTIAL,
+     INDEXED("w1", "0") "," INDEXED("w1", "4") "," INDEXED("w2", "1")},
+};
+
+START_TEST(an_order) {
+    char columns[100], *json = NULL;
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    put_waitpoint("w3");
+    put_waitpoint("w2");
+    put_waitpoint("w1");
+    put_link("s2", "w2");
+    put_link("s2", "w4");
+    put_link("s2", "w1");
+    (void)snprintf(columns, sizeof(columns), "\"completedWaitpointOrder\" = %s", orders[_i].order);
+    change_snapshot("s2", columns);
+    ck_assert_int_gt(asprintf(&json, ANSWER(HEAD("s2", AT("00:00:02.000")) RUN TAIL("%s")),
+                              orders[_i].waitpoints),
+                     0);
+    ck_assert(expect("s1", orders[_i].outcome, json));
+    free(json);
+}
+END_TEST
+
+START_TEST(an_order_of_two_dimensions_is_malformed) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    change_snapshot("s2", "\"completedWaitpointOrder\" = '{{w1},{w2}}'");
+    (void)expect("s1", SNAPSHOT_MALFORMED, NULL);
+}
+END_TEST
+
+START_TEST(an_order_without_any_link_is_partial) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    put_waitpoint("w1");
+    change_snapshot("s2", "\"completedWaitpointOrder\" = '{w1}'");
+    ck_assert_msg(!expect("s1", SNAPSHOT_PARTIAL, ANSWER(SNAPSHOT("s2", "00:00:02.000"))),
+                  "the lean statement can tell");
+    put_link("s2", "w1");
+    expect_found("s1", ONE_WAITPOINT(INDEXED("w1", "0")));
+}
+END_TEST
+
+START_TEST(only_the_latest_order_counts) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    put_snapshot("s3", "00:00:03");
+    change_snapshot("s2", "\"completedWaitpointOrder\" = '{w1}'");
+    expect_found("s1", ANSWER(SNAPSHOT("s2", "00:00:02.000") "," SNAPSHOT("s3", "00:00:03.000")));
+}
+END_TEST
+
+START_TEST(a_link_to_nothing) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    put_link("s2", "w1");
+    expect_found("s1", ANSWER(SNAPSHOT("s2", "00:00:02.000")));
+    change_snapshot("s2", "\"completedWaitpointOrder\" = '{w1}'");
+    expect_found("s1", ANSWER(SNAPSHOT("s2", "00:00:02.000")));
+}
+END_TEST
+
+/* By bytes, whatever the language of the database. */
+START_TEST(waitpoints_are_ordered_by_id) {
+    static const char *const ids[] = {"b", "A", "aa", "B", "a", "\xc3\xa9"};
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        put_waitpoint(ids[i]);
+        put_link("s2", ids[i]);
+    }
+    expect_found(
+        "s1",
+        ONE_WAITPOINT(WAITPOINT("A", "") "," WAITPOINT("B", "") "," WAITPOINT(
+            "a", "") "," WAITPOINT("aa", "") "," WAITPOINT("b", "") "," WAITPOINT("\xc3\xa9", "")));
+}
+END_TEST
+
+/* ---- large answers ---- */
+
+/* A thousand waitpoints, each in the order once, from the last to the first. */
+START_TEST(a_thousand_waitpoints) {
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    sql("INSERT INTO \"Waitpoint\" (id, \"friendlyId\", type, \"completedAt\", \"idempotencyKey\","
+        " \"userProvidedIdempotencyKey\") SELECT 'w' || i, 'waitpoint_w' || i, 'RUN',"
+        " timestamp '2026-01-02', 'key', false FROM generate_series(1000, 1999) i");
+    sql("INSERT INTO \"_completedWaitpoints\" SELECT 's2', 'w' || i FROM generate_series(1000, "
+        "1999)"
+        " i");
+    change_snapshot("s2", "\"completedWaitpointOrder\" = ARRAY(SELECT 'w' || i FROM"
+                          " generate_series(1999, 1000, -1) i)");
+    struct byte_buffer json = BYTE_BUFFER_EMPTY;
+    byte_buffer_append_text(&json, "{\"snapshots\":[" HEAD("s2", AT("00:00:02.000")) RUN
+                            ",\"completedWaitpoints\":[");
+    for (int i = 1000; i < 2000; i++) {
+        byte_buffer_append_format(
+            &json,
+            "%s{\"id\":\"w%d\",\"friendlyId\":\"waitpoint_w%d\",\"type\":"
+            "\"RUN\",\"outputType\":\"application/json\",\"outputIsError\":"
+            "false,\"completedAt\":\"2026-01-02T00:00:00.000Z\",\"index\":%d}",
+            i > 1000 ? "," : "", i, i, 1999 - i);
+    }
+    byte_buffer_append(&json, "]}]}", sizeof("]}]}"));
+    ck_assert(!json.failed);
+    expect_found("s1", json.data);
+    byte_buffer_free(&json);
+}
+END_TEST
+
+/* 440 kB, most of it in outputs that the table keeps out of line. */
+START_TEST(large_outputs) {
+    enum { OUTPUT = 110000, WAITPOINTS = 4 };
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    struct byte_buffer json = BYTE_BUFFER_EMPTY;
+    byte_buffer_append_text(&json, "{\"snapshots\":[" HEAD("s2", AT("00:00:02.000")) RUN
+                            ",\"completedWaitpoints\":[");
+    for (int i = 0; i < WAITPOINTS; i++) {
+        char id[16], columns[200];
+        (void)snprintf(id, sizeof(id), "w%d", i);
+        put_waitpoint(id);
+        put_link("s2", id);
+        /* 32 hexadecimal digits that do not compress, and a quote. */
+        (void)snprintf(columns, sizeof(columns),
+                       "output = (SELECT string_agg(md5((i * %d)::text), '\"') FROM"
+                       " generate_series(1, %d) i)",
+                       i + 1, OUTPUT / 33);
+        change_waitpoint(id, columns);
+        PGresult *output =
+            PQexec(link_to_server, "SELECT output FROM \"Waitpoint\" ORDER BY id DESC");
+        byte_buffer_append_format(&json,
+                                  "%s{\"id\":\"w%d\",\"friendlyId\":\"waitpoint_w%d\",\"type\":"
+                                  "\"RUN\",\"outputType\":\"application/json\",\"outputIsError\":"
+                                  "false,\"completedAt\":\"2026-01-02T00:00:00.000Z\",\"output\":",
+                                  i > 0 ? "," : "", i, i);
+        json_string_append(&json, PQgetvalue(output, 0, 0), (size_t)PQgetlength(output, 0, 0));
+        BYTE_BUFFER_LITERAL(&json, "}");
+        PQclear(output);
+    }
+    byte_buffer_append(&json, "]}]}", sizeof("]}]}"));
+    ck_assert(!json.failed);
+    ck_assert_uint_gt(json.length, 440000);
+    expect_found("s1", json.data);
+    byte_buffer_free(&json);
+}
+END_TEST
+
+/* ---- the statements ---- */
+
+/* A loop's number says which statement, and in which form. */
+static const char *name_of(int number) {
+    const struct pg_prepared *prepared = &snapshot_statements[number / 2];
+    return number % 2 == 0 ? prepared->name : prepared->group_name;
+}
+
+START_TEST(a_statement_has_its_parameters_and_columns) {
+    const bool group = _i % 2 != 0;
+    PGresult *result = PQdescribePrepared(link_to_server, name_of(_i));
+    ck_assert_int_eq(PQresultStatus(result), PGRES_COMMAND_OK);
+    ck_assert_int_eq(PQnparams(result), snapshot_statements[_i / 2].parameter_count);
+    for (int i = 0; i < PQnparams(result); i++) {
+        ck_assert_uint_eq(PQparamtype(result, i), group ? 1009 : 25); /* text[], text */
+    }
+    ck_assert_int_eq(
+        PQnfields(result),
+        (is_lean((enum snapshot_statement)(_i / 2)) ? LEAN_COLUMN_COUNT : FULL_COLUMN_COUNT) +
+            group); /* the number of the lookup */
+    PQclear(result);
+}
+END_TEST
+
+/* What would read more of a table than an answer needs. Only ids that tie may be sorted. */
+static bool is_costly(const char *plan_line) {
+    static const char *const costs[] = {"Seq Scan", "Hash", "Materialize", "Bitmap"};
+    bool costly = strstr(plan_line, "Sort Key") != NULL && strstr(plan_line, "t.id") == NULL;
+    for (int i = 0; i < COUNT(costs); i++) {
+        costly = costly || strstr(plan_line, costs[i]) != NULL;
+    }
+    return costly;
+}
+
+/* Through indexes alone, with large tables, by a plan made for any parameters. */
+START_TEST(a_statement_reads_no_whole_table) {
+    sql("INSERT INTO \"TaskRunExecutionSnapshot\" (id, \"executionStatus\", description, \"runId\","
+        " \"runStatus\", \"environmentId\", \"createdAt\") SELECT 's' || i, 'EXECUTING', 'd',"
+        " 'r' || i %% 1000, 'EXECUTING', 'e' || i %% 10, timestamp '2026-01-01' + i * interval '1 "
+        "s'"
+        " FROM generate_series(1, 20000) i");
+    sql("INSERT INTO \"TaskRunCheckpoint\" SELECT 'c' || i, 'checkpoint_c' || i, 'DOCKER', 'here'"
+        " FROM generate_series(1, 5000) i");
+    sql("INSERT INTO \"Waitpoint\" (id, \"friendlyId\", type, \"idempotencyKey\","
+        " \"userProvidedIdempotencyKey\") SELECT 'w' || i, 'waitpoint_w' || i, 'RUN', 'key', false"
+        " FROM generate_series(1, 5000) i");
+    sql("INSERT INTO \"_completedWaitpoints\" SELECT 's' || i, 'w' || i %% 5000"
+        " FROM generate_series(1, 10000) i");
+    sql("ANALYZE");
+    char explain[200];
+    (void)snprintf(explain, sizeof(explain),
+                   _i % 2 == 0 ? "EXPLAIN (ANALYZE, TIMING OFF) EXECUTE %s('s1', 'r1'%s)"
+                               : "EXPLAIN (ANALYZE, TIMING OFF) EXECUTE %s('{s1}', '{r1}'%s)",
+                   name_of(_i),
+                   snapshot_statements[_i / 2].parameter_count < 3 ? ""
+                   : _i % 2 == 0                                   ? ", 'e1'"
+                                                                   : ", '{e1}'");
+    PGresult *plan = PQexec(link_to_server, explain);
+    ck_assert_msg(PQresultStatus(plan) == PGRES_TUPLES_OK, "%s", PQresultErrorMessage(plan));
+    bool generic = false;
+    for (int i = 0; i < PQntuples(plan); i++) {
+        const char *line = PQgetvalue(plan, i, 0);
+        ck_assert_msg(!is_costly(line), "%s: %s", name_of(_i), line);
+        generic = generic || strstr(line, _i % 2 == 0 ? "$1" : "q.snapshot") != NULL;
+    }
+    ck_assert(generic);
+    PQclear(plan);
+}
+END_TEST
+
+/* ---- set-up ---- */
+
+static void prepare(const char *name, const char *text) {
+    PGresult *result = PQprepare(link_to_server, name, text, 0, NULL);
+    ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s: %s", name,
+                  PQresultErrorMessage(result));
+    PQclear(result);
+}
+
+static void begin(void) {
+    char conninfo[160];
+    throwaway_conninfo(&server, conninfo, sizeof(conninfo), "dbname=lookups client_encoding=UTF8");
+    link_to_server = PQconnectdb(conninfo);
+    ck_assert_msg(PQstatus(link_to_server) == CONNECTION_OK, "%s", PQerrorMessage(link_to_server));
+    sql("SET plan_cache_mode = force_generic_plan");
+    for (int i = 0; i < SNAPSHOT_STATEMENT_COUNT; i++) {
+        prepare(snapshot_statements[i].name, snapshot_statements[i].sql);
+        prepare(snapshot_statements[i].group_name, snapshot_statements[i].group_sql);
+    }
+    sql("BEGIN");
+}
+
+static void end(void) {
+    sql("ROLLBACK");
+    PQfinish(link_to_server);
+}
+
+static void load_schema(PGconn *connection, const char *path) {
+    char *text = malloc(SCHEMA_BYTES);
+    FILE *file = fopen(path, "r");
+    const size_t length = text == NULL || file == NULL ? 0 : fread(text, 1, SCHEMA_BYTES - 1, file);
+    if (length == 0 || fclose(file) != 0) {
+        fprintf(stderr, "cannot read %s\n", path);
+        exit(EXIT_FAILURE);
+    }
+    text[length] = '\0';
+    PGresult *result = PQexec(connection, text);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+        fprintf(stderr, "%s: %s", path, PQresultErrorMessage(result));
+        exit(EXIT_FAILURE);
+    }
+    PQclear(result);
+    free(text);
+}
+
+/* A database that sorts as English does, where the server can (from PostgreSQL 15 on). */
+static void create_database(void) {
+    throwaway_create(&server, "lookups", throwaway_free_port(FIRST_PORT),
+                     "timezone = 'Asia/Kolkata'\ndatestyle = 'German'\n", "");
+    throwaway_start(&server);
+    const bool sorts = atoi(throwaway_execute(&server, "SHOW server_version_num")) >= 150000;
+    throwaway_execute(&server, sorts ? "CREATE DATABASE lookups TEMPLATE template0 ENCODING 'UTF8'"
+                                       " LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C.UTF-8'"
+                                     : "CREATE DATABASE lookups");
+    char conninfo[160];
+    throwaway_conninfo(&server, conninfo, sizeof(conninfo), "dbname=lookups");
+    PGconn *connection = PQconnectdb(conninfo);
+    load_schema(connection, "tests/schema.sql");
+    PQfinish(connection);
+}
+
+static TCase *add_case(Suite *suite, const char *name) {
+    TCase *added = tcase_create(name);
+    tcase_add_checked_fixture(added, begin, end);
+    tcase_set_timeout(added, 60);
+    suite_add_tcase(suite, added);
+    return added;
+}
+
+static void add_row_cases(Suite *suite) {
+    TCase *since = add_case(suite, "since");
+    tcase_add_test(since, nothing_new);
+    tcase_add_test(since, no_since_row);
+    tcase_add_test(since, a_snapshot_of_another_run_is_no_anchor);
+    tcase_add_test(since, a_snapshot_of_another_environment_is_no_anchor);
+    tcase_add_test(since, newer_snapshots_of_another_environment_or_run);
+    tcase_add_test(since, invalid_snapshots_are_not_answered_but_are_anchors);
+
+    TCase *newer = add_case(suite, "newer");
+    tcase_add_test(newer, oldest_first);
+    tcase_add_test(newer, those_tied_with_the_since_row_are_not_newer);
+    tcase_add_test(newer, ties_are_ordered_by_id);
+    tcase_add_loop_test(newer, the_latest_of_a_tie_has_the_waitpoints, 0, 2);
+    tcase_add_loop_test(newer, at_most_the_newest_fifty, 0, COUNT(lots));
+    tcase_add_loop_test(newer, the_limit_cuts_through_a_tie, 0, 2);
+    tcase_add_test(newer, a_tie_beyond_the_limit);
+}
+
+static void add_field_cases(Suite *suite) {
+    TCase *fields = add_case(suite, "fields");
+    tcase_add_loop_test(fields, a_field_of_a_snapshot, 0, COUNT(snapshot_fields));
+    tcase_add_test(fields, ids_that_have_their_prefix);
+    tcase_add_loop_test(fields, every_status, 0, COUNT(run_statuses));
+    tcase_add_loop_test(fields, a_description, 0, COUNT(descriptions));
+    tcase_add_loop_test(fields, a_date, 0, COUNT(dates));
+
+    TCase *checkpoints = add_case(suite, "checkpoints");
+    tcase_add_loop_test(checkpoints, a_checkpoint, 0, COUNT(checkpoint_fields));
+    tcase_add_test(checkpoints, its_friendly_id_is_its_own);
+    tcase_add_test(checkpoints, a_checkpoint_that_is_not_there);
+    tcase_add_test(checkpoints, checkpoints_of_several_rows);
+}
+
+static void add_waitpoint_cases(Suite *suite) {
+    TCase *waitpoints = add_case(suite, "waitpoints");
+    tcase_add_loop_test(waitpoints, a_field_of_a_waitpoint, 0, COUNT(waitpoint_fields));
+    tcase_add_test(waitpoints, a_run_in_the_batch_of_the_snapshot);
+    tcase_add_test(waitpoints, only_the_latest_has_waitpoints);
+    tcase_add_loop_test(waitpoints, an_order, 0, COUNT(orders));
+    tcase_add_test(waitpoints, an_order_of_two_dimensions_is_malformed);
+    tcase_add_test(waitpoints, an_order_without_any_link_is_partial);
+    tcase_add_test(waitpoints, only_the_latest_order_counts);
+    tcase_add_test(waitpoints, a_link_to_nothing);
+    tcase_add_test(waitpoints, waitpoints_are_ordered_by_id);
+    tcase_add_test(waitpoints, a_thousand_waitpoints);
+    tcase_add_test(waitpoints, large_outputs);
+}
+
+int main(void) {
+    create_database();
+    Suite *suite = suite_create("snapshot_read");
+    add_row_cases(suite);
+    add_field_cases(suite);
+    add_waitpoint_cases(suite);
+    TCase *statements = add_case(suite, "statements");
+    const int forms = 2 * SNAPSHOT_STATEMENT_COUNT; /* alone and in a group */
+    tcase_add_loop_test(statements, a_statement_has_its_parameters_and_columns, 0, forms);
+    tcase_add_loop_test(statements, a_statement_reads_no_whole_table, 0, forms);
+    const int status = suite_run(suite);
+    throwaway_remove_all((struct throwaway_server *const[]){&server, NULL});
+    return status;
+}

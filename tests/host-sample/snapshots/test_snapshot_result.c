@@ -1,0 +1,692 @@
+/*
+ * test_snapshot_result.c - results that no server would send, or only one of another shape, made by
+ * hand; results of many rows; and memory that runs out. No server.
+ *
+ * Linked with --wrap for malloc and realloc, so that the N-th allocation can be made to fail, for
+ * every N.
+ */
+#include "host-sample/base/utc_date.h"
+#include "host-sample/snapshots/read.h"
+#include "tests/lib/suite.h"
+
+#include <check.h>
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+/* 2026-11-23T18:01:37.042Z */
+#define NOW_MS INT64_C(1795456897042)
+
+/* ---- allocations that fail ---- */
+
+/* Weak, so that a program linked without --wrap says so by a failing test. */
+void *__real_malloc(size_t size) __attribute__((weak));
+void *__real_realloc(void *block, size_t size) __attribute__((weak));
+void *__wrap_malloc(size_t size);
+void *__wrap_realloc(void *block, size_t size);
+
+static unsigned allocations;        /* since it was set to 0 */
+static unsigned failing_allocation; /* 1-based; 0: none */
+
+void *__wrap_malloc(size_t size) {
+    return ++allocations == failing_allocation ? NULL : __real_malloc(size);
+}
+
+void *__wrap_realloc(void *block, size_t size) {
+    return ++allocations == failing_allocation ? NULL : __real_realloc(block, size);
+}
+
+/* ---- results made by hand ---- */
+
+struct field {
+    const char *bytes; /* NULL: a NULL */
+    int length;
+};
+
+#define BYTES(literal)                                                                             \
+    { (literal), sizeof(literal) - 1 }
+#define NOTHING                                                                                    \
+    { NULL, -1 }
+#define TRUE        BYTES("\x01")
+#define FALSE       BYTES("\0")
+#define DATE        BYTES("\0\x02\xe9\x0e\xdf\xb1\xa0\x00")
+#define DATE_TEXT   "2025-12-16T11:34:05.195Z"
+#define ORDER_W1_W2 BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\2\0\0\0\1\0\0\0\2w1\0\0\0\2w2")
+
+/* Of the checkpoint's composite value. */
+static const struct field checkpoint[] = {BYTES("c1"),   BYTES("checkpoint_c1"), BYTES("DOCKER"),
+                                          BYTES("here"), BYTES("img"),           BYTES("why")};
+
+/* Of the lean statement, of the full one (whose last column is the checkpoint), and a waitpoint. */
+#define SNAPSHOT_OF_ROW                                                                            \
+    BYTES("s2"), BYTES("EXECUTING"), BYTES("d"), BYTES("r1"), BYTES("EXECUTING"), NOTHING,         \
+        BYTES("\0\0\0\1"), ORDER_W1_W2, DATE
+static const struct field lean_row[] = {SNAPSHOT_OF_ROW, FALSE, FALSE};
+static const struct field full_row[] = {SNAPSHOT_OF_ROW, NOTHING};
+static const struct field waitpoint_row[] = {BYTES("w1"),  BYTES("waitpoint_w1"),
+                                             BYTES("RUN"), DATE,
+                                             BYTES("key"), TRUE,
+                                             NOTHING,      BYTES("r9"),
+                                             DATE,         BYTES("b9"),
+                                             BYTES("o"),   BYTES("text/plain"),
+                                             FALSE};
+
+/* What may be NULL in a row that is there. */
+static const int lean_nullable[] = {5, 6, 7, -1};
+static const int full_nullable[] = {5, 6, 7, 9, -1};                /* 9: no checkpoint */
+static const int waitpoint_nullable[] = {0, 3, 6, 7, 8, 9, 10, -1}; /* 0: no waitpoint */
+
+/* Of another length than these, a field is malformed; 0: any length will do; -1: an array. */
+enum { NO_LENGTH = 99 };
+static const int lean_lengths[] = {0, 0, 0, 0, 0, 0, 4, -1, 8, 1, 1};
+static const int full_lengths[] = {0, 0, 0, 0, 0, 0, 4, -1, 8, NO_LENGTH};
+static const int waitpoint_lengths[] = {0, 0, 0, 8, 0, 1, 0, 0, 8, 0, 0, 0, 1};
+
+static const struct {
+    const struct field *fields;
+    int count;
+    const int *nullable, *lengths;
+} kinds[] = {
+    [ROW_LEAN] = {lean_row, COUNT(lean_row), lean_nullable, lean_lengths},
+    [ROW_FULL] = {full_row, COUNT(full_row), full_nullable, full_lengths},
+    [ROW_WAITPOINT] = {waitpoint_row, COUNT(waitpoint_row), waitpoint_nullable, waitpoint_lengths},
+};
+
+/* What comes as a composite value, and in which column. */
+static const struct {
+    const struct field *fields;
+    int count, columns, column;
+} composites[] = {
+    {lean_row, COUNT(lean_row), LEAN_COLUMN_COUNT, 0},
+    {waitpoint_row, COUNT(waitpoint_row), FULL_COLUMN_COUNT, WAITPOINT_COLUMN},
+    {checkpoint, COUNT(checkpoint), FULL_COLUMN_COUNT, CHECKPOINT_COLUMN},
+};
+
+enum { MOST_FIELDS = 16 };
+
+static void put_integer(struct byte_buffer *out, int32_t value) {
+    const uint32_t bytes = htobe32((uint32_t)value);
+    byte_buffer_append(out, (const char *)&bytes, sizeof(bytes));
+}
+
+static void put_fields(struct byte_buffer *out, const struct field *fields, int count) {
+    put_integer(out, count);
+    for (int i = 0; i < count; i++) {
+        put_integer(out, 25);
+        put_integer(out, fields[i].length);
+        if (fields[i].length > 0) {
+            byte_buffer_append(out, fields[i].bytes, (size_t)fields[i].length);
+        }
+    }
+}
+
+static PGresult *empty_result(int columns, int format) {
+    PGresAttDesc descriptions[MOST_FIELDS];
+    for (int i = 0; i < MOST_FIELDS; i++) {
+        descriptions[i] = (PGresAttDesc){.name = (char *)(uintptr_t) "r",
+                                         .typid = 2249,
+                                         .typlen = -1,
+                                         .atttypmod = -1,
+                                         .format = format};
+    }
+    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    ck_assert_ptr_nonnull(result);
+    ck_assert_int_ne(PQsetResultAttrs(result, columns, descriptions), 0);
+    return result;
+}
+
+/* In a row that there is, or one more, whose other columns are NULL. */
+static void set_value(PGresult *result, int row, int column, struct field value) {
+    /* A copy of its exact size, though libpq's own copy has a NUL after it. */
+    ck_assert_int_ne(PQsetvalue(result, row, column, (char *)(uintptr_t)value.bytes, value.length),
+                     0);
+}
+
+static void set_composite(PGresult *result, int row, int column, const struct field *fields,
+                          int count) {
+    struct byte_buffer value = BYTE_BUFFER_EMPTY;
+    put_fields(&value, fields, count);
+    ck_assert(!value.failed);
+    set_value(result, row, column, (struct field){value.data, (int)value.length});
+    byte_buffer_free(&value);
+}
+
+static void add_row(PGresult *result, enum row_kind kind, const struct field *fields, int count) {
+    const int row = PQntuples(result);
+    if (kind == ROW_FULL) {
+        for (int i = 0; i < count; i++) {
+            set_value(result, row, i, fields[i]);
+        }
+    } else {
+        set_composite(result, row, kind == ROW_LEAN ? 0 : WAITPOINT_COLUMN, fields, count);
+    }
+}
+
+static PGresult *begin_result(enum row_kind kind) {
+    return empty_result(kind == ROW_LEAN ? LEAN_COLUMN_COUNT : FULL_COLUMN_COUNT, 1);
+}
+
+/* Writes only what the outcome promises; nothing at all of what is malformed or missing. */
+static enum snapshot_outcome judge(PGresult *result) {
+    struct byte_buffer out = BYTE_BUFFER_EMPTY;
+    struct snapshot_result read;
+    const enum snapshot_outcome outcome = snapshot_read(&read, result_rows_all(result));
+    const bool expected = outcome == SNAPSHOT_FOUND || outcome == SNAPSHOT_PARTIAL;
+    ck_assert(snapshot_answer_write(&out, &read, NOW_MS) == expected);
+    ck_assert(!out.failed);
+    byte_buffer_free(&out);
+    PQclear(result);
+    return outcome;
+}
+
+/* A waitpoint's row alone would be malformed: it stands behind a snapshot's. */
+static enum snapshot_outcome judge_row(int kind, const struct field *fields, int count) {
+    PGresult *result = begin_result((enum row_kind)kind);
+    if (kind == ROW_WAITPOINT) {
+        add_row(result, ROW_FULL, full_row, COUNT(full_row));
+    }
+    add_row(result, (enum row_kind)kind, fields, count);
+    return judge(result);
+}
+
+/* The same of a composite value of any bytes, a checkpoint's in a full row. */
+static enum snapshot_outcome judge_composite(int which, struct field value) {
+    const int column = composites[which].column;
+    PGresult *result = empty_result(composites[which].columns, 1);
+    if (composites[which].columns == FULL_COLUMN_COUNT) {
+        add_row(result, ROW_FULL, full_row, COUNT(full_row));
+    }
+    set_value(result, column == CHECKPOINT_COLUMN ? 0 : PQntuples(result), column, value);
+    return judge(result);
+}
+
+/* ---- shapes ---- */
+
+START_TEST(a_good_row) {
+    ck_assert_int_eq(judge_row(_i, kinds[_i].fields, kinds[_i].count), SNAPSHOT_PARTIAL);
+}
+END_TEST
+
+START_TEST(a_value_cut_short) {
+    struct byte_buffer value = BYTE_BUFFER_EMPTY;
+    put_fields(&value, composites[_i].fields, composites[_i].count);
+    for (size_t length = 0; length < value.length; length++) {
+        ck_assert_msg(judge_composite(_i, (struct field){value.data, (int)length}) ==
+                          SNAPSHOT_MALFORMED,
+                      "%zu", length);
+    }
+    ck_assert_int_eq(judge_composite(_i, (struct field){value.data, (int)value.length}),
+                     SNAPSHOT_PARTIAL);
+    byte_buffer_append(&value, "", 1);
+    ck_assert_int_eq(judge_composite(_i, (struct field){value.data, (int)value.length}),
+                     SNAPSHOT_MALFORMED);
+    byte_buffer_free(&value);
+}
+END_TEST
+
+/* Counts and lengths that lie. */
+START_TEST(a_value_with_another_integer) {
+    static const int32_t others[] = {-1, -2,      0,          1,          2,       3,
+                                     16, 1 << 16, 0x7fffffff, 0x7ffffff8, 1 << 30, -(1 << 30)};
+    struct byte_buffer value = BYTE_BUFFER_EMPTY;
+    put_fields(&value, composites[_i].fields, composites[_i].count);
+    for (size_t at = 0; at + sizeof(int32_t) <= value.length; at++) {
+        for (int i = 0; i < COUNT(others); i++) {
+            char kept[sizeof(int32_t)];
+            const uint32_t bytes = htobe32((uint32_t)others[i]);
+            memcpy(kept, value.data + at, sizeof(kept));
+            memcpy(value.data + at, &bytes, sizeof(bytes));
+            /* whatever it is: judge() and the sanitizers look */
+            (void)judge_composite(_i, (struct field){value.data, (int)value.length});
+            memcpy(value.data + at, kept, sizeof(kept));
+        }
+    }
+    byte_buffer_free(&value);
+}
+END_TEST
+
+START_TEST(a_value_of_another_number_of_fields) {
+    for (int count = 0; count <= MOST_FIELDS; count++) {
+        struct field fields[MOST_FIELDS];
+        struct byte_buffer value = BYTE_BUFFER_EMPTY;
+        for (int i = 0; i < count; i++) {
+            fields[i] =
+                i < composites[_i].count ? composites[_i].fields[i] : (struct field)BYTES("more");
+        }
+        put_fields(&value, fields, count);
+        ck_assert((judge_composite(_i, (struct field){value.data, (int)value.length}) !=
+                   SNAPSHOT_MALFORMED) == (count == composites[_i].count));
+        byte_buffer_free(&value);
+    }
+}
+END_TEST
+
+static bool is_in(int number, const int *list) {
+    while (*list >= 0 && *list != number) {
+        list++;
+    }
+    return *list >= 0;
+}
+
+START_TEST(a_null_in_each_field) {
+    for (int i = 0; i < kinds[_i].count; i++) {
+        struct field fields[MOST_FIELDS];
+        memcpy(fields, kinds[_i].fields, (size_t)kinds[_i].count * sizeof(*fields));
+        fields[i] = (struct field)NOTHING;
+        ck_assert_msg((judge_row(_i, fields, kinds[_i].count) != SNAPSHOT_MALFORMED) ==
+                          is_in(i, kinds[_i].nullable),
+                      "field %d", i);
+    }
+}
+END_TEST
+
+START_TEST(another_length_in_each_field) {
+    static const char zeros[20];
+    for (int i = 0; i < kinds[_i].count; i++) {
+        for (int length = 0; length < (int)sizeof(zeros); length++) {
+            struct field fields[MOST_FIELDS];
+            const int wanted = kinds[_i].lengths[i];
+            memcpy(fields, kinds[_i].fields, (size_t)kinds[_i].count * sizeof(*fields));
+            fields[i] = (struct field){zeros, length};
+            /* Twelve zeros are an empty array. */
+            const bool good = wanted == 0 || length == (wanted < 0 ? 12 : wanted);
+            ck_assert_msg((judge_row(_i, fields, kinds[_i].count) != SNAPSHOT_MALFORMED) == good,
+                          "field %d of %d bytes", i, length);
+        }
+    }
+}
+END_TEST
+
+static const struct {
+    struct field order;
+    bool good;
+} arrays[] = {
+    {BYTES("\0\0\0\0\0\0\0\0\0\0\0\x19"), true},
+    {BYTES("\0\0\0\0\0\0\0\0\0\0\0\x19\0"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\0\0\0\0\1"), true},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\1\0\0\0\1\0\0\0\0"), true},
+    {BYTES("\0\0\0\1\0\0\0\1\0\0\0\x19\0\0\0\1\0\0\0\1\xff\xff\xff\xff"), true},
+    {BYTES("\0\0\0\1\0\0\0\1\0\0\0\x19\0\0\0\1\0\0\0\1\xff\xff\xff\xfe"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\1\0\0\0\1\0\0\0\1"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\1\0\0\0\1\0\0\0\1xx"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\2\0\0\0\1\0\0\0\1x"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\2\0\0\0\1\0\0\0\1x\0\0\0"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\0\0\0\0\1\0\0\0\0"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\0\0\0\1"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\x7f\xff\xff\xff\0\0\0\1"), false},
+    {BYTES("\0\0\0\2\0\0\0\0\0\0\0\x19\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\0"), false},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\x80\0\0\0\0\0\0\1\0\0\0\1x"), false},
+    {BYTES("\xff\xff\xff\xff\0\0\0\0\0\0\0\x19"), false},
+};
+
+START_TEST(an_array) {
+    struct field fields[COUNT(full_row)];
+    memcpy(fields, full_row, sizeof(full_row));
+    fields[7] = arrays[_i].order;
+    ck_assert_int_eq(judge_row(ROW_FULL, fields, COUNT(full_row)) != SNAPSHOT_MALFORMED,
+                     arrays[_i].good);
+}
+END_TEST
+
+/* ---- rows together ---- */
+
+/* l, f, w: a lean, a full, a waitpoint's row; 0: NULLs. */
+static PGresult *result_of(bool lean, const char *rows) {
+    PGresult *result = begin_result(lean ? ROW_LEAN : ROW_FULL);
+    for (; *rows != '\0'; rows++) {
+        const enum row_kind kind = *rows == 'l'   ? ROW_LEAN
+                                   : *rows == 'f' ? ROW_FULL
+                                                  : ROW_WAITPOINT;
+        if (*rows == '0') {
+            set_value(result, PQntuples(result), 0, (struct field)NOTHING);
+        } else {
+            add_row(result, kind, kinds[kind].fields, kinds[kind].count);
+        }
+    }
+    return result;
+}
+
+static const struct {
+    bool lean;
+    const char *rows;
+    enum snapshot_outcome outcome;
+} together[] = {
+    {true, "", SNAPSHOT_MISSING},      {true, "0", SNAPSHOT_FOUND},
+    {true, "00", SNAPSHOT_MALFORMED},  {true, "l0", SNAPSHOT_MALFORMED},
+    {true, "0l", SNAPSHOT_MALFORMED},  {true, "l", SNAPSHOT_PARTIAL},
+    {true, "lll", SNAPSHOT_PARTIAL},   {false, "", SNAPSHOT_MISSING},
+    {false, "0", SNAPSHOT_FOUND},      {false, "00", SNAPSHOT_MALFORMED},
+    {false, "f0", SNAPSHOT_MALFORMED}, {false, "0f", SNAPSHOT_MALFORMED},
+    {false, "0w", SNAPSHOT_MALFORMED}, {false, "f", SNAPSHOT_PARTIAL},
+    {false, "fw", SNAPSHOT_PARTIAL},   {false, "fww", SNAPSHOT_FOUND},
+    {false, "wfw", SNAPSHOT_FOUND},    {false, "fffwww", SNAPSHOT_FOUND},
+    {false, "w", SNAPSHOT_MALFORMED},  {false, "ww", SNAPSHOT_MALFORMED},
+};
+
+START_TEST(rows_together) {
+    ck_assert_int_eq(judge(result_of(together[_i].lean, together[_i].rows)), together[_i].outcome);
+}
+END_TEST
+
+/* The lean statement's last row only tells that there are more; the full one's limit keeps ties. */
+START_TEST(too_many_rows) {
+    static const struct {
+        char kind;
+        int rows;
+        enum snapshot_outcome outcome;
+    } limits[] = {{'l', 3, SNAPSHOT_PARTIAL},   {'l', 4, SNAPSHOT_NEEDS_FULL},
+                  {'l', 5, SNAPSHOT_MALFORMED}, {'f', 50, SNAPSHOT_PARTIAL},
+                  {'f', 51, SNAPSHOT_PARTIAL},  {'f', 63, SNAPSHOT_PARTIAL}};
+    for (int i = 0; i < COUNT(limits); i++) {
+        char rows[64] = "";
+        memset(rows, limits[i].kind, (size_t)limits[i].rows);
+        ck_assert_int_eq(judge(result_of(limits[i].kind == 'l', rows)), limits[i].outcome);
+    }
+}
+END_TEST
+
+/* One number of ids that all tie, in an order of their own: the answer has the greatest, ascending.
+ */
+START_TEST(ties_beyond_the_limit) {
+    enum { ROWS = 127, STEP = 41, KEPT = 50 };
+    struct byte_buffer out = BYTE_BUFFER_EMPTY;
+    struct snapshot_result read;
+    PGresult *result = begin_result(ROW_FULL);
+    for (int i = 0; i < ROWS; i++) {
+        struct field fields[COUNT(full_row)];
+        char id[8];
+        memcpy(fields, full_row, sizeof(full_row));
+        fields[0] = (struct field){id, snprintf(id, sizeof(id), "s%03d", i * STEP % ROWS)};
+        add_row(result, ROW_FULL, fields, COUNT(full_row));
+    }
+    (void)snapshot_read(&read, result_rows_all(result));
+    ck_assert(snapshot_answer_write(&out, &read, NOW_MS));
+    byte_buffer_append(&out, "", 1);
+    const char *at = out.data;
+    for (int i = ROWS - KEPT; i < ROWS; i++) {
+        char text[40];
+        (void)snprintf(text, sizeof(text), "\"snapshot\":{\"id\":\"s%03d\"", i);
+        at = strstr(at, "\"snapshot\":{");
+        ck_assert_ptr_nonnull(at);
+        ck_assert_mem_eq(at, text, strlen(text));
+        at++;
+    }
+    ck_assert_ptr_null(strstr(at, "\"snapshot\":{"));
+    PQclear(result);
+    byte_buffer_free(&out);
+}
+END_TEST
+
+START_TEST(a_checkpoint_with_a_null) {
+    for (int null = 0; null < COUNT(checkpoint); null++) {
+        struct field fields[COUNT(checkpoint)];
+        struct byte_buffer value = BYTE_BUFFER_EMPTY;
+        memcpy(fields, checkpoint, sizeof(checkpoint));
+        fields[null] = (struct field)NOTHING;
+        put_fields(&value, fields, COUNT(fields));
+        ck_assert((judge_composite(2, (struct field){value.data, (int)value.length}) !=
+                   SNAPSHOT_MALFORMED) == (null >= 4)); /* imageRef, reason */
+        byte_buffer_free(&value);
+    }
+}
+END_TEST
+
+/* A snapshot and a waitpoint; a waitpoint and something of a snapshot. */
+START_TEST(a_row_of_two_kinds) {
+    PGresult *result = begin_result(ROW_FULL);
+    add_row(result, ROW_FULL, full_row, COUNT(full_row));
+    set_composite(result, 0, WAITPOINT_COLUMN, waitpoint_row, COUNT(waitpoint_row));
+    ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+    for (int column = 0; column < WAITPOINT_COLUMN; column++) {
+        result = result_of(false, "fww");
+        set_value(result, 1, column, (struct field)BYTES("x"));
+        ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+    }
+    result = result_of(false, "0");
+    set_composite(result, 0, CHECKPOINT_COLUMN, checkpoint, COUNT(checkpoint));
+    ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+}
+END_TEST
+
+START_TEST(other_columns) {
+    for (int columns = 0; columns < MOST_FIELDS; columns++) {
+        const bool good = columns == LEAN_COLUMN_COUNT || columns == FULL_COLUMN_COUNT;
+        ck_assert_int_eq(judge(empty_result(columns, 1)),
+                         good ? SNAPSHOT_MISSING : SNAPSHOT_MALFORMED);
+        ck_assert_int_eq(judge(empty_result(columns, 0)), SNAPSHOT_MALFORMED); /* text */
+    }
+    ck_assert_int_eq(judge(PQmakeEmptyPGresult(NULL, PGRES_COMMAND_OK)), SNAPSHOT_MALFORMED);
+}
+END_TEST
+
+START_TEST(a_lean_row_that_needs_more) {
+    for (int i = 0; i < 2; i++) {
+        struct field fields[COUNT(lean_row)];
+        memcpy(fields, lean_row, sizeof(lean_row));
+        fields[9 + i] = (struct field)TRUE;
+        ck_assert_int_eq(judge_row(ROW_LEAN, fields, COUNT(lean_row)), SNAPSHOT_NEEDS_FULL);
+    }
+}
+END_TEST
+
+static const struct {
+    struct field created_at;
+    const char *date; /* NULL: malformed */
+} moments[] = {
+    {BYTES("\0\0\0\0\0\0\0\0"), "2000-01-01T00:00:00.000Z"},
+    {BYTES("\0\0\0\0\0\0\x03\xe7"), "2000-01-01T00:00:00.000Z"},
+    {BYTES("\0\0\0\0\0\0\x03\xe8"), "2000-01-01T00:00:00.001Z"},
+    {BYTES("\xff\xff\xff\xff\xff\xff\xff\xff"), "1999-12-31T23:59:59.999Z"},
+    {BYTES("\xff\xff\xff\xff\xff\xff\xfc\x18"), "1999-12-31T23:59:59.999Z"},
+    {BYTES("\xff\xff\xff\xff\xff\xff\xfc\x17"), "1999-12-31T23:59:59.998Z"},
+    {BYTES("\x7f\xff\xff\xff\xff\xff\xff\xff"), NULL}, /* infinity */
+    {BYTES("\x80\0\0\0\0\0\0\0"), NULL},               /* -infinity */
+    {BYTES("\x03\x80\xe7\x0b\x91\x3b\x7f\xff"), "9999-12-31T23:59:59.999Z"},
+    {BYTES("\x03\x80\xe7\x0b\x91\x3b\x80\x00"), NULL},
+    {BYTES("\xff\x1f\xe2\xff\xc5\x9c\x60\x00"), "0001-01-01T00:00:00.000Z"},
+    {BYTES("\xff\x1f\xe2\xff\xc5\x9c\x5f\xff"), NULL},
+};
+
+/* Microseconds, of which a column of another precision may have any, are rounded down. */
+START_TEST(a_moment) {
+    struct field fields[COUNT(full_row)];
+    struct byte_buffer out = BYTE_BUFFER_EMPTY;
+    memcpy(fields, full_row, sizeof(full_row));
+    fields[8] = moments[_i].created_at;
+    PGresult *result = begin_result(ROW_FULL);
+    add_row(result, ROW_FULL, fields, COUNT(full_row));
+    struct snapshot_result read;
+    (void)snapshot_read(&read, result_rows_all(result));
+    ck_assert(snapshot_answer_write(&out, &read, NOW_MS) == (moments[_i].date != NULL));
+    if (moments[_i].date != NULL) {
+        byte_buffer_append(&out, "", 1);
+        const char *date = strstr(out.data, "\"createdAt\":\"");
+        ck_assert_ptr_nonnull(date);
+        ck_assert_mem_eq(date + strlen("\"createdAt\":\""), moments[_i].date, UTC_DATE_LENGTH);
+    }
+    byte_buffer_free(&out);
+    PQclear(result);
+}
+END_TEST
+
+/* Only one of the dates of an answer is not a server's. */
+START_TEST(a_clock_out_of_bounds) {
+    static const int64_t clocks[] = {INT64_MIN, INT64_MAX, INT64_C(253402300800000),
+                                     INT64_C(-62135596800001)};
+    PGresult *result = result_of(true, "0");
+    struct snapshot_result read;
+    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result)), SNAPSHOT_FOUND);
+    for (int i = 0; i < COUNT(clocks); i++) {
+        struct byte_buffer out = BYTE_BUFFER_EMPTY;
+        ck_assert(!snapshot_answer_write(&out, &read, clocks[i]));
+        byte_buffer_free(&out);
+    }
+    PQclear(result);
+}
+END_TEST
+
+/* ---- many rows ---- */
+
+#define REST_OF_ENTRY                                                                              \
+    ",\"friendlyId\":\"waitpoint_w1\",\"type\":\"RUN\",\"outputType\":\"text/plain\","             \
+    "\"outputIsError\":false,\"completedAt\":\"" DATE_TEXT "\",\"index\":"
+#define END_OF_ENTRY                                                                               \
+    ",\"idempotencyKey\":\"key\",\"completedByTaskRun\":{\"id\":\"r9\",\"friendlyId\":\"run_r9\"}" \
+    ","                                                                                            \
+    "\"completedAfter\":\"" DATE_TEXT "\",\"completedByBatch\":{\"id\":\"b9\",\"friendlyId\":"     \
+    "\"batch_b9\"},\"output\":\"o\"}"
+
+/* As many entries as there are places in the order, each waitpoint's together; were each of them
+ * looked for in the whole order, this would take minutes. */
+START_TEST(a_hundred_thousand_waitpoints) {
+    enum { WAITPOINTS = 100000 };
+    struct byte_buffer order = BYTE_BUFFER_EMPTY, out = BYTE_BUFFER_EMPTY;
+    PGresult *result = begin_result(ROW_FULL);
+    byte_buffer_append(&order, "\0\0\0\1\0\0\0\0\0\0\0\x19", 12);
+    put_integer(&order, WAITPOINTS);
+    put_integer(&order, 1);
+    for (int i = 0; i < WAITPOINTS; i++) {
+        put_integer(&order, 7);
+        byte_buffer_append_format(&order, "w%06d", WAITPOINTS - 1 - i);
+    }
+    ck_assert(!order.failed);
+    struct field fields[COUNT(full_row)];
+    memcpy(fields, full_row, sizeof(full_row));
+    fields[7] = (struct field){order.data, (int)order.length};
+    add_row(result, ROW_FULL, fields, COUNT(full_row));
+    for (int i = 0; i < WAITPOINTS; i++) {
+        struct field waitpoint[COUNT(waitpoint_row)];
+        char id[16];
+        memcpy(waitpoint, waitpoint_row, sizeof(waitpoint_row));
+        waitpoint[0] = (struct field){id, snprintf(id, sizeof(id), "w%06d", i * 7 % WAITPOINTS)};
+        add_row(result, ROW_WAITPOINT, waitpoint, COUNT(waitpoint_row));
+    }
+    struct snapshot_result read;
+    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result)), SNAPSHOT_FOUND);
+    ck_assert(snapshot_answer_write(&out, &read, NOW_MS));
+    const char *at = memchr(out.data, '[', out.length);
+    at = memchr(at + 1, '[', out.length - (size_t)(at + 1 - out.data));
+    for (int i = 0; i < WAITPOINTS; i++) {
+        char entry[400];
+        const int length =
+            snprintf(entry, sizeof(entry), "%c{\"id\":\"w%06d\"" REST_OF_ENTRY "%d" END_OF_ENTRY,
+                     i == 0 ? '[' : ',', i, WAITPOINTS - 1 - i);
+        if (out.length - (size_t)(at - out.data) < (size_t)length ||
+            memcmp(at, entry, (size_t)length) != 0) {
+            ck_abort_msg("not %s", entry);
+        }
+        at += length;
+    }
+    ck_assert_mem_eq(at, "]}]}", 4);
+    PQclear(result);
+    byte_buffer_free(&out);
+    byte_buffer_free(&order);
+}
+END_TEST
+
+/* ---- memory ---- */
+
+START_TEST(memory_runs_out_while_the_outcome_is_found) {
+    PGresult *result = result_of(false, "fw"); /* the order has to be sorted to tell */
+    allocations = 0;
+    failing_allocation = 1;
+    struct snapshot_result read;
+    const enum snapshot_outcome failed = snapshot_read(&read, result_rows_all(result));
+    failing_allocation = 0;
+    ck_assert_uint_eq(allocations, 1); /* 0: not linked with --wrap */
+    ck_assert_int_eq(failed, SNAPSHOT_MALFORMED);
+    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result)), SNAPSHOT_PARTIAL);
+    PQclear(result);
+}
+END_TEST
+
+START_TEST(memory_runs_out_while_the_answer_is_written) {
+    PGresult *result = result_of(false, "ffwww");
+    struct snapshot_result read;
+    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result)), SNAPSHOT_FOUND);
+    bool good = false;
+    unsigned failures = 0;
+    while (!good) {
+        struct byte_buffer out = BYTE_BUFFER_EMPTY;
+        allocations = 0;
+        failing_allocation = failures + 1;
+        good = snapshot_answer_write(&out, &read, NOW_MS);
+        failing_allocation = 0;
+        ck_assert(good != out.failed);
+        byte_buffer_free(&out);
+        failures += !good;
+    }
+    ck_assert_uint_ge(failures, 4); /* the waitpoints, the order, and a text that grows */
+    PQclear(result);
+}
+END_TEST
+
+/* ---- dates ---- */
+
+static void check_date(int64_t unix_ms) {
+    char text[UTC_DATE_LENGTH + 1] = "", expected[48];
+    struct tm tm = {.tm_year = 0};
+    const int64_t ms = (unix_ms % 1000 + 1000) % 1000;
+    const time_t seconds = (time_t)((unix_ms - ms) / 1000);
+    (void)gmtime_r(&seconds, &tm);
+    (void)snprintf(expected, sizeof(expected), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
+                   tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                   (int)ms);
+    utc_date_print(unix_ms, text);
+    /* No assertion each time: Check notes down where each one was. */
+    if (!utc_date_is_printable(unix_ms) || strcmp(text, expected) != 0) {
+        ck_abort_msg("%s is not %s", text, expected);
+    }
+}
+
+/* Every day of all the years at some moment, some of them also at their first and last. */
+START_TEST(every_day_as_the_c_library_has_it) {
+    const int64_t day = 86400000, first = INT64_C(-719162), last = INT64_C(2932896);
+    for (int64_t number = first; number <= last; number++) {
+        check_date(number * day + (number - first) * 7919 % day);
+        if ((number - first) % 97 == 0 || number == last) {
+            check_date(number * day);
+            check_date(number * day + day - 1);
+        }
+    }
+    ck_assert(!utc_date_is_printable(first * day - 1));
+    ck_assert(!utc_date_is_printable((last + 1) * day));
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("snapshot_result");
+    TCase *shapes = tcase_create("shapes");
+    tcase_set_timeout(shapes, 120);
+    suite_add_tcase(suite, shapes);
+    tcase_add_loop_test(shapes, a_good_row, ROW_LEAN, COUNT(kinds));
+    tcase_add_loop_test(shapes, a_value_cut_short, 0, COUNT(composites));
+    tcase_add_loop_test(shapes, a_value_with_another_integer, 0, COUNT(composites));
+    tcase_add_loop_test(shapes, a_value_of_another_number_of_fields, 0, COUNT(composites));
+    tcase_add_loop_test(shapes, a_null_in_each_field, ROW_LEAN, COUNT(kinds));
+    tcase_add_loop_test(shapes, another_length_in_each_field, ROW_LEAN, COUNT(kinds));
+    tcase_add_loop_test(shapes, an_array, 0, COUNT(arrays));
+    tcase_add_loop_test(shapes, rows_together, 0, COUNT(together));
+    tcase_add_test(shapes, too_many_rows);
+    tcase_add_test(shapes, ties_beyond_the_limit);
+    tcase_add_test(shapes, a_checkpoint_with_a_null);
+    tcase_add_test(shapes, a_row_of_two_kinds);
+    tcase_add_test(shapes, other_columns);
+    tcase_add_test(shapes, a_lean_row_that_needs_more);
+    tcase_add_loop_test(shapes, a_moment, 0, COUNT(moments));
+    tcase_add_test(shapes, a_clock_out_of_bounds);
+
+    TCase *bounds = tcase_create("bounds");
+    tcase_set_timeout(bounds, 120);
+    suite_add_tcase(suite, bounds);
+    tcase_add_test(bounds, a_hundred_thousand_waitpoints);
+    tcase_add_test(bounds, memory_runs_out_while_the_outcome_is_found);
+    tcase_add_test(bounds, memory_runs_out_while_the_answer_is_written);
+    tcase_add_test(bounds, every_day_as_the_c_library_has_it);
+
+    return suite_run(suite);
+}

@@ -1,0 +1,49 @@
+/*
+ * front_thread.h - a front in a thread of its own, with a handler that does what the target says.
+ *
+ *   /echo...  answers with method, target and headers, one a line: "name seen value"
+ *   /wait...  waits for front_thread_answer
+ *   /watch... the same, and watches its client
+ *   /big...   answers with BIG_BODY_BYTES of front_thread_big_byte
+ *   /close    answers and closes
+ *   /failed   answers with a body that ran out of memory
+ *   /empty    answers without a body
+ *   /later... answers by itself in a later round of the loop
+ */
+#ifndef FRONT_THREAD_H
+#define FRONT_THREAD_H
+
+#include "host-sample/http/front.h"
+
+#define BIG_BODY_BYTES 5000000
+
+struct front_thread;
+
+/* Loopback, a free port, ample limits; a test changes what it is about. */
+struct http_front_options front_thread_options(void);
+
+struct front_thread *front_thread_start(const struct http_front_options *options);
+/* Frees the front and joins the thread. Returns how many exchanges were told to be gone, ever. */
+unsigned front_thread_stop(struct front_thread *thread);
+
+uint16_t front_thread_port(const struct front_thread *thread);
+struct http_front_counters front_thread_counters(const struct front_thread *thread);
+char front_thread_big_byte(size_t at);
+
+/* Each runs in the front's thread and has ended when it returns. */
+unsigned front_thread_answer(struct front_thread *thread); /* all that wait; returns how many */
+void front_thread_watch(struct front_thread *thread, bool watch); /* all that wait */
+void front_thread_unpause(struct front_thread *thread);           /* http_front_start */
+void front_thread_drain(struct front_thread *thread);
+/* Sends on `fd` first, when the loop can have no chance to look at the other end before it drains.
+ */
+void front_thread_drain_after_send(struct front_thread *thread, int fd, const char *text);
+bool front_thread_is_idle(struct front_thread *thread);
+
+/* Wait until so many requests have been handed over, or exchanges told to be gone, ever. */
+void front_thread_await_requests(struct front_thread *thread, unsigned count);
+void front_thread_await_gone(struct front_thread *thread, unsigned count);
+unsigned front_thread_requests(const struct front_thread *thread);
+unsigned front_thread_gone(const struct front_thread *thread);
+
+#endif

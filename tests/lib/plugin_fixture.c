@@ -1,0 +1,188 @@
+/*
+ * plugin_fixture.c - the built shared object and INI files in memory.
+ */
+#include "plugin_fixture.h"
+
+#include <dlfcn.h>
+#include <err.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define BAD_FIXTURE 2
+
+/* The programs stand in BUILD/tests/ROOM/, the plugin in BUILD/. */
+static void find_plugin(char *path, size_t capacity) {
+    const char *given = getenv("READ_POLICY_SO");
+    if (given != NULL) {
+        (void)snprintf(path, capacity, "%s", given);
+        return;
+    }
+    ssize_t length = readlink("/proc/self/exe", path, capacity);
+    if (length <= 0 || (size_t)length >= capacity) {
+        err(BAD_FIXTURE, "/proc/self/exe");
+    }
+    path[length] = '\0';
+    static const char plugin_name[] = "/../../read_policy.so";
+    char *slash = strrchr(path, '/');
+    if (slash == NULL || (size_t)(slash - path) + sizeof plugin_name > capacity) {
+        errx(BAD_FIXTURE, "no room for the plugin's path");
+    }
+    memcpy(slash, plugin_name, sizeof plugin_name);
+}
+
+void plugin_open(struct opened_plugin *plugin) {
+    find_plugin(plugin->path, sizeof plugin->path);
+    plugin->handle = dlopen(plugin->path, RTLD_NOW | RTLD_LOCAL);
+    if (plugin->handle == NULL) {
+        errx(BAD_FIXTURE, "%s", dlerror());
+    }
+    void *symbol = dlsym(plugin->handle, RP_ENTRY_SYMBOL);
+    if (symbol == NULL) {
+        errx(BAD_FIXTURE, "%s", dlerror());
+    }
+    rp_entry_function entry;
+    memcpy(&entry, &symbol, sizeof entry);
+    plugin->table = entry();
+}
+
+void plugin_close(struct opened_plugin *plugin) {
+    (void)dlclose(plugin->handle);
+    plugin->handle = NULL;
+    plugin->table = NULL;
+}
+
+void ini_file_create(struct ini_memory_file *file, const char *text) {
+    file->descriptor = memfd_create("read-policy.ini", 0);
+    if (file->descriptor < 0) {
+        err(BAD_FIXTURE, "memfd_create");
+    }
+    (void)snprintf(file->path, sizeof file->path, "/proc/self/fd/%d", file->descriptor);
+    ini_file_write(file, text);
+}
+
+void ini_file_write(const struct ini_memory_file *file, const char *text) {
+    size_t length = strlen(text);
+    if (ftruncate(file->descriptor, 0) != 0 ||
+        pwrite(file->descriptor, text, length, 0) != (ssize_t)length) {
+        err(BAD_FIXTURE, "writing an INI file");
+    }
+}
+
+void ini_file_close(struct ini_memory_file *file) {
+    (void)close(file->descriptor);
+    file->descriptor = -1;
+}
+
+struct rp_set *set_must_open(const struct rp_plugin *plugin, const char *path) {
+    char error[RP_ERROR_BYTES];
+    struct rp_set *set = NULL;
+    if (plugin->open(path, ALL_CAPABILITIES, &set, error, sizeof error) != RP_OK) {
+        errx(BAD_FIXTURE, "open: %s", error);
+    }
+    return set;
+}
+
+static bool ends_with(const char *text, const char *suffix) {
+    size_t length = strlen(text);
+    size_t suffix_length = strlen(suffix);
+    return length >= suffix_length && strcmp(text + length - suffix_length, suffix) == 0;
+}
+
+static bool same_text(const char *one, const char *other) {
+    return one == NULL || other == NULL ? one == other : strcmp(one, other) == 0;
+}
+
+static uint32_t find_counter(const struct rp_plugin *plugin, const struct rp_set *set,
+                             const char *section, const char *suffix, const char *value) {
+    struct rp_metric metric = {.struct_size = sizeof metric};
+    for (uint32_t i = 0; plugin->metrics(set, i, &metric) == RP_OK; i++) {
+        if (strcmp(metric.section, section) == 0 && ends_with(metric.name, suffix) &&
+            same_text(metric.attribute_value, value)) {
+            return i;
+        }
+    }
+    errx(BAD_FIXTURE, "no counter %s of [%s]", suffix, section);
+}
+
+struct counter_places find_counters(const struct rp_plugin *plugin, const struct rp_set *set,
+                                    const char *section) {
+    static const struct {
+        const char *suffix;
+        const char *value;
+    } known[COUNT_COUNT] = {
+        [COUNT_RETRY] = {".replica_miss", "replica_retry"},
+        [COUNT_PRIMARY] = {".replica_miss", "primary"},
+        [COUNT_ABSENT] = {".proven_absent", NULL},
+        [COUNT_SHED] = {".primary_shed", NULL},
+    };
+    struct counter_places places;
+    for (uint32_t i = 0; i < COUNT_COUNT; i++) {
+        places.index[i] = find_counter(plugin, set, section, known[i].suffix, known[i].value);
+    }
+    return places;
+}
+
+struct counters read_counters(const struct rp_plugin *plugin, const struct rp_set *set,
+                              const struct counter_places *places) {
+    struct counters counters;
+    struct rp_metric metric = {.struct_size = sizeof metric};
+    for (uint32_t i = 0; i < COUNT_COUNT; i++) {
+        if (plugin->metrics(set, places->index[i], &metric) != RP_OK) {
+            errx(BAD_FIXTURE, "metric %u is gone", places->index[i]);
+        }
+        counters.value[i] = metric.value;
+    }
+    return counters;
+}
+
+struct counters counters_of(const struct rp_plugin *plugin, const struct rp_set *set,
+                            const char *section) {
+    struct counter_places places = find_counters(plugin, set, section);
+    return read_counters(plugin, set, &places);
+}
+
+static void write_section(char *text, size_t capacity, const char *lines, va_list arguments) {
+    size_t used = (size_t)snprintf(text, capacity, "[" SECTION_NAME "]\n");
+    int written = vsnprintf(text + used, capacity - used, lines, arguments);
+    if (written < 0 || (size_t)written >= capacity - used) {
+        errx(BAD_FIXTURE, "no room for the INI text");
+    }
+}
+
+void section_open(struct opened_section *section, const char *lines, ...) {
+    char text[2048];
+    va_list arguments;
+    va_start(arguments, lines);
+    write_section(text, sizeof text, lines, arguments);
+    va_end(arguments);
+    plugin_open(&section->plugin);
+    ini_file_create(&section->file, text);
+    section->set = set_must_open(section->plugin.table, section->file.path);
+    section->policy = section->plugin.table->policy(section->set, SECTION_NAME);
+    if (section->policy == NULL) {
+        errx(BAD_FIXTURE, "no section [" SECTION_NAME "]");
+    }
+}
+
+void section_reload(struct opened_section *section, const char *lines, ...) {
+    char text[2048];
+    char error[RP_ERROR_BYTES];
+    va_list arguments;
+    va_start(arguments, lines);
+    write_section(text, sizeof text, lines, arguments);
+    va_end(arguments);
+    ini_file_write(&section->file, text);
+    if (section->plugin.table->reload(section->set, error, sizeof error) != RP_OK) {
+        errx(BAD_FIXTURE, "reload: %s", error);
+    }
+}
+
+void section_close(struct opened_section *section) {
+    section->plugin.table->close(section->set);
+    ini_file_close(&section->file);
+    plugin_close(&section->plugin);
+}

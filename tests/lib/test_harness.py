@@ -1,0 +1,331 @@
+#!/usr/bin/python3
+"""The tests' own instruments: a gauge that shows nothing must not be taken for silence."""
+
+import contextlib
+import datetime
+import json
+import os
+import socket
+import socketserver
+import subprocess
+import tempfile
+import threading
+import unittest
+
+from answer import strict_json
+from cluster import Cluster
+from history import History
+from oracle import differences, expected_answer
+from prometheus import parse
+from relay import Relay
+from testbed import ROOT
+
+
+class Ports(unittest.TestCase):
+    """testbed.free_port, in programs that run at the same time."""
+
+    SCRIPT = ("import testbed\nprint(*[testbed.free_port() for _ in range(30)], flush=True)\n"
+              "input()")
+
+    def test_programs_at_once_pick_different_ones(self):
+        programs = [subprocess.Popen(["/usr/bin/python3", "-c", self.SCRIPT], text=True,
+                                     cwd=ROOT + "/tests/lib", stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE) for _ in range(3)]
+        ports = [port for program in programs for port in program.stdout.readline().split()]
+        for program in programs:
+            program.communicate("\n")
+        self.assertEqual(len(ports), 90)
+        self.assertEqual(len(set(ports)), 90)
+
+
+class Runner(unittest.TestCase):
+    """tests/run.py counts what programs say, and believes no silence."""
+
+    def run_programs(self, programs, *options):
+        """programs: name to shell script. Returns exit status and output lines."""
+        with tempfile.TemporaryDirectory() as directory:
+            paths = []
+            for name, script in programs.items():
+                paths.append(os.path.join(directory, name))
+                with open(paths[-1], "w", encoding="utf-8") as file:
+                    file.write("#!/bin/sh\n" + script)
+                os.chmod(paths[-1], 0o755)
+            done = subprocess.run(["/usr/bin/python3", ROOT + "/tests/run.py", *options, *paths],
+                                  capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout.splitlines()
+
+    def assert_result(self, script, status, last, name="test_it"):
+        got, lines = self.run_programs({name: script})
+        self.assertEqual((got, lines[-1]), (status, last), lines)
+
+    def test_check_programs(self):
+        self.assert_result("echo '100%: Checks: 7, Failures: 0, Errors: 0'", 0,
+                           "7 passed, 0 failed")
+        self.assert_result("echo '50%: Checks: 6, Failures: 2, Errors: 1'; exit 1", 1,
+                           "3 passed, 3 failed")
+        two = "echo '100%: Checks: 2, Failures: 0, Errors: 0'; " * 2
+        self.assert_result(two, 0, "4 passed, 0 failed")
+        self.assert_result("echo '100%: Checks: 0, Failures: 0, Errors: 0'", 1,
+                           "0 passed, 1 failed")
+
+    def test_unittest_programs(self):
+        self.assert_result("echo 'Ran 5 tests in 0.1s'; echo; echo OK", 0, "5 passed, 0 failed")
+        self.assert_result("echo 'Ran 1 test in 0.1s'; echo 'OK (skipped=1)'", 0,
+                           "0 passed, 0 failed, 1 skipped")
+        self.assert_result("echo 'Ran 5 tests in 1s'; echo 'FAILED (failures=1, errors=1,"
+                           " skipped=2)'; exit 1", 1, "1 passed, 2 failed, 2 skipped")
+        self.assert_result("echo 'Ran 0 tests in 0.1s'; echo OK", 1, "0 passed, 1 failed")
+        self.assert_result("echo 'Ran 0 tests in 0.1s'; echo 'FAILED (errors=1)'; exit 1", 1,
+                           "0 passed, 1 failed")
+
+    def test_silence_and_crashes(self):
+        self.assert_result("true", 1, "0 passed, 1 failed")
+        self.assert_result("echo '100%: Checks: 7, Failures: 0, Errors: 0'; kill -SEGV $$", 1,
+                           "7 passed, 1 failed")
+        self.assert_result("echo '100%: Checks: 7, Failures: 0, Errors: 0'; exit 1", 1,
+                           "7 passed, 1 failed")
+
+    def test_single_checks(self):
+        self.assert_result("true", 0, "1 passed, 0 failed", name="exports.sh")
+        self.assert_result("exit 3", 1, "0 passed, 1 failed", name="exports.sh")
+        self.assert_result("exit 77", 0, "0 passed, 0 failed, 1 skipped", name="exports.sh")
+
+    def test_sums_and_shows_what_failed(self):
+        status, lines = self.run_programs({"a.sh": "echo quiet", "b.sh": "echo loud; exit 1"})
+        self.assertEqual((status, lines[-1]), (1, "1 passed, 1 failed"))
+        self.assertTrue(any("loud" in line for line in lines))
+        self.assertFalse(any("quiet" in line for line in lines))
+
+    def test_time_limit(self):
+        status, lines = self.run_programs({"slow.sh": "echo begun; sleep 60"}, "--limit", "0.5")
+        self.assertEqual((status, lines[-1]), (1, "0 passed, 1 failed"))
+        self.assertTrue(any("0.5 s" in line for line in lines), lines)
+        self.assertTrue(any("begun" in line for line in lines), lines)
+
+    def test_missing_program(self):
+        done = subprocess.run(["/usr/bin/python3", ROOT + "/tests/run.py", "/nowhere/test_x"],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stdout.splitlines()[-1]), (1, "0 passed, 1 failed"))
+
+
+class Exposition(unittest.TestCase):
+    """The reader of /metrics refuses what is wrong."""
+
+    GOOD = ('# HELP a_total Text.\n# TYPE a_total counter\na_total{b="x\\"\\\\\\n"} 1\n'
+            'a_total 2e3\n# HELP h Text.\n# TYPE h histogram\n'
+            'h_bucket{le="0.1"} 1\nh_bucket{le="+Inf"} 3\n'
+            "h_sum 4.5\nh_count 3\n# HELP g Text.\n# TYPE g gauge\ng -1\n")
+
+    def test_good(self):
+        metrics = parse(self.GOOD)
+        self.assertEqual(metrics.value("a_total", b='x"\\\n'), 1)
+        self.assertEqual(metrics.value("a_total"), 2000)
+        self.assertEqual(metrics.total("h_bucket"), 4)
+        self.assertRaises(KeyError, metrics.value, "a_total", b="y")
+
+    def test_bad(self):
+        for old, new in (("g -1\n", "g -1"), ("g -1", "g  -1"), ("g -1", "g x"), ("g -1", "g"),
+                         ("g -1", "g -1\ng 1"), ("g -1", "g -1\na_total{c=\"d\"} 1"),
+                         ("g -1", "other 1"), ("# TYPE g gauge\n", ""), ("# HELP g Text.\n", ""),
+                         ("gauge", "number"), ("2e3", "-2"), ("2e3", "NaN"), ("a_total", "a"),
+                         ('b="x', 'b=x'), ('b="x', 'b="1",b="x'), ('x\\"', '\\x'),
+                         ("h_count 3", "h_count 2"), ("h_sum 4.5\n", ""),
+                         ('le="+Inf"} 3', 'le="1"} 3'), ('le="0.1"} 1', 'le="0.1"} 9')):
+            with self.subTest(old=old, new=new):
+                self.assertIn(old, self.GOOD)
+                self.assertRaises(ValueError, parse, self.GOOD.replace(old, new))
+
+    def test_strict_json(self):
+        for bad in (b'{"a":1,"a":2}', b"NaN", b'"\xff"', b'"\n"', b"{} x", b'{"a":}'):
+            with self.subTest(bad=bad):
+                self.assertRaises(ValueError, strict_json, bad)
+
+
+class Oracle(unittest.TestCase):
+    """Any one deviation of an answer is found."""
+
+    def test_every_deviation_is_found(self):
+        history = History()
+        life = history.life_of_a_run()
+        history.resumed_snapshot(life[0]["runId"], [history.waitpoint(completedAt=None)] * 2)
+        rows = history._new  # not written: no server is needed here
+        expected = expected_answer(rows, life[0]["runId"], life[0]["id"])
+        good = strict_json(json_of(expected))
+        self.assertEqual(differences(good, expected), [])
+        changed = 0
+        for deviation in deviations(good):
+            self.assertNotEqual(differences(deviation, expected), [], deviation)
+            changed += 1
+        self.assertGreater(changed, 150)
+
+    def test_order_of_waitpoints(self):
+        def answer(*entries):
+            return {"snapshots": [{"completedWaitpoints": [
+                {"id": identity, "index": index} for identity, index in entries]}]}
+
+        expected = answer(("a", 0), ("a", 2), ("b", 1))
+        self.assertEqual(differences(answer(("b", 1), ("a", 0), ("a", 2)), expected), [])
+        self.assertNotEqual(differences(answer(("a", 2), ("a", 0), ("b", 1)), expected), [])
+        self.assertNotEqual(differences(answer(("a", 0), ("b", 1), ("a", 2)), expected), [])
+
+
+def json_of(expected):
+    """An answer as a faultless host would write it."""
+    now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    printed = now.isoformat(timespec="milliseconds") + "Z"
+    return json.dumps(expected, default=lambda _: printed).encode()
+
+
+def deviations(value):
+    """Every copy of a JSON value that differs in one place: changed, null, left out or added."""
+    yield {"other": 1}
+    if isinstance(value, dict):
+        yield {**value, "more": None}
+        for key in value:
+            yield {k: v for k, v in value.items() if k != key}
+            for inner in deviations(value[key]):
+                yield {**value, key: inner}
+    elif isinstance(value, list):
+        yield [*value, {}]
+        for place, item in enumerate(value):
+            yield value[:place] + value[place + 1:]
+            for inner in deviations(item):
+                yield value[:place] + [inner] + value[place + 1:]
+    else:
+        yield None
+        yield [value]
+        yield str(value) + "x" if isinstance(value, str) else str(value)
+
+
+class NamedServer(socketserver.ThreadingTCPServer):
+    """Tells its name to everyone who connects."""
+
+    daemon_threads = True
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            with contextlib.suppress(ConnectionError):
+                self.request.sendall(self.server.name)
+                self.request.recv(1)  # until the other side ends the connection
+
+    def __init__(self, name):
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.name = name
+        self.port = self.server_address[1]
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def server_close(self):
+        self.shutdown()
+        super().server_close()
+
+
+class Moves(unittest.TestCase):
+    """A relay that is led elsewhere while connections are being made."""
+
+    def test_nobody_is_left_with_the_old_server(self):
+        with NamedServer(b"old") as old, NamedServer(b"new") as new, Relay(old) as relay:
+            for _ in range(50):
+                relay.lead_to(old)
+                with socket.create_connection(("127.0.0.1", relay.port), timeout=10) as client:
+                    relay.lead_to(new)
+                    heard = client.recv(3)
+                    if heard == b"old":
+                        heard = client.recv(1)
+                    self.assertIn(heard, (b"", b"new"))
+
+    def test_those_that_there_are_may_stay(self):
+        with NamedServer(b"old") as old, NamedServer(b"new") as new, Relay(old) as relay:
+            with socket.create_connection(("127.0.0.1", relay.port), timeout=10) as client:
+                self.assertEqual(client.recv(3), b"old")
+                relay.lead_new_ones_to(new)
+                with socket.create_connection(("127.0.0.1", relay.port), timeout=10) as other:
+                    self.assertEqual(other.recv(3), b"new")
+                client.settimeout(0.05)
+                with self.assertRaises(TimeoutError):
+                    client.recv(1)
+
+
+class Servers(unittest.TestCase):
+    """The cluster does what its users rely on."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster()
+        cls.addClassCleanup(cls.cluster.destroy)
+        cls.cluster.load(ROOT + "/tests/schema.sql")
+        cls.history = History()
+
+    def setUp(self):
+        self.cluster.reset()
+
+    def rows(self, server):
+        with server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute('SELECT count(*) FROM "TaskRunExecutionSnapshot"')
+            [(count,)] = cursor.fetchall()
+        connection.close()
+        return count
+
+    def write(self):
+        self.history.life_of_a_run()
+        self.history.write(self.cluster.primary)
+
+    def test_writing_is_no_reading_and_reading_is(self):
+        primary = self.cluster.primary
+        before = primary.table_reads()
+        self.write()
+        self.assertEqual(primary.table_reads(), before)
+        for reads in range(1, 20):  # within a second: the flush at a backend's end is not throttled
+            self.rows(primary)
+            self.assertEqual(primary.table_reads(), before + reads)
+
+    def test_our_own_reads_count_at_once(self):
+        primary = self.cluster.primary
+        for _ in range(3):
+            before = primary.table_reads()
+            primary.execute('SELECT * FROM "Waitpoint"')
+            self.assertEqual(primary.table_reads(), before + 1)
+
+    def test_a_backend_that_stays_is_not_overlooked(self):
+        connection = self.cluster.primary.connect()
+        self.addCleanup(connection.close)
+        self.assertRaises(TimeoutError, self.cluster.primary.table_reads, 0.1)
+
+    def test_paused_and_resumed(self):
+        standby = self.cluster.standby
+        before = self.rows(standby)
+        standby.pause_replay()
+        self.write()
+        self.assertEqual(self.rows(standby), before)
+        standby.resume_replay()
+        self.cluster.wait_caught_up()
+        self.assertEqual(self.rows(standby), self.rows(self.cluster.primary))
+
+    def test_delayed(self):
+        standby = self.cluster.standby
+        standby.apply_delay(400)
+        before = self.rows(standby)
+        self.write()
+        self.assertEqual(self.rows(standby), before)
+        self.cluster.wait_caught_up()
+        self.assertGreater(self.rows(standby), before)
+
+    def test_killed_servers_come_back(self):
+        self.write()
+        expected = self.rows(self.cluster.primary)
+        self.cluster.standby.kill9()
+        self.cluster.primary.kill9()
+        self.assertFalse(self.cluster.primary.is_running() or self.cluster.standby.is_running())
+        self.cluster.reset()
+        self.assertEqual(self.rows(self.cluster.standby), expected)
+
+    def test_promoted(self):
+        with Cluster() as other:
+            other.standby.promote()
+            other.load(ROOT + "/tests/schema.sql")
+            other.standby.execute("CREATE TABLE mine ()")
+            directory = other.directory
+        self.assertFalse(os.path.exists(directory))
+
+
+if __name__ == "__main__":
+    unittest.main()

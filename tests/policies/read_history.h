@@ -1,0 +1,54 @@
+/*
+ * read_history.h - what has happened in one read so far: the explorer's own bookkeeping, from the
+ * steps that came out and the reports that went in alone.
+ *
+ * Times are in ns since the read began. Two histories are compared byte by byte, so every member
+ * has 64 or 32 bits, in an order without gaps.
+ */
+#ifndef READ_HISTORY_H
+#define READ_HISTORY_H
+
+#include "plugin/read_policy.h"
+
+#define NEVER INT64_MAX
+
+struct step_seen {
+    int64_t until_ns;
+    uint64_t position;
+    int32_t kind;
+    int32_t target;
+    uint32_t replica;
+    uint32_t flags;
+};
+
+struct read_history {
+    struct step_seen step; /* under way */
+    int64_t now_ns;
+    int64_t first_miss_ns; /* NEVER: none yet */
+    uint64_t located;      /* what the last locate said; 0: failed, unknown or none yet */
+    uint32_t steps;        /* the one under way is counted */
+    uint32_t replica_reads;
+    uint32_t primary_reads;
+    uint32_t misses;
+    uint32_t replica_failures;
+    uint32_t waits;
+    uint32_t floor_awaits;
+    uint32_t locates_before_a_miss;
+    uint32_t locates_after_a_miss;
+    uint32_t last_replica; /* read last */
+};
+
+/* Nothing has happened yet. */
+void history_begin(struct read_history *history);
+
+/* The step under way was reported on. A time before the last one counts as that one. */
+void history_add_report(struct read_history *history, int32_t outcome, int64_t now_ns,
+                        uint64_t position);
+
+/* A step other than done came out. `begun_ns` is the plugin's time of the beginning. */
+void history_add_step(struct read_history *history, const struct rp_step *step, uint64_t begun_ns);
+
+int history_is_replica_read(const struct read_history *history);
+int history_is_primary_read(const struct read_history *history);
+
+#endif

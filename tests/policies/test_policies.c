@@ -1,0 +1,399 @@
+/*
+ * test_policies.c - the tables of the policies, row by row, through the built shared object.
+ *
+ * A row is a read: the options, what the host asked for, what it reported, and which steps,
+ * verdict, log level and counters must come of it.
+ */
+#include "tests/lib/scripted_read.h"
+#include "tests/lib/suite.h"
+
+#include <check.h>
+#include <string.h>
+
+struct row {
+    const char *policy;
+    const char *options; /* further lines of the section; NULL: none */
+    const char *reports;
+    const char *steps;
+    const char *end;
+    uint64_t position;
+    uint32_t deadline_ms; /* after the beginning; 0: none */
+    bool no_replica;
+    bool in_transaction;
+    bool budget_empty; /* drained before the read begins */
+};
+
+/* The end of the read, and after it what else is not as usual. */
+#define ROW(policy_, options_, reports_, steps_, ...)                                              \
+    {                                                                                              \
+        .policy = (policy_), .options = (options_), .reports = (reports_), .steps = (steps_),      \
+        .end = __VA_ARGS__                                                                         \
+    }
+
+#define THEN_PRIMARY "replica_then_primary"
+#define INDEX        "read_index"
+#define BACKOFF      "replica_backoff"
+
+#define NO_RETRY "replica_retry_min_ms = 0\nreplica_retry_max_ms = 0\n"
+#define FAILOVER "on_replica_failure = primary\n"
+#define BUDGET   "primary_budget_per_s = 1\nprimary_budget_burst = 1\n"
+#define ALWAYS   "when = always\n"
+#define ONE_POLL "first_ms = 1000\nmax_wait_ms = 100\n"
+
+#define BY_REPLICA     "found by replica quiet"
+#define BY_RETRY       "found by replica_retry quiet counts replica_retry"
+#define BY_PRIMARY     "found by primary warn counts primary"
+#define NOWHERE        "not_found by primary error during primary_fallback"
+#define PRIMARY_FAILED "failed error during primary_fallback"
+#define RETRY_FAILED   "failed error during replica_retry"
+#define REPLICA_FAILED "failed error"
+#define SHED           "shed error during primary_budget counts primary_shed"
+#define DIRECT         "found by primary quiet"
+#define DIRECT_MISSING "not_found by primary error"
+#define DIRECT_FAILED  "failed error"
+#define ABSENT_RETRY   "not_found by replica_retry error during replica_retry counts proven_absent"
+#define ABSENT_FIRST   "not_found by replica error counts proven_absent"
+
+/* ---- no replica, or a transaction: every policy alike ---- */
+
+static const char *const all_policies[] = {THEN_PRIMARY, INDEX, BACKOFF, "primary_only",
+                                           "replica_only"};
+
+static const struct row direct_rows[] = {
+    {.reports = "found", .steps = "primary", .end = DIRECT},
+    {.reports = "partial", .steps = "primary", .end = DIRECT},
+    {.reports = "missing", .steps = "primary", .end = DIRECT_MISSING},
+    {.reports = "failed", .steps = "primary", .end = DIRECT_FAILED},
+};
+
+/* ---- primary_only, replica_only ---- */
+
+static const struct row single_read_rows[] = {
+    ROW("primary_only", NULL, "found", "primary", DIRECT),
+    ROW("primary_only", NULL, "partial", "primary", DIRECT),
+    ROW("primary_only", NULL, "missing", "primary", DIRECT_MISSING),
+    ROW("primary_only", NULL, "failed", "primary", DIRECT_FAILED),
+    ROW("replica_only", NULL, "found", "replica", BY_REPLICA),
+    ROW("replica_only", NULL, "partial", "replica", BY_REPLICA),
+    ROW("replica_only", NULL, "missing", "replica", "not_found by replica error"),
+    ROW("replica_only", NULL, "failed", "replica", REPLICA_FAILED),
+    ROW("replica_only", FAILOVER, "failed", "replica", REPLICA_FAILED),
+};
+
+/* ---- replica_then_primary ---- */
+
+static const struct row then_primary_rows[] = {
+    ROW(THEN_PRIMARY, NULL, "found", "replica", BY_REPLICA),
+    ROW(THEN_PRIMARY, NULL, "failed", "replica", REPLICA_FAILED),
+    ROW(THEN_PRIMARY, NULL, "missing waited found", "replica wait replica", BY_RETRY),
+    ROW(THEN_PRIMARY, NULL, "partial waited found", "replica wait replica", BY_RETRY),
+    ROW(THEN_PRIMARY, NULL, "missing waited failed", "replica wait replica", RETRY_FAILED),
+    ROW(THEN_PRIMARY, NULL, "missing waited missing found", "replica wait replica primary",
+        BY_PRIMARY),
+    ROW(THEN_PRIMARY, NULL, "missing waited partial found", "replica wait replica primary",
+        BY_PRIMARY),
+    ROW(THEN_PRIMARY, NULL, "partial waited partial partial", "replica wait replica primary",
+        BY_PRIMARY),
+    ROW(THEN_PRIMARY, NULL, "missing waited missing missing", "replica wait replica primary",
+        NOWHERE),
+    ROW(THEN_PRIMARY, NULL, "missing waited missing failed", "replica wait replica primary",
+        PRIMARY_FAILED),
+    ROW(THEN_PRIMARY, NO_RETRY, "missing found", "replica primary", BY_PRIMARY),
+    ROW(THEN_PRIMARY, NO_RETRY, "partial found", "replica primary", BY_PRIMARY),
+    ROW(THEN_PRIMARY, NO_RETRY, "missing missing", "replica primary", NOWHERE),
+    ROW(THEN_PRIMARY, NO_RETRY, "missing failed", "replica primary", PRIMARY_FAILED),
+    ROW(THEN_PRIMARY, "replica_retry_max_ms = 0\n", "missing found", "replica primary", BY_PRIMARY),
+    ROW(THEN_PRIMARY, FAILOVER, "failed found", "replica primary", DIRECT),
+    ROW(THEN_PRIMARY, FAILOVER, "failed partial", "replica primary", DIRECT),
+    ROW(THEN_PRIMARY, FAILOVER, "failed missing", "replica primary", NOWHERE),
+    ROW(THEN_PRIMARY, FAILOVER, "failed failed", "replica primary", PRIMARY_FAILED),
+    ROW(THEN_PRIMARY, FAILOVER, "missing waited failed found", "replica wait replica primary",
+        BY_PRIMARY),
+    ROW(THEN_PRIMARY, FAILOVER, "missing waited failed missing", "replica wait replica primary",
+        NOWHERE),
+    ROW(THEN_PRIMARY, BUDGET, "missing waited missing found", "replica wait replica primary",
+        BY_PRIMARY),
+    ROW(THEN_PRIMARY, BUDGET, "missing waited missing", "replica wait replica", SHED,
+        .budget_empty = true),
+    ROW(THEN_PRIMARY, NO_RETRY BUDGET, "missing", "replica", SHED, .budget_empty = true),
+    ROW(THEN_PRIMARY, FAILOVER BUDGET, "failed", "replica", SHED, .budget_empty = true),
+    ROW(THEN_PRIMARY, FAILOVER BUDGET, "missing waited failed", "replica wait replica", SHED,
+        .budget_empty = true),
+    ROW(THEN_PRIMARY, BUDGET, "failed", "replica", REPLICA_FAILED, .budget_empty = true),
+    ROW(THEN_PRIMARY, BUDGET, "missing waited found", "replica wait replica", BY_RETRY,
+        .budget_empty = true),
+    ROW(THEN_PRIMARY, BUDGET, "found", "primary", DIRECT, .budget_empty = true, .no_replica = true),
+    ROW(THEN_PRIMARY, BUDGET, "found", "primary", DIRECT, .budget_empty = true,
+        .in_transaction = true),
+    ROW(THEN_PRIMARY, NULL, "missing found", "replica primary", BY_PRIMARY, .deadline_ms = 49),
+    ROW(THEN_PRIMARY, NULL, "missing waited found", "replica wait replica", BY_RETRY,
+        .deadline_ms = 200),
+    ROW(THEN_PRIMARY, NULL, "+151 missing found", "replica primary", BY_PRIMARY,
+        .deadline_ms = 200),
+    ROW(THEN_PRIMARY, NULL, "+500 missing found", "replica primary", BY_PRIMARY,
+        .deadline_ms = 200),
+    ROW(THEN_PRIMARY, NULL, "found", "replica", BY_REPLICA, .position = 100),
+    ROW(THEN_PRIMARY, NULL, "missing waited missing found", "replica wait replica primary",
+        BY_PRIMARY, .position = 100),
+};
+
+/* ---- replica_backoff; ONE_POLL: the one wait that fits into max_wait_ms ---- */
+
+static const struct row backoff_rows[] = {
+    ROW(BACKOFF, NULL, "found", "replica", BY_REPLICA),
+    ROW(BACKOFF, NULL, "failed", "replica", REPLICA_FAILED),
+    ROW(BACKOFF, NULL, "missing waited found", "replica wait replica", BY_RETRY),
+    ROW(BACKOFF, NULL, "missing waited missing waited found", "replica wait replica wait replica",
+        BY_RETRY),
+    ROW(BACKOFF, NULL, "missing waited partial waited missing waited found",
+        "replica wait replica wait replica wait replica", BY_RETRY),
+    ROW(BACKOFF, NULL, "missing waited failed", "replica wait replica", RETRY_FAILED),
+    ROW(BACKOFF, ONE_POLL, "missing waited missing found", "replica wait replica primary",
+        BY_PRIMARY),
+    ROW(BACKOFF, ONE_POLL, "partial waited partial partial", "replica wait replica primary",
+        BY_PRIMARY),
+    ROW(BACKOFF, ONE_POLL, "missing waited missing missing", "replica wait replica primary",
+        NOWHERE),
+    ROW(BACKOFF, ONE_POLL, "missing waited missing failed", "replica wait replica primary",
+        PRIMARY_FAILED),
+    ROW(BACKOFF, "max_wait_ms = 0\n", "missing found", "replica primary", BY_PRIMARY),
+    ROW(BACKOFF, FAILOVER, "failed found", "replica primary", DIRECT),
+    ROW(BACKOFF, FAILOVER, "failed missing", "replica primary", NOWHERE),
+    ROW(BACKOFF, FAILOVER, "missing waited failed found", "replica wait replica primary",
+        BY_PRIMARY),
+    ROW(BACKOFF, ONE_POLL BUDGET, "missing waited missing", "replica wait replica", SHED,
+        .budget_empty = true),
+    ROW(BACKOFF, FAILOVER BUDGET, "failed", "replica", SHED, .budget_empty = true),
+    ROW(BACKOFF, FAILOVER BUDGET, "missing waited failed", "replica wait replica", SHED,
+        .budget_empty = true),
+    ROW(BACKOFF, "first_ms = 10\n", "missing found", "replica primary", BY_PRIMARY,
+        .deadline_ms = 4),
+    ROW(BACKOFF, NULL, "+500 missing found", "replica primary", BY_PRIMARY, .deadline_ms = 200),
+    ROW(BACKOFF, "first_ms = 100\n", "missing +200 waited missing found",
+        "replica wait replica primary", BY_PRIMARY),
+};
+
+/* ---- read_index, when = miss ---- */
+
+static const struct row index_rows[] = {
+    ROW(INDEX, NULL, "found", "replica", BY_REPLICA),
+    ROW(INDEX, NULL, "failed", "replica", REPLICA_FAILED),
+    ROW(INDEX, NULL, "missing located@100 reached@100 found@100",
+        "replica locate await@100 replica@", BY_RETRY),
+    ROW(INDEX, NULL, "partial located@100 reached@120 found@120",
+        "replica locate await@100 replica@", BY_RETRY),
+    ROW(INDEX, NULL, "missing located@100 reached@100 found", "replica locate await@100 replica@",
+        BY_RETRY),
+    ROW(INDEX, NULL, "missing located@100 reached@100 missing@100",
+        "replica locate await@100 replica@", ABSENT_RETRY),
+    ROW(INDEX, NULL, "missing located@100 reached@100 missing@101",
+        "replica locate await@100 replica@", ABSENT_RETRY),
+    ROW(INDEX, NULL, "missing located@100 reached@100 partial@100",
+        "replica locate await@100 replica@", BY_RETRY),
+    ROW(INDEX, NULL, "missing located@100 reached@100 failed", "replica locate await@100 replica@",
+        RETRY_FAILED),
+    /* A miss whose own position is unknown or behind proves nothing. */
+    ROW(INDEX, NULL, "missing located@100 reached@100 missing found",
+        "replica locate await@100 replica@ primary", BY_PRIMARY),
+    ROW(INDEX, NULL, "missing located@100 reached@100 missing@99 missing",
+        "replica locate await@100 replica@ primary", NOWHERE),
+    ROW(INDEX, NULL, "missing located@100 reached@100 partial@99 found",
+        "replica locate await@100 replica@ primary", BY_PRIMARY),
+    ROW(INDEX, NULL, "missing located@100 reached@100 partial partial",
+        "replica locate await@100 replica@ primary", BY_PRIMARY),
+    /* What cannot be located or reached is the primary's to answer. */
+    ROW(INDEX, NULL, "missing failed found", "replica locate primary", BY_PRIMARY),
+    ROW(INDEX, NULL, "missing failed missing", "replica locate primary", NOWHERE),
+    ROW(INDEX, NULL, "missing failed failed", "replica locate primary", PRIMARY_FAILED),
+    ROW(INDEX, NULL, "missing located found", "replica locate primary", BY_PRIMARY),
+    ROW(INDEX, NULL, "missing located@100 not_reached found", "replica locate await@100 primary",
+        BY_PRIMARY),
+    ROW(INDEX, NULL, "missing located@100 failed found", "replica locate await@100 primary",
+        BY_PRIMARY),
+    ROW(INDEX, NULL, "missing located@100 reached found", "replica locate await@100 primary",
+        BY_PRIMARY),
+    ROW(INDEX, NULL, "missing located@100 reached@99 found", "replica locate await@100 primary",
+        BY_PRIMARY),
+    ROW(INDEX, NULL, "missing located@100 not_reached missing", "replica locate await@100 primary",
+        NOWHERE),
+    ROW(INDEX, NULL, "missing located@100 not_reached failed", "replica locate await@100 primary",
+        PRIMARY_FAILED),
+    ROW(INDEX, "max_wait_ms = 0\n", "missing located@100 found", "replica locate primary",
+        BY_PRIMARY),
+    ROW(INDEX, NULL, "missing +50 located@100 found", "replica locate primary", BY_PRIMARY,
+        .deadline_ms = 50),
+    ROW(INDEX, NULL, "missing +49 located@100 not_reached found",
+        "replica locate await@100 primary", BY_PRIMARY, .deadline_ms = 50),
+    /* Failures and the budget. */
+    ROW(INDEX, FAILOVER, "failed found", "replica primary", DIRECT),
+    ROW(INDEX, FAILOVER, "failed missing", "replica primary", NOWHERE),
+    ROW(INDEX, FAILOVER, "missing located@100 reached@100 failed found",
+        "replica locate await@100 replica@ primary", BY_PRIMARY),
+    ROW(INDEX, BUDGET, "missing failed", "replica locate", SHED, .budget_empty = true),
+    ROW(INDEX, BUDGET, "missing located", "replica locate", SHED, .budget_empty = true),
+    ROW(INDEX, BUDGET, "missing located@100 not_reached", "replica locate await@100", SHED,
+        .budget_empty = true),
+    ROW(INDEX, BUDGET, "missing located@100 reached@100 missing",
+        "replica locate await@100 replica@", SHED, .budget_empty = true),
+    ROW(INDEX, BUDGET, "missing located@100 reached@100 missing@100",
+        "replica locate await@100 replica@", ABSENT_RETRY, .budget_empty = true),
+    ROW(INDEX, FAILOVER BUDGET, "failed", "replica", SHED, .budget_empty = true),
+    ROW(INDEX, FAILOVER BUDGET, "missing located@100 reached@100 failed",
+        "replica locate await@100 replica@", SHED, .budget_empty = true),
+};
+
+/* The caller's own position: awaited in place of the first locate, and no proof. */
+static const struct row floor_rows[] = {
+    ROW(INDEX, NULL, "found", "replica", BY_REPLICA, .position = 70),
+    ROW(INDEX, NULL, "missing reached@70 found", "replica await@70 replica", BY_RETRY,
+        .position = 70),
+    ROW(INDEX, NULL, "missing reached@70 failed", "replica await@70 replica", RETRY_FAILED,
+        .position = 70),
+    ROW(INDEX, FAILOVER, "missing reached@70 failed found", "replica await@70 replica primary",
+        BY_PRIMARY, .position = 70),
+    ROW(INDEX, FAILOVER BUDGET, "missing reached@70 failed", "replica await@70 replica", SHED,
+        .position = 70, .budget_empty = true),
+    ROW(INDEX, NULL, "missing reached@70 missing@70 located@100 reached@100 missing@100",
+        "replica await@70 replica locate await@100 replica@", ABSENT_RETRY, .position = 70),
+    ROW(INDEX, NULL, "missing reached@70 missing@900 failed found",
+        "replica await@70 replica locate primary", BY_PRIMARY, .position = 70),
+    ROW(INDEX, NULL, "missing reached@70 partial located@100 reached@100 found@100",
+        "replica await@70 replica locate await@100 replica@", BY_RETRY, .position = 70),
+    ROW(INDEX, NULL, "missing not_reached located@100 reached@100 missing@100",
+        "replica await@70 locate await@100 replica@", ABSENT_RETRY, .position = 70),
+    ROW(INDEX, NULL, "missing failed located@100 reached@100 found@100",
+        "replica await@70 locate await@100 replica@", BY_RETRY, .position = 70),
+    ROW(INDEX, NULL, "missing reached located@100 reached@100 found@100",
+        "replica await@70 locate await@100 replica@", BY_RETRY, .position = 70),
+    ROW(INDEX, NULL, "missing reached@69 located@100 reached@100 found@100",
+        "replica await@70 locate await@100 replica@", BY_RETRY, .position = 70),
+    /* One ahead of the primary is ignored once the primary was located. */
+    ROW(INDEX, NULL, "missing not_reached located@100 reached@100 missing@100",
+        "replica await@900 locate await@100 replica@", ABSENT_RETRY, .position = 900),
+    ROW(INDEX, "max_wait_ms = 0\n", "missing located@100 found", "replica locate primary",
+        BY_PRIMARY, .position = 70),
+    ROW(INDEX, NULL, "+50 missing failed found", "replica locate primary", BY_PRIMARY,
+        .position = 70, .deadline_ms = 50),
+    ROW(INDEX, NULL, "found", "primary", DIRECT, .position = 70, .no_replica = true),
+};
+
+/* ---- read_index, when = always ---- */
+
+static const struct row always_rows[] = {
+    ROW(INDEX, ALWAYS, "located@100 reached@100 found@100", "locate await@100 replica@",
+        BY_REPLICA),
+    ROW(INDEX, ALWAYS, "located@100 reached@100 missing@100", "locate await@100 replica@",
+        ABSENT_FIRST),
+    ROW(INDEX, ALWAYS, "located@100 reached@100 partial@100", "locate await@100 replica@",
+        BY_REPLICA),
+    ROW(INDEX, ALWAYS, "located@100 reached@100 failed", "locate await@100 replica@",
+        REPLICA_FAILED),
+    ROW(INDEX, ALWAYS FAILOVER, "located@100 reached@100 failed found",
+        "locate await@100 replica@ primary", DIRECT),
+    ROW(INDEX, ALWAYS, "located@100 reached@100 missing located@110 reached@110 found@110",
+        "locate await@100 replica@ locate await@110 replica@", BY_RETRY),
+    ROW(INDEX, ALWAYS, "located@100 reached@100 missing@99 located@110 reached@110 missing@110",
+        "locate await@100 replica@ locate await@110 replica@", ABSENT_RETRY),
+    ROW(INDEX, ALWAYS, "located@100 reached@100 partial failed found",
+        "locate await@100 replica@ locate primary", BY_PRIMARY),
+    /* Nothing that goes wrong before the first read leads to the primary. */
+    ROW(INDEX, ALWAYS, "failed found", "locate replica", BY_REPLICA),
+    ROW(INDEX, ALWAYS, "located found", "locate replica", BY_REPLICA),
+    ROW(INDEX, ALWAYS, "located@100 not_reached found", "locate await@100 replica", BY_REPLICA),
+    ROW(INDEX, ALWAYS, "located@100 failed found", "locate await@100 replica", BY_REPLICA),
+    ROW(INDEX, ALWAYS, "located@100 reached found", "locate await@100 replica", BY_REPLICA),
+    ROW(INDEX, ALWAYS, "located@100 reached@99 found", "locate await@100 replica", BY_REPLICA),
+    ROW(INDEX, ALWAYS, "failed missing@900 failed found", "locate replica locate primary",
+        BY_PRIMARY),
+    ROW(INDEX, ALWAYS, "failed missing located@110 reached@110 missing@110",
+        "locate replica locate await@110 replica@", ABSENT_RETRY),
+    ROW(INDEX, ALWAYS, "located@100 not_reached missing located@110 reached@110 found@110",
+        "locate await@100 replica locate await@110 replica@", BY_RETRY),
+    ROW(INDEX, ALWAYS, "failed failed", "locate replica", REPLICA_FAILED),
+    ROW(INDEX, ALWAYS FAILOVER, "failed failed found", "locate replica primary", DIRECT),
+    ROW(INDEX, ALWAYS "max_wait_ms = 0\n", "located@100 found", "locate replica", BY_REPLICA),
+    /* The caller's position in place of the locate. */
+    ROW(INDEX, ALWAYS, "reached@70 found@70", "await@70 replica", BY_REPLICA, .position = 70),
+    ROW(INDEX, ALWAYS, "reached@70 missing@900 located@100 reached@100 missing@100",
+        "await@70 replica locate await@100 replica@", ABSENT_RETRY, .position = 70),
+    ROW(INDEX, ALWAYS, "not_reached located@100 reached@100 missing@100",
+        "await@70 locate await@100 replica@", ABSENT_FIRST, .position = 70),
+    ROW(INDEX, ALWAYS, "reached@69 located@100 reached@100 found@100",
+        "await@70 locate await@100 replica@", BY_REPLICA, .position = 70),
+    ROW(INDEX, ALWAYS, "failed located@100 not_reached missing failed missing",
+        "await@70 locate await@100 replica locate primary", NOWHERE, .position = 70),
+    /* The longest read there is: eight steps. */
+    ROW(INDEX, ALWAYS,
+        "not_reached located@100 reached@100 missing@99 located@110 reached@110 missing@109 "
+        "missing",
+        "await@70 locate await@100 replica@ locate await@110 replica@ primary", NOWHERE,
+        .position = 70),
+};
+
+static void run_row(const struct row *row, const char *policy) {
+    const char *options = row->options != NULL ? row->options : "";
+    struct opened_section section;
+    section_open(&section, "policy = %s\n%s", policy, options);
+    if (row->budget_empty) {
+        drain_budget(&section, SCRIPT_START_NS);
+    }
+    const struct scripted_read script = {
+        .replicas = row->no_replica ? 0 : 1,
+        .flags = row->in_transaction ? RP_IN_TRANSACTION : 0,
+        .position = row->position,
+        .deadline_ns = row->deadline_ms == 0 ? 0 : SCRIPT_START_NS + row->deadline_ms * MS,
+        .entropy = UINT64_C(0x0123456789abcdef),
+        .reports = row->reports};
+    struct script_result result;
+    run_script(&section, &script, &result);
+    ck_assert_msg(strcmp(result.steps, row->steps) == 0 && strcmp(result.end, row->end) == 0,
+                  "%s\n%s\nreports:  %s\nexpected: %s | %s\ngot:      %s | %s", policy, options,
+                  row->reports, row->steps, row->end, result.steps, result.end);
+    section_close(&section);
+}
+
+#define COUNT_OF(array) (int)(sizeof(array) / sizeof((array)[0]))
+
+START_TEST(direct_read) {
+    for (int i = 0; i < COUNT_OF(all_policies); i++) {
+        struct row row = direct_rows[_i];
+        row.no_replica = true;
+        run_row(&row, all_policies[i]);
+        row.no_replica = false;
+        row.in_transaction = true;
+        run_row(&row, all_policies[i]);
+        row.options = FAILOVER BUDGET;
+        row.budget_empty = i < 3;
+        run_row(&row, all_policies[i]);
+    }
+}
+END_TEST
+
+#define ROW_TEST(name)                                                                             \
+    START_TEST(name##_row) {                                                                       \
+        run_row(&name##_rows[_i], name##_rows[_i].policy);                                         \
+    }                                                                                              \
+    END_TEST
+
+ROW_TEST(single_read)
+ROW_TEST(then_primary)
+ROW_TEST(backoff)
+ROW_TEST(index)
+ROW_TEST(floor)
+ROW_TEST(always)
+
+#define ADD_ROWS(name) tcase_add_loop_test(rows, name##_row, 0, COUNT_OF(name##_rows))
+
+int main(void) {
+    Suite *suite = suite_create("policies");
+    TCase *rows = tcase_create("tables");
+    suite_add_tcase(suite, rows);
+    tcase_add_loop_test(rows, direct_read, 0, COUNT_OF(direct_rows));
+    ADD_ROWS(single_read);
+    ADD_ROWS(then_primary);
+    ADD_ROWS(backoff);
+    ADD_ROWS(index);
+    ADD_ROWS(floor);
+    ADD_ROWS(always);
+    return suite_run(suite);
+}

@@ -1,0 +1,40 @@
+/*
+ * position_question.h - asks a server for its WAL position on behalf of many lookups, as the sample
+ * host does (locator.h and position_watcher.h there).
+ *
+ * The primary: one question under way at most; an answer is for all that were waiting before it was
+ * asked, and for none that came later. A replica: while somebody awaits a position, one question at
+ * a time, the next a moment after its answer; an answer is for all whose position it has reached.
+ */
+#ifndef POSITION_QUESTION_H
+#define POSITION_QUESTION_H
+
+#include "tools/policy-sim/model/station.h"
+#include "waiters.h"
+
+#include <stdbool.h>
+
+struct host_process;
+
+struct position_question {
+    struct statement statement;
+    struct waiter_list waiting;
+    struct waiter_list asked; /* of the primary alone: whom the question under way is for */
+    bool under_way;
+    bool pausing;            /* of a replica alone: between two questions */
+    uint32_t asked_in_a_row; /* of a replica alone: since somebody began to wait */
+    uint64_t position;       /* at the snapshot of the question under way */
+};
+
+void position_question_init(struct position_question *question, uint16_t server);
+
+/* A lookup locates the primary (server 0), or awaits waiter->target on a replica; lookup_report is
+ * called for it, later, unless waiter_leave comes first. */
+void position_question_join(struct host_process *process, uint16_t server, struct waiter *waiter);
+
+/* Events of the question. */
+void position_question_snapshot(struct host_process *process, uint16_t server);
+void position_question_answered(struct host_process *process, uint16_t server);
+void position_question_pause_over(struct host_process *process, uint16_t server);
+
+#endif

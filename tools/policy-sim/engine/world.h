@@ -1,0 +1,48 @@
+/*
+ * world.h - what all processes of one run share: the time, the servers' state, the books.
+ */
+#ifndef WORLD_H
+#define WORLD_H
+
+#include "event_queue.h"
+#include "lookup_pool.h"
+#include "tools/policy-sim/model/arrivals.h"
+#include "tools/policy-sim/model/scenario.h"
+#include "tools/policy-sim/report/figures.h"
+
+struct world {
+    const struct scenario *scenario;
+    const struct rp_plugin *plugin;
+    uint64_t now_ns;
+    struct event_queue events;
+    struct arrivals arrivals;
+    struct lag_course replicas[SCENARIO_MAX_REPLICAS];
+    struct lag_model commits; /* how long ago the last commit of others was */
+    struct lag_course primary;
+    uint64_t newest_row; /* the greatest position of a row looked up so far */
+    struct lookup_pool lookups;
+    uint64_t lookups_under_way;
+    struct figures *figures;
+    bool out_of_memory;
+};
+
+/* Where a replica stands now: see sim_event.server and lag_model.h. */
+static inline uint64_t world_replica_position(struct world *world, uint16_t server) {
+    return lag_course_position(&world->replicas[server - 1], world->now_ns);
+}
+
+/* Where the primary stands now: at its last commit, of a row that is looked up or of another. */
+static inline uint64_t world_primary_position(struct world *world) {
+    uint64_t position = lag_course_position(&world->primary, world->now_ns);
+    return position > world->newest_row ? position : world->newest_row;
+}
+
+/* When a timer of the host's fires that is set now for then: a loop that waits by poll or epoll
+ * sleeps for whole milliseconds, rounded up. */
+static inline uint64_t world_timer(const struct world *world, uint64_t until_ns) {
+    uint64_t step_ns = world->scenario->timer_step_ns;
+    uint64_t left_ns = until_ns > world->now_ns ? until_ns - world->now_ns : 0;
+    return world->now_ns + (step_ns == 0 ? left_ns : (left_ns + step_ns - 1) / step_ns * step_ns);
+}
+
+#endif

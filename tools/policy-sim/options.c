@@ -1,0 +1,246 @@
+/*
+ * options.c - the two tables of options, and the checks that concern several of them.
+ */
+#include "options.h"
+
+#include "option_table.h"
+#include "tools/policy-sim/model/quantity.h"
+
+#include <string.h>
+
+#define AT(member)        offsetof(struct sim_options, member)
+#define IN(member)        offsetof(struct sim_options, scenario.member)
+#define RECORD_AT(member) offsetof(struct record_options, member)
+#define ROW_COUNT(rows)   (sizeof(rows) / sizeof((rows)[0]))
+
+#define DEFAULT_LAG "exponential:1ms"
+
+/* ---- simulate -------------------------------------------------------------------------------- */
+
+static bool take_section(void *out, const char *text, char *err, size_t err_length) {
+    struct sim_options *options = out;
+    if (options->section_count == OPTIONS_MAX_SECTIONS) {
+        (void)snprintf(err, err_length, "--section: at most %u sections", OPTIONS_MAX_SECTIONS);
+        return false;
+    }
+    options->sections[options->section_count++] = text;
+    return true;
+}
+
+static bool take_replica(void *out, const char *text, char *err, size_t err_length) {
+    struct sim_options *options = out;
+    struct scenario *scenario = &options->scenario;
+    char why[1024];
+    bool none = strcmp(text, "none") == 0;
+    if (options->replicas_given && (none || scenario->replica_count == 0)) {
+        (void)snprintf(err, err_length, "--replica: none stands alone");
+        return false;
+    }
+    options->replicas_given = true;
+    if (none) {
+        return true;
+    }
+    if (scenario->replica_count == SCENARIO_MAX_REPLICAS) {
+        (void)snprintf(err, err_length, "--replica: at most %u replicas", SCENARIO_MAX_REPLICAS);
+        return false;
+    }
+    if (!lag_model_parse(text, &scenario->replicas[scenario->replica_count], why, sizeof why)) {
+        (void)snprintf(err, err_length, "--replica: %s", why);
+        return false;
+    }
+    scenario->replica_count++;
+    return true;
+}
+
+static const struct option_row sim_rows[] = {
+    {"section", "NAME", OPTION_OTHER, 0, 0, 0, NULL, take_section,
+     "A section of FILE to run; may be given several times. Without it: all of them."},
+    {"plugin", "PATH", OPTION_TEXT, 0, 0, AT(plugin), NULL, NULL,
+     "The plugin. Without it: read_policy.so beside this program, else the installed "
+     "one,\n" READ_POLICY_PLUGIN_DIR "/read_policy.so."},
+    {"seed", "N", OPTION_COUNT, 0, UINT32_MAX, IN(seed), "1", NULL,
+     "The same seed gives the same output, to the byte."},
+    {"lookups", "N", OPTION_COUNT, 1, 1000000000, IN(lookups), "100000", NULL,
+     "How many lookups come, in all."},
+    {"rate", "R", OPTION_RATE, 0, 0, IN(interval_ns), "1000", NULL,
+     "How many come a second, in all processes together, at random moments."},
+    {"processes", "N", OPTION_COUNT, 1, SCENARIO_MAX_PROCESSES, IN(processes), "1", NULL,
+     "Processes of the host: each has its own budget, its own links, and locates the\n"
+     "primary for itself."},
+    {"replica", "LAG", OPTION_OTHER, 0, 0, 0, DEFAULT_LAG, take_replica,
+     "A replica; may be given several times. `none`: there is no replica. LAG is one of\n"
+     "  constant:TIME            always so far behind; a TIME alone is the same\n"
+     "  exponential:MEAN[,LEAST] catches up at random moments: LEAST and an exponentially\n"
+     "                           distributed time behind\n"
+     "  bursts:LEAST,PEAK,EVERY,LENGTH\n"
+     "                           LEAST behind; about EVERY so often it stands still until it\n"
+     "                           is PEAK behind, and catches up at once after LENGTH\n"
+     "  trace:FILE               as recorded: lines \"time,lag\" in seconds after that header\n"
+     "                           (see policy-sim record --help); repeated at its end"},
+    {"fresh", "SHARE", OPTION_SHARE, 0, 0, IN(fresh), "0.1", NULL,
+     "Share of lookups of rows that were committed just before. Other rows that exist are\n"
+     "on every replica."},
+    {"age", "TIME", OPTION_MODEL, 0, 0, IN(age), "0", NULL,
+     "How old those rows are when the lookup comes: TIME, uniform:LEAST,MOST or\n"
+     "exponential:MEAN[,LEAST]. 0: sent right after the commit."},
+    {"bogus", "SHARE", OPTION_SHARE, 0, 0, IN(bogus), "0", NULL,
+     "Share of lookups of ids that do not exist."},
+    {"positions", "SHARE", OPTION_SHARE, 0, 0, IN(positions), "0", NULL,
+     "Share of the lookups of fresh rows whose client brings the row's WAL position."},
+    {"commits", "R", OPTION_RATE, 0, 0, IN(commit_interval_ns), NULL, NULL,
+     "Commits a second on the primary besides those of the fresh rows, at random moments. The\n"
+     "primary is located at its last one, so a quiet primary is reached sooner. Without it:\n"
+     "it commits all the time."},
+    {"replica-read", "TIME", OPTION_MODEL, 0, 0, IN(replica_read), "0.3ms", NULL,
+     "What a read of a replica takes; as for --age."},
+    {"primary-read", "TIME", OPTION_MODEL, 0, 0, IN(primary_read), "0.3ms", NULL,
+     "What a read of the primary takes."},
+    {"position-read", "TIME", OPTION_MODEL, 0, 0, IN(position_read), "0.1ms", NULL,
+     "What asking a server for its WAL position takes: locating the primary, and each\n"
+     "question to a replica whose position is awaited."},
+    {"replica-failures", "SHARE", OPTION_SHARE, 0, 0, IN(replica_failures), "0", NULL,
+     "Share of the reads of a replica that fail."},
+    {"links", "N", OPTION_COUNT, 0, 1000, IN(links), "2", NULL,
+     "Links of each process to each server; more statements than that at once queue up.\n"
+     "0: any number."},
+    {"max-lookups", "N", OPTION_COUNT, 1, 1000000, IN(max_lookups), "1024", NULL,
+     "Lookups under way at once in each process; more are refused."},
+    {"timeout", "TIME", OPTION_DURATION, 1, 0, IN(timeout_ns), "5s", NULL,
+     "A lookup that takes longer has failed."},
+    {"timer-step", "TIME", OPTION_DURATION, 0, 0, IN(timer_step_ns), "1ms", NULL,
+     "The host's timers last whole ones of that, rounded up, as in a loop around poll or\n"
+     "epoll. 0: they are exact."},
+    {"csv", NULL, OPTION_FLAG, 0, 0, AT(csv), NULL, NULL,
+     "Print CSV, a line for each section, times in microseconds, instead of the table."},
+    {"plot", "FILE", OPTION_TEXT, 0, 0, AT(plot), NULL, NULL,
+     "Draw the run second by second into a PNG file. Needs gnuplot."},
+    {"help", NULL, OPTION_FLAG, 0, 0, AT(help), NULL, NULL, "This text."},
+    {"version", NULL, OPTION_FLAG, 0, 0, AT(version), NULL, NULL, "The version."},
+};
+
+static bool check(const struct sim_options *options, char *err, size_t err_length) {
+    const struct scenario *scenario = &options->scenario;
+    if ((uint64_t)scenario->bogus + scenario->fresh > SHARE_ALL) {
+        (void)snprintf(err, err_length, "--bogus and --fresh are more than all lookups together");
+        return false;
+    }
+    if (scenario->lookups > QUANTITY_MAX_NS / scenario->interval_ns) {
+        (void)snprintf(err, err_length, "so many --lookups at such a --rate take over 31 days");
+        return false;
+    }
+    return true;
+}
+
+bool sim_options_parse(int argc, char **argv, struct sim_options *options, char *err,
+                       size_t err_length) {
+    *options = (struct sim_options){0};
+    int first =
+        option_table_parse(sim_rows, ROW_COUNT(sim_rows), argc, argv, options, err, err_length);
+    if (first < 0) {
+        return false;
+    }
+    if (options->help || options->version) {
+        return true;
+    }
+    if (argc - first != 1) {
+        (void)snprintf(err, err_length, first == argc ? "no FILE%s" : "unexpected argument %s",
+                       first == argc ? "" : argv[first + 1]);
+        return false;
+    }
+    options->file = argv[first];
+    if (!options->replicas_given && !take_replica(options, DEFAULT_LAG, err, err_length)) {
+        return false;
+    }
+    return check(options, err, err_length);
+}
+
+void sim_options_free(struct sim_options *options) {
+    for (uint32_t i = 0; i < options->scenario.replica_count; i++) {
+        lag_model_free(&options->scenario.replicas[i]);
+    }
+    options->scenario.replica_count = 0;
+}
+
+void sim_options_help(FILE *out) {
+    (void)fputs(
+        "usage: policy-sim [OPTION...] FILE\n"
+        "       policy-sim record [OPTION...]\n"
+        "\n"
+        "Shows what the sections of a read policy INI file will do, before they are rolled out:\n"
+        "runs the plugin itself in virtual time, against lookups, hosts and servers as described\n"
+        "by the options. Every section meets the same lookups at the same moments.\n"
+        "\n",
+        out);
+    option_table_help(out, sim_rows, ROW_COUNT(sim_rows));
+    (void)fputs(
+        "\n"
+        "TIME is a number with a unit: 250us, 0.5ms, 2s, 5m, 1h. SHARE is 0.25 or 25%.\n"
+        "\n"
+        "The added latency is a lookup's whole time less that of the read that gave its answer.\n"
+        "`though it was there` counts rows that existed and were reported not found.\n"
+        "\n"
+        "Exit status: 0; 1 the file has errors, or something failed; 2 wrong usage, or the plugin\n"
+        "cannot be used.\n",
+        out);
+}
+
+/* ---- record ---------------------------------------------------------------------------------- */
+
+static const struct option_row record_rows[] = {
+    {"primary", "CONNINFO", OPTION_TEXT, 0, 0, RECORD_AT(primary), NULL, NULL,
+     "The primary, as libpq takes it: \"host=db1 dbname=app user=monitor\"."},
+    {"replica", "CONNINFO", OPTION_TEXT, 0, 0, RECORD_AT(replica), NULL, NULL,
+     "One of its streaming standbys."},
+    {"seconds", "N", OPTION_COUNT, 1, 31 * 86400, RECORD_AT(seconds), "60", NULL,
+     "How long to record."},
+    {"interval", "TIME", OPTION_DURATION, 0, 0, RECORD_AT(interval_ns), "10ms", NULL,
+     "The time between two samples; the lag is known to about as much. 0: as fast as the\n"
+     "servers answer."},
+    {"out", "FILE", OPTION_TEXT, 0, 0, RECORD_AT(out), NULL, NULL,
+     "Where to write the trace. An existing file is overwritten."},
+    {"help", NULL, OPTION_FLAG, 0, 0, RECORD_AT(help), NULL, NULL, "This text."},
+};
+
+bool record_options_parse(int argc, char **argv, struct record_options *options, char *err,
+                          size_t err_length) {
+    *options = (struct record_options){0};
+    int first = option_table_parse(record_rows, ROW_COUNT(record_rows), argc, argv, options, err,
+                                   err_length);
+    if (first < 0) {
+        return false;
+    }
+    if (options->help) {
+        return true;
+    }
+    const char *missing = options->primary == NULL   ? "--primary"
+                          : options->replica == NULL ? "--replica"
+                          : options->out == NULL     ? "--out"
+                                                     : NULL;
+    if (missing != NULL) {
+        (void)snprintf(err, err_length, "%s is needed", missing);
+        return false;
+    }
+    if (first != argc) {
+        (void)snprintf(err, err_length, "unexpected argument %s", argv[first]);
+        return false;
+    }
+    return true;
+}
+
+void record_options_help(FILE *out) {
+    (void)fputs(
+        "usage: policy-sim record --primary CONNINFO --replica CONNINFO --out FILE [OPTION...]\n"
+        "\n"
+        "Records how far a replica is behind its primary, as a trace for policy-sim --replica\n"
+        "trace:FILE. Both are asked for their WAL position in turn; the lag is the time from when\n"
+        "the primary was first seen at a position to when the replica was first seen to have\n"
+        "replayed it. Any role may ask. Record while there is traffic: the trace begins with the\n"
+        "first commit that the replica replays. The file holds whole lines at any time, so a\n"
+        "recording may be interrupted.\n"
+        "\n",
+        out);
+    option_table_help(out, record_rows, ROW_COUNT(record_rows));
+    (void)fputs("\nExit status: 0; 1 a server failed, or the file cannot be written; 2 wrong "
+                "usage.\n",
+                out);
+}

@@ -1,0 +1,60 @@
+/*
+ * record_command.c - policy-sim record: a file for what the recorder finds.
+ */
+#include "recorder.h"
+#include "tools/policy-sim/commands.h"
+#include "tools/policy-sim/model/quantity.h"
+#include "tools/policy-sim/options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ERROR_BYTES 1024u
+
+static int failed(const char *err) {
+    (void)fprintf(stderr, "policy-sim: %s\n", err);
+    return EXIT_FAILED;
+}
+
+static int record(const struct record_options *options, char *err) {
+    struct recording recording = {.primary = options->primary,
+                                  .replica = options->replica,
+                                  .length_ns = options->seconds * NS_PER_S,
+                                  .interval_ns = options->interval_ns};
+    FILE *out = fopen(options->out, "we");
+    if (out == NULL) {
+        (void)snprintf(err, ERROR_BYTES, "%s: %s", options->out, strerror(errno));
+        return failed(err);
+    }
+    bool good = record_lag(&recording, out, err, ERROR_BYTES);
+    bool written = fclose(out) == 0;
+    if (!good) {
+        return failed(err);
+    }
+    if (!written) {
+        (void)snprintf(err, ERROR_BYTES, "%s: %s", options->out, strerror(errno));
+        return failed(err);
+    }
+    if (recording.samples == 0) {
+        return failed("the replica was not seen to reach any commit: is there traffic?");
+    }
+    (void)fprintf(stderr, "policy-sim: %" PRIu64 " samples, after %" PRIu64 " without a commit\n",
+                  recording.samples, recording.unknown);
+    return EXIT_DONE;
+}
+
+int record_command(int argc, char **argv) {
+    struct record_options options;
+    char err[ERROR_BYTES] = "";
+    if (!record_options_parse(argc, argv, &options, err, sizeof err)) {
+        (void)fprintf(stderr, "policy-sim: %s; see policy-sim record --help\n", err);
+        return EXIT_USAGE;
+    }
+    if (options.help) {
+        record_options_help(stdout);
+        return EXIT_DONE;
+    }
+    return record(&options, err);
+}

@@ -1,0 +1,140 @@
+/*
+ * recorder.c - asks the primary, then the replica, again and again.
+ */
+#include "recorder.h"
+
+#include "tools/policy-sim/model/lag_history.h"
+#include "tools/policy-sim/model/quantity.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libpq-fe.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define STATEMENT "position"
+
+/* NULL where the server is not what it should be, which is found out by the same statement. */
+static const char primary_sql[] =
+    "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN "
+    "pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0') END";
+static const char replica_sql[] =
+    "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN "
+    "pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0') END";
+
+struct server {
+    const char *name;     /* for messages */
+    const char *expected; /* what it is not if it has no position */
+    PGconn *conn;
+    uint64_t position; /* its last answer */
+    uint64_t asked_ns; /* the middle of the question's way there and back */
+};
+
+static uint64_t now_ns(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* libpq's messages end in a newline. */
+static bool fail(const struct server *server, const char *why, char *err, size_t err_length) {
+    (void)snprintf(err, err_length, "%s: %.*s", server->name, (int)strcspn(why, "\n"), why);
+    return false;
+}
+
+static bool connect_server(struct server *server, const char *conninfo, const char *sql, char *err,
+                           size_t err_length) {
+    /* What the conninfo says stands after the timeout, and so prevails over it. */
+    const char *keywords[] = {"connect_timeout", "dbname", "fallback_application_name", NULL};
+    const char *values[] = {"10", conninfo, "policy-sim", NULL};
+    server->conn = PQconnectdbParams(keywords, values, 1);
+    if (PQstatus(server->conn) != CONNECTION_OK) {
+        return fail(server, PQerrorMessage(server->conn), err, err_length);
+    }
+    PGresult *result = PQprepare(server->conn, STATEMENT, sql, 0, NULL);
+    bool prepared = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    return prepared || fail(server, PQerrorMessage(server->conn), err, err_length);
+}
+
+static bool ask(struct server *server, char *err, size_t err_length) {
+    uint64_t before_ns = now_ns();
+    PGresult *result = PQexecPrepared(server->conn, STATEMENT, 0, NULL, NULL, NULL, 0);
+    server->asked_ns = before_ns + (now_ns() - before_ns) / 2;
+    bool known = false;
+    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+        (void)fail(server, PQerrorMessage(server->conn), err, err_length);
+    } else if (PQntuples(result) != 1 || PQgetisnull(result, 0, 0) != 0) {
+        (void)fail(server, server->expected, err, err_length);
+    } else {
+        server->position = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+        known = true;
+    }
+    PQclear(result);
+    return known;
+}
+
+static void sleep_until(uint64_t at_ns) {
+    struct timespec at = {.tv_sec = (time_t)(at_ns / NS_PER_S),
+                          .tv_nsec = (long)(at_ns % NS_PER_S)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR) {
+    }
+}
+
+static void print_sample(FILE *out, uint64_t at_ns, uint64_t lag_ns) {
+    (void)fprintf(out, "%" PRIu64 ".%09" PRIu64 ",%" PRIu64 ".%09" PRIu64 "\n", at_ns / NS_PER_S,
+                  at_ns % NS_PER_S, lag_ns / NS_PER_S, lag_ns % NS_PER_S);
+}
+
+static bool sample(struct recording *recording, struct server *primary, struct server *replica,
+                   FILE *out, char *err, size_t err_length) {
+    struct lag_history history;
+    const uint64_t begun_ns = now_ns();
+    uint64_t next_ns = begun_ns;
+    bool good = lag_history_init(&history);
+    if (!good) {
+        (void)snprintf(err, err_length, "out of memory");
+    }
+    while (good && next_ns - begun_ns < recording->length_ns) {
+        uint64_t lag_ns;
+        good = ask(primary, err, err_length) && ask(replica, err, err_length);
+        if (!good) {
+            break;
+        }
+        lag_history_primary(&history, primary->position, primary->asked_ns);
+        if (lag_history_replica(&history, replica->position, replica->asked_ns, &lag_ns)) {
+            print_sample(out, replica->asked_ns - begun_ns, lag_ns);
+            recording->samples++;
+        } else {
+            recording->unknown++;
+        }
+        if (ferror(out) != 0) {
+            (void)snprintf(err, err_length, "cannot write: %s", strerror(errno));
+            good = false;
+        }
+        next_ns += recording->interval_ns;
+        next_ns = next_ns > now_ns() ? next_ns : now_ns();
+        sleep_until(next_ns);
+    }
+    lag_history_free(&history);
+    return good;
+}
+
+bool record_lag(struct recording *recording, FILE *out, char *err, size_t err_length) {
+    struct server primary = {.name = "primary", .expected = "in recovery: not a primary"};
+    struct server replica = {.name = "replica",
+                             .expected = "not in recovery, or nothing replayed: not a standby"};
+    recording->samples = 0;
+    recording->unknown = 0;
+    bool good = connect_server(&primary, recording->primary, primary_sql, err, err_length) &&
+                connect_server(&replica, recording->replica, replica_sql, err, err_length);
+    if (good) {
+        (void)setvbuf(out, NULL, _IOLBF, 0); /* whole lines, should it be interrupted */
+        (void)fputs("time,lag\n", out);
+        good = sample(recording, &primary, &replica, out, err, err_length);
+    }
+    PQfinish(primary.conn);
+    PQfinish(replica.conn);
+    return good;
+}
