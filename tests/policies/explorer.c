@@ -1,6 +1,7 @@
 /*
  * explorer.c - every reachable sequence of reports, for every policy and every boundary setting,
- * through the built shared object; DESIGN.md's invariants are checked at every step of it.
+ * through the built shared object; the invariants of docs/DESIGN.md are checked at every step of
+ * it.
  *
  *   explorer         every value of every option and of every part of a request, and all
  *                    combinations of those that meet in one decision

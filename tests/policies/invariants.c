@@ -1,8 +1,8 @@
 /*
  * invariants.c - one function for each invariant.
  *
- * They know the policies' words in DESIGN.md and the read's history, and nothing of the plugin's
- * tables: what they allow and demand is worked out here from what was reported.
+ * They know the policies' words in docs/DESIGN.md and the read's history, and nothing of the
+ * plugin's tables: what they allow and demand is worked out here from what was reported.
  */
 #include "invariants.h"
 

@@ -1,6 +1,7 @@
 /*
- * invariants.h - what must hold of every read, whatever is reported: DESIGN.md's I1 to I10 and I13,
- * and what issue 4 adds. I11 is in reload_exploration.h, I12 in test_allocations.c.
+ * invariants.h - what must hold of every read, whatever is reported: I1 to I10 and I13 of
+ * docs/DESIGN.md, and a few more that they imply. I11 is in reload_exploration.h, I12 in
+ * test_allocations.c.
  */
 #ifndef INVARIANTS_H
 #define INVARIANTS_H
