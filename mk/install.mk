@@ -45,6 +45,7 @@ INSTALLED = \
 	644:$(BUILD)/install/snapshot-host.service:$(UNITDIR)/snapshot-host.service \
 	644:README.md:$(DOCDIR)/README.md \
 	644:CHANGELOG.md:$(DOCDIR)/CHANGELOG.md \
+	$(foreach f,$(filter-out %/HACKING.md,$(wildcard docs/*.md)),644:$f:$(DOCDIR)/$f) \
 	644:LICENSE:$(DOCDIR)/LICENSE \
 	644:$(BUILD)/install/minimal.c:$(EXAMPLES_DIR)/minimal.c \
 	755:hosts/minimal/minimal.py:$(EXAMPLES_DIR)/minimal.py \
@@ -83,7 +84,7 @@ endef
 
 # Those that nobody else has, the inner ones first; gone with the last of their files.
 OWN_DIRS = $(addprefix $(DESTDIR),$(HOST_EXAMPLES_DIR)/prometheus $(HOST_EXAMPLES_DIR)/grafana \
-	$(HOST_EXAMPLES_DIR) $(EXAMPLES_DIR) $(DOCDIR) $(PLUGIN_DIR) $(CONFIG_DIR))
+	$(HOST_EXAMPLES_DIR) $(EXAMPLES_DIR) $(DOCDIR)/docs $(DOCDIR) $(PLUGIN_DIR) $(CONFIG_DIR))
 
 .PHONY: install uninstall
 install: $(foreach file,$(INSTALLED),$(call file_source,$(file)))

@@ -49,6 +49,11 @@ share/man/man5/read-policy.ini.5
 share/man/man8/snapshot-host.8
 """.split()
 
+# The guides too, but not the one for whoever changes the source.
+FILES += [f"share/doc/read-policy/docs/{os.path.basename(page)}"
+          for page in glob.glob(os.path.join(ROOT, "docs", "*.md"))
+          if not page.endswith("HACKING.md")]
+
 SECRETIVE = "etc/read-policy/snapshot-host.ini"
 
 
