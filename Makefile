@@ -31,6 +31,12 @@ LDFLAGS   ?=
 ALL_LDFLAGS = $(HARDEN) $(LDFLAGS) -Wl,-z,relro,-z,now
 HOST_LIBS  = $(call pkg_libs,$(HOST_PKGS)) -lhttp_parser -ldl -lpthread
 
+# One line for each folder that is compiled and for each program; V=1 shows the commands.
+V ?=
+Q = $(if $(filter 1,$(V)),,@)
+step = $(if $(findstring s,$(firstword -$(MAKEFLAGS))),,$(if $(filter 1,$(V)),,$(info $(1) $(2))))
+first_of_folder = $(if $(SAID_$(BUILD)_$(1)),,$(eval SAID_$(BUILD)_$(1) := x)$(call step,CC  ,$(1)))
+
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 INI_SRC    := $(wildcard strict-ini/*.c)
 PLUGIN_SRC := $(wildcard plugin/*.c) $(wildcard policies/*.c)
@@ -55,18 +61,18 @@ FORCE:
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -c $< -o $@
+	$(call first_of_folder,$(<D)/)$(Q)$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -c $< -o $@
 
 $(call objects,$(INI_SRC) $(PLUGIN_SRC)): ALL_CFLAGS += -fPIC -fvisibility=hidden
 $(call objects,$(INI_SRC) $(PLUGIN_SRC)): PKG_CFLAGS = $(call pkg_cflags,$(INI_PKGS))
 $(call objects,$(HOST_SRC)): PKG_CFLAGS = $(call pkg_cflags,$(HOST_PKGS))
 
 $(BUILD)/read_policy.so: $(call objects,$(PLUGIN_SRC) $(INI_SRC)) plugin/read_policy.map
-	$(CC) -shared $(ALL_LDFLAGS) $(PLUGIN_LINK) -Wl,--version-script=plugin/read_policy.map \
+	$(call step,LINK,$@)$(Q)$(CC) -shared $(ALL_LDFLAGS) $(PLUGIN_LINK) -Wl,--version-script=plugin/read_policy.map \
 		-Wl,-soname,read_policy.so -o $@ $(filter %.o,$^) $(call pkg_libs,$(INI_PKGS))
 
 $(BUILD)/snapshot-host: $(call objects,$(HOST_SRC) $(INI_SRC))
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(HOST_LIBS)
+	$(call step,LINK,$@)$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(HOST_LIBS)
 
 # What the compiler found out about headers, for the objects that were built before.
 include_dependencies = $(eval include $(wildcard $(patsubst %.o,%.d,$(call objects,$(1)))))
@@ -110,6 +116,7 @@ help:
 	'make demo               a walk through on a throwaway primary and standby (installs what is missing)' \
 	'make demo-up            the same servers, left running' \
 	'make check              the tests (installs what is missing)' \
+	'make test T=WORD K=PART  some of them: tests/README.md' \
 	'make deps               install the packages that demo and check need' \
 	'make explore, mutants, fuzz MINUTES=n, soak SECONDS=n SEED=n, bench     the longer campaigns' \
 	'make lint               clang-format, clang-tidy, cppcheck, shellcheck' \
@@ -118,7 +125,7 @@ help:
 	'make deb                Debian packages, in build/deb/ (installs what is missing)' \
 	'make deb-try            the same, tried in a clean root' \
 	'make clean              remove build/' \
-	'SANITIZE=address,undefined or thread, with any of them: build with sanitizers'
+	'SANITIZE=address,undefined or thread, with any of them: build with sanitizers; V=1: show the commands'
 
 # ---- manuals, installing, packages --------------------------------------------------------------------
 

@@ -23,15 +23,15 @@ $(BUILD)/bench/libhost.a: $(call objects,$(HOST_LIB_SRC) loader/plugin_loader.c 
 $(BUILD)/bench/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar qcs $@ $(filter %.o,$^)
+	$(Q)ar qcs $@ $(filter %.o,$^)
 
 BENCH_ARCHIVES := $(BUILD)/bench/libbench.a $(BUILD)/bench/libhost.a
 $(BENCH_PROGRAMS): $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(BENCH_ARCHIVES)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(BENCH_ARCHIVES) $(HOST_LIBS)
+	$(call step,LINK,$@)$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(BENCH_ARCHIVES) $(HOST_LIBS)
 
 $(BUILD)/bench/bare_calls.so: $(call objects,bench/bare_calls.c)
 	@mkdir -p $(@D)
-	$(CC) -shared $(ALL_LDFLAGS) -o $@ $<
+	$(call step,LINK,$@)$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $<
 
 # The original's driver. Only what the lock file names is installed.
 $(BUILD)/bench/node_modules: bench/package.json bench/package-lock.json

@@ -16,17 +16,18 @@ $(call objects,$(FUZZ_SRC)): PKG_CFLAGS = $(call pkg_cflags,check $(HOST_PKGS))
 $(call include_dependencies,$(FUZZ_SRC))
 
 $(DOSES): $(BUILD)/tests/dose_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/fuzz_dose.o $(TEST_ARCHIVES)
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(TEST_ARCHIVES) $(TEST_LIBS)
+	$(call step,LINK,$@)$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(TEST_ARCHIVES) $(TEST_LIBS)
 
 $(FUZZERS): $(BUILD)/tests/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(TEST_ARCHIVES)
-	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(TEST_ARCHIVES) $(TEST_LIBS)
+	$(call step,LINK,$@)$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(TEST_ARCHIVES) $(TEST_LIBS)
 
 .PHONY: dose-programs fuzz-programs fuzz
 dose-programs: $(DOSES)
 fuzz-programs: $(FUZZERS)
 
 # The names that run.py is given: a command and its corpus in one word.
-DOSE_CHECKS := $(foreach name,$(FUZZ_NAMES),'$(BUILD)/dose/tests/dose_$(name) tests/fuzz/corpus/$(name)')
+dose_checks = $(foreach name,$(1),'$(BUILD)/dose/tests/dose_$(name) tests/fuzz/corpus/$(name)')
+DOSE_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/dose SANITIZE=address,undefined CFLAGS='-O1 -g'
 
 fuzz:
 	@tools/install-packages $(BUILD_PACKAGES) check $(FUZZ_PACKAGES)

@@ -13,7 +13,7 @@ $(PLUGIN_CHECK_PROGRAMS): $(PLUGIN_TEST_HELPERS) $(call objects,tests/lib/suite.
 EXPLORER_SRC := $(filter-out tests/policies/test_%,$(wildcard tests/policies/*.c))
 $(BUILD)/tests/policies/explorer: $(call objects,$(EXPLORER_SRC)) $(PLUGIN_TEST_HELPERS) | $(BUILD)/read_policy.so
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -ldl
+	$(call step,LINK,$@)$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -ldl
 $(call include_dependencies,$(EXPLORER_SRC))
 
 .PHONY: explore
@@ -40,10 +40,10 @@ ODD_COMMAND = $(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fPIC -shared
 
 $(BUILD)/tests/loader/odd/missing_%.so: tests/loader/odd_plugins/missing_member.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(ODD_COMMAND) -DMISSING=$* -o $@ $<
+	$(Q)$(ODD_COMMAND) -DMISSING=$* -o $@ $<
 $(BUILD)/tests/loader/odd/%.so: tests/loader/odd_plugins/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(ODD_COMMAND) -o $@ $<
+	$(Q)$(ODD_COMMAND) -o $@ $<
 $(ODD_OBJECTS): tests/loader/odd_plugins/good_table.h plugin/read_policy.h
 
 $(BUILD)/tests/loader/test_plugin_loader: $(call objects,loader/plugin_loader.c) | $(ODD_OBJECTS)

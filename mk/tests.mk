@@ -19,7 +19,7 @@ $(BUILD)/tests/libhelpers.a: $(call objects,$(TEST_HELPERS))
 $(BUILD)/tests/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar qcs $@ $(filter %.o,$^)
+	$(Q)ar qcs $@ $(filter %.o,$^)
 
 TEST_ARCHIVES := $(addprefix $(BUILD)/tests/,libhelpers.a libhost.a libplugin.a libini.a)
 TEST_SRC := $(C_TESTS) $(TEST_HELPERS)
@@ -35,7 +35,7 @@ $(BUILD)/tests/host-sample/snapshots/test_snapshot_result: ALL_LDFLAGS += $(call
 C_TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(C_TESTS))
 $(C_TEST_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter-out %/flags,$(filter %.o,$^)) $(TEST_ARCHIVES) $(TEST_LIBS)
+	$(call step,LINK,$@)$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter-out %/flags,$(filter %.o,$^)) $(TEST_ARCHIVES) $(TEST_LIBS)
 
 include mk/plugin-tests.mk mk/fuzz.mk
 
@@ -49,20 +49,31 @@ CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/te
 
 .PHONY: check-programs run-checks soak
 check-programs: all bench-programs $(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/dose SANITIZE=address,undefined CFLAGS='-O1 -g' dose-programs
+	@+$(DOSE_MAKE) dose-programs
 run-checks:
-	@$(PYTHON) tests/run.py --jobs $(CHECK_JOBS) $(CHECKS) $(DOSE_CHECKS)
+	@$(PYTHON) tests/run.py --jobs $(CHECK_JOBS) $(CHECKS) $(call dose_checks,$(FUZZ_NAMES))
 
-# make test T=policies runs the suites whose path has that word; K=direct_read runs one case of them.
+# make test T=policies runs the suites whose path has that word (or one of several); K=direct_read those
+# of their tests that have that in their names.
 T ?=
 K ?=
-.PHONY: test
+has_word = $(strip $(foreach word,$(T),$(findstring $(word),$(1:$(BUILD)/%=%))))
+CHOSEN = $(strip $(foreach check,$(CHECKS),$(if $(call has_word,$(check)),$(check))))
+CHOSEN_DOSES = $(strip $(foreach name,$(FUZZ_NAMES),$(if $(call has_word,tests/fuzz/corpus/$(name)),$(name))))
+# What those need that are no programs themselves, besides `all`.
+NEEDS_bench/smoke.py = bench-programs
+NEEDS_tests/lib/test_harness.py = $(addprefix $(BUILD)/tests/,policies/test_policies plugin/test_abi)
+NEEDS_tests/plugin/mutants.py = $(BUILD)/tests/policies/explorer $(PLUGIN_CHECK_PROGRAMS)
+
+.PHONY: test chosen-programs
+chosen-programs: all $(filter $(BUILD)/%,$(CHOSEN)) $(foreach check,$(CHOSEN),$(NEEDS_$(check)))
+	@+test -z "$(CHOSEN_DOSES)" || $(DOSE_MAKE) $(CHOSEN_DOSES:%=$(BUILD)/dose/tests/dose_%)
 test: deps
-	@test -n '$(T)' || { echo 'make test T=WORD [K=CASE]: the suites whose path has the word' >&2; exit 2; }
-	@$(MAKE) --no-print-directory all $(foreach p,$(C_TEST_PROGRAMS),$(if $(findstring $(T),$p),$p))
-	@test -n '$(foreach p,$(CHECKS),$(if $(findstring $(T),$p),x))' || \
-		{ echo "no suite has '$(T)' in its path" >&2; exit 2; }
-	@$(PYTHON) tests/run.py $(foreach p,$(CHECKS),$(if $(findstring $(T),$p),$p))
+	@test -n '$(T)' || { echo 'make test T=WORD [K=PART]: the suites with WORD in their path, and of those' \
+		'the tests with PART in their name' >&2; exit 2; }
+	@test -n '$(CHOSEN)$(CHOSEN_DOSES)' || { echo "no suite has '$(T)' in its path" >&2; exit 2; }
+	@$(MAKE) --no-print-directory chosen-programs
+	@$(PYTHON) tests/run.py $(if $(K),--case '$(K)') $(CHOSEN) $(call dose_checks,$(CHOSEN_DOSES))
 
 SECONDS ?= 60
 SEED ?=

@@ -19,12 +19,12 @@ $(USES_PLUGIN_DIR): PKG_CFLAGS = -DREAD_POLICY_PLUGIN_DIR='"$(PLUGIN_DIR_NOW)"'
 $(call objects,tools/policy-sim/record/recorder.c $(MINIMAL_SRC)): PKG_CFLAGS = $(call pkg_cflags,libpq)
 
 $(BUILD)/policy-check: $(call objects,$(CHECK_SRC) $(LOADER_SRC))
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -ldl
+	$(call step,LINK,$@)$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -ldl
 
 $(BUILD)/policy-sim: $(call objects,$(SIM_SRC) $(LOADER_SRC))
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(call pkg_libs,libpq) -ldl
+	$(call step,LINK,$@)$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(call pkg_libs,libpq) -ldl
 
 $(BUILD)/minimal-host: $(call objects,$(MINIMAL_SRC))
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(call pkg_libs,libpq) -ldl
+	$(call step,LINK,$@)$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(call pkg_libs,libpq) -ldl
 
 $(call include_dependencies,$(TOOL_SRC))

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs test programs, some at a time, and adds up what they report.
 
-    tests/run.py [--limit SECONDS] [--jobs N] PROGRAM...
+    tests/run.py [--limit SECONDS] [--jobs N] [--case PART] PROGRAM...
 
 A PROGRAM is a command with its arguments in one word, such as "tests/check_exports.sh build". What
 it is shows in its name and in its output:
@@ -10,6 +10,10 @@ it is shows in its name and in its output:
   test_*    a suite of many tests: a Check suite ("NN%: Checks: N, Failures: N, Errors: N") or
             Python's unittest ("Ran N tests"). One that reports no tests has failed.
   others    one test each, by exit status; 77 means skipped, as in automake.
+
+--case runs those tests of the suites that have PART in their name, CASE.FUNCTION or CLASS.FUNCTION.
+Suites without such a test are left out, and so is what is no suite. If there is none at all, it says
+which tests there are and fails.
 
 Shows a line for each program, the whole output of those that failed, and as the very last line
 "N passed, N failed", with ", N skipped" if any were. The exit status is 0 if none failed.
@@ -30,6 +34,8 @@ from dataclasses import dataclass
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PYTHON = "/usr/bin/python3"
 SKIPPED_STATUS = 77
+NOTHING_CHOSEN_STATUS = 78  # of a Check suite (tests/lib/suite.h)
+LISTED = "has test: "  # before each test of such a suite
 GRACE_S = 20  # between asking a program that took too long to end, and ending it
 
 CHECK_TOTALS = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", re.MULTILINE)
@@ -45,6 +51,7 @@ class Result:
     failed: int = 0
     skipped: int = 0
     note: str = ""
+    tests: tuple = ()  # of a suite that has none of the name that was asked for
 
     def add(self, other):
         self.passed += other.passed
@@ -77,12 +84,24 @@ def read_unittest(output):
     return Result(passed=max(int(ran[-1]) - failed - skipped, 0), failed=failed, skipped=skipped)
 
 
+def is_suite(command):
+    return os.path.basename(command[0]).startswith("test_")
+
+
+def tests_of(command, output):
+    """The names of a suite's tests."""
+    if command[0].endswith(".py"):
+        lister = os.path.join(ROOT, "tests", "lib", "list_tests.py")
+        output = subprocess.run([PYTHON, "-B", lister, command[0]], cwd=ROOT, env=environment(),
+                                capture_output=True, text=True, check=True).stdout
+    return tuple(line.removeprefix(LISTED) for line in output.splitlines())
+
+
 def judge(command, status, output):
     """What a program that ended by itself has to say. status: as in subprocess."""
-    is_suite = os.path.basename(command[0]).startswith("test_")
     result = read_check(output) or read_unittest(output)
     if result is None:
-        if is_suite:
+        if is_suite(command):
             result = Result(note="reported no tests")
         elif status == SKIPPED_STATUS:
             return Result(skipped=1)
@@ -112,14 +131,19 @@ def end(process):
             pass
 
 
-def run(command, limit, running):
+def environment(case=""):
+    return dict(os.environ, PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1",
+                PYTHONPATH=os.path.join(ROOT, "tests", "lib"), TEST_CASE=case)
+
+
+def run(command, limit, case, running):
     """Runs one program; returns what came of it and its output. It is in `running` meanwhile."""
-    arguments = [PYTHON, *command] if command[0].endswith(".py") else command
-    environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1",
-                       PYTHONPATH=os.path.join(ROOT, "tests", "lib"))
+    arguments = command
+    if command[0].endswith(".py"):
+        arguments = [PYTHON, *command, *(["-k", case] if case else [])]
     with tempfile.TemporaryFile() as output:
         try:
-            process = subprocess.Popen(arguments, cwd=ROOT, env=environment, start_new_session=True,
+            process = subprocess.Popen(arguments, cwd=ROOT, env=environment(case), start_new_session=True,
                                        stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         except OSError as error:
             return Result(failed=1, note=str(error)), ""
@@ -136,12 +160,14 @@ def run(command, limit, running):
         text = output.read().decode("utf-8", errors="backslashreplace")
     if timed_out:
         return Result(failed=1, note=f"not done after {limit:g} s"), text
+    if case and (status == NOTHING_CHOSEN_STATUS or UNITTEST_RAN.findall(text) == ["0"]):
+        return Result(tests=tests_of(command, text)), text
     return judge(command, status, text), text
 
 
-def timed_run(program, limit, running):
+def timed_run(program, limit, case, running):
     begun = time.monotonic()
-    result, output = run(shlex.split(program), limit, running)
+    result, output = run(shlex.split(program), limit, case, running)
     return program, time.monotonic() - begun, result, output
 
 
@@ -153,17 +179,20 @@ def show(width, program, seconds, result, output):
         print("".join(f"     | {line}\n" for line in output.splitlines()), end="", flush=True)
 
 
-def run_all(programs, limit, jobs):
-    """Runs the programs, shows each as it ends, and returns the total. An interrupt ends those that
-    run and leaves out the others."""
-    total = Result()
+def run_all(programs, limit, jobs, case):
+    """Runs the programs, shows each as it ends, and returns the total and, of those that have no test
+    of that name, the tests. An interrupt ends those that run and leaves out the others."""
+    total, others = Result(), {}
     width = max(len(program) for program in programs)
     running = set()
     with concurrent.futures.ThreadPoolExecutor(max_workers=jobs) as pool:
-        futures = [pool.submit(timed_run, program, limit, running) for program in programs]
+        futures = [pool.submit(timed_run, program, limit, case, running) for program in programs]
         try:
             for future in concurrent.futures.as_completed(futures):
                 program, seconds, result, output = future.result()
+                if result.tests:
+                    others[program] = result.tests
+                    continue
                 total.add(result)
                 show(width, program, seconds, result, output)
         except KeyboardInterrupt:
@@ -171,7 +200,7 @@ def run_all(programs, limit, jobs):
             for process in list(running):
                 end(process)
             raise
-    return total
+    return total, others
 
 
 def main():
@@ -180,9 +209,20 @@ def main():
                         help="time limit for each program (default 300)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N",
                         help="how many programs run at a time (default 1)")
+    parser.add_argument("--case", default="", metavar="PART",
+                        help="only the tests with this in their name")
     parser.add_argument("programs", nargs="+", metavar="PROGRAM")
     arguments = parser.parse_args()
-    total = run_all(arguments.programs, arguments.limit, arguments.jobs)
+    programs, case = arguments.programs, arguments.case
+    if case:
+        programs = [program for program in programs if is_suite(shlex.split(program))]
+        if not programs:
+            sys.exit(f"no suite to look for '{case}' in: {' '.join(arguments.programs)}")
+    total, others = run_all(programs, arguments.limit, arguments.jobs, case)
+    if len(others) == len(programs):
+        for program in programs:
+            print(f"{program}:", *others[program], sep="\n    ")
+        sys.exit(f"no test has '{case}' in its name; those above are there")
     print(total)
     return 1 if total.failed else 0
 

@@ -115,18 +115,17 @@ static void *end_at_once(void *argument) {
     return argument;
 }
 
+TCase *rig_case(Suite *suite, const char *name) {
+    return suite_case(suite, name, NULL, NULL, 60);
+}
+
 int rig_run(Suite *suite) {
     /* A sanitizer starts a thread of its own with the first one, and it would be counted. */
     pthread_t thread;
     if (pthread_create(&thread, NULL, end_at_once, NULL) == 0) {
         pthread_join(thread, NULL);
     }
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run_in_one_process(suite);
 }
 
 void rig_begin(const struct pg_prepared *prepared, size_t prepared_count,

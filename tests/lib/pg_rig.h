@@ -6,9 +6,9 @@
 #define PG_RIG_H
 
 #include "host-sample/postgres/server.h"
+#include "suite.h"
 #include "throwaway_server.h"
 
-#include <check.h>
 #include <event2/event.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -56,6 +56,9 @@ struct pg_rig {
 extern struct pg_rig rig;
 
 uint64_t rig_now_ms(void);
+
+/* A case of the suite. */
+TCase *rig_case(Suite *suite, const char *name);
 
 /* Runs and frees the suite, and gives the program's exit status. All its tests are of one process:
  * a forked one would not be the parent of the servers that it starts. */

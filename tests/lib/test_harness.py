@@ -18,7 +18,7 @@ from history import History
 from oracle import differences, expected_answer
 from prometheus import parse
 from relay import Relay
-from testbed import ROOT
+from testbed import BUILD, ROOT
 
 
 class Ports(unittest.TestCase):
@@ -106,6 +106,66 @@ class Runner(unittest.TestCase):
         done = subprocess.run(["/usr/bin/python3", ROOT + "/tests/run.py", "/nowhere/test_x"],
                               capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stdout.splitlines()[-1]), (1, "0 passed, 1 failed"))
+
+
+class Case(unittest.TestCase):
+    """tests/run.py --case, for both kinds of suites."""
+
+    CHECK = os.path.join(BUILD, "tests", "policies", "test_policies")
+    OTHER_CHECK = os.path.join(BUILD, "tests", "plugin", "test_abi")
+    PYTHON = os.path.join("tests", "lib", "test_harness.py")
+    NO_SUITE = os.path.join("tests", "plugin", "check_header.py")
+
+    def run_case(self, case, *programs):
+        done = subprocess.run(["/usr/bin/python3", ROOT + "/tests/run.py", "--case", case, *programs],
+                              capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout.splitlines(), done.stderr
+
+    def test_suites_without_it_are_left_out(self):
+        everything = (self.NO_SUITE, self.OTHER_CHECK, self.CHECK, self.PYTHON)
+        for case, program in (("direct_read", self.CHECK),
+                              ("Exposition.test_strict_json", self.PYTHON)):
+            with self.subTest(case=case):
+                status, lines, _ = self.run_case(case, *everything)
+                self.assertEqual((status, len(lines)), (0, 2), lines)
+                self.assertRegex(lines[1], "^[1-9][0-9]* passed, 0 failed$")
+                self.assertIn(program, lines[0])
+
+    def test_a_whole_case_of_check(self):
+        with subprocess.Popen([self.OTHER_CHECK], env={"TEST_CASE": "no such test"}, text=True,
+                              stdout=subprocess.PIPE) as program:
+            listed = program.stdout.read().splitlines()
+        case = listed[0].removeprefix("has test: ").partition(".")[0] + "."
+        one_case = sum(line.startswith("has test: " + case) for line in listed)
+        self.assertLess(1, one_case)
+        self.assertLess(one_case, len(listed))
+        status, lines, _ = self.run_case(case, self.OTHER_CHECK)
+        passed = int(lines[-1].partition(" ")[0])  # loops count each of their rounds
+        self.assertEqual((status, lines[-1]), (0, f"{passed} passed, 0 failed"))
+        self.assertGreaterEqual(passed, one_case)
+
+    def test_what_there_is_if_there_is_none(self):
+        status, lines, error = self.run_case("no such", self.CHECK, self.PYTHON)
+        self.assertEqual(status, 1)
+        self.assertIn("'no such'", error)
+        self.assertIn("    Exposition.test_strict_json", lines)
+        self.assertTrue(any(line.endswith(".direct_read") for line in lines), lines)
+        status, _, error = self.run_case("direct_read", self.NO_SUITE)
+        self.assertEqual(status, 1)
+        self.assertIn("no suite", error)
+
+    def test_failures_are_seen(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "test_it.py")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("import unittest\nclass It(unittest.TestCase):\n"
+                           "    def test_good(self): pass\n"
+                           "    def test_bad(self): self.fail('here')\nunittest.main()\n")
+            for case, status, last in (("good", 0, "1 passed, 0 failed"),
+                                       ("bad", 1, "0 passed, 1 failed"),
+                                       ("It", 1, "1 passed, 1 failed")):
+                got, lines, _ = self.run_case(case, path)
+                self.assertEqual((got, lines[-1]), (status, last))
 
 
 class Exposition(unittest.TestCase):

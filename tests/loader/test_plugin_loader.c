@@ -276,10 +276,7 @@ END_TEST
 #define COUNT_OF(array) (int)(sizeof(array) / sizeof((array)[0]))
 
 static TCase *add_case(Suite *suite, const char *name) {
-    TCase *tcase = tcase_create(name);
-    tcase_add_checked_fixture(tcase, set_up, tear_down);
-    suite_add_tcase(suite, tcase);
-    return tcase;
+    return suite_case(suite, name, set_up, tear_down, 0);
 }
 
 int main(void) {

@@ -334,11 +334,7 @@ START_TEST(the_object_unmaps) {
 END_TEST
 
 static TCase *add_case(Suite *suite, const char *name) {
-    TCase *tcase = tcase_create(name);
-    tcase_add_checked_fixture(tcase, set_up, tear_down);
-    tcase_set_timeout(tcase, 120);
-    suite_add_tcase(suite, tcase);
-    return tcase;
+    return suite_case(suite, name, set_up, tear_down, 120);
 }
 
 int main(void) {

@@ -1222,11 +1222,7 @@ END_TEST
 /* ---- the suite ---- */
 
 static TCase *add_case(Suite *suite, const char *name) {
-    TCase *tests = tcase_create(name);
-    tcase_add_checked_fixture(tests, set_up, tear_down);
-    tcase_set_timeout(tests, 60);
-    suite_add_tcase(suite, tests);
-    return tests;
+    return suite_case(suite, name, set_up, tear_down, 60);
 }
 
 static void add_text_cases(Suite *suite) {

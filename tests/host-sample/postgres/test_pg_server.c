@@ -8,7 +8,6 @@
 #include "tests/lib/pg_rig.h"
 
 #include <arpa/inet.h>
-#include <check.h>
 #include <dirent.h>
 #include <event2/event.h>
 #include <netinet/in.h>
@@ -1110,27 +1109,20 @@ static void create_servers(void) {
                                  "CREATE FUNCTION noisy() RETURNS int LANGUAGE sql AS 'SELECT 1'");
 }
 
-static TCase *add_case(Suite *suite, const char *name) {
-    TCase *tests = tcase_create(name);
-    tcase_set_timeout(tests, 60);
-    suite_add_tcase(suite, tests);
-    return tests;
-}
-
 static void add_statement_cases(Suite *suite) {
-    TCase *batches = add_case(suite, "batches");
+    TCase *batches = rig_case(suite, "batches");
     tcase_add_test(batches, one_sync_for_each_link_and_turn);
     tcase_add_test(batches, more_than_the_links_can_hold);
     tcase_add_test(batches, large_parameters_and_results_both_ways);
 
-    TCase *errors = add_case(suite, "errors");
+    TCase *errors = rig_case(suite, "errors");
     tcase_add_test(errors, an_error_aborts_nobody_for_good);
     tcase_add_test(errors, a_flood_of_errors);
     tcase_add_test(errors, a_bad_parameter_is_its_own_error);
     tcase_add_test(errors, the_statement_timeout);
     tcase_add_test(errors, notices_stay_off_stderr);
 
-    TCase *callbacks = add_case(suite, "callbacks");
+    TCase *callbacks = rig_case(suite, "callbacks");
     tcase_add_test(callbacks, forgotten_while_it_waits);
     tcase_add_test(callbacks, forgotten_in_flight_and_used_again);
     tcase_add_test(callbacks, forgotten_by_a_neighbours_callback);
@@ -1140,7 +1132,7 @@ static void add_statement_cases(Suite *suite) {
 }
 
 static void add_link_cases(Suite *suite) {
-    TCase *losses = add_case(suite, "losses");
+    TCase *losses = rig_case(suite, "losses");
     tcase_add_test(losses, lost_with_statements_in_flight);
     tcase_add_test(losses, lost_while_idle);
     tcase_add_test(losses, cut_in_mid_result);
@@ -1148,7 +1140,7 @@ static void add_link_cases(Suite *suite) {
     tcase_add_test(losses, stalled_server);
     tcase_add_test(losses, slow_but_not_stalled);
 
-    TCase *attempts = add_case(suite, "attempts");
+    TCase *attempts = rig_case(suite, "attempts");
     tcase_add_test(attempts, closed_port);
     tcase_add_test(attempts, server_that_never_answers);
     tcase_add_test(attempts, freed_while_it_connects);
@@ -1162,35 +1154,37 @@ static void add_link_cases(Suite *suite) {
 }
 
 static void add_server_cases(Suite *suite) {
-    TCase *settings = add_case(suite, "settings");
+    TCase *settings = rig_case(suite, "settings");
     tcase_add_test(settings, settings_of_a_link);
     tcase_add_test(settings, each_statement_of_a_batch_has_its_own_snapshot);
     tcase_add_test(settings, without_prepared_statements);
 
-    TCase *positions = add_case(suite, "positions");
+    TCase *positions = rig_case(suite, "positions");
     tcase_add_test(positions, positions_of_a_primary);
     tcase_add_test(positions, the_position_is_read_before_the_read);
     tcase_add_test(positions, reads_at_a_position_among_errors);
     tcase_add_test(positions, a_replica_that_is_none);
     tcase_add_test(positions, a_primary_that_is_in_recovery);
 
-    TCase *identities = add_case(suite, "identities");
+    TCase *identities = rig_case(suite, "identities");
     tcase_add_test(identities, identity_of_a_primary_and_its_standby);
     tcase_add_test(identities, positions_of_another_system);
     tcase_add_test(identities, role_that_may_not_see_the_identity);
     tcase_add_test(identities, promotion_under_links_that_stay_up);
 
-    TCase *restarts = add_case(suite, "restarts");
+    TCase *restarts = rig_case(suite, "restarts");
     tcase_add_test(restarts, killed_in_mid_result);
     tcase_add_test(restarts, server_stopped_and_started_again);
 }
 
 int main(void) {
-    create_servers();
     Suite *suite = suite_create("pg_server");
     add_statement_cases(suite);
     add_link_cases(suite);
     add_server_cases(suite);
+    if (suite_is_wanted()) {
+        create_servers();
+    }
     const int status = rig_run(suite);
     throwaway_remove_all((struct throwaway_server *const[]){&stranger, &standby, &primary, NULL});
     return status;
