@@ -146,6 +146,8 @@ static void connect_server(struct run *run, const char *conninfo, uint32_t links
         .use_prepared = true,
         .statement_timeout_ms = 5000,
         .connect_timeout_s = 3,
+        .settings = snapshot_settings,
+        .setting_count = SNAPSHOT_SETTING_COUNT,
         .prepared = snapshot_statements,
         .prepared_count = SNAPSHOT_STATEMENT_COUNT,
         .jitter_seed = 1,

@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "host-sample/base/busy_poll.h"
+#include "host-sample/base/counter.h"
 #include "host-sample/base/deadlines.h"
 #include "host-sample/base/wake_ups.h"
 #include "host-sample/http/front.h"
@@ -73,7 +74,7 @@ struct worker {
     struct http_front *front;
     struct pg_server *primary;
     struct worker_replica replicas[HOST_MAX_REPLICAS];
-    uint32_t unsettled; /* servers whose first attempts to connect are still under way */
+    uint32_t untried; /* servers whose first attempts to connect are still under way */
     struct locator locator;
     struct lag_sampler lag;   /* runs in worker 0 */
     struct lookup_list spare; /* for reuse */
@@ -113,11 +114,6 @@ struct host {
 static inline bool worker_has_lone_read(const struct worker *worker) {
     return worker->reads == 1 &&
            atomic_load_explicit(&worker->host->lookups, memory_order_relaxed) == 1;
-}
-
-static inline void counter_add(_Atomic uint64_t *counter, uint64_t more) {
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
-                          memory_order_relaxed);
 }
 
 #endif

@@ -35,10 +35,10 @@ static void log_server(void *context, const char *level, const char *server, con
 
 /* Requests are taken once every server has been tried: else the first of them would go to servers
  * of which nobody knows yet that they are away. */
-static void server_settled(void *context, struct pg_server *server) {
+static void server_tried(void *context, struct pg_server *server) {
     struct worker *worker = context;
     (void)server;
-    if (--worker->unsettled == 0 && !worker->draining && !http_front_start(worker->front)) {
+    if (--worker->untried == 0 && !worker->draining && !http_front_start(worker->front)) {
         log_write(LOG_LEVEL_ERROR, "cannot accept connections", NULL);
     }
 }
@@ -49,16 +49,20 @@ static struct pg_server *new_server(struct worker *worker, const struct server_c
         .name = config->name,
         .role = role,
         .conninfo = config->conninfo,
+        .application_name = "snapshot-host",
+        .min_version = SNAPSHOT_MIN_SERVER_VERSION,
         .links = config->links,
         .use_prepared = config->prepared == HOST_YES,
         .insert_position = config->position == HOST_POSITION_INSERT,
         .statement_timeout_ms = worker->host->config->limits.lookup_timeout_ms,
         .connect_timeout_s = CONNECT_TIMEOUT_S,
+        .settings = snapshot_settings,
+        .setting_count = SNAPSHOT_SETTING_COUNT,
         .prepared = snapshot_statements,
         .prepared_count = SNAPSHOT_STATEMENT_COUNT,
         .jitter_seed = entropy_next(&worker->random),
         .log = log_server,
-        .settled = server_settled,
+        .tried = server_tried,
         .context = worker,
     };
     return pg_server_new(worker->base, &options, err, err_length);
@@ -66,7 +70,7 @@ static struct pg_server *new_server(struct worker *worker, const struct server_c
 
 static bool make_servers(struct worker *worker, char *err, size_t err_length) {
     const struct host_config *config = worker->host->config;
-    worker->unsettled = config->replica_count + 1;
+    worker->untried = config->replica_count + 1;
     worker->primary = new_server(worker, &config->primary, PG_PRIMARY, err, err_length);
     if (worker->primary == NULL) {
         return false;

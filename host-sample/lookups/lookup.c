@@ -97,7 +97,7 @@ static void note_answer(struct worker *worker, uint64_t now_ns) {
 
 /* The answer, if one is under way, is not wanted any more. */
 static void forget_answer(struct lookup *lookup) {
-    if (lookup->statement.server != NULL) {
+    if (pg_statement_is_submitted(&lookup->statement)) {
         lookup->worker->reads--;
         pg_statement_forget(&lookup->statement);
     }

@@ -1,5 +1,5 @@
 /*
- * pg_connect.c - see pg_connect.h.
+ * connect.c - see connect.h.
  */
 #include "connect.h"
 
@@ -29,6 +29,7 @@ struct pg_attempt {
     uint32_t timeout_s;
     bool own_user_timeout; /* ours, not the operator's: short while connecting, then longer */
     char *conninfo;
+    const char *application_name; /* NULL: none */
     /* Written by the thread before it drops its reference or writes to ended_fd. */
     atomic_bool ended;
     PGconn *conn;
@@ -90,7 +91,7 @@ static bool add_default(struct keyword_list *list, const PQconninfoOption *given
 /* The options of the string and, after them, ours. Later ones win. Returns whether tcp_user_timeout
  * is ours. */
 static bool fill_keywords(struct keyword_list *list, const PQconninfoOption *given,
-                          const char *user_timeout) {
+                          const char *user_timeout, const char *application_name) {
     bool own_user_timeout = false;
     for (const PQconninfoOption *option = given; option->keyword != NULL; option++) {
         if (option->val != NULL) {
@@ -103,7 +104,9 @@ static bool fill_keywords(struct keyword_list *list, const PQconninfoOption *giv
         add_default(list, given, "keepalives_count", "3");
         own_user_timeout = add_default(list, given, "tcp_user_timeout", user_timeout);
     }
-    add_default(list, given, "fallback_application_name", "snapshot-host");
+    if (application_name != NULL) {
+        add_default(list, given, "fallback_application_name", application_name);
+    }
     add(list, "client_encoding", "UTF8");
     return own_user_timeout;
 }
@@ -121,7 +124,8 @@ static PGconn *start_connecting(struct pg_attempt *attempt) {
     if (given != NULL && list.keywords != NULL && list.values != NULL) {
         char user_timeout[16];
         (void)snprintf(user_timeout, sizeof(user_timeout), "%u", attempt->timeout_s * 1000 / 2);
-        attempt->own_user_timeout = fill_keywords(&list, given, user_timeout);
+        attempt->own_user_timeout =
+            fill_keywords(&list, given, user_timeout, attempt->application_name);
         conn = PQconnectStartParams(list.keywords, list.values, 0);
     }
     free(list.keywords);
@@ -245,8 +249,8 @@ static bool start_thread(struct pg_attempt *attempt) {
 
 /* ---- the caller's side ---- */
 
-struct pg_attempt *pg_attempt_start(const char *conninfo, uint32_t timeout_s, char *err,
-                                    size_t err_length) {
+struct pg_attempt *pg_attempt_start(const char *conninfo, const char *application_name,
+                                    uint32_t timeout_s, char *err, size_t err_length) {
     struct pg_attempt *attempt = calloc(1, sizeof(*attempt));
     if (attempt == NULL) {
         (void)snprintf(err, err_length, "out of memory");
@@ -254,6 +258,7 @@ struct pg_attempt *pg_attempt_start(const char *conninfo, uint32_t timeout_s, ch
     }
     atomic_init(&attempt->references, 2);
     attempt->timeout_s = timeout_s;
+    attempt->application_name = application_name;
     attempt->conninfo = strdup(conninfo);
     attempt->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     attempt->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -297,7 +302,7 @@ void pg_attempt_cancel(struct pg_attempt *attempt) {
 void pg_attempt_release(struct pg_attempt *attempt, int wait_ms) {
     struct pollfd ended = {attempt->ended_fd, POLLIN, 0};
     if (wait_ms > 0) {
-        (void)poll(&ended, 1, wait_ms); /* in vain, or cut short by a signal: no harm */
+        (void)poll(&ended, 1, wait_ms); /* too short, or cut short by a signal: no harm */
     }
     if (atomic_load(&attempt->ended)) { /* then the thread has hardly anything left to do */
         PQfinish(attempt->conn);

@@ -1,5 +1,5 @@
 /*
- * pg_connect.h - one attempt to connect to a PostgreSQL server, in a short-lived thread of its own.
+ * connect.h - one attempt to connect to a PostgreSQL server, in a short-lived thread of its own.
  *
  * Names are resolved, TLS and SCRAM are done in that thread, so the event loop never blocks on
  * them. The thread steps PQconnectPoll itself rather than calling PQconnectdbParams, for three
@@ -24,13 +24,14 @@ struct pg_attempt;
 bool pg_conninfo_is_valid(const char *conninfo, char *err, size_t err_length);
 
 /* Starts an attempt. What the string does not set, this sets: keep-alives and tcp_user_timeout
- * (unless the string names a service, whose file may set them, unseen by us), a
- * fallback_application_name, and always client_encoding. The attempt ends after the connect_timeout
- * that the string, its service or the environment gives, or else timeout_s; the look-up of a name,
- * which cannot be interrupted, may overrun it. An address that does not answer at all is left for
- * the next one after half that time. NULL and err: no memory, descriptor or thread. */
-struct pg_attempt *pg_attempt_start(const char *conninfo, uint32_t timeout_s, char *err,
-                                    size_t err_length);
+ * (unless the string names a service, whose file may set them, unseen by us), application_name (a
+ * fallback; must outlive all attempts; NULL: none) and always client_encoding. The attempt ends
+ * after the connect_timeout that the string, its service or the environment gives, or else
+ * timeout_s; the look-up of a name, which cannot be interrupted, may overrun it. An address that
+ * does not answer at all is left for the next one after half that time. NULL and err: no memory,
+ * descriptor or thread. */
+struct pg_attempt *pg_attempt_start(const char *conninfo, const char *application_name,
+                                    uint32_t timeout_s, char *err, size_t err_length);
 
 /* Readable once the attempt has ended; the attempt's own, valid until it is taken or released. */
 int pg_attempt_descriptor(const struct pg_attempt *attempt);

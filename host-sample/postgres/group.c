@@ -1,9 +1,9 @@
 /*
- * pg_group.c - see pg_group.h.
+ * group.c - see group.h.
  */
 #include "group.h"
 
-#include "questions.h"
+#include "result.h"
 
 #include <limits.h>
 #include <string.h>
@@ -11,8 +11,8 @@
 enum { BINARY = 1, TEXT_OID = 25, NUMBER_LENGTH = 8 /* of a bigint */ };
 
 uint32_t pg_group_limit(uint32_t bytes_each) {
-    uint32_t limit = bytes_each > 0 ? PG_GROUP_RESULT_BYTES / bytes_each : PG_GROUP_MOST;
-    limit = limit < PG_GROUP_MOST ? limit : PG_GROUP_MOST;
+    uint32_t limit = bytes_each > 0 ? PG_GROUP_RESULT_BYTES / bytes_each : PG_GROUP_MAX;
+    limit = limit < PG_GROUP_MAX ? limit : PG_GROUP_MAX;
     return limit > 0 ? limit : 1;
 }
 
@@ -60,10 +60,10 @@ static void append_array(struct byte_buffer *out, const struct pg_statement *fir
 
 bool pg_group_send(PGconn *conn, const struct pg_prepared *prepared, bool use_prepared,
                    const struct pg_statement *first, struct byte_buffer *scratch) {
-    const char *values[PG_PARAMETERS_MOST];
-    int lengths[PG_PARAMETERS_MOST];
-    int formats[PG_PARAMETERS_MOST];
-    size_t ends[PG_PARAMETERS_MOST];
+    const char *values[PG_PARAMETERS_MAX];
+    int lengths[PG_PARAMETERS_MAX];
+    int formats[PG_PARAMETERS_MAX];
+    size_t ends[PG_PARAMETERS_MAX];
     const int count = prepared->parameter_count;
     byte_buffer_reset(scratch, SIZE_MAX);
     for (int i = 0; i < count; i++) {

@@ -1,5 +1,5 @@
 /*
- * pg_group.h - several reads by the same prepared statement as one execution.
+ * group.h - several reads by the same prepared statement as one execution.
  *
  * Beginning and ending an execution costs a server more than a point read itself. So a prepared
  * statement may come in a second form, for a group: it takes an array of each parameter, and gives
@@ -15,13 +15,14 @@
 #define PG_GROUP_H
 
 #include "host-sample/base/byte_buffer.h"
-#include "server.h"
+#include "prepared.h"
+#include "statement.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum {
-    PG_GROUP_MOST = 16,           /* reads: beyond that there is hardly anything left to gain */
+    PG_GROUP_MAX = 16,            /* reads: beyond that there is hardly anything left to gain */
     PG_GROUP_RESULT_BYTES = 65536 /* aimed at: no read's answer waits long for another's */
 };
 

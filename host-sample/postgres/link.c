@@ -1,15 +1,13 @@
 /*
- * pg_link.c - see pg_link.h.
+ * link.c - see link.h.
  */
 #include "link.h"
 
 #include "connect.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/one_line.h"
-#include "questions.h"
-#include "server_links.h"
+#include "result.h"
 #include "setup.h"
-#include "traffic.h"
 
 #include <event2/event.h>
 #include <inttypes.h>
@@ -17,12 +15,12 @@
 #include <string.h>
 
 enum {
-    BACKOFF_LEAST_MS = 50,
-    BACKOFF_MOST_MS = 2000,
+    BACKOFF_MIN_MS = 50,
+    BACKOFF_MAX_MS = 2000,
     GOOD_LINK_MS = 1000,       /* up for so long, a lost link is tried again at once */
     ATTEMPT_SLACK_MS = 1000,   /* beyond connect_timeout_s, before nobody waits for it any more */
     OVERDUE_SLACK_MS = 1000,   /* beyond statement_timeout_ms */
-    IDENTITY_PERIOD_MS = 5000, /* after half of it to all of it a server is asked who it is now */
+    IDENTITY_PERIOD_MS = 5000, /* a server is asked who it is now every 2.5 to 5 s */
     IDENTITY_QUESTIONS = 3,    /* of pg_identity_ask */
     FALSE_PRIMARY_MS = 10000   /* that long it may be promoted under its links */
 };
@@ -34,10 +32,10 @@ static void arm_timer(struct pg_link *link, uint64_t ms) {
     event_add(&link->timer, &delay);
 }
 
-static void settle(struct pg_link *link) {
-    if (!link->settled) {
-        link->settled = true;
-        pg_server_link_settled(link->server);
+static void note_first_attempt(struct pg_link *link) {
+    if (!link->tried) {
+        link->tried = true;
+        link->shared->untried--;
     }
 }
 
@@ -46,27 +44,27 @@ static void settle(struct pg_link *link) {
 /* Lets go of the connection, if there is one, and fails all that was under way on it. */
 static void close_link(struct pg_link *link) {
     event_del(&link->timer);
-    if (link->pipeline.conn != NULL) {
-        pg_traffic_fail_all(link);
+    if (link->traffic.pipeline.conn != NULL) {
+        pg_traffic_fail_all(&link->traffic, link->error);
         event_del(&link->readable);
         event_del(&link->writable);
-        pg_pipeline_close(&link->pipeline);
+        pg_pipeline_close(&link->traffic.pipeline);
     }
     link->state = PG_LINK_DOWN;
 }
 
 static void back_off(struct pg_link *link) {
-    arm_timer(link, pg_server_jitter(link->server, link->backoff_ms));
+    arm_timer(link, pg_shared_jitter(link->shared, link->backoff_ms));
     link->backoff_ms =
-        link->backoff_ms * 2 < BACKOFF_MOST_MS ? link->backoff_ms * 2 : BACKOFF_MOST_MS;
+        link->backoff_ms * 2 < BACKOFF_MAX_MS ? link->backoff_ms * 2 : BACKOFF_MAX_MS;
 }
 
 /* The attempt, or the set-up after it, counts as failed; link->error says why. */
 static void note_failure(struct pg_link *link) {
     link->failed_since_up = true;
     link->given_up.known = false;
-    pg_server_attempt_failed(link->server, link->error);
-    settle(link);
+    pg_journal_attempt_failed(&link->shared->journal, link->error);
+    note_first_attempt(link);
 }
 
 /* A link that is up or is being set up goes down. */
@@ -76,14 +74,14 @@ static void lose(struct pg_link *link, const char *why) {
     bool was_good = was_ready && monotonic_ms() - link->up_since_ms >= GOOD_LINK_MS;
     close_link(link);
     if (was_ready && link->given_up.known) {
-        pg_server_link_was_given_up(link->server, link->error);
+        pg_journal_link_was_given_up(&link->shared->journal, link->error);
     } else if (was_ready) {
-        pg_server_link_was_lost(link->server, link->error);
+        pg_journal_link_was_lost(&link->shared->journal, link->error);
     } else {
         note_failure(link);
     }
     if (was_good) {
-        link->backoff_ms = BACKOFF_LEAST_MS;
+        link->backoff_ms = BACKOFF_MIN_MS;
         begin_attempt(link);
     } else { /* a server that lets links in only to drop them must not make us spin */
         link->failed_since_up = true;
@@ -94,8 +92,8 @@ static void lose(struct pg_link *link, const char *why) {
 /* ---- ready ---- */
 
 static uint64_t overdue_at_ms(const struct pg_link *link) {
-    return pg_pipeline_is_owed(&link->pipeline)
-               ? link->pipeline.owed_since_ms + link->server->options.statement_timeout_ms +
+    return pg_pipeline_is_owed(&link->traffic.pipeline)
+               ? link->traffic.pipeline.owed_since_ms + link->shared->options.statement_timeout_ms +
                      OVERDUE_SLACK_MS
                : UINT64_MAX;
 }
@@ -115,22 +113,22 @@ static void watch_deadlines(struct pg_link *link, bool fired) {
 /* Jittered: the links of many hosts came up together, and shall not ask, nor try a false primary's
  * address anew, all at the same time. */
 static void plan_identity_question(struct pg_link *link, uint64_t now_ms) {
-    link->identity_due_ms = now_ms + pg_server_jitter(link->server, IDENTITY_PERIOD_MS);
+    link->identity_due_ms = now_ms + pg_shared_jitter(link->shared, IDENTITY_PERIOD_MS);
 }
 
 /* From PostgreSQL 14 on a server reports its promotion unasked, with the end of the first batch
  * that it answers after it. The opposite takes a restart, and so a new link. */
 static void look_at_recovery(struct pg_link *link) {
-    const char *value = PQparameterStatus(link->pipeline.conn, "in_hot_standby");
+    const char *value = PQparameterStatus(link->traffic.pipeline.conn, "in_hot_standby");
     bool in_hot_standby = value != NULL && strcmp(value, "on") == 0;
-    if (in_hot_standby != link->in_hot_standby) {
-        link->in_hot_standby = in_hot_standby;
+    if (in_hot_standby != link->traffic.in_hot_standby) {
+        link->traffic.in_hot_standby = in_hot_standby;
         link->identity_due_ms = 0;
     }
 }
 
 static void come_up(struct pg_link *link) {
-    if (!link->identity.known) {
+    if (!link->traffic.identity.known) {
         lose(link, "the server does not say whether it is in recovery");
         return;
     }
@@ -144,37 +142,37 @@ static void come_up(struct pg_link *link) {
     char text[128];
     (void)snprintf(text, sizeof(text),
                    "link up: PostgreSQL %d.%d, system %" PRIu64 ", timeline %" PRIu32 ", %s",
-                   PQserverVersion(link->pipeline.conn) / 10000,
-                   PQserverVersion(link->pipeline.conn) % 10000, link->identity.system_identifier,
-                   link->identity.timeline,
-                   link->identity.in_recovery ? "in recovery" : "not in recovery");
-    bool leads_where_it_led = link->given_up.known && pg_traffic_is_false_primary(link) &&
-                              pg_identity_agrees(&link->given_up, &link->identity);
+                   PQserverVersion(link->traffic.pipeline.conn) / 10000,
+                   PQserverVersion(link->traffic.pipeline.conn) % 10000,
+                   link->traffic.identity.system_identifier, link->traffic.identity.timeline,
+                   link->traffic.identity.in_recovery ? "in recovery" : "not in recovery");
+    bool leads_where_it_led = link->given_up.known && pg_traffic_is_false_primary(&link->traffic) &&
+                              pg_identity_agrees(&link->given_up, &link->traffic.identity);
     link->given_up.known = false;
-    pg_server_link_came_up(link->server, leads_where_it_led ? NULL : text);
-    settle(link);
+    pg_journal_link_came_up(&link->shared->journal, leads_where_it_led ? NULL : text);
+    note_first_attempt(link);
 }
 
 /* An answer to the link itself. False if the link was lost over it. */
-static bool take_own_answer(struct pg_link *link, const struct pg_slot *slot) {
-    if (slot->purpose == PG_SLOT_SETTING && slot->failed) {
-        lose(link, pg_result_error(slot->result));
+static bool take_own_answer(struct pg_link *link, const struct pg_request *request) {
+    if (request->purpose == PG_REQUEST_SETTING && request->failed) {
+        lose(link, pg_result_error(request->result));
         return false;
     }
-    if (slot->purpose == PG_SLOT_SETTING) {
+    if (request->purpose == PG_REQUEST_SETTING) {
         return true;
     }
-    pg_identity_take(&link->identity, slot);
+    pg_identity_take(&link->traffic.identity, request);
     link->identity_open--;
     if (link->identity_open > 0) {
         return true;
     }
-    link->server->identity = link->identity;
-    if (link->state == PG_LINK_READY && pg_traffic_is_false_primary(link) &&
+    link->shared->identity = link->traffic.identity;
+    if (link->state == PG_LINK_READY && pg_traffic_is_false_primary(&link->traffic) &&
         monotonic_ms() - link->up_since_ms >= FALSE_PRIMARY_MS) {
         /* The address may lead to the true primary by now, while this connection, which nobody
          * ended, still leads to the false one. Nothing that it could answer is lost with it. */
-        link->given_up = link->identity;
+        link->given_up = link->traffic.identity;
         lose(link, PG_FALSE_PRIMARY);
         return false;
     }
@@ -186,15 +184,15 @@ static bool take_own_answer(struct pg_link *link, const struct pg_slot *slot) {
 /* Everything that was received is seen to. */
 static void take_answers(struct pg_link *link) {
     for (;;) {
-        struct pg_slot slot;
-        switch (pg_pipeline_next(&link->pipeline, &slot)) {
+        struct pg_request request;
+        switch (pg_pipeline_next(&link->traffic.pipeline, &request)) {
         case PG_PIPELINE_ANSWERED:
-            if (slot.purpose == PG_SLOT_STATEMENT) {
-                pg_traffic_answer(link, &slot);
+            if (request.purpose == PG_REQUEST_STATEMENT) {
+                pg_traffic_answer(&link->traffic, &request);
                 break;
             }
-            bool kept = take_own_answer(link, &slot);
-            PQclear(slot.result);
+            bool kept = take_own_answer(link, &request);
+            PQclear(request.result);
             if (!kept) {
                 return;
             }
@@ -203,12 +201,12 @@ static void take_answers(struct pg_link *link) {
             look_at_recovery(link);
             break;
         case PG_PIPELINE_LOST:
-            lose(link, pg_pipeline_why_lost(&link->pipeline));
+            lose(link, pg_pipeline_why_lost(&link->traffic.pipeline));
             return;
         case PG_PIPELINE_QUIET:
             if (link->state == PG_LINK_READY) {
                 watch_deadlines(link, false);
-            } else if (!pg_pipeline_is_owed(&link->pipeline)) {
+            } else if (!pg_pipeline_is_owed(&link->traffic.pipeline)) {
                 come_up(link);
             }
             return;
@@ -217,18 +215,18 @@ static void take_answers(struct pg_link *link) {
 }
 
 static void receive(struct pg_link *link) {
-    if (pg_pipeline_receive(&link->pipeline)) {
+    if (pg_pipeline_receive(&link->traffic.pipeline)) {
         take_answers(link);
     } else {
-        lose(link, pg_pipeline_why_lost(&link->pipeline));
+        lose(link, pg_pipeline_why_lost(&link->traffic.pipeline));
     }
 }
 
 /* Sends what libpq still holds. */
 static void push_out(struct pg_link *link) {
-    int more = PQflush(link->pipeline.conn);
+    int more = PQflush(link->traffic.pipeline.conn);
     if (more < 0) {
-        lose(link, pg_pipeline_why_lost(&link->pipeline));
+        lose(link, pg_pipeline_why_lost(&link->traffic.pipeline));
     } else if (more > 0) {
         event_add(&link->writable, NULL);
         /* Where libpq cannot write it reads, so that neither side waits for the other. What it has
@@ -242,7 +240,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context) {
     (void)what;
     struct pg_link *link = context;
     receive(link);
-    pg_server_make_callbacks(link->server);
+    link->shared->event_ended(link->shared);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *context) {
@@ -250,27 +248,28 @@ static void on_writable(evutil_socket_t fd, short what, void *context) {
     (void)what;
     struct pg_link *link = context;
     push_out(link);
-    pg_server_make_callbacks(link->server);
+    link->shared->event_ended(link->shared);
 }
 
 /* ---- connecting and setting up ---- */
 
 static void begin_setup(struct pg_link *link, PGconn *conn) {
-    struct event_base *base = link->server->base;
+    struct event_base *base = link->shared->base;
     link->state = PG_LINK_SETTING_UP;
-    link->identity = (struct pg_identity){0};
+    link->traffic.identity = (struct pg_identity){0};
     link->identity_open = IDENTITY_QUESTIONS;
-    link->in_hot_standby = false;
+    link->traffic.in_hot_standby = false;
     event_assign(&link->readable, base, PQsocket(conn), EV_READ | EV_PERSIST, on_readable, link);
     event_assign(&link->writable, base, PQsocket(conn), EV_WRITE, on_writable, link);
     event_add(&link->readable, NULL);
-    arm_timer(link, (uint64_t)link->server->options.connect_timeout_s * 1000);
-    const char *refusal = pg_setup_refusal(conn);
-    if (pg_pipeline_open(&link->pipeline, conn) && refusal == NULL &&
-        pg_setup_send(&link->pipeline, &link->server->options)) {
+    arm_timer(link, (uint64_t)link->shared->options.connect_timeout_s * 1000);
+    char why[80];
+    const bool refused = pg_setup_refuses(conn, &link->shared->options, why, sizeof(why));
+    if (pg_pipeline_open(&link->traffic.pipeline, conn) && !refused &&
+        pg_setup_send(&link->traffic.pipeline, &link->shared->options)) {
         push_out(link);
     } else {
-        lose(link, refusal != NULL ? refusal : pg_pipeline_why_lost(&link->pipeline));
+        lose(link, refused ? why : pg_pipeline_why_lost(&link->traffic.pipeline));
     }
 }
 
@@ -290,21 +289,21 @@ static void on_attempt_ended(evutil_socket_t fd, short what, void *context) {
         }
         back_off(link);
     }
-    pg_server_make_callbacks(link->server);
+    link->shared->event_ended(link->shared);
 }
 
 static void begin_attempt(struct pg_link *link) {
-    const struct pg_server_options *options = &link->server->options;
+    const struct pg_server_options *options = &link->shared->options;
     link->attempt_overdue = false;
-    link->attempt = pg_attempt_start(options->conninfo, options->connect_timeout_s, link->error,
-                                     sizeof(link->error));
+    link->attempt = pg_attempt_start(options->conninfo, options->application_name,
+                                     options->connect_timeout_s, link->error, sizeof(link->error));
     if (link->attempt == NULL) {
         note_failure(link);
         back_off(link);
         return;
     }
     link->state = PG_LINK_CONNECTING;
-    event_assign(&link->attempt_ended, link->server->base, pg_attempt_descriptor(link->attempt),
+    event_assign(&link->attempt_ended, link->shared->base, pg_attempt_descriptor(link->attempt),
                  EV_READ, on_attempt_ended, link);
     event_add(&link->attempt_ended, NULL);
     arm_timer(link, (uint64_t)options->connect_timeout_s * 1000 + ATTEMPT_SLACK_MS);
@@ -319,7 +318,7 @@ static void note_overdue_attempt(struct pg_link *link) {
     (void)snprintf(link->error, sizeof(link->error),
                    "no connection within %" PRIu32
                    " s; still trying (is the host's name being looked up?)",
-                   link->server->options.connect_timeout_s);
+                   link->shared->options.connect_timeout_s);
     note_failure(link);
 }
 
@@ -332,11 +331,11 @@ static void check_deadlines(struct pg_link *link) {
     }
     if (now_ms >= link->identity_due_ms) {
         plan_identity_question(link, now_ms);
-        bool room = PG_PIPELINE_DEPTH - link->pipeline.in_flight >= IDENTITY_QUESTIONS;
+        bool room = PG_PIPELINE_DEPTH - link->traffic.pipeline.in_flight >= IDENTITY_QUESTIONS;
         if (room && link->identity_open == 0) {
             link->identity_open = IDENTITY_QUESTIONS;
-            if (!pg_identity_ask(&link->pipeline)) {
-                lose(link, pg_pipeline_why_lost(&link->pipeline));
+            if (!pg_identity_ask(&link->traffic.pipeline)) {
+                lose(link, pg_pipeline_why_lost(&link->traffic.pipeline));
                 return;
             }
             push_out(link);
@@ -365,16 +364,17 @@ static void on_timer(evutil_socket_t fd, short what, void *context) {
         check_deadlines(link);
         break;
     }
-    pg_server_make_callbacks(link->server);
+    link->shared->event_ended(link->shared);
 }
 
 /* ---- for the server ---- */
 
-void pg_link_start(struct pg_link *link, struct pg_server *server) {
-    link->server = server;
+void pg_link_start(struct pg_link *link, struct pg_shared *shared) {
+    link->shared = shared;
+    link->traffic.shared = shared;
     link->state = PG_LINK_DOWN;
-    link->backoff_ms = BACKOFF_LEAST_MS;
-    evtimer_assign(&link->timer, server->base, on_timer, link);
+    link->backoff_ms = BACKOFF_MIN_MS;
+    evtimer_assign(&link->timer, shared->base, on_timer, link);
     begin_attempt(link);
 }
 
@@ -391,16 +391,11 @@ void pg_link_free(struct pg_link *link, int wait_ms) {
         pg_attempt_release(link->attempt, wait_ms);
         link->attempt = NULL;
     }
-    if (link->pipeline.conn != NULL) {
-        for (uint32_t place = 0; place < link->pipeline.in_flight; place++) {
-            struct pg_slot *slot = pg_pipeline_slot(&link->pipeline, place);
-            while (slot->statement != NULL) {
-                pg_statement_forget(slot->statement);
-            }
-        }
+    if (link->traffic.pipeline.conn != NULL) {
+        pg_traffic_forget_all(&link->traffic);
         event_del(&link->readable);
         event_del(&link->writable);
-        pg_pipeline_close(&link->pipeline);
+        pg_pipeline_close(&link->traffic.pipeline);
     }
 }
 
@@ -411,25 +406,25 @@ bool pg_link_may_come_up(const struct pg_link *link) {
 
 uint32_t pg_link_room(const struct pg_link *link) {
     const uint32_t depth = PG_PIPELINE_DEPTH - PG_PIPELINE_RESERVE;
-    uint32_t taken = link->pipeline.in_flight;
+    uint32_t taken = link->traffic.pipeline.in_flight;
     return link->state == PG_LINK_READY && taken < depth ? depth - taken : 0;
 }
 
 bool pg_link_send(struct pg_link *link, struct pg_statement *first) {
-    bool sent = pg_traffic_send(link, first);
+    bool sent = pg_traffic_send(&link->traffic, first);
     if (!sent) {
-        lose(link, pg_pipeline_why_lost(&link->pipeline));
+        lose(link, pg_pipeline_why_lost(&link->traffic.pipeline));
     }
     return sent;
 }
 
 void pg_link_end_batch(struct pg_link *link) {
-    if (link->state != PG_LINK_READY || !pg_pipeline_is_owed(&link->pipeline)) {
+    if (link->state != PG_LINK_READY || !pg_pipeline_is_owed(&link->traffic.pipeline)) {
         return;
     }
     /* A statement that is alone in its batch has ended it already. */
-    if (link->pipeline.unsynced && !pg_traffic_sync(link)) {
-        lose(link, pg_pipeline_why_lost(&link->pipeline));
+    if (link->traffic.pipeline.unsynced && !pg_traffic_sync(&link->traffic)) {
+        lose(link, pg_pipeline_why_lost(&link->traffic.pipeline));
         return;
     }
     push_out(link);

@@ -1,5 +1,5 @@
 /*
- * pg_link.h - one link of a server: how it comes up, carries statements, is lost and comes up
+ * link.h - one link of a server: how it comes up, carries statements, is lost and comes up
  * again.
  *
  *   DOWN --(back-off)--> CONNECTING --(thread)--> SETTING_UP --(first batch)--> READY
@@ -10,8 +10,7 @@
 #ifndef PG_LINK_H
 #define PG_LINK_H
 
-#include "pipeline.h"
-#include "server.h"
+#include "traffic.h"
 
 #include <event2/event_struct.h>
 #include <stdbool.h>
@@ -22,19 +21,16 @@ struct pg_attempt;
 enum pg_link_state { PG_LINK_DOWN, PG_LINK_CONNECTING, PG_LINK_SETTING_UP, PG_LINK_READY };
 
 struct pg_link {
-    struct pg_server *server;
+    struct pg_shared *shared;
     enum pg_link_state state;
-    bool settled;          /* its first attempt has ended */
+    bool tried;            /* its first attempt has ended */
     bool failed_since_up;  /* an attempt has failed since it was last up */
     bool attempt_overdue;  /* CONNECTING: counted as failed already */
     uint32_t backoff_ms;   /* before the next attempt, unless a good link was lost */
     uint64_t up_since_ms;  /* READY */
     uint64_t timer_due_ms; /* READY */
     uint64_t identity_due_ms;
-    uint32_t identity_open; /* questions of pg_identity_ask that are not answered */
-    uint32_t statements;    /* on the link, forgotten ones too */
-    bool in_hot_standby;    /* as the server last reported it unasked */
-    struct pg_identity identity;
+    uint32_t identity_open;      /* questions of pg_identity_ask that are not answered */
     struct pg_identity given_up; /* the server that it led to before, if it was given up for that
                                     and no attempt has failed since then */
 
@@ -43,12 +39,12 @@ struct pg_link {
     struct event readable;      /* SETTING_UP and READY */
     struct event writable;      /* likewise, while libpq could not send everything */
     struct event timer;         /* what is waited for depends on the state */
-    struct pg_pipeline pipeline;
+    struct pg_traffic traffic;
     char error[256]; /* why it is not up */
 };
 
 /* Begins the first attempt to connect. */
-void pg_link_start(struct pg_link *link, struct pg_server *server);
+void pg_link_start(struct pg_link *link, struct pg_shared *shared);
 
 /* For good, in two steps for the sake of many links: all attempts are asked to end, then waited
  * for. */

@@ -1,19 +1,15 @@
 /*
- * pg_pipeline.c - see pg_pipeline.h.
+ * pipeline.c - see pipeline.h.
  */
 #include "pipeline.h"
 
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/one_line.h"
 #include "questions.h"
+#include "result.h"
 
 #include <stdio.h>
 #include <string.h>
-
-const char *pg_result_error(const PGresult *result) {
-    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    return text != NULL ? text : PQresultErrorMessage(result); /* libpq's own have no fields */
-}
 
 /* True, and the reason kept, if the server ends the connection with this error or notice. */
 static bool is_last_word(struct pg_pipeline *pipeline, const PGresult *result) {
@@ -43,7 +39,7 @@ bool pg_pipeline_open(struct pg_pipeline *pipeline, PGconn *conn) {
 
 void pg_pipeline_close(struct pg_pipeline *pipeline) {
     for (uint32_t place = 0; place < pipeline->in_flight; place++) {
-        PQclear(pg_pipeline_slot(pipeline, place)->result);
+        PQclear(pg_pipeline_request(pipeline, place)->result);
     }
     pipeline->in_flight = 0;
     pipeline->syncs = 0;
@@ -51,23 +47,23 @@ void pg_pipeline_close(struct pg_pipeline *pipeline) {
     pipeline->conn = NULL;
 }
 
-struct pg_slot *pg_pipeline_slot(struct pg_pipeline *pipeline, uint32_t place) {
-    return &pipeline->slots[(pipeline->oldest + place) % PG_PIPELINE_DEPTH];
+struct pg_request *pg_pipeline_request(struct pg_pipeline *pipeline, uint32_t place) {
+    return &pipeline->requests[(pipeline->oldest + place) % PG_PIPELINE_DEPTH];
 }
 
-struct pg_slot *pg_pipeline_append(struct pg_pipeline *pipeline, enum pg_slot_purpose purpose,
-                                   uint8_t queries) {
+struct pg_request *pg_pipeline_append(struct pg_pipeline *pipeline, enum pg_request_purpose purpose,
+                                      uint8_t queries) {
     if (pipeline->in_flight == PG_PIPELINE_DEPTH) {
         return NULL;
     }
     if (!pg_pipeline_is_owed(pipeline)) {
         pipeline->owed_since_ms = monotonic_ms();
     }
-    struct pg_slot *slot = pg_pipeline_slot(pipeline, pipeline->in_flight);
-    *slot = (struct pg_slot){.purpose = purpose, .queries = queries};
+    struct pg_request *request = pg_pipeline_request(pipeline, pipeline->in_flight);
+    *request = (struct pg_request){.purpose = purpose, .queries = queries};
     pipeline->in_flight++;
     pipeline->unsynced = true;
-    return slot;
+    return request;
 }
 
 bool pg_pipeline_sync(struct pg_pipeline *pipeline) {
@@ -83,40 +79,40 @@ bool pg_pipeline_receive(struct pg_pipeline *pipeline) {
     return PQconsumeInput(pipeline->conn) == 1;
 }
 
-/* One result of the oldest slot, which takes it over. */
-static void take_result(struct pg_slot *slot, PGresult *result) {
-    bool is_position = slot->position_first;
-    slot->position_first = false;
+/* One result of the oldest request, which takes it over. */
+static void take_result(struct pg_request *request, PGresult *result) {
+    bool is_position = request->position_first;
+    request->position_first = false;
     ExecStatusType status = PQresultStatus(result);
     bool is_good = status == PGRES_TUPLES_OK ||
-                   (slot->purpose == PG_SLOT_SETTING && status == PGRES_COMMAND_OK);
+                   (request->purpose == PG_REQUEST_SETTING && status == PGRES_COMMAND_OK);
     if (status == PGRES_PIPELINE_ABORTED) {
-        slot->aborted = true;
-    } else if (slot->failed) {
-        /* The first error is the slot's. */
+        request->aborted = true;
+    } else if (request->failed) {
+        /* The first error is the request's. */
     } else if (!is_good) {
-        PQclear(slot->result);
-        slot->result = result;
-        slot->failed = true;
+        PQclear(request->result);
+        request->result = result;
+        request->failed = true;
         return;
     } else if (is_position) {
-        slot->position = pg_position_of(result);
-    } else if (slot->result == NULL) {
-        slot->result = result;
+        request->position = pg_position_of(result);
+    } else if (request->result == NULL) {
+        request->result = result;
         return;
     }
     PQclear(result);
 }
 
-static void leave_ring(struct pg_pipeline *pipeline, struct pg_slot *answered) {
-    *answered = *pg_pipeline_slot(pipeline, 0);
+static void leave_ring(struct pg_pipeline *pipeline, struct pg_request *answered) {
+    *answered = *pg_pipeline_request(pipeline, 0);
     pipeline->oldest = (pipeline->oldest + 1) % PG_PIPELINE_DEPTH;
     pipeline->in_flight--;
 }
 
 /* One result, or the NULL that ends a query, of the connection. */
 static enum pg_pipeline_event take(struct pg_pipeline *pipeline, PGresult *result,
-                                   struct pg_slot *answered) {
+                                   struct pg_request *answered) {
     if (PQstatus(pipeline->conn) != CONNECTION_OK || is_last_word(pipeline, result)) {
         PQclear(result);
         return PG_PIPELINE_LOST;
@@ -133,7 +129,7 @@ static enum pg_pipeline_event take(struct pg_pipeline *pipeline, PGresult *resul
                        "an answer to no question");
         return PG_PIPELINE_LOST;
     }
-    struct pg_slot *oldest = pg_pipeline_slot(pipeline, 0);
+    struct pg_request *oldest = pg_pipeline_request(pipeline, 0);
     if (result != NULL) {
         take_result(oldest, result);
     } else if (--oldest->queries == 0) {
@@ -144,13 +140,13 @@ static enum pg_pipeline_event take(struct pg_pipeline *pipeline, PGresult *resul
     return PG_PIPELINE_QUIET;
 }
 
-enum pg_pipeline_event pg_pipeline_next(struct pg_pipeline *pipeline, struct pg_slot *slot) {
+enum pg_pipeline_event pg_pipeline_next(struct pg_pipeline *pipeline, struct pg_request *request) {
     enum pg_pipeline_event event = PG_PIPELINE_QUIET;
     /* PQisBusy is asked even when nothing is owed: it also takes in what the server says unasked.
      */
     while (event == PG_PIPELINE_QUIET && !PQisBusy(pipeline->conn) &&
            pg_pipeline_is_owed(pipeline)) {
-        event = take(pipeline, PQgetResult(pipeline->conn), slot);
+        event = take(pipeline, PQgetResult(pipeline->conn), request);
     }
     return event;
 }

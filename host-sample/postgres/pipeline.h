@@ -1,9 +1,9 @@
 /*
- * pg_pipeline.h - a libpq connection in pipeline mode and what is under way on it, in order.
+ * pipeline.h - a libpq connection in pipeline mode and what is under way on it, in order.
  *
- * What is sent takes a slot; results are matched to the oldest slot. A slot is answered when all of
- * its queries are: libpq gives a result only when it is whole, so a link cut in mid-result can
- * never pass for fewer rows. Whoever uses a pipeline decides what its slots mean.
+ * What is sent takes a request; results are matched to the oldest request. A request is answered
+ * when all of its queries are: libpq gives a result only when it is whole, so a link cut in
+ * mid-result can never pass for fewer rows. Whoever uses a pipeline decides what its requests mean.
  *
  * [one thread]: everything belongs to one event loop. Nothing here allocates in steady state, but
  * for libpq's results.
@@ -18,28 +18,28 @@
 struct pg_statement;
 
 enum {
-    PG_PIPELINE_DEPTH = 256, /* slots */
+    PG_PIPELINE_DEPTH = 256, /* requests */
     PG_PIPELINE_RESERVE =
         4 /* of them never given to statements: room for the link's own questions */
 };
 
-enum pg_slot_purpose {
-    PG_SLOT_STATEMENT, /* a statement of the host's, or a group of them */
-    PG_SLOT_SETTING,   /* a part of the set-up: SET or PREPARE */
-    PG_SLOT_RECOVERY,  /* is the server in recovery? */
-    PG_SLOT_SYSTEM,    /* its system identifier */
-    PG_SLOT_TIMELINE   /* its timeline */
+enum pg_request_purpose {
+    PG_REQUEST_STATEMENT, /* a statement of the host's, or a group of them */
+    PG_REQUEST_SETTING,   /* a part of the set-up: SET or PREPARE */
+    PG_REQUEST_RECOVERY,  /* is the server in recovery? */
+    PG_REQUEST_SYSTEM,    /* its system identifier */
+    PG_REQUEST_TIMELINE   /* its timeline */
 };
 
-struct pg_slot {
+struct pg_request {
     struct pg_statement *statement; /* the first of a group, or the only one; NULL: none (the
                                        link's own question), or all are forgotten */
-    uint32_t statements;            /* sent in the slot */
-    enum pg_slot_purpose purpose;
+    uint32_t statements;            /* sent in the request */
+    enum pg_request_purpose purpose;
     uint64_t sent_ms;    /* of a group, by the monotonic clock */
     uint8_t queries;     /* whose end has not been seen yet */
     bool position_first; /* the next result is a position, not rows */
-    bool failed;         /* result is an error, the first one of the slot */
+    bool failed;         /* result is an error, the first one of the request */
     bool aborted;        /* not run, because of an error before it in its batch */
     uint64_t position;   /* 0: unknown */
     PGresult *result;    /* rows or, if failed, the error; NULL if only a position was asked for */
@@ -47,30 +47,30 @@ struct pg_slot {
 
 struct pg_pipeline {
     PGconn *conn;           /* NULL: closed */
-    uint32_t oldest;        /* index of the oldest slot */
-    uint32_t in_flight;     /* slots in use */
+    uint32_t oldest;        /* index of the oldest request */
+    uint32_t in_flight;     /* requests in use */
     uint32_t syncs;         /* sent and not answered */
     bool unsynced;          /* something was sent since the last sync */
     uint64_t owed_since_ms; /* the server owes an answer, and none has come since then */
     char last_word[256];    /* why the server ends the connection, if it said so; one line */
-    struct pg_slot slots[PG_PIPELINE_DEPTH];
+    struct pg_request requests[PG_PIPELINE_DEPTH];
 };
 
 /* Takes the connection over, whatever the outcome, and turns it non-blocking and to pipeline mode.
  */
 bool pg_pipeline_open(struct pg_pipeline *pipeline, PGconn *conn);
 
-/* Closes the connection and throws away what its slots hold. A statement that is still in a slot
- * must have been seen to before. */
+/* Closes the connection and throws away what its requests hold. A statement that is still in a
+ * request must have been seen to before. */
 void pg_pipeline_close(struct pg_pipeline *pipeline);
 
-/* The place-th oldest slot, place < in_flight. */
-struct pg_slot *pg_pipeline_slot(struct pg_pipeline *pipeline, uint32_t place);
+/* The place-th oldest request, place < in_flight. */
+struct pg_request *pg_pipeline_request(struct pg_pipeline *pipeline, uint32_t place);
 
-/* Takes the next slot, for `queries` queries that the caller sends next. NULL if there is none
+/* Takes the next request, for `queries` queries that the caller sends next. NULL if there is none
  * left. It stays where it is until it is answered. */
-struct pg_slot *pg_pipeline_append(struct pg_pipeline *pipeline, enum pg_slot_purpose purpose,
-                                   uint8_t queries);
+struct pg_request *pg_pipeline_append(struct pg_pipeline *pipeline, enum pg_request_purpose purpose,
+                                      uint8_t queries);
 
 /* Ends the batch. In libpq 15 this also flushes. False if the connection is lost. */
 bool pg_pipeline_sync(struct pg_pipeline *pipeline);
@@ -80,17 +80,15 @@ bool pg_pipeline_receive(struct pg_pipeline *pipeline);
 
 enum pg_pipeline_event {
     PG_PIPELINE_QUIET,    /* nothing more to be had now */
-    PG_PIPELINE_ANSWERED, /* the oldest slot; moved to *slot, whose result is the caller's to clear
+    PG_PIPELINE_ANSWERED, /* the oldest request; moved to *request, whose result is the caller's to
+                           * clear
                            */
     PG_PIPELINE_SYNCED,   /* a batch has ended */
     PG_PIPELINE_LOST      /* the connection, or the order of its answers */
 };
 
 /* The next event among what was received. Does not block. */
-enum pg_pipeline_event pg_pipeline_next(struct pg_pipeline *pipeline, struct pg_slot *slot);
-
-/* The text of a result that is an error; may be of several lines. */
-const char *pg_result_error(const PGresult *result);
+enum pg_pipeline_event pg_pipeline_next(struct pg_pipeline *pipeline, struct pg_request *request);
 
 /* After a loss, and before the pipeline is closed. May be of several lines. */
 const char *pg_pipeline_why_lost(const struct pg_pipeline *pipeline);

@@ -1,7 +1,9 @@
 /*
- * pg_questions.c - see pg_questions.h.
+ * questions.c - see questions.h.
  */
 #include "questions.h"
+
+#include "result.h"
 
 const char *pg_position_sql(enum pg_server_role role, bool insert_position) {
     if (role == PG_REPLICA) {
@@ -34,33 +36,7 @@ const char pg_timeline_sql[] =
     " ELSE ('x' || pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))"
     "::bit(32)::integer END";
 
-bool pg_value(const PGresult *result, int row, int column, uint64_t *value) {
-    const unsigned char *bytes = (const unsigned char *)PQgetvalue(result, row, column);
-    int length = PQgetlength(result, row, column); /* of a NULL 0 */
-    if (length < 1 || length > 8) {
-        return false;
-    }
-    *value = 0;
-    for (int i = 0; i < length; i++) { /* big-endian, as everything of PostgreSQL's in binary */
-        *value = *value << 8 | bytes[i];
-    }
-    return true;
-}
-
-bool pg_single_value(const PGresult *result, uint64_t *value) {
-    return PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
-           PQnfields(result) == 1 && PQfformat(result, 0) == 1 && pg_value(result, 0, 0, value);
-}
-
 uint64_t pg_position_of(const PGresult *result) {
     uint64_t position;
     return pg_single_value(result, &position) && PQgetlength(result, 0, 0) == 8 ? position : 0;
-}
-
-bool pg_identity_agrees(const struct pg_identity *one, const struct pg_identity *other) {
-    bool systems_differ = one->system_identifier != 0 && other->system_identifier != 0 &&
-                          one->system_identifier != other->system_identifier;
-    bool timelines_differ =
-        one->timeline != 0 && other->timeline != 0 && one->timeline != other->timeline;
-    return !systems_differ && !timelines_differ;
 }

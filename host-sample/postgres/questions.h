@@ -1,11 +1,11 @@
 /*
- * pg_questions.h - what the host asks a server about the server itself, and how it reads the
+ * questions.h - what the host asks a server about the server itself, and how it reads the
  * answers.
  */
 #ifndef PG_QUESTIONS_H
 #define PG_QUESTIONS_H
 
-#include "server.h"
+#include "identity.h"
 
 #include <libpq-fe.h>
 #include <stdbool.h>
@@ -23,15 +23,5 @@ uint64_t pg_position_of(const PGresult *result);
 extern const char pg_recovery_sql[];
 extern const char pg_system_sql[];
 extern const char pg_timeline_sql[];
-
-/* A binary integer (or boolean), as 64 bits. False if it is NULL or of no integer's length. */
-bool pg_value(const PGresult *result, int row, int column, uint64_t *value);
-
-/* The same of a result of one row and one column. False also if the result is NULL or not of that
- * shape. */
-bool pg_single_value(const PGresult *result, uint64_t *value);
-
-/* Whether positions of the two servers can be compared, as far as is known. */
-bool pg_identity_agrees(const struct pg_identity *one, const struct pg_identity *other);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * result_rows.h - the part of a PGresult that answers one statement.
  *
- * Reads that were sent as a group (pg_group.h) share a result, of which each has some rows, and the
+ * Reads that were sent as a group (group.h) share a result, of which each has some rows, and the
  * first column is not theirs.
  */
 #ifndef RESULT_ROWS_H

@@ -1,30 +1,37 @@
 /*
- * pg_setup.c - see pg_setup.h.
+ * setup.c - see setup.h.
  */
 #include "setup.h"
 
 #include "questions.h"
+#include "result.h"
 
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 
-const char pg_position_name[] = "snapshot_host_position";
+const char pg_position_name[] = "wal_position";
 
-static bool ask(struct pg_pipeline *pipeline, enum pg_slot_purpose purpose, const char *sql) {
+static bool send_query(struct pg_pipeline *pipeline, enum pg_request_purpose purpose,
+                       const char *sql) {
     return pg_pipeline_append(pipeline, purpose, 1) != NULL &&
            PQsendQueryParams(pipeline->conn, sql, 0, NULL, NULL, NULL, NULL, 1) == 1;
 }
 
 static bool prepare(struct pg_pipeline *pipeline, const char *name, const char *sql,
                     int parameters) {
-    return pg_pipeline_append(pipeline, PG_SLOT_SETTING, 1) != NULL &&
+    return pg_pipeline_append(pipeline, PG_REQUEST_SETTING, 1) != NULL &&
            PQsendPrepare(pipeline->conn, name, sql, parameters, NULL) == 1;
 }
 
-const char *pg_setup_refusal(const PGconn *conn) {
-    /* The snapshot statements say FETCH FIRST ... WITH TIES. */
-    return PQserverVersion(conn) < 130000 ? "the server is older than PostgreSQL 13" : NULL;
+bool pg_setup_refuses(const PGconn *conn, const struct pg_server_options *options, char *why,
+                      size_t why_length) {
+    const bool refused = PQserverVersion(conn) < options->min_version;
+    if (refused) {
+        (void)snprintf(why, why_length, "the server is older than PostgreSQL %d",
+                       options->min_version / 10000);
+    }
+    return refused;
 }
 
 static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_options *options) {
@@ -33,25 +40,18 @@ static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_o
      * transaction: only where each statement takes a snapshot of its own is the read's snapshot
      * later than the position. Under REPEATABLE READ both would have the snapshot taken before the
      * position was read, and "reached and still missing" would prove nothing. */
-    static const char *const fixed[] = {
-        "SET default_transaction_isolation = 'read committed'",
-        /* The newest rows of a run are read in the index's order and end at a limit; a bitmap would
-         * fetch and sort all of them. */
-        "SET enable_bitmapscan = off",
-        /* The statements are point reads: planning them anew gains nothing. */
-        "SET plan_cache_mode = force_generic_plan",
-    };
+    static const char isolation[] = "SET default_transaction_isolation = 'read committed'";
     char timed[2][80];
     (void)snprintf(timed[0], sizeof(timed[0]), "SET statement_timeout = %" PRIu32,
                    options->statement_timeout_ms);
     /* No link ever holds a transaction open; a pooler or a mistake shall not either. */
     (void)snprintf(timed[1], sizeof(timed[1]), "SET idle_in_transaction_session_timeout = %" PRIu32,
                    options->statement_timeout_ms);
-    const size_t count = sizeof(fixed) / sizeof(fixed[0]);
-    bool sent =
-        ask(pipeline, PG_SLOT_SETTING, timed[0]) && ask(pipeline, PG_SLOT_SETTING, timed[1]);
-    for (size_t i = 0; sent && i < count; i++) {
-        sent = ask(pipeline, PG_SLOT_SETTING, fixed[i]);
+    bool sent = send_query(pipeline, PG_REQUEST_SETTING, timed[0]) &&
+                send_query(pipeline, PG_REQUEST_SETTING, timed[1]) &&
+                send_query(pipeline, PG_REQUEST_SETTING, isolation);
+    for (size_t i = 0; sent && i < options->setting_count; i++) {
+        sent = send_query(pipeline, PG_REQUEST_SETTING, options->settings[i]);
     }
     return sent;
 }
@@ -76,22 +76,23 @@ bool pg_setup_send(struct pg_pipeline *pipeline, const struct pg_server_options 
 }
 
 bool pg_identity_ask(struct pg_pipeline *pipeline) {
-    return ask(pipeline, PG_SLOT_RECOVERY, pg_recovery_sql) && pg_pipeline_sync(pipeline) &&
-           ask(pipeline, PG_SLOT_SYSTEM, pg_system_sql) && pg_pipeline_sync(pipeline) &&
-           ask(pipeline, PG_SLOT_TIMELINE, pg_timeline_sql) && pg_pipeline_sync(pipeline);
+    return send_query(pipeline, PG_REQUEST_RECOVERY, pg_recovery_sql) &&
+           pg_pipeline_sync(pipeline) && send_query(pipeline, PG_REQUEST_SYSTEM, pg_system_sql) &&
+           pg_pipeline_sync(pipeline) &&
+           send_query(pipeline, PG_REQUEST_TIMELINE, pg_timeline_sql) && pg_pipeline_sync(pipeline);
 }
 
-void pg_identity_take(struct pg_identity *identity, const struct pg_slot *slot) {
+void pg_identity_take(struct pg_identity *identity, const struct pg_request *request) {
     uint64_t value;
-    if (slot->failed || !pg_single_value(slot->result, &value)) {
+    if (request->failed || !pg_single_value(request->result, &value)) {
         return;
     }
-    if (slot->purpose == PG_SLOT_RECOVERY) {
+    if (request->purpose == PG_REQUEST_RECOVERY) {
         identity->in_recovery = value != 0;
         identity->known = true;
-    } else if (slot->purpose == PG_SLOT_SYSTEM) {
+    } else if (request->purpose == PG_REQUEST_SYSTEM) {
         identity->system_identifier = value;
-    } else if (slot->purpose == PG_SLOT_TIMELINE) {
+    } else if (request->purpose == PG_REQUEST_TIMELINE) {
         identity->timeline = (uint32_t)value;
     }
 }

@@ -1,31 +1,36 @@
 /*
- * pg_setup.h - what a link sends on its own behalf: its set-up, and its questions about the server.
+ * setup.h - what a link sends on its own behalf: its set-up, and its questions about the server.
  */
 #ifndef PG_SETUP_H
 #define PG_SETUP_H
 
+#include "options.h"
 #include "pipeline.h"
-#include "server.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* The prepared statement that asks for a position; its SQL is pg_position_sql's. */
 extern const char pg_position_name[];
 
-/* Why a link to this server is of no use; NULL if it is. */
-const char *pg_setup_refusal(const PGconn *conn);
+/* Whether a link to this server would be of no use; `why` says so in one line. */
+bool pg_setup_refuses(const PGconn *conn, const struct pg_server_options *options, char *why,
+                      size_t why_length);
 
 /* The first batches of a link: settings and prepared statements, which must succeed
- * (PG_SLOT_SETTING), and then the questions of pg_identity_ask. False if the connection is lost. */
+ * (PG_REQUEST_SETTING), and then the questions of pg_identity_ask. False if the connection is lost.
+ */
 bool pg_setup_send(struct pg_pipeline *pipeline, const struct pg_server_options *options);
 
 /* Recovery, system and timeline, each in a batch of its own, so that what the role may not see
- * aborts nothing else. Needs an empty batch and three free slots; false if the connection is lost.
+ * aborts nothing else. Needs an empty batch and three free requests; false if the connection is
+ * lost.
  */
 bool pg_identity_ask(struct pg_pipeline *pipeline);
 
-/* Takes over the answer of a slot of pg_identity_ask; what was not answered stays as it is known.
+/* Takes over the answer of a request of pg_identity_ask; what was not answered stays as it is
+ * known.
  */
-void pg_identity_take(struct pg_identity *identity, const struct pg_slot *slot);
+void pg_identity_take(struct pg_identity *identity, const struct pg_request *request);
 
 #endif

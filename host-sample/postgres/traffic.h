@@ -1,16 +1,24 @@
 /*
- * pg_traffic.h - the host's statements on a link: how they are sent, and what their answers are
+ * traffic.h - the host's statements on a link: how they are sent, and what their answers are
  * worth.
  */
 #ifndef PG_TRAFFIC_H
 #define PG_TRAFFIC_H
 
 #include "pipeline.h"
-#include "server.h"
+#include "shared.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
-struct pg_link;
+/* What is under way on a link that is up or being set up, and what its server is. */
+struct pg_traffic {
+    struct pg_shared *shared;
+    struct pg_pipeline pipeline;
+    uint32_t statements;         /* on the link, forgotten ones too */
+    bool in_hot_standby;         /* as the server last reported it unasked */
+    struct pg_identity identity; /* as it last answered on this link */
+};
 
 /* A server configured as the primary that is in recovery is an old primary come back as a standby,
  * or the wrong address. It may lag like any standby; taken for the primary, it would "prove" that
@@ -18,20 +26,25 @@ struct pg_link;
  * answers is a failure, with this error. */
 #define PG_FALSE_PRIMARY "configured as [primary] but in recovery"
 
-bool pg_traffic_is_false_primary(const struct pg_link *link);
+bool pg_traffic_is_false_primary(const struct pg_traffic *traffic);
 
 /* Puts a statement, or the group that it is the first of, on a ready link with room; it has its
- * slot from then on. False if the connection is lost. */
-bool pg_traffic_send(struct pg_link *link, struct pg_statement *first);
+ * request from then on. False if the connection is lost. */
+bool pg_traffic_send(struct pg_traffic *traffic, struct pg_statement *first);
 
 /* Ends the batch. False if the connection is lost. */
-bool pg_traffic_sync(struct pg_link *link);
+bool pg_traffic_sync(struct pg_traffic *traffic);
 
-/* Collects the replies of an answered slot (PG_SLOT_STATEMENT), or has its statements sent again.
- * Takes over slot->result. */
-void pg_traffic_answer(struct pg_link *link, struct pg_slot *slot);
+/* Collects the replies of an answered request (PG_REQUEST_STATEMENT), or has its statements sent
+ * again. Takes over request->result. */
+void pg_traffic_answer(struct pg_traffic *traffic, struct pg_request *request);
 
-/* Collects a failure, link->error, for all statements on the link. */
-void pg_traffic_fail_all(struct pg_link *link);
+/* Collects a failure for all statements on the link. `error` must stay until the callbacks are
+ * made.
+ */
+void pg_traffic_fail_all(struct pg_traffic *traffic, const char *error);
+
+/* Forgets all statements on the link. */
+void pg_traffic_forget_all(struct pg_traffic *traffic);
 
 #endif

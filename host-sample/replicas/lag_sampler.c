@@ -66,7 +66,7 @@ static void primary_answered(struct pg_statement *statement, struct pg_reply *re
     }
     for (uint32_t i = 0; i < sampler->replica_count; i++) {
         /* A replica that has not answered the last round yet stands nobody knows where. */
-        if (sampler->replicas[i].statement.server != NULL) {
+        if (pg_statement_is_submitted(&sampler->replicas[i].statement)) {
             set(&sampler->replicas[i].position, 0);
             set(&sampler->replicas[i].lag_bytes, LAG_UNKNOWN);
             set(&sampler->replicas[i].lag_ms, LAG_UNKNOWN);
@@ -80,7 +80,7 @@ static void next_round(evutil_socket_t fd, short events, void *context) {
     struct lag_sampler *sampler = context;
     (void)fd;
     (void)events;
-    if (sampler->primary.statement.server == NULL) {
+    if (!pg_statement_is_submitted(&sampler->primary.statement)) {
         pg_server_submit(sampler->primary.server, &sampler->primary.statement);
     } else {
         set(&sampler->primary.position, 0);

@@ -37,7 +37,7 @@ void locator_leave(struct locate *locate) {
 }
 
 void locator_flush(struct locator *locator) {
-    if (locator->statement.server != NULL || TAILQ_EMPTY(&locator->waiting)) {
+    if (pg_statement_is_submitted(&locator->statement) || TAILQ_EMPTY(&locator->waiting)) {
         return;
     }
     struct locate *locate;

@@ -14,7 +14,7 @@
 #define QUICK_POLLS  64
 
 static void ask(struct position_watcher *watcher) {
-    if (watcher->statement.server == NULL) {
+    if (!pg_statement_is_submitted(&watcher->statement)) {
         atomic_fetch_add_explicit(watcher->poll_counter, 1, memory_order_relaxed);
         pg_server_submit(watcher->replica, &watcher->statement);
     }

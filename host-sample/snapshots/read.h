@@ -1,5 +1,5 @@
 /*
- * snapshot_read.h - the lookup "snapshots of run R since snapshot S": its statements and its
+ * read.h - the lookup "snapshots of run R since snapshot S": its statements and its
  * answer.
  *
  * Every answer is one statement's, so it is of one MVCC snapshot; raw columns in binary format, the
@@ -34,6 +34,11 @@ enum snapshot_statement {
 };
 
 extern const struct pg_prepared snapshot_statements[SNAPSHOT_STATEMENT_COUNT];
+
+/* What the statements need of the server and of each link to it. */
+enum { SNAPSHOT_MIN_SERVER_VERSION = 130000 /* FETCH FIRST ... WITH TIES */ };
+enum { SNAPSHOT_SETTING_COUNT = 2 };
+extern const char *const snapshot_settings[SNAPSHOT_SETTING_COUNT];
 
 enum snapshot_outcome {
     SNAPSHOT_FOUND,      /* the since row is there, and all that must come with the newer rows */

@@ -1,5 +1,5 @@
 /*
- * snapshot_statement.c - the SQL of the lookup.
+ * statement.c - the SQL of the lookup.
  *
  * No row: no since row. One row of NULLs: nothing new. Otherwise one row for each newer snapshot
  * and, from the full statement, one for each link of the latest of them to a waitpoint.
@@ -19,8 +19,8 @@
  * - OFFSET 0 in a subquery makes the planner leave it as it is: it is then run for each outer row,
  *   through an index. Otherwise a hash of a whole table is among the plans, and a generic plan made
  *   while that table was small would keep it.
- * - Each comes in a form for a group of lookups (pg_group.h), whose OFFSET 0 has each of them run
- *   by itself, in the order of their numbers: the plan of one lookup, begun once for all.
+ * - Each comes in a form for a group of lookups (postgres/group.h), whose OFFSET 0 has each of them
+ * run by itself, in the order of their numbers: the plan of one lookup, begun once for all.
  * - The lean statement does without two tables. It stops at one row more than it may answer,
  *   because each row asks the join table whether it has links.
  *
@@ -138,4 +138,12 @@ const struct pg_prepared snapshot_statements[SNAPSHOT_STATEMENT_COUNT] = {
         STATEMENT("lean_snapshots_since", LEAN, ANY_ENVIRONMENT, 2, GROUP_OF_TWO),
     [SNAPSHOT_STATEMENT_LEAN_ONE_ENVIRONMENT] =
         STATEMENT("lean_snapshots_since_in_environment", LEAN, ONE_ENVIRONMENT, 3, GROUP_OF_THREE),
+};
+
+const char *const snapshot_settings[SNAPSHOT_SETTING_COUNT] = {
+    /* The newest rows of a run are read in the index's order and end at a limit; a bitmap would
+     * fetch and sort all of them. */
+    "SET enable_bitmapscan = off",
+    /* The statements are point reads: planning them anew gains nothing. */
+    "SET plan_cache_mode = force_generic_plan",
 };

@@ -84,10 +84,10 @@ static void on_log(void *context, const char *level, const char *server, const c
     }
 }
 
-static void on_settled(void *context, struct pg_server *server) {
+static void on_tried(void *context, struct pg_server *server) {
     (void)context;
     (void)server;
-    rig.settled++;
+    rig.tried++;
 }
 
 unsigned rig_logged(const char *text) {
@@ -187,6 +187,7 @@ struct pg_server_options rig_options(const char *conninfo) {
     return (struct pg_server_options){.name = "replica",
                                       .role = PG_REPLICA,
                                       .conninfo = conninfo,
+                                      .application_name = "snapshot-host",
                                       .links = 1,
                                       .use_prepared = true,
                                       .statement_timeout_ms = RIG_STATEMENT_TIMEOUT_MS,
@@ -195,7 +196,7 @@ struct pg_server_options rig_options(const char *conninfo) {
                                       .prepared_count = rig.prepared_count,
                                       .jitter_seed = 1,
                                       .log = on_log,
-                                      .settled = on_settled};
+                                      .tried = on_tried};
 }
 
 struct pg_server_options rig_options_to(const struct throwaway_server *target) {

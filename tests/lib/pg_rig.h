@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 enum {
-    RIG_SERVERS_MOST = 4,
+    RIG_SERVERS_MAX = 4,
     RIG_LOG_LINES = 200,
     RIG_PATIENCE_MS = 20000,
     RIG_STATEMENT_TIMEOUT_MS = 2000
@@ -45,9 +45,9 @@ struct pg_rig {
     struct event *tick; /* so that a turn never lasts long */
     const struct pg_prepared *prepared;
     size_t prepared_count;
-    struct pg_server *servers[RIG_SERVERS_MOST];
+    struct pg_server *servers[RIG_SERVERS_MAX];
     unsigned server_count;
-    unsigned settled;
+    unsigned tried;
     char log[RIG_LOG_LINES][400]; /* "level server message" */
     unsigned log_count;
     int descriptors, threads;

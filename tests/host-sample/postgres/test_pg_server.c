@@ -300,7 +300,7 @@ START_TEST(forgotten_by_a_neighbours_callback) {
     RIG_UNTIL(calls[2].answers == 1);
     rig_assert_rows(&calls[0], "6");
     ck_assert_uint_eq(calls[1].answers, 0);
-    ck_assert_ptr_null(calls[1].statement.server);
+    ck_assert(!pg_statement_is_submitted(&calls[1].statement));
     rig_end();
 }
 END_TEST
@@ -345,7 +345,7 @@ START_TEST(freed_by_a_callback) {
     RIG_UNTIL(rig.servers[0] == NULL);
     for (unsigned i = 0; i < 20; i++) {
         ck_assert_uint_eq(calls[i].answers, i < 3 ? 1 : 0);
-        ck_assert_ptr_null(calls[i].statement.server);
+        ck_assert(!pg_statement_is_submitted(&calls[i].statement));
     }
     rig_end();
 }
@@ -363,7 +363,7 @@ START_TEST(freed_with_statements_everywhere) {
     rig.servers[0] = NULL;
     for (unsigned i = 0; i < 3; i++) {
         ck_assert_uint_eq(calls[i].answers, 0);
-        ck_assert_ptr_null(calls[i].statement.server);
+        ck_assert(!pg_statement_is_submitted(&calls[i].statement));
     }
     rig_end();
 }
@@ -555,7 +555,7 @@ static uint64_t refused(const char *conninfo, struct rig_call *call) {
     const uint64_t began = rig_now_ms();
     rig_ask(server, call, PG_READ, NUMBER, "1");
     const uint64_t took = rig_now_ms() - began;
-    RIG_UNTIL(rig.settled == 1);
+    RIG_UNTIL(rig.tried == 1);
     ck_assert(!pg_server_is_up(server));
     ck_assert_uint_ge(rig_counters(server).connect_failures, 1);
     ck_assert_ptr_nonnull(strstr(call->error, pg_server_last_error(server)));
@@ -717,7 +717,7 @@ START_TEST(too_many_connections) {
     struct pg_server *server = rig_add(&options);
     RIG_UNTIL(pg_server_is_up(server) &&
               rig_logged("too many connections for role \"lonely\"") >= 1);
-    ck_assert_uint_eq(rig.settled, 1);
+    ck_assert_uint_eq(rig.tried, 1);
     ck_assert_uint_eq(rig_counters(server).links_up, 1);
     static struct rig_call calls[20]; /* one link serves them all */
     for (unsigned i = 0; i < 20; i++) {
@@ -778,6 +778,11 @@ START_TEST(options_out_of_bounds) {
         ck_assert_msg(strstr(err, cases[i].error) != NULL, "%s", err);
         ck_assert_ptr_null(strstr(err, "cret"));
     }
+    struct pg_server_options options = rig_options_to(&primary);
+    options.setting_count = PG_SETTINGS_MAX + 1;
+    char err[256] = "";
+    ck_assert_ptr_null(pg_server_new(rig.base, &options, err, sizeof(err)));
+    ck_assert_str_eq(err, "more than 16 settings");
     rig_end();
 }
 END_TEST
@@ -790,12 +795,17 @@ START_TEST(settings_of_a_link) {
     snprintf(conninfo, sizeof(conninfo),
              "host=127.0.0.1 port=%u dbname=postgres user=repeatable client_encoding=LATIN1",
              primary.port);
+    static const char *const settings[] = {"SET enable_bitmapscan = off",
+                                           "SET plan_cache_mode = force_generic_plan"};
     struct pg_server_options options = rig_options(conninfo);
+    options.settings = settings;
+    options.setting_count = 2;
     struct pg_server *server = rig_add(&options);
     static const char *const expected[][2] = {{"default_transaction_isolation", "read committed"},
                                               {"transaction_isolation", "read committed"},
                                               {"statement_timeout", "2s"},
                                               {"idle_in_transaction_session_timeout", "2s"},
+                                              {"enable_bitmapscan", "off"},
                                               {"plan_cache_mode", "force_generic_plan"},
                                               {"client_encoding", "UTF8"},
                                               {"application_name", "snapshot-host"}};

@@ -1,0 +1,30 @@
+/*
+ * journal.h - what is told of a server's links: lines for the log, and the last error.
+ *
+ * text is always one line. [one thread]: of the server's event base.
+ */
+#ifndef PG_JOURNAL_H
+#define PG_JOURNAL_H
+
+#include "options.h"
+#include "tally.h"
+
+#include <stdint.h>
+
+struct pg_journal {
+    const struct pg_server_options *options; /* log, context, name */
+    struct pg_tally *tally;
+    char last_error[256];
+    char logged_error[256]; /* the last one of those that are not logged each time, and when */
+    uint64_t logged_ms;
+    uint64_t unlogged; /* how often it has come since then */
+};
+
+/* NULL: it leads to the server that it was given up for; that is in the log. */
+void pg_journal_link_came_up(struct pg_journal *journal, const char *text);
+void pg_journal_link_was_lost(struct pg_journal *journal, const char *text);
+/* By the link itself, for what it leads to; it will try the address anew. */
+void pg_journal_link_was_given_up(struct pg_journal *journal, const char *text);
+void pg_journal_attempt_failed(struct pg_journal *journal, const char *text);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * options.h - what a server is and how it is to be talked to.
+ */
+#ifndef PG_OPTIONS_H
+#define PG_OPTIONS_H
+
+#include "identity.h"
+#include "prepared.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pg_server;
+
+enum { PG_SETTINGS_MAX = 16 };
+
+/* name and conninfo are copied; all other texts and `prepared` must outlive the server. */
+struct pg_server_options {
+    const char *name; /* "primary", "replica", "replica.b": for logs and metrics */
+    enum pg_server_role role;
+    const char *conninfo;
+    const char *application_name; /* where conninfo, its service and the environment give none */
+    int min_version;              /* as PQserverVersion: older servers get no link. 0: any */
+    uint32_t links;               /* 1 to 64 */
+    bool use_prepared; /* no: PQsendQueryParams each time. Behind a pooler in transaction mode the
+                          SETs of a link's set-up may stay on another server connection: there the
+                          operator must see to READ COMMITTED and to a statement_timeout (ALTER ROLE
+                          SET), or no position proves anything */
+    bool insert_position; /* primary: pg_current_wal_insert_lsn() instead of flush */
+    /* 1 to 3600000; set on every link. A link is given up when an answer is owed and none has come
+     * for a second more than this. The answers of a batch come together, when all of it is done. */
+    uint32_t statement_timeout_ms;
+    /* 1 to 600; bounds an attempt, and the set-up after it. A connect_timeout in conninfo bounds
+     * the attempt instead, but statements wait for it no longer than this and a second. */
+    uint32_t connect_timeout_s;
+    const char *const *settings;        /* "SET ..." that every link begins with, beside its own */
+    size_t setting_count;               /* at most PG_SETTINGS_MAX */
+    const struct pg_prepared *prepared; /* result format is binary */
+    size_t prepared_count;              /* at most PG_PREPARED_MAX */
+    uint64_t jitter_seed;               /* for back-off: capped, doubling, jittered */
+    /* One line for the log: "info", a link came up (but to the server that it was just given up
+     * for); "warn", one was lost or given up, an attempt failed (what stays the same at most every
+     * 10 s). Must not call back. NULL: no log. */
+    void (*log)(void *context, const char *level, const char *server, const char *message);
+    /* Every link has been tried, and came up or failed once. Called once, like the callback of a
+     * statement. May be NULL. */
+    void (*tried)(void *context, struct pg_server *server);
+    void *context;
+};
+
+/* False with one line in err, no password in it: an option out of its bounds, or a conninfo that
+ * libpq cannot parse. */
+bool pg_server_options_check(const struct pg_server_options *options, char *err, size_t err_length);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * result.c - see result.h.
+ */
+#include "result.h"
+
+const char *pg_result_error(const PGresult *result) {
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    return text != NULL ? text : PQresultErrorMessage(result); /* libpq's own have no fields */
+}
+
+bool pg_value(const PGresult *result, int row, int column, uint64_t *value) {
+    const unsigned char *bytes = (const unsigned char *)PQgetvalue(result, row, column);
+    int length = PQgetlength(result, row, column); /* of a NULL 0 */
+    if (length < 1 || length > 8) {
+        return false;
+    }
+    *value = 0;
+    for (int i = 0; i < length; i++) { /* big-endian, as everything of PostgreSQL's in binary */
+        *value = *value << 8 | bytes[i];
+    }
+    return true;
+}
+
+bool pg_single_value(const PGresult *result, uint64_t *value) {
+    return PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
+           PQnfields(result) == 1 && PQfformat(result, 0) == 1 && pg_value(result, 0, 0, value);
+}

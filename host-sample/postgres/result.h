@@ -1,0 +1,21 @@
+/*
+ * result.h - what stands in a PGresult: errors, and integers in binary.
+ */
+#ifndef PG_RESULT_H
+#define PG_RESULT_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The text of a result that is an error; may be of several lines. */
+const char *pg_result_error(const PGresult *result);
+
+/* A binary integer (or boolean), as 64 bits. False if it is NULL or of no integer's length. */
+bool pg_value(const PGresult *result, int row, int column, uint64_t *value);
+
+/* The same of a result of one row and one column. False also if the result is NULL or not of that
+ * shape. */
+bool pg_single_value(const PGresult *result, uint64_t *value);
+
+#endif

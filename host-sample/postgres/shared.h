@@ -1,0 +1,45 @@
+/*
+ * shared.h - what the links of a server have in common; the server's and its links', nobody else's.
+ *
+ * A link reports here what happened to it, and never calls the host: answers are collected in the
+ * queue, and the callbacks made by event_ended as the last thing in every event, when every link is
+ * in order again. So a callback may submit, forget and free as it likes.
+ */
+#ifndef PG_SHARED_H
+#define PG_SHARED_H
+
+#include "host-sample/base/byte_buffer.h"
+#include "host-sample/base/entropy.h"
+#include "identity.h"
+#include "journal.h"
+#include "options.h"
+#include "queue.h"
+#include "tally.h"
+
+#include <stdint.h>
+
+struct event_base;
+
+struct pg_shared {
+    struct event_base *base;
+    struct pg_server_options options;
+    struct pg_queue queue;
+    struct pg_journal journal;
+    struct pg_tally tally;
+    struct pg_identity identity; /* as a link has learnt it last */
+    /* The server's whose positions this one's are compared with, which may be itself. */
+    const struct pg_identity *reference;
+    uint32_t untried; /* links whose first attempt has not ended */
+    struct byte_buffer scratch;
+    uint64_t random; /* see entropy.h */
+    /* The end of an event of a link's: makes all callbacks. The server may be gone when it returns.
+     */
+    void (*event_ended)(struct pg_shared *shared);
+};
+
+/* A number of at least half of `ms` and at most `ms`. */
+static inline uint32_t pg_shared_jitter(struct pg_shared *shared, uint32_t ms) {
+    return ms - (uint32_t)(entropy_next(&shared->random) % (ms / 2 + 1));
+}
+
+#endif

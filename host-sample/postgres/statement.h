@@ -1,0 +1,74 @@
+/*
+ * statement.h - what may be asked of a server, and what comes back.
+ */
+#ifndef PG_STATEMENT_H
+#define PG_STATEMENT_H
+
+#include "result_rows.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct pg_queue;
+
+/* What may be sent. A position is a WAL position; see pg_reply. */
+enum pg_statement_kind {
+    /* One prepared statement. */
+    PG_READ,
+    /* The position and after it, as a later statement of the same pipeline (so with a later
+     * snapshot), the read: the position qualifies the answer. */
+    PG_READ_AT_POSITION,
+    /* The position alone: of replay on a replica, flushed or inserted on the primary. */
+    PG_POSITION
+};
+
+enum pg_reply_status {
+    PG_REPLY_ROWS,  /* rows of a PGRES_TUPLES_OK, or position alone for PG_POSITION */
+    PG_REPLY_FAILED /* error says why */
+};
+
+struct pg_reply {
+    enum pg_reply_status status;
+    struct result_rows rows; /* of a result that is the server's; valid until the callback
+                                returns. Its result may be NULL */
+    uint64_t position; /* 0: unknown (not asked; not in recovery; another timeline or system) */
+    const char *error; /* PG_REPLY_FAILED: one line; valid until the callback returns */
+    char sqlstate[6];  /* "" if there is none (lost link, no link, timeout) */
+};
+
+/* Memory of the caller's, all zero before it is first submitted; it may be submitted again from
+ * within its callback. */
+struct pg_statement {
+    /* set by the caller */
+    enum pg_statement_kind kind;
+    int prepared; /* index into pg_server_options.prepared */
+    /* Text parameters, none of them NULL; they and what they point to must stay valid until the
+     * callback or pg_statement_forget. lengths may be NULL: they end at their NUL then. */
+    const char *const *values;
+    const int *lengths;
+    void (*done)(struct pg_statement *statement, struct pg_reply *reply); /* never within submit */
+    /* the server's */
+    struct pg_queue *queue;             /* non-NULL exactly while submitted */
+    struct pg_statement **group;        /* while on a link: where its group begins, see group.h */
+    struct pg_statement *next_in_group; /* while on a link */
+    uint32_t number;                    /* in its group, from 1 */
+    uint32_t resends;
+    bool alone;            /* when sent again: between two syncs of its own */
+    bool answered;         /* the reply is there, the callback is still to be made */
+    struct pg_reply reply; /* only while answered */
+    TAILQ_ENTRY(pg_statement) entry;
+};
+
+/* Submitted, and its callback neither made nor forgotten. */
+static inline bool pg_statement_is_submitted(const struct pg_statement *statement) {
+    return statement->queue != NULL;
+}
+
+/* The caller is no longer interested: `done` will not be called. The memory may be reused at once.
+ * If the statement is already on a link its answer is thrown away. Harmless if it is not submitted.
+ */
+void pg_statement_forget(struct pg_statement *statement);
+
+#endif
