@@ -1,5 +1,5 @@
 /*
- * host_config.c - reading snapshot-host.ini.
+ * config.c - reading snapshot-host.ini.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /*
- * host_config.h - what snapshot-host.ini says.
+ * config.h - what snapshot-host.ini says.
  *
- * The tables of keys in host_config.c are parser, bounds, defaults and documentation at once.
+ * The tables of keys in config.c are parser, bounds, defaults and documentation at once.
  */
 #ifndef HOST_CONFIG_H
 #define HOST_CONFIG_H

@@ -20,7 +20,7 @@ struct log_field {
  * of a field. */
 void log_write(enum log_level level, const char *message, const struct log_field *fields);
 
-/* "info", "warn", "error", as pg_server.h has it, to a level; anything else is an error's. */
+/* "info", "warn" or "error" to a level; anything else is an error's. */
 enum log_level log_level_of(const char *name);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * http_connection.c - the life of one connection.
+ * connection.c - the life of one connection.
  */
 #include "connection.h"
 

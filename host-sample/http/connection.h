@@ -1,6 +1,6 @@
 /*
- * http_connection.h - connections, one by one (http_connection.c, their replies in
- * http_exchange.c) and all together (http_connections.c).
+ * connection.h - connections, one by one (connection.c, their replies in
+ * exchange.c) and all together (connections.c).
  *
  * A connection reads one request at a time, hands it over, sends the reply, and only then reads on:
  * what a client pipelines stays in the socket, but for one buffer at most. Its socket is registered
@@ -104,7 +104,7 @@ struct http_connection {
     bool is_head;               /* this reply has no body */
 };
 
-/* --- http_connections.c --- */
+/* --- connections.c --- */
 
 /* False if memory ran out. */
 bool http_connections_init(struct http_connections *connections, struct event_base *base,
@@ -139,7 +139,7 @@ static inline struct http_connection *http_connection_of(struct deadline *deadli
     return (void *)((char *)deadline - offsetof(struct http_connection, deadline));
 }
 
-/* --- http_connection.c --- */
+/* --- connection.c --- */
 
 /* Takes over a connected, non-blocking stream socket and serves it; over max_connections it is
  * answered with 503. Closed at once if memory ran out. */
@@ -159,7 +159,7 @@ void http_connection_advance(struct http_connection *connection);
  * turn, that one that waits has a deadline, and that one that is at its end is closed. */
 void http_connection_settle(struct http_connection *connection);
 
-/* --- http_exchange.c --- */
+/* --- exchange.c --- */
 
 /* Answers with an error of the front's own and closes. Only in HTTP_READING. */
 void http_connection_refuse(struct http_connection *connection, uint32_t status);

@@ -1,5 +1,5 @@
 /*
- * http_connections.c - what concerns all connections of a front: deadlines, turns, drain, the end.
+ * connections.c - what concerns all connections of a front: deadlines, turns, drain, the end.
  */
 #include "connection.h"
 

@@ -1,5 +1,5 @@
 /*
- * http_exchange.c - replies: the host's, the front's own, and what a slow reader leaves unsent.
+ * exchange.c - replies: the host's, the front's own, and what a slow reader leaves unsent.
  */
 #include "connection.h"
 

@@ -1,5 +1,5 @@
 /*
- * http_front.c - the listener, and the ways into the front.
+ * front.c - the listener, and the ways into the front.
  */
 #include "front.h"
 

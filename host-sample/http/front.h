@@ -1,5 +1,5 @@
 /*
- * http_front.h - HTTP/1.1 in, on one event loop.
+ * front.h - HTTP/1.1 in, on one event loop.
  *
  * The one place that knows how HTTP is spoken; everything else sees requests and replies. It uses
  * http-parser for the grammar and libevent for sockets and timers. Neither of the two embedded

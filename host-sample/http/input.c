@@ -1,5 +1,5 @@
 /*
- * http_input.c - the shared receive buffer and the pool of kept ones.
+ * input.c - the shared receive buffer and the pool of kept ones.
  */
 #include "input.h"
 

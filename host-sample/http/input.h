@@ -1,5 +1,5 @@
 /*
- * http_input.h - bytes received and not yet read, and the buffers that hold them.
+ * input.h - bytes received and not yet read, and the buffers that hold them.
  *
  * Whatever is received goes into one buffer that all connections share, and is mostly read there at
  * once. Only what is left over, a part of a request or pipelined ones, gets a buffer of its own,

@@ -1,5 +1,5 @@
 /*
- * http_output.c - sending without waiting.
+ * output.c - sending without waiting.
  */
 #include "output.h"
 

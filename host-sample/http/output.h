@@ -1,5 +1,5 @@
 /*
- * http_output.h - sending, and keeping what a socket did not take at once.
+ * output.h - sending, and keeping what a socket did not take at once.
  *
  * [one thread at a time].
  */

@@ -1,5 +1,5 @@
 /*
- * http_reply.c - status line, header fields, and the front's own errors.
+ * reply.c - status line, header fields, and the front's own errors.
  */
 #include "reply.h"
 

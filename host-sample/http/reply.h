@@ -1,5 +1,5 @@
 /*
- * http_reply.h - the head of a reply, and the replies that the front gives by itself.
+ * reply.h - the head of a reply, and the replies that the front gives by itself.
  *
  * [one thread at a time] for each writer.
  */

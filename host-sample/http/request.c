@@ -1,5 +1,5 @@
 /*
- * http_request.c - http-parser's callbacks, and what it leaves unchecked.
+ * request.c - http-parser's callbacks, and what it leaves unchecked.
  *
  * Distributions build http-parser without its strict checks: it takes any four letters for "HTTP",
  * a blank before a header's colon, any byte after a CR, and any two bytes for the line end after a

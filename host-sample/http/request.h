@@ -1,5 +1,5 @@
 /*
- * http_request.h - the grammar: bytes in, one request out.
+ * request.h - the grammar: bytes in, one request out.
  *
  * Knows no sockets. The bytes of a request may come in any number of pieces; those of its head
  * (request line and header fields) must lie together in memory, the body is checked, counted and

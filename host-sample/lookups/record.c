@@ -1,5 +1,5 @@
 /*
- * lookup_record.c - see lookup_record.h.
+ * record.c - see record.h.
  */
 #include "record.h"
 

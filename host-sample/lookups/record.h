@@ -1,5 +1,5 @@
 /*
- * lookup_record.h - what is written down of a lookup that has ended: counters, log lines, probe.
+ * record.h - what is written down of a lookup that has ended: counters, log lines, probe.
  */
 #ifndef LOOKUP_RECORD_H
 #define LOOKUP_RECORD_H

@@ -1,5 +1,5 @@
 /*
- * host_metrics.c - the Prometheus text exposition format, version 0.0.4.
+ * metrics.c - the Prometheus text exposition format, version 0.0.4.
  *
  * A metric's HELP and TYPE stand once, before all of its series; every series is there from the
  * start.

@@ -1,5 +1,5 @@
 /*
- * host_metrics.h - the page at /metrics, in the Prometheus text exposition format.
+ * metrics.h - the page at /metrics, in the Prometheus text exposition format.
  */
 #ifndef HOST_METRICS_H
 #define HOST_METRICS_H

@@ -1,5 +1,5 @@
 /*
- * service_notify.c - one datagram, for which libsystemd would be a large dependency.
+ * notify.c - one datagram, for which libsystemd would be a large dependency.
  */
 #include "notify.h"
 

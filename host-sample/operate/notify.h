@@ -1,5 +1,5 @@
 /*
- * service_notify.h - tells the service manager how the service stands, as sd_notify(3) does.
+ * notify.h - tells the service manager how the service stands, as sd_notify(3) does.
  *
  * [main thread]: it reads the environment.
  */

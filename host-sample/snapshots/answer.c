@@ -1,5 +1,5 @@
 /*
- * snapshot_answer.c - the JSON of a snapshot statement's result.
+ * answer.c - the JSON of a snapshot statement's result.
  *
  * Completed waitpoints are answered in the order of their ids' bytes.
  */

@@ -1,5 +1,5 @@
 /*
- * statement_choice.c - an exponentially weighted mean and a threshold.
+ * choice.c - an exponentially weighted mean and a threshold.
  */
 #include "choice.h"
 

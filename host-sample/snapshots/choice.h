@@ -1,5 +1,5 @@
 /*
- * statement_choice.h - whether a first read asks the lean statement or the full one.
+ * choice.h - whether a first read asks the lean statement or the full one.
  *
  * The lean statement costs the server about two thirds of the full one, and is enough for the
  * commonest answers; where it is not, it was for nothing. Which is better depends on what is being

@@ -1,5 +1,5 @@
 /*
- * snapshot_result.c - takes a result apart and says what it means.
+ * result.c - takes a result apart and says what it means.
  *
  * A result is gone through whole before anything is said of it, so an answer that was found can be
  * written. Nothing here depends on the order in which the rows come.

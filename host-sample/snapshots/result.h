@@ -1,5 +1,5 @@
 /*
- * snapshot_result.h - the orders of ids that a result is read and written by.
+ * result.h - the orders of ids that a result is read and written by.
  */
 #ifndef SNAPSHOT_RESULT_H
 #define SNAPSHOT_RESULT_H

@@ -1,5 +1,5 @@
 /*
- * snapshot_rows.c - see snapshot_rows.h. Nothing is read before its length is known to be there.
+ * rows.c - see rows.h. Nothing is read before its length is known to be there.
  */
 #include "rows.h"
 

@@ -1,5 +1,5 @@
 /*
- * snapshot_rows.h - the rows that the snapshot statements give, and how to take them apart.
+ * rows.h - the rows that the snapshot statements give, and how to take them apart.
  *
  * A lean row is one column, a composite value in binary format (PostgreSQL's record_send), because
  * the server spends on each column of a result, rows or none, and the commonest poll has none. A

@@ -1,5 +1,5 @@
 /*
- * test_http_front.c - everything that http_front.h promises, over real sockets on loopback.
+ * test_http_front.c - everything that http/front.h promises, over real sockets on loopback.
  */
 #include "tests/lib/front_thread.h"
 #include "tests/lib/http_client.h"
