@@ -20,7 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-#define MOST_AT_ONCE 200
+#define MAX_AT_ONCE 200
 #define A_LOOKUP_NS  UINT64_C(5000000000)
 #define LATE_NS      UINT64_C(10000000000)
 
@@ -169,14 +169,14 @@ static void connect_server(struct run *run, const char *conninfo, uint32_t links
 }
 
 int main(int argc, char **argv) {
-    static struct lookup lookups[MOST_AT_ONCE];
+    static struct lookup lookups[MAX_AT_ONCE];
     if (argc != 10) {
         give_up("usage: hit PLUGIN INI SECTION CONNINFO TARGETS LINKS AT_ONCE ROUNDS SLICE_MS");
     }
     uint32_t links = (uint32_t)atoi(argv[6]), at_once = (uint32_t)atoi(argv[7]);
     uint32_t rounds = (uint32_t)atoi(argv[8]), slice_ms = (uint32_t)atoi(argv[9]);
-    if (links < 1 || links > 64 || at_once < 1 || at_once > MOST_AT_ONCE) {
-        give_up("expected 1 to 64 links, and 1 to %d lookups at once", MOST_AT_ONCE);
+    if (links < 1 || links > 64 || at_once < 1 || at_once > MAX_AT_ONCE) {
+        give_up("expected 1 to 64 links, and 1 to %d lookups at once", MAX_AT_ONCE);
     }
     struct run run = {.plugin = load_plugin(argv[1]), .base = event_base_new(), .random = 1};
     struct rp_set *set = open_set(run.plugin, argv[2]);

@@ -56,7 +56,7 @@ static enum served served_by(const char *head) {
 }
 
 struct http_got http_get_lookup(struct http_get *client, const char *run, const char *snapshot) {
-    char request[HTTP_GET_MOST_HEAD];
+    char request[HTTP_GET_MAX_HEAD];
     int length = snprintf(request, sizeof request,
                           "GET /engine/v1/worker-actions/runs/run_%s/snapshots/since/snapshot_%s "
                           "HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer %s\r\n\r\n",
@@ -68,7 +68,7 @@ struct http_got http_get_lookup(struct http_get *client, const char *run, const 
     size_t have = 0;
     char *end = NULL;
     while (end == NULL) {
-        if (have >= HTTP_GET_MOST_HEAD) {
+        if (have >= HTTP_GET_MAX_HEAD) {
             give_up("an answer without an end of its head");
         }
         have += receive(client, have, sizeof client->received - 1 - have);

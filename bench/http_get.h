@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HTTP_GET_MOST_HEAD 4096
+#define HTTP_GET_MAX_HEAD 4096
 
 struct http_get {
     int fd;

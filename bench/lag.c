@@ -23,7 +23,7 @@
 
 /* So many arrivals can be under way at once; one that finds no free thread is late. */
 #define THREADS      64u
-#define MOST_SAMPLES 200000u
+#define MAX_SAMPLES 200000u
 
 static const char insert_sql[] =
     "INSERT INTO \"TaskRunExecutionSnapshot\" (id, \"executionStatus\", description, \"runId\","
@@ -133,8 +133,8 @@ int main(int argc, char **argv) {
         give_up("usage: lag CONNINFO PORT TOKEN ID SECONDS ARRIVALS_PER_S RUN SNAPSHOT");
     }
     double seconds = atof(argv[5]), rate = atof(argv[6]);
-    if (!(seconds > 0) || !(rate > 0) || seconds * rate > MOST_SAMPLES) {
-        give_up("expected seconds and a rate above 0, and at most %u arrivals", MOST_SAMPLES);
+    if (!(seconds > 0) || !(rate > 0) || seconds * rate > MAX_SAMPLES) {
+        give_up("expected seconds and a rate above 0, and at most %u arrivals", MAX_SAMPLES);
     }
     struct bench bench = {.conninfo = argv[1],
                           .port = (uint16_t)atoi(argv[2]),

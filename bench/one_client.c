@@ -20,8 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_SLICE   100000
-#define MOST_ANSWERS 16
+#define MAX_SLICE   100000
+#define MAX_ANSWERS 16
 #define WARM_UP      20
 
 static const char known_row_sql[] =
@@ -34,7 +34,7 @@ struct bench {
     PGconn *connection;
     struct http_get http;
     struct statement_choice *choice; /* of the answer that is asked for */
-    uint64_t took_ns[MOST_SLICE];
+    uint64_t took_ns[MAX_SLICE];
 };
 
 /* ---- the subjects ---------------------------------------------------------------------------- */
@@ -174,15 +174,15 @@ static void set_up(struct bench *bench, char **argv) {
 
 int main(int argc, char **argv) {
     static struct bench bench;
-    struct targets targets[MOST_ANSWERS];
-    static struct statement_choice choices[MOST_ANSWERS];
-    if (argc < 9 || argc % 2 == 0 || (argc - 7) / 2 > MOST_ANSWERS) {
+    struct targets targets[MAX_ANSWERS];
+    static struct statement_choice choices[MAX_ANSWERS];
+    if (argc < 9 || argc % 2 == 0 || (argc - 7) / 2 > MAX_ANSWERS) {
         give_up("usage: one_client CONNINFO PORT TOKEN PLAIN_SQL_FILE ROUNDS SLICE (NAME "
                 "TARGETS)...");
     }
     int rounds = atoi(argv[5]), slice = atoi(argv[6]), answers = (argc - 7) / 2;
-    if (rounds < 1 || slice < 1 || slice > MOST_SLICE) {
-        give_up("expected at least one round, and a slice of 1 to %d", MOST_SLICE);
+    if (rounds < 1 || slice < 1 || slice > MAX_SLICE) {
+        give_up("expected at least one round, and a slice of 1 to %d", MAX_SLICE);
     }
     set_up(&bench, argv);
     for (int a = 0; a < answers; a++) {

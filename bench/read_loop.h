@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define READ_PATH_MOST_REPORTS 6
+#define READ_PATH_MAX_REPORTS 6
 
 /* A read, told by what the steps bring. */
 struct read_path {
@@ -21,7 +21,7 @@ struct read_path {
     uint32_t replicas;                            /* offered */
     int32_t verdict;                              /* what it must end with */
     int32_t served_by;                            /* and by whom */
-    int32_t outcomes[READ_PATH_MOST_REPORTS + 1]; /* enum rp_outcome, ended by READ_PATH_END */
+    int32_t outcomes[READ_PATH_MAX_REPORTS + 1]; /* enum rp_outcome, ended by READ_PATH_END */
 };
 #define READ_PATH_END (-1)
 
@@ -39,8 +39,8 @@ struct read_loop {
     uint32_t replicas;
     enum read_calls calls;
     uint32_t reports;
-    uint64_t after_ns[READ_PATH_MOST_REPORTS]; /* time of each report after the read's begin */
-    struct rp_report report[READ_PATH_MOST_REPORTS];
+    uint64_t after_ns[READ_PATH_MAX_REPORTS]; /* time of each report after the read's begin */
+    struct rp_report report[READ_PATH_MAX_REPORTS];
     uint64_t now_ns; /* of the next read, where the clock is not read; grows by 2 us a read */
 };
 

@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MOST_FILES    32
-#define MOST_SECTIONS 1000
+#define MAX_FILES    32
+#define MAX_SECTIONS 1000
 
 static const struct read_path hit = {
     .policy = "s1",
@@ -28,7 +28,7 @@ static const struct read_path hit = {
 struct file {
     const char *path;
     uint32_t sections, replicas;
-    const struct rp_policy *policies[MOST_SECTIONS];
+    const struct rp_policy *policies[MAX_SECTIONS];
 };
 
 static uint32_t number(const char *text, uint32_t most) {
@@ -65,8 +65,8 @@ static void measure(const struct rp_plugin *plugin, struct file *file, uint32_t 
 }
 
 int main(int argc, char **argv) {
-    static struct file files[MOST_FILES];
-    if (argc < 7 || (argc - 4) % 3 != 0 || (argc - 4) / 3 > MOST_FILES) {
+    static struct file files[MAX_FILES];
+    if (argc < 7 || (argc - 4) % 3 != 0 || (argc - 4) / 3 > MAX_FILES) {
         give_up("usage: sections PLUGIN ROUNDS READS (INI SECTIONS REPLICAS)...");
     }
     const struct rp_plugin *plugin = load_plugin(argv[1]);
@@ -75,7 +75,7 @@ int main(int argc, char **argv) {
     int count = (argc - 4) / 3;
     for (int i = 0; i < count; i++) {
         files[i].path = argv[4 + 3 * i];
-        files[i].sections = number(argv[5 + 3 * i], MOST_SECTIONS);
+        files[i].sections = number(argv[5 + 3 * i], MAX_SECTIONS);
         files[i].replicas = number(argv[6 + 3 * i], 1000);
     }
     for (uint32_t round = 0; round < rounds; round++) {

@@ -17,7 +17,7 @@
 
 #define NOW_MS        INT64_C(1795456897042)
 #define LARGEST_VALUE 4096
-#define MOST_INPUT    65536
+#define MAX_INPUT    65536
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -239,7 +239,7 @@ static void check(PGresult *result) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct input input = {data, size};
-    if (size > MOST_INPUT) {
+    if (size > MAX_INPUT) {
         return -1;
     }
     /* Of the lean statement, the full one, or neither. */

@@ -17,8 +17,8 @@
 
 #define READS       4
 #define LARGEST_INI 16384
-#define MOST_STEPS  36u
-#define MOST_CALLS  400
+#define MAX_STEPS  36u
+#define MAX_CALLS  400
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const struct rp_plugin *read_policy_plugin_v1(void);
@@ -145,7 +145,7 @@ static void check_step(struct fuzzed_read *read) {
         return;
     }
     read->steps++;
-    assert(read->steps <= MOST_STEPS);
+    assert(read->steps <= MAX_STEPS);
     assert(read->primary_reads == 0);
     read->primary_reads += step->kind == RP_STEP_READ && step->target == RP_TARGET_PRIMARY;
     const bool on_replica = step->kind == RP_STEP_AWAIT ||
@@ -304,7 +304,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct input input = {data, size};
     struct session session = {.plugin = read_policy_plugin_v1()};
     if (open_session(&session, &input)) {
-        for (int i = 0; i < MOST_CALLS && input.left > 0; i++) {
+        for (int i = 0; i < MAX_CALLS && input.left > 0; i++) {
             calls[take_byte(&input) % (sizeof calls / sizeof calls[0])](&session, &input);
         }
     }

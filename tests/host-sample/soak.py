@@ -53,7 +53,7 @@ SETTINGS = {
 CLIENTS = 6
 LIVE_RUNS = 100
 LONGEST_LIFE = 12  # versions of a run before another one takes its place
-MOST_RELOADS = 1000  # a plugin keeps 1024 configurations at most
+MAX_RELOADS = 1000  # a plugin keeps 1024 configurations at most
 GROWTH_ALLOWED = 24 << 20
 GROWTH_ALLOWED_SANITIZED = 256 << 20
 
@@ -230,7 +230,7 @@ class Chaos:
                                                     Relay.pass_through)
 
     def _reload(self):
-        if self._reloads >= MOST_RELOADS:
+        if self._reloads >= MAX_RELOADS:
             return "policy kept: it was changed often enough"
         self._reloads += 1
         policy = self._random.choice(POLICIES)

@@ -30,7 +30,7 @@ BEARER = "authorization: Bearer " + TOKEN
 DEPLOYMENT = "deployment-0123"
 PATIENCE_S = 5.0  # others are answered within this, whatever goes on
 KILOBYTE, MEGABYTE = 1 << 10, 1 << 20
-UNSENT_MOST = 64 * MEGABYTE  # of answers that clients do not read, in the whole host
+MAX_UNSENT = 64 * MEGABYTE  # of answers that clients do not read, in the whole host
 REQUEST_TIMEOUT_S = 10.0
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
 
@@ -209,7 +209,7 @@ class Crowds(HostileCase):
                 client.sendall(lookup_request(big) * 2)
                 client.recv(1)
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        self.assert_memory_grew_less_than(UNSENT_MOST)
+        self.assert_memory_grew_less_than(MAX_UNSENT)
 
     def test_vanishing_in_mid_lookup(self):
         connection = cluster.primary.connect()
@@ -236,8 +236,8 @@ class Pipelines(HostileCase):
                      "the first of them to be cut off")
             self.assert_others_are_served()
             self.assertLessEqual(host.metrics().value("snapshot_host_http_unsent_bytes"),
-                                 UNSENT_MOST)
-            self.assert_memory_grew_less_than(2 * UNSENT_MOST)
+                                 MAX_UNSENT)
+            self.assert_memory_grew_less_than(2 * MAX_UNSENT)
 
     def test_flood_in_order(self):
         """Answers come in the order of the requests, however many of those are sent ahead."""

@@ -11,7 +11,7 @@ from host import lookup_path
 from testbed import wait_for
 
 LONGEST_ANSWER_S = 9.0  # clients give up after 10 s
-MOST_COMPLAINTS = 20
+MAX_COMPLAINTS = 20
 
 
 class Clients:
@@ -75,7 +75,7 @@ class Clients:
                                f" complaints {self.complaints}") from None
 
     def _is_over(self):
-        return len(self.complaints) >= MOST_COMPLAINTS
+        return len(self.complaints) >= MAX_COMPLAINTS
 
     # -- one client ----------------------------------------------------------------------------
 

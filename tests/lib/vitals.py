@@ -13,7 +13,7 @@ os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=4")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 REST_S = 0.15
 # A timer that was forgotten and polls every 5 ms wakes a host 30 times in that time.
-MOST_WAKES_AT_REST = 15
+MAX_WAKES_AT_REST = 15
 
 
 def is_sanitized():
@@ -102,7 +102,7 @@ class Vitals:
         if problem is None and \
                 self._host.metrics().total("snapshot_host_statements_in_flight") != 0:
             problem = "statements in flight"
-        if problem is None and self._wakes_at_rest() > MOST_WAKES_AT_REST:
+        if problem is None and self._wakes_at_rest() > MAX_WAKES_AT_REST:
             problem = "it does not come to rest"
         return problem
 

@@ -1,7 +1,7 @@
 /*
  * key_table.c - one loop over the plugin's keys, one printer for each form.
  *
- * Every word comes from the plugin: it is the table that its parser reads by.
+ * Every word comes from the plugin: this is the table that its parser works from.
  */
 #include "key_table.h"
 
@@ -24,7 +24,7 @@ static const char *type_name(const struct rp_key *key) {
     }
 }
 
-/* "miss | always", "0 to 60000 ms", "at most 199 bytes"; the separator stands between choices. */
+/* "miss | always", "0 to 60000 ms", "at most 199 bytes"; the separator goes between choices. */
 static void print_accepted(FILE *out, const struct rp_key *key, const char *separator) {
     switch (key->type) {
     case RP_KEY_NUMBER:
@@ -47,7 +47,7 @@ static void print_accepted(FILE *out, const struct rp_key *key, const char *sepa
     }
 }
 
-/* What stands where the key is not set: before, the default, after; or one of the two words. */
+/* What a key that is not set gets: before, the default, after; or one of the two words. */
 static void print_default(FILE *out, const struct rp_key *key, const char *before,
                           const char *after) {
     if (key->default_value == NULL) {
@@ -93,7 +93,7 @@ static void print_text(FILE *out, const struct rp_key *key) {
 
 /* ---- mdoc ------------------------------------------------------------------------------------ */
 
-/* A line that mdoc takes as it is: no escape in it, and no request at its beginning. */
+/* A line that mdoc prints literally: no escape in it, and no request at its start. */
 static void print_mdoc_line(FILE *out, const char *text, size_t length) {
     if (length > 0 && (text[0] == '.' || text[0] == '\'')) {
         (void)fputs("\\&", out);
@@ -108,7 +108,7 @@ static void print_mdoc_line(FILE *out, const char *text, size_t length) {
     (void)fputc('\n', out);
 }
 
-/* Short lines, and a new one after each sentence, as mdoc wants it. */
+/* Short lines, with a line break after each sentence, as mdoc wants it. */
 static void print_mdoc_help(FILE *out, const char *text) {
     size_t length;
     while ((length = next_line(&text)) > 0) {
@@ -137,7 +137,7 @@ static void print_mdoc(FILE *out, const struct rp_key *key) {
 
 /* ---- markdown -------------------------------------------------------------------------------- */
 
-/* A table's cell must not hold the bar that ends it. */
+/* A table cell must not contain the bar that would end it. */
 static void print_markdown_text(FILE *out, const char *text) {
     for (; *text != '\0'; text++) {
         if (*text == '|') {

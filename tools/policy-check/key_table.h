@@ -1,5 +1,5 @@
 /*
- * key_table.h - prints the table of all keys of an INI section, for people, man page and README.
+ * key_table.h - prints the table of all keys of an INI section, for people, manual page and README.
  */
 #ifndef KEY_TABLE_H
 #define KEY_TABLE_H

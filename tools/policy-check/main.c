@@ -1,7 +1,7 @@
 /*
- * main.c - policy-check: checks and explains a policy file with no host at all.
+ * main.c - policy-check: checks and explains a policy file without any host.
  *
- * Nothing of a policy is known here: all is asked of the plugin, through its ABI.
+ * It knows nothing about policies: it asks the plugin for everything, through its ABI.
  */
 #include "key_table.h"
 #include "loader/find_plugin.h"
@@ -31,12 +31,12 @@ static const char help[] =
     "       policy-check [--plugin PATH] --keys[=FORM]\n"
     "\n"
     "Checks a read policy INI file as a host would at its start, without a host. All errors go to\n"
-    "standard error, one a line.\n"
+    "standard error, one per line.\n"
     "\n"
     "  --describe        say in plain words what each section does\n"
     "  --dot             draw each section's policy, as it is configured, as a state diagram in\n"
     "                    Graphviz's DOT language; dot -Tsvg makes a picture of one section\n"
-    "  --section NAME    only this section, which must be there\n"
+    "  --section NAME    only this section, which must exist\n"
     "  --keys[=FORM]     list every key with type, bounds, default, unit and help; FORM is text\n"
     "                    (the default), mdoc or markdown\n"
     "  --no-positions    check as for a host that can neither report nor await WAL positions\n"
@@ -44,7 +44,7 @@ static const char help[] =
     "                    " READ_POLICY_PLUGIN_DIR "/read_policy.so\n"
     "  --help, --version\n"
     "\n"
-    "Exit status: 0 the file is good; 1 it has errors, or lacks the section; 2 wrong usage, or "
+    "Exit status: 0 the file is valid; 1 it has errors, or lacks the section; 2 wrong usage, or "
     "the\n"
     "plugin cannot be used.\n";
 
@@ -158,9 +158,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments) {
     return -1;
 }
 
-/* ---- what is asked of the plugin ------------------------------------------------------------- */
+/* ---- what the plugin says -------------------------------------------------------------------- */
 
-/* Prints what describe or diagram has to say, however long it is. */
+/* Prints all of the text that describe or diagram returns. */
 static bool print_text(uint32_t (*say)(const struct rp_policy *, char *, uint32_t),
                        const struct rp_policy *policy, const char *end) {
     uint32_t length = say(policy, NULL, 0);
@@ -181,7 +181,7 @@ static bool print_section(const struct arguments *arguments, const struct rp_plu
                                        : print_text(plugin->diagram, policy, "");
 }
 
-/* Prints the sections asked for; `count` becomes the number of those that the file has. */
+/* Prints the requested sections; `count` becomes the number of them that the file has. */
 static int print_sections(const struct arguments *arguments, const struct rp_plugin *plugin,
                           struct rp_set *set) {
     uint32_t count = 0;

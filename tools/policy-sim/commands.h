@@ -1,5 +1,5 @@
 /*
- * commands.h - what the program does: each command with its arguments, from its own name on.
+ * commands.h - the program's commands; the arguments of each begin with its own name.
  */
 #ifndef COMMANDS_H
 #define COMMANDS_H

@@ -9,7 +9,7 @@
 #include <getopt.h>
 #include <string.h>
 
-/* getopt_long's own answers are '?' and ':'. */
+/* Above '?' and ':', which getopt_long itself returns. */
 #define FIRST_CODE 256
 
 static bool refuse(const struct option_row *row, const char *text, const char *expected, char *err,
@@ -61,13 +61,13 @@ static bool take(const struct option_row *row, void *out, const char *text, char
                refuse(row, text, "a share such as 0.25 or 25%", err, err_length);
     case OPTION_RATE:
         return quantity_rate(text, value) ||
-               refuse(row, text, "a number a second, from 0.001 to 10000000", err, err_length);
+               refuse(row, text, "a number per second, from 0.001 to 10000000", err, err_length);
     case OPTION_DURATION:
         return take_duration(row, value, text, err, err_length);
     case OPTION_MODEL:
         return duration_model_parse(text, value) ||
                refuse(row, text,
-                      "TIME, uniform:LEAST,MOST or exponential:MEAN[,LEAST], with times such as "
+                      "TIME, uniform:MIN,MAX or exponential:MEAN[,MIN], with times such as "
                       "250us, 0.5ms or 2s",
                       err, err_length);
     default:
@@ -98,7 +98,7 @@ int option_table_parse(const struct option_row *rows, size_t count, int argc, ch
     if (!take_defaults(rows, count, out, err, err_length)) {
         return -1;
     }
-    /* getopt's own messages would name the program, and no way to help. */
+    /* getopt's own messages would not point to --help. */
     opterr = 0;
     optind = 1;
     while ((code = getopt_long(argc, argv, ":", options, NULL)) != -1) {
@@ -107,7 +107,8 @@ int option_table_parse(const struct option_row *rows, size_t count, int argc, ch
             return -1;
         }
         if (code < FIRST_CODE) {
-            (void)snprintf(err, err_length, "%s: no such option, or one without an argument",
+            (void)snprintf(err, err_length,
+                           "%s: no such option, or an option that takes no argument",
                            argv[optind - 1]);
             return -1;
         }

@@ -1,5 +1,5 @@
 /*
- * option_table.h - long options by a table that is parser, defaults and help text at once.
+ * option_table.h - long options from one table that is parser, defaults and help text.
  */
 #ifndef OPTION_TABLE_H
 #define OPTION_TABLE_H
@@ -17,7 +17,7 @@ enum option_kind {
     OPTION_RATE,     /* uint64_t, see quantity_rate */
     OPTION_DURATION, /* uint64_t, ns; not 0 if min is above 0 */
     OPTION_MODEL,    /* struct duration_model */
-    OPTION_OTHER     /* whatever `take` makes of it */
+    OPTION_OTHER     /* parsed by `take` */
 };
 
 struct option_row {

@@ -33,7 +33,7 @@ static bool take_replica(void *out, const char *text, char *err, size_t err_leng
     char why[1024];
     bool none = strcmp(text, "none") == 0;
     if (options->replicas_given && (none || scenario->replica_count == 0)) {
-        (void)snprintf(err, err_length, "--replica: none stands alone");
+        (void)snprintf(err, err_length, "--replica: none cannot be combined with others");
         return false;
     }
     options->replicas_given = true;
@@ -61,59 +61,59 @@ static const struct option_row sim_rows[] = {
     {"seed", "N", OPTION_COUNT, 0, UINT32_MAX, IN(seed), "1", NULL,
      "The same seed gives the same output, to the byte."},
     {"lookups", "N", OPTION_COUNT, 1, 1000000000, IN(lookups), "100000", NULL,
-     "How many lookups come, in all."},
+     "How many lookups there are in all."},
     {"rate", "R", OPTION_RATE, 0, 0, IN(interval_ns), "1000", NULL,
-     "How many come a second, in all processes together, at random moments."},
+     "How many arrive per second, in all processes together, at random moments."},
     {"processes", "N", OPTION_COUNT, 1, SCENARIO_MAX_PROCESSES, IN(processes), "1", NULL,
-     "Processes of the host: each has its own budget, its own links, and locates the\n"
+     "Processes of the host: each has its own budget and its own links, and locates the\n"
      "primary for itself."},
     {"replica", "LAG", OPTION_OTHER, 0, 0, 0, DEFAULT_LAG, take_replica,
      "A replica; may be given several times. `none`: there is no replica. LAG is one of\n"
-     "  constant:TIME            always so far behind; a TIME alone is the same\n"
-     "  exponential:MEAN[,LEAST] catches up at random moments: LEAST and an exponentially\n"
+     "  constant:TIME            always TIME behind; a TIME alone means the same\n"
+     "  exponential:MEAN[,MIN]   catches up at random moments: MIN and an exponentially\n"
      "                           distributed time behind\n"
-     "  bursts:LEAST,PEAK,EVERY,LENGTH\n"
-     "                           LEAST behind; about EVERY so often it stands still until it\n"
+     "  bursts:MIN,PEAK,EVERY,LENGTH\n"
+     "                           MIN behind; about once in EVERY it stops replaying until it\n"
      "                           is PEAK behind, and catches up at once after LENGTH\n"
      "  trace:FILE               as recorded: lines \"time,lag\" in seconds after that header\n"
      "                           (see policy-sim record --help); repeated at its end"},
     {"fresh", "SHARE", OPTION_SHARE, 0, 0, IN(fresh), "0.1", NULL,
-     "Share of lookups of rows that were committed just before. Other rows that exist are\n"
+     "Share of lookups of rows that were committed just before. All other existing rows are\n"
      "on every replica."},
     {"age", "TIME", OPTION_MODEL, 0, 0, IN(age), "0", NULL,
-     "How old those rows are when the lookup comes: TIME, uniform:LEAST,MOST or\n"
-     "exponential:MEAN[,LEAST]. 0: sent right after the commit."},
+     "How old those rows are when the lookup arrives: TIME, uniform:MIN,MAX or\n"
+     "exponential:MEAN[,MIN]. 0: sent right after the commit."},
     {"bogus", "SHARE", OPTION_SHARE, 0, 0, IN(bogus), "0", NULL,
      "Share of lookups of ids that do not exist."},
     {"positions", "SHARE", OPTION_SHARE, 0, 0, IN(positions), "0", NULL,
      "Share of the lookups of fresh rows whose client brings the row's WAL position."},
     {"commits", "R", OPTION_RATE, 0, 0, IN(commit_interval_ns), NULL, NULL,
-     "Commits a second on the primary besides those of the fresh rows, at random moments. The\n"
-     "primary is located at its last one, so a quiet primary is reached sooner. Without it:\n"
-     "it commits all the time."},
+     "Commits per second on the primary besides those of the fresh rows, at random moments. The\n"
+     "primary is located at its last commit, so a quiet one is reached sooner. Without this\n"
+     "option it commits all the time."},
     {"replica-read", "TIME", OPTION_MODEL, 0, 0, IN(replica_read), "0.3ms", NULL,
-     "What a read of a replica takes; as for --age."},
+     "How long a read of a replica takes; same forms as --age."},
     {"primary-read", "TIME", OPTION_MODEL, 0, 0, IN(primary_read), "0.3ms", NULL,
-     "What a read of the primary takes."},
+     "How long a read of the primary takes."},
     {"position-read", "TIME", OPTION_MODEL, 0, 0, IN(position_read), "0.1ms", NULL,
-     "What asking a server for its WAL position takes: locating the primary, and each\n"
+     "How long asking a server for its WAL position takes: locating the primary, and each\n"
      "question to a replica whose position is awaited."},
     {"replica-failures", "SHARE", OPTION_SHARE, 0, 0, IN(replica_failures), "0", NULL,
      "Share of the reads of a replica that fail."},
     {"links", "N", OPTION_COUNT, 0, 1000, IN(links), "2", NULL,
-     "Links of each process to each server; more statements than that at once queue up.\n"
+     "Links of each process to each server; further statements queue up.\n"
      "0: any number."},
     {"max-lookups", "N", OPTION_COUNT, 1, 1000000, IN(max_lookups), "1024", NULL,
      "Lookups under way at once in each process; more are refused."},
     {"timeout", "TIME", OPTION_DURATION, 1, 0, IN(timeout_ns), "5s", NULL,
-     "A lookup that takes longer has failed."},
+     "A lookup that takes longer than this has failed."},
     {"timer-step", "TIME", OPTION_DURATION, 0, 0, IN(timer_step_ns), "1ms", NULL,
-     "The host's timers last whole ones of that, rounded up, as in a loop around poll or\n"
+     "The host's timers are rounded up to a multiple of this, as in a loop around poll or\n"
      "epoll. 0: they are exact."},
     {"csv", NULL, OPTION_FLAG, 0, 0, AT(csv), NULL, NULL,
-     "Print CSV, a line for each section, times in microseconds, instead of the table."},
+     "Print CSV, one line per section, times in microseconds, instead of the table."},
     {"plot", "FILE", OPTION_TEXT, 0, 0, AT(plot), NULL, NULL,
-     "Draw the run second by second into a PNG file. Needs gnuplot."},
+     "Plot the run second by second into a PNG file. Needs gnuplot."},
     {"help", NULL, OPTION_FLAG, 0, 0, AT(help), NULL, NULL, "This text."},
     {"version", NULL, OPTION_FLAG, 0, 0, AT(version), NULL, NULL, "The version."},
 };
@@ -125,7 +125,8 @@ static bool check(const struct sim_options *options, char *err, size_t err_lengt
         return false;
     }
     if (scenario->lookups > QUANTITY_MAX_NS / scenario->interval_ns) {
-        (void)snprintf(err, err_length, "so many --lookups at such a --rate take over 31 days");
+        (void)snprintf(err, err_length,
+                       "this number of --lookups at this --rate takes over 31 days");
         return false;
     }
     return true;
@@ -167,8 +168,8 @@ void sim_options_help(FILE *out) {
         "       policy-sim record [OPTION...]\n"
         "\n"
         "Shows what the sections of a read policy INI file will do, before they are rolled out:\n"
-        "runs the plugin itself in virtual time, against lookups, hosts and servers as described\n"
-        "by the options. Every section meets the same lookups at the same moments.\n"
+        "runs the plugin itself in virtual time, against the lookups, hosts and servers that the\n"
+        "options describe. Every section meets the same lookups at the same moments.\n"
         "\n",
         out);
     option_table_help(out, sim_rows, ROW_COUNT(sim_rows));
@@ -194,7 +195,7 @@ static const struct option_row record_rows[] = {
     {"seconds", "N", OPTION_COUNT, 1, 31 * 86400, RECORD_AT(seconds), "60", NULL,
      "How long to record."},
     {"interval", "TIME", OPTION_DURATION, 0, 0, RECORD_AT(interval_ns), "10ms", NULL,
-     "The time between two samples; the lag is known to about as much. 0: as fast as the\n"
+     "The time between two samples, and so about the precision of the lag. 0: as fast as the\n"
      "servers answer."},
     {"out", "FILE", OPTION_TEXT, 0, 0, RECORD_AT(out), NULL, NULL,
      "Where to write the trace. An existing file is overwritten."},
@@ -234,13 +235,14 @@ void record_options_help(FILE *out) {
         "Records how far a replica is behind its primary, as a trace for policy-sim --replica\n"
         "trace:FILE. Both are asked for their WAL position in turn; the lag is the time from when\n"
         "the primary was first seen at a position to when the replica was first seen to have\n"
-        "replayed it. Any role may ask. Record while there is traffic: the trace begins with the\n"
-        "first commit that the replica replays. The file holds whole lines at any time, so a\n"
+        "replayed it. Any role may do this. Record while there is traffic: the trace begins with\n"
+        "the first commit that the replica replays. The file always ends with a whole line, so a\n"
         "recording may be interrupted.\n"
         "\n",
         out);
     option_table_help(out, record_rows, ROW_COUNT(record_rows));
-    (void)fputs("\nExit status: 0; 1 a server failed, or the file cannot be written; 2 wrong "
-                "usage.\n",
-                out);
+    (void)fputs(
+        "\n"
+        "Exit status: 0; 1 a server failed, or the file cannot be written; 2 wrong usage.\n",
+        out);
 }

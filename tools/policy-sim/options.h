@@ -33,7 +33,7 @@ struct record_options {
     bool help;
 };
 
-/* False with one line in err. Texts point into argv; release with sim_options_free either way. */
+/* False with one line in err. Texts point into argv; call sim_options_free in either case. */
 bool sim_options_parse(int argc, char **argv, struct sim_options *options, char *err,
                        size_t err_length);
 void sim_options_free(struct sim_options *options);

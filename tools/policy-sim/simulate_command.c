@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* All that the command holds; release gives back what is there. */
+/* Everything that the command holds; release frees what there is. */
 struct command {
     struct sim_options options;
     struct loaded_plugin plugin;
@@ -34,7 +34,8 @@ static bool load_plugin(struct command *command) {
 
 static bool add_section(struct command *command, const char *name) {
     if (command->section_count == OPTIONS_MAX_SECTIONS) {
-        (void)snprintf(command->err, sizeof command->err, "%s: over %u sections: name some",
+        (void)snprintf(command->err, sizeof command->err,
+                       "%s: more than %u sections: choose some with --section",
                        command->options.file, OPTIONS_MAX_SECTIONS);
         return false;
     }
@@ -105,7 +106,7 @@ static bool report(struct command *command) {
                     sizeof command->err);
 }
 
-/* The exit status; if it is not EXIT_DONE, the reason is in err. */
+/* Returns the exit status; if it is not EXIT_DONE, the reason is in err. */
 static int run(struct command *command) {
     if (!load_plugin(command)) {
         return EXIT_USAGE;

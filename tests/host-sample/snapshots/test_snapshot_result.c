@@ -106,7 +106,7 @@ static const struct {
     {checkpoint, COUNT(checkpoint), FULL_COLUMN_COUNT, CHECKPOINT_COLUMN},
 };
 
-enum { MOST_FIELDS = 16 };
+enum { MAX_FIELDS = 16 };
 
 static void put_integer(struct byte_buffer *out, int32_t value) {
     const uint32_t bytes = htobe32((uint32_t)value);
@@ -125,8 +125,8 @@ static void put_fields(struct byte_buffer *out, const struct field *fields, int 
 }
 
 static PGresult *empty_result(int columns, int format) {
-    PGresAttDesc descriptions[MOST_FIELDS];
-    for (int i = 0; i < MOST_FIELDS; i++) {
+    PGresAttDesc descriptions[MAX_FIELDS];
+    for (int i = 0; i < MAX_FIELDS; i++) {
         descriptions[i] = (PGresAttDesc){.name = (char *)(uintptr_t) "r",
                                          .typid = 2249,
                                          .typlen = -1,
@@ -250,8 +250,8 @@ START_TEST(a_value_with_another_integer) {
 END_TEST
 
 START_TEST(a_value_of_another_number_of_fields) {
-    for (int count = 0; count <= MOST_FIELDS; count++) {
-        struct field fields[MOST_FIELDS];
+    for (int count = 0; count <= MAX_FIELDS; count++) {
+        struct field fields[MAX_FIELDS];
         struct byte_buffer value = BYTE_BUFFER_EMPTY;
         for (int i = 0; i < count; i++) {
             fields[i] =
@@ -274,7 +274,7 @@ static bool is_in(int number, const int *list) {
 
 START_TEST(a_null_in_each_field) {
     for (int i = 0; i < kinds[_i].count; i++) {
-        struct field fields[MOST_FIELDS];
+        struct field fields[MAX_FIELDS];
         memcpy(fields, kinds[_i].fields, (size_t)kinds[_i].count * sizeof(*fields));
         fields[i] = (struct field)NOTHING;
         ck_assert_msg((judge_row(_i, fields, kinds[_i].count) != SNAPSHOT_MALFORMED) ==
@@ -288,7 +288,7 @@ START_TEST(another_length_in_each_field) {
     static const char zeros[20];
     for (int i = 0; i < kinds[_i].count; i++) {
         for (int length = 0; length < (int)sizeof(zeros); length++) {
-            struct field fields[MOST_FIELDS];
+            struct field fields[MAX_FIELDS];
             const int wanted = kinds[_i].lengths[i];
             memcpy(fields, kinds[_i].fields, (size_t)kinds[_i].count * sizeof(*fields));
             fields[i] = (struct field){zeros, length};
@@ -453,7 +453,7 @@ START_TEST(a_row_of_two_kinds) {
 END_TEST
 
 START_TEST(other_columns) {
-    for (int columns = 0; columns < MOST_FIELDS; columns++) {
+    for (int columns = 0; columns < MAX_FIELDS; columns++) {
         const bool good = columns == LEAN_COLUMN_COUNT || columns == FULL_COLUMN_COUNT;
         ck_assert_int_eq(judge(empty_result(columns, 1)),
                          good ? SNAPSHOT_MISSING : SNAPSHOT_MALFORMED);

@@ -1,5 +1,5 @@
 /*
- * event_queue.c - a binary heap in an array: the children of place i stand at 2i + 1 and 2i + 2.
+ * event_queue.c - a binary heap in an array: the children of place i are at 2i + 1 and 2i + 2.
  */
 #include "event_queue.h"
 

@@ -1,8 +1,8 @@
 /*
- * event_queue.h - what is to happen in virtual time, earliest first: a binary heap.
+ * event_queue.h - upcoming events in virtual time, earliest first: a binary heap.
  *
- * Events of the same moment come in the order in which they were put in, so that a run is the same
- * each time. [one thread]
+ * Events at the same moment come out in the order in which they were put in, so that every run is
+ * the same. [one thread]
  */
 #ifndef EVENT_QUEUE_H
 #define EVENT_QUEUE_H
@@ -12,24 +12,24 @@
 #include <stdint.h>
 
 enum sim_event_kind {
-    EVENT_ARRIVAL,    /* the next lookup comes */
-    EVENT_SNAPSHOT,   /* a server looks at its data for a statement */
-    EVENT_ANSWER,     /* the statement's answer is there, and its link is free */
-    EVENT_TIMER,      /* a wait is over, or an await has taken long enough */
+    EVENT_ARRIVAL,    /* the next lookup arrives */
+    EVENT_SNAPSHOT,   /* a server takes the snapshot for a statement */
+    EVENT_ANSWER,     /* the statement's answer arrives, and its link is free */
+    EVENT_TIMER,      /* a wait is over, or an await has timed out */
     EVENT_PAUSE_OVER, /* a replica's position may be asked for again */
-    EVENT_DEADLINE,   /* the oldest lookup of a process has taken long enough */
-    EVENT_TICK        /* the replicas' lag is noted down */
+    EVENT_DEADLINE,   /* the oldest lookup of a process times out */
+    EVENT_TICK        /* the replicas' lag is recorded */
 };
 
 struct sim_event {
     uint64_t at_ns;
     uint64_t order;      /* set by event_queue_put */
-    uint8_t kind;        /* enum sim_event_kind; the members below as far as it needs them */
+    uint8_t kind;        /* enum sim_event_kind; it tells which members below are used */
     uint8_t statement;   /* enum statement_kind */
     uint16_t server;     /* 0: the primary; n: replica n - 1 */
     uint32_t process;    /* of the host */
     uint32_t lookup;     /* its index */
-    uint32_t generation; /* of the lookup's step; an event of an older one is void */
+    uint32_t generation; /* of the lookup's step; an event of an older one is ignored */
 };
 
 struct event_queue {
@@ -37,7 +37,7 @@ struct event_queue {
     size_t count;
     size_t capacity;
     uint64_t put;
-    bool out_of_memory; /* an event was lost: the run is void */
+    bool out_of_memory; /* an event was lost: the run is worthless */
 };
 
 void event_queue_put(struct event_queue *queue, const struct sim_event *event);

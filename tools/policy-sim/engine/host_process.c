@@ -1,5 +1,5 @@
 /*
- * host_process.c - opens, admits, hands out events, and gives up what takes too long.
+ * host_process.c - opens, admits, dispatches events, and ends what takes too long.
  */
 #include "host_process.h"
 
@@ -43,7 +43,7 @@ void host_process_close(struct host_process *process) {
     }
 }
 
-/* ---- lookups come and time out --------------------------------------------------------------- */
+/* ---- lookups arrive and time out ------------------------------------------------------------- */
 
 static void arm_deadline(struct host_process *process) {
     const struct lookup *oldest = TAILQ_FIRST(&process->under_way);
@@ -59,7 +59,7 @@ static void arm_deadline(struct host_process *process) {
     event_queue_put(&process->world->events, &event);
 }
 
-/* All have the same timeout, so the oldest is the first to be due: one event for all. */
+/* All have the same timeout, so the oldest is due first: one event serves them all. */
 static void deadline_passed(struct host_process *process) {
     const uint64_t timeout_ns = process->world->scenario->timeout_ns;
     struct lookup *oldest;
@@ -96,7 +96,7 @@ void host_process_arrival(struct host_process *process, const struct arrival *ar
 static void read_event(struct host_process *process, struct lookup *lookup,
                        const struct sim_event *event) {
     if (lookup == NULL) {
-        return; /* it was given up meanwhile */
+        return; /* it has been given up in the meantime */
     }
     if (event->kind == EVENT_SNAPSHOT) {
         lookup_snapshot(process, lookup, event->server);

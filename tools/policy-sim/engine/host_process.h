@@ -1,9 +1,10 @@
 /*
  * host_process.h - one process of the host: its lookups follow the policy's steps, in virtual time.
  *
- * It does as the sample host does: its own set (so its own budget), its own links to each server;
- * one question for the primary's position at a time, shared by all that were waiting before it was
- * asked; one watcher for each replica that asks for its position while somebody awaits one.
+ * It works as the sample host does: its own set (so its own budget) and its own links to each
+ * server; one question for the primary's position at a time, shared by all lookups that were
+ * waiting before it was asked; for each replica one watcher, which asks for its position while a
+ * lookup awaits one.
  */
 #ifndef HOST_PROCESS_H
 #define HOST_PROCESS_H
@@ -21,7 +22,7 @@ struct host_process {
     struct lookup_list under_way; /* oldest first */
     uint32_t under_way_count;
     bool deadline_armed;
-    struct random_stream random; /* of what concerns no single lookup */
+    struct random_stream random; /* for what belongs to no single lookup */
 };
 
 /* Opens a set of its own. Errors as of rp_plugin.open; the section must be in the file. */

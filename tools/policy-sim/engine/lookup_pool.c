@@ -1,5 +1,5 @@
 /*
- * lookup_pool.c - blocks of lookups; a block is never moved, since a read under way must not be.
+ * lookup_pool.c - blocks of lookups; a block never moves, because a read under way must not.
  */
 #include "lookup_pool.h"
 

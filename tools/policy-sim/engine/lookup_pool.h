@@ -1,5 +1,5 @@
 /*
- * lookup_pool.h - the lookups under way, at addresses that never change, reused when they are over.
+ * lookup_pool.h - the lookups under way, at addresses that never change; reused once they are over.
  */
 #ifndef LOOKUP_POOL_H
 #define LOOKUP_POOL_H
@@ -12,7 +12,7 @@
 struct lookup {
     TAILQ_ENTRY(lookup) entry; /* of its process's list, or of the pool's */
     uint32_t index;            /* in the pool, for good */
-    uint32_t generation;       /* grows with each step: events of earlier steps are void */
+    uint32_t generation;       /* grows with each step: events of earlier steps are ignored */
     struct rp_read read;
     const struct rp_step *step; /* under way */
     struct statement statement;
@@ -20,7 +20,7 @@ struct lookup {
     struct random_stream random;
     uint64_t arrived_ns;
     uint64_t row_position; /* see struct arrival */
-    uint64_t position;     /* READ: where the server stood at its snapshot */
+    uint64_t position;     /* READ: the server's position at its snapshot */
     int32_t outcome;       /* READ: what the snapshot showed */
     bool missed;
 };

@@ -24,7 +24,7 @@ static enum lookup_end end_of(const struct rp_step *step) {
     }
 }
 
-/* Books the lookup, takes back all that was asked for and gives its memory back. */
+/* Records the result, cancels what is still asked for, and releases the lookup. */
 static void finish(struct host_process *process, struct lookup *lookup, enum lookup_end end) {
     struct world *world = process->world;
     bool answered = end <= NOT_FOUND_REPLICA;
@@ -66,7 +66,7 @@ static void start_read(struct host_process *process, struct lookup *lookup,
 
 void lookup_snapshot(struct host_process *process, struct lookup *lookup, uint16_t server) {
     struct world *world = process->world;
-    if (server == 0) { /* it has all that exists; the host reports no position for it */
+    if (server == 0) { /* it has every row; the host reports no position for it */
         lookup->outcome = lookup->row_position != ROW_NOWHERE ? RP_FOUND : RP_MISSING;
         lookup->position = 0;
         return;

@@ -9,7 +9,7 @@
 void lookup_begin(struct host_process *process, struct lookup *lookup,
                   const struct arrival *arrival);
 
-/* What became of the step under way. May end the lookup, whose memory is then given back. */
+/* Reports the result of the step under way. May end the lookup, which is then released. */
 void lookup_report(struct host_process *process, struct lookup *lookup, int32_t outcome,
                    uint64_t position);
 
@@ -17,10 +17,10 @@ void lookup_report(struct host_process *process, struct lookup *lookup, int32_t 
 void lookup_snapshot(struct host_process *process, struct lookup *lookup, uint16_t server);
 void lookup_answered(struct host_process *process, struct lookup *lookup);
 
-/* Its wait is over, or its await has taken long enough. */
+/* Its wait is over, or its await has timed out. */
 void lookup_timer(struct host_process *process, struct lookup *lookup);
 
-/* Ends it as the host does by itself: failed. */
+/* Ends it as the host does at its own timeout: failed. */
 void lookup_give_up(struct host_process *process, struct lookup *lookup);
 
 static inline struct lookup *lookup_of_waiter(struct waiter *waiter) {

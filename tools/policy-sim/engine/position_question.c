@@ -7,7 +7,7 @@
 #include "lookup_steps.h"
 #include "tools/policy-sim/model/quantity.h"
 
-/* As the sample host's watcher: quick at first, slower for a replica that is far behind. */
+/* Like the sample host's watcher: quick at first, slower for a replica that is far behind. */
 #define PAUSE_NS        NS_PER_MS
 #define LONG_PAUSE_NS   (5 * NS_PER_MS)
 #define QUICK_QUESTIONS 64u
@@ -45,7 +45,7 @@ static void locate_if_wanted(struct host_process *process) {
 static void located(struct host_process *process) {
     struct position_question *question = &process->questions[0];
     struct waiter *waiter;
-    /* Whoever joins meanwhile waits for the next answer, so this list only shrinks. */
+    /* Lookups that join during a callback wait for the next answer, so this list only shrinks. */
     while ((waiter = TAILQ_FIRST(&question->asked)) != NULL) {
         waiter_leave(waiter);
         lookup_report(process, lookup_of_waiter(waiter), RP_LOCATED, question->position);
@@ -71,7 +71,7 @@ static void pause_polls(struct host_process *process, uint16_t server) {
 
 static void polled(struct host_process *process, uint16_t server) {
     struct position_question *question = &process->questions[server];
-    /* Whoever joins meanwhile stands behind `last`, and waits for the next answer. */
+    /* Lookups that join during a callback come after `last`, and wait for the next answer. */
     const struct waiter *last = TAILQ_LAST(&question->waiting, waiter_list);
     struct waiter *waiter = TAILQ_FIRST(&question->waiting);
     question->under_way = false;

@@ -2,9 +2,10 @@
  * position_question.h - asks a server for its WAL position on behalf of many lookups, as the sample
  * host does (locator.h and position_watcher.h there).
  *
- * The primary: one question under way at most; an answer is for all that were waiting before it was
- * asked, and for none that came later. A replica: while somebody awaits a position, one question at
- * a time, the next a moment after its answer; an answer is for all whose position it has reached.
+ * The primary: at most one question under way; an answer is for all lookups that were waiting
+ * before it was asked, and for none that came later. A replica: while lookups await a position, one
+ * question at a time, each a moment after the last answer; an answer is for all lookups whose
+ * position it has reached.
  */
 #ifndef POSITION_QUESTION_H
 #define POSITION_QUESTION_H
@@ -22,7 +23,7 @@ struct position_question {
     struct waiter_list asked; /* of the primary alone: whom the question under way is for */
     bool under_way;
     bool pausing;            /* of a replica alone: between two questions */
-    uint32_t asked_in_a_row; /* of a replica alone: since somebody began to wait */
+    uint32_t asked_in_a_row; /* of a replica alone: since a lookup began to wait */
     uint64_t position;       /* at the snapshot of the question under way */
 };
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* How often the replicas' lag is noted down. */
+/* How often the replicas' lag is recorded. */
 #define TICK_NS (100 * NS_PER_MS)
 
 #define REPLICAS_STREAM 0u
@@ -27,7 +27,7 @@ static void put(struct simulation *simulation, uint64_t at_ns, enum sim_event_ki
     event_queue_put(&simulation->world.events, &event);
 }
 
-/* One arrival is known ahead at any time. */
+/* Exactly one arrival is scheduled ahead. */
 static void put_next_arrival(struct simulation *simulation) {
     struct arrival *arrival = &simulation->next_arrival;
     if (arrivals_next(&simulation->world.arrivals, arrival)) {
@@ -56,7 +56,7 @@ static void tick(struct simulation *simulation) {
     put(simulation, world->now_ns + TICK_NS, EVENT_TICK);
 }
 
-/* Until all lookups have come and gone. False if memory ran out. */
+/* Runs until every lookup has arrived and ended. False if memory ran out. */
 static bool run(struct simulation *simulation) {
     struct world *world = &simulation->world;
     struct sim_event event;
@@ -107,7 +107,7 @@ static void begin_world(struct world *world, const struct rp_plugin *plugin,
                          random_begin(scenario->seed, REPLICAS_STREAM + i), SCENARIO_START_NS);
     }
     /* Commits at random moments: the time since the last one is exponentially distributed. */
-    if (scenario->commit_interval_ns >= LAG_LEAST_MEAN_NS) {
+    if (scenario->commit_interval_ns >= LAG_MIN_MEAN_NS) {
         world->commits =
             (struct lag_model){.kind = LAG_EXPONENTIAL, .mean_ns = scenario->commit_interval_ns};
     }

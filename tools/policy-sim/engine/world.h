@@ -1,5 +1,5 @@
 /*
- * world.h - what all processes of one run share: the time, the servers' state, the books.
+ * world.h - what all processes of one run share: the time, the servers' state, the figures.
  */
 #ifndef WORLD_H
 #define WORLD_H
@@ -26,19 +26,19 @@ struct world {
     bool out_of_memory;
 };
 
-/* Where a replica stands now: see sim_event.server and lag_model.h. */
+/* A replica's position now: see sim_event.server and lag_model.h. */
 static inline uint64_t world_replica_position(struct world *world, uint16_t server) {
     return lag_course_position(&world->replicas[server - 1], world->now_ns);
 }
 
-/* Where the primary stands now: at its last commit, of a row that is looked up or of another. */
+/* The primary's position now: that of its last commit, of a row that is looked up or of another. */
 static inline uint64_t world_primary_position(struct world *world) {
     uint64_t position = lag_course_position(&world->primary, world->now_ns);
     return position > world->newest_row ? position : world->newest_row;
 }
 
-/* When a timer of the host's fires that is set now for then: a loop that waits by poll or epoll
- * sleeps for whole milliseconds, rounded up. */
+/* When a timer that the host sets now for `then` fires: a loop around poll or epoll sleeps for
+ * whole milliseconds, rounded up. */
 static inline uint64_t world_timer(const struct world *world, uint64_t until_ns) {
     uint64_t step_ns = world->scenario->timer_step_ns;
     uint64_t left_ns = until_ns > world->now_ns ? until_ns - world->now_ns : 0;

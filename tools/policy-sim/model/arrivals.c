@@ -17,7 +17,7 @@ void arrivals_begin(struct arrivals *arrivals, const struct scenario *scenario) 
 static void choose_row(struct arrivals *arrivals, struct arrival *arrival) {
     const struct scenario *scenario = arrivals->scenario;
     uint64_t kind = random_uniform(&arrivals->random, 0, SHARE_ALL - 1);
-    /* Drawn for every lookup, so that another share of something shifts no other draw. */
+    /* All drawn for every lookup, so that changing one share shifts no other draw. */
     uint64_t age_ns = duration_model_draw(&scenario->age, &arrivals->random);
     bool brings = random_uniform(&arrivals->random, 0, SHARE_ALL - 1) < scenario->positions;
     arrival->row_position = ROW_EVERYWHERE;

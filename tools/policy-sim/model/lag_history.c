@@ -1,5 +1,5 @@
 /*
- * lag_history.c - a queue: the primary adds at its end, the replica takes from its begin.
+ * lag_history.c - a queue: the primary adds at its end, the replica takes from its start.
  */
 #include "lag_history.h"
 
@@ -17,8 +17,8 @@ void lag_history_free(struct lag_history *history) {
     *history = (struct lag_history){0};
 }
 
-/* Makes room at the end: moves all to the front, and if that gives little, forgets every other one,
- * but never the first, which says how long the replica has been standing still. */
+/* Makes room at the end: moves all points to the front and, if that frees little, drops every other
+ * one, but never the first, which tells how long the replica has not moved. */
 static void make_room(struct lag_history *history) {
     size_t count = history->end - history->begin;
     memmove(history->waiting, history->waiting + history->begin, count * sizeof *history->waiting);

@@ -1,5 +1,5 @@
 /*
- * lag_history.h - how long it takes until what is committed on the primary is seen on the replica.
+ * lag_history.h - how long it takes for a commit on the primary to be seen on the replica.
  *
  * The lag is the time from when the primary was first seen at a position to when the replica was
  * first seen to have reached it; while a position is not reached, the lag is at least as long as it
@@ -13,13 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* With more positions waiting for the replica than that, every other one is forgotten, and the lag
- * known less precisely. */
+/* With more positions than this waiting for the replica, every other one is dropped, and the lag is
+ * less precise. */
 #define LAG_HISTORY_MAX 1048576u
 
 struct lag_point {
     uint64_t position;
-    uint64_t seen_ns; /* when the primary was first seen there */
+    uint64_t seen_ns; /* when the primary was first seen at it */
 };
 
 struct lag_history {
@@ -35,10 +35,10 @@ struct lag_history {
 bool lag_history_init(struct lag_history *history);
 void lag_history_free(struct lag_history *history);
 
-/* The primary stands there. The first position is not counted: nobody knows since when. */
+/* The primary is at `position`. The first one is not counted: when it got there is unknown. */
 void lag_history_primary(struct lag_history *history, uint64_t position, uint64_t now_ns);
 
-/* The replica stands there: its lag. False if it has not reached any position yet. */
+/* The replica is at `position`; gives its lag. False if it has not reached any position yet. */
 bool lag_history_replica(struct lag_history *history, uint64_t position, uint64_t now_ns,
                          uint64_t *lag_ns);
 

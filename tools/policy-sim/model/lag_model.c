@@ -20,21 +20,21 @@ static bool parse_numbers(const char *text, struct lag_model *model) {
     }
     const uint64_t *values = parts.values;
     if (model_text_is(&parts, "constant", 1, 1)) {
-        *model = (struct lag_model){.kind = LAG_CONSTANT, .least_ns = values[0]};
+        *model = (struct lag_model){.kind = LAG_CONSTANT, .min_ns = values[0]};
         return true;
     }
     if (model_text_is(&parts, "exponential", 1, 2)) {
-        *model = (struct lag_model){
-            .kind = LAG_EXPONENTIAL, .mean_ns = values[0], .least_ns = values[1]};
-        return values[0] >= LAG_LEAST_MEAN_NS;
+        *model =
+            (struct lag_model){.kind = LAG_EXPONENTIAL, .mean_ns = values[0], .min_ns = values[1]};
+        return values[0] >= LAG_MIN_MEAN_NS;
     }
     if (model_text_is(&parts, "bursts", 4, 4)) {
         *model = (struct lag_model){.kind = LAG_BURSTS,
-                                    .least_ns = values[0],
+                                    .min_ns = values[0],
                                     .peak_ns = values[1],
                                     .mean_ns = values[2],
                                     .length_ns = values[3]};
-        return values[1] >= values[0] && values[2] >= LAG_LEAST_MEAN_NS;
+        return values[1] >= values[0] && values[2] >= LAG_MIN_MEAN_NS;
     }
     return false;
 }
@@ -49,8 +49,8 @@ bool lag_model_parse(const char *text, struct lag_model *model, char *err, size_
         return true;
     }
     (void)snprintf(err, err_length,
-                   "%s is no lag; expected constant:LAG, exponential:MEAN[,LEAST] (a mean of at "
-                   "least 10us), bursts:LEAST,PEAK,EVERY,LENGTH (a peak of at least LEAST) or "
+                   "%s is not a lag; expected constant:LAG, exponential:MEAN[,MIN] (a mean of at "
+                   "least 10us), bursts:MIN,PEAK,EVERY,LENGTH (a peak of at least MIN) or "
                    "trace:FILE, with times such as 0.5ms or 2s",
                    text);
     return false;
@@ -62,7 +62,7 @@ void lag_model_free(struct lag_model *model) {
 
 /* ---- courses --------------------------------------------------------------------------------- */
 
-/* The next sample of the trace becomes the one that the course is heading for. */
+/* Makes the trace's next sample the one that the course is heading for. */
 static void next_sample(struct lag_course *course) {
     const struct lag_trace *trace = &course->model->trace;
     if (course->sample == trace->count) {
@@ -97,7 +97,7 @@ static uint64_t exponential_position(struct lag_course *course, uint64_t now_ns)
         course->begun_ns = course->next_ns;
         course->next_ns += random_exponential(&course->random, course->model->mean_ns);
     }
-    return course->begun_ns - course->model->least_ns;
+    return course->begun_ns - course->model->min_ns;
 }
 
 static uint64_t bursts_position(struct lag_course *course, uint64_t now_ns) {
@@ -107,9 +107,9 @@ static uint64_t bursts_position(struct lag_course *course, uint64_t now_ns) {
         course->next_ns += model->length_ns + random_exponential(&course->random, model->mean_ns);
     }
     if (now_ns - course->begun_ns >= model->length_ns) {
-        return now_ns - model->least_ns;
+        return now_ns - model->min_ns;
     }
-    uint64_t stands = course->begun_ns - model->least_ns;
+    uint64_t stands = course->begun_ns - model->min_ns;
     uint64_t follows = now_ns - model->peak_ns;
     return stands > follows ? stands : follows;
 }
@@ -145,6 +145,6 @@ uint64_t lag_course_position(struct lag_course *course, uint64_t now_ns) {
     case LAG_TRACE:
         return trace_position(course, now_ns) + 1;
     default:
-        return now_ns - course->model->least_ns + 1;
+        return now_ns - course->model->min_ns + 1;
     }
 }

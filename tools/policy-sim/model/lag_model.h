@@ -1,9 +1,9 @@
 /*
  * lag_model.h - how far a replica is behind, at any moment of virtual time.
  *
- * Positions are commit times: the row that was committed at time t lies at position t + 1 (0 means
- * unknown), and a replica with lag L stands at t - L + 1 at time t. A position never goes back: a
- * replica whose lag grows quickly stands still meanwhile.
+ * Positions are commit times: the row that was committed at time t has position t + 1 (0 means
+ * unknown), and a replica with lag L is at t - L + 1 at time t. A position never goes back: while a
+ * replica's lag grows faster than time passes, its position stays.
  *
  *   constant     always so far behind
  *   exponential  the replica catches up at random moments and stands still between them, so that
@@ -20,33 +20,35 @@
 #include "lag_trace.h"
 #include "random.h"
 
-/* A course takes a step for each catching up and each burst: their mean distance is at least this.
+/* A course takes a step for each time it catches up and for each burst: their mean distance is at
+ * least this.
  */
-#define LAG_LEAST_MEAN_NS UINT64_C(10000)
+#define LAG_MIN_MEAN_NS UINT64_C(10000)
 
 enum lag_kind { LAG_CONSTANT, LAG_EXPONENTIAL, LAG_BURSTS, LAG_TRACE };
 
 struct lag_model {
     enum lag_kind kind;
-    uint64_t least_ns; /* outside bursts */
-    uint64_t mean_ns;  /* EXPONENTIAL: of what is added to least_ns; BURSTS: between two */
-    uint64_t peak_ns;  /* BURSTS: lag in a burst */
+    uint64_t min_ns;  /* outside bursts */
+    uint64_t mean_ns; /* EXPONENTIAL: of what is added to min_ns; BURSTS: between two */
+    uint64_t peak_ns; /* BURSTS: lag in a burst */
     uint64_t length_ns;
     struct lag_trace trace;
 };
 
-/* "5ms", "constant:5ms", "exponential:MEAN[,LEAST]", "bursts:LEAST,PEAK,EVERY,LENGTH",
+/* "5ms", "constant:5ms", "exponential:MEAN[,MIN]", "bursts:MIN,PEAK,EVERY,LENGTH",
  * "trace:FILE". False with one line in err. */
 bool lag_model_parse(const char *text, struct lag_model *model, char *err, size_t err_length);
 
 void lag_model_free(struct lag_model *model);
 
-/* One replica's way through virtual time. The same stream gives the same way, whenever it is asked.
+/* One replica's course through virtual time. The same stream gives the same course, whenever it is
+ * asked.
  */
 struct lag_course {
     const struct lag_model *model;
     struct random_stream random;
-    uint64_t begun_ns; /* EXPONENTIAL: the last catching up; BURSTS: the present or last burst */
+    uint64_t begun_ns; /* EXPONENTIAL: when it last caught up; BURSTS: the current or last burst */
     uint64_t next_ns;  /* EXPONENTIAL: the next one; BURSTS: the next burst */
     size_t sample;     /* TRACE: the next sample, its time and position, and those before it */
     uint64_t cycle_ns;

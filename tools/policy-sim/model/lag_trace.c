@@ -1,5 +1,5 @@
 /*
- * lag_trace.c - reads a trace, whole or not at all.
+ * lag_trace.c - reads a trace, all of it or none.
  */
 #include "lag_trace.h"
 
@@ -13,7 +13,7 @@
 #define HEADER         "time,lag"
 #define MAX_LINE_BYTES 256u
 
-/* A text of two decimals in seconds. */
+/* A line with two decimal numbers of seconds. */
 static bool parse_line(const char *text, struct lag_sample *sample) {
     const char *end;
     return quantity_seconds(text, &sample->at_ns, &end) && *end == ',' &&
@@ -76,7 +76,7 @@ static const char *read_lines(struct lag_trace *trace, FILE *file, unsigned long
     return wrong;
 }
 
-/* Times from the first sample on; after the last one the trace begins again, as long after it as
+/* Times count from the first sample; after the last one the trace starts again, as long after it as
  * samples are apart on average. */
 static void make_periodic(struct lag_trace *trace) {
     uint64_t first = trace->samples[0].at_ns;

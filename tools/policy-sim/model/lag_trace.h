@@ -1,8 +1,8 @@
 /*
- * lag_trace.h - a replica's lag over time as a CSV file has it: "time,lag", both in seconds.
+ * lag_trace.h - a replica's lag over time, from a CSV file: "time,lag", both in seconds.
  *
- * The file begins with the line "time,lag"; times grow from line to line. What `policy-sim record`
- * writes is such a file, and so is what a monitoring system exports.
+ * The file begins with the line "time,lag"; times grow from line to line. `policy-sim record`
+ * writes this format, and monitoring systems can export it.
  */
 #ifndef LAG_TRACE_H
 #define LAG_TRACE_H
@@ -21,7 +21,7 @@ struct lag_sample {
 struct lag_trace {
     struct lag_sample *samples;
     size_t count;       /* at least 2 once loaded */
-    uint64_t period_ns; /* from the first sample to where the trace begins again */
+    uint64_t period_ns; /* from the first sample to where the trace starts again */
 };
 
 /* False with one line in err that names file, line and what is wrong. */

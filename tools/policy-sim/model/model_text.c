@@ -9,7 +9,7 @@
 
 #define MAX_DURATION_BYTES 40u
 
-/* Takes the text up to the comma or the end; false if it is no duration. */
+/* Reads the text up to the comma or the end; false if it is not a duration. */
 static bool take_value(const char **text, struct model_text *parts) {
     char value[MAX_DURATION_BYTES];
     size_t length = strcspn(*text, ",");

@@ -19,7 +19,7 @@ struct model_text {
 /* A duration alone is "constant:" and that duration. [thread-safe] */
 bool model_text_parse(const char *text, struct model_text *parts);
 
-/* Whether it is the model of that name, with so many values. */
+/* Whether it is the model of that name, with that number of values. */
 bool model_text_is(const struct model_text *parts, const char *name, unsigned least, unsigned most);
 
 #endif

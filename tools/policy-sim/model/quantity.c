@@ -14,7 +14,7 @@ __extension__ typedef unsigned __int128 uint128;
 #define MIN_RATE (ONE / 1000)
 #define MAX_RATE (ONE * 10000000)
 
-/* Digits, and perhaps a point and at most DECIMALS more: the number times ONE. */
+/* Digits, optionally a point and at most DECIMALS more: the number times ONE. */
 static bool decimal(const char *text, uint64_t *scaled, const char **end) {
     uint64_t integral = 0;
     uint64_t fraction = 0;

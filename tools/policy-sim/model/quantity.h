@@ -1,10 +1,10 @@
 /*
- * quantity.h - numbers with units as people write them, read exactly.
+ * quantity.h - numbers with units, as people write them, parsed exactly.
  *
  * All arithmetic of the simulator is on integers, so that the same seed gives the same output on
  * every machine. So "0.3ms" becomes 300000 ns here, and never a floating-point number. All
- * functions are [thread-safe], take the whole text or nothing, and leave the value alone if they
- * return false.
+ * functions are [thread-safe], accept the whole text or none of it, and do not change the value if
+ * they return false.
  */
 #ifndef QUANTITY_H
 #define QUANTITY_H

@@ -25,8 +25,8 @@ uint64_t random_uniform(struct random_stream *stream, uint64_t min, uint64_t max
 }
 
 /*
- * Von Neumann's way ("Various techniques used in connection with random digits", 1951), exact and
- * with comparisons alone: a run of falling uniform numbers that begins with x has an odd length
+ * Von Neumann's method ("Various techniques used in connection with random digits", 1951), exact,
+ * and with comparisons only: a run of falling uniform numbers that begins with x has an odd length
  * with probability exp(-x); each run of even length moves on by one whole mean. A logarithm would
  * differ in its last bit from one C library, or one processor, to the next.
  */

@@ -2,8 +2,8 @@
  * random.h - the simulator's own random numbers: integers, the same on every machine.
  *
  * splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014). Each
- * use has a stream of its own, so that one more draw in one place shifts no other. [thread-safe]
- * for different streams.
+ * use has its own stream, so that one more draw in one place shifts no other. [thread-safe] for
+ * different streams.
  */
 #ifndef RANDOM_H
 #define RANDOM_H
@@ -14,7 +14,7 @@ struct random_stream {
     uint64_t state;
 };
 
-/* The stream of this number that belongs to the seed. */
+/* Stream number `number` of the seed. */
 struct random_stream random_begin(uint64_t seed, uint64_t stream);
 
 uint64_t random_next(struct random_stream *stream);

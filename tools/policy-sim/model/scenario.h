@@ -10,7 +10,7 @@
 #define SCENARIO_MAX_REPLICAS  16u
 #define SCENARIO_MAX_PROCESSES 10000u
 
-/* Virtual time begins here: later than any lag is long. */
+/* Virtual time starts here: later than the longest lag. */
 #define SCENARIO_START_NS (UINT64_C(1) << 60)
 
 struct scenario {
@@ -21,7 +21,7 @@ struct scenario {
     uint32_t replica_count;
     struct lag_model replicas[SCENARIO_MAX_REPLICAS];
 
-    /* shares of all lookups, in parts of SHARE_ALL; what remains is rows that are everywhere */
+    /* shares of all lookups, in parts of SHARE_ALL; the rest ask for rows that every server has */
     uint32_t bogus; /* of ids that do not exist */
     uint32_t fresh; /* of rows that were committed a short while ago */
     struct duration_model age;
@@ -33,10 +33,10 @@ struct scenario {
     struct duration_model primary_read;
     struct duration_model position_read; /* a server is asked for its WAL position */
     uint32_t replica_failures;           /* share of the reads of a replica that fail */
-    uint32_t links;                      /* statements at once, each process and server; 0: any */
-    uint32_t max_lookups;                /* under way at once, each process */
+    uint32_t links;                      /* statements at once, per process and server; 0: any */
+    uint32_t max_lookups;                /* under way at once, per process */
     uint64_t timeout_ns;                 /* of a lookup */
-    uint64_t timer_step_ns;              /* a host's timers last whole ones; 0: exact */
+    uint64_t timer_step_ns; /* a host's timers are rounded up to a multiple; 0: exact */
 };
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * station.h - one server as one process of the host sees it: a few links, and a queue before them.
+ * station.h - one server as one process of the host sees it: a few links, and a queue in front of
+ * them.
  *
- * A link carries one statement at a time; what comes while all are busy waits its turn. A server
- * looks at its data in the middle of a statement's time.
+ * A link carries one statement at a time; statements that come while all are busy wait their turn.
+ * A server takes the snapshot in the middle of a statement's time.
  */
 #ifndef STATION_H
 #define STATION_H
@@ -16,7 +17,7 @@ enum statement_kind { STATEMENT_READ, STATEMENT_LOCATE, STATEMENT_POLL };
 
 struct station;
 
-/* Part of whoever asks. It may be submitted again once it was answered or forgotten. */
+/* Embedded in the object that asks. It may be submitted again once it was answered or forgotten. */
 struct statement {
     enum statement_kind kind;
     uint32_t lookup; /* READ: whose, and of which of its steps */
@@ -43,7 +44,7 @@ void station_init(struct station *station, struct event_queue *events, struct fi
 void station_submit(struct station *station, struct statement *statement, uint64_t now_ns);
 void station_answered(struct station *station, uint64_t now_ns);
 
-/* Nobody is interested any more. A statement that is on a link keeps it until its answer. */
+/* The answer is no longer wanted. A statement that is on a link occupies it until its answer. */
 void statement_forget(struct statement *statement);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * record_command.c - policy-sim record: a file for what the recorder finds.
+ * record_command.c - policy-sim record: writes what the recorder finds to a file.
  */
 #include "recorder.h"
 #include "tools/policy-sim/commands.h"
@@ -38,7 +38,8 @@ static int record(const struct record_options *options, char *err) {
         return failed(err);
     }
     if (recording.samples == 0) {
-        return failed("the replica was not seen to reach any commit: is there traffic?");
+        return failed(
+            "the replica did not reach any commit while it was watched: is there traffic?");
     }
     (void)fprintf(stderr, "policy-sim: %" PRIu64 " samples, after %" PRIu64 " without a commit\n",
                   recording.samples, recording.unknown);

@@ -1,5 +1,5 @@
 /*
- * recorder.c - asks the primary, then the replica, again and again.
+ * recorder.c - asks the primary, then the replica, over and over.
  */
 #include "recorder.h"
 
@@ -15,7 +15,7 @@
 
 #define STATEMENT "position"
 
-/* NULL where the server is not what it should be, which is found out by the same statement. */
+/* NULL if the server is not in the expected role; the same statement checks that. */
 static const char primary_sql[] =
     "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN "
     "pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0') END";
@@ -25,10 +25,10 @@ static const char replica_sql[] =
 
 struct server {
     const char *name;     /* for messages */
-    const char *expected; /* what it is not if it has no position */
+    const char *expected; /* the role that it does not have if it has no position */
     PGconn *conn;
     uint64_t position; /* its last answer */
-    uint64_t asked_ns; /* the middle of the question's way there and back */
+    uint64_t asked_ns; /* midway between sending the question and its answer */
 };
 
 static uint64_t now_ns(void) {
@@ -45,7 +45,7 @@ static bool fail(const struct server *server, const char *why, char *err, size_t
 
 static bool connect_server(struct server *server, const char *conninfo, const char *sql, char *err,
                            size_t err_length) {
-    /* What the conninfo says stands after the timeout, and so prevails over it. */
+    /* The conninfo comes after the timeout, and so overrides it. */
     const char *keywords[] = {"connect_timeout", "dbname", "fallback_application_name", NULL};
     const char *values[] = {"10", conninfo, "policy-sim", NULL};
     server->conn = PQconnectdbParams(keywords, values, 1);

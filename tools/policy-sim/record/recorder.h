@@ -14,8 +14,8 @@ struct recording {
     const char *replica;
     uint64_t length_ns;
     uint64_t interval_ns; /* 0: as fast as the servers answer */
-    uint64_t samples;     /* written: filled in */
-    uint64_t unknown;     /* not written, before the replica had reached any commit: filled in */
+    uint64_t samples;     /* result: written */
+    uint64_t unknown;     /* not written, before the replica had reached any commit; a result too */
 };
 
 /* Writes a lag trace, see lag_trace.h, line by line. Blocks for the recording's length. False with

@@ -34,7 +34,7 @@ static bool grow(struct figures *figures, size_t needed) {
     return true;
 }
 
-/* The second of that moment; NULL if there is no memory for it. */
+/* The second that contains that moment; NULL if out of memory. */
 static struct figures_second *second_of(struct figures *figures, uint64_t now_ns) {
     size_t index = (size_t)((now_ns - SCENARIO_START_NS) / NS_PER_S);
     if (index >= figures->second_capacity && !grow(figures, index + 1)) {

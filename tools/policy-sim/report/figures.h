@@ -1,5 +1,5 @@
 /*
- * figures.h - what a section's run has come to: the numbers that are reported.
+ * figures.h - the result of a section's run: the numbers that are reported.
  */
 #ifndef FIGURES_H
 #define FIGURES_H
@@ -15,7 +15,7 @@ enum lookup_end {
     FOUND_REPLICA_RETRY,
     FOUND_PRIMARY,
     NOT_FOUND_PRIMARY, /* the primary said so */
-    NOT_FOUND_REPLICA, /* proven absent, or a policy that asks nobody else */
+    NOT_FOUND_REPLICA, /* proven absent, or by a policy that asks no other server */
     ENDED_FAILED,      /* an error, or not done in time */
     ENDED_SHED,        /* the primary's budget is used up */
     ENDED_REFUSED,     /* too many lookups under way in its process */
@@ -34,14 +34,14 @@ struct figures {
     uint64_t lookups;
     uint64_t ends[LOOKUP_ENDS];
     uint64_t missed; /* a replica missed the row at least once */
-    uint64_t wrong;  /* not found, though the row was there when the lookup came */
+    uint64_t wrong;  /* not found, though the row existed when the lookup arrived */
     uint64_t replica_reads;
     uint64_t primary_reads;
     uint64_t locates;
     uint64_t polls; /* position questions to replicas */
     uint64_t span_ns;
-    /* A lookup's whole time less the time of the read that gave its answer; of those that were
-     * found or not found. */
+    /* A lookup's whole time less that of the read that gave its answer; for verdicts found and not
+     * found. */
     struct latency_histogram added;
     struct latency_histogram added_missed; /* only those that missed */
     struct figures_second *seconds;
@@ -66,7 +66,7 @@ void figures_add_lookup(struct figures *figures, const struct figures_lookup *lo
 void figures_add_primary_read(struct figures *figures, uint64_t now_ns);
 void figures_add_lag(struct figures *figures, uint64_t now_ns, uint64_t lag_ns);
 
-/* The most reads of the primary in any one second, counted from the run's begin. */
+/* The most reads of the primary in any one second, counted from the run's start. */
 uint32_t figures_peak_primary_reads(const struct figures *figures);
 
 #endif

@@ -5,7 +5,8 @@
 
 #define STEP_BITS 10u
 
-/* Below HISTOGRAM_STEPS a bucket is 1 ns; above, the leading bit and the STEP_BITS after it count.
+/* Below HISTOGRAM_STEPS a bucket is 1 ns; above, the leading bit and the STEP_BITS after it choose
+ * the bucket.
  */
 static uint32_t bucket_of(uint64_t ns) {
     if (ns < HISTOGRAM_STEPS) {

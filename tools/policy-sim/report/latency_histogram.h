@@ -1,5 +1,5 @@
 /*
- * latency_histogram.h - percentiles of any number of durations in a fixed amount of memory.
+ * latency_histogram.h - percentiles of any number of durations, in a fixed amount of memory.
  *
  * Buckets are 1/1024 of a power of two wide, so a percentile is at most 0.1 % below the true one;
  * the maximum is exact.
@@ -18,7 +18,7 @@ struct latency_histogram {
     uint64_t buckets[HISTOGRAM_BUCKETS];
 };
 
-/* A histogram of zeroes is empty. */
+/* An all-zero histogram is empty. */
 void latency_histogram_add(struct latency_histogram *histogram, uint64_t ns);
 
 /* The duration that `percent` of them do not exceed, by nearest rank; 0 if there is none. */

@@ -1,8 +1,7 @@
 /*
  * plot.c - writes a gnuplot script with its data into a temporary file and runs gnuplot on it.
  *
- * A file and not a pipe: a gnuplot that ends early then fails by its exit status, not by a signal
- * to us.
+ * A file and not a pipe: if gnuplot ends early, its exit status tells, and no SIGPIPE kills us.
  */
 #include "plot.h"
 
@@ -14,21 +13,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* More points than that do not fit on the picture. */
+/* More points than this do not fit in the picture. */
 #define MAX_POINTS 500u
 
 enum panel { LAG, PRIMARY_READS, ADDED, SHEDS, PANELS };
 
 static const char *const panel_titles[PANELS] = {
     [LAG] = "replica lag (longest), ms",
-    [PRIMARY_READS] = "primary reads a second",
+    [PRIMARY_READS] = "primary reads per second",
     [ADDED] = "longest added latency, ms",
-    [SHEDS] = "sheds a second",
+    [SHEDS] = "sheds per second",
 };
 
 /* ---- gnuplot --------------------------------------------------------------------------------- */
 
-/* Runs gnuplot between these files. True if it ended well. */
+/* Runs gnuplot on these files. True if it succeeded. */
 static bool run_gnuplot(char *argument, int input, int output, char *err, size_t err_length) {
     char program[] = "gnuplot";
     char *argv[] = {program, argument, NULL};
@@ -72,7 +71,7 @@ bool plot_possible(char *err, size_t err_length) {
 
 /* ---- the script ------------------------------------------------------------------------------ */
 
-/* What the time axis is labelled in. */
+/* The unit of the time axis. */
 struct time_unit {
     const char *name;
     unsigned seconds;
@@ -83,7 +82,7 @@ static const struct time_unit *unit_of(size_t seconds) {
     return &units[seconds <= 600 ? 0 : seconds <= 10800 ? 1 : 2];
 }
 
-/* A string of gnuplot's: only the quote itself is special. */
+/* A single-quoted gnuplot string: only the quote itself is special. */
 static void print_string(FILE *script, const char *text) {
     (void)fputc('\'', script);
     for (; *text != '\0'; text++) {
@@ -113,7 +112,7 @@ static uint64_t value_of(const struct figures_second *second, enum panel panel) 
     }
 }
 
-/* One data block: a point for every `step` seconds, the greatest of its seconds. */
+/* One data block: a point for every `step` seconds, their maximum. */
 static void print_data(FILE *script, const struct figures *figures, enum panel panel,
                        size_t section) {
     size_t step = (figures->second_count + MAX_POINTS - 1) / MAX_POINTS;
@@ -134,7 +133,7 @@ static void print_data(FILE *script, const struct figures *figures, enum panel p
     (void)fputs("END\n", script);
 }
 
-/* A little more than the greatest value, and never 0: gnuplot complains of an empty range. */
+/* A little more than the greatest value, and never 0: gnuplot complains about an empty range. */
 static uint64_t top_of(enum panel panel, const struct section_figures *sections, size_t count) {
     uint64_t greatest = 0;
     for (size_t i = 0; i < count; i++) {

@@ -16,7 +16,7 @@ enum form {
     COUNT,   /* a number */
     LOOKUPS, /* a number of lookups, with its share of all */
     TIME,    /* nanoseconds */
-    RATE     /* a number, as what it comes to in a second */
+    RATE     /* a number, shown per second */
 };
 
 /* One figure of a run. */
@@ -178,7 +178,7 @@ static int label_width(void) {
     return (int)width;
 }
 
-/* A heading's line ends after its label; no line ends in spaces. */
+/* A heading has no values; no line ends in spaces. */
 void report_table(FILE *out, const struct section_figures *sections, size_t count) {
     (void)fprintf(out, "%-*s", label_width(), "");
     for (size_t i = 0; i < count; i++) {
