@@ -1,6 +1,6 @@
-"""What one could use instead: node with the original's statements, PgBouncer, Pgpool-II.
+"""What could be used instead: node with the original's statements, PgBouncer, Pgpool-II.
 
-Each is a process of its own on loopback, started and ended by a `with` block. The poolers run as the
+Each is a separate process on loopback, started and ended by a `with` block. The poolers run under the
 cluster's account, since they refuse to run as root.
 """
 
@@ -61,7 +61,7 @@ class Process:
     def end(self):
         no_longer_clean_up(self.end)
         if self._process.poll() is None:
-            # Pgpool and PgBouncer take it as: now, without waiting for clients.
+            # Pgpool and PgBouncer take it to mean: now, without waiting for clients.
             os.killpg(self._process.pid, signal.SIGTERM)
             try:
                 self._process.wait(timeout=10)
@@ -82,7 +82,7 @@ class Original(Process):
         self._arguments = [str(self.port), json.dumps(
             {"host": "127.0.0.1", "port": server.port, "user": "postgres", "database": "postgres"}),
             token]
-        # Where the account that runs it can read it, whoever owns the tree.
+        # In a place that the account running it can read, whoever owns the tree.
         shutil.copy(os.path.join(measure.BENCH, "original.js"), self.directory)
         shutil.copytree(os.path.join(measure.PROGRAMS, "node_modules"),
                         os.path.join(self.directory, "node_modules"))
@@ -131,7 +131,7 @@ ignore_startup_parameters = extra_float_digits
 
     @classmethod
     def can_prepare(cls):
-        """Whether prepared statements pass a pool of transactions: from version 1.21 on."""
+        """Whether prepared statements work with transaction pooling: from version 1.21 on."""
         text = measure.run([cls.PROGRAM, "--version"])
         major, minor = re.search(r"PgBouncer (\d+)\.(\d+)", text).groups()
         return (int(major), int(minor)) >= (1, 21)
@@ -141,7 +141,7 @@ ignore_startup_parameters = extra_float_digits
 
 
 class Pgpool(Process):
-    """A process for each client, which parses every statement and sends reads to the standby."""
+    """One process per client, which parses every statement and sends reads to the standby."""
 
     PROGRAM = "/usr/sbin/pgpool"
 

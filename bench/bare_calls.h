@@ -1,7 +1,7 @@
 /*
- * bare_calls.h - a table of two functions that do nothing, in a shared object of its own.
+ * bare_calls.h - a table of two functions that do nothing, in a separate shared object.
  *
- * What a call through a dlopen'ed table costs at the least: the measure for a policy's decision.
+ * The least that a call through a dlopen'ed table can cost: the yardstick for a policy's decision.
  */
 #ifndef BARE_CALLS_H
 #define BARE_CALLS_H
@@ -10,7 +10,7 @@
 
 #define BARE_CALLS_SYMBOL "bare_calls"
 
-/* Members of rp_plugin with the same types; both give the same done step. */
+/* The same types as in rp_plugin; both return the same done step. */
 struct bare_calls {
     const struct rp_step *(*begin)(const struct rp_policy *policy, const struct rp_request *request,
                                    struct rp_read *read);

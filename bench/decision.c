@@ -1,6 +1,6 @@
 /*
- * decision.c - what a policy's decision costs: begin and next of the commonest reads, against as
- * many bare calls through a table of the same kind.
+ * decision.c - what a policy's decision costs: begin and next of the most common reads, against the
+ * same number of bare calls through a similar table.
  *
  * decision PLUGIN BARE INI paths
  *     lists the paths: policy,path,calls
@@ -101,7 +101,7 @@ static void time_paths(const struct tables *tables, uint32_t rounds, uint32_t re
     for (uint32_t round = 0; round < rounds; round++) {
         for (size_t path = 0; path < PATHS; path++) {
             for (size_t turn = 0; turn < count; turn++) {
-                /* Forth and back, so that a drift of the machine's speed hurts both alike. */
+                /* Back and forth, so that a drift of the machine's speed affects all alike. */
                 size_t s = round % 2 == 0 ? turn : count - 1 - turn;
                 struct read_loop loop =
                     loop_of(tables, path, subjects[s].plugin, subjects[s].calls);
@@ -144,7 +144,7 @@ int main(int argc, char **argv) {
         tables.policies[path] = find_policy(plugin, set, paths[path].policy);
         struct read_loop loop = loop_of(&tables, path, true, READ_CALLS_MADE);
         if (!read_loop_is_on_path(&loop, &paths[path])) {
-            give_up("%s does not go along \"%s\"", paths[path].policy, paths[path].name);
+            give_up("%s does not follow the path \"%s\"", paths[path].policy, paths[path].name);
         }
     }
     if (argc == 5 && strcmp(argv[4], "paths") == 0) {

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What a policy decides costs: time and instructions of begin and next, against bare calls."""
+"""What a policy's decision costs: time and instructions of begin and next, against bare calls."""
 
 import csv
 import os
@@ -46,7 +46,7 @@ def in_object(lines, name):
         elif callee := re.match(r"cob=\((\d+)\)(?: (.*))?$", line):
             names.setdefault(*callee.groups())
         elif line.startswith("calls="):
-            of_a_call = True  # the next line has what the callee took: it is counted there
+            of_a_call = True  # the next line has the callee's cost, which is counted there
         elif cost := re.match(r"[+*-]?\d* (\d+)$", line):
             total += 0 if of_a_call or not inside else int(cost.group(1))
             of_a_call = False
@@ -54,10 +54,10 @@ def in_object(lines, name):
 
 
 def instructions():
-    """Instructions a read, by (policy, path, subject), without those of the loop around them; of
-    subject "own", those of the plugin alone, without the calls and what they are given.
+    """Instructions per read, by (policy, path, subject), without those of the loop; for the subject
+    "own" those of the plugin alone, without the calls and their arguments.
 
-    callgrind collects only inside the loop, and writes a file whenever that returns: one for each
+    callgrind collects only inside the loop, and writes a file each time that it returns: one for each
     path and subject, in the order that decision.c promises.
     """
     with tempfile.TemporaryDirectory() as directory:

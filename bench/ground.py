@@ -1,7 +1,7 @@
-"""The ground that measurements stand on: a primary, a standby, and rows for answers of known sizes.
+"""What measurements run on: a primary, a standby, and rows for answers of known sizes.
 
-Ids are numbers of 19 digits, so that pgbench can draw one by arithmetic and every program here can
-count them: run N of an answer is RUN_BASE + N, the snapshot to ask since SNAPSHOT_BASE + N.
+Ids are numbers of 19 digits, so that pgbench can compute a random one and every program here can
+enumerate them: run N of an answer is RUN_BASE + N, and the snapshot to ask from is SNAPSHOT_BASE + N.
 """
 
 import os
@@ -13,8 +13,8 @@ from testbed import ROOT
 
 SCHEMA = os.path.join(ROOT, "tests", "schema.sql")
 
-# What the tests' awkward settings would disturb: a server with its data in memory, whose plans do not
-# change in mid-run, and which cancels no read for the sake of replay.
+# Overrides the tests' awkward settings: a server that has its data in memory, does not change plans in
+# the middle of a run, and cancels no read in favour of replay.
 SETTINGS = {"shared_buffers": "256MB", "max_connections": "200", "max_standby_streaming_delay": "30s",
             "checkpoint_timeout": "1h", "max_wal_size": "4GB", "jit": "off",
             "datestyle": "ISO, MDY"}
@@ -22,14 +22,14 @@ SETTINGS = {"shared_buffers": "256MB", "max_connections": "200", "max_standby_st
 
 @dataclass(frozen=True)
 class Answer:
-    """Runs that all give an answer of one kind."""
+    """Runs whose answers are all of one kind."""
 
     name: str
     number: int  # among the answers
     runs: int
     older: int  # valid snapshots of the run before the one asked since
     newer: int
-    checkpoints: bool = False  # every second newer snapshot has one
+    checkpoints: bool = False  # every other newer snapshot has one
     waitpoints: int = 0  # completed ones of the latest
     output_rows: int = 1  # size of each waitpoint's output, about 60 bytes a row
 
@@ -112,7 +112,7 @@ class Ground(Cluster):
         for server in (self.primary, *self.standbys):
             for name, value in SETTINGS.items():
                 server.execute(f"ALTER SYSTEM SET {name} = '{value}'")
-        # A standby must allow at least as many connections as its primary: the primary is last.
+        # A standby must allow at least as many connections as its primary, so the primary comes last.
         for server in (*self.standbys, self.primary):
             server.stop()
             server.start()
@@ -127,8 +127,8 @@ class Ground(Cluster):
         self._warm_up()
 
     def _warm_up(self):
-        """Hint bits and the visibility map are set, and all data is in memory, before the first
-        measurement finds them so or not."""
+        """Sets hint bits and the visibility map and brings all data into memory, so that the first
+        measurement does not pay for it."""
         for server in (self.primary, *self.standbys):
             for table in ("TaskRunExecutionSnapshot", "TaskRunCheckpoint", "Waitpoint",
                           "_completedWaitpoints"):
@@ -142,7 +142,7 @@ class Ground(Cluster):
         return path
 
     def file(self, name, text):
-        """A file of that text in the directory that goes away with the servers."""
+        """A file with that text, in the directory that is removed with the servers."""
         path = os.path.join(self.directory, name)
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)

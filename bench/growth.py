@@ -19,7 +19,7 @@ SECTIONS = (1, 2, 5, 10, 20, 50, 100)
 REPLICAS = (1, 2, 4, 8)
 # Long enough to send 10 000 requests and to look at the host for a while before the first wait ends.
 WAIT_MS, LOOKUP_MS, LOOK_S = 8000, 9000, 3.0
-# On loopback the kernel takes a few megabytes for each of them before the host has to keep any.
+# On loopback the kernel buffers a few megabytes for each of them before the host has to.
 SLOW_READERS, ASKS_OF_A_SLOW_READER = (1, 10, 100, 200), 10
 
 
@@ -30,7 +30,7 @@ def open_files_allowed():
 
 
 def counts_allowed(dose):
-    # The host, which inherits the limit, needs a few descriptors for other things; so do we.
+    # The host, which inherits the limit, needs a few descriptors for other things, and so do we.
     most = open_files_allowed() - 100
     return [count for count in (COUNTS[1:2] if dose.smoke else COUNTS) if count <= most]
 
@@ -39,10 +39,10 @@ def counts_allowed(dose):
 
 
 class Clients:
-    """So many keep-alive connections, each of which has been answered once."""
+    """Keep-alive connections, each of which has been answered once."""
 
     def __init__(self, host, count, receive_buffer=None):
-        """receive_buffer: bytes, so small that a sender soon has to wait."""
+        """receive_buffer: bytes; small enough that a sender soon has to wait."""
         self.sockets = [socket.socket() for _ in range(count)]
         for each in self.sockets:
             if receive_buffer:
@@ -82,7 +82,7 @@ def answered(host):
 
 
 def cpu_share(host, seconds):
-    """Percent of one core that the host takes for a while."""
+    """Percent of one core that the host uses over a while."""
     begun, cpu = time.monotonic(), processes.cpu_ns(host.pid)
     time.sleep(seconds)
     return 100 * (processes.cpu_ns(host.pid) - cpu) / 1e9 / (time.monotonic() - begun)
@@ -97,8 +97,8 @@ WAITS = {
 
 
 def waiting(ground, kind, count, dose):
-    """A row: so many lookups wait at once for a row that is not there. With a timer they wait for the
-    retry; for a position, while the standby's replay stands still behind the primary."""
+    """A row: `count` lookups wait at once for a row that is not there: for the retry's timer, or for a
+    position while the standby's replay is paused behind the primary."""
     with Host(primary=ground.primary, replicas=[ground.standby], policy=WAITS[kind],
               settings={"limits": LIMITS}) as host:
         own = processes.memory_bytes(host.pid)
@@ -121,7 +121,7 @@ def waiting(ground, kind, count, dose):
             finally:
                 if kind == "position":
                     ground.standby.resume_replay()
-    many = count >= 100  # fewer are lost in the noise of the allocator's pages
+    many = count >= 100  # fewer would drown in the noise of the allocator's pages
     return {"waiting for": kind, "lookups": count, "cpu %": share, "cpu % idle": idle_cpu,
             "bytes a lookup": (full - idle) / count if many else None,
             "bytes a connection": (idle - own) / count if many else None}
@@ -133,7 +133,7 @@ def measure_waiting(ground, dose):
 
 
 def measure_idle(ground, dose):
-    """What idle connections cost those who ask."""
+    """What idle connections cost the clients that ask."""
     targets = ground.targets_file(ANSWERS["0 rows"])
     rows = []
     with Host(primary=ground.primary, replicas=[ground.standby],
@@ -147,7 +147,7 @@ def measure_idle(ground, dose):
                 load = None
                 if loads.has_wrk() and not dose.smoke:
                     load = loads.wrk(host.port, TOKEN, targets, 32, dose.whole_seconds)
-            # A few connections are lost in the noise of the allocator's pages.
+            # A few connections would drown in the noise of the allocator's pages.
             rows.append({"idle connections": count,
                          "bytes each": grown / count if count >= 100 else None,
                          "cpu %": share, "lookups/s beside": load.rate if load else None,
@@ -159,7 +159,7 @@ def measure_idle(ground, dose):
 
 
 def settled(host):
-    """Waits until no lookup ends for a while, and returns how many have."""
+    """Waits until no lookup has ended for a while, and returns how many have ended."""
     before = None
     while before != answered(host):
         before = answered(host)
@@ -168,8 +168,8 @@ def settled(host):
 
 
 def measure_slow_readers(ground, dose):
-    """Clients that ask for 440 kB over and over and do not read: what the kernel does not take, the
-    host holds, and that must not grow with the number of such clients."""
+    """Clients that ask for 440 kB over and over and do not read: the host holds what the kernel does
+    not buffer, and that must not grow with the number of clients."""
     run, snapshot = ANSWERS["440 kB"].targets()[0]
     rows = []
     for count in SLOW_READERS[:1 if dose.smoke else None]:

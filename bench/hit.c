@@ -1,12 +1,12 @@
 /*
- * hit.c - lookups of rows that are there, from a real replica over the host's links, with the
- * plugin's calls in the loop and with them taken out.
+ * hit.c - lookups of rows that exist, from a real replica over the host's links, with the plugin's
+ * calls in the loop and without them.
  *
  * hit PLUGIN INI SECTION CONNINFO TARGETS LINKS AT_ONCE ROUNDS SLICE_MS
- *     prints subject,lookups_per_s,client_cpu_us for every slice of time; with and without take
- *     turns. "with" has 64 random bits, begin and next on top. The clock is read in both when a
- *     lookup begins and when its answer is there, as snapshot-host does for its histogram of
- *     durations and its judgement of the replica's health; what that costs, decision.c tells.
+ *     prints subject,lookups_per_s,client_cpu_us for every slice of time; "with" and "without" take
+ * turns. "with" adds 64 random bits, begin and next. Both read the clock when a lookup begins and
+ * when its answer arrives, as snapshot-host does for its histogram of durations and for the
+ * replica's health; decision.c measures what that costs.
  */
 #include "host-sample/base/monotonic.h"
 #include "host-sample/postgres/server.h"
@@ -21,8 +21,8 @@
 #include <time.h>
 
 #define MAX_AT_ONCE 200
-#define A_LOOKUP_NS  UINT64_C(5000000000)
-#define LATE_NS      UINT64_C(10000000000)
+#define A_LOOKUP_NS UINT64_C(5000000000)
+#define LATE_NS     UINT64_C(10000000000)
 
 struct run {
     const struct rp_plugin *plugin;
@@ -69,7 +69,7 @@ static void begin(struct lookup *lookup) {
         lookup->read.struct_size = sizeof lookup->read;
         const struct rp_step *step = run->plugin->begin(run->policy, &request, &lookup->read);
         if (step->kind != RP_STEP_READ || step->target != RP_TARGET_REPLICA) {
-            give_up("the policy does not begin at the replica");
+            give_up("the policy does not start at the replica");
         }
     }
     run->under_way++;
@@ -96,7 +96,7 @@ static void answered(struct pg_statement *statement, struct pg_reply *reply) {
     }
     byte_buffer_reset(&run->body, SIZE_MAX);
     if (!found || !snapshot_answer_write(&run->body, &read, 0)) {
-        give_up("a row that should be there is not found");
+        give_up("a row that should exist is not found");
     }
     run->done++;
     if (!run->stopping) {
@@ -118,7 +118,7 @@ static uint64_t cpu_ns(void) {
     return (uint64_t)used.tv_sec * UINT64_C(1000000000) + (uint64_t)used.tv_nsec;
 }
 
-/* A slice of time; those under way when it begins and when it ends about cancel out. */
+/* A slice of time; lookups under way at its start and at its end roughly cancel out. */
 static void slice(struct run *run, bool with_plugin, uint32_t slice_ms, bool print) {
     run->with_plugin = with_plugin;
     uint64_t begun = monotonic_ns(), cpu = cpu_ns(), done = run->done;

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Hits with the plugin against hits with its calls taken out of the same loop."""
+"""Hits with the plugin against hits in the same loop without its calls."""
 
 import csv
 

@@ -1,5 +1,5 @@
 /*
- * http_get.c - request lines and Content-Length, no more of HTTP than snapshot-host needs.
+ * http_get.c - request lines and Content-Length: only as much HTTP as snapshot-host needs.
  */
 #include "http_get.h"
 
@@ -33,7 +33,7 @@ void http_get_close(struct http_get *client) {
     client->fd = -1;
 }
 
-/* More bytes after the `have` that are there. */
+/* Reads more bytes after the `have` that are there. */
 static size_t receive(struct http_get *client, size_t have, size_t room) {
     ssize_t count = recv(client->fd, client->received + have, room, 0);
     if (count <= 0) {
@@ -69,7 +69,7 @@ struct http_got http_get_lookup(struct http_get *client, const char *run, const 
     char *end = NULL;
     while (end == NULL) {
         if (have >= HTTP_GET_MAX_HEAD) {
-            give_up("an answer without an end of its head");
+            give_up("an answer whose head does not end");
         }
         have += receive(client, have, sizeof client->received - 1 - have);
         client->received[have] = '\0';
@@ -78,7 +78,7 @@ struct http_got http_get_lookup(struct http_get *client, const char *run, const 
     *end = '\0';
     const char *field = strcasestr(client->received, "\r\ncontent-length: ");
     if (strncmp(client->received, "HTTP/1.1 ", 9) != 0 || field == NULL) {
-        give_up("an answer of another shape: %s", client->received);
+        give_up("an answer in an unexpected form: %s", client->received);
     }
     struct http_got got = {.status = atoi(client->received + 9),
                            .served = served_by(client->received)};
@@ -88,7 +88,7 @@ struct http_got http_get_lookup(struct http_get *client, const char *run, const 
         got_of_body += receive(client, 0, sizeof client->received - 1);
     }
     if (got_of_body > body) {
-        give_up("an answer longer than it says");
+        give_up("an answer that is longer than its Content-Length");
     }
     client->bodies += body;
     return got;

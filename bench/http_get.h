@@ -1,7 +1,7 @@
 /*
- * http_get.h - the plainest client that keeps its connection: one request, one answer, blocking.
+ * http_get.h - the simplest client that keeps its connection: one request, one answer, blocking.
  *
- * Every failure ends the program with a sentence. [one thread for each client]
+ * Every failure ends the program with a message. [one thread for each client]
  */
 #ifndef HTTP_GET_H
 #define HTTP_GET_H
@@ -18,11 +18,11 @@ struct http_get {
     char received[65536];
 };
 
-/* Connects to 127.0.0.1. token: of `authorization: Bearer`; must stay. */
+/* Connects to 127.0.0.1. token: of `authorization: Bearer`; must outlive the client. */
 void http_get_open(struct http_get *client, uint16_t port, const char *token);
 void http_get_close(struct http_get *client);
 
-/* Who gave an answer, as x-read-served-by has it. */
+/* Who gave an answer, according to x-read-served-by. */
 enum served { SERVED_BY_NOBODY, SERVED_BY_REPLICA, SERVED_BY_REPLICA_RETRY, SERVED_BY_PRIMARY };
 
 struct http_got {

@@ -1,13 +1,13 @@
 /*
- * lag.c - a writer commits a row on the primary and at once asks the host for what came since it.
+ * lag.c - a writer commits a row on the primary and at once asks the host for what has happened
+ * since.
  *
  * lag CONNINFO PORT TOKEN ID SECONDS ARRIVALS_PER_S RUN SNAPSHOT
  *     Arrivals come at fixed times, whether or not earlier ones have been answered, so that a stall
- *     hides none of those that fall into it. Each looks up an old row first, RUN and SNAPSHOT: a
- *     plain hit. Then it commits a new snapshot of a run of its own and looks that up. ID: a number
- *     from which the ids of the new rows are counted on.
- *     Prints what,ms,status,served for each lookup; what is "hit" or "new". The time of a "new" one
- *     is counted from the commit's return.
+ * is seen by all that fall into it. Each first looks up an old row, RUN and SNAPSHOT: a plain hit.
+ * Then it commits a new snapshot of its own run and looks that up. ID: the ids of the new rows are
+ * counted up from this number. Prints what,ms,status,served for each lookup; `what` is "hit" or
+ * "new". The time of a "new" one counts from the commit's return.
  */
 #include "host-sample/base/monotonic.h"
 #include "http_get.h"
@@ -21,8 +21,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* So many arrivals can be under way at once; one that finds no free thread is late. */
-#define THREADS      64u
+/* This many arrivals can be under way at once; one that finds no free thread is late. */
+#define THREADS     64u
 #define MAX_SAMPLES 200000u
 
 static const char insert_sql[] =

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""What a lag hit costs: a row that was committed on the primary a moment ago, asked of the replica.
+"""What a lag hit costs: a row that was committed on the primary a moment ago is read from the replica.
 
-A writer commits a row and at once asks the host for what came since it, under each policy and each
+A writer commits a row and at once asks the host for what has happened since, under each policy and each
 kind of lag. The added latency is the time of that answer less the time of a plain hit (p50 of lookups
-of an old row, mixed in). Lookups that missed at first are told by who served them in the end.
+of an old row, mixed in). Lookups that missed at first are recognized by who served them in the end.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ ARRIVALS_PER_S = 200
 
 
 class Bursts(threading.Thread):
-    """Pauses a standby's replay for 150 ms, over and over, with as long a time of replay between."""
+    """Pauses a standby's replay for 150 ms, over and over, with 150 ms of replay in between."""
 
     def __init__(self, server):
         super().__init__(daemon=True)
@@ -86,7 +86,7 @@ def delayed(ground, milliseconds):
 
 
 def lags(ground):
-    """Name to what makes the lag."""
+    """Maps names to what makes the lag."""
     return {
         "natural": contextlib.nullcontext,
         "20 ms delay": lambda: delayed(ground, 20),
@@ -98,13 +98,13 @@ def lags(ground):
 
 @dataclass
 class Slice:
-    """What a slice of one policy has brought."""
+    """The results of a slice of one policy."""
 
     hit_ms: list = field(default_factory=list)  # lookups of an old row
     new_ms: list = field(default_factory=list)  # (ms, missed at first) of the rows just committed
     absent: int = 0
     by_primary: int = 0
-    counts: dict = field(default_factory=dict)  # of the host's: what its servers were asked
+    counts: dict = field(default_factory=dict)  # the host's counters of what its servers were asked
 
     def take(self, what, ms, status, served):
         if what == "hit":
@@ -195,7 +195,7 @@ def draw(rows):
     kinds = list(dict.fromkeys(row["lag"] for row in rows))
     names = [name for name in POLICIES if name != "replica_only"]
     found = {(row["lag"], row["policy"]): row for row in rows}
-    # A log scale has no 0: what is less than the clock's jitter stands at the bottom.
+    # A log scale has no 0: what is below the clock's jitter goes to the bottom.
     data = [(kind, *(max(0.05, value) for name in names
                      for value in added_of(found[(kind, name)]))) for kind in kinds]
     width = 0.8 / len(names)

@@ -1,5 +1,5 @@
 /*
- * loaded.c - dlopen, or a sentence and the end.
+ * loaded.c - dlopen; every failure ends the program with a message.
  */
 #include "loaded.h"
 
@@ -41,7 +41,7 @@ const struct bare_calls *load_bare_calls(const char *path) {
         give_up("%s: no symbol %s", path, BARE_CALLS_SYMBOL);
     }
     bare_calls_function entry;
-    memcpy(&entry, &symbol, sizeof entry); /* ISO C has no cast from void * to a function's */
+    memcpy(&entry, &symbol, sizeof entry); /* ISO C has no cast from void * to a function pointer */
     return entry();
 }
 

@@ -1,4 +1,4 @@
-"""Load generators: wrk for what speaks HTTP, pgbench for what speaks PostgreSQL."""
+"""Load generators: wrk for HTTP, pgbench for PostgreSQL."""
 
 import os
 import re
@@ -13,11 +13,11 @@ WRK_SCRIPT = os.path.join(measure.BENCH, "wrk.lua")
 
 @dataclass
 class Load:
-    """What came of a slice of load."""
+    """The result of a slice of load."""
 
     rate: float  # answers a second
     p50_us: float
-    p99_us: float = None  # pgbench does not tell
+    p99_us: float = None  # pgbench does not report it
 
 
 def has_wrk():
@@ -25,7 +25,7 @@ def has_wrk():
 
 
 def wrk(port, token, targets, connections, seconds, threads=1):
-    """Lookups over so many HTTP connections; every answer must be a 200."""
+    """Lookups over that many HTTP connections; every answer must be a 200."""
     out = measure.run(["wrk", "-t", min(threads, connections), "-c", connections, "-d", f"{seconds}s",
                        "-s", WRK_SCRIPT, f"http://127.0.0.1:{port}/", "--", targets, token])
     words = re.search(r"^figures (.*)$", out, re.M).group(1).split()
@@ -47,7 +47,7 @@ def pgbench_script(ground, answer):
 
 
 def pgbench(ground, port, script, clients, seconds, jobs=1, mode="prepared"):
-    """The statement of a script, one after the other on each of so many connections."""
+    """The statement of a script, one after the other on each of that many connections."""
     out = measure.run([os.path.join(ground.bin, "pgbench"), "-n", "-M", mode, "-c", clients,
                        "-j", min(jobs, clients), "-T", seconds, "-f", script, "-h", "127.0.0.1",
                        "-p", port, "-U", "postgres", "postgres"])

@@ -1,8 +1,8 @@
 """What every measurement here shares: taking turns, medians and spreads, tables, CSV files, pictures.
 
-Figures that are compared are measured in turn in one run, forth and back (A B, B A, A B, ...), so that
+Figures that are compared are measured in turn in one run, back and forth (A B, B A, A B, ...), so that
 a machine that is faster or slower for a while is so for all of them. A ratio is the median of the
-ratios of the rounds, and its spread the middle half of them; absolute figures stand beside it.
+rounds' ratios, and its spread is the middle half of them; absolute figures are shown beside it.
 """
 
 import argparse
@@ -25,7 +25,7 @@ PROGRAMS = os.path.join(BUILD, "bench")
 
 @dataclass
 class Dose:
-    """How much of it: rounds, seconds of each slice of a round, and whether every case is measured
+    """How much to measure: rounds, seconds of each slice of a round, and whether every case is measured
     or, for a smoke test, one of each kind."""
 
     rounds: int
@@ -55,7 +55,7 @@ def program(name):
 
 
 def run(command, **more):
-    """Runs a program to its end; its standard output. Anything but success is an error."""
+    """Runs a program to its end and returns its standard output. Anything but success is an error."""
     done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, check=False, **more)
     if done.returncode != 0:
@@ -68,7 +68,8 @@ def run(command, **more):
 
 
 def in_turn(subjects, rounds):
-    """subjects: name to a function that measures once. Each list of results is in order of rounds."""
+    """subjects: maps names to functions that measure once. Each list of results is in the order of the
+    rounds."""
     results = {name: [] for name in subjects}
     for number in range(rounds):
         names = list(subjects)
@@ -108,14 +109,14 @@ def ratio(values, reference):
 
 
 def short(value):
-    """A figure with three or four digits that say something."""
+    """A figure with three or four significant digits."""
     if isinstance(value, float):
         return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     return "" if value is None else str(value)
 
 
 def print_table(title, rows):
-    """rows: dictionaries with the same keys; numbers stand to the right."""
+    """rows: dictionaries with the same keys; numbers are right-aligned."""
     print(f"\n{title}")
     texts = [[short(value) for value in row.values()] for row in rows]
     head = list(rows[0])
@@ -166,12 +167,12 @@ set tics nomirror
 set grid ytics lc rgb '#dddddd' lt 1
 set key top left reverse Left samplen 2
 """
-# Told apart by people who do not see all colours, and in black and white.
+# Can be told apart by people who do not see all colours, and in black and white.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999")
 
 
 def plot(name, script, blocks, size=(900, 480)):
-    """bench/results/NAME.png by gnuplot. blocks: name to rows of values, $name in the script."""
+    """bench/results/NAME.png by gnuplot. blocks: maps names, $name in the script, to rows of values."""
     data = ""
     for block, rows in blocks.items():
         lines = "\n".join(" ".join(_word(value) for value in row) for row in rows)

@@ -4,8 +4,8 @@
  *
  * one_client CONNINFO PORT TOKEN PLAIN_SQL_FILE ROUNDS SLICE (NAME TARGETS)...
  *     For each answer NAME, prints name,subject,p50_us,server_cpu_us for every slice of SLICE
- *     lookups; the subjects take turns in every round. server_cpu_us is what the server process of
- *     the connection ran for, by the kernel's count; empty for http.
+ *     lookups; the subjects take turns in every round. server_cpu_us is the CPU time of the
+ * connection's server process, as the kernel counts it; empty for http.
  */
 #include "host-sample/base/monotonic.h"
 #include "host-sample/snapshots/choice.h"
@@ -22,7 +22,7 @@
 
 #define MAX_SLICE   100000
 #define MAX_ANSWERS 16
-#define WARM_UP      20
+#define WARM_UP     20
 
 static const char known_row_sql[] =
     "SELECT \"createdAt\" FROM \"TaskRunExecutionSnapshot\" WHERE id = $1 AND \"runId\" = $2";
@@ -33,7 +33,7 @@ static const char *const subject_names[SUBJECTS] = {"known row", "plain", "host 
 struct bench {
     PGconn *connection;
     struct http_get http;
-    struct statement_choice *choice; /* of the answer that is asked for */
+    struct statement_choice *choice; /* of the current answer */
     uint64_t took_ns[MAX_SLICE];
 };
 
@@ -50,7 +50,7 @@ static PGresult *execute(PGconn *connection, const char *name, const struct targ
     return result;
 }
 
-/* As the host does it: the lean statement where that has lately been enough, else the full one. */
+/* As the host does: the lean statement where it has been enough lately, else the full one. */
 static void run_host_statement(struct bench *bench, const struct target *target) {
     const char *lean = snapshot_statements[SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT].name;
     const char *full = snapshot_statements[SNAPSHOT_STATEMENT_ANY_ENVIRONMENT].name;
@@ -93,7 +93,7 @@ static void look_up(struct bench *bench, enum subject subject, const struct targ
 
 /* ---- measuring ------------------------------------------------------------------------------- */
 
-/* What a process has run for, in ns. */
+/* A process's CPU time so far, in ns. */
 static uint64_t cpu_of_process(int pid) {
     char path[64];
     unsigned long long ran;

@@ -1,4 +1,4 @@
-"""What the kernel says that processes cost: CPU time and memory."""
+"""What processes cost, according to the kernel: CPU time and memory."""
 
 import glob
 
@@ -14,7 +14,7 @@ def cpu_ns(*pids):
 
 
 def memory_bytes(pid):
-    """Resident memory of the process's own: what it shares with files is left out."""
+    """The process's own resident memory, without what is mapped from files."""
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         for line in file:
             if line.startswith("RssAnon:"):

@@ -1,5 +1,5 @@
 /*
- * read_loop.c - the loop, and the times that it tells the policy.
+ * read_loop.c - the loop, and the times that it reports to the policy.
  */
 #include "read_loop.h"
 
@@ -42,7 +42,7 @@ __attribute__((noinline)) const struct rp_step *read_loop_run(struct read_loop *
         request.now_ns = now;
         request.deadline_ns = now + A_LOOKUP_NS;
         request.entropy = now * SPREAD_ENTROPY;
-        /* What is passed on must be in memory, whether or not anybody is called. */
+        /* The arguments must be in memory, even where nothing is called. */
         __asm__ volatile("" : : "r"(&request), "r"(&read) : "memory");
         if (loop->calls != READ_CALLS_NONE) {
             step = loop->table->begin(loop->policies[turn], &request, &read);

@@ -1,10 +1,10 @@
 /*
- * sections.c - what loading a policy file costs, and a hit's decision in a set of many sections or
- * with many replicas to choose from.
+ * sections.c - the cost of loading a policy file, and of a hit's decision with many sections or
+ * many replicas.
  *
  * sections PLUGIN ROUNDS READS (INI SECTIONS REPLICAS)...
- *     INI has the sections s1 to sSECTIONS; its reads go to them in turn, and choose among
- * REPLICAS. Prints ini,load_us,hit_ns for every round, each file in turn in every round.
+ *     INI has the sections s1 to sSECTIONS; reads use them in turn, and choose among REPLICAS.
+ * Prints ini,load_us,hit_ns for every round, each file in turn in every round.
  */
 #include "host-sample/base/monotonic.h"
 #include "loaded.h"
@@ -57,7 +57,7 @@ static void measure(const struct rp_plugin *plugin, struct file *file, uint32_t 
     loop.replicas = file->replicas;
     loop.calls = READ_CALLS_MADE;
     if (!read_loop_is_on_path(&loop, &hit)) {
-        give_up("%s: a hit is not found by the replica", file->path);
+        give_up("%s: a hit was not served by the replica", file->path);
     }
     (void)read_loop_run(&loop, reads / 20 + 1);
     printf("%s,%.2f,%.3f\n", file->path, load_us, read_loop_time(&loop, reads));

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A short dose of every measurement: the programs run, and their figures are there and sane. How good
-the figures are is not looked at."""
+"""A short dose of every measurement: the programs run, and their figures are there and plausible. How
+good the figures are does not matter here."""
 
 import time
 
@@ -45,7 +45,7 @@ def main():
         ("wrk", loads.has_wrk()), ("node", Original.is_there()),
         ("PgBouncer", PgBouncer.is_there()), ("Pgpool-II", Pgpool.is_there())) if not there]
     if missing:
-        print(f"bench-smoke: not installed, and left out: {', '.join(missing)}")
+        print(f"bench-smoke: not installed, so left out: {', '.join(missing)}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The figures that must hold, from the CSV files of the last measurements, as a table in Markdown."""
+"""The figures that have targets, from the CSV files of the last measurements, as a Markdown table."""
 
 import os
 import platform
@@ -27,7 +27,7 @@ class Results:
 
 
 def lines(results):
-    """(what, must, measured value, text) of each figure; the value is compared with the must."""
+    """(what, target, measured value, unit) of each figure."""
     hit = {"policy": "replica_then_primary", "path": "hit"}
     decision = [results.figure("decision", column, **hit)
                 for column in ("plugin/bare", "own instr", "clock+plugin ns")]
@@ -75,7 +75,7 @@ def holds(value, must):
 
 
 def machine():
-    """What the figures were measured on, in a sentence; no names of machines."""
+    """A sentence on what the figures were measured on, without machine names."""
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")),
                      platform.machine())

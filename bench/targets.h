@@ -17,11 +17,11 @@ struct targets {
     size_t next;
 };
 
-/* Reads the file, or ends the program with a sentence. */
+/* Reads the file, or ends the program with a message. */
 struct targets targets_read(const char *path);
 void targets_free(struct targets *targets);
 
-/* One after the other, round and round. */
+/* The next one; after the last comes the first. */
 static inline const struct target *targets_next(struct targets *targets) {
     const struct target *target = &targets->list[targets->next];
     targets->next = targets->next + 1 < targets->count ? targets->next + 1 : 0;

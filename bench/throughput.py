@@ -2,9 +2,9 @@
 """The host over HTTP, against the plain statement in pgbench, the original in node, and poolers.
 
 Three parts, each a CSV file of its own:
-  throughput          lookups a second of everything, in turn, for each answer
-  throughput-clients  the host alone by number of clients, threads and answer, with its CPU time
-  throughput-latency  one client, one lookup at a time: over HTTP and as bare statements on one
+  throughput          lookups per second of every subject, in turn, for each answer throughput-clients
+  the host alone by number of clients, threads and answer, with its CPU time throughput-latency  one
+  client, one lookup at a time: over HTTP and as bare statements on one
                       connection, with the server's CPU time of each statement
 """
 
@@ -38,7 +38,7 @@ def start_host(ground, threads=1):
 
 
 def start_poolers(ground, stack):
-    """Name, port and mode of pgbench for each pooler that is installed."""
+    """(name, port, pgbench's mode) of each pooler that is installed."""
     poolers = []
     if PgBouncer.is_there():
         for pooling in ("session", "transaction"):
@@ -52,7 +52,7 @@ def start_poolers(ground, stack):
 
 
 def subjects_for(ground, answer, dose, host, node, poolers):
-    """Name to a function that loads the subject for a slice and gives its rate."""
+    """Maps names to functions that load the subject for a slice and return its rate."""
     seconds, targets = dose.whole_seconds, ground.targets_file(answer)
     script = loads.pgbench_script(ground, answer)
     port = ground.standby.port

@@ -1,7 +1,7 @@
 /*
- * plugin_loader.c - dlopen, and distrust of what it gave.
+ * plugin_loader.c - dlopen, and checks of what it returned.
  *
- * Members are looked at only as far as the table's struct_size says they are there.
+ * Only members within the table's struct_size are looked at.
  */
 #include "plugin_loader.h"
 
@@ -70,7 +70,7 @@ static bool check_table(const struct rp_plugin *table, const char *path, char *e
 }
 
 /* dlopen searches the library path for a name without a slash, and would load a directory's or a
- * device's name with a message that helps nobody: so the path is made absolute and looked at first.
+ * device's name with a message that helps nobody: so the path is made absolute and checked first.
  */
 static char *absolute_path(const char *path, char *err, size_t err_length) {
     struct stat status;
@@ -87,7 +87,7 @@ static char *absolute_path(const char *path, char *err, size_t err_length) {
     return NULL;
 }
 
-/* How many bytes the file must have for its segments to be in it; 0 if it is no object file. */
+/* How many bytes the file must have to contain its segments; 0 if it is not an object file. */
 static uint64_t promised_bytes(int descriptor) {
     ElfW(Ehdr) header;
     uint64_t promised = 0;
@@ -110,9 +110,9 @@ static uint64_t promised_bytes(int descriptor) {
     return promised;
 }
 
-/* dlopen maps what the file's headers promise, and the process dies of SIGBUS where the file ends
+/* dlopen maps what the file's headers promise, and the process dies of SIGBUS if the file ends
  * before that: so a file that was cut off, or is still being copied, is refused here. Files of
- * other kinds are left to dlopen, which says what is wrong with them. */
+ * other kinds are left to dlopen, which reports what is wrong with them. */
 static bool check_whole(const char *path, char *err, size_t err_length) {
     struct stat status;
     bool whole = false;
@@ -143,7 +143,7 @@ bool plugin_load(struct loaded_plugin *plugin, const char *path, char *err, size
     if (!check_whole(absolute, err, err_length)) {
         goto out;
     }
-    /* All symbols now, not at the first read; and none of them visible to other libraries. */
+    /* All symbols are bound now, not at the first read, and none is visible to other libraries. */
     plugin->handle = dlopen(absolute, RTLD_NOW | RTLD_LOCAL);
     if (plugin->handle == NULL) {
         (void)refuse(err, err_length, "cannot load the plugin: %s", dlerror());

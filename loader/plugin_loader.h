@@ -1,5 +1,5 @@
 /*
- * plugin_loader.h - loads a read policy plugin and checks that it is one that this host can use.
+ * plugin_loader.h - loads a read policy plugin and checks that this host can use it.
  */
 #ifndef PLUGIN_LOADER_H
 #define PLUGIN_LOADER_H
@@ -13,7 +13,7 @@ struct loaded_plugin {
     const struct rp_plugin *table;
 };
 
-/* Loads the shared object. False with a sentence in err that names file, symbol, what was expected
+/* Loads the shared object. False with a message in err that names file, symbol, what was expected
  * and what was found. [control] */
 bool plugin_load(struct loaded_plugin *plugin, const char *path, char *err, size_t err_length);
 

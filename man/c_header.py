@@ -1,8 +1,8 @@
-"""plugin/read_policy.h as pieces of a manual page: its comments are the manual.
+"""Turns plugin/read_policy.h into pieces of a manual page: its comments are the manual.
 
-The header is read as it is written, not as C: a comment belongs to what ends before it on its line,
-else to what follows it. What cannot be placed raises ValueError, so that nothing of the header can
-be missing from the page without anyone noticing.
+The header is read as text, not as C: a comment belongs to what ends before it on its line, else to what
+follows it. What cannot be placed raises ValueError, so that nothing of the header goes missing from the
+page unnoticed.
 """
 
 import re
@@ -153,8 +153,8 @@ HEADING = re.compile(r"([A-Z]{2,}(?: [A-Z]+)*)(\.?) ")
 
 
 def overview(header):
-    """The comment at the top. Capitals at the beginning of a paragraph are its heading: words that
-    end in a full stop, or the first word of its sentence."""
+    """The comment at the top. Capitals at the start of a paragraph are its heading: words that end in a
+    full stop, or the first word of its sentence."""
     lines, fresh = [], True
     for paragraph in header.overview[1:-1]:  # without the file's name and the licence
         if paragraph[0].startswith("    "):
@@ -186,7 +186,7 @@ def _list(items, tag):
 
 
 def data(header):
-    """The members of the plugin's table that are no functions."""
+    """The members of the plugin's table that are not functions."""
     members = [item for item in header.struct("rp_plugin").members if "(*" not in item.code]
     return _list(members, lambda item: f".It Vt {mdoc.argument(item.code)}")
 

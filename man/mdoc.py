@@ -1,19 +1,19 @@
-"""Text as mdoc source: what both readers of tables and of comments write their pieces with."""
+"""Writes text as mdoc source, for pieces made from tables and from comments."""
 
 import re
 
 WIDTH = 72  # of source lines
-CODE_WIDTH = 70  # of code, which a terminal of 80 columns shows indented
+CODE_WIDTH = 70  # of code, which is shown indented on a terminal of 80 columns
 
 
 def escaped(text):
-    """Text that means nothing to mdoc: no escapes, no request at its beginning."""
+    """Text that mdoc prints literally: no escapes, no request at its start."""
     text = text.replace("\\", "\\e")
     return "\\&" + text if text.startswith((".", "'")) else text
 
 
 def prose(text):
-    """The lines of a paragraph; each sentence begins a line, as mdoc wants it."""
+    """The lines of a paragraph; each sentence starts a line, as mdoc wants it."""
     lines, line = [], ""
     for word in text.split():
         line = f"{line} {word}" if line else word
@@ -32,7 +32,7 @@ def paragraphs(texts):
 
 
 def literal(code):
-    """Lines of code as they stand, but for the room before a comment at the end of a line."""
+    """Lines of code, unchanged except for the space before a comment at the end of a line."""
     return [".Bd -literal", *(escaped(re.sub(r"  +//", "  //", line)) for line in code), ".Ed"]
 
 

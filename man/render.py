@@ -3,8 +3,8 @@
 
     man/render.py --build DIRECTORY [--set NAME=VALUE]... TEMPLATE > PAGE
 
-@NAME@ within a line is a value that was set. A line that is @include PIECE@ becomes that piece, which
-is asked of the built programs or read from the header, whichever holds the truth:
+@NAME@ within a line is a value that was set. A line @include PIECE@ becomes that piece, which comes
+from the built programs or from the header, whichever is the authority:
 
     policy-keys       the keys of read-policy.ini, from policy-check
     host-keys         the keys of snapshot-host.ini, from snapshot-host
@@ -64,8 +64,8 @@ class Pieces:
         return lines + [".El"] * in_list
 
     def options(self, *command):
-        """Lines are "  --name ARGUMENT  (default ...)", and below them, indented by 8, the help; in
-        it, lines indented by 10 are "WORD text", which lines indented further go on with."""
+        """Lines are "  --name ARGUMENT  (default ...)", and below them, indented by 8, the help; in it,
+        lines indented by 10 are "WORD text", continued by lines that are indented further."""
         lines, text, in_words = [".Bl -tag -width Ds"], [], False
         for line in [*self._says(*command), ""]:
             option = OPTION.fullmatch(line)
@@ -93,7 +93,8 @@ def _option_tag(name, argument, default):
 
 
 def render(template, values, pieces):
-    """The lines of the page. KeyError and AttributeError name a value or a piece that is not there."""
+    """The lines of the page. KeyError and AttributeError name a value or a piece that does not
+    exist."""
     lines = []
     for line in template:
         include = INCLUDE.fullmatch(line)

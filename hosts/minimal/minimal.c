@@ -17,7 +17,7 @@ struct lookup { /* all arrays are by enum rp_target: the replica, the primary */
     const char *id;
 };
 
-/* What they answer is NULL, and so unknown, on a server that is not what it should be. */
+/* On a server in the wrong role the answer is NULL, and so unknown. */
 static const char read_form[] = "SELECT CASE WHEN pg_is_in_recovery() = %s THEN"
                                 " 1 + (SELECT count(*) FROM %s WHERE id = $1) END";
 static const char *const lsn_sql[2] = {
@@ -42,7 +42,7 @@ static uint64_t ask(PGconn *server, const char *sql, const char *id) {
 static void perform(void *context, const struct rp_step *step, struct rp_report *report) {
     const struct lookup *lookup = context;
     PGconn *const *server = lookup->server;
-    if (step->kind == RP_STEP_READ) { /* the position first: it qualifies a later snapshot only */
+    if (step->kind == RP_STEP_READ) { /* the position first: it only qualifies a later snapshot */
         int needed = (step->flags & RP_STEP_WITH_POSITION) != 0;
         report->position = needed ? ask(server[0], lsn_sql[0], NULL) : 0;
         uint64_t rows = ask(server[step->target], lookup->read_sql[step->target], lookup->id);

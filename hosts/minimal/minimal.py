@@ -4,11 +4,11 @@
     hosts/minimal/minimal.py PLUGIN INI SECTION REPLICA PRIMARY TABLE ID...
 
 PLUGIN is read_policy.so, INI the policy file and SECTION one of its sections; REPLICA and PRIMARY are
-connection strings of libpq. Each row of TABLE that has one of the IDs in its column "id" is looked up,
-wherever the policy sends the read, and who served it is printed.
+connection strings of libpq. For each ID, the row of TABLE with that "id" is looked up wherever the
+policy sends the read, and the server that served it is printed.
 
 Everything that the plugin needs is bound here by hand from plugin/read_policy.h, whose comments are the
-manual; the numbers below are its enums. A host of your own changes nothing but `Servers`.
+manual; the numbers below are its enums. For a host of your own, change only `Servers`.
 """
 
 import ctypes
@@ -54,7 +54,8 @@ class Step(Structure):
 
 
 class Read(Structure):
-    """struct rp_read: a read under way. Memory of the host's, opaque, and never moved meanwhile."""
+    """struct rp_read: a read under way. The host owns this opaque memory, and must not move it while
+    the read lasts."""
     _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32), ("opaque", c_uint64 * 23)]
 
 
@@ -65,12 +66,13 @@ class Metric(Structure):
                 ("attribute_value", c_char_p), ("value", c_uint64)]
 
 
-# Sets and policies are pointers that the host hands back and never looks into.
+# Sets and policies are opaque pointers that the host only hands back.
 SetPointer = PolicyPointer = c_void_p
 
 
 class Plugin(Structure):
-    """struct rp_plugin, as far as every plugin of this major version has it (RP_PLUGIN_MIN_SIZE)."""
+    """struct rp_plugin, up to the member that every plugin of this major version has
+    (RP_PLUGIN_MIN_SIZE)."""
     _fields_ = [
         ("magic", c_uint32), ("struct_size", c_uint32),
         ("abi_major", c_uint32), ("abi_minor", c_uint32),
@@ -94,7 +96,7 @@ def load(path):
     entry.restype = POINTER(Plugin)
     table = entry()
     if not table or table.contents.magic != MAGIC:
-        raise RuntimeError(f"{path} is no read policy plugin")
+        raise RuntimeError(f"{path} is not a read policy plugin")
     plugin = table.contents
     if plugin.abi_major != ABI_MAJOR or plugin.struct_size < sizeof(Plugin):
         raise RuntimeError(f"{path} has ABI {plugin.abi_major}.{plugin.abi_minor}; expected"
@@ -103,7 +105,7 @@ def load(path):
 
 
 def open_set(plugin, ini):
-    """The file's sections, ready for use; every error of the file if it has any."""
+    """Opens the file's sections for use; raises all errors of the file at once."""
     policies, errors = SetPointer(), create_string_buffer(ERROR_BYTES)
     status = plugin.open(os.fsencode(ini), CAN_REPORT_POSITIONS | CAN_AWAIT_POSITION,
                          byref(policies), errors, ERROR_BYTES)
@@ -118,8 +120,8 @@ def open_set(plugin, ini):
 class Servers:
     """A primary and one replica of it, and how a row is read from them."""
 
-    # Where a server stands. NULL, and so unknown, if it is not what it should be: a promoted standby
-    # says nothing about the primary's rows, and a primary that is in recovery may lack some itself.
+    # A server's position. NULL, and so unknown, if it is in the wrong role: a promoted standby says
+    # nothing about the primary's rows, and a primary that is in recovery may lack some itself.
     POSITION = {
         REPLICA: "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() - '0/0' END",
         PRIMARY: "SELECT CASE WHEN NOT pg_is_in_recovery()"
@@ -136,12 +138,12 @@ class Servers:
         }
 
     def ask(self, target, sql, values=()):
-        """The one number that the server answers; None if that is NULL or anything went wrong."""
+        """The one number that the server returns; None if it is NULL or anything went wrong."""
         try:
             if target not in self.connections or self.connections[target].closed:
                 self.connections[target] = psycopg2.connect(self.conninfo[target])
-                # Each statement is a transaction of its own, with a snapshot of its own: what a
-                # position proves about a read rests on that.
+                # Each statement is its own transaction and has its own snapshot: what a position proves
+                # about a read rests on that.
                 self.connections[target].autocommit = True
             with self.connections[target].cursor() as cursor:
                 cursor.execute(sql, values)
@@ -155,9 +157,10 @@ class Servers:
         return self.ask(target, self.POSITION[target]) or 0
 
     def perform(self, step, identity):
-        """Does what the step says. Gives the outcome and the position that belongs to it."""
+        """Does what the step says. Returns the outcome and the position that belongs to it."""
         if step.kind == READ:
-            # The position is asked for before the read, so that it was true of its snapshot.
+            # The position is asked for before the read, so that the read's snapshot is at least that
+            # recent.
             with_position = step.target == REPLICA and step.flags & WITH_POSITION
             position = self.position(REPLICA) if with_position else 0
             rows = self.ask(step.target, self.read[step.target], (identity,))
@@ -192,7 +195,7 @@ def sleep_until(until_ns):
 
 
 def look_up(plugin, policy, servers, identity):
-    """Follows the policy's steps to the end of one read; gives the last one."""
+    """Follows the policy's steps to the end of one read; returns the last one."""
     read = Read(struct_size=sizeof(Read))
     request = Request(struct_size=sizeof(Request), replicas=1, now_ns=time.monotonic_ns(),
                       entropy=int.from_bytes(os.urandom(8), "little"))
