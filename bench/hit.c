@@ -4,9 +4,9 @@
  *
  * hit PLUGIN INI SECTION CONNINFO TARGETS LINKS AT_ONCE ROUNDS SLICE_MS
  *     prints subject,lookups_per_s,client_cpu_us for every slice of time; "with" and "without" take
- * turns. "with" adds 64 random bits, begin and next. Both read the clock when a lookup begins and
- * when its answer arrives, as snapshot-host does for its histogram of durations and for the
- * replica's health; decision.c measures what that costs.
+ *     turns. "with" adds 64 random bits, begin and next. Both read the clock when a lookup begins
+ *     and when its answer arrives, as snapshot-host does for its histogram of durations and for the
+ *     replica's health; decision.c measures what that costs.
  */
 #include "host-sample/base/monotonic.h"
 #include "host-sample/postgres/server.h"

@@ -4,10 +4,11 @@
  *
  * lag CONNINFO PORT TOKEN ID SECONDS ARRIVALS_PER_S RUN SNAPSHOT
  *     Arrivals come at fixed times, whether or not earlier ones have been answered, so that a stall
- * is seen by all that fall into it. Each first looks up an old row, RUN and SNAPSHOT: a plain hit.
- * Then it commits a new snapshot of its own run and looks that up. ID: the ids of the new rows are
- * counted up from this number. Prints what,ms,status,served for each lookup; `what` is "hit" or
- * "new". The time of a "new" one counts from the commit's return.
+ *     is seen by all that fall into it. Each first looks up an old row, RUN and SNAPSHOT: a plain
+ *     hit. Then it commits a new snapshot of its own run and looks that up. ID: the ids of the new
+ *     rows are counted up from this number.
+ *     Prints what,ms,status,served for each lookup; `what` is "hit" or "new". The time of a "new"
+ *     one counts from the commit's return.
  */
 #include "host-sample/base/monotonic.h"
 #include "http_get.h"

@@ -5,7 +5,7 @@
  * one_client CONNINFO PORT TOKEN PLAIN_SQL_FILE ROUNDS SLICE (NAME TARGETS)...
  *     For each answer NAME, prints name,subject,p50_us,server_cpu_us for every slice of SLICE
  *     lookups; the subjects take turns in every round. server_cpu_us is the CPU time of the
- * connection's server process, as the kernel counts it; empty for http.
+ *     connection's server process, as the kernel counts it; empty for http.
  */
 #include "host-sample/base/monotonic.h"
 #include "host-sample/snapshots/choice.h"

@@ -4,7 +4,7 @@
  *
  * sections PLUGIN ROUNDS READS (INI SECTIONS REPLICAS)...
  *     INI has the sections s1 to sSECTIONS; reads use them in turn, and choose among REPLICAS.
- * Prints ini,load_us,hit_ns for every round, each file in turn in every round.
+ *     Prints ini,load_us,hit_ns for every round, each file in turn in every round.
  */
 #include "host-sample/base/monotonic.h"
 #include "loaded.h"
