@@ -62,7 +62,8 @@ CHOSEN = $(strip $(foreach check,$(CHECKS),$(if $(call has_word,$(check)),$(chec
 CHOSEN_DOSES = $(strip $(foreach name,$(FUZZ_NAMES),$(if $(call has_word,tests/fuzz/corpus/$(name)),$(name))))
 # What those need that are no programs themselves, besides `all`.
 NEEDS_bench/smoke.py = bench-programs
-NEEDS_tests/lib/test_harness.py = $(addprefix $(BUILD)/tests/,policies/test_policies plugin/test_abi)
+NEEDS_tests/lib/test_harness.py = $(addprefix $(BUILD)/tests/,policies/test_policies plugin/test_abi \
+	host-sample/postgres/test_pg_group)
 NEEDS_tests/plugin/mutants.py = $(BUILD)/tests/policies/explorer $(PLUGIN_CHECK_PROGRAMS)
 
 .PHONY: test chosen-programs

@@ -132,7 +132,10 @@ def end(process):
 
 
 def environment(case=""):
-    return dict(os.environ, PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1",
+    """Without what PostgreSQL's clients and servers would read in it; PG_MAJOR is our own."""
+    kept = {name: value for name, value in os.environ.items()
+            if not name.startswith("PG") or name == "PG_MAJOR"}
+    return dict(kept, PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1",
                 PYTHONPATH=os.path.join(ROOT, "tests", "lib"), TEST_CASE=case)
 
 

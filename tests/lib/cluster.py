@@ -60,16 +60,22 @@ def _die_with_parent():
 
 
 def postgres_binaries():
-    """The bin directory of the newest installed PostgreSQL, and its major version."""
-    found = []
+    """The bin directory and major version of the PostgreSQL that all servers here are of: $PG_MAJOR,
+    or else the newest that is installed."""
+    found = {}
     for path in glob.glob("/usr/lib/postgresql/*/bin/postgres"):
         version = path.split("/")[4]
-        if version.isdigit() and int(version) >= OLDEST_MAJOR:
-            found.append((int(version), os.path.dirname(path)))
-    if not found:
+        if version.isdigit():
+            found[int(version)] = os.path.dirname(path)
+    usable = sorted(major for major in found if major >= OLDEST_MAJOR)
+    wanted = os.environ.get("PG_MAJOR", "")
+    if wanted and wanted not in map(str, usable):
+        raise RuntimeError(f"PG_MAJOR={wanted} is not one of the PostgreSQL versions in"
+                           f" /usr/lib/postgresql: {', '.join(map(str, usable)) or 'none'}")
+    if not usable:
         raise RuntimeError(f"no PostgreSQL >= {OLDEST_MAJOR} in /usr/lib/postgresql (make deps)")
-    major, directory = max(found)
-    return directory, major
+    major = int(wanted or usable[-1])
+    return found[major], major
 
 
 def _is_alive(pid):

@@ -12,8 +12,9 @@ import tempfile
 import threading
 import unittest
 
+import testbed
 from answer import strict_json
-from cluster import Cluster
+from cluster import OLDEST_MAJOR, Cluster
 from history import History
 from oracle import differences, expected_answer
 from prometheus import parse
@@ -36,6 +37,69 @@ class Ports(unittest.TestCase):
             program.communicate("\n")
         self.assertEqual(len(ports), 90)
         self.assertEqual(len(set(ports)), 90)
+
+    def test_a_block_is_one_programs_until_it_ends(self):
+        """Whoever the programs belong to: what keeps others off is a port, not a file."""
+        command = ["/usr/bin/python3", "-c", self.SCRIPT]
+        program = subprocess.Popen(command, text=True, cwd=ROOT + "/tests/lib",
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        port = int(program.stdout.readline().split()[0])
+        lock = port - port % testbed.PORTS_EACH
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.assertRaises(OSError, other.bind, ("127.0.0.1", lock))
+            program.communicate("\n")
+            other.bind(("127.0.0.1", lock))
+
+
+class Environment(unittest.TestCase):
+    """Nothing that a user has set for PostgreSQL's clients has any effect on demo and tests, and
+    PG_MAJOR chooses the servers. Each program is run by itself, without run.py."""
+
+    LIBPQ = {"PGHOST": "nowhere.invalid", "PGHOSTADDR": "192.0.2.1", "PGPORT": "1",
+             "PGDATABASE": "absent", "PGUSER": "nobody", "PGPASSWORD": "wrong",
+             "PGPASSFILE": "/nonexistent/pgpass", "PGSERVICE": "absent",
+             "PGSERVICEFILE": "/nonexistent/service.conf", "PGSYSCONFDIR": "/nonexistent",
+             "PGOPTIONS": "-c no_such_setting=1", "PGAPPNAME": "somebody else",
+             "PGSSLMODE": "verify-full", "PGSSLROOTCERT": "/nonexistent/root.crt",
+             "PGSSLCERT": "/nonexistent/client.crt", "PGSSLKEY": "/nonexistent/client.key",
+             "PGREQUIRESSL": "1", "PGREQUIREPEER": "nobody", "PGGSSENCMODE": "require",
+             "PGCHANNELBINDING": "require", "PGKRBSRVNAME": "absent", "PGCONNECT_TIMEOUT": "x",
+             "PGCLIENTENCODING": "absent", "PGTARGETSESSIONATTRS": "standby", "PGTZ": "absent",
+             "PGDATESTYLE": "absent", "PGGEQO": "absent", "PGDATA": "/nonexistent",
+             "PGSSLMINPROTOCOLVERSION": "absent", "PGLOCALEDIR": "/nonexistent"}
+    C_SUITE = [os.path.join(BUILD, "tests", "host-sample", "postgres", "test_pg_group")]
+    CLUSTER = ["/usr/bin/python3", "-c", "import cluster\ncluster.Cluster()"]
+
+    def run_with(self, command, **variables):
+        library = os.path.join(ROOT, "tests", "lib")
+        done = subprocess.run(command, cwd=ROOT, text=True, check=False, capture_output=True,
+                              env={**os.environ, "PYTHONPATH": library, **variables})
+        return done.returncode, done.stdout + done.stderr
+
+    def test_other_clients_variables(self):
+        for command in (self.C_SUITE, ["/usr/bin/python3", "tests/demo.py"]):
+            with self.subTest(command=command):
+                status, output = self.run_with(command, TEST_CASE="without_prepared", **self.LIBPQ)
+                self.assertEqual(status, 0, output)
+
+    def test_a_version_that_is_not_there(self):
+        installed = os.listdir("/usr/lib/postgresql")
+        for command in (self.C_SUITE, self.CLUSTER):
+            for wanted in ("9", "98", "newest", "15x", " 15"):
+                with self.subTest(command=command, wanted=wanted):
+                    status, output = self.run_with(command, PG_MAJOR=wanted)
+                    self.assertEqual(status, 1)
+                    last = output.splitlines()[-1]
+                    self.assertIn(f"PG_MAJOR={wanted} is not one of", last)
+                    self.assertTrue(any(version in last for version in installed), last)
+
+    def test_the_version_that_was_chosen(self):
+        for version in filter(str.isdigit, os.listdir("/usr/lib/postgresql")):
+            if int(version) >= OLDEST_MAJOR:
+                script = "import cluster\nprint(cluster.Cluster().primary.value('SHOW server_version'))"
+                status, output = self.run_with([*self.CLUSTER[:2], script], PG_MAJOR=version)
+                self.assertEqual((status, output.partition(".")[0]), (0, version), output)
 
 
 class Runner(unittest.TestCase):

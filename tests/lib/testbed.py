@@ -2,15 +2,12 @@
 clean-up that happens whatever happens."""
 
 import atexit
-import fcntl
 import functools
 import itertools
 import os
-import random
 import signal
 import socket
 import sys
-import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -19,44 +16,51 @@ BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 HOST_BINARY = os.path.join(BUILD, "snapshot-host")
 PLUGIN = os.path.join(BUILD, "read_policy.so")
 
-# Below the range that the kernel gives to outgoing connections, so that none of them takes a port
-# between our looking and our using it.
-FIRST_PORT, LAST_PORT = 23000, 23999
+# What libpq and servers read from the environment (PGHOST, PGSERVICE, PGOPTIONS and so on) is the
+# user's business, not the tests': it leads neither our connections nor our children's elsewhere.
+for _name in [name for name in os.environ if name.startswith("PG") and name != "PG_MAJOR"]:
+    del os.environ[_name]
+
+# As in free_port.c. Below the range that the kernel gives to outgoing connections, so that none of
+# them takes a port between our looking and our using it.
+FIRST_PORT, LAST_PORT = 23000, 31999
 PORTS_EACH = 100
+
+
+def _bind(port, shared):
+    """A socket bound to the port, or None. Servers share a port with an earlier server's connection
+    in TIME_WAIT; who bound one to keep others off it shares it with nobody."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(shared))
+    try:
+        bound.bind(("127.0.0.1", port))
+    except OSError:
+        bound.close()
+        return None
+    return bound
 
 
 @functools.lru_cache(maxsize=None)
 def _own_ports():
-    """A lock that this program holds until it ends, the ports that are its own meanwhile, and how many
-    they are: a port is picked long before a server listens on it, and several test programs run at a
-    time. All ports, and no lock, if there are as many programs as locks."""
-    directory = os.path.join(tempfile.gettempdir(), f"read-policy-ports-{os.getuid()}")
-    os.makedirs(directory, mode=0o700, exist_ok=True)
+    """A block of ports that is this program's until it ends: a port is picked long before a server
+    listens on it, and several test programs run at a time, of other users and in other containers on
+    this network, too. The lock is the block's first port, bound; where nobody ever listens."""
     for first in range(FIRST_PORT, LAST_PORT + 1, PORTS_EACH):
-        lock = os.open(os.path.join(directory, str(first)), os.O_CREAT | os.O_WRONLY, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            continue
-        return lock, itertools.cycle(range(first, first + PORTS_EACH)), PORTS_EACH
-    ports = range(FIRST_PORT, LAST_PORT + 1)
-    return None, itertools.cycle(random.sample(ports, len(ports))), len(ports)
+        lock = _bind(first, shared=False)
+        if lock:
+            return lock, itertools.cycle(range(first + 1, first + PORTS_EACH))
+    raise RuntimeError(f"all ports from {FIRST_PORT} to {LAST_PORT} are other test programs'")
 
 
 def free_port():
     """A TCP port of 127.0.0.1 that nobody listens on now, and none of the last that were picked."""
-    _, ports, count = _own_ports()
-    for port in itertools.islice(ports, count):
-        with socket.socket() as probe:
-            # As the servers do: a connection of an earlier server in TIME_WAIT is no obstacle.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+    _, ports = _own_ports()
+    for port in itertools.islice(ports, PORTS_EACH - 1):
+        probe = _bind(port, shared=True)
+        if probe:
+            probe.close()
             return port
-    raise RuntimeError(f"none of {count} ports from {FIRST_PORT} on is free")
+    raise RuntimeError(f"none of this program's {PORTS_EACH - 1} ports is free")
 
 
 def wait_for(condition, what, timeout_s=20.0, every_s=0.002):

@@ -3,11 +3,12 @@
  */
 #include "throwaway_server.h"
 
-#include <arpa/inet.h>
+#include "free_port.h"
+#include "installed_postgres.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -44,18 +44,6 @@ static void pause_a_step(void) {
 
 /* ---- programs ---- */
 
-/* The newest PostgreSQL that is installed. */
-static void find_program(char *path, size_t size, const char *program) {
-    static const int oldest = 14, newest = 30;
-    for (int major = newest; major >= oldest; major--) {
-        snprintf(path, size, "/usr/lib/postgresql/%d/bin/%s", major, program);
-        if (access(path, X_OK) == 0) {
-            return;
-        }
-    }
-    give_up("no PostgreSQL from %d on in /usr/lib/postgresql (make deps)", oldest);
-}
-
 static struct passwd *other_account(void) {
     return geteuid() == 0 ? getpwnam("postgres") : NULL;
 }
@@ -79,7 +67,7 @@ static void become_server(void) {
 
 static pid_t run(const char *log_name, const char *const *arguments) {
     char program[128], log_path[160];
-    find_program(program, sizeof(program), arguments[0]);
+    installed_postgres_program(program, sizeof(program), arguments[0]);
     snprintf(log_path, sizeof(log_path), "%s/%s.log", throwaway_directory(), log_name);
     pid_t child = fork();
     if (child < 0) {
@@ -115,10 +103,11 @@ static void run_to_end(const char *log_name, const char *const *arguments) {
     }
 }
 
-/* ---- directory, ports ---- */
+/* ---- directory ---- */
 
 const char *throwaway_directory(void) {
     if (directory[0] == '\0') {
+        installed_postgres_clear_environment();
         const char *parent = getenv("TMPDIR");
         snprintf(directory, sizeof(directory), "%.50s/read-policy-XXXXXX",
                  parent != NULL ? parent : "/tmp");
@@ -145,22 +134,6 @@ void throwaway_remove_all(struct throwaway_server *const *servers) {
     directory[0] = '\0';
 }
 
-uint16_t throwaway_free_port(uint16_t first) {
-    for (uint16_t port = first; port < first + 50; port++) {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        struct sockaddr_in address = {
-            .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-        const int on = 1;
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-        bool is_free = bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
-        close(fd);
-        if (is_free) {
-            return port;
-        }
-    }
-    give_up("no free port from %u on", first);
-}
-
 /* ---- servers ---- */
 
 static void data_path(const struct throwaway_server *server, char *path, size_t size,
@@ -177,8 +150,8 @@ static void append(const struct throwaway_server *server, const char *file_name,
     }
 }
 
-static void begin(struct throwaway_server *server, const char *name, uint16_t port) {
-    *server = (struct throwaway_server){.port = port};
+static void begin(struct throwaway_server *server, const char *name) {
+    *server = (struct throwaway_server){.port = free_port()};
     snprintf(server->name, sizeof(server->name), "%s", name);
 }
 
@@ -188,9 +161,9 @@ static void set_port(const struct throwaway_server *server) {
     append(server, "postgresql.conf", text);
 }
 
-void throwaway_create(struct throwaway_server *server, const char *name, uint16_t port,
-                      const char *settings, const char *access_lines) {
-    begin(server, name, port);
+void throwaway_create(struct throwaway_server *server, const char *name, const char *settings,
+                      const char *access_lines) {
+    begin(server, name);
     const char *const arguments[] = {"initdb",
                                      "--no-sync",
                                      "--auth=trust",
@@ -223,9 +196,9 @@ void throwaway_create(struct throwaway_server *server, const char *name, uint16_
     }
 }
 
-void throwaway_create_standby(struct throwaway_server *server, const char *name, uint16_t port,
+void throwaway_create_standby(struct throwaway_server *server, const char *name,
                               const struct throwaway_server *primary) {
-    begin(server, name, port);
+    begin(server, name);
     char conninfo[128];
     throwaway_conninfo(primary, conninfo, sizeof(conninfo), "");
     const char *const arguments[] = {"pg_basebackup",

@@ -2,8 +2,10 @@
  * throwaway_server.h - real PostgreSQL servers for one test program: started, stopped, removed.
  *
  * All of them live in one fresh directory under $TMPDIR or /tmp. root runs them as user postgres,
- * which refuse to run as root. They die with the program, however it ends. Whatever goes wrong here
- * ends the program with a message: without a server there is nothing to test.
+ * which refuse to run as root. They die with the program, however it ends.
+ * $PG_MAJOR chooses their version; no other PG* variable has any effect, for they are removed from
+ * the environment when the directory is made. Whatever goes wrong here ends the program with a
+ * message: without a server there is nothing to test.
  */
 #ifndef THROWAWAY_SERVER_H
 #define THROWAWAY_SERVER_H
@@ -26,16 +28,13 @@ const char *throwaway_directory(void);
 /* Stops every server given (NULL-terminated, those not running too) and removes the directory. */
 void throwaway_remove_all(struct throwaway_server *const *servers);
 
-/* A port of 127.0.0.1, from first on, that nobody listens on now. */
-uint16_t throwaway_free_port(uint16_t first);
-
 /* initdb; user postgres with trust from 127.0.0.1. settings: lines for postgresql.conf. access:
  * lines to stand before the others in pg_hba.conf. Does not start it. */
-void throwaway_create(struct throwaway_server *server, const char *name, uint16_t port,
-                      const char *settings, const char *access);
+void throwaway_create(struct throwaway_server *server, const char *name, const char *settings,
+                      const char *access);
 
 /* A copy of a running server, made to follow it. Does not start it. */
-void throwaway_create_standby(struct throwaway_server *server, const char *name, uint16_t port,
+void throwaway_create_standby(struct throwaway_server *server, const char *name,
                               const struct throwaway_server *primary);
 
 /* Returns when it takes connections. */

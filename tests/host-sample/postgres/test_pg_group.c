@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_PORT = 22110 };
-
 static struct throwaway_server primary;
 
 enum {
@@ -612,7 +610,7 @@ static Suite *group_suite(void) {
 int main(void) {
     Suite *suite = group_suite();
     if (suite_is_wanted()) {
-        throwaway_create(&primary, "primary", throwaway_free_port(FIRST_PORT), "", "");
+        throwaway_create(&primary, "primary", "", "");
         throwaway_start(&primary);
         throwaway_execute(&primary, "SELECT 1"); /* and stay connected */
     }

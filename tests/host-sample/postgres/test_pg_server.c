@@ -5,6 +5,7 @@
  * A primary with a standby, and a stranger: a server of another cluster, which some tests stop.
  */
 #include "host-sample/postgres/server.h"
+#include "tests/lib/free_port.h"
 #include "tests/lib/pg_rig.h"
 
 #include <arpa/inet.h>
@@ -18,8 +19,6 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { FIRST_PORT = 22010 };
 
 static struct throwaway_server primary, standby, stranger;
 
@@ -565,8 +564,7 @@ static uint64_t refused(const char *conninfo, struct rig_call *call) {
 START_TEST(closed_port) {
     begin();
     char conninfo[128];
-    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=postgres",
-             throwaway_free_port(FIRST_PORT + 60));
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=postgres", free_port());
     static struct rig_call call;
     ck_assert_uint_lt(refused(conninfo, &call), 1000);
     rig_assert_failed(&call, "", "no link to replica (last error: connection to server at");
@@ -595,7 +593,7 @@ static int silent_listener(const char *address, uint16_t port, int backlog) {
 
 START_TEST(server_that_never_answers) {
     begin();
-    const uint16_t port = throwaway_free_port(FIRST_PORT + 60);
+    const uint16_t port = free_port();
     const int listener = silent_listener("127.0.0.1", port, 16);
     char conninfo[128];
     snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=postgres", port);
@@ -617,7 +615,7 @@ END_TEST
 
 START_TEST(freed_while_it_connects) {
     begin();
-    const uint16_t port = throwaway_free_port(FIRST_PORT + 60);
+    const uint16_t port = free_port();
     const int listener = silent_listener("127.0.0.1", port, 64);
     char conninfo[128];
     snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=postgres", port);
@@ -637,7 +635,7 @@ END_TEST
 START_TEST(second_host_where_the_first_one_drops_everything) {
     begin();
     /* A full queue of connections: the kernel drops whoever comes next without a word. */
-    const uint16_t port = throwaway_free_port(FIRST_PORT + 60);
+    const uint16_t port = free_port();
     const int listener = silent_listener("127.0.0.2", port, 0);
     int fillers[4];
     for (unsigned i = 0; i < 4; i++) {
@@ -668,8 +666,8 @@ START_TEST(second_host_where_the_first_one_refuses) {
     begin();
     char conninfo[128];
     snprintf(conninfo, sizeof(conninfo),
-             "host=127.0.0.1,127.0.0.1 port=%u,%u dbname=postgres user=postgres",
-             throwaway_free_port(FIRST_PORT + 60), primary.port);
+             "host=127.0.0.1,127.0.0.1 port=%u,%u dbname=postgres user=postgres", free_port(),
+             primary.port);
     struct pg_server_options options = rig_options(conninfo);
     struct pg_server *server = rig_add(&options);
     RIG_UNTIL(pg_server_is_up(server));
@@ -1052,9 +1050,9 @@ END_TEST
 
 START_TEST(promotion_under_links_that_stay_up) {
     static struct throwaway_server heir, follower;
-    throwaway_create_standby(&heir, "heir", throwaway_free_port(FIRST_PORT + 20), &primary);
+    throwaway_create_standby(&heir, "heir", &primary);
     throwaway_start(&heir);
-    throwaway_create_standby(&follower, "follower", throwaway_free_port(FIRST_PORT + 30), &heir);
+    throwaway_create_standby(&follower, "follower", &heir);
     throwaway_start(&follower);
     begin();
     struct pg_server *old_primary = rig_up(&primary, PG_PRIMARY, 1);
@@ -1096,8 +1094,7 @@ END_TEST
 /* ---- the program ---- */
 
 static void create_servers(void) {
-    throwaway_create(&primary, "primary", throwaway_free_port(FIRST_PORT),
-                     "wal_writer_delay = 10s\nsynchronous_commit = on\n",
+    throwaway_create(&primary, "primary", "wal_writer_delay = 10s\nsynchronous_commit = on\n",
                      "host all locked 127.0.0.1/32 scram-sha-256\n");
     throwaway_start(&primary);
     throwaway_execute(&primary, "CREATE TABLE t (n int); GRANT ALL ON t TO public;"
@@ -1110,10 +1107,10 @@ static void create_servers(void) {
                                 "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public;"
                                 "CREATE FUNCTION noisy() RETURNS int LANGUAGE plpgsql AS"
                                 " 'BEGIN RAISE WARNING ''noise''; RETURN 1; END'");
-    throwaway_create_standby(&standby, "standby", throwaway_free_port(FIRST_PORT + 5), &primary);
+    throwaway_create_standby(&standby, "standby", &primary);
     throwaway_start(&standby);
     throwaway_await(&standby, "SELECT count(*)::text FROM t", "0"); /* and stay connected */
-    throwaway_create(&stranger, "stranger", throwaway_free_port(FIRST_PORT + 10), "", "");
+    throwaway_create(&stranger, "stranger", "", "");
     throwaway_start(&stranger);
     throwaway_execute(&stranger, "CREATE TABLE t (n int);"
                                  "CREATE FUNCTION noisy() RETURNS int LANGUAGE sql AS 'SELECT 1'");

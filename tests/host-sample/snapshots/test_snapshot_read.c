@@ -21,7 +21,7 @@
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
-enum { FIRST_PORT = 21050, SCHEMA_BYTES = 65536 };
+enum { SCHEMA_BYTES = 65536 };
 
 /* 2026-11-23T18:01:37.042Z */
 #define NOW_MS INT64_C(1795456897042)
@@ -1050,8 +1050,7 @@ static void load_schema(PGconn *connection, const char *path) {
 
 /* A database that sorts as English does, where the server can (from PostgreSQL 15 on). */
 static void create_database(void) {
-    throwaway_create(&server, "lookups", throwaway_free_port(FIRST_PORT),
-                     "timezone = 'Asia/Kolkata'\ndatestyle = 'German'\n", "");
+    throwaway_create(&server, "lookups", "timezone = 'Asia/Kolkata'\ndatestyle = 'German'\n", "");
     throwaway_start(&server);
     const bool sorts = atoi(throwaway_execute(&server, "SHOW server_version_num")) >= 150000;
     throwaway_execute(&server, sorts ? "CREATE DATABASE lookups TEMPLATE template0 ENCODING 'UTF8'"
