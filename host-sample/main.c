@@ -5,8 +5,10 @@
  * it is the one thread that calls the plugin's [control] functions.
  */
 #include "host-sample/base/log.h"
+#include "host-sample/http/front.h"
 #include "host-sample/operate/notify.h"
 #include "host.h"
+#include "loader/plugin_loader.h"
 #include "worker.h"
 
 #include <event2/event.h>
@@ -86,8 +88,8 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments, 
 
 static void list_sections(const struct host *host) {
     const char *section;
-    for (uint32_t i = 0;
-         RP_HAS(host->plugin, section) && (section = host->plugin->section(host->set, i)) != NULL;
+    for (uint32_t i = 0; RP_HAS(host->service.plugin, section) &&
+                         (section = host->service.plugin->section(host->set, i)) != NULL;
          i++) {
         (void)fprintf(stderr, "%s %s", i > 0 ? "," : "", section);
     }
@@ -95,22 +97,22 @@ static void list_sections(const struct host *host) {
 }
 
 static bool load_policies(struct host *host, struct loaded_plugin *plugin) {
-    const struct host_config *config = host->config;
+    const struct host_config *config = host->service.config;
     char err[RP_ERROR_BYTES] = "";
     if (!plugin_load(plugin, config->plugin.path, err, sizeof err)) {
         (void)fprintf(stderr, "%s: [plugin] path: %s\n", host->config_path, err);
         return false;
     }
-    host->plugin = plugin->table;
-    int32_t status =
-        host->plugin->open(config->plugin.config, RP_CAN_REPORT_POSITIONS | RP_CAN_AWAIT_POSITION,
-                           &host->set, err, sizeof err);
+    host->service.plugin = plugin->table;
+    int32_t status = host->service.plugin->open(config->plugin.config,
+                                                RP_CAN_REPORT_POSITIONS | RP_CAN_AWAIT_POSITION,
+                                                &host->set, err, sizeof err);
     if (status != RP_OK) {
         (void)fprintf(stderr, "%s\n", err);
         return false;
     }
-    host->policy = host->plugin->policy(host->set, config->plugin.section);
-    if (host->policy == NULL) {
+    host->service.policy = host->service.plugin->policy(host->set, config->plugin.section);
+    if (host->service.policy == NULL) {
         (void)fprintf(stderr, "%s: [plugin] section = %s: %s has no such section; accepted:",
                       host->config_path, config->plugin.section, config->plugin.config);
         list_sections(host);
@@ -121,14 +123,14 @@ static bool load_policies(struct host *host, struct loaded_plugin *plugin) {
 
 static void describe_section(const struct host *host, const char *section) {
     char text[2048];
-    const struct rp_policy *policy = host->plugin->policy(host->set, section);
-    (void)host->plugin->describe(policy, text, sizeof text);
+    const struct rp_policy *policy = host->service.plugin->policy(host->set, section);
+    (void)host->service.plugin->describe(policy, text, sizeof text);
     (void)printf("%s\n", text);
 }
 
 /* What -t prints, once everything has been loaded without an error. */
 static void describe_host(const struct host *host) {
-    const struct host_config *config = host->config;
+    const struct host_config *config = host->service.config;
     (void)printf("%s: good. Listens on %s:%u with %u thread%s; 1 primary, %u replica%s.\n",
                  host->config_path, config->listen.address, config->listen.port,
                  config->listen.threads, config->listen.threads == 1 ? "" : "s",
@@ -137,15 +139,16 @@ static void describe_host(const struct host *host) {
         (void)printf("Nobody is let in on the worker route: [auth] has neither token nor "
                      "token_file.\n");
     }
-    (void)printf("%s: %s %s, ABI %u.%u.\n", config->plugin.path, host->plugin->name,
-                 host->plugin->version, host->plugin->abi_major, host->plugin->abi_minor);
+    (void)printf("%s: %s %s, ABI %u.%u.\n", config->plugin.path, host->service.plugin->name,
+                 host->service.plugin->version, host->service.plugin->abi_major,
+                 host->service.plugin->abi_minor);
     (void)printf("%s: good. Lookups follow [%s].\n", config->plugin.config, config->plugin.section);
-    if (!RP_HAS(host->plugin, section)) {
+    if (!RP_HAS(host->service.plugin, section)) {
         describe_section(host, config->plugin.section);
         return;
     }
     const char *section;
-    for (uint32_t i = 0; (section = host->plugin->section(host->set, i)) != NULL; i++) {
+    for (uint32_t i = 0; (section = host->service.plugin->section(host->set, i)) != NULL; i++) {
         describe_section(host, section);
     }
 }
@@ -165,16 +168,16 @@ static void log_lines(enum log_level level, const char *message, char *lines) {
 
 static void reload(struct host *host) {
     char err[RP_ERROR_BYTES] = "";
-    bool good = host->plugin->reload(host->set, err, sizeof err) == RP_OK;
-    atomic_fetch_add_explicit(&host->reloads, 1, memory_order_relaxed);
-    atomic_store_explicit(&host->reload_ok, good, memory_order_relaxed);
+    bool good = host->service.plugin->reload(host->set, err, sizeof err) == RP_OK;
+    counter_add(&host->reloads, 1);
+    counter_set(&host->reload_ok, good);
     if (good) {
         char text[2048];
-        (void)host->plugin->describe(host->policy, text, sizeof text);
+        (void)host->service.plugin->describe(host->service.policy, text, sizeof text);
         const struct log_field fields[] = {{"policy", text}, {NULL, NULL}};
         log_write(LOG_LEVEL_INFO, "policy file reloaded", fields);
     } else {
-        atomic_fetch_add_explicit(&host->reload_failures, 1, memory_order_relaxed);
+        counter_add(&host->reload_failures, 1);
         log_lines(LOG_LEVEL_ERROR, "policy file not reloaded, the older configuration stays", err);
     }
 }
@@ -194,7 +197,7 @@ static void raise_descriptor_limit(void) {
 }
 
 static bool init_workers(struct host *host) {
-    uint16_t port = (uint16_t)host->config->listen.port;
+    uint16_t port = (uint16_t)host->service.config->listen.port;
     char err[512] = "";
     for (uint32_t i = 0; i < host->worker_count; i++) {
         if (!worker_init(&host->workers[i], host, i, port, err, sizeof err)) {
@@ -207,7 +210,7 @@ static bool init_workers(struct host *host) {
     char text[8];
     (void)snprintf(text, sizeof text, "%u", port);
     const struct log_field fields[] = {
-        {"address", host->config->listen.address}, {"port", text}, {NULL, NULL}};
+        {"address", host->service.config->listen.address}, {"port", text}, {NULL, NULL}};
     log_write(LOG_LEVEL_INFO, "listening", fields);
     return true;
 }
@@ -262,7 +265,7 @@ static int serve(struct host *host) {
     raise_descriptor_limit();
 
     bool served = false;
-    host->worker_count = host->config->listen.threads;
+    host->worker_count = host->service.config->listen.threads;
     host->workers = calloc(host->worker_count, sizeof *host->workers);
     if (host->workers == NULL) {
         (void)fprintf(stderr, "snapshot-host: out of memory\n");
@@ -299,7 +302,8 @@ int main(int argc, char **argv) {
         (void)fprintf(stderr, "%s\n", err);
     }
     struct loaded_plugin plugin = {0};
-    struct host host = {.config = &config, .config_path = arguments.config_path, .reload_ok = 1};
+    struct host host = {
+        .service.config = &config, .config_path = arguments.config_path, .reload_ok = 1};
     exit_status = EXIT_FAILURE;
     /* With -t the policy file is looked at even if this one has errors, where it is named. */
     if (!good &&
@@ -315,7 +319,7 @@ int main(int argc, char **argv) {
         }
     }
     if (host.set != NULL) {
-        host.plugin->close(host.set);
+        host.service.plugin->close(host.set);
     }
     plugin_unload(&plugin);
     explicit_bzero(&config, sizeof config);

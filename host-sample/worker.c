@@ -6,8 +6,12 @@
 
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/log.h"
+#include "host-sample/http/front.h"
 #include "host-sample/lookups/lookup.h"
 #include "host-sample/lookups/requests.h"
+#include "host-sample/operate/metrics.h"
+#include "host-sample/snapshots/read.h"
+#include "host.h"
 
 #include <assert.h>
 #include <event2/event.h>
@@ -54,7 +58,7 @@ static struct pg_server *new_server(struct worker *worker, const struct server_c
         .links = config->links,
         .use_prepared = config->prepared == HOST_YES,
         .insert_position = config->position == HOST_POSITION_INSERT,
-        .statement_timeout_ms = worker->host->config->limits.lookup_timeout_ms,
+        .statement_timeout_ms = worker->host->service.config->limits.lookup_timeout_ms,
         .connect_timeout_s = CONNECT_TIMEOUT_S,
         .settings = snapshot_settings,
         .setting_count = SNAPSHOT_SETTING_COUNT,
@@ -69,22 +73,18 @@ static struct pg_server *new_server(struct worker *worker, const struct server_c
 }
 
 static bool make_servers(struct worker *worker, char *err, size_t err_length) {
-    const struct host_config *config = worker->host->config;
+    const struct host_config *config = worker->host->service.config;
     worker->untried = config->replica_count + 1;
     worker->primary = new_server(worker, &config->primary, PG_PRIMARY, err, err_length);
     if (worker->primary == NULL) {
         return false;
     }
-    locator_init(&worker->locator, worker->primary, &worker->counters.locates);
     for (uint32_t i = 0; i < config->replica_count; i++) {
-        struct worker_replica *replica = &worker->replicas[i];
-        replica->server = new_server(worker, &config->replicas[i], PG_REPLICA, err, err_length);
-        if (replica->server == NULL) {
+        worker->replicas[i] = new_server(worker, &config->replicas[i], PG_REPLICA, err, err_length);
+        if (worker->replicas[i] == NULL) {
             return false;
         }
-        pg_server_set_reference(replica->server, worker->primary);
-        position_watcher_init(&replica->watcher, &worker->wake_ups, replica->server,
-                              &worker->counters.position_polls);
+        pg_server_set_reference(worker->replicas[i], worker->primary);
     }
     return true;
 }
@@ -106,14 +106,14 @@ static void wake(evutil_socket_t fd, short events, void *context) {
     }
     worker->draining = true;
     http_front_drain(worker->front);
-    uint32_t grace_ms = worker->host->config->limits.lookup_timeout_ms + DRAIN_GRACE_MS;
+    uint32_t grace_ms = worker->host->service.config->limits.lookup_timeout_ms + DRAIN_GRACE_MS;
     struct timeval grace = {.tv_sec = grace_ms / 1000,
                             .tv_usec = (suseconds_t)(grace_ms % 1000) * 1000};
     (void)event_add(&worker->drain_event, &grace);
 }
 
 static bool make_front(struct worker *worker, uint16_t port, char *err, size_t err_length) {
-    const struct host_config *config = worker->host->config;
+    const struct host_config *config = worker->host->service.config;
     const uint32_t threads = config->listen.threads;
     const struct http_front_options options = {
         .address = config->listen.address,
@@ -127,41 +127,52 @@ static bool make_front(struct worker *worker, uint16_t port, char *err, size_t e
         .max_unsent_bytes = (size_t)(MAX_UNSENT_BYTES / threads),
     };
     struct http_front_handlers handlers = requests_handlers;
-    handlers.context = worker;
+    handlers.context = &worker->requests;
     worker->front = http_front_new(worker->base, &options, &handlers, err, err_length);
     return worker->front != NULL;
 }
 
-static void start_lag_sampler(struct worker *worker) {
-    struct pg_server *replicas[HOST_MAX_REPLICAS];
-    uint32_t count = worker->host->config->replica_count;
-    for (uint32_t i = 0; i < count; i++) {
-        replicas[i] = worker->replicas[i].server;
+static void write_metrics(void *context, struct byte_buffer *out) {
+    host_metrics_write(context, out);
+}
+
+/* Whether there is a loop with all that runs on it but the front. */
+static bool make_loop(struct worker *worker) {
+    worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    worker->base = event_base_new();
+    if (worker->wake_fd < 0 || worker->base == NULL || !entropy_seed(&worker->random)) {
+        return false;
     }
-    lag_sampler_start(&worker->lag, worker->base, worker->primary, replicas, count);
+    (void)event_assign(&worker->wake_event, worker->base, worker->wake_fd, EV_READ | EV_PERSIST,
+                       wake, worker);
+    (void)evtimer_assign(&worker->drain_event, worker->base, drain_is_over, worker);
+    return event_add(&worker->wake_event, NULL) == 0;
 }
 
 bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint16_t port, char *err,
                  size_t err_length) {
     worker->host = host;
     worker->index = index;
-    worker->poll.limit_ns = host->config->listen.busy_poll_us * UINT64_C(1000);
-    worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    worker->base = event_base_new();
-    if (worker->wake_fd < 0 || worker->base == NULL || !entropy_seed(&worker->random) ||
-        !wake_ups_init(&worker->wake_ups, worker->base) || !lookup_worker_init(worker)) {
+    worker->requests = (struct requests){
+        .lookups = &worker->lookups, .write_metrics = write_metrics, .metrics_context = host};
+    if (!make_loop(worker)) {
         (void)snprintf(err, err_length, "cannot make an event loop");
         return false;
     }
-    (void)event_assign(&worker->wake_event, worker->base, worker->wake_fd, EV_READ | EV_PERSIST,
-                       wake, worker);
-    (void)evtimer_assign(&worker->drain_event, worker->base, drain_is_over, worker);
-    if (event_add(&worker->wake_event, NULL) != 0 || !make_servers(worker, err, err_length) ||
-        !make_front(worker, port, err, err_length)) {
+    if (!make_servers(worker, err, err_length)) {
+        return false;
+    }
+    if (!lookups_init(&worker->lookups, &host->service, worker->base, worker->primary,
+                      worker->replicas, &worker->random)) {
+        (void)snprintf(err, err_length, "cannot make a timer");
+        return false;
+    }
+    if (!make_front(worker, port, err, err_length)) {
         return false;
     }
     if (index == 0) {
-        start_lag_sampler(worker);
+        lag_sampler_start(&worker->lag, worker->base, worker->primary, worker->replicas,
+                          host->service.config->replica_count);
     }
     return true;
 }
@@ -171,10 +182,10 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint1
 static void end_turn(struct worker *worker) {
     bool again;
     do {
-        locator_flush(&worker->locator);
+        lookups_flush(&worker->lookups);
         again = pg_server_flush(worker->primary);
-        for (uint32_t i = 0; i < worker->host->config->replica_count; i++) {
-            again = pg_server_flush(worker->replicas[i].server) || again;
+        for (uint32_t i = 0; i < worker->host->service.config->replica_count; i++) {
+            again = pg_server_flush(worker->replicas[i]) || again;
         }
     } while (again);
 }
@@ -188,13 +199,14 @@ static bool is_drained(struct worker *worker) {
     (void)event_base_loop(worker->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     end_turn(worker);
     bool idle = http_front_is_idle(worker->front);
-    assert(!idle || worker->reads == 0);
+    assert(!idle || worker->lookups.reads == 0);
     return idle;
 }
 
 static bool take_turn(struct worker *worker) {
-    if (worker->poll.window_ns > 0 && worker_has_lone_read(worker)) {
-        return busy_poll_turn(&worker->poll, worker->base);
+    const struct lookups *lookups = &worker->lookups;
+    if (lookups->poll.window_ns > 0 && lookups_have_lone_read(lookups)) {
+        return busy_poll_turn(&lookups->poll, worker->base);
     }
     return event_base_loop(worker->base, EVLOOP_ONCE) == 0;
 }
@@ -222,19 +234,16 @@ void worker_free(struct worker *worker) {
         http_front_free(worker->front);
     }
     lag_sampler_stop(&worker->lag);
+    lookups_free(&worker->lookups);
     for (uint32_t i = 0; i < HOST_MAX_REPLICAS; i++) {
-        position_watcher_stop(&worker->replicas[i].watcher);
-        if (worker->replicas[i].server != NULL) {
-            pg_server_free(worker->replicas[i].server);
+        if (worker->replicas[i] != NULL) {
+            pg_server_free(worker->replicas[i]);
         }
     }
     if (worker->primary != NULL) {
         pg_server_free(worker->primary);
     }
-    byte_buffer_free(&worker->scratch);
     if (worker->base != NULL) {
-        lookup_worker_free(worker);
-        wake_ups_free(&worker->wake_ups);
         (void)event_del(&worker->wake_event);
         (void)event_del(&worker->drain_event);
         event_base_free(worker->base);

@@ -4,7 +4,12 @@
 #ifndef WORKER_H
 #define WORKER_H
 
-#include "host.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct host;
+struct worker;
 
 /* Makes loop, links and listener. False with a sentence in err. Call worker_free in either case. */
 bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint16_t port, char *err,

@@ -20,7 +20,7 @@ enum busy_poll_end busy_poll_answered(struct busy_poll *poll, uint64_t now_ns) {
             window_ns * 2 > SMALLEST_WINDOW_NS ? window_ns * 2 : SMALLEST_WINDOW_NS;
         poll->window_ns = wider < poll->limit_ns ? wider : poll->limit_ns;
     }
-    return window_ns > 0 ? BUSY_POLL_IN_VAIN : BUSY_POLL_CLOSED;
+    return window_ns > 0 ? BUSY_POLL_LATE : BUSY_POLL_CLOSED;
 }
 
 /* Handles what is there. False if nothing was; in *good whether the loop works. */

@@ -25,9 +25,9 @@ struct busy_poll {
 };
 
 enum busy_poll_end {
-    BUSY_POLL_SEEN,    /* the answer came within the window */
-    BUSY_POLL_IN_VAIN, /* it came only after the window, while the loop slept */
-    BUSY_POLL_CLOSED,  /* there was no window */
+    BUSY_POLL_SEEN,   /* the answer came within the window */
+    BUSY_POLL_LATE,   /* it came only after the window, while the loop slept */
+    BUSY_POLL_CLOSED, /* there was no window */
     BUSY_POLL_ENDS
 };
 

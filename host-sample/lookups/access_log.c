@@ -7,10 +7,10 @@
 
 #include <stdio.h>
 
-void access_log_write(const struct host *host, const struct access *access) {
+void access_log_write(const struct host_config *config, const struct access *access) {
     char status[16];
     char milliseconds[32];
-    if (host->config->log.access != HOST_YES) {
+    if (config->log.access != HOST_YES) {
         return;
     }
     (void)snprintf(status, sizeof status, "%u", access->status);

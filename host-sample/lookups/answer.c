@@ -5,42 +5,43 @@
 
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/json_string.h"
+#include "host-sample/http/front.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-void answer_scratch(struct worker *worker, struct http_exchange *exchange, uint32_t status,
+void answer_scratch(struct answers *answers, struct http_exchange *exchange, uint32_t status,
                     const char *content_type, const char *headers) {
     struct http_reply reply = {
         .status = status,
         .content_type = content_type,
         .headers = headers,
-        .body = &worker->scratch,
+        .body = &answers->scratch,
     };
-    counter_add(&worker->counters.requests[status / 100], 1);
+    counter_add(&answers->by_class[status / 100], 1);
     http_exchange_reply(exchange, &reply);
 }
 
-void answer_error(struct worker *worker, struct http_exchange *exchange, uint32_t status,
+void answer_error(struct answers *answers, struct http_exchange *exchange, uint32_t status,
                   const char *message, const char *headers) {
-    struct byte_buffer *body = &worker->scratch;
+    struct byte_buffer *body = &answers->scratch;
     byte_buffer_reset(body, SIZE_MAX);
     BYTE_BUFFER_LITERAL(body, "{\"error\":");
     json_string_append(body, message, strlen(message));
     BYTE_BUFFER_LITERAL(body, "}");
-    answer_scratch(worker, exchange, status, "application/json", headers);
+    answer_scratch(answers, exchange, status, "application/json", headers);
 }
 
-void answer_shed(struct worker *worker, struct http_exchange *exchange, const char *message) {
+void answer_shed(struct answers *answers, struct http_exchange *exchange, const char *message) {
     struct timespec now;
     char headers[96];
     (void)clock_gettime(CLOCK_REALTIME, &now);
     /* One to two seconds from now: spread, so that those who were shed together do not come back
      * together; the client adds a jitter of its own. */
-    uint64_t delay_ms = 1000 + (entropy_next(&worker->random) >> 32) % 1001;
+    uint64_t delay_ms = 1000 + (entropy_next(answers->random) >> 32) % 1001;
     uint64_t reset_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + delay_ms;
     (void)snprintf(headers, sizeof headers, "x-ratelimit-reset: %llu\r\nRetry-After: %u\r\n",
                    (unsigned long long)reset_ms, delay_ms > 1000 ? 2u : 1u);
-    answer_error(worker, exchange, 429, message, headers);
+    answer_error(answers, exchange, 429, message, headers);
 }

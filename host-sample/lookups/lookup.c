@@ -4,9 +4,12 @@
 #include "lookup.h"
 
 #include "answer.h"
+#include "host-sample/base/container_of.h"
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/probes.h"
+#include "host-sample/http/front.h"
+#include "host-sample/snapshots/read.h"
 #include "record.h"
 
 #include <stdio.h>
@@ -14,7 +17,7 @@
 #include <string.h>
 #include <time.h>
 
-/* Lookups kept for reuse in each worker, of about 1 kB each. */
+/* Lookups kept for reuse in each thread, of about 1 kB each. */
 #define MAX_SPARE 256u
 
 #define MAX_ERROR_BYTES 256u
@@ -23,18 +26,18 @@ struct lookup {
     TAILQ_ENTRY(lookup) entry;       /* while spare */
     struct deadline deadline;        /* of the whole lookup */
     struct deadline answer_deadline; /* of the replica asked last */
-    struct worker *worker;
+    struct lookups *lookups;
     struct http_exchange *exchange;
     uint64_t started_ns;
     uint64_t now_ns;            /* when the event came that the policy is told of */
     const struct rp_step *step; /* under way */
-    uint32_t offered; /* bit i: replica i of the worker is one of those offered to the policy */
-    struct pg_server *server; /* asked last */
-    bool lean;                /* the read under way asks the lean statement */
-    uint64_t asked_ns;        /* when the replica asked last was asked */
-    bool failed_over;         /* a replica failed */
-    bool missed;              /* a replica missed */
-    bool watched;             /* the client's going is noticed */
+    uint32_t offered;           /* bit i: replica i is one of those offered to the policy */
+    struct pg_server *server;   /* asked last */
+    bool lean;                  /* the read under way asks the lean statement */
+    uint64_t asked_ns;          /* when the replica asked last was asked */
+    bool failed_over;           /* a replica failed */
+    bool missed;                /* a replica missed */
+    bool watched;               /* the client's going is noticed */
     struct rp_read read;
     struct pg_statement statement;
     struct locate locate;
@@ -57,48 +60,75 @@ static void copy_error(struct lookup *lookup, const char *error) {
 
 /* ---- beginning and ending -------------------------------------------------------------------- */
 
-bool lookup_worker_init(struct worker *worker) {
-    const uint32_t timeout_ms = worker->host->config->limits.lookup_timeout_ms;
-    TAILQ_INIT(&worker->spare);
-    worker->deadline_queues[LOOKUP_DEADLINE].length_ms = timeout_ms;
+bool lookups_init(struct lookups *lookups, struct lookup_service *service, struct event_base *base,
+                  struct pg_server *primary, struct pg_server *const *replicas, uint64_t *random) {
+    const uint32_t timeout_ms = service->config->limits.lookup_timeout_ms;
+    if (!wake_ups_init(&lookups->wake_ups, base)) {
+        return false;
+    }
+    lookups->service = service;
+    lookups->primary = primary;
+    lookups->replica_count = service->config->replica_count;
+    lookups->random = random;
+    lookups->answers.random = random;
+    lookups->poll.limit_ns = service->config->listen.busy_poll_us * UINT64_C(1000);
+    TAILQ_INIT(&lookups->spare);
+    locator_init(&lookups->locator, primary, &lookups->counters.locates);
+    for (uint32_t i = 0; i < lookups->replica_count; i++) {
+        lookups->replicas[i].server = replicas[i];
+        position_watcher_init(&lookups->replicas[i].watcher, &lookups->wake_ups, replicas[i],
+                              &lookups->counters.position_polls);
+    }
+    lookups->deadline_queues[LOOKUP_DEADLINE].length_ms = timeout_ms;
     /* A replica that does not answer may cost three quarters of a lookup's time: the rest is for
      * the primary, where the policy falls back to it. */
-    worker->deadline_queues[ANSWER_DEADLINE].length_ms = timeout_ms - timeout_ms / 4;
-    deadlines_init(&worker->deadlines, worker->base, worker->deadline_queues, DEADLINE_COUNT,
-                   deadline_is_over, worker);
+    lookups->deadline_queues[ANSWER_DEADLINE].length_ms = timeout_ms - timeout_ms / 4;
+    deadlines_init(&lookups->deadlines, base, lookups->deadline_queues, DEADLINE_COUNT,
+                   deadline_is_over, lookups);
     return true;
 }
 
-void lookup_worker_free(struct worker *worker) {
+void lookups_free(struct lookups *lookups) {
     struct lookup *lookup;
-    deadlines_free(&worker->deadlines);
-    while ((lookup = TAILQ_FIRST(&worker->spare)) != NULL) {
-        TAILQ_REMOVE(&worker->spare, lookup, entry);
+    if (lookups->service == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < lookups->replica_count; i++) {
+        position_watcher_stop(&lookups->replicas[i].watcher);
+    }
+    deadlines_free(&lookups->deadlines);
+    wake_ups_free(&lookups->wake_ups);
+    while ((lookup = TAILQ_FIRST(&lookups->spare)) != NULL) {
+        TAILQ_REMOVE(&lookups->spare, lookup, entry);
         free(lookup);
     }
+    byte_buffer_free(&lookups->answers.scratch);
 }
 
-/* Asks the server for what the statement says. */
-static void ask(struct lookup *lookup, struct pg_server *server) {
+void lookups_flush(struct lookups *lookups) {
+    locator_flush(&lookups->locator);
+}
+
+static void submit(struct lookup *lookup, struct pg_server *server) {
     lookup->server = server;
-    lookup->worker->reads++;
-    lookup->worker->poll.asked_ns = lookup->now_ns;
+    lookup->lookups->reads++;
+    lookup->lookups->poll.asked_ns = lookup->now_ns;
     pg_server_submit(server, &lookup->statement);
 }
 
 /* The answer to the statement is there. */
-static void note_answer(struct worker *worker, uint64_t now_ns) {
-    if (worker_has_lone_read(worker)) {
-        enum busy_poll_end end = busy_poll_answered(&worker->poll, now_ns);
-        counter_add(&worker->counters.busy_polls[end], 1);
+static void note_answer(struct lookups *lookups, uint64_t now_ns) {
+    if (lookups_have_lone_read(lookups)) {
+        enum busy_poll_end end = busy_poll_answered(&lookups->poll, now_ns);
+        counter_add(&lookups->counters.busy_polls[end], 1);
     }
-    worker->reads--;
+    lookups->reads--;
 }
 
 /* The answer, if one is under way, is not wanted any more. */
 static void forget_answer(struct lookup *lookup) {
     if (pg_statement_is_submitted(&lookup->statement)) {
-        lookup->worker->reads--;
+        lookup->lookups->reads--;
         pg_statement_forget(&lookup->statement);
     }
 }
@@ -106,24 +136,24 @@ static void forget_answer(struct lookup *lookup) {
 /* Takes back all that was asked for and gives the memory back. The exchange must be answered or
  * gone. */
 static void release(struct lookup *lookup) {
-    struct worker *worker = lookup->worker;
+    struct lookups *lookups = lookup->lookups;
     forget_answer(lookup);
     locator_leave(&lookup->locate);
     position_watcher_leave(&lookup->position_wait);
     wake_up_clear(&lookup->timer);
     deadline_clear(&lookup->deadline);
     deadline_clear(&lookup->answer_deadline);
-    atomic_fetch_sub_explicit(&worker->host->lookups, 1, memory_order_relaxed);
-    if (worker->spare_count < MAX_SPARE) {
-        worker->spare_count++;
-        TAILQ_INSERT_HEAD(&worker->spare, lookup, entry);
+    counter_subtract_shared(&lookups->service->under_way, 1);
+    if (lookups->spare_count < MAX_SPARE) {
+        lookups->spare_count++;
+        TAILQ_INSERT_HEAD(&lookups->spare, lookup, entry);
     } else {
         free(lookup);
     }
 }
 
 void lookup_abandon(struct lookup *lookup) {
-    counter_add(&lookup->worker->counters.gone, 1);
+    counter_add(&lookup->lookups->counters.gone, 1);
     release(lookup);
 }
 
@@ -133,9 +163,9 @@ static int64_t unix_now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Writes the answer of the last read into the worker's scratch buffer. */
+/* Writes the answer of the last read into the thread's scratch buffer. */
 static bool write_answer(struct lookup *lookup, const struct snapshot_result *read) {
-    struct byte_buffer *body = &lookup->worker->scratch;
+    struct byte_buffer *body = &lookup->lookups->answers.scratch;
     byte_buffer_reset(body, SIZE_MAX);
     return read != NULL && snapshot_answer_write(body, read, unix_now_ms());
 }
@@ -164,23 +194,23 @@ static void end_lookup(struct lookup *lookup, int32_t verdict, int32_t served_by
         .error = lookup->error,
         .took_us = (monotonic_ns() - lookup->started_ns) / 1000,
     };
-    lookup_record(lookup->worker, &end);
+    lookup_record(lookup->lookups, &end);
     release(lookup);
 }
 
 /* Ends the lookup as failed with a sentence of the host's own. */
 static void fail(struct lookup *lookup, const char *message) {
-    struct worker *worker = lookup->worker;
+    struct lookups *lookups = lookup->lookups;
     struct http_exchange *exchange = lookup->exchange;
     end_lookup(lookup, RP_VERDICT_FAILED, RP_SERVED_BY_NONE, RP_LOG_ERROR, message,
                stage_of(lookup));
-    answer_error(worker, exchange, lookup_status(RP_VERDICT_FAILED), message, NULL);
+    answer_error(&lookups->answers, exchange, lookup_status(RP_VERDICT_FAILED), message, NULL);
 }
 
 /* The policy has decided. `read` is the last read's result, if that is what the step came after. */
 static void finish(struct lookup *lookup, const struct rp_step *step,
                    const struct snapshot_result *read) {
-    struct worker *worker = lookup->worker;
+    struct lookups *lookups = lookup->lookups;
     struct http_exchange *exchange = lookup->exchange;
     uint32_t status = lookup_status(step->verdict);
     const char *served_by = lookup_served_by(step->served_by);
@@ -196,11 +226,11 @@ static void finish(struct lookup *lookup, const struct rp_step *step,
     end_lookup(lookup, step->verdict, step->served_by, step->log_level, step->message,
                step->failed_during);
     if (step->verdict == RP_VERDICT_FOUND) {
-        answer_scratch(worker, exchange, status, "application/json", headers);
+        answer_scratch(&lookups->answers, exchange, status, "application/json", headers);
     } else if (step->verdict == RP_VERDICT_SHED) {
-        answer_shed(worker, exchange, step->message);
+        answer_shed(&lookups->answers, exchange, step->message);
     } else {
-        answer_error(worker, exchange, status,
+        answer_error(&lookups->answers, exchange, status,
                      step->verdict == RP_VERDICT_NOT_FOUND ? "Snapshot not found" : step->message,
                      headers);
     }
@@ -217,7 +247,7 @@ static const struct rp_step *next_step(struct lookup *lookup, int32_t outcome, u
                                      .position = position};
     /* A step is the plugin's memory or the read's, never the report's. */
     /* cppcheck-suppress returnDanglingLifetime */
-    return lookup->worker->host->plugin->next(&lookup->read, &report);
+    return lookup->lookups->service->plugin->next(&lookup->read, &report);
 }
 
 static void report(struct lookup *lookup, int32_t outcome, uint64_t position,
@@ -226,12 +256,12 @@ static void report(struct lookup *lookup, int32_t outcome, uint64_t position,
 }
 
 /* The replica that the policy knows as number `number`: the number-th of those offered. */
-static struct worker_replica *offered_replica(struct lookup *lookup, uint32_t number) {
+static struct lookup_replica *offered_replica(struct lookup *lookup, uint32_t number) {
     uint32_t offered = lookup->offered;
     for (uint32_t i = 0; i < number; i++) {
         offered &= offered - 1;
     }
-    return &lookup->worker->replicas[__builtin_ctz(offered)];
+    return &lookup->lookups->replicas[__builtin_ctz(offered)];
 }
 
 /* A replica's answer or failure says something about its next one. */
@@ -243,7 +273,7 @@ static void note_health(struct lookup *lookup, const struct pg_reply *reply) {
     struct replica_health *health = &offered_replica(lookup, step->replica)->health;
     if (reply->status == PG_REPLY_FAILED) {
         replica_health_failed(health, replica_failure_of(reply->sqlstate), lookup->now_ns,
-                              entropy_next(&lookup->worker->random));
+                              entropy_next(lookup->lookups->random));
     } else {
         replica_health_answered(health, lookup->now_ns);
     }
@@ -278,18 +308,17 @@ static void use_statement(struct lookup *lookup, bool lean) {
 }
 
 static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
-    struct lookup *lookup =
-        (struct lookup *)((char *)statement - offsetof(struct lookup, statement));
+    struct lookup *lookup = container_of(statement, struct lookup, statement);
     struct snapshot_result read;
     enum snapshot_outcome found = SNAPSHOT_MALFORMED;
     lookup->now_ns = monotonic_ns();
-    note_answer(lookup->worker, lookup->now_ns);
+    note_answer(lookup->lookups, lookup->now_ns);
     note_health(lookup, reply);
     if (reply->status == PG_REPLY_ROWS) {
         found = snapshot_read(&read, reply->rows);
     }
     if (lookup->lean && reply->status == PG_REPLY_ROWS && found != SNAPSHOT_MISSING) {
-        statement_choice_learn(&lookup->worker->choice, found == SNAPSHOT_NEEDS_FULL);
+        statement_choice_learn(&lookup->lookups->choice, found == SNAPSHOT_NEEDS_FULL);
     }
     /* After the first read the full statement is asked at once: then there is most often something
      * to tell, and a read that the primary's budget admitted is one statement there. */
@@ -297,7 +326,7 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     if (found == SNAPSHOT_NEEDS_FULL) {
         /* The policy sees one read: the full statement's result alone counts. */
         lookup->asked_ns = lookup->now_ns;
-        ask(lookup, lookup->server);
+        submit(lookup, lookup->server);
         return;
     }
     deadline_clear(&lookup->answer_deadline);
@@ -306,9 +335,9 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
 }
 
 static void located(struct locate *locate, bool known, uint64_t position) {
-    struct lookup *lookup = (struct lookup *)((char *)locate - offsetof(struct lookup, locate));
+    struct lookup *lookup = container_of(locate, struct lookup, locate);
     if (!known) {
-        copy_error(lookup, pg_server_last_error(lookup->worker->primary));
+        copy_error(lookup, pg_server_last_error(lookup->lookups->primary));
     }
     lookup->now_ns = monotonic_ns();
     report(lookup, known ? RP_LOCATED : RP_FAILED, position, NULL);
@@ -316,16 +345,16 @@ static void located(struct locate *locate, bool known, uint64_t position) {
 
 /* The replica asked last has not answered in time: the policy may know another server. */
 static void give_up_answer(struct lookup *lookup) {
-    struct worker *worker = lookup->worker;
+    struct lookups *lookups = lookup->lookups;
     struct replica_health *health = &offered_replica(lookup, lookup->step->replica)->health;
     lookup->now_ns = monotonic_ns();
     /* It has answered nobody since it was asked, and that is a while ago: it may have been asked
      * for the full statement when it had just answered the lean one. */
     bool silent = health->answered_ns <= lookup->asked_ns &&
                   lookup->now_ns - lookup->asked_ns >=
-                      worker->deadline_queues[ANSWER_DEADLINE].length_ms * UINT64_C(500000);
+                      lookups->deadline_queues[ANSWER_DEADLINE].length_ms * UINT64_C(500000);
     replica_health_failed(health, silent ? REPLICA_SILENT : REPLICA_FAILED_ONCE, lookup->now_ns,
-                          entropy_next(&worker->random));
+                          entropy_next(lookups->random));
     forget_answer(lookup);
     use_statement(lookup, false);
     copy_error(lookup, "the replica did not answer within three quarters of lookup_timeout_ms");
@@ -334,28 +363,26 @@ static void give_up_answer(struct lookup *lookup) {
 
 static void deadline_is_over(void *context, struct deadline_queue *queue,
                              struct deadline *deadline) {
-    struct worker *worker = context;
-    if (queue == &worker->deadline_queues[ANSWER_DEADLINE]) {
-        give_up_answer(
-            (struct lookup *)((char *)deadline - offsetof(struct lookup, answer_deadline)));
+    struct lookups *lookups = context;
+    if (queue == &lookups->deadline_queues[ANSWER_DEADLINE]) {
+        give_up_answer(container_of(deadline, struct lookup, answer_deadline));
         return;
     }
-    struct lookup *lookup = (struct lookup *)((char *)deadline - offsetof(struct lookup, deadline));
-    counter_add(&worker->counters.timeouts, 1);
+    struct lookup *lookup = container_of(deadline, struct lookup, deadline);
+    counter_add(&lookups->counters.timeouts, 1);
     fail(lookup, "not answered within lookup_timeout_ms");
 }
 
 static void position_wait_done(struct position_wait *wait, enum position_wait_end end,
                                uint64_t position) {
-    struct lookup *lookup =
-        (struct lookup *)((char *)wait - offsetof(struct lookup, position_wait));
+    struct lookup *lookup = container_of(wait, struct lookup, position_wait);
     wake_up_clear(&lookup->timer);
     lookup->now_ns = monotonic_ns();
     report(lookup, end == POSITION_REACHED ? RP_REACHED : RP_FAILED, position, NULL);
 }
 
 static void time_is_up(struct wake_up *timer) {
-    struct lookup *lookup = (struct lookup *)((char *)timer - offsetof(struct lookup, timer));
+    struct lookup *lookup = container_of(timer, struct lookup, timer);
     bool awaiting = lookup->step->kind == RP_STEP_AWAIT;
     position_watcher_leave(&lookup->position_wait);
     lookup->now_ns = monotonic_ns();
@@ -364,8 +391,8 @@ static void time_is_up(struct wake_up *timer) {
 
 /* False if the read was not begun: its replica is not to be asked just now. */
 static bool start_read(struct lookup *lookup, const struct rp_step *step) {
-    struct worker *worker = lookup->worker;
-    struct pg_server *server = worker->primary;
+    struct lookups *lookups = lookup->lookups;
+    struct pg_server *server = lookups->primary;
     lookup->statement.kind = PG_READ;
     lookup->error[0] = '\0';
     lookup->asked_ns = lookup->now_ns;
@@ -374,21 +401,21 @@ static bool start_read(struct lookup *lookup, const struct rp_step *step) {
          */
         use_statement(lookup, false);
     } else {
-        struct worker_replica *replica = offered_replica(lookup, step->replica);
+        struct lookup_replica *replica = offered_replica(lookup, step->replica);
         uint64_t timeout_ns =
-            worker->deadline_queues[ANSWER_DEADLINE].length_ms * UINT64_C(1000000);
+            lookups->deadline_queues[ANSWER_DEADLINE].length_ms * UINT64_C(1000000);
         if (!replica_health_may_ask(&replica->health, lookup->asked_ns, timeout_ns)) {
             copy_error(lookup, "the replica did not answer lately and is left alone for a moment");
             use_statement(lookup, false);
             return false;
         }
         server = replica->server;
-        deadline_set(&lookup->answer_deadline, &worker->deadline_queues[ANSWER_DEADLINE]);
+        deadline_set(&lookup->answer_deadline, &lookups->deadline_queues[ANSWER_DEADLINE]);
         if ((step->flags & RP_STEP_WITH_POSITION) != 0) {
             lookup->statement.kind = PG_READ_AT_POSITION;
         }
     }
-    ask(lookup, server);
+    submit(lookup, server);
     return true;
 }
 
@@ -403,7 +430,7 @@ static void watch_client(struct lookup *lookup, const struct rp_step *step) {
 
 static void start_await(struct lookup *lookup, const struct rp_step *step) {
     lookup->position_wait.target = step->position;
-    wake_up_set(&lookup->worker->wake_ups, &lookup->timer, step->until_ns);
+    wake_up_set(&lookup->lookups->wake_ups, &lookup->timer, step->until_ns);
     position_watcher_join(&offered_replica(lookup, step->replica)->watcher, &lookup->position_wait);
 }
 
@@ -426,10 +453,10 @@ static void follow(struct lookup *lookup, const struct rp_step *step,
     }
     switch (step->kind) {
     case RP_STEP_WAIT:
-        wake_up_set(&lookup->worker->wake_ups, &lookup->timer, step->until_ns);
+        wake_up_set(&lookup->lookups->wake_ups, &lookup->timer, step->until_ns);
         break;
     case RP_STEP_LOCATE:
-        locator_join(&lookup->worker->locator, &lookup->locate);
+        locator_join(&lookup->lookups->locator, &lookup->locate);
         break;
     case RP_STEP_AWAIT:
         start_await(lookup, step);
@@ -447,12 +474,12 @@ static void follow(struct lookup *lookup, const struct rp_step *step,
 
 /* Replicas with a link up that are not left alone; failing that, those with a link up; failing
  * that, all of them: then the read fails there, and is not silently shifted to the primary. */
-static uint32_t offered_replicas(const struct worker *worker, uint64_t now_ns) {
-    uint32_t count = worker->host->config->replica_count;
+static uint32_t offered_replicas(const struct lookups *lookups, uint64_t now_ns) {
+    uint32_t count = lookups->replica_count;
     uint32_t up = 0;
     uint32_t left_alone = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const struct worker_replica *replica = &worker->replicas[i];
+        const struct lookup_replica *replica = &lookups->replicas[i];
         up |= (uint32_t)pg_server_is_up(replica->server) << i;
         if (replica->health.failures > 0) {
             left_alone |= (uint32_t)replica_health_is_left_alone(&replica->health, now_ns) << i;
@@ -464,16 +491,16 @@ static uint32_t offered_replicas(const struct worker *worker, uint64_t now_ns) {
     return up != 0 ? up : (1u << count) - 1;
 }
 
-static struct lookup *take_lookup(struct worker *worker) {
-    struct lookup *lookup = TAILQ_FIRST(&worker->spare);
+static struct lookup *take_lookup(struct lookups *lookups) {
+    struct lookup *lookup = TAILQ_FIRST(&lookups->spare);
     if (lookup != NULL) {
-        TAILQ_REMOVE(&worker->spare, lookup, entry);
-        worker->spare_count--;
+        TAILQ_REMOVE(&lookups->spare, lookup, entry);
+        lookups->spare_count--;
         return lookup;
     }
     lookup = calloc(1, sizeof *lookup);
     if (lookup != NULL) {
-        lookup->worker = worker;
+        lookup->lookups = lookups;
         lookup->statement.values = lookup->values;
         lookup->statement.lengths = lookup->lengths;
         lookup->statement.done = read_done;
@@ -486,7 +513,7 @@ static struct lookup *take_lookup(struct worker *worker) {
 
 static void set_parameters(struct lookup *lookup, const struct lookup_request *request) {
     lookup->request = *request;
-    use_statement(lookup, statement_choice_is_lean(&lookup->worker->choice));
+    use_statement(lookup, statement_choice_is_lean(&lookup->lookups->choice));
     lookup->values[0] = lookup->request.snapshot.text;
     lookup->values[1] = lookup->request.run.text;
     lookup->values[2] = lookup->request.environment.text;
@@ -496,27 +523,27 @@ static void set_parameters(struct lookup *lookup, const struct lookup_request *r
 }
 
 /* One more lookup, if max_lookups allows. */
-static bool admit(struct host *host) {
-    uint32_t before = atomic_fetch_add_explicit(&host->lookups, 1, memory_order_relaxed);
-    if (before < host->config->limits.max_lookups) {
+static bool admit(struct lookup_service *service) {
+    uint64_t before = counter_add_shared(&service->under_way, 1);
+    if (before < service->config->limits.max_lookups) {
         return true;
     }
-    atomic_fetch_sub_explicit(&host->lookups, 1, memory_order_relaxed);
+    counter_subtract_shared(&service->under_way, 1);
     return false;
 }
 
-uint32_t lookup_start(struct worker *worker, struct http_exchange *exchange,
+uint32_t lookup_start(struct lookups *lookups, struct http_exchange *exchange,
                       const struct lookup_request *request) {
-    struct host *host = worker->host;
-    if (!admit(host)) {
-        counter_add(&worker->counters.verdicts[RP_VERDICT_NONE], 1);
-        answer_shed(worker, exchange, "max_lookups lookups are under way");
+    struct lookup_service *service = lookups->service;
+    if (!admit(service)) {
+        counter_add(&lookups->counters.verdicts[RP_VERDICT_NONE], 1);
+        answer_shed(&lookups->answers, exchange, "max_lookups lookups are under way");
         return lookup_status(RP_VERDICT_SHED);
     }
-    struct lookup *lookup = take_lookup(worker);
+    struct lookup *lookup = take_lookup(lookups);
     if (lookup == NULL) {
-        atomic_fetch_sub_explicit(&host->lookups, 1, memory_order_relaxed);
-        answer_error(worker, exchange, 503, "out of memory", NULL);
+        counter_subtract_shared(&service->under_way, 1);
+        answer_error(&lookups->answers, exchange, 503, "out of memory", NULL);
         return 503;
     }
     set_parameters(lookup, request);
@@ -527,8 +554,8 @@ uint32_t lookup_start(struct worker *worker, struct http_exchange *exchange,
     lookup->failed_over = false;
     lookup->watched = false;
     lookup->error[0] = '\0';
-    lookup->offered = offered_replicas(worker, lookup->started_ns);
-    deadline_set(&lookup->deadline, &worker->deadline_queues[LOOKUP_DEADLINE]);
+    lookup->offered = offered_replicas(lookups, lookup->started_ns);
+    deadline_set(&lookup->deadline, &lookups->deadline_queues[LOOKUP_DEADLINE]);
     http_exchange_set_user(exchange, lookup);
 
     struct rp_request read_request = {
@@ -536,12 +563,12 @@ uint32_t lookup_start(struct worker *worker, struct http_exchange *exchange,
         .replicas = (uint32_t)__builtin_popcount(lookup->offered),
         .now_ns = lookup->started_ns,
         .deadline_ns =
-            lookup->started_ns + host->config->limits.lookup_timeout_ms * UINT64_C(1000000),
-        .entropy = entropy_next(&worker->random),
+            lookup->started_ns + service->config->limits.lookup_timeout_ms * UINT64_C(1000000),
+        .entropy = entropy_next(lookups->random),
         .position = request->position,
     };
     lookup->read.struct_size = sizeof lookup->read;
     PROBE_LOOKUP_BEGIN(lookup, lookup->request.run.text, lookup->request.snapshot.text);
-    follow(lookup, host->plugin->begin(host->policy, &read_request, &lookup->read), NULL);
+    follow(lookup, service->plugin->begin(service->policy, &read_request, &lookup->read), NULL);
     return 0;
 }

@@ -10,7 +10,7 @@
 
 #include "friendly_id.h"
 #include "host-sample/base/trace_context.h"
-#include "host-sample/host.h"
+#include "lookups.h"
 
 struct lookup_request {
     struct database_id run;
@@ -22,14 +22,19 @@ struct lookup_request {
 
 /* Begins a lookup that answers the exchange, now or later, and writes down how it ended; returns 0.
  * If none can be begun, answers and returns the status of that answer. */
-uint32_t lookup_start(struct worker *worker, struct http_exchange *exchange,
+uint32_t lookup_start(struct lookups *lookups, struct http_exchange *exchange,
                       const struct lookup_request *request);
 
 /* The exchange's client left: nothing further is asked on its behalf. */
 void lookup_abandon(struct lookup *lookup);
 
-/* Once for each worker, before and after its loop. */
-bool lookup_worker_init(struct worker *worker);
-void lookup_worker_free(struct worker *worker);
+/* Before and after a thread's loop. `replicas` are as many as the configuration has; random: see
+ * entropy.h. False: no descriptor. lookups_free is harmless where all of it is zero. */
+bool lookups_init(struct lookups *lookups, struct lookup_service *service, struct event_base *base,
+                  struct pg_server *primary, struct pg_server *const *replicas, uint64_t *random);
+void lookups_free(struct lookups *lookups);
+
+/* The end of a turn, before the servers are flushed. */
+void lookups_flush(struct lookups *lookups);
 
 #endif

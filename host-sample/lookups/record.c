@@ -10,6 +10,10 @@
 
 #include <stdio.h>
 
+const uint32_t lookup_latency_bounds_us[LOOKUP_LATENCY_BUCKETS] = {
+    100,   250,    500,    1000,   2500,    5000,    10000,  25000,
+    50000, 100000, 250000, 500000, 1000000, 2500000, 5000000};
+
 uint32_t lookup_status(int32_t verdict) {
     switch (verdict) {
     case RP_VERDICT_FOUND:
@@ -36,9 +40,9 @@ const char *lookup_served_by(int32_t served_by) {
     }
 }
 
-static void count(struct worker_counters *counters, const struct lookup_end *end) {
+static void count(struct lookup_counters *counters, const struct lookup_end *end) {
     uint32_t bucket = 0;
-    while (bucket < HOST_LATENCY_BUCKETS && end->took_us > host_latency_bounds_us[bucket]) {
+    while (bucket < LOOKUP_LATENCY_BUCKETS && end->took_us > lookup_latency_bounds_us[bucket]) {
         bucket++;
     }
     counter_add(&counters->verdicts[end->verdict], 1);
@@ -68,18 +72,18 @@ static void log_end(const struct lookup_end *end) {
 
 /* Sheds come in floods: one line a second in the whole process, about this one, with the number
  * since the last line. */
-static void log_shed(struct host *host, const struct lookup_end *end) {
+static void log_shed(struct lookup_service *service, const struct lookup_end *end) {
     uint64_t now = monotonic_ns();
-    atomic_fetch_add_explicit(&host->shed_unlogged, 1, memory_order_relaxed);
-    uint64_t next = atomic_load_explicit(&host->shed_next_log_ns, memory_order_relaxed);
+    counter_add_shared(&service->shed_unlogged, 1);
+    uint64_t next = counter_value(&service->shed_next_log_ns);
     if (now < next || !atomic_compare_exchange_strong_explicit(
-                          &host->shed_next_log_ns, &next, now + UINT64_C(1000000000),
+                          &service->shed_next_log_ns, &next, now + UINT64_C(1000000000),
                           memory_order_relaxed, memory_order_relaxed)) {
         return;
     }
     char number[24];
     (void)snprintf(number, sizeof number, "%llu",
-                   (unsigned long long)atomic_exchange_explicit(&host->shed_unlogged, 0,
+                   (unsigned long long)atomic_exchange_explicit(&service->shed_unlogged, 0,
                                                                 memory_order_relaxed));
     const struct log_field fields[] = {
         {"run_id", end->request->run.text},
@@ -92,11 +96,11 @@ static void log_shed(struct host *host, const struct lookup_end *end) {
     log_write(LOG_LEVEL_ERROR, end->message, fields);
 }
 
-void lookup_record(struct worker *worker, const struct lookup_end *end) {
+void lookup_record(struct lookups *lookups, const struct lookup_end *end) {
     PROBE_LOOKUP_DONE(end->lookup, end->verdict, end->served_by, end->took_us);
-    count(&worker->counters, end);
+    count(&lookups->counters, end);
     if (end->verdict == RP_VERDICT_SHED) {
-        log_shed(worker->host, end);
+        log_shed(lookups->service, end);
     } else if (end->log_level != RP_LOG_NONE) {
         log_end(end);
     }
@@ -109,5 +113,5 @@ void lookup_record(struct worker *worker, const struct lookup_end *end) {
         .status = lookup_status(end->verdict),
         .took_us = end->took_us,
     };
-    access_log_write(worker->host, &access);
+    access_log_write(lookups->service->config, &access);
 }

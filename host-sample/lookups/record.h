@@ -20,6 +20,9 @@ struct lookup_end {
     uint64_t took_us;
 };
 
+/* Upper bounds of the latency histogram's buckets, in microseconds. */
+extern const uint32_t lookup_latency_bounds_us[LOOKUP_LATENCY_BUCKETS];
+
 /* The HTTP status that the verdict is answered with. */
 uint32_t lookup_status(int32_t verdict);
 
@@ -27,6 +30,6 @@ uint32_t lookup_status(int32_t verdict);
 const char *lookup_served_by(int32_t served_by);
 
 /* Once for each lookup that was begun and is answered. */
-void lookup_record(struct worker *worker, const struct lookup_end *end);
+void lookup_record(struct lookups *lookups, const struct lookup_end *end);
 
 #endif

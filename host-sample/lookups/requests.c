@@ -6,7 +6,6 @@
 #include "access_log.h"
 #include "answer.h"
 #include "host-sample/base/monotonic.h"
-#include "host-sample/operate/metrics.h"
 #include "lookup.h"
 
 #include <stdio.h>
@@ -91,22 +90,23 @@ static bool read_ids(const struct route_match *match, const struct http_request 
 }
 
 /* Returns the status that was answered; 0 if a lookup was begun, which answers by itself. */
-static uint32_t on_lookup(struct worker *worker, struct http_exchange *exchange,
+static uint32_t on_lookup(struct requests *requests, struct http_exchange *exchange,
                           const struct http_request *request, const struct route_match *match) {
-    const struct host_config *config = worker->host->config;
+    const struct host_config *config = requests->lookups->service->config;
     const struct http_text *traceparent = header(request, HTTP_HEADER_TRACEPARENT);
     struct lookup_request lookup;
     char why[160];
     if (!authorized(config, match->route, request)) {
-        answer_error(worker, exchange, 401, "Invalid or missing worker token", NULL);
+        answer_error(&requests->lookups->answers, exchange, 401, "Invalid or missing worker token",
+                     NULL);
         return 401;
     }
     if (!read_ids(match, request, &lookup, why, sizeof why)) {
-        answer_error(worker, exchange, 400, why, NULL);
+        answer_error(&requests->lookups->answers, exchange, 400, why, NULL);
         return 400;
     }
     trace_context_read(&lookup.trace, traceparent->bytes, traceparent->length);
-    return lookup_start(worker, exchange, &lookup);
+    return lookup_start(requests->lookups, exchange, &lookup);
 }
 
 /* The workload route exists only if it has a credential. */
@@ -117,53 +117,55 @@ static enum route existing_route(const struct host_config *config, enum route ro
     return route;
 }
 
-static uint32_t answer_page(struct worker *worker, struct http_exchange *exchange,
+static uint32_t answer_page(struct requests *requests, struct http_exchange *exchange,
                             const char *content_type) {
-    answer_scratch(worker, exchange, 200, content_type, NULL);
+    answer_scratch(&requests->lookups->answers, exchange, 200, content_type, NULL);
     return 200;
 }
 
 /* Returns the status that was answered; 0 if a lookup was begun. */
-static uint32_t dispatch(struct worker *worker, struct http_exchange *exchange,
+static uint32_t dispatch(struct requests *requests, struct http_exchange *exchange,
                          const struct http_request *request) {
     struct route_match match = route_of_target(request->target.bytes, request->target.length);
-    enum route route = existing_route(worker->host->config, match.route);
+    enum route route = existing_route(requests->lookups->service->config, match.route);
     if (route == ROUTE_UNKNOWN) {
-        answer_error(worker, exchange, 404, "Not found", NULL);
+        answer_error(&requests->lookups->answers, exchange, 404, "Not found", NULL);
         return 404;
     }
     if (!is_get(request)) {
-        answer_error(worker, exchange, 405, "Method not allowed", "Allow: GET\r\n");
+        answer_error(&requests->lookups->answers, exchange, 405, "Method not allowed",
+                     "Allow: GET\r\n");
         return 405;
     }
-    byte_buffer_reset(&worker->scratch, SIZE_MAX);
+    struct byte_buffer *scratch = &requests->lookups->answers.scratch;
+    byte_buffer_reset(scratch, SIZE_MAX);
     switch (route) {
     case ROUTE_HEALTH:
-        BYTE_BUFFER_LITERAL(&worker->scratch, "{\"status\":\"ok\"}");
-        return answer_page(worker, exchange, "application/json");
+        BYTE_BUFFER_LITERAL(scratch, "{\"status\":\"ok\"}");
+        return answer_page(requests, exchange, "application/json");
     case ROUTE_METRICS:
-        host_metrics_write(worker->host, &worker->scratch);
-        return answer_page(worker, exchange, "text/plain; version=0.0.4; charset=utf-8");
+        requests->write_metrics(requests->metrics_context, scratch);
+        return answer_page(requests, exchange, "text/plain; version=0.0.4; charset=utf-8");
     default:
-        return on_lookup(worker, exchange, request, &match);
+        return on_lookup(requests, exchange, request, &match);
     }
 }
 
 /* The access log's line of a request that was answered at once. */
-static void log_access(const struct worker *worker, const char *target,
+static void log_access(const struct requests *requests, const char *target,
                        const struct trace_context *trace, uint32_t status, uint64_t began_ns) {
     const struct access access = {.what = target,
                                   .trace = trace,
                                   .status = status,
                                   .took_us = (monotonic_ns() - began_ns) / 1000};
-    access_log_write(worker->host, &access);
+    access_log_write(requests->lookups->service->config, &access);
 }
 
 static void on_request(void *context, struct http_exchange *exchange,
                        const struct http_request *request) {
-    struct worker *worker = context;
-    if (worker->host->config->log.access != HOST_YES) {
-        (void)dispatch(worker, exchange, request);
+    struct requests *requests = context;
+    if (requests->lookups->service->config->log.access != HOST_YES) {
+        (void)dispatch(requests, exchange, request);
         return;
     }
     /* Copied first: the request's bytes are gone once it has been answered. */
@@ -174,9 +176,9 @@ static void on_request(void *context, struct http_exchange *exchange,
     (void)snprintf(target, sizeof target, "%.*s %.*s", (int)request->method.length,
                    request->method.bytes, (int)request->target.length, request->target.bytes);
     trace_context_read(&trace, traceparent->bytes, traceparent->length);
-    uint32_t status = dispatch(worker, exchange, request);
+    uint32_t status = dispatch(requests, exchange, request);
     if (status != 0) {
-        log_access(worker, target, &trace, status, began_ns);
+        log_access(requests, target, &trace, status, began_ns);
     }
 }
 

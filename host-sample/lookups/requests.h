@@ -4,9 +4,18 @@
 #ifndef REQUESTS_H
 #define REQUESTS_H
 
-#include "host-sample/host.h"
+#include "host-sample/http/front.h"
+#include "lookups.h"
 
-/* Handlers for http_front_new; their context is the worker. */
+/* Of one thread. */
+struct requests {
+    struct lookups *lookups;
+    /* Appends the page of metrics. */
+    void (*write_metrics)(void *context, struct byte_buffer *out);
+    void *metrics_context;
+};
+
+/* Handlers for http_front_new; their context is to be a struct requests. */
 extern const struct http_front_handlers requests_handlers;
 
 #endif

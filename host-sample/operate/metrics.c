@@ -6,15 +6,14 @@
  */
 #include "metrics.h"
 
+#include "host-sample/host.h"
+#include "host-sample/http/front.h"
+#include "host-sample/lookups/record.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-const uint32_t host_latency_bounds_us[HOST_LATENCY_BUCKETS] = {
-    100,   250,    500,    1000,   2500,    5000,    10000,  25000,
-    50000, 100000, 250000, 500000, 1000000, 2500000, 5000000};
-
 static const char *const verdict_names[] = {"refused", "found", "not_found", "failed", "shed"};
-static const char *const served_by_names[] = {"none", "replica", "replica_retry", "primary"};
 
 /* ---- pieces of the format -------------------------------------------------------------------- */
 
@@ -104,7 +103,7 @@ static void put_plugin_group(struct byte_buffer *out, const struct rp_metric *me
 static void put_plugin_metrics(const struct host *host, struct byte_buffer *out) {
     uint32_t count = 0;
     struct rp_metric probe = {.struct_size = sizeof probe};
-    while (host->plugin->metrics(host->set, count, &probe) == RP_OK) {
+    while (host->service.plugin->metrics(host->set, count, &probe) == RP_OK) {
         count++;
     }
     struct rp_metric *metrics = calloc(count + 1u, sizeof *metrics);
@@ -115,7 +114,7 @@ static void put_plugin_metrics(const struct host *host, struct byte_buffer *out)
     }
     for (uint32_t i = 0; i < count; i++) {
         metrics[i].struct_size = sizeof metrics[i];
-        (void)host->plugin->metrics(host->set, i, &metrics[i]);
+        (void)host->service.plugin->metrics(host->set, i, &metrics[i]);
     }
     for (uint32_t i = 0; i < count; i++) {
         if (!done[i]) {
@@ -128,19 +127,19 @@ static void put_plugin_metrics(const struct host *host, struct byte_buffer *out)
 
 /* ---- lookups --------------------------------------------------------------------------------- */
 
-/* The sum over all workers of the counter that lies `offset` bytes into worker_counters. */
+/* The sum over all workers of the counter that lies `offset` bytes into lookup_counters. */
 static uint64_t sum_at(const struct host *host, size_t offset) {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < host->worker_count; i++) {
-        const char *base = (const char *)&host->workers[i].counters;
+        const char *base = (const char *)&host->workers[i].lookups.counters;
         const _Atomic uint64_t *counter = (const _Atomic uint64_t *)(const void *)(base + offset);
-        sum += atomic_load_explicit(counter, memory_order_relaxed);
+        sum += counter_value(counter);
     }
     return sum;
 }
-#define SUM(host, member) sum_at((host), offsetof(struct worker_counters, member))
+#define SUM(host, member) sum_at((host), offsetof(struct lookup_counters, member))
 #define SUM_ITEM(host, member, i)                                                                  \
-    sum_at((host), offsetof(struct worker_counters, member) + (i) * sizeof(uint64_t))
+    sum_at((host), offsetof(struct lookup_counters, member) + (i) * sizeof(uint64_t))
 
 static void put_lookups(const struct host *host, struct byte_buffer *out) {
     const char *name = "snapshot_host_lookups_total";
@@ -151,14 +150,15 @@ static void put_lookups(const struct host *host, struct byte_buffer *out) {
     name = "snapshot_host_lookups_served_total";
     put_header(out, name, "counter", "Lookups found or not found, by who gave the answer.");
     for (size_t i = RP_SERVED_BY_REPLICA; i <= RP_SERVED_BY_PRIMARY; i++) {
-        put_labelled(out, name, "served_by", served_by_names[i], SUM_ITEM(host, served_by, i));
+        put_labelled(out, name, "served_by", lookup_served_by((int32_t)i),
+                     SUM_ITEM(host, served_by, i));
     }
     put_single(out, "snapshot_host_lookup_timeouts_total", "counter",
                "Lookups that lookup_timeout_ms ended.", SUM(host, timeouts));
     put_single(out, "snapshot_host_lookups_abandoned_total", "counter",
                "Lookups whose client left before the answer.", SUM(host, gone));
     put_single(out, "snapshot_host_lookups_in_flight", "gauge", "Lookups under way.",
-               atomic_load_explicit(&host->lookups, memory_order_relaxed));
+               counter_value(&host->service.under_way));
     put_single(out, "snapshot_host_locates_total", "counter",
                "Questions to the primary for its WAL position.", SUM(host, locates));
     put_single(out, "snapshot_host_position_polls_total", "counter",
@@ -168,19 +168,19 @@ static void put_lookups(const struct host *host, struct byte_buffer *out) {
         out, name, "counter",
         "Answers to a lookup that was alone, by whether polling saw them, see busy_poll_us.");
     put_labelled(out, name, "outcome", "seen", SUM_ITEM(host, busy_polls, BUSY_POLL_SEEN));
-    put_labelled(out, name, "outcome", "in_vain", SUM_ITEM(host, busy_polls, BUSY_POLL_IN_VAIN));
+    put_labelled(out, name, "outcome", "in_vain", SUM_ITEM(host, busy_polls, BUSY_POLL_LATE));
 }
 
 static void put_latency(const struct host *host, struct byte_buffer *out) {
     const char *name = "snapshot_host_lookup_duration_seconds";
     put_header(out, name, "histogram", "Time from request to verdict.");
     uint64_t total = 0;
-    for (size_t i = 0; i < HOST_LATENCY_BUCKETS; i++) {
+    for (size_t i = 0; i < LOOKUP_LATENCY_BUCKETS; i++) {
         total += SUM_ITEM(host, latency, i);
         byte_buffer_append_format(out, "%s_bucket{le=\"%g\"} %llu\n", name,
-                                  host_latency_bounds_us[i] / 1e6, (unsigned long long)total);
+                                  lookup_latency_bounds_us[i] / 1e6, (unsigned long long)total);
     }
-    total += SUM_ITEM(host, latency, HOST_LATENCY_BUCKETS);
+    total += SUM_ITEM(host, latency, LOOKUP_LATENCY_BUCKETS);
     byte_buffer_append_format(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.6f\n%s_count %llu\n",
                               name, (unsigned long long)total, name,
                               (double)SUM(host, latency_sum_us) / 1e6, name,
@@ -224,7 +224,7 @@ static const struct {
 
 /* Server 0 is the primary, the others are the replicas in the order of the configuration. */
 static const struct pg_server *server_of(const struct worker *worker, uint32_t server) {
-    return server == 0 ? worker->primary : worker->replicas[server - 1].server;
+    return server == 0 ? worker->primary : worker->replicas[server - 1];
 }
 
 static uint64_t server_sum(const struct host *host, uint32_t server, size_t offset) {
@@ -240,7 +240,7 @@ static uint64_t server_sum(const struct host *host, uint32_t server, size_t offs
 }
 
 static void put_servers(const struct host *host, struct byte_buffer *out) {
-    uint32_t servers = host->config->replica_count + 1;
+    uint32_t servers = host->service.config->replica_count + 1;
     for (size_t row = 0; row < sizeof server_rows / sizeof server_rows[0]; row++) {
         put_header(out, server_rows[row].name, server_rows[row].type, server_rows[row].help);
         for (uint32_t i = 0; i < servers; i++) {
@@ -264,28 +264,23 @@ static void put_gauge(struct byte_buffer *out, const char *name, const char *ser
     }
 }
 
-static uint64_t sampled(const _Atomic uint64_t *value) {
-    return atomic_load_explicit(value, memory_order_relaxed);
-}
-
 static void put_lag(const struct host *host, struct byte_buffer *out) {
     const struct worker *worker = &host->workers[0];
     const struct lag_sampler *lag = &worker->lag;
     const char *name = "snapshot_host_wal_position_bytes";
     put_header(out, name, "gauge",
                "WAL position of each server: the primary's, and replayed ones.");
-    uint64_t position = sampled(&lag->primary.position);
+    uint64_t position = counter_value(&lag->primary.position);
     put_gauge(out, name, pg_server_name(worker->primary), position != 0, (double)position);
     for (uint32_t i = 0; i < lag->replica_count; i++) {
-        position = sampled(&lag->replicas[i].position);
-        put_gauge(out, name, pg_server_name(worker->replicas[i].server), position != 0,
-                  (double)position);
+        position = counter_value(&lag->replicas[i].position);
+        put_gauge(out, name, pg_server_name(worker->replicas[i]), position != 0, (double)position);
     }
     name = "snapshot_host_replica_lag_bytes";
     put_header(out, name, "gauge", "WAL that a replica has not replayed yet; NaN: unknown.");
     for (uint32_t i = 0; i < lag->replica_count; i++) {
-        uint64_t bytes = sampled(&lag->replicas[i].lag_bytes);
-        put_gauge(out, name, pg_server_name(worker->replicas[i].server), bytes != LAG_UNKNOWN,
+        uint64_t bytes = counter_value(&lag->replicas[i].lag_bytes);
+        put_gauge(out, name, pg_server_name(worker->replicas[i]), bytes != LAG_UNKNOWN,
                   (double)bytes);
     }
     name = "snapshot_host_replica_lag_seconds";
@@ -293,13 +288,21 @@ static void put_lag(const struct host *host, struct byte_buffer *out) {
         out, name, "gauge",
         "Age of the newest position of the primary that a replica has reached; NaN: unknown.");
     for (uint32_t i = 0; i < lag->replica_count; i++) {
-        uint64_t ms = sampled(&lag->replicas[i].lag_ms);
-        put_gauge(out, name, pg_server_name(worker->replicas[i].server), ms != LAG_UNKNOWN,
+        uint64_t ms = counter_value(&lag->replicas[i].lag_ms);
+        put_gauge(out, name, pg_server_name(worker->replicas[i]), ms != LAG_UNKNOWN,
                   (double)ms / 1000);
     }
 }
 
 /* ---- HTTP, reloads --------------------------------------------------------------------------- */
+
+static uint64_t answers_of_class(const struct host *host, size_t first_digit) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        sum += counter_value(&host->workers[i].lookups.answers.by_class[first_digit]);
+    }
+    return sum;
+}
 
 static void put_http(const struct host *host, struct byte_buffer *out) {
     struct http_front_counters sum = {0};
@@ -329,20 +332,19 @@ static void put_http(const struct host *host, struct byte_buffer *out) {
     put_header(out, name, "counter", "Requests answered, by class of status.");
     static const char *const classes[] = {"2xx", "3xx", "4xx", "5xx"};
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
-        put_labelled(out, name, "status", classes[i], SUM_ITEM(host, requests, i + 2));
+        put_labelled(out, name, "status", classes[i], answers_of_class(host, i + 2));
     }
 }
 
 static void put_reloads(const struct host *host, struct byte_buffer *out) {
     put_single(out, "snapshot_host_reloads_total", "counter",
-               "Reloads of the policy file that were asked for.",
-               atomic_load_explicit(&host->reloads, memory_order_relaxed));
+               "Reloads of the policy file that were asked for.", counter_value(&host->reloads));
     put_single(out, "snapshot_host_reload_failures_total", "counter",
                "Reloads that failed: the older configuration stayed in force.",
-               atomic_load_explicit(&host->reload_failures, memory_order_relaxed));
+               counter_value(&host->reload_failures));
     put_single(out, "snapshot_host_last_reload_successful", "gauge",
                "1 if the policy file was good when it was last read.",
-               atomic_load_explicit(&host->reload_ok, memory_order_relaxed));
+               counter_value(&host->reload_ok));
 }
 
 void host_metrics_write(const struct host *host, struct byte_buffer *out) {

@@ -5,7 +5,8 @@
 #define HOST_METRICS_H
 
 #include "host-sample/base/byte_buffer.h"
-#include "host-sample/host.h"
+
+struct host;
 
 /* Appends the whole page: the plugin's counters, the host's own, summed over all workers. Callable
  * from any worker's thread; what other workers are counting meanwhile may or may not be in it. */

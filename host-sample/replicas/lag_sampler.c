@@ -4,19 +4,13 @@
  */
 #include "lag_sampler.h"
 
+#include "host-sample/base/container_of.h"
+#include "host-sample/base/counter.h"
 #include "host-sample/base/monotonic.h"
 
 #include <event2/event.h>
 
 #define ROUND_S 1
-
-static void set(_Atomic uint64_t *value, uint64_t to) {
-    atomic_store_explicit(value, to, memory_order_relaxed);
-}
-
-static uint64_t get(const _Atomic uint64_t *value) {
-    return atomic_load_explicit(value, memory_order_relaxed);
-}
 
 static void remember(struct lag_sampler *sampler, uint64_t position) {
     uint32_t newest = sampler->rounds++ % LAG_HISTORY;
@@ -38,38 +32,36 @@ static uint64_t age_ms(const struct lag_sampler *sampler, uint64_t position) {
 }
 
 static void replica_answered(struct pg_statement *statement, struct pg_reply *reply) {
-    struct lag_sample *sample =
-        (struct lag_sample *)((char *)statement - offsetof(struct lag_sample, statement));
+    struct lag_sample *sample = container_of(statement, struct lag_sample, statement);
     uint64_t position = reply->status == PG_REPLY_ROWS ? reply->position : 0;
-    uint64_t primary = get(&sample->sampler->primary.position);
-    set(&sample->position, position);
+    uint64_t primary = counter_value(&sample->sampler->primary.position);
+    counter_set(&sample->position, position);
     if (position == 0 || primary == 0) {
-        set(&sample->lag_bytes, LAG_UNKNOWN);
-        set(&sample->lag_ms, LAG_UNKNOWN);
+        counter_set(&sample->lag_bytes, LAG_UNKNOWN);
+        counter_set(&sample->lag_ms, LAG_UNKNOWN);
     } else if (position >= primary) {
-        set(&sample->lag_bytes, 0);
-        set(&sample->lag_ms, 0);
+        counter_set(&sample->lag_bytes, 0);
+        counter_set(&sample->lag_ms, 0);
     } else {
-        set(&sample->lag_bytes, primary - position);
-        set(&sample->lag_ms, age_ms(sample->sampler, position));
+        counter_set(&sample->lag_bytes, primary - position);
+        counter_set(&sample->lag_ms, age_ms(sample->sampler, position));
     }
 }
 
 static void primary_answered(struct pg_statement *statement, struct pg_reply *reply) {
-    struct lag_sample *sample =
-        (struct lag_sample *)((char *)statement - offsetof(struct lag_sample, statement));
+    struct lag_sample *sample = container_of(statement, struct lag_sample, statement);
     struct lag_sampler *sampler = sample->sampler;
     uint64_t position = reply->status == PG_REPLY_ROWS ? reply->position : 0;
-    set(&sample->position, position);
+    counter_set(&sample->position, position);
     if (position != 0) {
         remember(sampler, position);
     }
     for (uint32_t i = 0; i < sampler->replica_count; i++) {
-        /* A replica that has not answered the last round yet stands nobody knows where. */
+        /* A replica that has not answered the last round yet has an unknown position. */
         if (pg_statement_is_submitted(&sampler->replicas[i].statement)) {
-            set(&sampler->replicas[i].position, 0);
-            set(&sampler->replicas[i].lag_bytes, LAG_UNKNOWN);
-            set(&sampler->replicas[i].lag_ms, LAG_UNKNOWN);
+            counter_set(&sampler->replicas[i].position, 0);
+            counter_set(&sampler->replicas[i].lag_bytes, LAG_UNKNOWN);
+            counter_set(&sampler->replicas[i].lag_ms, LAG_UNKNOWN);
         } else {
             pg_server_submit(sampler->replicas[i].server, &sampler->replicas[i].statement);
         }
@@ -83,7 +75,7 @@ static void next_round(evutil_socket_t fd, short events, void *context) {
     if (!pg_statement_is_submitted(&sampler->primary.statement)) {
         pg_server_submit(sampler->primary.server, &sampler->primary.statement);
     } else {
-        set(&sampler->primary.position, 0);
+        counter_set(&sampler->primary.position, 0);
     }
 }
 
@@ -94,8 +86,8 @@ static void init_sample(struct lag_sampler *sampler, struct lag_sample *sample,
     sample->server = server;
     sample->statement.kind = PG_POSITION;
     sample->statement.done = done;
-    set(&sample->lag_bytes, LAG_UNKNOWN);
-    set(&sample->lag_ms, LAG_UNKNOWN);
+    counter_set(&sample->lag_bytes, LAG_UNKNOWN);
+    counter_set(&sample->lag_ms, LAG_UNKNOWN);
 }
 
 void lag_sampler_start(struct lag_sampler *sampler, struct event_base *base,

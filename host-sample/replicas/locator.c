@@ -3,9 +3,11 @@
  */
 #include "locator.h"
 
+#include "host-sample/base/container_of.h"
+#include "host-sample/base/counter.h"
+
 static void answered(struct pg_statement *statement, struct pg_reply *reply) {
-    struct locator *locator =
-        (struct locator *)((char *)statement - offsetof(struct locator, statement));
+    struct locator *locator = container_of(statement, struct locator, statement);
     bool located = reply->status == PG_REPLY_ROWS && reply->position != 0;
     uint64_t position = located ? reply->position : 0;
     /* Whoever joins from within a callback goes to the waiting list, so this one only shrinks. */
@@ -46,6 +48,6 @@ void locator_flush(struct locator *locator) {
         locate->list = &locator->asked;
         TAILQ_INSERT_TAIL(&locator->asked, locate, entry);
     }
-    atomic_fetch_add_explicit(locator->asked_counter, 1, memory_order_relaxed);
+    counter_add(locator->asked_counter, 1);
     pg_server_submit(locator->primary, &locator->statement);
 }

@@ -3,6 +3,8 @@
  */
 #include "position_watcher.h"
 
+#include "host-sample/base/container_of.h"
+#include "host-sample/base/counter.h"
 #include "host-sample/base/monotonic.h"
 
 #include <stddef.h>
@@ -15,23 +17,20 @@
 
 static void ask(struct position_watcher *watcher) {
     if (!pg_statement_is_submitted(&watcher->statement)) {
-        atomic_fetch_add_explicit(watcher->poll_counter, 1, memory_order_relaxed);
+        counter_add(watcher->poll_counter, 1);
         pg_server_submit(watcher->replica, &watcher->statement);
     }
 }
 
 static void pause_over(struct wake_up *pause) {
-    struct position_watcher *watcher =
-        (struct position_watcher *)((char *)pause - offsetof(struct position_watcher, pause));
+    struct position_watcher *watcher = container_of(pause, struct position_watcher, pause);
     if (!TAILQ_EMPTY(&watcher->waiting)) {
         ask(watcher);
     }
 }
 
 static void answered(struct pg_statement *statement, struct pg_reply *reply) {
-    struct position_watcher *watcher =
-        (struct position_watcher *)((char *)statement -
-                                    offsetof(struct position_watcher, statement));
+    struct position_watcher *watcher = container_of(statement, struct position_watcher, statement);
     uint64_t position = reply->status == PG_REPLY_ROWS ? reply->position : 0;
     /* Whoever joins from within a callback stands behind `last`, and waits for the next answer. */
     struct position_wait *last = TAILQ_LAST(&watcher->waiting, position_wait_list);

@@ -1,0 +1,73 @@
+/*
+ * lookups.h - what lookups share: all of the host, and those of one thread.
+ */
+#ifndef LOOKUPS_H
+#define LOOKUPS_H
+
+#include "answer.h"
+#include "counters.h"
+#include "host-sample/base/busy_poll.h"
+#include "host-sample/base/deadlines.h"
+#include "host-sample/base/wake_ups.h"
+#include "host-sample/config.h"
+#include "host-sample/postgres/server.h"
+#include "host-sample/replicas/locator.h"
+#include "host-sample/replicas/position_watcher.h"
+#include "host-sample/replicas/replica_health.h"
+#include "host-sample/snapshots/choice.h"
+#include "plugin/read_policy.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct lookup;
+TAILQ_HEAD(lookup_list, lookup);
+
+/* Of the whole host: constant but for the counters, which all threads write. */
+struct lookup_service {
+    const struct host_config *config;
+    const struct rp_plugin *plugin;
+    const struct rp_policy *policy;
+    _Atomic uint64_t under_way;        /* at most max_lookups */
+    _Atomic uint64_t shed_unlogged;    /* sheds since the last line about them */
+    _Atomic uint64_t shed_next_log_ns; /* no line about sheds before */
+};
+
+/* The deadlines of a lookup. */
+enum { LOOKUP_DEADLINE, ANSWER_DEADLINE, DEADLINE_COUNT };
+
+struct lookup_replica {
+    struct pg_server *server;
+    struct position_watcher watcher;
+    struct replica_health health;
+};
+
+/* Of one thread, which alone touches it, but for the counters. */
+struct lookups {
+    struct lookup_service *service;
+    struct pg_server *primary;
+    struct lookup_replica replicas[HOST_MAX_REPLICAS];
+    uint32_t replica_count;
+    struct locator locator;
+    struct wake_ups wake_ups; /* of lookups that wait, and of watchers between their questions */
+    struct deadlines deadlines;
+    struct deadline_queue deadline_queues[DEADLINE_COUNT];
+    struct statement_choice choice;
+    struct busy_poll poll;
+    uint32_t reads;           /* that a server has been asked for and has not answered */
+    struct lookup_list spare; /* for reuse */
+    uint32_t spare_count;
+    uint64_t *random; /* see entropy.h */
+    struct answers answers;
+    struct lookup_counters counters;
+};
+
+/* Whether the only lookup of the whole host waits for a server's answer here. Then alone busy
+ * polling pays: with several of them there is enough to do, and polling would take the processor
+ * from those that answer. */
+static inline bool lookups_have_lone_read(const struct lookups *lookups) {
+    return lookups->reads == 1 && counter_value(&lookups->service->under_way) == 1;
+}
+
+#endif
