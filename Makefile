@@ -29,7 +29,12 @@ HOST_PKGS := $(INI_PKGS) libpq libevent_core
 ALL_CFLAGS = $(STANDARD) $(HARDEN) $(CFLAGS) -MMD -MP -DREAD_POLICY_VERSION='"$(VERSION)"'
 LDFLAGS   ?=
 ALL_LDFLAGS = $(HARDEN) $(LDFLAGS) -Wl,-z,relro,-z,now
-HOST_LIBS  = $(call pkg_libs,$(HOST_PKGS)) -lhttp_parser -ldl -lpthread
+HOST_LIBS  = $(call pkg_libs,$(HOST_PKGS)) $(HTTP_PARSER_LIBS) -ldl -lpthread
+
+# The library that parses HTTP: llhttp where there is one, http-parser on Debian 12.
+HTTP_PARSER ?= $(if $(call pkg_libs,libllhttp),llhttp,http_parser)
+HTTP_PARSER_LIBS = $(if $(filter llhttp,$(HTTP_PARSER)),$(call pkg_libs,libllhttp),-lhttp_parser)
+HTTP_PARSER_SRC := host-sample/http/head_parser_$(HTTP_PARSER).c
 
 # One line for each folder that is compiled and for each program; V=1 shows the commands.
 V ?=
@@ -41,7 +46,8 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 INI_SRC    := $(wildcard strict-ini/*.c)
 PLUGIN_SRC := $(wildcard plugin/*.c) $(wildcard policies/*.c)
 LOADER_SRC := $(wildcard loader/*.c)
-HOST_LIB_SRC := $(filter-out host-sample/main.c,$(wildcard host-sample/*.c host-sample/*/*.c))
+HOST_LIB_SRC := $(filter-out host-sample/main.c host-sample/http/head_parser_%.c, \
+	$(wildcard host-sample/*.c host-sample/*/*.c)) $(HTTP_PARSER_SRC)
 HOST_SRC   := host-sample/main.c $(HOST_LIB_SRC) loader/plugin_loader.c
 
 .DEFAULT_GOAL := all
@@ -50,7 +56,7 @@ all: $(BUILD)/read_policy.so $(BUILD)/snapshot-host
 
 # Objects depend on the flags that they were made with: switching SANITIZE or CC rebuilds, and so does
 # the header of the trace points, which need not be there.
-FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(wildcard /usr/include/sys/sdt.h /usr/include/*/sys/sdt.h)
+FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(HTTP_PARSER) $(wildcard /usr/include/sys/sdt.h /usr/include/*/sys/sdt.h)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(BUILD)
 	@pkg-config --print-errors --exists $(HOST_PKGS) || \
@@ -82,7 +88,8 @@ include mk/tools.mk mk/bench.mk mk/tests.mk
 
 # ---- packages -----------------------------------------------------------------------------------------
 
-BUILD_PACKAGES := gcc libc6-dev make pkgconf libpq-dev libinih-dev libbsd-dev libevent-dev libhttp-parser-dev
+BUILD_PACKAGES := gcc libc6-dev make pkgconf libpq-dev libinih-dev libbsd-dev libevent-dev \
+	'libllhttp-dev|libhttp-parser-dev'
 RUN_PACKAGES   := postgresql python3 python3-psycopg2
 CHECK_PACKAGES := check g++ curl prometheus binutils systemtap-sdt-dev gnuplot-nox graphviz mandoc
 LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck

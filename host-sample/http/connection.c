@@ -2,6 +2,7 @@
  * connection.c - the life of one connection.
  */
 #include "connection.h"
+#include "status.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -112,9 +113,8 @@ static void send_continue(struct http_connection *connection) {
         return;
     }
     reader->expects_continue = false;
-    if (reader->body_bytes == 0 &&
-        send(connection->fd, interim, sizeof(interim) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) !=
-            (ssize_t)sizeof(interim) - 1) {
+    if (!reader->body_begun && send(connection->fd, interim, sizeof(interim) - 1,
+                                    MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)sizeof(interim) - 1) {
         /* A client that has not read the few replies before it, or left. */
         http_connection_close(connection);
     }

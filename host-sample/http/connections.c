@@ -2,6 +2,7 @@
  * connections.c - what concerns all connections of a front: deadlines, turns, drain, the end.
  */
 #include "connection.h"
+#include "status.h"
 
 #include <event2/event.h>
 #include <stdlib.h>

@@ -2,6 +2,7 @@
  * exchange.c - replies: the host's, the front's own, and what a slow reader leaves unsent.
  */
 #include "connection.h"
+#include "status.h"
 
 #include <assert.h>
 

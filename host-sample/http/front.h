@@ -2,9 +2,9 @@
  * front.h - HTTP/1.1 in, on one event loop.
  *
  * The one place that knows how HTTP is spoken; everything else sees requests and replies. It uses
- * http-parser for the grammar and libevent for sockets and timers. Neither of the two embedded
- * servers at hand can keep what this host promises: evhttp answers an over-long line with 400,
- * libmicrohttpd writes its own HTML for 400, 414 and 431, neither bounds the time of a whole
+ * llhttp or http-parser for the grammar and libevent for sockets and timers. Neither of the two
+ * embedded servers at hand can keep what this host promises: evhttp answers an over-long line with
+ * 400, libmicrohttpd writes its own HTML for 400, 414 and 431, neither bounds the time of a whole
  * request (only that between two bytes), and libmicrohttpd does not notice that the client of a
  * suspended request left.
  *

@@ -3,9 +3,10 @@
  */
 #include "reply.h"
 
+#include "status.h"
+
 #include "host-sample/base/json_string.h"
 
-#include <http_parser.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,7 +41,7 @@ void http_reply_compose(struct http_reply_writer *writer, const struct http_repl
     BYTE_BUFFER_LITERAL(head, "HTTP/1.1 ");
     byte_buffer_append_unsigned(head, reply->status);
     BYTE_BUFFER_LITERAL(head, " ");
-    byte_buffer_append_text(head, http_status_str((enum http_status)reply->status));
+    byte_buffer_append_text(head, http_status_phrase(reply->status));
     BYTE_BUFFER_LITERAL(head, "\r\nContent-Type: ");
     byte_buffer_append_text(head, reply->content_type);
     BYTE_BUFFER_LITERAL(head, "\r\nContent-Length: ");

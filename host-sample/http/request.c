@@ -1,30 +1,21 @@
 /*
- * request.c - http-parser's callbacks, and what it leaves unchecked.
+ * request.c - what a request must look like, whichever library parses its head.
  *
- * Distributions build http-parser without its strict checks: it takes any four letters for "HTTP",
- * a blank before a header's colon, any byte after a CR, and any two bytes for the line end after a
- * chunk. It also unfolds folded lines, and lets the value of a field begin with any byte. The head
- * is therefore checked again here, line by line. What follows a chunked body is not trusted: such a
- * connection is closed after its reply.
+ * The libraries are lenient, each in its own way: one takes any four letters for "HTTP", a blank
+ * before a header's colon or any byte after a CR, another a version that is not there; both unfold
+ * folded lines or have done so. So a head is looked at line by line as it comes, and only a whole
+ * one that is well formed is handed to the library. Every line ends with CR LF. After a chunked
+ * body, which others may read otherwise, the connection is closed.
  */
 #include "request.h"
+
+#include "head_parser.h"
+#include "status.h"
 
 #include <string.h>
 #include <strings.h>
 
-#define MAX_BODY_BYTES 65536
-/* Chunks of one byte cost six; extensions and trailers need some room as well. */
-#define MAX_AFTER_HEAD (8 * MAX_BODY_BYTES)
-/* The request line without its target: a method, two blanks, a version, a line end. */
-#define MAX_LINE_REST  64
-
-enum {
-    BAD_REQUEST = 400,
-    BODY_TOO_LARGE = 413,
-    TARGET_TOO_LONG = 414,
-    FIELDS_TOO_LARGE = 431,
-    VERSION_NOT_SUPPORTED = 505
-};
+#define MAX_METHOD 32 /* bytes; more than the longest that is known */
 
 /* --- header fields --- */
 
@@ -51,10 +42,10 @@ static bool is_blank(char c) {
 }
 
 static bool is_control(char c) {
-    return (unsigned char)c < 0x20 || c == 0x7f;
+    return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
 }
 
-/* The parser has removed the blanks before a value, not those after it. */
+/* The library has removed the blanks before a value, not those after it. */
 static struct http_span trimmed(const char *bytes, struct http_span span) {
     while (span.length > 0 && is_blank(bytes[span.offset + span.length - 1])) {
         span.length--;
@@ -66,6 +57,7 @@ static struct http_span trimmed(const char *bytes, struct http_span span) {
 static void take_field(struct http_reader *reader) {
     const char *name = reader->bytes + reader->name.offset;
     struct http_span value = trimmed(reader->bytes, reader->value);
+    const char *text = reader->bytes + value.offset;
 
     for (uint32_t i = 0; i < HTTP_HEADER_COUNT; i++) {
         if (is_text(name, reader->name.length, header_names[i].name, header_names[i].length)) {
@@ -77,25 +69,15 @@ static void take_field(struct http_reader *reader) {
     if (is_text(name, reader->name.length, "host", 4)) {
         reader->hosts_seen++;
     } else if (is_text(name, reader->name.length, "expect", 6)) {
-        reader->expects_continue =
-            is_text(reader->bytes + value.offset, value.length, "100-continue", 12);
+        reader->expects_continue = is_text(text, value.length, "100-continue", 12);
+    } else if (is_text(name, reader->name.length, "transfer-encoding", 17)) {
+        reader->codings_seen++;
+        reader->is_chunked = is_text(text, value.length, "chunked", 7);
     }
 }
 
-/* --- the parser's callbacks --- */
-
-static struct http_reader *reader_of(http_parser *parser) {
-    return parser->data;
-}
-
-static int refuse(struct http_reader *reader, uint16_t status) {
-    reader->refusal = status;
-    return -1;
-}
-
-/* Spans come in pieces that lie side by side. Offsets fit: a head is never longer than its
- * capacity. */
-static void extend(struct http_reader *reader, struct http_span *span, const char *at,
+/* Pieces lie side by side. Offsets fit: a head is never longer than its capacity. */
+static void extend(const struct http_reader *reader, struct http_span *span, const char *at,
                    size_t length) {
     if (span->length == 0) {
         span->offset = (uint16_t)(at - reader->bytes);
@@ -103,263 +85,235 @@ static void extend(struct http_reader *reader, struct http_span *span, const cha
     span->length = (uint16_t)(span->length + length);
 }
 
-static int on_url(http_parser *parser, const char *at, size_t length) {
-    struct http_reader *reader = reader_of(parser);
+static size_t span_end(struct http_span span) {
+    return (size_t)span.offset + span.length;
+}
 
-    extend(reader, &reader->target, at, length);
+static void on_part(void *context, enum http_head_part part, const char *at, size_t length) {
+    struct http_reader *reader = context;
+
+    switch (part) {
+    case HTTP_HEAD_TARGET: /* known before */
+        break;
+    case HTTP_HEAD_NAME:
+        if (reader->name.length > 0 && at != reader->bytes + span_end(reader->name)) {
+            take_field(reader);
+            reader->name = reader->value = (struct http_span){0};
+        }
+        extend(reader, &reader->name, at, length);
+        break;
+    case HTTP_HEAD_VALUE:
+        extend(reader, &reader->value, at, length);
+        break;
+    }
+}
+
+/* --- the head, line by line --- */
+
+/* What follows the target, as far as it has come. */
+static uint16_t check_version(struct http_reader *reader, const char *text, size_t length,
+                              bool whole) {
+    static const char form[] = " HTTP/1.1";
+    const size_t form_length = sizeof(form) - 1;
+
+    for (size_t i = 0; i < length; i++) {
+        const bool is_digit = text[i] >= '0' && text[i] <= '9';
+
+        if (i >= form_length || (form[i] == '1' ? !is_digit : text[i] != form[i])) {
+            return HTTP_STATUS_BAD_REQUEST;
+        }
+    }
+    if (!whole) {
+        return 0;
+    }
+    if (length > 0 && length < form_length) {
+        return HTTP_STATUS_BAD_REQUEST;
+    }
+    reader->is_1_0 = length > 0 && text[form_length - 1] == '0';
+    return length > 0 && text[form_length - 3] == '1' && text[form_length - 1] <= '1'
+               ? 0
+               : HTTP_STATUS_HTTP_VERSION_NOT_SUPPORTED; /* HTTP/0.9 had no version */
+}
+
+/* One blank before the target and one after it, as far as the line has come, its end left out. */
+static uint16_t check_request_line(struct http_reader *reader, size_t length, bool whole) {
+    const char *line = reader->bytes;
+    const char *blank = memchr(line, ' ', length);
+    const size_t method_length = blank != NULL ? (size_t)(blank - line) : length;
+    const char *target = line + method_length + 1;
+    const char *target_end;
+
+    for (size_t i = 0; i < method_length; i++) {
+        if ((line[i] < 'A' || line[i] > 'Z') && line[i] != '-') {
+            return HTTP_STATUS_BAD_REQUEST;
+        }
+    }
+    if (method_length == 0 || method_length > MAX_METHOD || (whole && blank == NULL)) {
+        return HTTP_STATUS_BAD_REQUEST;
+    }
+    if (blank == NULL) {
+        return 0;
+    }
+    target_end = memchr(target, ' ', (size_t)(line + length - target));
+    target_end = target_end != NULL ? target_end : line + length;
+    reader->target = (struct http_span){.offset = (uint16_t)(target - line),
+                                        .length = (uint16_t)(target_end - target)};
     if (reader->target.length > HTTP_MAX_REQUEST_LINE) {
-        return refuse(reader, TARGET_TOO_LONG);
+        return HTTP_STATUS_URI_TOO_LONG;
     }
-    /* A request line that ends with its target; any other version is read after this call. */
-    if (parser->http_minor == 9) {
-        return refuse(reader, VERSION_NOT_SUPPORTED);
+    if (memchr(target, '\t', reader->target.length) != NULL ||
+        (reader->target.length == 0 && (whole || target_end != line + length))) {
+        return HTTP_STATUS_BAD_REQUEST;
     }
-    return 0;
+    return check_version(reader, target_end, (size_t)(line + length - target_end), whole);
 }
 
-static int on_header_field(http_parser *parser, const char *at, size_t length) {
-    struct http_reader *reader = reader_of(parser);
+/* A line has been looked at whole; its line feed is at `feed`. */
+static uint16_t end_line(struct http_reader *reader, size_t feed) {
+    uint16_t refusal = 0;
 
-    if (reader->head_complete) { /* a trailer */
-        return 0;
-    }
-    if (memchr(at, ' ', length) != NULL) {
-        return refuse(reader, BAD_REQUEST);
-    }
-    if (reader->in_value) {
-        take_field(reader);
-        reader->in_value = false;
-        reader->name = reader->value = (struct http_span){0};
-    }
-    extend(reader, &reader->name, at, length);
     if (reader->fields_start == 0) {
-        reader->fields_start = reader->name.offset;
+        refusal = check_request_line(reader, feed - 1, true);
+        reader->fields_start = (uint16_t)(feed + 1);
+    } else {
+        reader->head_complete = feed == reader->line_start + 1U;
     }
-    return 0;
+    reader->line_start = (uint16_t)(feed + 1);
+    return refusal;
 }
 
-static int on_header_value(http_parser *parser, const char *at, size_t length) {
-    struct http_reader *reader = reader_of(parser);
+/* CR and LF come in pairs, nothing else controls anything, and no line begins with a blank (a
+ * folded field). */
+static uint16_t check_byte(struct http_reader *reader, size_t at) {
+    const char c = reader->bytes[at];
+    const bool after_cr = at > 0 && reader->bytes[at - 1] == '\r';
 
-    if (reader->head_complete) {
-        return 0;
+    if (reader->fields_start > 0 && at - reader->fields_start >= HTTP_MAX_HEADER_BYTES + 2) {
+        return HTTP_STATUS_REQUEST_HEADER_FIELDS_TOO_LARGE;
     }
-    /* The parser looks at every byte of a value but the first. */
-    if (reader->value.length == 0 && length > 0 && is_control(*at)) {
-        return refuse(reader, BAD_REQUEST);
+    if (after_cr != (c == '\n') || (is_control(c) && c != '\r' && c != '\n') ||
+        (at == reader->line_start && is_blank(c))) {
+        return HTTP_STATUS_BAD_REQUEST;
     }
-    reader->in_value = true;
-    extend(reader, &reader->value, at, length);
-    return 0;
+    return c == '\n' ? end_line(reader, at) : 0;
 }
 
-/* Both ends stop the parser, so that its caller knows where they are. */
-static int on_headers_complete(http_parser *parser) {
-    struct http_reader *reader = reader_of(parser);
+/* Looks at the lines that have come since; stops behind the head. */
+static uint16_t check_lines(struct http_reader *reader, size_t count) {
+    while (reader->scanned < count && !reader->head_complete) {
+        const uint16_t refusal = check_byte(reader, reader->scanned++);
 
-    if (reader->in_value) {
-        take_field(reader);
-    }
-    reader->head_complete = true;
-    http_parser_pause(parser, 1);
-    return 0;
-}
-
-static int on_message_complete(http_parser *parser) {
-    reader_of(parser)->complete = true;
-    http_parser_pause(parser, 1);
-    return 0;
-}
-
-static int add_to_body(struct http_reader *reader, uint64_t count, bool received) {
-    if (count > MAX_BODY_BYTES - reader->body_bytes) {
-        return refuse(reader, BODY_TOO_LARGE);
-    }
-    if (received) {
-        reader->body_bytes += (uint32_t)count;
-    }
-    return 0;
-}
-
-static int on_body(http_parser *parser, const char *at, size_t length) {
-    (void)at;
-    return add_to_body(reader_of(parser), length, true);
-}
-
-static int on_chunk_header(http_parser *parser) {
-    return add_to_body(reader_of(parser), parser->content_length, false);
-}
-
-static const http_parser_settings settings = {
-    .on_url = on_url,
-    .on_header_field = on_header_field,
-    .on_header_value = on_header_value,
-    .on_headers_complete = on_headers_complete,
-    .on_body = on_body,
-    .on_message_complete = on_message_complete,
-    .on_chunk_header = on_chunk_header,
-};
-
-/* Returns how many bytes were read; fewer than `count` only at one of the ends or at an error. */
-static size_t run_parser(struct http_reader *reader, const char *bytes, size_t count) {
-    size_t done = http_parser_execute(&reader->parser, &settings, bytes, count);
-    enum http_errno error = HTTP_PARSER_ERRNO(&reader->parser);
-
-    if (error != HPE_OK && error != HPE_PAUSED && reader->refusal == 0) {
-        reader->refusal = error == HPE_HEADER_OVERFLOW ? FIELDS_TOO_LARGE : BAD_REQUEST;
-    }
-    return done;
-}
-
-/* --- checks of the head --- */
-
-static size_t target_end(const struct http_reader *reader) {
-    return (size_t)reader->target.offset + reader->target.length;
-}
-
-/* One blank before the target and one after it, then a version; nothing in it that ends a word. */
-static bool request_line_is_strict(const struct http_reader *reader, const char *bytes,
-                                   size_t length) {
-    static const char version[] = " HTTP/";
-    const char *target = bytes + reader->target.offset;
-    size_t end = target_end(reader);
-
-    return reader->target.length > 0 && memchr(bytes, ' ', length) == target - 1 &&
-           length - end >= sizeof(version) - 1 &&
-           memcmp(bytes + end, version, sizeof(version) - 1) == 0 &&
-           memchr(target, '\t', reader->target.length) == NULL &&
-           memchr(target, '\f', reader->target.length) == NULL;
-}
-
-/* Every CR is part of a line end, and no line begins with a blank (a folded field). */
-static bool lines_are_strict(const char *bytes, size_t length) {
-    const char *line = bytes;
-    const char *end = bytes + length;
-
-    while (line < end) {
-        const char *feed = memchr(line, '\n', (size_t)(end - line));
-        const char *cr;
-
-        if (feed == NULL || is_blank(*line)) {
-            return false;
+        if (refusal != 0) {
+            return refusal;
         }
-        cr = memchr(line, '\r', (size_t)(feed - line));
-        if (cr != NULL && cr + 1 != feed) {
-            return false;
-        }
-        line = feed + 1;
     }
-    return true;
+    if (reader->fields_start == 0) {
+        return check_request_line(reader, count - (reader->bytes[count - 1] == '\r'), false);
+    }
+    return 0;
 }
 
-/* Longer than the fields may be, the empty line after them included. */
-static bool fields_are_too_large(const struct http_reader *reader, size_t length) {
-    return reader->fields_start > 0 && length - reader->fields_start > HTTP_MAX_HEADER_BYTES + 2;
-}
+/* --- the head as a whole --- */
 
-/* Of a head that is not whole: the status to refuse it with, or 0 while it is within its bounds. */
-static uint16_t check_part(const struct http_reader *reader, size_t length) {
-    size_t line_rest = reader->target.length == 0 ? length : length - target_end(reader);
-
-    if (reader->fields_start == 0 && line_rest > MAX_LINE_REST) {
-        return BAD_REQUEST;
+/* What its fields say of the body, and of whom it is for. */
+static uint16_t check_fields(const struct http_reader *reader, const struct http_head *head) {
+    if (reader->hosts_seen > 1 || (!reader->is_1_0 && reader->hosts_seen == 0)) {
+        return HTTP_STATUS_BAD_REQUEST;
     }
-    return fields_are_too_large(reader, length) ? FIELDS_TOO_LARGE : 0;
-}
-
-/* Of a whole head of `length` bytes: the status to refuse it with, or 0. */
-static uint16_t check_head(const struct http_reader *reader, const char *bytes, size_t length) {
-    const http_parser *parser = &reader->parser;
-    bool is_1_1 = parser->http_major == 1 && parser->http_minor == 1;
-    bool is_1_0 = parser->http_major == 1 && parser->http_minor == 0;
-
-    if (!request_line_is_strict(reader, bytes, length) || !lines_are_strict(bytes, length)) {
-        return BAD_REQUEST;
+    /* HTTP/1.0 knows no chunks: somebody between us may not either. */
+    if (reader->codings_seen > 0 &&
+        (reader->codings_seen > 1 || !reader->is_chunked || head->has_length || reader->is_1_0)) {
+        return HTTP_STATUS_BAD_REQUEST;
     }
-    if (!is_1_1 && !is_1_0) {
-        return VERSION_NOT_SUPPORTED;
-    }
-    if (fields_are_too_large(reader, length)) {
-        return FIELDS_TOO_LARGE;
-    }
-    if (reader->hosts_seen > 1 || (is_1_1 && reader->hosts_seen == 0)) {
-        return BAD_REQUEST;
-    }
-    if (is_1_0 && (parser->flags & F_CHUNKED) != 0) {
-        return BAD_REQUEST; /* HTTP/1.0 knows no chunks: somebody between us may not either */
-    }
-    if ((parser->flags & F_CONTENTLENGTH) != 0 && parser->content_length > MAX_BODY_BYTES) {
-        return BODY_TOO_LARGE;
+    if (head->has_length && head->content_length > HTTP_MAX_BODY_BYTES) {
+        return HTTP_STATUS_PAYLOAD_TOO_LARGE;
     }
     return 0;
 }
 
 /* Draws from a head that was found good what the connection will ask for. */
-static void conclude_head(struct http_reader *reader) {
-    const http_parser *parser = &reader->parser;
-    bool chunked = (parser->flags & F_CHUNKED) != 0;
+static void conclude_head(struct http_reader *reader, const struct http_head *head) {
+    const bool chunked = reader->codings_seen > 0;
 
-    /* The parser takes what follows a CONNECT for another protocol, and looks for no body. */
-    reader->keep_alive = http_should_keep_alive(parser) != 0 &&
-                         (parser->flags & F_CONNECTION_CLOSE) == 0 && !chunked &&
-                         parser->method != HTTP_CONNECT;
-    reader->is_head = parser->method == HTTP_HEAD;
-    reader->expects_continue = reader->expects_continue && parser->http_minor == 1;
+    /* What follows a CONNECT is another protocol, and no body. */
+    if (chunked && !head->is_connect) {
+        http_body_begin_chunked(&reader->body);
+    } else {
+        http_body_begin_counted(&reader->body,
+                                head->is_connect ? 0 : (uint32_t)head->content_length);
+    }
+    reader->keep_alive = head->keep_alive && !chunked && !head->is_connect;
+    reader->is_head = head->is_head;
+    reader->expects_continue = reader->expects_continue && !reader->is_1_0;
+}
+
+/* Reads the head on from where it was left. */
+static uint16_t read_head(struct http_reader *reader, size_t count) {
+    struct http_head head;
+    uint16_t refusal = check_lines(reader, count);
+
+    if (refusal != 0 || !reader->head_complete) {
+        return refusal;
+    }
+    if (!http_head_parse(reader->bytes, reader->scanned, on_part, reader, &head)) {
+        return HTTP_STATUS_BAD_REQUEST;
+    }
+    if (reader->name.length > 0) {
+        take_field(reader);
+    }
+    refusal = check_fields(reader, &head);
+    if (refusal == 0) {
+        conclude_head(reader, &head);
+    }
+    return refusal;
 }
 
 /* --- the reader --- */
 
 void http_reader_begin(struct http_reader *reader) {
     *reader = (struct http_reader){0};
-    http_parser_init(&reader->parser, HTTP_REQUEST);
-    reader->parser.data = reader;
 }
 
-/* Reads the head on from reader->kept. Once it is whole, its last byte, a line feed, is left to the
- * parser for the body's turn, and reader->kept is the head's length. */
-static void feed_head(struct http_reader *reader, const char *bytes, size_t count) {
-    size_t end = reader->kept + run_parser(reader, bytes + reader->kept, count - reader->kept);
+static enum http_reader_outcome refuse(struct http_reader *reader, uint16_t status) {
+    reader->refusal = status;
+    return HTTP_READER_REFUSED;
+}
 
-    if (reader->refusal != 0) {
-        return;
+static enum http_reader_outcome read_body(struct http_reader *reader, size_t count, size_t *used) {
+    const size_t given = count - reader->kept;
+    const enum http_body_outcome outcome =
+        http_body_read(&reader->body, reader->bytes + reader->kept, given, used);
+
+    reader->body_begun = reader->body_begun || given > 0;
+    *used += reader->kept;
+    switch (outcome) {
+    case HTTP_BODY_MORE:
+        return HTTP_READER_MORE;
+    case HTTP_BODY_COMPLETE:
+        return HTTP_READER_COMPLETE;
+    case HTTP_BODY_TOO_LARGE:
+        return refuse(reader, HTTP_STATUS_PAYLOAD_TOO_LARGE);
+    case HTTP_BODY_FIELDS_TOO_LARGE:
+        return refuse(reader, HTTP_STATUS_REQUEST_HEADER_FIELDS_TOO_LARGE);
+    case HTTP_BODY_MALFORMED:
+        break;
     }
-    if (!reader->head_complete) {
-        reader->kept = (uint32_t)count;
-        reader->refusal = check_part(reader, count);
-        return;
-    }
-    reader->kept = (uint32_t)(end + 1);
-    reader->refusal = check_head(reader, bytes, reader->kept);
-    if (reader->refusal == 0) {
-        conclude_head(reader);
-        http_parser_pause(&reader->parser, 0);
-    }
+    return refuse(reader, HTTP_STATUS_BAD_REQUEST);
 }
 
 enum http_reader_outcome http_reader_feed(struct http_reader *reader, const char *bytes,
                                           size_t count, size_t *used) {
-    size_t at = reader->kept;
-
     *used = 0;
     reader->bytes = bytes;
     if (!reader->head_complete) {
-        feed_head(reader, bytes, count);
-        at = reader->kept - 1;
-    }
-    if (reader->refusal == 0 && reader->head_complete) {
-        size_t done = run_parser(reader, bytes + at, count - at);
+        const uint16_t refusal = read_head(reader, count);
 
-        *used = at + done;
-        reader->after_head += (uint32_t)done;
-        if (reader->after_head > MAX_AFTER_HEAD && reader->refusal == 0) {
-            reader->refusal = BODY_TOO_LARGE;
+        reader->kept = reader->scanned;
+        if (refusal != 0) {
+            return refuse(reader, refusal);
         }
     }
-    reader->bytes = NULL;
-    if (reader->refusal != 0) {
-        return HTTP_READER_REFUSED;
-    }
-    return reader->complete ? HTTP_READER_COMPLETE : HTTP_READER_MORE;
+    return reader->head_complete ? read_body(reader, count, used) : HTTP_READER_MORE;
 }
 
 size_t http_reader_skip(const char *bytes, size_t count) {

@@ -10,9 +10,8 @@
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H
 
+#include "body.h"
 #include "front.h"
-
-#include <http_parser.h>
 
 /* More than the longest head that is not refused: target, header fields, and what stands between.
  */
@@ -31,21 +30,23 @@ struct http_span { /* of the head */
 };
 
 struct http_reader {
-    http_parser parser;
-    const char *bytes;   /* the head's first byte; valid within a call only */
-    uint32_t kept;       /* bytes of the request that the next call wants to see again */
-    uint32_t body_bytes; /* of the body itself */
-    uint32_t after_head; /* bytes that came after the head, chunked framing included */
+    const char *bytes; /* the head's first byte; valid within a call only */
+    uint32_t kept;     /* bytes of the request that the next call wants to see again */
+    uint32_t scanned;  /* bytes of the head whose lines were looked at */
     uint16_t refusal;
-    uint16_t fields_start; /* where the first header field begins; 0: not reached */
+    uint16_t line_start;   /* of the line that is being looked at */
+    uint16_t fields_start; /* where the request line has ended; 0: not reached */
     struct http_span target;
     struct http_span name, value; /* of the header field that is being read */
     struct http_span headers[HTTP_HEADER_COUNT];
     uint16_t seen[HTTP_HEADER_COUNT];
     uint16_t hosts_seen;
-    bool in_value;
+    uint16_t codings_seen;
+    struct http_body body;
+    bool is_1_0;
+    bool is_chunked;
     bool head_complete;
-    bool complete;
+    bool body_begun;       /* bytes have come after the head */
     bool keep_alive;       /* the client and the grammar allow another request on this connection */
     bool is_head;          /* HEAD: the reply has no body */
     bool expects_continue; /* the client waits for 100 Continue; cleared by whoever sends it */
