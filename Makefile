@@ -9,7 +9,7 @@ CFLAGS   ?= -O2 -g
 SANITIZE ?=
 PYTHON   := /usr/bin/python3
 
-# Warnings are errors for us and for CI (WERROR=1), not for whoever builds with a newer compiler.
+# Warnings are errors for us and for CI (WERROR=1), not for users, who may have a newer compiler.
 WERROR   ?=
 STANDARD := -std=c17 -D_GNU_SOURCE -iquote . -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
 	$(if $(filter 1,$(WERROR)),-Werror)
@@ -104,7 +104,7 @@ lint-deps:
 
 # ---- the ways in --------------------------------------------------------------------------------------
 
-# The packages come first, then everything else in a make of its own, which sees them.
+# The packages come first, then everything else in a second make, which sees them.
 .PHONY: demo demo-up check
 demo: demo-deps
 	@$(MAKE) --no-print-directory all

@@ -54,8 +54,8 @@ INSTALLED = \
 	$(foreach f,$(wildcard conf/prometheus/* conf/grafana/*),644:$f:$(HOST_EXAMPLES_DIR)/$(f:conf/%=%)) \
 	$(foreach f,$(MAN_PAGES),644:$f:$(MANDIR)/man$(subst .,,$(suffix $f))/$(notdir $f))
 
-# An operator's own: copied only where there is none, and taken away only if it was not edited. The host's
-# may hold secrets.
+# The operator's own: copied only where there is none, and removed only if it was not edited. The host's may
+# hold secrets.
 CONFIGURATION = 644:read-policy.ini 640:snapshot-host.ini
 
 file_mode   = $(word 1,$(subst :, ,$(1)))
@@ -64,8 +64,8 @@ file_target = $(DESTDIR)$(word 3,$(subst :, ,$(1)))
 host_sample = $(DESTDIR)$(HOST_EXAMPLES_DIR)/$(call file_source,$(1))
 host_config = $(DESTDIR)$(CONFIG_DIR)/$(call file_source,$(1))
 
-# Beside the old one, and then renamed over it: a host that is running has the plugin mapped, and would
-# crash if it were written in place. The empty line ends the command.
+# Beside the old one, and then renamed over it: a running host has the plugin mapped, and would crash if it
+# were written in place. The empty line ends the command.
 define put_file
 $(INSTALL) -D -m $(call file_mode,$(1)) $(call file_source,$(1)) $(call file_target,$(1)).new
 mv -f $(call file_target,$(1)).new $(call file_target,$(1))
@@ -78,11 +78,11 @@ test -e $(call host_config,$(1)) || \
 endef
 define remove_config
 if cmp -s $(call host_sample,$(1)) $(call host_config,$(1)); then rm -f $(call host_config,$(1)); \
-elif test -e $(call host_config,$(1)); then echo "kept, for it was edited: $(call host_config,$(1))"; fi
+elif test -e $(call host_config,$(1)); then echo "kept because it was edited: $(call host_config,$(1))"; fi
 
 endef
 
-# Those that nobody else has, the inner ones first; gone with the last of their files.
+# Directories that are ours alone, the inner ones first; removed with the last of their files.
 OWN_DIRS = $(addprefix $(DESTDIR),$(HOST_EXAMPLES_DIR)/prometheus $(HOST_EXAMPLES_DIR)/grafana \
 	$(HOST_EXAMPLES_DIR) $(EXAMPLES_DIR) $(DOCDIR)/docs $(DOCDIR) $(PLUGIN_DIR) $(CONFIG_DIR))
 

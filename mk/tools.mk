@@ -8,7 +8,7 @@ TOOL_SRC    := $(CHECK_SRC) $(SIM_SRC) $(MINIMAL_SRC) loader/find_plugin.c
 
 all: $(BUILD)/policy-check $(BUILD)/policy-sim $(BUILD)/minimal-host
 
-# Where programs look for the plugin that is installed: another PREFIX compiles it in anew.
+# Where programs look for the installed plugin; another PREFIX recompiles them.
 PLUGIN_DIR_NOW := $(LIBDIR)/read-policy
 $(BUILD)/plugin-dir: FORCE
 	@mkdir -p $(BUILD)
