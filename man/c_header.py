@@ -92,6 +92,7 @@ TOP_LEVEL = re.compile(r"""
   | (?P<block>(?:struct|enum)\ \w+)\s*\{(?P<body>.*?)\n?\};
   | (?P<opaque>struct\ \w+);[ ]*(?:/\*(?P<what>.*?)\*/)?
   | typedef\ (?P<typedef>[^;]+);
+  | const\ struct\ rp_plugin\ \*\w+\(void\);  # the entry symbol, which the typedef tells of
   | static\ inline\s(?P<function>[^{]+)\{.*?\n\}
   | \s+""", re.DOTALL | re.VERBOSE)
 

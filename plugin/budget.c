@@ -13,8 +13,10 @@ static void forget_old_debt(struct rp_budget *budget, uint64_t now_ns) {
     }
 }
 
-bool budget_admit(struct rp_budget *budget, uint64_t interval_ns, uint64_t burst_ns,
-                  uint64_t now_ns) {
+bool budget_admit(struct rp_budget *budget, uint64_t now_ns) {
+    uint64_t rate = atomic_load_explicit(&budget->rate, memory_order_relaxed);
+    uint64_t interval_ns = rate & UINT32_MAX;
+    uint64_t burst_ns = (rate >> 32) * interval_ns;
     if (interval_ns == 0) {
         return true;
     }
@@ -34,6 +36,10 @@ bool budget_admit(struct rp_budget *budget, uint64_t interval_ns, uint64_t burst
     return true;
 }
 
-void budget_change_rate(struct rp_budget *budget, uint64_t burst_ns) {
-    atomic_store_explicit(&budget->debt_limit_ns, burst_ns, memory_order_relaxed);
+void budget_set_rate(struct rp_budget *budget, uint64_t interval_ns, uint64_t burst) {
+    uint64_t rate = burst << 32 | interval_ns;
+    uint64_t before = atomic_exchange_explicit(&budget->rate, rate, memory_order_relaxed);
+    if (before != rate) {
+        atomic_store_explicit(&budget->debt_limit_ns, burst * interval_ns, memory_order_relaxed);
+    }
 }

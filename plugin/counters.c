@@ -43,5 +43,5 @@ void counters_read(const struct rp_policy *slot, uint32_t counter, struct rp_met
     metric->section = slot->name;
     metric->attribute = rows[counter].attribute;
     metric->attribute_value = rows[counter].attribute_value;
-    metric->value = atomic_load_explicit(&slot->counters[counter], memory_order_relaxed);
+    metric->value = atomic_load_explicit(&slot->state->counters[counter], memory_order_relaxed);
 }

@@ -7,6 +7,7 @@
 #include "options.h"
 #include "read_policy.h"
 #include "set.h"
+#include "shared_state.h"
 
 #include <assert.h>
 
@@ -29,6 +30,8 @@ static_assert(offsetof(struct rp_plugin, close) == AFTER_NAME(9), "frozen");
 static_assert(offsetof(struct rp_plugin, section) == AFTER_NAME(10), "frozen");
 static_assert(offsetof(struct rp_plugin, key) == AFTER_NAME(11), "frozen");
 static_assert(offsetof(struct rp_plugin, diagram) == AFTER_NAME(12), "frozen");
+static_assert(offsetof(struct rp_plugin, shared_bytes) == AFTER_NAME(13), "frozen");
+static_assert(offsetof(struct rp_plugin, share) == AFTER_NAME(14), "frozen");
 
 static_assert(sizeof(struct rp_request) == 48, "part of the ABI");
 static_assert(sizeof(struct rp_report) == 24, "part of the ABI");
@@ -53,11 +56,11 @@ static const struct rp_plugin plugin = {
     .section = set_section,
     .key = options_key,
     .diagram = diagram_policy,
+    .shared_bytes = shared_bytes,
+    .share = set_share,
 };
 
 /* The one exported symbol, RP_ENTRY_SYMBOL. */
-__attribute__((visibility("default"))) const struct rp_plugin *read_policy_plugin_v1(void);
-
-const struct rp_plugin *read_policy_plugin_v1(void) {
+__attribute__((visibility("default"))) const struct rp_plugin *read_policy_plugin_v1(void) {
     return &plugin;
 }

@@ -7,7 +7,6 @@
  */
 #include "machine.h"
 
-#include "budget.h"
 #include "slot.h"
 #include "state_steps.h"
 
@@ -105,13 +104,6 @@ static int take_floor(struct read_state *read) {
     return 1;
 }
 
-/* The bucket is the section's, and so is its rate: that of the newest plan holds for reads under
- * way too. With two rates at once, each would see the debts of the other as its own. */
-static int is_admitted(struct rp_policy *slot, uint64_t now_ns) {
-    const struct rp_plan *newest = atomic_load_explicit(&slot->current, memory_order_acquire);
-    return budget_admit(&slot->budget, newest->budget_interval_ns, newest->budget_burst_ns, now_ns);
-}
-
 /* position: the report's. */
 static int holds(uint32_t guard, struct read_state *read, uint64_t position) {
     const struct rp_plan *plan = read->plan;
@@ -121,7 +113,9 @@ static int holds(uint32_t guard, struct read_state *read, uint64_t position) {
     case G_POLL_FITS:
         return poll_fits(read);
     case G_ADMITTED:
-        return is_admitted(plan->slot, read->now_ns);
+        /* The bucket is the section's, and so is its rate: that of the newest plan holds for reads
+         * under way too. With two rates at once, each would see the other's debts as its own. */
+        return budget_admit(&plan->slot->state->budget, read->now_ns);
     case G_FLOOR:
         return take_floor(read);
     case G_CAN_AWAIT:
@@ -177,7 +171,7 @@ static const struct rp_step *enter(struct read_state *read, uint32_t state) {
 static const struct rp_step *finish(struct read_state *read, uint32_t end) {
     const struct rp_verdict_entry *verdict = &rp_verdicts[end];
     if (verdict->counter != COUNTER_NONE) {
-        atomic_fetch_add_explicit(&read->plan->slot->counters[verdict->counter], 1,
+        atomic_fetch_add_explicit(&read->plan->slot->state->counters[verdict->counter], 1,
                                   memory_order_relaxed);
     }
     read->current = &verdict->step;

@@ -81,7 +81,8 @@ const struct ini_key rp_option_keys[RP_OPTION_COUNT] = {
      .fallback = "0",
      .unit = "reads per second",
      .offset = AT(primary_budget_per_s),
-     .help = "How many fallback reads of the primary this process may make; 0 sets no limit."},
+     .help = "How many fallback reads of the primary this process, or all that share its "
+             "state, may make; 0 sets no limit."},
     {.name = "primary_budget_burst",
      .type = INI_NUMBER,
      .max = MAX_BUDGET,

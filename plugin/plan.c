@@ -84,7 +84,6 @@ static void set_budget(struct rp_plan *plan) {
     uint64_t per_s = plan->options.primary_budget_per_s;
     /* Rounded up, so that the rate is never exceeded. */
     plan->budget_interval_ns = per_s == 0 ? 0 : (NS_PER_S + per_s - 1) / per_s;
-    plan->budget_burst_ns = plan->options.primary_budget_burst * plan->budget_interval_ns;
 }
 
 /* Whether a replica may be asked is known when a read begins: the rule that asks for it, which

@@ -51,11 +51,9 @@ struct rp_plan {
     uint64_t retry_max_ns;
     uint64_t first_ns;
     uint64_t max_wait_ns;
-    uint64_t
-        budget_interval_ns;   /* between two admitted reads at the long-term rate; 0: unlimited */
-    uint64_t budget_burst_ns; /* burst * interval */
-    uint32_t max_polls;       /* replica_backoff: 0 to RP_MAX_POLLS */
-    uint32_t pick_next;       /* replica_pick = next */
+    uint64_t budget_interval_ns; /* between two admitted reads at the long-term rate; 0: no limit */
+    uint32_t max_polls;          /* replica_backoff: 0 to RP_MAX_POLLS */
+    uint32_t pick_next;          /* replica_pick = next */
     uint8_t start[2]; /* the move that begins a read: [0] with a replica to ask, [1] without */
     uint8_t first_move[ST_COUNT][RP_OUTCOME_STRIDE]; /* index into moves; 0: broken contract */
     struct rp_move moves[RP_MAX_MOVES + 1];          /* and start[1]'s, which stands last */

@@ -38,7 +38,7 @@
  *
  * TIME is in nanoseconds of one monotonic clock of the host's choosing (CLOCK_MONOTONIC). It must
  * not be 0, and the same clock must be used for all reads of a set, since the primary's budget is
- * shared.
+ * shared; and by all processes that share its state.
  *
  * COMPATIBILITY. Structures grow at their end only, and every structure that the host hands in
  * begins with its struct_size, so that old hosts work with new plugins and the other way round. A
@@ -334,7 +334,39 @@ struct rp_plugin {
      * language. [thread-safe] Arguments and result as of describe.
      */
     uint32_t (*diagram)(const struct rp_policy *policy, char *buf, uint32_t len);
+
+    /*
+     * How many bytes of memory `share` needs for that many sections, 1 to RP_SHARED_SECTIONS_MAX;
+     * 0 for any other number. [thread-safe] Each name of a section that was ever shared there keeps
+     * its place: leave room for those to come.
+     */
+    uint64_t (*shared_bytes)(uint32_t sections);
+
+    /*
+     * Keeps the counters and the budgets' state of the set in memory of the host's, so that several
+     * processes count together and 40 reads a second are 40 for all of them. [control], before the
+     * first read of the set: what was counted until then stays behind.
+     *
+     * memory: aligned to 8 bytes, of the same size in every process, mapped shared by all of them
+     * (each may map it elsewhere), all zero when the first of them comes: mmap with MAP_SHARED |
+     * MAP_ANONYMOUS before a fork, or a file below /dev/shm. It must not outlive the clock of
+     * now_ns (a reboot), which all of them share. The host keeps it mapped until close.
+     * Any number of sets may be attached to it, at any time and at once; a section is known by its
+     * name, wherever its file is. So a host that opens a new set with each change of its
+     * configuration, and lets older processes finish with the old one, loses no count; the rate of
+     * a budget is that of whoever opened or reloaded a set last. A reload that adds a section for
+     * which there is no room is refused (RP_E_LIMIT).
+     *
+     * Returns RP_OK; RP_E_ARGUMENT if the memory is too small, not aligned, holds something else
+     * (what another version of this layout left there, too) or was shared in another size;
+     * RP_E_LIMIT if it has no room for all sections. err says which; then the set has not changed.
+     * Afterwards begin and next take no lock either: they change 8-byte words atomically.
+     */
+    int32_t (*share)(struct rp_set *set, void *memory, uint64_t bytes, char *err, uint32_t errlen);
 };
+
+/* The most sections that memory which is shared has room for. */
+#define RP_SHARED_SECTIONS_MAX 1024u
 
 /* The table up to and including close: what every plugin of this major version has. */
 #define RP_PLUGIN_MIN_SIZE (offsetof(struct rp_plugin, close) + sizeof(void (*)(struct rp_set *)))
@@ -345,8 +377,9 @@ struct rp_plugin {
     (offsetof(struct rp_plugin, member) + sizeof((plugin)->member) <= (plugin)->struct_size &&     \
      (plugin)->member != NULL)
 
-/* The type of the entry symbol, and the symbol itself for those who link against it. */
+/* The type of the entry symbol, and the symbol itself for those who link the plugin in. */
 typedef const struct rp_plugin *(*rp_entry_function)(void);
+const struct rp_plugin *read_policy_plugin_v1(void);
 
 /* ---- the loop of a blocking host ------------------------------------------------------------- */
 

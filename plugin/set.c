@@ -21,7 +21,8 @@ struct rp_set {
     _Atomic(struct rp_policy *) first; /* in the order of the file; grows at its end only */
     char *path;
     uint32_t capabilities;
-    uint32_t reloads; /* that changed something */
+    uint32_t reloads;             /* that changed something */
+    struct shared_memory *shared; /* the host's, from share on; else NULL */
 };
 
 static struct rp_policy *next_of(const struct rp_policy *slot) {
@@ -60,6 +61,7 @@ static struct rp_policy *new_slot(const char *name) {
         memset(slot, 0, sizeof *slot);
         /* The document refuses longer section names. */
         memcpy(slot->name, name, strlen(name) + 1);
+        slot->state = &slot->own;
     }
     return slot;
 }
@@ -159,6 +161,11 @@ static bool stage_all(struct load *load) {
     return true;
 }
 
+static void set_rate(struct rp_policy *slot, const struct rp_plan *plan) {
+    budget_set_rate(&slot->state->budget, plan->budget_interval_ns,
+                    plan->options.primary_budget_burst);
+}
+
 static void publish_slot(struct rp_policy *slot) {
     struct rp_plan *plan = slot->staged;
     slot->staged = NULL;
@@ -166,10 +173,7 @@ static void publish_slot(struct rp_policy *slot) {
         plan->older = atomic_load_explicit(&slot->current, memory_order_relaxed);
         /* Release pairs with the acquire in machine.c. */
         atomic_store_explicit(&slot->current, plan, memory_order_release);
-        if (plan->older != NULL && (plan->older->budget_interval_ns != plan->budget_interval_ns ||
-                                    plan->older->budget_burst_ns != plan->budget_burst_ns)) {
-            budget_change_rate(&slot->budget, plan->budget_burst_ns);
-        }
+        set_rate(slot, plan);
     }
 }
 
@@ -185,6 +189,24 @@ static void publish(struct load *load) {
     atomic_store_explicit(last != NULL ? &last->next : &load->set->first, load->added,
                           memory_order_release);
     load->added = NULL;
+}
+
+/* Finds the state of sections in shared memory. Nothing is changed if there is no room for all. */
+static bool take_shared_states(struct rp_policy *first, struct shared_memory *shared,
+                               struct ini_errors *errors) {
+    for (const struct rp_policy *slot = first; slot != NULL; slot = next_of(slot)) {
+        if (shared_section(shared, slot->name) == NULL) {
+            ini_errors_add(errors,
+                           "[%s]: the shared memory has no room for the state of one more section; "
+                           "names that were used before keep theirs",
+                           slot->name);
+            return false;
+        }
+    }
+    for (struct rp_policy *slot = first; slot != NULL; slot = next_of(slot)) {
+        slot->state = shared_section(shared, slot->name);
+    }
+    return true;
 }
 
 static void unstage(struct load *load) {
@@ -209,6 +231,14 @@ static int32_t verdict_of(const struct load *load, bool staged) {
     return RP_OK;
 }
 
+static void say_too_many_reloads(struct ini_errors *errors, const char *path) {
+    ini_errors_add(
+        errors,
+        "%s: %u changed configurations are kept already, and no more can be; restart the "
+        "host to load this one",
+        path, MAX_RELOADS);
+}
+
 static void say_out_of_memory(const char *path, char *err, uint32_t errlen) {
     struct ini_errors errors;
     ini_errors_init(&errors, err, errlen);
@@ -224,6 +254,12 @@ static int32_t load_file(struct rp_set *set, char *err, uint32_t errlen) {
     bool staged = document != NULL && stage_all(&load);
     int32_t status =
         document == NULL && !errors.out_of_memory ? RP_E_CONFIG : verdict_of(&load, staged);
+    if (status == RP_E_LIMIT) {
+        say_too_many_reloads(&errors, set->path);
+    } else if (status == RP_OK && set->shared != NULL &&
+               !take_shared_states(load.added, set->shared, &errors)) {
+        status = RP_E_LIMIT;
+    }
     if (status == RP_OK) {
         publish(&load);
         set->reloads += load.staged > 0;
@@ -232,12 +268,6 @@ static int32_t load_file(struct rp_set *set, char *err, uint32_t errlen) {
     }
     if (status == RP_E_MEMORY) {
         say_out_of_memory(set->path, err, errlen);
-    } else if (status == RP_E_LIMIT) {
-        ini_errors_add(
-            &errors,
-            "%s: %u changed configurations are kept already, and no more can be; restart "
-            "the host to load this one",
-            set->path, MAX_RELOADS);
     }
     ini_free(document);
     return status;
@@ -284,6 +314,26 @@ int32_t set_reload(struct rp_set *set, char *err, uint32_t errlen) {
         return refuse_arguments("reload", err, errlen);
     }
     return load_file(set, err, errlen);
+}
+
+int32_t set_share(struct rp_set *set, void *memory, uint64_t bytes, char *err, uint32_t errlen) {
+    if (set == NULL || memory == NULL || (err == NULL && errlen != 0)) {
+        return refuse_arguments("share", err, errlen);
+    }
+    struct shared_memory *shared = shared_attach(memory, bytes, err, errlen);
+    if (shared == NULL) {
+        return RP_E_ARGUMENT;
+    }
+    struct ini_errors errors;
+    ini_errors_init(&errors, err, errlen);
+    if (!take_shared_states(first_of(set), shared, &errors)) {
+        return RP_E_LIMIT;
+    }
+    set->shared = shared;
+    for (struct rp_policy *slot = first_of(set); slot != NULL; slot = next_of(slot)) {
+        set_rate(slot, atomic_load_explicit(&slot->current, memory_order_relaxed));
+    }
+    return RP_OK;
 }
 
 const struct rp_policy *set_policy(struct rp_set *set, const char *section) {

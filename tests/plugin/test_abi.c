@@ -63,7 +63,8 @@ START_TEST(the_table_is_complete) {
     ck_assert(RP_HAS(plugin, open) && RP_HAS(plugin, reload) && RP_HAS(plugin, policy) &&
               RP_HAS(plugin, begin) && RP_HAS(plugin, next) && RP_HAS(plugin, metrics) &&
               RP_HAS(plugin, describe) && RP_HAS(plugin, close) && RP_HAS(plugin, section) &&
-              RP_HAS(plugin, key) && RP_HAS(plugin, diagram));
+              RP_HAS(plugin, key) && RP_HAS(plugin, diagram) && RP_HAS(plugin, shared_bytes) &&
+              RP_HAS(plugin, share));
 }
 END_TEST
 
