@@ -2,6 +2,7 @@
  * connection.c - the life of one connection.
  */
 #include "connection.h"
+
 #include "status.h"
 
 #include <assert.h>
@@ -13,8 +14,25 @@
 
 #define MAX_LINGERING   256           /* at once; the oldest gives way */
 #define MAX_LINGER_READ (1024 * 1024) /* bytes */
+#define MAX_KEPT_BODY   262144        /* bytes of memory that a caller's body keeps */
+
+/* To be called when something has changed: sees to it that a connection that can go on will have a
+ * turn, that one that waits has a deadline, and that one that is at its end is closed. */
+static void arrange_next(struct http_connection *connection);
 
 /* --- the end of a connection --- */
+
+/* Forgets what is left of a reply. */
+static void drop_unsent(struct http_connection *connection) {
+    struct http_connections *connections = connection->connections;
+
+    if (connection->unsent != NULL) {
+        counter_subtract(&connections->counters.unsent_bytes, connection->unsent->held);
+        connections->replies_unsent--;
+        http_unsent_free(connection->unsent);
+        connection->unsent = NULL;
+    }
+}
 
 void http_connection_close(struct http_connection *connection) {
     struct http_connections *connections = connection->connections;
@@ -29,11 +47,11 @@ void http_connection_close(struct http_connection *connection) {
     event_del(&connection->event);
     close(connection->fd);
     deadline_clear(&connection->deadline);
-    http_connection_do_not_resume(connection);
     http_input_drop(&connections->pool, &connection->input);
-    http_connection_drop_unsent(connection);
-    http_connection_free_later(connection);
-    http_count(&connections->counters.open, 0 - UINT64_C(1));
+    drop_unsent(connection);
+    TAILQ_REMOVE(&connections->all, connection, in_all);
+    http_connection_resume_later(connection);
+    counter_subtract(&connections->counters.open, 1);
     if (answering) {
         connections->exchanges_open--;
         connections->handlers.on_gone(connections->handlers.context, exchange, exchange->user);
@@ -42,7 +60,7 @@ void http_connection_close(struct http_connection *connection) {
 
 /* To close at once could destroy what was said: a socket that is closed with bytes unread, or gets
  * some afterwards, sends a reset, and a reset discards what the client has not read yet. */
-void http_connection_linger(struct http_connection *connection) {
+static void linger(struct http_connection *connection) {
     struct http_connections *connections = connection->connections;
 
     if (connection->at_end || shutdown(connection->fd, SHUT_WR) != 0) {
@@ -59,7 +77,7 @@ void http_connection_linger(struct http_connection *connection) {
 
         http_connection_close(http_connection_of(oldest));
     }
-    http_connection_settle(connection);
+    arrange_next(connection);
 }
 
 /* Whether the client is known to have left, or to be about to: it has ended its side, or the
@@ -70,6 +88,105 @@ static bool has_left(const struct http_connection *connection) {
 
     return connection->half_closed || connection->at_end ||
            getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 || error != 0;
+}
+
+/* --- replies --- */
+
+/* The whole reply is in the socket's hands. */
+static void finish_reply(struct http_connection *connection) {
+    if (connection->keep_alive) {
+        connection->state = HTTP_READING;
+        arrange_next(connection);
+    } else {
+        linger(connection);
+    }
+}
+
+/* The reply that was begun first has had the most time: if it is still there, its reader is the
+ * slowest. This may close the connection that just came. */
+static void keep_unsent_within_bounds(struct http_connections *connections) {
+    struct deadline_queue *queue = &connections->queues[HTTP_DEADLINE_REPLY];
+    struct deadline *oldest;
+
+    while (counter_value(&connections->counters.unsent_bytes) > connections->max_unsent_bytes &&
+           (oldest = deadline_first(queue)) != NULL) {
+        counter_add(&connections->counters.timeouts, 1);
+        http_connection_close(http_connection_of(oldest));
+    }
+}
+
+/* The socket takes no more: the rest waits until it does. */
+static void keep_unsent(struct http_connection *connection,
+                        const struct iovec parts[HTTP_OUTPUT_PARTS], struct byte_buffer *body) {
+    struct http_connections *connections = connection->connections;
+
+    connection->unsent = http_unsent_keep(parts, body);
+    if (connection->unsent == NULL) {
+        http_connection_close(connection);
+        return;
+    }
+    connections->replies_unsent++;
+    counter_add(&connections->counters.unsent_bytes, connection->unsent->held);
+    deadline_set(&connection->deadline, &connections->queues[HTTP_DEADLINE_REPLY]);
+    keep_unsent_within_bounds(connections);
+}
+
+/* Only the reply's status, type, headers and body count; connection->keep_alive says what comes
+ * next. */
+static void send_reply(struct http_connection *connection, const struct http_reply *reply) {
+    struct http_reply_writer *writer = &connection->connections->writer;
+    struct iovec parts[HTTP_OUTPUT_PARTS];
+
+    connection->state = HTTP_SENDING; /* answered, whatever comes of it */
+    http_reply_compose(writer, reply, connection->keep_alive);
+    if (writer->head.failed || reply->body->failed) {
+        http_connection_close(connection);
+        return;
+    }
+    parts[0] = (struct iovec){writer->head.data, writer->head.length};
+    parts[1] = (struct iovec){reply->body->data, connection->is_head ? 0 : reply->body->length};
+    switch (http_send(connection->fd, parts)) {
+    case HTTP_SENT:
+        finish_reply(connection);
+        break;
+    case HTTP_SEND_BLOCKED:
+        keep_unsent(connection, parts, reply->body);
+        break;
+    case HTTP_SEND_FAILED:
+        http_connection_close(connection);
+        break;
+    }
+}
+
+/* Sends more of a reply. */
+static void send_on(struct http_connection *connection) {
+    assert(connection->state == HTTP_SENDING && connection->unsent != NULL);
+    switch (http_send(connection->fd, connection->unsent->parts)) {
+    case HTTP_SENT:
+        drop_unsent(connection);
+        deadline_clear(&connection->deadline);
+        finish_reply(connection);
+        break;
+    case HTTP_SEND_BLOCKED:
+        break;
+    case HTTP_SEND_FAILED:
+        http_connection_close(connection);
+        break;
+    }
+}
+
+void http_connection_refuse(struct http_connection *connection, uint32_t status) {
+    struct http_connections *connections = connection->connections;
+    struct http_reply reply = http_reply_error(&connections->writer, status);
+
+    assert(connection->state == HTTP_READING);
+    if (status != HTTP_STATUS_SERVICE_UNAVAILABLE) {
+        counter_add(&connections->counters.bad_requests, 1);
+    }
+    deadline_clear(&connection->deadline);
+    connection->keep_alive = false;
+    connection->is_head = false;
+    send_reply(connection, &reply);
 }
 
 /* --- receiving --- */
@@ -131,7 +248,7 @@ static void hand_over(struct http_connection *connection, struct http_input *inp
     input->start += (uint32_t)used;
     connection->keep_alive = connection->reader.keep_alive;
     connection->is_head = connection->reader.is_head;
-    http_reader_begin(&connection->reader);
+    http_reader_begin(&connection->reader, &connections->headers);
     deadline_clear(&connection->deadline);
     connection->state = HTTP_ANSWERING;
     connection->exchange = (struct http_exchange){.connection = connection};
@@ -175,12 +292,14 @@ static void read_requests(struct http_connection *connection, struct http_input 
     }
 }
 
-void http_connection_advance(struct http_connection *connection) {
+/* One turn: receives once, reads requests and hands them over until one is not answered at once,
+ * the client has sent no more, or the connection closes. Not from within a handler. */
+static void advance(struct http_connection *connection) {
     struct http_connections *connections = connection->connections;
     struct http_input input;
 
     if (connection->state != HTTP_READING && connection->state != HTTP_LINGERING) {
-        http_connection_settle(connection);
+        arrange_next(connection);
         return;
     }
     input = http_input_take(&connections->pool, &connection->input);
@@ -200,12 +319,12 @@ void http_connection_advance(struct http_connection *connection) {
     } else if (!http_input_keep(&connections->pool, &input, &connection->input)) {
         http_connection_close(connection); /* out of memory */
     }
-    http_connection_settle(connection);
+    arrange_next(connection);
 }
 
 /* --- what comes next --- */
 
-static void settle_reading(struct http_connection *connection) {
+static void arrange_reading(struct http_connection *connection) {
     struct http_connections *connections = connection->connections;
     uint32_t held = http_input_length(&connection->input);
     struct deadline_queue *queue =
@@ -226,13 +345,13 @@ static void settle_reading(struct http_connection *connection) {
     }
 }
 
-void http_connection_settle(struct http_connection *connection) {
+static void arrange_next(struct http_connection *connection) {
     if (connection->busy) {
         return; /* its turn is not over, and ends in here */
     }
     switch (connection->state) {
     case HTTP_READING:
-        settle_reading(connection);
+        arrange_reading(connection);
         break;
     case HTTP_ANSWERING:
         if (connection->exchange.watched && has_left(connection)) {
@@ -252,6 +371,65 @@ void http_connection_settle(struct http_connection *connection) {
     }
 }
 
+void http_connection_resume_later(struct http_connection *connection) {
+    http_turns_ask(&connection->connections->turns, &connection->turn);
+}
+
+void http_connection_take_turn(struct http_turn *turn) {
+    struct http_connection *connection = container_of(turn, struct http_connection, turn);
+
+    if (connection->state == HTTP_CLOSED) {
+        free(connection);
+    } else {
+        advance(connection);
+    }
+}
+
+/* --- the host's side --- */
+
+void http_exchange_set_user(struct http_exchange *exchange, void *user) {
+    exchange->user = user;
+}
+
+void *http_exchange_user(const struct http_exchange *exchange) {
+    return exchange->user;
+}
+
+void http_exchange_watch_client(struct http_exchange *exchange, bool watch) {
+    struct http_connection *connection = exchange->connection;
+
+    exchange->watched = watch;
+    /* The edge that tells of the client's leaving may have come already. on_gone must not be called
+     * from in here, so that the connection looks again in its next turn. */
+    if (watch && (connection->half_closed || connection->readable || connection->at_end)) {
+        http_connection_resume_later(connection);
+    }
+}
+
+void http_exchange_reply(struct http_exchange *exchange, struct http_reply *reply) {
+    struct http_connection *connection = exchange->connection;
+    struct http_connections *connections = connection->connections;
+    struct byte_buffer *body = reply->body;
+    bool whole = body == NULL || !body->failed;
+    struct byte_buffer none = BYTE_BUFFER_EMPTY;
+    struct http_reply sent = *reply;
+
+    assert(connection->state == HTTP_ANSWERING);
+    connections->exchanges_open--;
+    if (!whole) {
+        sent = http_reply_error(&connections->writer, HTTP_STATUS_INTERNAL_SERVER_ERROR);
+    } else if (body == NULL) {
+        sent.body = &none;
+    }
+    if (sent.close || connections->draining) {
+        connection->keep_alive = false;
+    }
+    send_reply(connection, &sent);
+    if (body != NULL) {
+        byte_buffer_reset(body, MAX_KEPT_BODY);
+    }
+}
+
 /* --- the beginning --- */
 
 static void on_event(evutil_socket_t fd, short what, void *arg) {
@@ -267,24 +445,24 @@ static void on_event(evutil_socket_t fd, short what, void *arg) {
     }
     if (connection->state == HTTP_SENDING) {
         if ((what & EV_WRITE) != 0) {
-            http_connection_send_on(connection);
+            send_on(connection);
         }
     } else if (connection->readable) {
-        http_connection_advance(connection);
+        advance(connection);
     }
 }
 
 void http_connection_open(struct http_connections *connections, int fd) {
     struct http_connection *connection = calloc(1, sizeof(*connection));
 
-    http_count(&connections->counters.accepted, 1);
+    counter_add(&connections->counters.accepted, 1);
     if (connection == NULL) {
         close(fd);
         return;
     }
     connection->connections = connections;
     connection->fd = fd;
-    http_reader_begin(&connection->reader);
+    http_reader_begin(&connection->reader, &connections->headers);
     event_assign(&connection->event, connections->base, fd,
                  EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_event, connection);
     if (event_add(&connection->event, NULL) != 0) {
@@ -293,13 +471,13 @@ void http_connection_open(struct http_connections *connections, int fd) {
         return;
     }
     TAILQ_INSERT_TAIL(&connections->all, connection, in_all);
-    http_count(&connections->counters.open, 1);
+    counter_add(&connections->counters.open, 1);
     /* Those that linger have been served: they are few, and not held against the others. */
-    if (http_counted(&connections->counters.open) - connections->lingering >
+    if (counter_value(&connections->counters.open) - connections->lingering >
         connections->max_connections) {
-        http_count(&connections->counters.refused, 1);
+        counter_add(&connections->counters.refused, 1);
         http_connection_refuse(connection, HTTP_STATUS_SERVICE_UNAVAILABLE);
     } else {
-        http_connection_settle(connection);
+        arrange_next(connection);
     }
 }

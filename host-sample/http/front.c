@@ -3,7 +3,7 @@
  */
 #include "front.h"
 
-#include "connection.h"
+#include "connections.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,10 +16,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPT_BATCH       64     /* between two looks at the sockets that are there already */
-#define ACCEPT_PAUSE_US    100000 /* when there are no descriptors left */
-#define NO_LISTENER        (-1)
-#define NEEDED_OF_THE_BASE (EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE)
+#define ACCEPT_BATCH    64     /* between two looks at the sockets that are there already */
+#define ACCEPT_PAUSE_US 100000 /* when there are no descriptors left */
+#define NO_LISTENER     (-1)
+#define LOOP_FEATURES   (EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE)
 
 struct http_front {
     struct http_connections connections;
@@ -167,9 +167,13 @@ struct http_front *http_front_new(struct event_base *base, const struct http_fro
     struct http_front *front;
     const char *why = "out of memory";
 
-    if ((event_base_get_features(base) & NEEDED_OF_THE_BASE) != NEEDED_OF_THE_BASE) {
+    if ((event_base_get_features(base) & LOOP_FEATURES) != LOOP_FEATURES) {
         (void)snprintf(err, err_length, "the event loop's method, %s, has no edge-triggered events",
                        event_base_get_method(base));
+        return NULL;
+    }
+    if (options->header_count > HTTP_MAX_HEADERS) {
+        (void)snprintf(err, err_length, "more than %d headers to look at", HTTP_MAX_HEADERS);
         return NULL;
     }
     front = calloc(1, sizeof(*front));
@@ -231,11 +235,11 @@ void http_front_read_counters(const struct http_front *front,
     const struct http_counters *own = &front->connections.counters;
 
     *counters = (struct http_front_counters){
-        .connections_accepted = http_counted(&own->accepted),
-        .connections_open = http_counted(&own->open),
-        .connections_refused = http_counted(&own->refused),
-        .timeouts = http_counted(&own->timeouts),
-        .bad_requests = http_counted(&own->bad_requests),
-        .unsent_bytes = http_counted(&own->unsent_bytes),
+        .connections_accepted = counter_value(&own->accepted),
+        .connections_open = counter_value(&own->open),
+        .connections_refused = counter_value(&own->refused),
+        .timeouts = counter_value(&own->timeouts),
+        .bad_requests = counter_value(&own->bad_requests),
+        .unsent_bytes = counter_value(&own->unsent_bytes),
     };
 }

@@ -3,15 +3,23 @@
  */
 #include "reply.h"
 
-#include "status.h"
-
 #include "host-sample/base/json_string.h"
+#include "status.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Without it, the clients of this host drop a connection after 4 s, and they poll every 5 s. */
-#define KEEP_ALIVE_FIELDS "Connection: keep-alive\r\nKeep-Alive: timeout=20\r\n"
+void http_reply_writer_init(struct http_reply_writer *writer, uint32_t keep_alive_s) {
+    *writer = (struct http_reply_writer){0};
+    if (keep_alive_s > 0) {
+        (void)snprintf(writer->keep_alive, sizeof(writer->keep_alive),
+                       "Connection: keep-alive\r\nKeep-Alive: timeout=%u\r\n",
+                       (unsigned)keep_alive_s);
+    } else {
+        (void)snprintf(writer->keep_alive, sizeof(writer->keep_alive),
+                       "Connection: keep-alive\r\n");
+    }
+}
 
 /* strftime would ask the locale. */
 static void write_date(struct http_reply_writer *writer, time_t now) {
@@ -49,7 +57,7 @@ void http_reply_compose(struct http_reply_writer *writer, const struct http_repl
     BYTE_BUFFER_LITERAL(head, "\r\n");
     byte_buffer_append(head, writer->date, sizeof(writer->date) - 1);
     if (keep_alive) {
-        BYTE_BUFFER_LITERAL(head, KEEP_ALIVE_FIELDS);
+        byte_buffer_append_text(head, writer->keep_alive);
     } else {
         BYTE_BUFFER_LITERAL(head, "Connection: close\r\n");
     }

@@ -6,16 +6,21 @@
 #ifndef HTTP_REPLY_H
 #define HTTP_REPLY_H
 
-#include "front.h"
+#include "exchange.h"
 
 #include <time.h>
 
-struct http_reply_writer {   /* all zero at first */
+struct http_reply_writer {
     struct byte_buffer head; /* of the reply composed last */
     struct byte_buffer error;
-    time_t date_of; /* the second that `date` was written for */
+    char keep_alive[64]; /* the fields that say so */
+    time_t date_of;      /* the second that `date` was written for */
     char date[sizeof("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n")];
 };
+
+/* keep_alive_s: how long clients are told that an idle connection lives; 0: they are told nothing.
+ */
+void http_reply_writer_init(struct http_reply_writer *writer, uint32_t keep_alive_s);
 
 /* Composes status line and header fields in writer->head; look at its `failed`. */
 void http_reply_compose(struct http_reply_writer *writer, const struct http_reply *reply,

@@ -12,6 +12,7 @@
 #include "head_parser.h"
 #include "status.h"
 
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
 
@@ -19,19 +20,15 @@
 
 /* --- header fields --- */
 
-static const struct {
-    const char *name;
-    size_t length;
-} header_names[HTTP_HEADER_COUNT] = {
-#define NAME(text)                                                                                 \
-    { text, sizeof(text) - 1 }
-    [HTTP_HEADER_AUTHORIZATION] = NAME("authorization"),
-    [HTTP_HEADER_ENVIRONMENT_ID] = NAME("x-trigger-worker-environment-id"),
-    [HTTP_HEADER_DEPLOYMENT_ID] = NAME("x-trigger-workload-deployment-id"),
-    [HTTP_HEADER_READ_POSITION] = NAME("x-read-position"),
-    [HTTP_HEADER_TRACEPARENT] = NAME("traceparent"),
-#undef NAME
-};
+void http_header_names_init(struct http_header_names *names, const char *const *texts,
+                            uint32_t count) {
+    assert(count <= HTTP_MAX_HEADERS);
+    names->count = count;
+    for (uint32_t i = 0; i < names->count; i++) {
+        names->names[i].text = texts[i];
+        names->names[i].length = strlen(texts[i]);
+    }
+}
 
 static bool is_text(const char *bytes, size_t length, const char *text, size_t text_length) {
     return length == text_length && strncasecmp(bytes, text, length) == 0;
@@ -55,12 +52,13 @@ static struct http_span trimmed(const char *bytes, struct http_span span) {
 
 /* A header field has been read whole. */
 static void take_field(struct http_reader *reader) {
+    const struct http_header_names *names = reader->header_names;
     const char *name = reader->bytes + reader->name.offset;
     struct http_span value = trimmed(reader->bytes, reader->value);
     const char *text = reader->bytes + value.offset;
 
-    for (uint32_t i = 0; i < HTTP_HEADER_COUNT; i++) {
-        if (is_text(name, reader->name.length, header_names[i].name, header_names[i].length)) {
+    for (uint32_t i = 0; i < names->count; i++) {
+        if (is_text(name, reader->name.length, names->names[i].text, names->names[i].length)) {
             reader->headers[i] = value;
             reader->seen[i]++;
             return;
@@ -270,8 +268,8 @@ static uint16_t read_head(struct http_reader *reader, size_t count) {
 
 /* --- the reader --- */
 
-void http_reader_begin(struct http_reader *reader) {
-    *reader = (struct http_reader){0};
+void http_reader_begin(struct http_reader *reader, const struct http_header_names *names) {
+    *reader = (struct http_reader){.header_names = names};
 }
 
 static enum http_reader_outcome refuse(struct http_reader *reader, uint16_t status) {
@@ -335,7 +333,7 @@ void http_reader_request(const struct http_reader *reader, const char *bytes,
 
     *request = (struct http_request){.method = text_of(bytes, method, 1),
                                      .target = text_of(bytes, reader->target, 1)};
-    for (uint32_t i = 0; i < HTTP_HEADER_COUNT; i++) {
+    for (uint32_t i = 0; i < reader->header_names->count; i++) {
         if (reader->seen[i] > 0) {
             request->headers[i] = text_of(bytes, reader->headers[i], reader->seen[i]);
         }

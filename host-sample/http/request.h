@@ -11,7 +11,7 @@
 #define HTTP_REQUEST_H
 
 #include "body.h"
-#include "front.h"
+#include "exchange.h"
 
 /* More than the longest head that is not refused: target, header fields, and what stands between.
  */
@@ -29,7 +29,17 @@ struct http_span { /* of the head */
     uint16_t length;
 };
 
+/* The headers that are looked for. */
+struct http_header_names {
+    uint32_t count;
+    struct {
+        const char *text; /* the caller's */
+        size_t length;
+    } names[HTTP_MAX_HEADERS];
+};
+
 struct http_reader {
+    const struct http_header_names *header_names;
     const char *bytes; /* the head's first byte; valid within a call only */
     uint32_t kept;     /* bytes of the request that the next call wants to see again */
     uint32_t scanned;  /* bytes of the head whose lines were looked at */
@@ -38,8 +48,8 @@ struct http_reader {
     uint16_t fields_start; /* where the request line has ended; 0: not reached */
     struct http_span target;
     struct http_span name, value; /* of the header field that is being read */
-    struct http_span headers[HTTP_HEADER_COUNT];
-    uint16_t seen[HTTP_HEADER_COUNT];
+    struct http_span headers[HTTP_MAX_HEADERS];
+    uint16_t seen[HTTP_MAX_HEADERS];
     uint16_t hosts_seen;
     uint16_t codings_seen;
     struct http_body body;
@@ -52,7 +62,12 @@ struct http_reader {
     bool expects_continue; /* the client waits for 100 Continue; cleared by whoever sends it */
 };
 
-void http_reader_begin(struct http_reader *reader);
+/* At most HTTP_MAX_HEADERS of them; the texts are not copied. */
+void http_header_names_init(struct http_header_names *names, const char *const *texts,
+                            uint32_t count);
+
+/* `names` must outlive the reader's use. */
+void http_reader_begin(struct http_reader *reader, const struct http_header_names *names);
 
 /* Reads on. `bytes` holds the request from its first byte: the first reader->kept bytes as they
  * were when the last call returned (they may have moved), then whatever has come since, at least

@@ -5,7 +5,7 @@
 
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/json_string.h"
-#include "host-sample/http/front.h"
+#include "host-sample/http/exchange.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/probes.h"
-#include "host-sample/http/front.h"
+#include "host-sample/http/exchange.h"
 #include "host-sample/snapshots/read.h"
 #include "record.h"
 

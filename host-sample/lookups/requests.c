@@ -12,10 +12,27 @@
 #include <string.h>
 #include <strings.h>
 
+/* Of the request headers that are looked at. */
+enum {
+    HEADER_AUTHORIZATION,
+    HEADER_ENVIRONMENT_ID,
+    HEADER_DEPLOYMENT_ID,
+    HEADER_READ_POSITION,
+    HEADER_TRACEPARENT
+};
+
+const char *const requests_headers[REQUESTS_HEADER_COUNT] = {
+    [HEADER_AUTHORIZATION] = "authorization",
+    [HEADER_ENVIRONMENT_ID] = "x-trigger-worker-environment-id",
+    [HEADER_DEPLOYMENT_ID] = "x-trigger-workload-deployment-id",
+    [HEADER_READ_POSITION] = "x-read-position",
+    [HEADER_TRACEPARENT] = "traceparent",
+};
+
 /* Longer targets are cut in the access log. */
 #define MAX_LOGGED_TARGET 512u
 
-static const struct http_text *header(const struct http_request *request, enum http_header which) {
+static const struct http_text *header(const struct http_request *request, int which) {
     return &request->headers[which];
 }
 
@@ -44,9 +61,9 @@ static bool bearer_matches(const char *token, const struct http_text *authorizat
 static bool authorized(const struct host_config *config, enum route route,
                        const struct http_request *request) {
     if (route == ROUTE_WORKER_SNAPSHOTS) {
-        return bearer_matches(config->auth.token, header(request, HTTP_HEADER_AUTHORIZATION));
+        return bearer_matches(config->auth.token, header(request, HEADER_AUTHORIZATION));
     }
-    const struct http_text *deployment = header(request, HTTP_HEADER_DEPLOYMENT_ID);
+    const struct http_text *deployment = header(request, HEADER_DEPLOYMENT_ID);
     return deployment->bytes != NULL &&
            secret_matches(config->auth.deployment_id, deployment->bytes, deployment->length,
                           deployment->seen);
@@ -55,8 +72,8 @@ static bool authorized(const struct host_config *config, enum route route,
 /* Fills in the lookup's request; false with a sentence in `why`. */
 static bool read_ids(const struct route_match *match, const struct http_request *request,
                      struct lookup_request *lookup, char *why, size_t why_length) {
-    const struct http_text *environment = header(request, HTTP_HEADER_ENVIRONMENT_ID);
-    const struct http_text *position = header(request, HTTP_HEADER_READ_POSITION);
+    const struct http_text *environment = header(request, HEADER_ENVIRONMENT_ID);
+    const struct http_text *position = header(request, HEADER_READ_POSITION);
     const char *what = "run id";
     const char *reason = NULL;
     lookup->environment.length = 0;
@@ -93,7 +110,7 @@ static bool read_ids(const struct route_match *match, const struct http_request 
 static uint32_t on_lookup(struct requests *requests, struct http_exchange *exchange,
                           const struct http_request *request, const struct route_match *match) {
     const struct host_config *config = requests->lookups->service->config;
-    const struct http_text *traceparent = header(request, HTTP_HEADER_TRACEPARENT);
+    const struct http_text *traceparent = header(request, HEADER_TRACEPARENT);
     struct lookup_request lookup;
     char why[160];
     if (!authorized(config, match->route, request)) {
@@ -169,7 +186,7 @@ static void on_request(void *context, struct http_exchange *exchange,
         return;
     }
     /* Copied first: the request's bytes are gone once it has been answered. */
-    const struct http_text *traceparent = header(request, HTTP_HEADER_TRACEPARENT);
+    const struct http_text *traceparent = header(request, HEADER_TRACEPARENT);
     struct trace_context trace;
     char target[MAX_LOGGED_TARGET + 1];
     uint64_t began_ns = monotonic_ns();

@@ -7,7 +7,7 @@
  * seen.
  */
 #undef NDEBUG /* the assertions are the test */
-#include "host-sample/http/connection.h"
+#include "host-sample/http/connections.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -84,6 +84,11 @@ static void answer(struct run *run, struct http_exchange *exchange) {
     assert(run->body.length == 0);
 }
 
+static const char *const header_names[] = {"authorization", "x-trigger-worker-environment-id",
+                                           "x-trigger-workload-deployment-id", "x-read-position",
+                                           "traceparent"};
+enum { HEADER_COUNT = sizeof(header_names) / sizeof(header_names[0]) };
+
 static void on_request(void *context, struct http_exchange *exchange,
                        const struct http_request *request) {
     struct run *run = context;
@@ -96,7 +101,7 @@ static void on_request(void *context, struct http_exchange *exchange,
     byte_buffer_append(&run->seen, request->method.bytes, request->method.length);
     BYTE_BUFFER_LITERAL(&run->seen, " ");
     byte_buffer_append(&run->seen, request->target.bytes, request->target.length);
-    for (unsigned i = 0; i < HTTP_HEADER_COUNT; i++) {
+    for (unsigned i = 0; i < HEADER_COUNT; i++) {
         const struct http_text *header = &request->headers[i];
 
         assert((header->bytes != NULL) == (header->seen > 0));
@@ -195,7 +200,7 @@ static size_t read_reply(const struct run *run, struct replies *replies, const c
 
 static void check_replies(const struct run *run) {
     const char *text = run->received.data;
-    const uint64_t bad = http_counted(&run->connections.counters.bad_requests);
+    const uint64_t bad = counter_value(&run->connections.counters.bad_requests);
     struct replies replies = {0};
 
     for (size_t at = 0; at < run->received.length;) {
@@ -208,7 +213,10 @@ static void check_replies(const struct run *run) {
 /* --- one run --- */
 
 static void set_up(struct run *run) {
-    const struct http_front_options options = {.max_connections = 1,
+    const struct http_front_options options = {.headers = header_names,
+                                               .header_count = HEADER_COUNT,
+                                               .keep_alive_s = 20,
+                                               .max_connections = 1,
                                                .idle_timeout_ms = AN_HOUR_MS,
                                                .request_timeout_ms = AN_HOUR_MS,
                                                .reply_timeout_ms = AN_HOUR_MS,
@@ -251,20 +259,21 @@ static struct byte_buffer run_once(const char *bytes, size_t count, struct plan 
         bytes += sent;
         count -= sent;
         turn(&run);
-        if (http_counted(&run.connections.counters.open) == 0) {
+        if (counter_value(&run.connections.counters.open) == 0) {
             break; /* refused, and lingered for long enough */
         }
     }
     shutdown(run.fd, SHUT_WR);
     /* The client has sent all that it will: the connection must come to its end by itself. */
-    while (http_counted(&run.connections.counters.open) > 0) {
+    while (counter_value(&run.connections.counters.open) > 0) {
         turn(&run);
     }
+    turn(&run); /* in which it is freed */
     while (receive(&run)) {
     }
     assert(http_connections_idle(&run.connections) && run.waiting == NULL);
-    assert(run.connections.lingering == 0 && run.connections.resumed_count == 0);
-    assert(http_counted(&run.connections.counters.unsent_bytes) == 0);
+    assert(run.connections.lingering == 0 && run.connections.turns.count == 0);
+    assert(counter_value(&run.connections.counters.unsent_bytes) == 0);
     assert(run.handed_over == run.answered + run.gone && !run.seen.failed);
     assert(run.gone == 0 || (plan.flags & WATCH) != 0);
     check_replies(&run);

@@ -51,6 +51,11 @@ static void await(const atomic_uint *value, unsigned at_least, const char *what)
 
 /* --- the handler --- */
 
+static const char *const header_names[] = {"authorization", "x-trigger-worker-environment-id",
+                                           "x-trigger-workload-deployment-id", "x-read-position",
+                                           "traceparent"};
+enum { HEADER_COUNT = sizeof(header_names) / sizeof(header_names[0]) };
+
 static bool starts_with(const struct http_text *text, const char *prefix) {
     return text->length >= strlen(prefix) && memcmp(text->bytes, prefix, strlen(prefix)) == 0;
 }
@@ -60,14 +65,14 @@ char front_thread_big_byte(size_t at) {
 }
 
 static void echo(struct byte_buffer *body, const struct http_request *request) {
-    static const char *const names[HTTP_HEADER_COUNT] = {"authorization", "environment",
-                                                         "deployment", "position", "traceparent"};
+    static const char *const names[HEADER_COUNT] = {"authorization", "environment", "deployment",
+                                                    "position", "traceparent"};
 
     byte_buffer_append(body, request->method.bytes, request->method.length);
     BYTE_BUFFER_LITERAL(body, "\n");
     byte_buffer_append(body, request->target.bytes, request->target.length);
     BYTE_BUFFER_LITERAL(body, "\n");
-    for (unsigned i = 0; i < HTTP_HEADER_COUNT; i++) {
+    for (unsigned i = 0; i < HEADER_COUNT; i++) {
         const struct http_text *text = &request->headers[i];
 
         if (text->bytes != NULL) {
@@ -280,6 +285,9 @@ bool front_thread_is_idle(struct front_thread *thread) {
 
 struct http_front_options front_thread_options(void) {
     return (struct http_front_options){.address = "127.0.0.1",
+                                       .headers = header_names,
+                                       .header_count = HEADER_COUNT,
+                                       .keep_alive_s = 20,
                                        .max_connections = 5000,
                                        .idle_timeout_ms = 60000,
                                        .request_timeout_ms = 60000,

@@ -5,7 +5,7 @@
  * client gets its whole answer, an error or the end of the connection, and the next client is
  * served.
  */
-#include "host-sample/http/connection.h"
+#include "host-sample/http/connections.h"
 #include "tests/lib/suite.h"
 
 #include <check.h>
@@ -88,7 +88,8 @@ static void on_gone(void *context, struct http_exchange *exchange, void *user) {
 }
 
 static bool init(void) {
-    const struct http_front_options options = {.max_connections = 10,
+    const struct http_front_options options = {.keep_alive_s = 20,
+                                               .max_connections = 10,
                                                .idle_timeout_ms = 3600000,
                                                .request_timeout_ms = 3600000,
                                                .reply_timeout_ms = 3600000,
@@ -171,14 +172,14 @@ static bool ask_wrongly(void) {
 
 static void leave(void) {
     close(client);
-    for (unsigned i = 0; i < MAX_TURNS && http_counted(&connections.counters.open) > 0; i++) {
+    for (unsigned i = 0; i < MAX_TURNS && counter_value(&connections.counters.open) > 0; i++) {
         run_loop();
     }
-    ck_assert_uint_eq(http_counted(&connections.counters.open), 0);
-    ck_assert_uint_eq(http_counted(&connections.counters.unsent_bytes), 0);
+    ck_assert_uint_eq(counter_value(&connections.counters.open), 0);
+    ck_assert_uint_eq(counter_value(&connections.counters.unsent_bytes), 0);
     ck_assert(http_connections_idle(&connections));
     run_loop(); /* what is closed is freed in the next round */
-    ck_assert(TAILQ_EMPTY(&connections.closed));
+    ck_assert_uint_eq(connections.turns.count, 0);
 }
 
 /* Returns whether every answer came. */

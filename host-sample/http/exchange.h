@@ -1,0 +1,67 @@
+/*
+ * exchange.h - one request and its reply, as the host sees them.
+ *
+ * [one thread]: an exchange belongs to the thread of its front.
+ */
+#ifndef HTTP_EXCHANGE_H
+#define HTTP_EXCHANGE_H
+
+#include "host-sample/base/byte_buffer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct http_exchange;
+
+#define HTTP_MAX_REQUEST_LINE 8192 /* bytes of the target; longer: 414 */
+#define HTTP_MAX_HEADER_BYTES 8192 /* bytes of all header lines together, as sent; more: 431 */
+#define HTTP_MAX_HEADERS      8    /* that a host may look at */
+
+struct http_text {
+    const char *bytes; /* NULL: absent. Not NUL-terminated */
+    size_t length;
+    uint32_t seen; /* how often the header stood in the request; the last one is kept */
+};
+
+struct http_request {
+    struct http_text method;
+    struct http_text target; /* raw, as sent: nothing decoded, query string included */
+    /* Those of http_front_options.headers, in that order; values trimmed of spaces and tabs. */
+    struct http_text headers[HTTP_MAX_HEADERS];
+};
+
+struct http_reply {
+    uint32_t status;
+    const char *content_type; /* e.g. "application/json" */
+    const char *headers;      /* further header lines, each ended by "\r\n", or NULL; copied */
+    /* NULL: none. Empty afterwards; its memory was taken over or is left for the next reply, so
+     * that the caller frees it when it has no more. */
+    struct byte_buffer *body;
+    bool close; /* close the connection after this reply */
+};
+
+struct http_front_handlers {
+    /* A whole request has come. `request` and its bytes are valid until this call returns. Answer
+     * with http_exchange_reply, now or later. */
+    void (*on_request)(void *context, struct http_exchange *exchange,
+                       const struct http_request *request);
+    /* The client of an unanswered exchange left, or the front is going down: forget the exchange,
+     * it is gone when this call returns. Not called for an exchange that was answered. */
+    void (*on_gone)(void *context, struct http_exchange *exchange, void *user);
+    void *context;
+};
+
+/* The host's own pointer for the exchange; NULL at first. */
+void http_exchange_set_user(struct http_exchange *exchange, void *user);
+void *http_exchange_user(const struct http_exchange *exchange);
+
+/* Sends the reply; the exchange is gone when this call returns. A reply whose body ran out of
+ * memory (body->failed) becomes a 500. */
+void http_exchange_reply(struct http_exchange *exchange, struct http_reply *reply);
+
+/* While set, a client that closes its connection before its answer is noticed (on_gone). To be set
+ * where an answer takes a while, so that a quick one pays nothing for it. */
+void http_exchange_watch_client(struct http_exchange *exchange, bool watch);
+
+#endif
