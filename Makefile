@@ -9,6 +9,10 @@ CFLAGS   ?= -O2 -g
 SANITIZE ?=
 PYTHON   := /usr/bin/python3
 
+# make takes a space for the end of a name. The checkout and DESTDIR may have some in their paths.
+no_spaces = $(foreach name,$(1),$(if $(word 2,$($(name))),$(error $(name) may have no space in it: '$($(name))')))
+$(call no_spaces,BUILD PREFIX LIBDIR)
+
 # Warnings are errors for us and for CI (WERROR=1), not for users, who may have a newer compiler.
 WERROR   ?=
 STANDARD := -std=c17 -D_GNU_SOURCE -iquote . -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
@@ -55,8 +59,10 @@ HOST_SRC   := host-sample/main.c $(HOST_LIB_SRC) loader/plugin_loader.c
 all: $(BUILD)/read_policy.so $(BUILD)/snapshot-host
 
 # Objects depend on the flags that they were made with: switching SANITIZE or CC rebuilds, and so does
-# the header of the trace points, which need not be there.
-FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(HTTP_PARSER) $(wildcard /usr/include/sys/sdt.h /usr/include/*/sys/sdt.h)
+# another version of the compiler or of a library, and the header of the trace points, which is optional.
+VERSIONS_NOW := $(shell $(CC) --version 2>/dev/null | head -1) \
+	$(foreach package,$(HOST_PKGS) libllhttp,$(shell pkg-config --modversion $(package) 2>/dev/null))
+FLAGS_NOW := $(VERSIONS_NOW) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(HTTP_PARSER) $(wildcard /usr/include/sys/sdt.h /usr/include/*/sys/sdt.h)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(BUILD)
 	@pkg-config --print-errors --exists $(HOST_PKGS) || \

@@ -230,4 +230,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    measure.as_program(main)

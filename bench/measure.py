@@ -17,7 +17,7 @@ BENCH = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(BENCH)
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
-from testbed import BUILD  # noqa: E402
+from testbed import BUILD, as_program  # noqa: E402, F401
 
 RESULTS = os.path.join(BENCH, "results")
 PROGRAMS = os.path.join(BUILD, "bench")

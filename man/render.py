@@ -36,7 +36,7 @@ class Pieces:
 
     def _says(self, program, *arguments):
         result = subprocess.run([os.path.join(self._build, program), *arguments], check=True,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+                                stdin=subprocess.DEVNULL, capture_output=True, text=True)
         return result.stdout.splitlines()
 
     def get(self, name):
@@ -116,4 +116,12 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except subprocess.CalledProcessError as failure:
+        words = (failure.stderr or "").strip() or "it said nothing"
+        sys.exit(f"render.py: {' '.join(failure.cmd)} ended with {failure.returncode}: {words}")
+    except OSError as failure:
+        sys.exit(f"render.py: {failure}")
+    except (KeyError, AttributeError) as failure:
+        sys.exit(f"render.py: {sys.argv[-1]} names a value or a piece that is not there: {failure}")

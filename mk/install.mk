@@ -10,6 +10,7 @@ MANDIR  ?= $(PREFIX)/share/man
 DOCDIR  ?= $(PREFIX)/share/doc/read-policy
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSCONF ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+$(call no_spaces,BINDIR INCDIR MANDIR DOCDIR UNITDIR SYSCONF)
 PLUGIN_DIR   = $(LIBDIR)/read-policy
 CONFIG_DIR   = $(SYSCONF)/read-policy
 EXAMPLES_DIR ?= $(DOCDIR)/examples
@@ -31,8 +32,8 @@ $(BUILD)/install/snapshot-host.ini: conf/snapshot-host.ini
 $(BUILD)/install/snapshot-host.service: conf/snapshot-host.service
 $(BUILD)/install/minimal.c: hosts/minimal/minimal.c
 $(PLACED): $(BUILD)/install/places
-	sed $(PLACES) $(filter-out %/places,$^) > $@.new
-	mv -f $@.new $@
+	$(call step,MAKE,$@)$(Q)sed $(PLACES) $(filter-out %/places,$^) > $@.new
+	@mv -f $@.new $@
 
 # MODE:FILE:TARGET
 INSTALLED = \
@@ -60,15 +61,15 @@ CONFIGURATION = 644:read-policy.ini 640:snapshot-host.ini
 
 file_mode   = $(word 1,$(subst :, ,$(1)))
 file_source = $(word 2,$(subst :, ,$(1)))
-file_target = $(DESTDIR)$(word 3,$(subst :, ,$(1)))
-host_sample = $(DESTDIR)$(HOST_EXAMPLES_DIR)/$(call file_source,$(1))
-host_config = $(DESTDIR)$(CONFIG_DIR)/$(call file_source,$(1))
+file_target = "$(DESTDIR)$(word 3,$(subst :, ,$(1)))$(2)"
+host_sample = "$(DESTDIR)$(HOST_EXAMPLES_DIR)/$(call file_source,$(1))"
+host_config = "$(DESTDIR)$(CONFIG_DIR)/$(call file_source,$(1))"
 
 # Beside the old one, and then renamed over it: a running host has the plugin mapped, and would crash if it
 # were written in place. The empty line ends the command.
 define put_file
-$(INSTALL) -D -m $(call file_mode,$(1)) $(call file_source,$(1)) $(call file_target,$(1)).new
-mv -f $(call file_target,$(1)).new $(call file_target,$(1))
+$(INSTALL) -D -m $(call file_mode,$(1)) $(call file_source,$(1)) $(call file_target,$(1),.new)
+mv -f $(call file_target,$(1),.new) $(call file_target,$(1))
 
 endef
 define put_config
@@ -78,13 +79,13 @@ test -e $(call host_config,$(1)) || \
 endef
 define remove_config
 if cmp -s $(call host_sample,$(1)) $(call host_config,$(1)); then rm -f $(call host_config,$(1)); \
-elif test -e $(call host_config,$(1)); then echo "kept because it was edited: $(call host_config,$(1))"; fi
+elif test -e $(call host_config,$(1)); then echo "kept because it was edited:" $(call host_config,$(1)); fi
 
 endef
 
 # Directories that are ours alone, the inner ones first; removed with the last of their files.
-OWN_DIRS = $(addprefix $(DESTDIR),$(HOST_EXAMPLES_DIR)/prometheus $(HOST_EXAMPLES_DIR)/grafana \
-	$(HOST_EXAMPLES_DIR) $(EXAMPLES_DIR) $(DOCDIR)/docs $(DOCDIR) $(PLUGIN_DIR) $(CONFIG_DIR))
+OWN_DIRS = $(foreach directory,$(HOST_EXAMPLES_DIR)/prometheus $(HOST_EXAMPLES_DIR)/grafana \
+	$(HOST_EXAMPLES_DIR) $(EXAMPLES_DIR) $(DOCDIR)/docs $(DOCDIR) $(PLUGIN_DIR) $(CONFIG_DIR),"$(DESTDIR)$(directory)")
 
 .PHONY: install uninstall
 install: $(foreach file,$(INSTALLED),$(call file_source,$(file)))
@@ -93,4 +94,6 @@ install: $(foreach file,$(INSTALLED),$(call file_source,$(file)))
 uninstall:
 	$(foreach file,$(CONFIGURATION),$(call remove_config,$(file)))
 	rm -f $(foreach file,$(INSTALLED),$(call file_target,$(file)))
-	for directory in $(OWN_DIRS); do test ! -d $$directory || rmdir --ignore-fail-on-non-empty $$directory; done
+	for directory in $(OWN_DIRS); do \
+		test ! -d "$$directory" || rmdir --ignore-fail-on-non-empty "$$directory"; \
+	done

@@ -14,8 +14,8 @@ $(BUILD)/man/values: FORCE
 
 $(BUILD)/man/%: man/%.in $(wildcard man/*.py) plugin/read_policy.h $(BUILD)/man/values \
 		$(BUILD)/read_policy.so $(BUILD)/policy-check $(BUILD)/policy-sim $(BUILD)/snapshot-host
-	$(PYTHON) -B man/render.py --build $(BUILD) $(MAN_VALUES) $< > $@.new
-	mv -f $@.new $@
+	$(call step,MAN ,$@)$(Q)$(PYTHON) -B man/render.py --build $(BUILD) $(MAN_VALUES) $< > $@.new
+	@mv -f $@.new $@
 
 .PHONY: man
 man: $(MAN_PAGES)

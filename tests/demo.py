@@ -360,4 +360,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    testbed.as_program(main)

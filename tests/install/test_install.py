@@ -301,7 +301,7 @@ class Staged(unittest.TestCase):
     """With DESTDIR, as packagers do it."""
 
     def test_files_go_below_it_and_do_not_know_of_it(self):
-        staged = os.path.join(directory, "staged")
+        staged = os.path.join(directory, "staged here, for now")
         make("install", f"PREFIX={prefix}", f"DESTDIR={staged}")
         below = os.path.join(staged, prefix.lstrip("/"))
         self.assertEqual([name for name in files_below(below) if not name.endswith("/")],

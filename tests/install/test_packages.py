@@ -21,7 +21,9 @@ def read(*path):
 
 
 def make_variable(name):
-    return re.search(rf"^{name} *:= *(.*)$", read("Makefile"), re.MULTILINE).group(1).split()
+    """The words of a variable; of alternatives, the first."""
+    value = re.search(rf"^{name} *:= *(.*)$", read("Makefile").replace("\\\n", " "), re.MULTILINE).group(1)
+    return [word.strip("'").partition("|")[0] for word in value.split()]
 
 
 def control():
@@ -44,8 +46,8 @@ def installed_files():
     settings = [word for word in words.split() if re.match(r"[A-Z_]+=/", word)]
     plan = subprocess.run(["make", "-n", "-C", ROOT, "install", *settings, "DESTDIR=/stage"],
                           capture_output=True, text=True, timeout=60, check=True).stdout
-    copied = re.findall(r"^mv -f \S+\.new /stage/(\S+)$", plan, re.MULTILINE)
-    return copied + re.findall(r"install -D -m \d+ \S+ /stage/(etc/\S+)", plan)
+    copied = re.findall(r'^mv -f "\S+\.new" "/stage/(\S+)"$', plan, re.MULTILINE)
+    return copied + re.findall(r'install -D -m \d+ \S+ "/stage/(etc/\S+)"', plan)
 
 
 class Packages(unittest.TestCase):

@@ -5,6 +5,7 @@ import contextlib
 import datetime
 import json
 import os
+import shlex
 import socket
 import socketserver
 import subprocess
@@ -94,6 +95,16 @@ class Environment(unittest.TestCase):
                     self.assertIn(f"PG_MAJOR={wanted} is not one of", last)
                     self.assertTrue(any(version in last for version in installed), last)
 
+    def test_what_goes_wrong_is_told_without_a_traceback(self):
+        for command in ("tests/demo.py", "bench/hit.py"):
+            with self.subTest(command=command):
+                status, output = self.run_with(["/usr/bin/python3", command], PG_MAJOR="98")
+                self.assertEqual(status, 1)
+                self.assertIn(os.path.basename(command) + ": PG_MAJOR=98 is not", output)
+                self.assertNotIn("Traceback", output)
+                self.assertIn("Traceback", self.run_with(["/usr/bin/python3", command],
+                                                         PG_MAJOR="98", TRACEBACK="1")[1])
+
     def test_the_version_that_was_chosen(self):
         for version in filter(str.isdigit, os.listdir("/usr/lib/postgresql")):
             if int(version) >= OLDEST_MAJOR:
@@ -181,7 +192,8 @@ class Case(unittest.TestCase):
     NO_SUITE = os.path.join("tests", "plugin", "check_header.py")
 
     def run_case(self, case, *programs):
-        done = subprocess.run(["/usr/bin/python3", ROOT + "/tests/run.py", "--case", case, *programs],
+        done = subprocess.run(["/usr/bin/python3", ROOT + "/tests/run.py", "--case", case,
+                               *map(shlex.quote, programs)],
                               capture_output=True, text=True, check=False)
         return done.returncode, done.stdout.splitlines(), done.stderr
 

@@ -7,6 +7,7 @@ import itertools
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 
@@ -101,6 +102,31 @@ def clean_up_at_exit(function):
 
 def no_longer_clean_up(function):
     atexit.unregister(function)
+
+
+def as_program(main):
+    """Runs a program's main function and ends with what it returns. What goes wrong is told in the
+    failure's own words, not by a traceback; TRACEBACK=1 shows that."""
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        status = "interrupted"
+    except Exception as error:
+        if os.environ.get("TRACEBACK") == "1":
+            raise
+        status = f"{os.path.basename(sys.argv[0])}: {_words_of(error)}\n(TRACEBACK=1 shows where)"
+    sys.exit(status)
+
+
+def _words_of(error):
+    place = error.__traceback__
+    while place.tb_next:
+        place = place.tb_next
+    words = str(error).strip()
+    if words and isinstance(error, (RuntimeError, OSError, AssertionError, subprocess.SubprocessError)):
+        return words
+    return (f"{type(error).__name__}{': ' if words else ''}{words}, at line {place.tb_lineno} of"
+            f" {os.path.relpath(place.tb_frame.f_code.co_filename)}")
 
 
 def complain_if_not_built():
