@@ -31,10 +31,9 @@ static const struct ini_key listen_keys[] = {
     NUMBER("port", AT(listen.port), 0, 65535, "8080", "", "TCP port; 0 takes any free one."),
     NUMBER("threads", AT(listen.threads), 1, 64, "1", "",
            "Event loops, each with its own links to each server."),
-    NUMBER(
-        "busy_poll_us", AT(listen.busy_poll_us), 0, 1000, "100", "us",
-        "How long at most the answer to a lookup that is alone in the host is polled for; adapts, "
-        "0 never polls."),
+    NUMBER("busy_poll_us", AT(listen.busy_poll_us), 0, 1000, "100", "us",
+           "How long at most to poll for the answer to the only lookup in the host; adapts, 0 "
+           "turns it off."),
 };
 
 static const struct ini_key auth_keys[] = {
@@ -79,7 +78,7 @@ static const struct ini_key limit_keys[] = {
     NUMBER("max_lookups", AT(limits.max_lookups), 1, 1000000, "1024", "",
            "Lookups under way at once, in all threads; more are answered 429."),
     NUMBER("lookup_timeout_ms", AT(limits.lookup_timeout_ms), 1, 9000, "5000", "ms",
-           "A lookup is answered within this time, if only with an error."),
+           "A lookup is answered within this time, with an error if need be."),
     NUMBER("max_connections", AT(limits.max_connections), 1, 1000000, "16384", "",
            "Connections at once, in all threads; more are closed."),
 };
@@ -116,7 +115,7 @@ static bool is_replica(const char *name) {
     return strcmp(name, "replica") == 0 || (strncmp(name, "replica.", 8) == 0 && name[8] != '\0');
 }
 
-/* A conninfo that libpq cannot take apart will never work; better said now than at each attempt. */
+/* A conninfo that libpq cannot parse will never work; better said now than at each attempt. */
 static void check_conninfo(const struct ini_document *document, const struct ini_section *section,
                            const struct server_config *server, struct ini_errors *errors) {
     char *why = NULL;
@@ -196,7 +195,7 @@ static void read_sections(struct host_config *config, const struct ini_document 
             continue;
         }
         if (sections[i].required && document->incomplete) {
-            continue; /* it may be missing for an error that was named already */
+            continue; /* it may be missing because of an error reported already */
         }
         if (sections[i].required) {
             ini_errors_add(errors, "%s: the section [%s] is missing; it must have the key %s",

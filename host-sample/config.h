@@ -55,7 +55,7 @@ struct host_config {
     } log;
 };
 
-/* Reads the file and the token file that it may name. False with every error, one a line, in err.
+/* Reads the file and the token file that it may name. False with every error, one per line, in err.
  */
 bool host_config_load(struct host_config *config, const char *path, char *err, size_t err_length);
 

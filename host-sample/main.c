@@ -178,7 +178,8 @@ static void reload(struct host *host) {
         log_write(LOG_LEVEL_INFO, "policy file reloaded", fields);
     } else {
         counter_add(&host->reload_failures, 1);
-        log_lines(LOG_LEVEL_ERROR, "policy file not reloaded, the older configuration stays", err);
+        log_lines(LOG_LEVEL_ERROR, "policy file not reloaded, the previous configuration stays",
+                  err);
     }
 }
 
@@ -187,7 +188,7 @@ static void *worker_main(void *context) {
     return NULL;
 }
 
-/* As many descriptors as the system allows: a connection each. */
+/* As many descriptors as the system allows: each connection needs one. */
 static void raise_descriptor_limit(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
@@ -305,7 +306,7 @@ int main(int argc, char **argv) {
     struct host host = {
         .service.config = &config, .config_path = arguments.config_path, .reload_ok = 1};
     exit_status = EXIT_FAILURE;
-    /* With -t the policy file is looked at even if this one has errors, where it is named. */
+    /* With -t the policy file is checked even if this file has errors, as long as it names it. */
     if (!good &&
         (!arguments.test || config.plugin.path[0] == '\0' || config.plugin.config[0] == '\0')) {
         return exit_status;

@@ -1,5 +1,5 @@
 /*
- * busy_poll.c - the window, and turns of a loop that do not sleep.
+ * busy_poll.c - the window, and loop turns that do not sleep.
  */
 #include "busy_poll.h"
 
@@ -23,7 +23,8 @@ enum busy_poll_end busy_poll_answered(struct busy_poll *poll, uint64_t now_ns) {
     return window_ns > 0 ? BUSY_POLL_LATE : BUSY_POLL_CLOSED;
 }
 
-/* Handles what is there. False if nothing was; in *good whether the loop works. */
+/* Handles the events that are ready. False if there were none; *good tells whether the loop works.
+ */
 static bool look(struct event_base *base, bool *good) {
     const int active = event_base_get_num_events(base, EVENT_BASE_COUNT_ACTIVE);
     (void)event_base_get_max_events(base, EVENT_BASE_COUNT_ACTIVE, 1);

@@ -1,12 +1,12 @@
 /*
- * busy_poll.h - looks for an answer that is about to come, instead of going to sleep for it.
+ * busy_poll.h - polls for an answer that is about to come, instead of sleeping until it does.
  *
- * To put a processor to sleep and to wake it takes longer than a server on the same machine or rack
+ * Putting a processor to sleep and waking it takes longer than a server on the same machine or rack
  * takes to answer a point read. While a single lookup waits for a server's answer, the loop may
  * therefore poll for a while. How long adapts, as KVM's halt polling does (Linux,
  * Documentation/virt/kvm/halt-polling.rst): the window doubles where a little more of it would have
  * seen the answer, and closes where the answer took longer than the limit, so a server that is far
- * away costs nothing. Between two looks the processor is offered to others (sched_yield), because
+ * away costs nothing. Between two polls the processor is offered to others (sched_yield), because
  * the server may need it to answer.
  *
  * [one thread]: of the worker's event loop.
@@ -21,7 +21,7 @@
 struct busy_poll {
     uint64_t limit_ns; /* of the window; 0 never polls */
     uint64_t window_ns;
-    uint64_t asked_ns; /* when the server was asked for what is waited for */
+    uint64_t asked_ns; /* when the question was sent whose answer is awaited */
 };
 
 enum busy_poll_end {
@@ -31,7 +31,7 @@ enum busy_poll_end {
     BUSY_POLL_ENDS
 };
 
-/* The answer is there: says what became of the window, and lets it follow. */
+/* The answer has arrived: returns how the window did, and adapts it. */
 enum busy_poll_end busy_poll_answered(struct busy_poll *poll, uint64_t now_ns);
 
 /* A turn of the loop that has something to do: polls while the window since asked_ns lasts, then

@@ -30,7 +30,7 @@ bool byte_buffer_reserve(struct byte_buffer *buffer, size_t more) {
         buffer->failed = true;
         return false;
     }
-    /* Doubling keeps the cost of appending constant; a size that cannot double is taken as it is.
+    /* Doubling keeps the cost of appending constant; a size that cannot double is used as it is.
      */
     if (__builtin_mul_overflow(buffer->capacity, (size_t)2, &capacity) || capacity < needed) {
         capacity = needed;
@@ -87,7 +87,7 @@ void byte_buffer_append_format(struct byte_buffer *buffer, const char *format, .
     if (count < 0) {
         buffer->failed = true;
     } else if ((size_t)count >= buffer->capacity - buffer->length) {
-        /* vsnprintf also writes a NUL, which is not kept but needs its room. */
+        /* vsnprintf also writes a NUL, which is not kept but needs space. */
         if (byte_buffer_reserve(buffer, (size_t)count + 1)) {
             (void)vsnprintf(buffer->data + buffer->length, (size_t)count + 1, format, again);
             buffer->length += (size_t)count;

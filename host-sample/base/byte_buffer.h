@@ -2,7 +2,7 @@
  * byte_buffer.h - a growing run of bytes, the host's unit of output.
  *
  * [one thread at a time]. A failed allocation sets `failed` and makes every later append a no-op,
- * so that a writer of many pieces asks once, at its end.
+ * so that whoever writes many pieces checks once, at the end.
  */
 #ifndef BYTE_BUFFER_H
 #define BYTE_BUFFER_H

@@ -1,8 +1,9 @@
 /*
  * deadlines.c - queues of deadlines behind one timer.
  *
- * The timer is armed for the earliest deadline known when it was armed. A deadline that is cleared
- * leaves it as it is: it then fires once for nothing and is armed for what is earliest by then.
+ * The timer is armed for the earliest deadline known when it was armed. Clearing a deadline does
+ * not change it: it then fires once for nothing, and is armed for the earliest deadline at that
+ * time.
  */
 #include "deadlines.h"
 

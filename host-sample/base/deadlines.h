@@ -18,7 +18,7 @@
 struct event_base;
 struct deadline_queue;
 
-/* Part of what is waited for; all zero: not set. */
+/* Embedded in the object that waits; all zero: not set. */
 struct deadline {
     TAILQ_ENTRY(deadline) entry;
     struct deadline_queue *queue; /* NULL: not set */
@@ -53,10 +53,10 @@ void deadlines_init(struct deadlines *deadlines, struct event_base *base,
                     struct deadline_queue *queues, uint32_t queue_count, deadline_passed *passed,
                     void *context);
 
-/* Forgets every deadline without a call back. */
+/* Forgets every deadline without calling back. */
 void deadlines_free(struct deadlines *deadlines);
 
-/* Sets the deadline to the queue's length from now, wherever it stood before. */
+/* Sets the deadline to the queue's length from now, whatever it was set to before. */
 void deadline_set(struct deadline *deadline, struct deadline_queue *queue);
 void deadline_clear(struct deadline *deadline);
 

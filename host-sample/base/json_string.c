@@ -1,8 +1,8 @@
 /*
  * json_string.c - the bulk escaping of JSON strings.
  *
- * In prose the bytes that need an escape are rare; in JSON that stands in a string, as the outputs
- * of tasks do, every eighth byte is a quote. So bytes are looked at many at a time, and where the
+ * In prose the bytes that need an escape are rare; in JSON within a string, such as the outputs of
+ * tasks, every eighth byte is a quote. So bytes are looked at many at a time, and where the
  * processor can, four of them are spread out to make room for backslashes in one instruction,
  * without a branch on where the quotes are.
  */
@@ -14,7 +14,7 @@
 #include <tmmintrin.h>
 #endif
 
-#define BLOCK   1024 /* source bytes between two looks at the room that is left */
+#define BLOCK   1024 /* source bytes between two checks of the space that is left */
 #define LONGEST 6    /* bytes of the longest escape, \u00XX */
 
 /* ---- one escape ---- */
@@ -61,8 +61,8 @@ static uint64_t find_special(uint64_t word) {
     return control | zero_bytes(word ^ EACH('"')) | zero_bytes(word ^ EACH('\\'));
 }
 
-/* Writes `count` bytes, escaped, where there is room for LONGEST times as many; returns the end.
- * Every eight are copied in one go, before it is known how many of them are clean. */
+/* Writes `count` bytes, escaped, where there is space for LONGEST times as many; returns the end.
+ * Eight at a time are copied before it is known how many of them need no escape. */
 static char *put_escaped(char *out, const char *bytes, size_t count) {
     const char *end = bytes + count;
 
@@ -128,7 +128,7 @@ __attribute__((target("ssse3,popcnt"))) static inline char *put_lane(char *out, 
     return out + LANE + __builtin_popcount(set);
 }
 
-/* As put_escaped, of as many whole chunks as there are; *bytes is set behind them. */
+/* As put_escaped, for all whole chunks; *bytes is set behind them. */
 __attribute__((target("ssse3,popcnt"))) static char *put_chunks(char *out, const char **bytes,
                                                                 size_t count) {
     enum { CHUNK = sizeof(__m128i) };

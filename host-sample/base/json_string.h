@@ -6,7 +6,7 @@
 
 #include "byte_buffer.h"
 
-/* Appends `"bytes"`: quotes, escapes of ", \ and control characters; UTF-8 as it is. */
+/* Appends `"bytes"`: quotes, escapes of ", \ and control characters; UTF-8 unchanged. */
 void json_string_append(struct byte_buffer *buffer, const char *bytes, size_t count);
 
 #endif

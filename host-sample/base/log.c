@@ -1,5 +1,5 @@
 /*
- * log.c - one JSON object a line.
+ * log.c - one JSON object per line.
  */
 #include "log.h"
 
@@ -21,7 +21,7 @@ struct line {
     bool full;
 };
 
-/* Room is kept for the closing brace and the end of the line. */
+/* Space is reserved for the closing brace and the end of the line. */
 static void put(struct line *line, const char *bytes, size_t count) {
     if (line->full || count > sizeof line->text - 2 - line->length) {
         line->full = true;

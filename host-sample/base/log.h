@@ -1,5 +1,5 @@
 /*
- * log.h - structured log lines: one JSON object a line on standard error.
+ * log.h - structured log lines: one JSON object per line on standard error.
  *
  * [thread-safe] Each line is one write, so lines of several threads never mix.
  */

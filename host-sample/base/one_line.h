@@ -1,5 +1,5 @@
 /*
- * one_line.h - libpq's messages of several lines, made fit for one line of a log.
+ * one_line.h - turns libpq's messages of several lines into one line for the log.
  */
 #ifndef ONE_LINE_H
 #define ONE_LINE_H

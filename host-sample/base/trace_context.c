@@ -10,7 +10,7 @@ static bool is_lower_hex(char c) {
 }
 
 /* version "-" trace-id "-" parent-id "-" trace-flags, all in lower-case hexadecimal; neither id is
- * all zero. Later versions may append; what is known of version 00 stands at their beginning too.
+ * all zero. Later versions may append, but begin with the fields of version 00.
  */
 static bool is_well_formed(const char *bytes, size_t length) {
     static const char shape[] = "hh-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";

@@ -2,7 +2,7 @@
  * trace_context.h - the traceparent header of W3C Trace Context, carried from a request to its log
  * lines.
  *
- * Only there: put into statements it would make every statement another one, and nothing could be
+ * Only there: in a statement's text it would make every statement different, and none could be
  * prepared.
  */
 #ifndef TRACE_CONTEXT_H
@@ -17,7 +17,7 @@ struct trace_context {
     char traceparent[TRACEPARENT_BYTES + 1]; /* "" if there is none */
 };
 
-/* Takes the header's value if it is well-formed, as the standard has it; else there is none. */
+/* Takes the header's value if it is well-formed by the standard; else there is none. */
 void trace_context_read(struct trace_context *context, const char *bytes, size_t length);
 
 /* For a log field: the header, or NULL. */

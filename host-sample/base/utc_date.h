@@ -1,7 +1,7 @@
 /*
  * utc_date.h - a moment as JavaScript prints it: 2026-11-23T18:01:37.042Z.
  *
- * Pure functions; the proleptic Gregorian calendar, as PostgreSQL and JavaScript have it.
+ * Pure functions; the proleptic Gregorian calendar, as in PostgreSQL and JavaScript.
  */
 #ifndef UTC_DATE_H
 #define UTC_DATE_H

@@ -9,7 +9,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* Moments so near to each other share one expiry of the timer: the later end of such a span. */
+/* Moments within this span share one expiry of the timer, at the later end of the span. */
 #define SPAN_NS UINT64_C(65536)
 
 static int compare(const struct wake_up *one, const struct wake_up *other) {
@@ -37,9 +37,9 @@ static void on_expiry(evutil_socket_t fd, short events, void *context) {
     uint64_t expiries;
     (void)events;
     if (read(fd, &expiries, sizeof(expiries)) < 0) {
-        return; /* it was set anew in this very turn */
+        return; /* it was set again in this turn */
     }
-    wake_ups->armed_for_ns = 0; /* whatever callbacks set, it is armed for at the end */
+    wake_ups->armed_for_ns = 0; /* armed at the end, for whatever callbacks have set */
     wake_ups->waking_at_ns = monotonic_ns();
     while ((first = RB_MIN(wake_up_tree, &wake_ups->set)) != NULL &&
            first->at_ns <= wake_ups->waking_at_ns) {
@@ -79,7 +79,8 @@ void wake_ups_free(struct wake_ups *wake_ups) {
 void wake_up_set(struct wake_ups *wake_ups, struct wake_up *wake_up, uint64_t at_ns) {
     wake_up_clear(wake_up);
     wake_up->owner = wake_ups;
-    /* Behind all that this turn wakes: nobody keeps the loop from its other work. */
+    /* After everything that this turn wakes, so that no waiter keeps the loop from its other work.
+     */
     wake_up->at_ns = at_ns > wake_ups->waking_at_ns ? at_ns : wake_ups->waking_at_ns + 1;
     RB_INSERT(wake_up_tree, &wake_ups->set, wake_up);
     if (at_ns < wake_ups->armed_for_ns) {

@@ -1,11 +1,10 @@
 /*
- * wake_ups.h - very many moments to be woken at, never too early and hardly too late.
+ * wake_ups.h - wakes at very many moments, never too early and hardly too late.
  *
- * For what a policy's waits are made of. libevent's timers count from when a turn of the loop
- * began, by a clock that ticks every few ms: they come some ms late, or too early for a policy
- * whose bounds are exact; and its precise ones cost a system call in every turn, those of a host in
- * which nobody waits included. Here one timerfd serves all, set only when the earliest moment
- * changes.
+ * For the waits of policies. libevent's timers count from the start of the loop's turn, by a clock
+ * that ticks every few ms: they fire some ms late, or too early for a policy whose bounds are
+ * exact; its precise timers cost a system call in every turn, even while nothing waits. Here one
+ * timerfd serves all, and is set only when the earliest moment changes.
  *
  * [one thread]: everything belongs to the thread of the event base.
  */
@@ -20,7 +19,7 @@
 struct event_base;
 struct wake_ups;
 
-/* Part of what waits; all zero but for `woken`: not set. */
+/* Embedded in the object that waits; all zero except `woken`: not set. */
 struct wake_up {
     RB_ENTRY(wake_up) entry;
     struct wake_ups *owner; /* NULL: not set */
@@ -43,12 +42,12 @@ struct wake_ups {
 /* False: no descriptor. */
 bool wake_ups_init(struct wake_ups *wake_ups, struct event_base *base);
 
-/* Forgets all that are set. Harmless if all of it is zero, or freed. */
+/* Forgets all that are set. Harmless if it is all zero, or freed already. */
 void wake_ups_free(struct wake_ups *wake_ups);
 
 /* Wakes at that moment or up to 0.1 ms later (by the kernel; the turn of the loop comes on top),
- * from the loop and never from within this call; whatever moment it was set to before. What a
- * callback sets is woken in a later turn, even if its moment has passed. */
+ * from the loop and never from within this call; whatever it was set to before. What a callback
+ * sets is woken in a later turn, even if its moment has passed. */
 void wake_up_set(struct wake_ups *wake_ups, struct wake_up *wake_up, uint64_t at_ns);
 void wake_up_clear(struct wake_up *wake_up);
 

@@ -405,7 +405,7 @@ static bool start_read(struct lookup *lookup, const struct rp_step *step) {
         uint64_t timeout_ns =
             lookups->deadline_queues[ANSWER_DEADLINE].length_ms * UINT64_C(1000000);
         if (!replica_health_may_ask(&replica->health, lookup->asked_ns, timeout_ns)) {
-            copy_error(lookup, "the replica did not answer lately and is left alone for a moment");
+            copy_error(lookup, "the replica is not answering; backing off");
             use_statement(lookup, false);
             return false;
         }

@@ -86,7 +86,7 @@ static bool read_ids(const struct route_match *match, const struct http_request 
     }
     if (good && (environment->seen > 1 || position->seen > 1)) {
         what = environment->seen > 1 ? "x-trigger-worker-environment-id" : "x-read-position";
-        reason = "it stands there more than once";
+        reason = "it is given more than once";
         good = false;
     }
     /* A blank environment is an absent one. */

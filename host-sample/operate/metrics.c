@@ -1,8 +1,7 @@
 /*
  * metrics.c - the Prometheus text exposition format, version 0.0.4.
  *
- * A metric's HELP and TYPE stand once, before all of its series; every series is there from the
- * start.
+ * A metric's HELP and TYPE come once, before all of its series; every series exists from the start.
  */
 #include "metrics.h"
 
@@ -39,7 +38,7 @@ static void put_label(struct byte_buffer *out, const char *separator, const char
     BYTE_BUFFER_LITERAL(out, "\"");
 }
 
-/* One series with one label; value as it stands. */
+/* One series with one label. */
 static void put_labelled(struct byte_buffer *out, const char *name, const char *label,
                          const char *label_value, uint64_t value) {
     byte_buffer_append_text(out, name);
@@ -86,7 +85,7 @@ static void put_plugin_series(struct byte_buffer *out, const char *name,
     byte_buffer_append_format(out, "} %llu\n", (unsigned long long)metric->value);
 }
 
-/* Metrics of one name need not follow each other; the format wants them to. `seen` names are done.
+/* Metrics of one name need not be adjacent in the plugin's list; the format wants them to be.
  */
 static void put_plugin_group(struct byte_buffer *out, const struct rp_metric *metrics,
                              uint32_t count, uint32_t first, bool *done) {

@@ -9,7 +9,7 @@
 struct host;
 
 /* Appends the whole page: the plugin's counters, the host's own, summed over all workers. Callable
- * from any worker's thread; what other workers are counting meanwhile may or may not be in it. */
+ * from any worker's thread; what other workers count at the same time may or may not be in it. */
 void host_metrics_write(const struct host *host, struct byte_buffer *out);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * notify.c - one datagram, for which libsystemd would be a large dependency.
+ * notify.c - one datagram; libsystemd would be a large dependency for that.
  */
 #include "notify.h"
 

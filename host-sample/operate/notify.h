@@ -1,5 +1,5 @@
 /*
- * notify.h - tells the service manager how the service stands, as sd_notify(3) does.
+ * notify.h - tells the service manager the service's state, as sd_notify(3) does.
  *
  * [main thread]: it reads the environment.
  */
@@ -7,8 +7,8 @@
 #define SERVICE_NOTIFY_H
 
 /* Sends `state`, such as "READY=1", to the socket that $NOTIFY_SOCKET names; does nothing if it
- * names none. A failure is logged: a manager that waits for the message will not hear of it
- * otherwise. */
+ * names none. A failure is logged, because a manager that waits for the message would wait without
+ * a reason. */
 void service_notify(const char *state);
 
 #endif

@@ -24,7 +24,7 @@
 
 struct pg_attempt {
     atomic_uint references; /* the thread's and the caller's */
-    int ended_fd;           /* eventfd: the thread has ended its work */
+    int ended_fd;           /* eventfd: the thread has finished */
     int cancel_fd;          /* eventfd: the caller has lost interest */
     uint32_t timeout_s;
     bool own_user_timeout; /* ours, not the operator's: short while connecting, then longer */
@@ -38,7 +38,7 @@ struct pg_attempt {
 
 /* ---- options ---- */
 
-/* libpq quotes the place that it could not parse, which may be a part of a password. */
+/* libpq quotes the part that it could not parse, which may be part of a password. */
 static bool may_hold_password(const char *conninfo) {
     return strstr(conninfo, "pass") != NULL || strstr(conninfo, "://") != NULL;
 }
@@ -89,7 +89,7 @@ static bool add_default(struct keyword_list *list, const PQconninfoOption *given
 }
 
 /* The options of the string and, after them, ours. Later ones win. Returns whether tcp_user_timeout
- * is ours. */
+ * is one of ours. */
 static bool fill_keywords(struct keyword_list *list, const PQconninfoOption *given,
                           const char *user_timeout, const char *application_name) {
     bool own_user_timeout = false;
@@ -230,7 +230,7 @@ static void *attempt_thread(void *argument) {
     return NULL;
 }
 
-/* Detached, with every signal blocked: signals are for the threads that know what to do with them.
+/* Detached, with every signal blocked: other threads handle signals.
  */
 static bool start_thread(struct pg_attempt *attempt) {
     pthread_t thread;
@@ -302,7 +302,7 @@ void pg_attempt_cancel(struct pg_attempt *attempt) {
 void pg_attempt_release(struct pg_attempt *attempt, int wait_ms) {
     struct pollfd ended = {attempt->ended_fd, POLLIN, 0};
     if (wait_ms > 0) {
-        (void)poll(&ended, 1, wait_ms); /* too short, or cut short by a signal: no harm */
+        (void)poll(&ended, 1, wait_ms); /* timed out, or interrupted by a signal: no harm */
     }
     if (atomic_load(&attempt->ended)) { /* then the thread has hardly anything left to do */
         PQfinish(attempt->conn);

@@ -1,14 +1,15 @@
 /*
- * connect.h - one attempt to connect to a PostgreSQL server, in a short-lived thread of its own.
+ * connect.h - one attempt to connect to a PostgreSQL server, in a short-lived thread.
  *
  * Names are resolved, TLS and SCRAM are done in that thread, so the event loop never blocks on
  * them. The thread steps PQconnectPoll itself rather than calling PQconnectdbParams, for three
  * reasons: the server's notices of the connection phase (a collation version mismatch, say) would
- * go raw to stderr before anybody could stop them; connect_timeout would bound each address, not
- * the attempt; and nobody could end an attempt early, at the program's exit for instance.
+ * be printed to stderr before we could stop them; connect_timeout would bound each address, not the
+ * attempt; and an attempt could not be ended early, at the program's exit for instance.
  *
- * The thread and the caller each hold one reference; whoever drops the last one frees all, so
- * neither ever waits for the other or finds memory or descriptors of the other's gone.
+ * The thread and the caller each hold one reference; dropping the last one frees everything, so
+ * neither waits for the other, and neither finds that the other has freed its memory or
+ * descriptors.
  */
 #ifndef PG_CONNECT_H
 #define PG_CONNECT_H
@@ -23,12 +24,12 @@ struct pg_attempt;
 /* Whether libpq can parse the string. If not: err (one line, no password in it). [thread-safe] */
 bool pg_conninfo_is_valid(const char *conninfo, char *err, size_t err_length);
 
-/* Starts an attempt. What the string does not set, this sets: keep-alives and tcp_user_timeout
- * (unless the string names a service, whose file may set them, unseen by us), application_name (a
- * fallback; must outlive all attempts; NULL: none) and always client_encoding. The attempt ends
+/* Starts an attempt. Sets what the string does not set: keep-alives and tcp_user_timeout (unless
+ * the string names a service, whose file may set them, which we cannot see), application_name (a
+ * fallback; must outlive all attempts; NULL: none); and always client_encoding. The attempt ends
  * after the connect_timeout that the string, its service or the environment gives, or else
- * timeout_s; the look-up of a name, which cannot be interrupted, may overrun it. An address that
- * does not answer at all is left for the next one after half that time. NULL and err: no memory,
+ * timeout_s; the look-up of a name, which cannot be interrupted, may overrun it. If an address does
+ * not answer at all, the next one is tried after half that time. NULL and err: no memory,
  * descriptor or thread. */
 struct pg_attempt *pg_attempt_start(const char *conninfo, const char *application_name,
                                     uint32_t timeout_s, char *err, size_t err_length);

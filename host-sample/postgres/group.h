@@ -1,13 +1,13 @@
 /*
  * group.h - several reads by the same prepared statement as one execution.
  *
- * Beginning and ending an execution costs a server more than a point read itself. So a prepared
- * statement may come in a second form, for a group: it takes an array of each parameter, and gives
- * in its first column the number (bigint, from 1) of the read that a row is for, in ascending
- * order; the columns after it are the plain form's. Every read of a group is of one MVCC snapshot,
- * the group's, and all have statement_timeout_ms together. An error of the group is no read's
- * error: its reads are sent again, each alone between two syncs, and get their own. Only where the
- * group was cancelled after more than half of statement_timeout_ms they all fail with it.
+ * Starting and ending an execution costs a server more than a point read itself. So a prepared
+ * statement may have a second form, for a group: it takes an array for each parameter, and its
+ * first column is the number (bigint, from 1) of the read that a row belongs to, in ascending
+ * order; the columns after it are those of the plain form. All reads of a group share one MVCC
+ * snapshot and one statement_timeout_ms. An error of the group is not the error of any one read:
+ * its reads are sent again, each alone between two syncs, and get their own. Only if the group was
+ * cancelled after more than half of statement_timeout_ms do all of them fail with it.
  *
  * [one thread]: of the server's event base.
  */
@@ -22,11 +22,11 @@
 #include <stdint.h>
 
 enum {
-    PG_GROUP_MAX = 16,            /* reads: beyond that there is hardly anything left to gain */
-    PG_GROUP_RESULT_BYTES = 65536 /* aimed at: no read's answer waits long for another's */
+    PG_GROUP_MAX = 16,            /* reads: beyond that there is hardly anything to gain */
+    PG_GROUP_RESULT_BYTES = 65536 /* a target: no read's answer waits long for another's */
 };
 
-/* How many reads a group may have, if a read's share of a result has lately been of so many bytes.
+/* How many reads a group may have, if a read's share of a result has lately been bytes_each.
  */
 uint32_t pg_group_limit(uint32_t bytes_each);
 
@@ -41,12 +41,12 @@ void pg_group_remove(struct pg_statement **first, struct pg_statement *statement
 bool pg_group_send(PGconn *conn, const struct pg_prepared *prepared, bool use_prepared,
                    const struct pg_statement *first, struct byte_buffer *scratch);
 
-/* Whether a result (PGRES_TUPLES_OK) is that of a group of so many reads: their numbers first, and
- * ascending. */
+/* Whether a result (PGRES_TUPLES_OK) is that of a group of that many reads: their numbers first,
+ * and ascending. */
 bool pg_group_is_result(const PGresult *result, uint32_t reads);
 
-/* The rows of read `number` in such a result; *at is where to begin, 0 for the first, and numbers
- * must be asked for in ascending order. */
+/* The rows of read `number` in such a result; *at is where to start, 0 for the first; numbers must
+ * be asked for in ascending order. */
 struct result_rows pg_group_rows(PGresult *result, uint32_t number, int *at);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * identity.h - which server it is, and what it is to be.
+ * identity.h - which server it is, and which role is expected of it.
  */
 #ifndef PG_IDENTITY_H
 #define PG_IDENTITY_H
@@ -10,8 +10,8 @@
 /* As configured. */
 enum pg_server_role { PG_PRIMARY, PG_REPLICA };
 
-/* What a server says of itself when a link comes up, and every few seconds from then on: a standby
- * that is promoted, or follows another one's promotion, keeps its connections. */
+/* What a server says about itself when a link comes up, and every few seconds from then on: a
+ * standby that is promoted, or that follows another one's promotion, keeps its connections. */
 struct pg_identity {
     bool known; /* a link has been up; in_recovery is what it said */
     bool in_recovery;

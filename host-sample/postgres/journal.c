@@ -17,7 +17,7 @@ static void write_log(struct pg_journal *journal, const char *level, const char 
     }
 }
 
-/* Written when the error is a new one, and otherwise now and then. */
+/* Written at once if the error is a new one, else now and then. */
 static void write_log_now_and_then(struct pg_journal *journal, const char *what, const char *text) {
     const uint64_t now_ms = monotonic_ms();
     const bool again = strcmp(journal->logged_error, text) == 0;

@@ -1,5 +1,5 @@
 /*
- * journal.h - what is told of a server's links: lines for the log, and the last error.
+ * journal.h - what is reported about a server's links: lines for the log, and the last error.
  *
  * text is always one line. [one thread]: of the server's event base.
  */
@@ -15,15 +15,16 @@ struct pg_journal {
     const struct pg_server_options *options; /* log, context, name */
     struct pg_tally *tally;
     char last_error[256];
-    char logged_error[256]; /* the last one of those that are not logged each time, and when */
+    char logged_error[256]; /* the last one of those that are not logged every time, and when */
     uint64_t logged_ms;
-    uint64_t unlogged; /* how often it has come since then */
+    uint64_t unlogged; /* how often it has recurred since then */
 };
 
-/* NULL: it leads to the server that it was given up for; that is in the log. */
+/* NULL: it leads to the server that it was given up for, which is in the log already. */
 void pg_journal_link_came_up(struct pg_journal *journal, const char *text);
 void pg_journal_link_was_lost(struct pg_journal *journal, const char *text);
-/* By the link itself, for what it leads to; it will try the address anew. */
+/* Given up by the link itself, because of the server that it leads to; it will try the address
+ * again. */
 void pg_journal_link_was_given_up(struct pg_journal *journal, const char *text);
 void pg_journal_attempt_failed(struct pg_journal *journal, const char *text);
 

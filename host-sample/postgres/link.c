@@ -17,12 +17,12 @@
 enum {
     BACKOFF_MIN_MS = 50,
     BACKOFF_MAX_MS = 2000,
-    GOOD_LINK_MS = 1000,       /* up for so long, a lost link is tried again at once */
-    ATTEMPT_SLACK_MS = 1000,   /* beyond connect_timeout_s, before nobody waits for it any more */
-    OVERDUE_SLACK_MS = 1000,   /* beyond statement_timeout_ms */
+    GOOD_LINK_MS = 1000,     /* a link that was up for this long is tried again at once when lost */
+    ATTEMPT_SLACK_MS = 1000, /* beyond connect_timeout_s, before statements stop waiting for it */
+    OVERDUE_SLACK_MS = 1000, /* beyond statement_timeout_ms */
     IDENTITY_PERIOD_MS = 5000, /* a server is asked who it is now every 2.5 to 5 s */
     IDENTITY_QUESTIONS = 3,    /* of pg_identity_ask */
-    FALSE_PRIMARY_MS = 10000   /* that long it may be promoted under its links */
+    FALSE_PRIMARY_MS = 10000   /* how long it may take to be promoted under its links */
 };
 
 static void begin_attempt(struct pg_link *link);
@@ -41,7 +41,7 @@ static void note_first_attempt(struct pg_link *link) {
 
 /* ---- down ---- */
 
-/* Lets go of the connection, if there is one, and fails all that was under way on it. */
+/* Drops the connection, if there is one, and fails everything that was under way on it. */
 static void close_link(struct pg_link *link) {
     event_del(&link->timer);
     if (link->traffic.pipeline.conn != NULL) {
@@ -83,7 +83,7 @@ static void lose(struct pg_link *link, const char *why) {
     if (was_good) {
         link->backoff_ms = BACKOFF_MIN_MS;
         begin_attempt(link);
-    } else { /* a server that lets links in only to drop them must not make us spin */
+    } else { /* a server that accepts links only to drop them must not make us spin */
         link->failed_since_up = true;
         back_off(link);
     }
@@ -98,8 +98,8 @@ static uint64_t overdue_at_ms(const struct pg_link *link) {
                : UINT64_MAX;
 }
 
-/* One timer serves both deadlines of a ready link. It is not moved when a deadline moves back, as
- * it does with every batch: it fires early then, and is armed again. */
+/* One timer serves both deadlines of a ready link. It is not changed when a deadline is extended,
+ * which every batch does: it then fires early, and is armed again. */
 static void watch_deadlines(struct pg_link *link, bool fired) {
     uint64_t overdue_ms = overdue_at_ms(link);
     uint64_t due_ms = overdue_ms < link->identity_due_ms ? overdue_ms : link->identity_due_ms;
@@ -110,14 +110,14 @@ static void watch_deadlines(struct pg_link *link, bool fired) {
     }
 }
 
-/* Jittered: the links of many hosts came up together, and shall not ask, nor try a false primary's
- * address anew, all at the same time. */
+/* Jittered: the links of many hosts came up together, and must not all ask, or try a false
+ * primary's address again, at the same time. */
 static void plan_identity_question(struct pg_link *link, uint64_t now_ms) {
     link->identity_due_ms = now_ms + pg_shared_jitter(link->shared, IDENTITY_PERIOD_MS);
 }
 
 /* From PostgreSQL 14 on a server reports its promotion unasked, with the end of the first batch
- * that it answers after it. The opposite takes a restart, and so a new link. */
+ * that it answers after it. The reverse takes a restart, and so a new link. */
 static void look_at_recovery(struct pg_link *link) {
     const char *value = PQparameterStatus(link->traffic.pipeline.conn, "in_hot_standby");
     bool in_hot_standby = value != NULL && strcmp(value, "on") == 0;
@@ -129,7 +129,7 @@ static void look_at_recovery(struct pg_link *link) {
 
 static void come_up(struct pg_link *link) {
     if (!link->traffic.identity.known) {
-        lose(link, "the server does not say whether it is in recovery");
+        lose(link, "the server did not say whether it is in recovery");
         return;
     }
     link->state = PG_LINK_READY;
@@ -170,8 +170,8 @@ static bool take_own_answer(struct pg_link *link, const struct pg_request *reque
     link->shared->identity = link->traffic.identity;
     if (link->state == PG_LINK_READY && pg_traffic_is_false_primary(&link->traffic) &&
         monotonic_ms() - link->up_since_ms >= FALSE_PRIMARY_MS) {
-        /* The address may lead to the true primary by now, while this connection, which nobody
-         * ended, still leads to the false one. Nothing that it could answer is lost with it. */
+        /* The address may lead to the true primary by now, while this connection, which was never
+         * closed, still leads to the false one. Closing it loses no answer that would count. */
         link->given_up = link->traffic.identity;
         lose(link, PG_FALSE_PRIMARY);
         return false;
@@ -181,7 +181,7 @@ static bool take_own_answer(struct pg_link *link, const struct pg_request *reque
 
 /* ---- bytes in and out ---- */
 
-/* Everything that was received is seen to. */
+/* Handles everything that was received. */
 static void take_answers(struct pg_link *link) {
     for (;;) {
         struct pg_request request;
@@ -222,15 +222,15 @@ static void receive(struct pg_link *link) {
     }
 }
 
-/* Sends what libpq still holds. */
+/* Sends what libpq still has buffered. */
 static void push_out(struct pg_link *link) {
     int more = PQflush(link->traffic.pipeline.conn);
     if (more < 0) {
         lose(link, pg_pipeline_why_lost(&link->traffic.pipeline));
     } else if (more > 0) {
         event_add(&link->writable, NULL);
-        /* Where libpq cannot write it reads, so that neither side waits for the other. What it has
-         * read, no event will tell of. */
+        /* Where libpq cannot write, it reads, so that neither side waits for the other. No event
+         * will announce what it has read. */
         receive(link);
     }
 }
@@ -311,8 +311,9 @@ static void begin_attempt(struct pg_link *link) {
 
 /* ---- the timer ---- */
 
-/* The attempt counts as failed, so that nobody waits for it, but it is not replaced: a name server
- * that does not answer must not collect a thread for each attempt. If it succeeds yet, good. */
+/* The attempt counts as failed, so that no statement waits for it, but it is not replaced: a name
+ * server that does not answer must not pile up a thread for each attempt. If it still succeeds,
+ * good. */
 static void note_overdue_attempt(struct pg_link *link) {
     link->attempt_overdue = true;
     (void)snprintf(link->error, sizeof(link->error),

@@ -1,6 +1,5 @@
 /*
- * link.h - one link of a server: how it comes up, carries statements, is lost and comes up
- * again.
+ * link.h - one link of a server: how it comes up, carries statements, is lost and comes up again.
  *
  *   DOWN --(back-off)--> CONNECTING --(thread)--> SETTING_UP --(first batch)--> READY
  *     ^---------------------- any failure, any loss -------------------------------'
@@ -46,8 +45,8 @@ struct pg_link {
 /* Begins the first attempt to connect. */
 void pg_link_start(struct pg_link *link, struct pg_shared *shared);
 
-/* For good, in two steps for the sake of many links: all attempts are asked to end, then waited
- * for. */
+/* For good, in two steps, so that many links end together: all attempts are asked to end, then
+ * waited for. */
 void pg_link_cancel(struct pg_link *link);
 void pg_link_free(struct pg_link *link, int wait_ms);
 
@@ -65,7 +64,7 @@ uint32_t pg_link_room(const struct pg_link *link);
  * was lost, and they failed with it. */
 bool pg_link_send(struct pg_link *link, struct pg_statement *first);
 
-/* Ends the batch, if one is open, with one sync, and sends what is not sent yet. */
+/* Ends the batch, if one is open, with one sync, and sends whatever is unsent. */
 void pg_link_end_batch(struct pg_link *link);
 
 #endif

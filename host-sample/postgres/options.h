@@ -1,5 +1,5 @@
 /*
- * options.h - what a server is and how it is to be talked to.
+ * options.h - what a server is and how to talk to it.
  */
 #ifndef PG_OPTIONS_H
 #define PG_OPTIONS_H
@@ -25,7 +25,7 @@ struct pg_server_options {
     uint32_t links;               /* 1 to 64 */
     bool use_prepared; /* no: PQsendQueryParams each time. Behind a pooler in transaction mode the
                           SETs of a link's set-up may stay on another server connection: there the
-                          operator must see to READ COMMITTED and to a statement_timeout (ALTER ROLE
+                          operator must provide READ COMMITTED and a statement_timeout (ALTER ROLE
                           SET), or no position proves anything */
     bool insert_position; /* primary: pg_current_wal_insert_lsn() instead of flush */
     /* 1 to 3600000; set on every link. A link is given up when an answer is owed and none has come
@@ -43,8 +43,8 @@ struct pg_server_options {
      * for); "warn", one was lost or given up, an attempt failed (what stays the same at most every
      * 10 s). Must not call back. NULL: no log. */
     void (*log)(void *context, const char *level, const char *server, const char *message);
-    /* Every link has been tried, and came up or failed once. Called once, like the callback of a
-     * statement. May be NULL. */
+    /* Every link has been tried once, and came up or failed. Called once, in the same way as a
+     * statement's callback. May be NULL. */
     void (*tried)(void *context, struct pg_server *server);
     void *context;
 };

@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* True, and the reason kept, if the server ends the connection with this error or notice. */
+/* Returns true, and keeps the reason, if the server ends the connection with this error or notice.
+ */
 static bool is_last_word(struct pg_pipeline *pipeline, const PGresult *result) {
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     if (severity == NULL || (strcmp(severity, "FATAL") != 0 && strcmp(severity, "PANIC") != 0)) {
@@ -21,7 +22,7 @@ static bool is_last_word(struct pg_pipeline *pipeline, const PGresult *result) {
     return true;
 }
 
-/* Notices never go to stderr. To a link that is idle, a server's last word comes as a notice. */
+/* Notices never go to stderr. On an idle link, a server's last message comes as a notice. */
 static void on_notice(void *context, const PGresult *notice) {
     (void)is_last_word(context, notice);
 }
@@ -126,7 +127,7 @@ static enum pg_pipeline_event take(struct pg_pipeline *pipeline, PGresult *resul
     if (pipeline->in_flight == 0 || PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
         PQclear(result);
         (void)snprintf(pipeline->last_word, sizeof(pipeline->last_word),
-                       "an answer to no question");
+                       "an answer without a question");
         return PG_PIPELINE_LOST;
     }
     struct pg_request *oldest = pg_pipeline_request(pipeline, 0);
@@ -142,7 +143,8 @@ static enum pg_pipeline_event take(struct pg_pipeline *pipeline, PGresult *resul
 
 enum pg_pipeline_event pg_pipeline_next(struct pg_pipeline *pipeline, struct pg_request *request) {
     enum pg_pipeline_event event = PG_PIPELINE_QUIET;
-    /* PQisBusy is asked even when nothing is owed: it also takes in what the server says unasked.
+    /* PQisBusy is called even when no answer is owed: it also processes what the server sends
+     * unasked.
      */
     while (event == PG_PIPELINE_QUIET && !PQisBusy(pipeline->conn) &&
            pg_pipeline_is_owed(pipeline)) {

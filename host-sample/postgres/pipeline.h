@@ -1,12 +1,13 @@
 /*
  * pipeline.h - a libpq connection in pipeline mode and what is under way on it, in order.
  *
- * What is sent takes a request; results are matched to the oldest request. A request is answered
- * when all of its queries are: libpq gives a result only when it is whole, so a link cut in
- * mid-result can never pass for fewer rows. Whoever uses a pipeline decides what its requests mean.
+ * Everything sent occupies a request; results are matched to the oldest request. A request is
+ * answered when all of its queries are: libpq returns a result only when it is complete, so a link
+ * that is cut in the middle of a result can never look like fewer rows. The user of a pipeline
+ * decides what its requests mean.
  *
- * [one thread]: everything belongs to one event loop. Nothing here allocates in steady state, but
- * for libpq's results.
+ * [one thread]: everything belongs to one event loop. Nothing here allocates in steady state,
+ * except libpq for its results.
  */
 #ifndef PG_PIPELINE_H
 #define PG_PIPELINE_H
@@ -19,8 +20,7 @@ struct pg_statement;
 
 enum {
     PG_PIPELINE_DEPTH = 256, /* requests */
-    PG_PIPELINE_RESERVE =
-        4 /* of them never given to statements: room for the link's own questions */
+    PG_PIPELINE_RESERVE = 4  /* of them reserved for the link's own questions */
 };
 
 enum pg_request_purpose {
@@ -51,8 +51,8 @@ struct pg_pipeline {
     uint32_t in_flight;     /* requests in use */
     uint32_t syncs;         /* sent and not answered */
     bool unsynced;          /* something was sent since the last sync */
-    uint64_t owed_since_ms; /* the server owes an answer, and none has come since then */
-    char last_word[256];    /* why the server ends the connection, if it said so; one line */
+    uint64_t owed_since_ms; /* since when the server has owed an answer without any coming */
+    char last_word[256];    /* why the server ended the connection, if it said so; one line */
     struct pg_request requests[PG_PIPELINE_DEPTH];
 };
 
@@ -60,8 +60,8 @@ struct pg_pipeline {
  */
 bool pg_pipeline_open(struct pg_pipeline *pipeline, PGconn *conn);
 
-/* Closes the connection and throws away what its requests hold. A statement that is still in a
- * request must have been seen to before. */
+/* Closes the connection and discards what its requests hold. Statements in them must have been
+ * dealt with before. */
 void pg_pipeline_close(struct pg_pipeline *pipeline);
 
 /* The place-th oldest request, place < in_flight. */
@@ -79,7 +79,7 @@ bool pg_pipeline_sync(struct pg_pipeline *pipeline);
 bool pg_pipeline_receive(struct pg_pipeline *pipeline);
 
 enum pg_pipeline_event {
-    PG_PIPELINE_QUIET,    /* nothing more to be had now */
+    PG_PIPELINE_QUIET,    /* nothing more for now */
     PG_PIPELINE_ANSWERED, /* the oldest request; moved to *request, whose result is the caller's to
                            * clear
                            */

@@ -10,7 +10,7 @@
 #include <assert.h>
 
 enum {
-    GROUP_LOOKS = 64, /* at statements that may not fit the group, before it goes as it is */
+    GROUP_LOOKS = 64, /* at statements that may not fit the group, before it is sent as it is */
     SIZE_WEIGHT = 8   /* of the past against the newest is one less */
 };
 
@@ -39,7 +39,7 @@ static void end_waiting(struct pg_statement *statement) {
     statement->queue->waiting--;
 }
 
-/* Those that were sent before come first, in the order in which they were sent. */
+/* Statements that were sent before come first, in the order in which they were sent. */
 static struct pg_statement *first_waiting(struct pg_queue *queue) {
     struct pg_statement *first = TAILQ_FIRST(&queue->resent);
     return first != NULL ? first : TAILQ_FIRST(&queue->pending);
@@ -119,7 +119,7 @@ void pg_queue_note_size(struct pg_queue *queue, int prepared, uint32_t reads, si
     *mean = (uint32_t)((*mean * (uint64_t)(SIZE_WEIGHT - 1) + bytes / reads) / SIZE_WEIGHT);
 }
 
-/* The result that callbacks are made with from now on; the one before it is done with. */
+/* The result that callbacks get from now on; the previous one is freed. */
 static void use_result(struct pg_queue *queue, PGresult *result) {
     if (result != queue->in_use) {
         PQclear(queue->in_use);
@@ -152,7 +152,7 @@ void pg_queue_let_go(struct pg_queue *queue) {
 
 /* ---- forgotten ---- */
 
-/* Those that share a result stand side by side. */
+/* Statements that share a result are adjacent. */
 static void forget_answer(struct pg_statement *statement) {
     struct pg_queue *queue = statement->queue;
     PGresult *result = statement->reply.rows.result;

@@ -1,6 +1,6 @@
 /*
- * queue.h - the statements of a server: those that wait for a link, and those that are answered and
- * wait for their callback.
+ * queue.h - the statements of a server that wait for a link, and those that are answered and wait
+ * for their callback.
  *
  * [one thread]: of the server's event base.
  */
@@ -42,23 +42,23 @@ void pg_queue_submit(struct pg_queue *queue, struct pg_statement *statement);
  * sets their count. Something must be waiting. */
 struct pg_statement *pg_queue_take_group(struct pg_queue *queue, uint32_t max, uint32_t *count);
 
-/* Collects a reply. What it points to must stay until the callbacks are made; its result becomes
- * the queue's, shared by statements that are answered one right after the other. error = NULL: the
- * text of the reply's result. The statement is on no link any more. */
+/* Collects a reply. What it points to must stay valid until the callbacks are made; the queue takes
+ * over its result, which statements that are answered one right after the other share. error =
+ * NULL: the text of the reply's result. The statement is on no link any more. */
 void pg_queue_answer(struct pg_queue *queue, struct pg_statement *statement,
                      const struct pg_reply *reply);
 
 /* Collects a failure for all that wait. `error` must stay until the callbacks are made. */
 void pg_queue_fail_waiting(struct pg_queue *queue, const char *error);
 
-/* The statement got no answer because of another's error: it is sent again before all others. */
+/* Another statement's error aborted this one: it is sent again before all others. */
 void pg_queue_send_again(struct pg_queue *queue, struct pg_statement *statement);
 
-/* A result of so many reads by a prepared statement took so many bytes. */
+/* Learns how many bytes a result of that many reads by a prepared statement took. */
 void pg_queue_note_size(struct pg_queue *queue, int prepared, uint32_t reads, size_t bytes);
 
-/* Makes the next callback; false if there is none. Between two calls the last one's result is kept,
- * for it may be the next one's too: pg_queue_let_go afterwards. */
+/* Makes the next callback; false if there is none. The result is kept between two calls, because
+ * the next callback may share it: call pg_queue_let_go afterwards. */
 bool pg_queue_call_back(struct pg_queue *queue);
 void pg_queue_let_go(struct pg_queue *queue);
 

@@ -5,7 +5,8 @@
 
 const char *pg_result_error(const PGresult *result) {
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    return text != NULL ? text : PQresultErrorMessage(result); /* libpq's own have no fields */
+    return text != NULL ? text
+                        : PQresultErrorMessage(result); /* libpq's own errors have no fields */
 }
 
 bool pg_value(const PGresult *result, int row, int column, uint64_t *value) {
@@ -15,7 +16,7 @@ bool pg_value(const PGresult *result, int row, int column, uint64_t *value) {
         return false;
     }
     *value = 0;
-    for (int i = 0; i < length; i++) { /* big-endian, as everything of PostgreSQL's in binary */
+    for (int i = 0; i < length; i++) { /* big-endian, like all of PostgreSQL's binary formats */
         *value = *value << 8 | bytes[i];
     }
     return true;

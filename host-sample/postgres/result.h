@@ -1,5 +1,5 @@
 /*
- * result.h - what stands in a PGresult: errors, and integers in binary.
+ * result.h - reads a PGresult: errors, and integers in binary.
  */
 #ifndef PG_RESULT_H
 #define PG_RESULT_H
@@ -11,7 +11,8 @@
 /* The text of a result that is an error; may be of several lines. */
 const char *pg_result_error(const PGresult *result);
 
-/* A binary integer (or boolean), as 64 bits. False if it is NULL or of no integer's length. */
+/* A binary integer (or boolean), as 64 bits. False if it is NULL or does not have an integer's
+ * length. */
 bool pg_value(const PGresult *result, int row, int column, uint64_t *value);
 
 /* The same of a result of one row and one column. False also if the result is NULL or not of that

@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-    BATCH_MIN = 8,     /* a batch is not split over several links for less than this each */
+    BATCH_MIN = 8, /* a batch is split over several links only if each gets at least this many */
     FREE_WAIT_MS = 500 /* for the threads of all attempts together */
 };
 
@@ -24,7 +24,7 @@ struct pg_server {
     char *conninfo;
     struct pg_link *links; /* options.links of them */
     bool calling;          /* callbacks are being made */
-    bool freed;            /* within a callback: gone once it returns */
+    bool freed;            /* freed within a callback: gone once that returns */
     bool tried_told;       /* options.tried has been called */
     char no_link[384];     /* the error of statements that no link can take */
 };
@@ -48,8 +48,8 @@ static void destroy(struct pg_server *server) {
     free(server);
 }
 
-/* Makes the callbacks of all that was collected; true if there were any. The server may be gone
- * when it returns. */
+/* Makes the callbacks of all collected replies; true if there were any. The server may be gone when
+ * it returns. */
 static bool make_callbacks(struct pg_server *server) {
     if (server->calling) {
         return false;
@@ -111,8 +111,8 @@ static struct pg_link *idlest_link(struct pg_server *server) {
     return idlest;
 }
 
-/* Hands the waiting statements to the links, the idlest first, in shares that stay together: a
- * server process wakes once for a batch, so eight statements on one link beat one on each of eight.
+/* Hands the waiting statements to the links, the least busy first, in contiguous shares: a server
+ * process wakes once for a batch, so eight statements on one link beat one on each of eight.
  */
 static void hand_out(struct pg_server *server) {
     struct pg_queue *queue = &server->shared.queue;

@@ -3,15 +3,15 @@
  *
  * Statements are handed in at any moment of a turn of the loop and sent at its end, in one batch
  * and one sync for each link (in libpq 15 every PQpipelineSync flushes; a sync for each statement
- * gives nearly all of the pipeline's gain away). Reads of one kind that wait at the end of a turn
- * are one execution (group.h). An error aborts the rest of its batch: the statement that failed
- * gets its own error; the aborted ones, being reads, are sent again at once, and so are the others
- * of its group. One of a group that failed, and one that is aborted a second time, gets a sync of
- * its own, so no flood of errors can keep a good statement from its answer.
+ * would lose nearly all of the pipeline's gain). Reads of one kind that wait at the end of a turn
+ * are sent as one execution (group.h). An error aborts the rest of its batch: the statement that
+ * failed gets its own error; the aborted ones, being reads, are sent again at once, and so are the
+ * others of its group. A read of a group that failed, and a statement that is aborted a second
+ * time, get a sync of their own, so no flood of errors can keep a good statement from its answer.
  *
- * Each connection attempt runs in a short-lived thread of its own (names are resolved, TLS and
- * SCRAM are done there, bounded by connect_timeout_s), so the loop never blocks and an attempt that
- * hangs hurts nobody. Set-up (SET, PREPARE, identity) is the link's first pipeline batch.
+ * Each connection attempt runs in its own short-lived thread, which resolves names and does TLS and
+ * SCRAM within connect_timeout_s, so the loop never blocks and an attempt that hangs delays nothing
+ * else. Set-up (SET, PREPARE, identity) is the link's first pipeline batch.
  *
  * [one thread]: everything here belongs to the thread of the event base, but for the counters.
  */
@@ -35,12 +35,12 @@ struct pg_server *pg_server_new(struct event_base *base, const struct pg_server_
                                 char *err, size_t err_length);
 
 /* Closes every link; statements still submitted are forgotten without a callback. Within a callback
- * the server goes when the callback has returned, and makes no other. Waits up to 500 ms for
- * attempts to connect that are under way; one that is looking up a name may outlive the call,
- * touches nothing of the caller's and closes what it gets. */
+ * the server is freed when the callback has returned, and makes no other. Waits up to 500 ms for
+ * attempts to connect that are under way; one that is looking up a name may outlive the call, but
+ * then touches nothing of the caller's, and closes any connection it gets. */
 void pg_server_free(struct pg_server *server);
 
-/* What a link has learnt last. Returns identity->known. */
+/* What a link last learnt. Returns identity->known. */
 bool pg_server_identity(const struct pg_server *server, struct pg_identity *identity);
 
 /* Positions of this server are compared with `primary`'s: from now on they are 0, unknown, while
@@ -64,7 +64,7 @@ const char *pg_server_last_error(const struct pg_server *server); /* of its link
 struct pg_server_counters { /* read from any thread, relaxed */
     uint64_t statements;    /* sent, resends not counted */
     uint64_t reads;         /* of them PG_READ and PG_READ_AT_POSITION */
-    uint64_t executions;    /* it took so many to have them answered: a group's reads share one */
+    uint64_t executions;    /* executions for these reads: a group's reads share one */
     uint64_t failures;
     uint64_t resends;  /* sent again after a neighbour's error, or that of their group */
     uint64_t batches;  /* syncs sent */

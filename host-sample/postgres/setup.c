@@ -38,13 +38,13 @@ static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_o
     /* READ COMMITTED is not a preference. A replica's answer is qualified by the replay position
      * that an earlier statement of the same batch has read, and the statements of a batch share a
      * transaction: only where each statement takes a snapshot of its own is the read's snapshot
-     * later than the position. Under REPEATABLE READ both would have the snapshot taken before the
+     * later than the position. Under REPEATABLE READ both would use a snapshot taken before the
      * position was read, and "reached and still missing" would prove nothing. */
     static const char isolation[] = "SET default_transaction_isolation = 'read committed'";
     char timed[2][80];
     (void)snprintf(timed[0], sizeof(timed[0]), "SET statement_timeout = %" PRIu32,
                    options->statement_timeout_ms);
-    /* No link ever holds a transaction open; a pooler or a mistake shall not either. */
+    /* No link ever holds a transaction open, and neither must a pooler or a mistake. */
     (void)snprintf(timed[1], sizeof(timed[1]), "SET idle_in_transaction_session_timeout = %" PRIu32,
                    options->statement_timeout_ms);
     bool sent = send_query(pipeline, PG_REQUEST_SETTING, timed[0]) &&

@@ -1,5 +1,5 @@
 /*
- * setup.h - what a link sends on its own behalf: its set-up, and its questions about the server.
+ * setup.h - what a link sends for itself: its set-up, and its questions about the server.
  */
 #ifndef PG_SETUP_H
 #define PG_SETUP_H
@@ -13,7 +13,7 @@
 /* The prepared statement that asks for a position; its SQL is pg_position_sql's. */
 extern const char pg_position_name[];
 
-/* Whether a link to this server would be of no use; `why` says so in one line. */
+/* Whether a link to this server would be useless; `why` says why in one line. */
 bool pg_setup_refuses(const PGconn *conn, const struct pg_server_options *options, char *why,
                       size_t why_length);
 
@@ -22,14 +22,12 @@ bool pg_setup_refuses(const PGconn *conn, const struct pg_server_options *option
  */
 bool pg_setup_send(struct pg_pipeline *pipeline, const struct pg_server_options *options);
 
-/* Recovery, system and timeline, each in a batch of its own, so that what the role may not see
- * aborts nothing else. Needs an empty batch and three free requests; false if the connection is
- * lost.
+/* Recovery, system and timeline, each in its own batch, so that what the role may not see aborts
+ * nothing else. Needs an empty batch and three free requests; false if the connection is lost.
  */
 bool pg_identity_ask(struct pg_pipeline *pipeline);
 
-/* Takes over the answer of a request of pg_identity_ask; what was not answered stays as it is
- * known.
+/* Takes over the answer of a request of pg_identity_ask; what was not answered stays as it was.
  */
 void pg_identity_take(struct pg_identity *identity, const struct pg_request *request);
 

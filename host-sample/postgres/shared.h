@@ -1,9 +1,9 @@
 /*
- * shared.h - what the links of a server have in common; the server's and its links', nobody else's.
+ * shared.h - what the links of a server share; for the server and its links only.
  *
  * A link reports here what happened to it, and never calls the host: answers are collected in the
- * queue, and the callbacks made by event_ended as the last thing in every event, when every link is
- * in order again. So a callback may submit, forget and free as it likes.
+ * queue, and event_ended makes the callbacks as the last thing in every event, when every link is
+ * consistent again. So a callback may submit, forget and free as it likes.
  */
 #ifndef PG_SHARED_H
 #define PG_SHARED_H
@@ -26,8 +26,8 @@ struct pg_shared {
     struct pg_queue queue;
     struct pg_journal journal;
     struct pg_tally tally;
-    struct pg_identity identity; /* as a link has learnt it last */
-    /* The server's whose positions this one's are compared with, which may be itself. */
+    struct pg_identity identity; /* as a link last learnt it */
+    /* Of the server whose positions this one's are compared with, which may be itself. */
     const struct pg_identity *reference;
     uint32_t untried; /* links whose first attempt has not ended */
     struct byte_buffer scratch;

@@ -1,5 +1,5 @@
 /*
- * statement.h - what may be asked of a server, and what comes back.
+ * statement.h - what a server can be asked, and what comes back.
  */
 #ifndef PG_STATEMENT_H
 #define PG_STATEMENT_H
@@ -38,8 +38,8 @@ struct pg_reply {
     char sqlstate[6];  /* "" if there is none (lost link, no link, timeout) */
 };
 
-/* Memory of the caller's, all zero before it is first submitted; it may be submitted again from
- * within its callback. */
+/* The caller's memory, all zero before it is first submitted; it may be submitted again from within
+ * its callback. */
 struct pg_statement {
     /* set by the caller */
     enum pg_statement_kind kind;
@@ -61,13 +61,13 @@ struct pg_statement {
     TAILQ_ENTRY(pg_statement) entry;
 };
 
-/* Submitted, and its callback neither made nor forgotten. */
+/* Submitted, neither called back nor forgotten yet. */
 static inline bool pg_statement_is_submitted(const struct pg_statement *statement) {
     return statement->queue != NULL;
 }
 
 /* The caller is no longer interested: `done` will not be called. The memory may be reused at once.
- * If the statement is already on a link its answer is thrown away. Harmless if it is not submitted.
+ * If the statement is already on a link its answer is discarded. Harmless if it is not submitted.
  */
 void pg_statement_forget(struct pg_statement *statement);
 

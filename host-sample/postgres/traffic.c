@@ -16,7 +16,8 @@ enum {
     RESENDS_MAX = 10        /* never reached where a sync ends a batch; a limit all the same */
 };
 
-/* By statement_timeout, the host's or one that a pooler or a role sets; or by an operator. */
+/* Cancelled by statement_timeout, the host's or one that a pooler or a role sets, or by an
+ * operator. */
 static const char QUERY_CANCELED[] = "57014";
 
 /* ---- out ---- */
@@ -48,7 +49,7 @@ static bool send_read(struct pg_traffic *traffic, const struct pg_statement *fir
     return sent == 1;
 }
 
-/* The statements have the request from now on. */
+/* From now on the statements belong to the request. */
 static void occupy(struct pg_traffic *traffic, struct pg_request *request,
                    struct pg_statement *first) {
     struct pg_tally *tally = &traffic->shared->tally;
@@ -99,21 +100,21 @@ bool pg_traffic_is_false_primary(const struct pg_traffic *traffic) {
 }
 
 /* Positions of another system or another timeline mean nothing here, however great they are. The
- * primary's own links are held against what the primary said last, on whichever link. */
+ * primary's own links are compared with what the primary last said on any link. */
 static bool position_counts(const struct pg_traffic *traffic) {
     return pg_identity_agrees(&traffic->identity, traffic->shared->reference);
 }
 
-/* Cancelled after a good part of the time that one statement may have: whatever the reads wait for,
- * a lock perhaps, each of them would wait for it again, one behind the other. */
+/* Cancelled after a good part of one statement's time: whatever the reads waited for, a lock
+ * perhaps, each of them would wait for it again, one after the other. */
 static bool has_had_its_time(const struct pg_traffic *traffic, const struct pg_request *request) {
     const char *sqlstate = PQresultErrorField(request->result, PG_DIAG_SQLSTATE);
     return sqlstate != NULL && strcmp(sqlstate, QUERY_CANCELED) == 0 &&
            monotonic_ms() - request->sent_ms >= traffic->shared->options.statement_timeout_ms / 2;
 }
 
-/* A group has failed as one, for what may be one read's fault, or in giving rows that nobody can
- * be sure of: each of its reads is to be asked alone. */
+/* A group has failed as a whole, perhaps because of one read, or its rows cannot be trusted: each
+ * of its reads is to be asked alone. */
 static bool is_groups_failure(const struct pg_traffic *traffic, const struct pg_request *request) {
     if (request->statements < 2) {
         return false;
@@ -136,7 +137,7 @@ static struct pg_reply reply_of(const struct pg_traffic *traffic,
         (void)snprintf(reply.sqlstate, sizeof(reply.sqlstate), "%s",
                        sqlstate != NULL ? sqlstate : "");
     } else if (request->aborted) {
-        reply.error = "aborted again and again by the errors of other statements";
+        reply.error = "aborted repeatedly by errors of other statements";
     } else if (pg_traffic_is_false_primary(traffic)) {
         reply.error = PG_FALSE_PRIMARY;
     } else {
@@ -147,7 +148,7 @@ static struct pg_reply reply_of(const struct pg_traffic *traffic,
     return reply;
 }
 
-/* The statements share the result from now on. */
+/* From now on the statements share the result. */
 static void reply_to(struct pg_traffic *traffic, const struct pg_request *request) {
     struct pg_reply reply = reply_of(traffic, request);
     struct pg_statement *next;

@@ -1,6 +1,5 @@
 /*
- * traffic.h - the host's statements on a link: how they are sent, and what their answers are
- * worth.
+ * traffic.h - the host's statements on a link: how they are sent, and what their answers count for.
  */
 #ifndef PG_TRAFFIC_H
 #define PG_TRAFFIC_H
@@ -22,8 +21,8 @@ struct pg_traffic {
 
 /* A server configured as the primary that is in recovery is an old primary come back as a standby,
  * or the wrong address. It may lag like any standby; taken for the primary, it would "prove" that
- * rows do not exist which it merely has not replayed yet. So nothing that it says counts: what it
- * answers is a failure, with this error. */
+ * rows do not exist which it merely has not replayed yet. So nothing that it says counts: its
+ * answers are failures, with this error. */
 #define PG_FALSE_PRIMARY "configured as [primary] but in recovery"
 
 bool pg_traffic_is_false_primary(const struct pg_traffic *traffic);
@@ -35,7 +34,7 @@ bool pg_traffic_send(struct pg_traffic *traffic, struct pg_statement *first);
 /* Ends the batch. False if the connection is lost. */
 bool pg_traffic_sync(struct pg_traffic *traffic);
 
-/* Collects the replies of an answered request (PG_REQUEST_STATEMENT), or has its statements sent
+/* Collects the replies of an answered request (PG_REQUEST_STATEMENT), or queues its statements
  * again. Takes over request->result. */
 void pg_traffic_answer(struct pg_traffic *traffic, struct pg_request *request);
 

@@ -1,6 +1,6 @@
 /*
- * lag_sampler.c - a round a second: first the primary, then, when it has answered, the replicas. So
- * a replica's distance is measured against a position that the primary had before.
+ * lag_sampler.c - one round per second: first the primary and then, when it has answered, the
+ * replicas. So a replica is measured against a position that the primary had earlier.
  */
 #include "lag_sampler.h"
 

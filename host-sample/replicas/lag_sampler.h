@@ -1,9 +1,10 @@
 /*
- * lag_sampler.h - where the primary and each replica stand, sampled once a second for /metrics.
+ * lag_sampler.h - the positions of the primary and of each replica, sampled once a second for
+ * /metrics.
  *
  * Lag in bytes is the distance of two positions of the same round. Lag in seconds is the age of the
- * primary's newest position that the replica has reached, so it is exact to a round and needs
- * nothing of the replica's clock. What is not known is not a number: unknown lag is never zero lag.
+ * primary's newest position that the replica has reached, so it is exact to one round and does not
+ * depend on the replica's clock. Unknown lag is NaN, never zero.
  *
  * One worker samples; its event loop's thread owns everything here, but for the results, which any
  * thread may read.

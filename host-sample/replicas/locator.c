@@ -10,7 +10,7 @@ static void answered(struct pg_statement *statement, struct pg_reply *reply) {
     struct locator *locator = container_of(statement, struct locator, statement);
     bool located = reply->status == PG_REPLY_ROWS && reply->position != 0;
     uint64_t position = located ? reply->position : 0;
-    /* Whoever joins from within a callback goes to the waiting list, so this one only shrinks. */
+    /* Reads that join within a callback go to the waiting list, so this one only shrinks. */
     struct locate *locate;
     while ((locate = TAILQ_FIRST(&locator->asked)) != NULL) {
         locator_leave(locate);

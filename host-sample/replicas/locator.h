@@ -1,10 +1,10 @@
 /*
  * locator.h - asks the primary for its WAL position on behalf of many reads at once.
  *
- * At most one question is under way. Reads that join while it is wait for the next one: an answer
- * is shared by all reads that were waiting before it was asked for, and never by one that came
- * later, for which it would be too old to prove anything. So any number of misses costs the primary
- * one tiny call a round trip.
+ * At most one question is under way. Reads that join in the meantime wait for the next one: an
+ * answer is shared by all reads that were waiting before the question was sent, and by none that
+ * came later, for which it would be too old to prove anything. So any number of misses costs the
+ * primary one tiny call per round trip.
  *
  * [one thread]: of the worker's event loop.
  */
@@ -36,8 +36,8 @@ void locator_init(struct locator *locator, struct pg_server *primary, _Atomic ui
 void locator_join(struct locator *locator, struct locate *locate);
 void locator_leave(struct locate *locate);
 
-/* End of a turn, before pg_server_flush of the primary: asks, if somebody waits and nothing is
- * asked. */
+/* End of a turn, before pg_server_flush of the primary: asks, if a read waits and no question is
+ * under way. */
 void locator_flush(struct locator *locator);
 
 #endif

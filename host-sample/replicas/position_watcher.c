@@ -1,5 +1,5 @@
 /*
- * position_watcher.c - polls the replay position while somebody waits for it.
+ * position_watcher.c - polls the replay position while reads wait for it.
  */
 #include "position_watcher.h"
 
@@ -9,8 +9,8 @@
 
 #include <stddef.h>
 
-/* A standby beside its primary replays a commit within a millisecond. One that has not after many
- * polls is behind by more than a poll's worth, and is asked less often. */
+/* A standby near its primary replays a commit within a millisecond. One that has not done so after
+ * many polls is far behind, and is asked less often. */
 #define POLL_NS      UINT64_C(1000000)
 #define SLOW_POLL_NS UINT64_C(5000000)
 #define QUICK_POLLS  64
@@ -32,7 +32,7 @@ static void pause_over(struct wake_up *pause) {
 static void answered(struct pg_statement *statement, struct pg_reply *reply) {
     struct position_watcher *watcher = container_of(statement, struct position_watcher, statement);
     uint64_t position = reply->status == PG_REPLY_ROWS ? reply->position : 0;
-    /* Whoever joins from within a callback stands behind `last`, and waits for the next answer. */
+    /* Reads that join within a callback come after `last`, and wait for the next answer. */
     struct position_wait *last = TAILQ_LAST(&watcher->waiting, position_wait_list);
     struct position_wait *wait = TAILQ_FIRST(&watcher->waiting);
     while (wait != NULL) {

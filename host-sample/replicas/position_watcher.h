@@ -2,9 +2,9 @@
  * position_watcher.h - watches how far one replica has replayed, on behalf of all reads that wait
  * for it.
  *
- * Runs only while somebody waits: one position question at a time, the next a moment after its
- * answer. Who waits sets a timer of its own for the time it gives up. Where a server can wait by
- * itself (WAIT FOR LSN), this is the place to use it.
+ * Runs only while reads wait: one position question at a time, each a moment after the last answer.
+ * A read that waits sets its own timer for when it gives up. Where a server can wait by itself
+ * (WAIT FOR LSN), this is the place to use it.
  *
  * [one thread]: of the worker's event loop.
  */
@@ -18,7 +18,7 @@
 
 enum position_wait_end {
     POSITION_REACHED,
-    POSITION_UNKNOWN /* the replica did not answer, or does not tell its position */
+    POSITION_UNKNOWN /* the replica did not answer, or does not report its position */
 };
 
 struct position_watcher;

@@ -11,8 +11,8 @@
 #define MAX_DOUBLINGS    6u /* 100 ms * 2^6 is over the cap */
 
 enum replica_failure replica_failure_of(const char *sqlstate) {
-    /* 40001 and 40P01: a conflict with recovery or a deadlock took this one statement; 57014: a
-     * time-out or an operator did. */
+    /* 40001 and 40P01: a conflict with recovery or a deadlock ended this one statement; 57014: a
+     * timeout or an operator did. */
     static const char *const once[] = {"40001", "40P01", "57014"};
     for (size_t i = 0; i < sizeof once / sizeof once[0]; i++) {
         if (strcmp(sqlstate, once[i]) == 0) {
@@ -28,7 +28,8 @@ void replica_health_failed(struct replica_health *health, enum replica_failure f
         return;
     }
     health->silent = failure == REPLICA_SILENT;
-    /* Reads that were sent before the replica was left alone fail one after the other: one failure.
+    /* Reads that were sent before the back-off began fail one after the other: they count as one
+     * failure.
      */
     if (replica_health_is_left_alone(health, now_ns) && health->failures > 0) {
         return;
@@ -36,7 +37,8 @@ void replica_health_failed(struct replica_health *health, enum replica_failure f
     uint32_t doublings = health->failures < MAX_DOUBLINGS ? health->failures : MAX_DOUBLINGS;
     uint64_t backoff = FIRST_BACKOFF_NS << doublings;
     backoff = backoff < MAX_BACKOFF_NS ? backoff : MAX_BACKOFF_NS;
-    /* From half of it to all of it, so that hosts that saw the same failure do not return together.
+    /* Between half the back-off and all of it, so that hosts that saw the same failure do not
+     * return together.
      */
     health->left_alone_until_ns = now_ns + backoff / 2 + random % (backoff / 2);
     health->failures++;

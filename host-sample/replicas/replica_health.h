@@ -1,10 +1,10 @@
 /*
  * replica_health.h - what one worker remembers of a replica's failures.
  *
- * A replica that failed is left alone for a back-off time, so that a bad one costs a few reads and
- * not every read: while others are up it is not offered to the policy. One that was silent (no
- * answer in time) is not asked at all meanwhile, not even if there is no other: each question would
- * cost a time-out. After the back-off one read is let through to try it.
+ * After a failure the host backs off from a replica, so that a bad one costs a few reads and not
+ * every read: while others are up it is not offered to the policy. A silent one (no answer in time)
+ * is not asked at all during the back-off, not even if it is the only one: each question would cost
+ * a timeout. After the back-off one read is let through to try it.
  *
  * [one thread]: of the worker's event loop.
  */
@@ -24,11 +24,11 @@ struct replica_health {
     uint32_t failures; /* in a row, those of REPLICA_FAILED_ONCE not counted */
     bool silent;       /* the last of them was a silence */
     uint64_t left_alone_until_ns;
-    uint64_t answered_ns; /* when it last answered a read, 0: never. One that answers others
-                             meanwhile is slow, not silent */
+    uint64_t answered_ns; /* when it last answered a read, 0: never. One that answers other reads is
+                             slow, not silent */
 };
 
-/* What a failed statement's SQLSTATE says of the replica; "" for a lost link. */
+/* What a failed statement's SQLSTATE says about the replica; "" for a lost link. */
 enum replica_failure replica_failure_of(const char *sqlstate);
 
 /* `random`: 64 random bits, for the jitter of the back-off. */
@@ -38,8 +38,8 @@ void replica_health_answered(struct replica_health *health, uint64_t now_ns);
 
 bool replica_health_is_left_alone(const struct replica_health *health, uint64_t now_ns);
 
-/* Whether a read may be sent now. For a silent replica whose back-off is over, this read is the one
- * that tries it; others are refused until it has been answered, or for timeout_ns. */
+/* Whether a read may be sent now. For a silent replica whose back-off is over, this read tries it;
+ * others are refused until it is answered, or for timeout_ns. */
 bool replica_health_may_ask(struct replica_health *health, uint64_t now_ns, uint64_t timeout_ns);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * answer.c - the JSON of a snapshot statement's result.
  *
- * Completed waitpoints are answered in the order of their ids' bytes.
+ * Completed waitpoints are listed in the byte order of their ids.
  */
 #include "host-sample/base/json_string.h"
 #include "host-sample/base/utc_date.h"
@@ -88,7 +88,8 @@ static void put_completed_by_run(struct byte_buffer *out, const struct row *row,
     }
 }
 
-static void put_what_always_is(struct byte_buffer *out, const struct row *row, int64_t now_ms) {
+static void put_unconditional_fields(struct byte_buffer *out, const struct row *row,
+                                     int64_t now_ms) {
     LITERAL(out, "{\"id\":");
     put_string(out, row->fields[WAITPOINT_ID]);
     LITERAL(out, ",\"friendlyId\":");
@@ -108,7 +109,7 @@ static void put_what_always_is(struct byte_buffer *out, const struct row *row, i
 /* index: -1 if the waitpoint is not in the order. */
 static void put_waitpoint(struct byte_buffer *out, const struct row *row, struct text batch_id,
                           int index, int64_t now_ms) {
-    put_what_always_is(out, row, now_ms);
+    put_unconditional_fields(out, row, now_ms);
     if (index >= 0) {
         LITERAL(out, ",\"index\":");
         byte_buffer_append_signed(out, index);
@@ -130,7 +131,7 @@ static void put_waitpoint(struct byte_buffer *out, const struct row *row, struct
     LITERAL(out, "}");
 }
 
-/* The waitpoints that are there, by id. False if out of memory. */
+/* The waitpoints that exist, sorted by id. False if out of memory. */
 static bool read_waitpoints(const struct snapshot_result *read, struct waitpoint **waitpoints,
                             size_t *found) {
     *found = 0;
@@ -149,7 +150,7 @@ static bool read_waitpoints(const struct snapshot_result *read, struct waitpoint
     return true;
 }
 
-/* Both are sorted by id: they are gone through side by side. */
+/* Both are sorted by id, so one pass over both suffices. */
 static void put_waitpoints(struct byte_buffer *out, const struct result_rows *source,
                            const struct waitpoint *waitpoints, size_t count,
                            const struct occurrences *order, struct text batch_id, int64_t now_ms) {

@@ -3,11 +3,11 @@
  */
 #include "choice.h"
 
-/* Lean first costs lean + p * full, p being the share of reads that need the full one: more than
- * full alone if p is above 1 - lean / full, about a third. */
+/* Asking the lean one first costs lean + p * full, where p is the share of reads that need the full
+ * one: more than full alone if p is above 1 - lean / full, about a third. */
 #define THRESHOLD (STATEMENT_CHOICE_ALWAYS / 3)
 
-#define SAMPLE_EVERY 64u /* sent lean whatever the mean says */
+#define SAMPLE_EVERY 64u /* sent lean regardless of the mean */
 #define WEIGHT       32u /* of the past against the newest */
 
 bool statement_choice_is_lean(struct statement_choice *choice) {

@@ -1,10 +1,10 @@
 /*
  * choice.h - whether a first read asks the lean statement or the full one.
  *
- * The lean statement costs the server about two thirds of the full one, and is enough for the
- * commonest answers; where it is not, it was for nothing. Which is better depends on what is being
- * asked for just now, so the choice follows what lean statements have lately led to, and a few of
- * them are sent in any case to keep learning.
+ * The lean statement costs the server about two thirds of the full one, and is enough for the most
+ * common answers; where it is not enough, its cost is wasted. Which is better depends on the
+ * current questions, so the choice follows how often lean statements have been enough lately, and a
+ * few are sent in any case to keep learning.
  *
  * [one thread]: of the worker's event loop.
  */
@@ -22,7 +22,7 @@ struct statement_choice {
 
 bool statement_choice_is_lean(struct statement_choice *choice);
 
-/* What a lean statement has led to. */
+/* Reports whether a lean statement was enough. */
 void statement_choice_learn(struct statement_choice *choice, bool needed_full);
 
 #endif

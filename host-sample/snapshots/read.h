@@ -2,13 +2,13 @@
  * read.h - the lookup "snapshots of run R since snapshot S": its statements and its
  * answer.
  *
- * Every answer is one statement's, so it is of one MVCC snapshot; raw columns in binary format, the
- * JSON is written here. Nothing of libpq's connection handling is known here, only PGresult.
+ * Every answer comes from one statement, and so from one MVCC snapshot. The columns are raw, in
+ * binary format; the JSON is written here. Of libpq only PGresult is known here, no connection.
  *
- * There are two statements. The lean one gives all of an answer that has few rows and neither a
- * checkpoint nor a completed waitpoint, the commonest, and tells when that is not so: then the full
- * one is to be run on the same server, and its result alone counts, outcome included. Which
- * statement a result is of, the result itself tells.
+ * There are two statements. The lean one returns everything for an answer with few rows and neither
+ * a checkpoint nor a completed waitpoint, which is the most common, and tells when it is not
+ * enough: then the full one is to be run on the same server, and only its result counts, outcome
+ * included. A result itself tells which statement it comes from.
  */
 #ifndef SNAPSHOT_READ_H
 #define SNAPSHOT_READ_H
@@ -35,7 +35,7 @@ enum snapshot_statement {
 
 extern const struct pg_prepared snapshot_statements[SNAPSHOT_STATEMENT_COUNT];
 
-/* What the statements need of the server and of each link to it. */
+/* What the statements need from the server and from each link to it. */
 enum { SNAPSHOT_MIN_SERVER_VERSION = 130000 /* FETCH FIRST ... WITH TIES */ };
 enum { SNAPSHOT_SETTING_COUNT = 2 };
 extern const char *const snapshot_settings[SNAPSHOT_SETTING_COUNT];
@@ -55,8 +55,7 @@ struct snapshot_place {
     int slot; /* in snapshot_result.rows */
 };
 
-/* A statement's result, its snapshots taken apart: 13 kB, for the stack. It points into the
- * PGresult. */
+/* A statement's result, its snapshots parsed: 13 kB, for the stack. It points into the PGresult. */
 struct snapshot_result {
     struct result_rows source;
     enum snapshot_outcome outcome;
@@ -68,13 +67,13 @@ struct snapshot_result {
     struct row rows[SNAPSHOT_MOST_ROWS + 1];
 };
 
-/* Looks at all that a snapshot statement gave (rows of a PGRES_TUPLES_OK) and says what it means.
- * Never reads past a column. */
+/* Parses everything that a snapshot statement returned (rows of a PGRES_TUPLES_OK) and says what it
+ * means. Never reads past a column. */
 enum snapshot_outcome snapshot_read(struct snapshot_result *read, struct result_rows rows);
 
 /* Appends {"snapshots":[...]} for a result that is FOUND or PARTIAL. now_ms: Unix time, printed
- * where completedAt is NULL. False if the result is anything else (out is then to be thrown away),
- * if now_ms lies outside the years 1 to 9999, or if memory ran out (out->failed is then set). */
+ * where completedAt is NULL. False if the result is anything else (discard out then), if now_ms
+ * lies outside the years 1 to 9999, or if memory ran out (out->failed is then set). */
 bool snapshot_answer_write(struct byte_buffer *out, const struct snapshot_result *read,
                            int64_t now_ms);
 

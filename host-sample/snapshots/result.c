@@ -1,8 +1,8 @@
 /*
- * result.c - takes a result apart and says what it means.
+ * result.c - parses a result and says what it means.
  *
- * A result is gone through whole before anything is said of it, so an answer that was found can be
- * written. Nothing here depends on the order in which the rows come.
+ * A result is checked as a whole before anything is said about it, so an answer that was found can
+ * always be written. Nothing here depends on the order in which the rows come.
  */
 #include "result.h"
 
@@ -30,14 +30,14 @@ static bool is_newer(const struct snapshot_result *read, const struct snapshot_p
     return text_compare(id_of(read, one), id_of(read, other)) > 0;
 }
 
-/* The slot that no place has: as many as there are places, or the one that fell out last. */
+/* The free slot: the next one while there is space, else the one that fell out last. */
 static int free_slot(const struct snapshot_result *read) {
     return read->count < SNAPSHOT_MOST_ROWS ? read->count
                                             : read->newest_first[SNAPSHOT_MOST_ROWS].slot;
 }
 
-/* Rows come newest first but for ties, so there is hardly ever anything to move. Of more than an
- * answer may have, the oldest falls out. */
+/* Rows come newest first except for ties, so there is hardly ever anything to move. If there are
+ * more than an answer may have, the oldest falls out. */
 static void insert(struct snapshot_result *read, int slot) {
     const struct snapshot_place place = {row_time(&read->rows[slot], SNAPSHOT_CREATED_AT), slot};
     int at = read->count;
@@ -51,7 +51,7 @@ static void insert(struct snapshot_result *read, int slot) {
 
 /* ---- all rows ---- */
 
-/* What is there of each kind. */
+/* How many rows there are of each kind. */
 struct tally {
     int lean, full, nothing;
     bool checkpoints; /* that the lean statement left out */

@@ -1,13 +1,13 @@
 /*
- * result.h - the orders of ids that a result is read and written by.
+ * result.h - the orders of ids that results are read and written in.
  */
 #ifndef SNAPSHOT_RESULT_H
 #define SNAPSHOT_RESULT_H
 
 #include "read.h"
 
-/* By bytes. Runners compare ids by code unit, which is the same but for characters beyond U+FFFF,
- * and no id has those. */
+/* By bytes. Runners compare ids by code unit, which is the same except for characters beyond
+ * U+FFFF, and no id has those. */
 int text_compare(const struct text *a, const struct text *b);
 
 /* The ids of a snapshot's "completedWaitpointOrder", sorted, the places of one ascending. NULLs

@@ -1,5 +1,5 @@
 /*
- * rows.c - see rows.h. Nothing is read before its length is known to be there.
+ * rows.c - see rows.h. Nothing is read before its length has been checked.
  */
 #include "rows.h"
 
@@ -55,7 +55,7 @@ static bool take_integer(struct cursor *cursor, int32_t *value) {
     return true;
 }
 
-/* A length, -1 for NULL, and as many bytes. */
+/* A length, -1 for NULL, and that many bytes. */
 static bool take_text(struct cursor *cursor, struct text *text) {
     int32_t length;
     if (!take_integer(cursor, &length) || length < -1) {
@@ -172,7 +172,7 @@ static bool is_of_type(const struct text *value, enum field_type type) {
 
 /* ---- rows ---- */
 
-static bool obey(const struct text *fields, const struct field_rule *rules, int count) {
+static bool fields_fit(const struct text *fields, const struct field_rule *rules, int count) {
     for (int i = 0; i < count; i++) {
         const bool null = fields[i].bytes == NULL;
         if (null ? rules[i].required : !is_of_type(&fields[i], rules[i].type)) {
@@ -182,8 +182,8 @@ static bool obey(const struct text *fields, const struct field_rule *rules, int 
     return true;
 }
 
-/* A composite value of so many fields: their number; for each the OID of its type, which is not
- * looked at, and its value. */
+/* A composite value of `count` fields: their number; for each the OID of its type, which is
+ * ignored, and its value. */
 static bool take_composite(const struct text *value, struct text *fields, int count) {
     struct cursor cursor = {value->bytes, value->length};
     int32_t sent, type;
@@ -213,7 +213,7 @@ static enum row_kind read_lean(const struct result_rows *rows, int number, struc
         return ROW_NOTHING;
     }
     return take_composite(&value, row->fields, LEAN_ROW_FIELD_COUNT) &&
-                   obey(row->fields, lean_rules, LEAN_ROW_FIELD_COUNT)
+                   fields_fit(row->fields, lean_rules, LEAN_ROW_FIELD_COUNT)
                ? ROW_LEAN
                : ROW_MALFORMED;
 }
@@ -221,17 +221,17 @@ static enum row_kind read_lean(const struct result_rows *rows, int number, struc
 static bool take_checkpoint(const struct text *value, struct row *row) {
     struct text *fields = row->fields + SNAPSHOT_FIELD_COUNT;
     if (value->bytes == NULL) {
-        fields[0] = *value; /* the first NULL says it of all */
+        fields[0] = *value; /* a NULL here stands for all of them */
         return true;
     }
     return take_composite(value, fields, CHECKPOINT_FIELD_COUNT) &&
-           obey(fields, full_rules + SNAPSHOT_FIELD_COUNT, CHECKPOINT_FIELD_COUNT);
+           fields_fit(fields, full_rules + SNAPSHOT_FIELD_COUNT, CHECKPOINT_FIELD_COUNT);
 }
 
 static bool take_waitpoint(const struct text *value, struct row *row) {
     return take_composite(value, row->fields, WAITPOINT_ROW_FIELD_COUNT) &&
            (row->fields[WAITPOINT_ID].bytes == NULL ||
-            obey(row->fields, waitpoint_rules, WAITPOINT_ROW_FIELD_COUNT));
+            fields_fit(row->fields, waitpoint_rules, WAITPOINT_ROW_FIELD_COUNT));
 }
 
 static enum row_kind read_full(const struct result_rows *rows, int number, struct row *row) {
@@ -243,7 +243,7 @@ static enum row_kind read_full(const struct result_rows *rows, int number, struc
         values += row->fields[i].bytes != NULL;
     }
     if (waitpoint.bytes == NULL && values > 0) {
-        return obey(row->fields, full_rules, SNAPSHOT_FIELD_COUNT) &&
+        return fields_fit(row->fields, full_rules, SNAPSHOT_FIELD_COUNT) &&
                        take_checkpoint(&checkpoint, row)
                    ? ROW_FULL
                    : ROW_MALFORMED;

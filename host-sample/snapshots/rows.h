@@ -1,14 +1,14 @@
 /*
- * rows.h - the rows that the snapshot statements give, and how to take them apart.
+ * rows.h - the rows that the snapshot statements return, and how to parse them.
  *
  * A lean row is one column, a composite value in binary format (PostgreSQL's record_send), because
- * the server spends on each column of a result, rows or none, and the commonest poll has none. A
- * full row has a column for each field, because with many rows it is the composite values that
- * cost. The lists here are both the statements' columns and the reader's rules, so that they cannot
- * disagree.
+ * each column of a result costs the server something even without rows, and the most common poll
+ * has none. A full row has a column for each field, because with many rows the composite values are
+ * what costs. The lists here are both the statements' columns and the reader's rules, so that they
+ * cannot disagree.
  *
- * A well-formed row has been checked whole: the accessors need no checks. They give pointers into
- * the PGresult.
+ * A well-formed row has been checked completely, so the accessors need no checks. They return
+ * pointers into the PGresult.
  */
 #ifndef SNAPSHOT_ROWS_H
 #define SNAPSHOT_ROWS_H
@@ -22,8 +22,8 @@
 #define SNAPSHOT_MOST_ROWS      50 /* newer snapshots in an answer: the newest */
 #define SNAPSHOT_MOST_LEAN_ROWS 3  /* in an answer of the lean statement */
 
-/* What stands in a field. A group of fields that is NULL in its first field is absent as a whole
- * (what was looked for is not there); in one that is present, a REQUIRED field is not NULL. */
+/* The type of a field. A group of fields whose first field is NULL is absent as a whole (the row
+ * looked for does not exist); in one that is present, a REQUIRED field is not NULL. */
 enum field_type {
     FIELD_TEXT, /* or an enum's label */
     FIELD_BOOLEAN,
@@ -45,13 +45,13 @@ enum field_type {
     X(SNAPSHOT_ORDER, "n.\"completedWaitpointOrder\"", FIELD_TEXT_ARRAY, NULLABLE)                 \
     X(SNAPSHOT_CREATED_AT, "n.\"createdAt\"", FIELD_TIME, REQUIRED)
 
-/* A lean row goes on with these. */
+/* A lean row continues with these. */
 #define LEAN_FIELDS(X)                                                                             \
     X(LEAN_HAS_CHECKPOINT, "n.\"checkpointId\" IS NOT NULL", FIELD_BOOLEAN, REQUIRED)              \
     X(LEAN_HAS_LINK, SNAPSHOT_SQL_HAS_LINK, FIELD_BOOLEAN, REQUIRED)
 
-/* A full row goes on with these: a group of its own, in a column of its own that is a composite
- * value or NULL. In struct row they stand like all others. */
+/* A full row continues with these: a separate group in a separate column, which is a composite
+ * value or NULL. In struct row they are like all others. */
 #define CHECKPOINT_FIELDS(FIRST, X)                                                                \
     FIRST(CHECKPOINT_ID, "c.id", FIELD_TEXT, REQUIRED)                                             \
     X(CHECKPOINT_FRIENDLY_ID, "c.\"friendlyId\"", FIELD_TEXT, REQUIRED)                            \
@@ -119,13 +119,13 @@ struct row {
 /* Whether the columns are those of one of the statements. */
 bool rows_have_columns(const struct result_rows *rows);
 
-/* Takes row `number` (from 0) of those, which have the columns, apart and checks it whole. */
+/* Parses row `number` (from 0) of a result with these columns and checks it completely. */
 enum row_kind row_read(const struct result_rows *rows, int number, struct row *row);
 
 /* NULL or ''. */
 bool row_is_blank(const struct row *row, int field);
 
-/* Not to be asked of a NULL field. */
+/* The field must not be NULL. */
 bool row_boolean(const struct row *row, int field);
 int32_t row_integer(const struct row *row, int field);
 int64_t row_time(const struct row *row, int field);    /* microseconds since 2000, to compare */

@@ -50,7 +50,7 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MOST_LEAN_ROWS + 1, "one too many tells of
 #define SNAPSHOT_SQL_HAS_LINK                                                                      \
     "EXISTS (SELECT 1 FROM \"_completedWaitpoints\" l WHERE l.\"A\" = n.id OFFSET 0)"
 
-/* What is asked for: of one lookup, or of the lookup q of a group. */
+/* The parameters: of one lookup, or of the lookup q of a group. */
 #define OF_ONE_SNAPSHOT     "$1"
 #define OF_ONE_RUN          "$2"
 #define OF_ONE_ENVIRONMENT  "$3"
@@ -59,11 +59,11 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MOST_LEAN_ROWS + 1, "one too many tells of
 #define OF_EACH_ENVIRONMENT "q.environment"
 #define ASKED(of, what)     of##_##what
 
-/* The environment, if one is asked for, is asked of every row. */
+/* If an environment is given, every row must be of it. */
 #define ANY_ENVIRONMENT(of, row) ""
 #define ONE_ENVIRONMENT(of, row) " AND " row ".\"environmentId\" = " ASKED(of, ENVIRONMENT)
 
-/* The SQL keeps lines of its own. */
+/* The SQL keeps its own line breaks. */
 /* clang-format off */
 
 /* What the since row s is joined with, and s itself. */
@@ -144,6 +144,6 @@ const char *const snapshot_settings[SNAPSHOT_SETTING_COUNT] = {
     /* The newest rows of a run are read in the index's order and end at a limit; a bitmap would
      * fetch and sort all of them. */
     "SET enable_bitmapscan = off",
-    /* The statements are point reads: planning them anew gains nothing. */
+    /* The statements are point reads: planning them again gains nothing. */
     "SET plan_cache_mode = force_generic_plan",
 };
