@@ -14,20 +14,9 @@ struct counter_row {
     const char *attribute_value;
 };
 
-static const char miss_help[] =
-    "Reads that missed on the replica and were then found, by what found them.";
-
-static const struct counter_row rows[COUNTER_COUNT] = {
-    [COUNTER_MISS_REPLICA_RETRY] = {"replica_miss", miss_help, "outcome", "replica_retry"},
-    [COUNTER_MISS_PRIMARY] = {"replica_miss", miss_help, "outcome", "primary"},
-    [COUNTER_PROVEN_ABSENT] = {"proven_absent",
-                               "Reads of rows that a replica proved absent without a read of the "
-                               "primary's tables.",
-                               NULL, NULL},
-    [COUNTER_PRIMARY_SHED] = {"primary_shed",
-                              "Reads turned away because the primary's budget was used up.", NULL,
-                              NULL},
-};
+#define ROW(name, suffix, help, attribute, value)                                                  \
+    [COUNTER_##name] = {"" suffix, "" help, attribute, value},
+static const struct counter_row rows[COUNTER_COUNT] = {RP_COUNTERS(ROW)};
 
 void counters_name(struct rp_plan *plan) {
     for (uint32_t i = 0; i < COUNTER_COUNT; i++) {

@@ -11,37 +11,8 @@
 
 #include <stdbool.h>
 
-static const char *const state_names[ST_COUNT] = {
-    [ST_BEGIN] = "begin",
-    [ST_DIRECT] = "read the primary\\n(no replica, or in a transaction)",
-    [ST_REPLICA] = "read the replica",
-    [ST_WAIT] = "wait",
-    [ST_RETRY] = "read the replica again",
-    [ST_PRIMARY] = "read the primary\\n(after a miss)",
-    [ST_FAILOVER] = "read the primary\\n(after a failure)",
-    [ST_FLOOR_FIRST] = "await the caller's position",
-    [ST_LOCATE_FIRST] = "locate the primary",
-    [ST_AWAIT_FIRST] = "await the located position",
-    [ST_REPLICA_CURRENT] = "read the replica\\n(has reached the position)",
-    [ST_FLOOR] = "await the caller's position\\n(after a miss)",
-    [ST_LOCATE] = "locate the primary\\n(after a miss)",
-    [ST_AWAIT] = "await the located position\\n(after a miss)",
-    [ST_RETRY_CURRENT] = "read the replica again\\n(has reached the position)",
-};
-
-static const char *const outcome_names[RP_OUTCOME_COUNT] = {
-    "found", "partial", "missing", "failed", "waited", "located", "reached", "not reached", "",
-};
-
-static const char *const guard_names[G_COUNT] = {
-    [G_NO_REPLICA] = "no replica, or in a transaction",
-    [G_WAIT_FITS] = "the wait ends by the deadline",
-    [G_POLL_FITS] = "there is time for a poll",
-    [G_ADMITTED] = "the budget admits it",
-    [G_FLOOR] = "the caller brought a position",
-    [G_CAN_AWAIT] = "position known, time left",
-    [G_REACHED] = "the replica's position has reached it",
-};
+#define LABEL(guard, holds, key, label) [guard] = "" label,
+static const char *const guard_labels[G_COUNT] = {RP_GUARDS(LABEL)};
 
 static const char *verdict_colour(const struct rp_step *step) {
     switch (step->verdict) {
@@ -105,17 +76,16 @@ static uint32_t reachable_states(const struct rp_plan *plan) {
 static void add_label(struct text *text, const struct rp_plan *plan, uint32_t state,
                       uint32_t outcome, const struct rp_move *move) {
     const char *separator = "";
-    for (uint32_t other = outcome; other < RP_OUTCOME_BEGUN; other++) {
+    for (uint32_t other = outcome; other < RP_BEGUN; other++) {
         if (same_moves(moves_of(plan, state, outcome), moves_of(plan, state, other))) {
-            text_add(text, "%s%s", separator, outcome_names[other]);
+            text_add(text, "%s%s", separator, rp_outcomes[other].word);
             separator = ", ";
         }
     }
     if (!always_holds(plan, move->guard)) {
-        text_add(text, "%s[%s]", outcome == RP_OUTCOME_BEGUN ? "" : "\\n",
-                 guard_names[move->guard]);
+        text_add(text, "%s[%s]", outcome == RP_BEGUN ? "" : "\\n", guard_labels[move->guard]);
     } else if (move != moves_of(plan, state, outcome)) {
-        text_add(text, "%selse", outcome == RP_OUTCOME_BEGUN ? "" : "\\n");
+        text_add(text, "%selse", outcome == RP_BEGUN ? "" : "\\n");
     }
 }
 
@@ -156,7 +126,7 @@ uint32_t diagram_policy(const struct rp_policy *policy, char *buf, uint32_t len)
              policy->name, plan->kind->name);
     for (uint32_t state = 0; state < ST_COUNT; state++) {
         if ((states & (1u << state)) != 0) {
-            text_add(&text, "  s%u [label=\"%s\"];\n", state, state_names[state]);
+            text_add(&text, "  s%u [label=\"%s\"];\n", state, rp_states[state].label);
             for (uint32_t outcome = 0; outcome < RP_OUTCOME_COUNT; outcome++) {
                 add_moves(&text, plan, state, outcome, &ends);
             }
@@ -165,7 +135,7 @@ uint32_t diagram_policy(const struct rp_policy *policy, char *buf, uint32_t len)
     for (uint32_t end = 0; end < END_COUNT; end++) {
         if ((ends & (1u << end)) != 0) {
             text_add(&text, "  e%u [label=\"%s\", style=filled, fillcolor=%s];\n", end,
-                     rp_verdicts[end].step.message, verdict_colour(&rp_verdicts[end].step));
+                     rp_ends[end].step.message, verdict_colour(&rp_ends[end].step));
         }
     }
     text_add(&text, "}\n");

@@ -32,6 +32,10 @@ static_assert(offsetof(struct rp_plugin, key) == AFTER_NAME(11), "frozen");
 static_assert(offsetof(struct rp_plugin, diagram) == AFTER_NAME(12), "frozen");
 static_assert(offsetof(struct rp_plugin, shared_bytes) == AFTER_NAME(13), "frozen");
 static_assert(offsetof(struct rp_plugin, share) == AFTER_NAME(14), "frozen");
+static_assert(offsetof(struct rp_plugin, kind) == AFTER_NAME(15), "frozen");
+static_assert(offsetof(struct rp_plugin, notes) == AFTER_NAME(16), "frozen");
+static_assert(offsetof(struct rp_plugin, open_text) == AFTER_NAME(17), "frozen");
+static_assert(offsetof(struct rp_plugin, reload_text) == AFTER_NAME(18), "frozen");
 
 static_assert(sizeof(struct rp_request) == 48, "part of the ABI");
 static_assert(sizeof(struct rp_report) == 24, "part of the ABI");
@@ -58,6 +62,10 @@ static const struct rp_plugin plugin = {
     .diagram = diagram_policy,
     .shared_bytes = shared_bytes,
     .share = set_share,
+    .kind = options_kind,
+    .notes = set_notes,
+    .open_text = set_open_text,
+    .reload_text = set_reload_text,
 };
 
 /* The one exported symbol, RP_ENTRY_SYMBOL. */

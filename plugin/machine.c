@@ -8,7 +8,7 @@
 #include "machine.h"
 
 #include "slot.h"
-#include "state_steps.h"
+#include "states.h"
 
 #include <assert.h>
 #include <string.h>
@@ -57,7 +57,16 @@ static uint64_t uniform(uint64_t random, uint64_t min, uint64_t max) {
     return min + (uint64_t)(((uint128)random * (max - min + 1)) >> 64);
 }
 
-static int wait_fits(struct read_state *read) {
+/* The guards, as RP_GUARDS lists them. position: the report's. */
+
+/* Known before the read began: plan.c has such a read begin with another move. */
+static bool is_direct(struct read_state *read, uint64_t position) {
+    (void)read, (void)position;
+    return false;
+}
+
+static bool wait_fits(struct read_state *read, uint64_t position) {
+    (void)position;
     const struct rp_plan *plan = read->plan;
     uint64_t wait = uniform(draw(read, 0), plan->retry_min_ns, plan->retry_max_ns);
     read->until_ns = add_saturating(read->now_ns, wait);
@@ -66,64 +75,66 @@ static int wait_fits(struct read_state *read) {
 
 /* Wait k is drawn from the upper half of first_ms * 2^k: jitter against lookups that missed
  * together, and still a bound on the number of polls. */
-static int poll_fits(struct read_state *read) {
+static bool poll_fits(struct read_state *read, uint64_t position) {
+    (void)position;
     const struct rp_plan *plan = read->plan;
     if (read->polls == 0) {
         read->give_up_ns = add_saturating(read->now_ns, plan->max_wait_ns);
     }
     if (read->polls >= plan->max_polls || read->now_ns >= read->give_up_ns) {
-        return 0;
+        return false;
     }
     uint64_t longest = plan->first_ns << read->polls;
     uint64_t wait = uniform(draw(read, read->polls), longest / 2, longest);
     uint64_t until = add_saturating(read->now_ns, wait);
     read->until_ns = until < read->give_up_ns ? until : read->give_up_ns;
     if (read->until_ns > read->deadline_ns) {
-        return 0;
+        return false;
     }
     read->polls++;
-    return 1;
+    return true;
 }
 
 /* Makes `position` the one to await, if it is known and there is time to await it. */
-static int can_await(struct read_state *read, uint64_t position) {
+static bool can_await(struct read_state *read, uint64_t position) {
     uint64_t until = add_saturating(read->now_ns, read->plan->max_wait_ns);
     read->until_ns = until < read->deadline_ns ? until : read->deadline_ns;
     if (position == 0 || read->until_ns <= read->now_ns) {
-        return 0;
+        return false;
     }
     read->target = position;
-    return 1;
+    return true;
 }
 
-static int take_floor(struct read_state *read) {
+static bool take_floor(struct read_state *read, uint64_t position) {
+    (void)position;
     if (!can_await(read, read->floor)) {
-        return 0;
+        return false;
     }
     read->floor = 0;
-    return 1;
+    return true;
 }
 
-/* position: the report's. */
-static int holds(uint32_t guard, struct read_state *read, uint64_t position) {
-    const struct rp_plan *plan = read->plan;
+/* The bucket is the section's, and so is its rate: that of the newest plan holds for reads under
+ * way too. With two rates at once, each would see the other's debts as its own. */
+static bool is_admitted(struct read_state *read, uint64_t position) {
+    (void)position;
+    return budget_admit(&read->plan->slot->state->budget, read->now_ns);
+}
+
+static bool is_reached(struct read_state *read, uint64_t position) {
+    return position != 0 && position >= read->target;
+}
+
+#define TRY(guard, holds, key, label)                                                              \
+    case guard:                                                                                    \
+        return holds(read, position);
+
+static bool holds(uint32_t guard, struct read_state *read, uint64_t position) {
     switch (guard) {
-    case G_WAIT_FITS:
-        return wait_fits(read);
-    case G_POLL_FITS:
-        return poll_fits(read);
-    case G_ADMITTED:
-        /* The bucket is the section's, and so is its rate: that of the newest plan holds for reads
-         * under way too. With two rates at once, each would see the other's debts as its own. */
-        return budget_admit(&plan->slot->state->budget, read->now_ns);
-    case G_FLOOR:
-        return take_floor(read);
-    case G_CAN_AWAIT:
-        return can_await(read, position);
-    case G_REACHED:
-        return position != 0 && position >= read->target;
+        RP_GUARDS(TRY)
     default:
-        return 1;
+        return false;
     }
 }
 
@@ -151,7 +162,8 @@ static const struct rp_step *own_step(struct read_state *read, const struct rp_s
 }
 
 static const struct rp_step *enter(struct read_state *read, uint32_t state) {
-    const struct rp_step *step = &rp_state_steps[state];
+    const struct rp_state_row *row = &rp_states[state];
+    const struct rp_step *step = &row->step;
     read->state = state;
     if (step->kind == RP_STEP_READ && step->target == RP_TARGET_REPLICA) {
         read->asked = read->replica;
@@ -159,7 +171,7 @@ static const struct rp_step *enter(struct read_state *read, uint32_t state) {
             step = own_step(read, step);
         }
     } else if (step->kind == RP_STEP_WAIT || step->kind == RP_STEP_AWAIT) {
-        if (state == ST_WAIT || state == ST_FLOOR || state == ST_AWAIT) {
+        if (row->moves_on) {
             leave_replica(read);
         }
         step = own_step(read, step);
@@ -169,12 +181,12 @@ static const struct rp_step *enter(struct read_state *read, uint32_t state) {
 }
 
 static const struct rp_step *finish(struct read_state *read, uint32_t end) {
-    const struct rp_verdict_entry *verdict = &rp_verdicts[end];
-    if (verdict->counter != COUNTER_NONE) {
-        atomic_fetch_add_explicit(&read->plan->slot->state->counters[verdict->counter], 1,
+    const struct rp_end_row *row = &rp_ends[end];
+    if (row->counter != COUNTER_NONE) {
+        atomic_fetch_add_explicit(&read->plan->slot->state->counters[row->counter], 1,
                                   memory_order_relaxed);
     }
-    read->current = &verdict->step;
+    read->current = &row->step;
     return read->current;
 }
 
@@ -242,7 +254,7 @@ const struct rp_step *machine_next(struct rp_read *memory, const struct rp_repor
     /* An outcome that this version does not know, and BEGUN, which is not the host's to report,
      * have no moves: ST_BEGIN knows only BEGUN and is never a state that waits for a report. */
     uint32_t outcome = (uint32_t)report->outcome;
-    if (outcome >= RP_OUTCOME_BEGUN) {
+    if (outcome >= RP_BEGUN) {
         return finish(read, END_BROKEN);
     }
     /* A clock that goes back stands still here: else a wait found too long could fit later, and a

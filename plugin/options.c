@@ -1,8 +1,9 @@
 /*
- * options.c - the table of keys, and the checks that concern several of them.
+ * options.c - the table of keys, what each says of itself, and the checks that concern several.
  */
 #include "options.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,91 +16,175 @@ static const char *const failure_choices[] = {"error", "primary", NULL};
 #define MAX_MS     60000
 #define MAX_BUDGET 1000000
 
-const struct ini_key rp_option_keys[RP_OPTION_COUNT] = {
-    {.name = "policy",
-     .type = INI_CHOICE,
-     .choices = rp_policy_names,
-     .unit = "",
-     .offset = AT(policy),
-     .help = "What decides where a read goes next."},
-    {.name = "replica_retry_min_ms",
-     .type = INI_NUMBER,
-     .max = MAX_MS,
-     .fallback = "50",
-     .unit = "ms",
-     .offset = AT(replica_retry_min_ms),
-     .help = "Shortest wait before the replica is read again."},
-    {.name = "replica_retry_max_ms",
-     .type = INI_NUMBER,
-     .max = MAX_MS,
-     .fallback = "200",
-     .unit = "ms",
-     .offset = AT(replica_retry_max_ms),
-     .help = "Longest wait before the replica is read again; 0 skips the retry."},
-    {.name = "first_ms",
-     .type = INI_NUMBER,
-     .min = 1,
-     .max = MAX_MS,
-     .fallback = "2",
-     .unit = "ms",
-     .offset = AT(first_ms),
-     .help = "Longest first wait of replica_backoff; each later one is up to twice as long."},
-    {.name = "max_wait_ms",
-     .type = INI_NUMBER,
-     .max = MAX_MS,
-     .fallback = "200",
-     .unit = "ms",
-     .offset = AT(max_wait_ms),
-     .help = "Longest wait for a position (read_index, each) or of all polls together "
-             "(replica_backoff); 0 waits not at all."},
-    {.name = "when",
-     .type = INI_CHOICE,
-     .choices = when_choices,
-     .fallback = "miss",
-     .unit = "",
-     .offset = AT(when),
-     .help =
-         "Whether read_index locates the primary after a miss or always before the first read."},
-    {.name = "replica_pick",
-     .type = INI_CHOICE,
-     .choices = pick_choices,
-     .fallback = "same",
-     .unit = "",
-     .offset = AT(replica_pick),
-     .help = "With several replicas: whether a retry stays on the one that was asked or moves on."},
-    {.name = "on_replica_failure",
-     .type = INI_CHOICE,
-     .choices = failure_choices,
-     .fallback = "error",
-     .unit = "",
-     .offset = AT(on_replica_failure),
-     .help = "Whether a read that fails on a replica (not: misses) is an error or goes to the "
-             "primary."},
-    {.name = "primary_budget_per_s",
-     .type = INI_NUMBER,
-     .max = MAX_BUDGET,
-     .fallback = "0",
-     .unit = "reads per second",
-     .offset = AT(primary_budget_per_s),
-     .help = "How many fallback reads of the primary this process, or all that share its "
-             "state, may make; 0 sets no limit."},
-    {.name = "primary_budget_burst",
-     .type = INI_NUMBER,
-     .max = MAX_BUDGET,
-     .fallback = "0",
-     .unit = "reads",
-     .offset = AT(primary_budget_burst),
-     .help = "How many of them may come at once; 0 takes the value of primary_budget_per_s."},
-    {.name = "metric_prefix",
-     .type = INI_TEXT,
-     .max = INI_MAX_VALUE_BYTES,
-     .fallback = "",
-     .unit = "",
-     .offset = AT(metric_prefix),
-     .help =
-         "What the names of the counters begin with; empty takes `run_engine.` and the section's "
-         "name."},
-};
+/* ---- what each key says in `describe`, as a sentence that begins with a space ---- */
+
+static void say_policy(struct text *text, const struct rp_options *options,
+                       const struct rp_policy_kind *kind) {
+    (void)options;
+    text_add(text, " policy = %s. %s", kind->name, kind->summary);
+}
+
+/* What another key of a pair says for both. */
+static void say_nothing(struct text *text, const struct rp_options *options,
+                        const struct rp_policy_kind *kind) {
+    (void)text, (void)options, (void)kind;
+}
+
+static void say_retry(struct text *text, const struct rp_options *options,
+                      const struct rp_policy_kind *kind) {
+    (void)kind;
+    if (options->replica_retry_max_ms == 0) {
+        text_add(text, " There is no retry: a miss goes to the primary at once.");
+    } else {
+        text_add(text, " The wait before the retry is %u to %u ms.", options->replica_retry_min_ms,
+                 options->replica_retry_max_ms);
+    }
+}
+
+static void say_first_wait(struct text *text, const struct rp_options *options,
+                           const struct rp_policy_kind *kind) {
+    (void)kind;
+    text_add(text, " The first wait is at most %u ms.", options->first_ms);
+}
+
+static void say_max_wait(struct text *text, const struct rp_options *options,
+                         const struct rp_policy_kind *kind) {
+    if (options_are_used(kind, "first_ms")) {
+        text_add(text, " All waits together take at most %u ms (%u polls).", options->max_wait_ms,
+                 options_max_polls(options));
+    } else {
+        text_add(text, " A position is awaited for at most %u ms.", options->max_wait_ms);
+    }
+}
+
+static void say_when(struct text *text, const struct rp_options *options,
+                     const struct rp_policy_kind *kind) {
+    (void)kind;
+    text_add(text,
+             " The primary is located %s. A row missing on a replica that has reached the located "
+             "position is proven absent, without a read of the primary's tables.",
+             options->when == RP_WHEN_ALWAYS ? "before every first read" : "after a miss");
+}
+
+static void say_pick(struct text *text, const struct rp_options *options,
+                     const struct rp_policy_kind *kind) {
+    (void)kind;
+    text_add(text, " With several replicas, a retry %s.",
+             options->replica_pick == RP_PICK_NEXT ? "moves on to the next one"
+                                                   : "stays on the one that was asked");
+}
+
+static void say_failure(struct text *text, const struct rp_options *options,
+                        const struct rp_policy_kind *kind) {
+    (void)kind;
+    text_add(text, " A failure of the replica %s.",
+             options->on_replica_failure == RP_FAILURE_PRIMARY
+                 ? "is served by the primary"
+                 : "is an error; it is not shifted to the primary");
+}
+
+static void say_budget(struct text *text, const struct rp_options *options,
+                       const struct rp_policy_kind *kind) {
+    (void)kind;
+    if (options->primary_budget_per_s == 0) {
+        text_add(text, " Reads of the primary are not limited.");
+    } else {
+        text_add(text, " At most %u reads of the primary a second; more are shed.",
+                 options->primary_budget_per_s);
+    }
+}
+
+static void say_burst(struct text *text, const struct rp_options *options,
+                      const struct rp_policy_kind *kind) {
+    (void)kind;
+    if (options->primary_budget_per_s != 0) {
+        text_add(text, " Up to %u at once.", options->primary_budget_burst);
+    }
+}
+
+static void say_prefix(struct text *text, const struct rp_options *options,
+                       const struct rp_policy_kind *kind) {
+    (void)kind;
+    text_add(text, " Counters: %s.*", options->metric_prefix);
+}
+
+/* ---- the table ---- */
+
+/* KEY(name, what says it, and its struct ini_key) */
+#define KEYS(KEY)                                                                                  \
+    KEY(policy, say_policy, .type = INI_CHOICE, .choices = rp_policy_names, .unit = "",            \
+        .help = "What decides where a read goes next.")                                            \
+    KEY(replica_retry_min_ms, say_nothing, .type = INI_NUMBER, .max = MAX_MS, .fallback = "50",    \
+        .unit = "ms", .help = "Shortest wait before the replica is read again.")                   \
+    KEY(replica_retry_max_ms, say_retry, .type = INI_NUMBER, .max = MAX_MS, .fallback = "200",     \
+        .unit = "ms", .help = "Longest wait before the replica is read again; 0 skips the retry.") \
+    KEY(first_ms, say_first_wait, .type = INI_NUMBER, .min = 1, .max = MAX_MS, .fallback = "2",    \
+        .unit = "ms",                                                                              \
+        .help = "Longest first wait of replica_backoff; each later one is up to twice as long.")   \
+    KEY(max_wait_ms, say_max_wait, .type = INI_NUMBER, .max = MAX_MS, .fallback = "200",           \
+        .unit = "ms",                                                                              \
+        .help = "Longest wait for a position (read_index, each) or of all polls together "         \
+                "(replica_backoff); 0 means no wait.")                                             \
+    KEY(when, say_when, .type = INI_CHOICE, .choices = when_choices, .fallback = "miss",           \
+        .unit = "",                                                                                \
+        .help = "Whether read_index locates the primary after a miss or always before the first "  \
+                "read.")                                                                           \
+    KEY(replica_pick, say_pick, .type = INI_CHOICE, .choices = pick_choices, .fallback = "same",   \
+        .unit = "",                                                                                \
+        .help = "With several replicas: whether a retry stays on the one that was asked or moves " \
+                "on.")                                                                             \
+    KEY(on_replica_failure, say_failure, .type = INI_CHOICE, .choices = failure_choices,           \
+        .fallback = "error", .unit = "",                                                           \
+        .help = "Whether a read that fails on a replica (not: misses) is an error or goes to the " \
+                "primary.")                                                                        \
+    KEY(primary_budget_per_s, say_budget, .type = INI_NUMBER, .max = MAX_BUDGET, .fallback = "0",  \
+        .unit = "reads per second",                                                                \
+        .help = "How many fallback reads of the primary this process, or all that share its "      \
+                "state, may make; 0 sets no limit.")                                               \
+    KEY(primary_budget_burst, say_burst, .type = INI_NUMBER, .max = MAX_BUDGET, .fallback = "0",   \
+        .unit = "reads",                                                                           \
+        .help = "How many of them may come at once; 0 takes the value of primary_budget_per_s.")   \
+    KEY(metric_prefix, say_prefix, .type = INI_TEXT, .max = INI_MAX_VALUE_BYTES, .fallback = "",   \
+        .unit = "",                                                                                \
+        .help = "What the names of the counters begin with; empty takes `run_engine.` and the "    \
+                "section's name.")
+
+#define ROW(name_, say, ...) {.name = #name_, .offset = AT(name_), __VA_ARGS__},
+const struct ini_key rp_option_keys[RP_OPTION_COUNT] = {KEYS(ROW)};
+
+#define SAY(name, say, ...) say,
+static void (*const sayings[RP_OPTION_COUNT])(struct text *, const struct rp_options *,
+                                              const struct rp_policy_kind *) = {KEYS(SAY)};
+
+#define ONE(...) +1
+static_assert(0 KEYS(ONE) == RP_OPTION_COUNT, "RP_OPTION_COUNT says how many keys there are");
+
+bool options_are_used(const struct rp_policy_kind *kind, const char *key) {
+    const char *const *used = kind->keys;
+    while (*used != NULL && strcmp(*used, key) != 0) {
+        used++;
+    }
+    return *used != NULL || strcmp(key, "policy") == 0;
+}
+
+void options_say(struct text *text, const struct rp_options *options,
+                 const struct rp_policy_kind *kind) {
+    for (size_t i = 0; i < RP_OPTION_COUNT; i++) {
+        if (options_are_used(kind, rp_option_keys[i].name)) {
+            sayings[i](text, options, kind);
+        }
+    }
+}
+
+uint32_t options_max_polls(const struct rp_options *options) {
+    uint64_t waited = 0; /* halves of a millisecond */
+    uint32_t polls = 0;
+    while (waited < options->max_wait_ms * UINT64_C(2) && polls < RP_MAX_POLLS) {
+        waited += (uint64_t)options->first_ms << polls;
+        polls++;
+    }
+    return polls;
+}
 
 /* " (the default)" where the file does not set the key: else the reader looks for it in vain. */
 static const char *origin(const struct ini_section *section, const char *key) {
@@ -217,7 +302,6 @@ void options_read(const struct ini_document *document, const struct ini_section 
 int32_t options_key(uint32_t index, struct rp_key *key) {
     static const int32_t types[] = {
         [INI_NUMBER] = RP_KEY_NUMBER, [INI_CHOICE] = RP_KEY_CHOICE, [INI_TEXT] = RP_KEY_TEXT};
-    const size_t room = sizeof key->choices / sizeof key->choices[0];
     if (key == NULL || key->struct_size < sizeof *key) {
         return RP_E_ARGUMENT;
     }
@@ -230,11 +314,31 @@ int32_t options_key(uint32_t index, struct rp_key *key) {
                            .min = row->min,
                            .max = row->max,
                            .name = row->name,
+                           .choices = row->choices,
                            .default_value = row->fallback,
                            .unit = row->unit,
                            .help = row->help};
-    for (size_t i = 0; row->choices != NULL && row->choices[i] != NULL && i + 1 < room; i++) {
-        key->choices[i] = row->choices[i];
+    return RP_OK;
+}
+
+int32_t options_kind(uint32_t index, struct rp_kind *kind) {
+    if (kind == NULL || kind->struct_size < sizeof *kind) {
+        return RP_E_ARGUMENT;
     }
+    uint32_t count = 0;
+    while (rp_policy_kinds[count] != NULL) {
+        count++;
+    }
+    if (index >= count) {
+        return RP_E_END;
+    }
+    const struct rp_policy_kind *row = rp_policy_kinds[index];
+    *kind = (struct rp_kind){.struct_size = kind->struct_size,
+                             .flags = row->reads_primary_first ? RP_KIND_PRIMARY_FIRST : 0,
+                             .needs = row->needs,
+                             .most_steps = row->most_steps,
+                             .name = row->name,
+                             .summary = row->summary,
+                             .keys = row->keys};
     return RP_OK;
 }

@@ -1,13 +1,15 @@
 /*
  * options.h - the keys of a section of read-policy.ini.
  *
- * rp_option_keys is the one table: parser, bounds, defaults, "did you mean" list and documentation.
+ * rp_option_keys is the one table: parser, bounds, defaults, "did you mean" list, documentation,
+ * and the sentence in a policy's description.
  */
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
 #include "policy_kind.h"
 #include "strict-ini/strict_ini.h"
+#include "text.h"
 
 enum rp_when { RP_WHEN_MISS, RP_WHEN_ALWAYS };
 enum rp_replica_pick { RP_PICK_SAME, RP_PICK_NEXT };
@@ -38,6 +40,21 @@ void options_read(const struct ini_document *document, const struct ini_section 
 
 /* Whether the section names a policy that there is: options->policy can be relied on. */
 bool options_policy_is_good(const struct ini_section *section);
+
+/* Whether the policy uses that key. All use `policy`. */
+bool options_are_used(const struct rp_policy_kind *kind, const char *key);
+
+/* Appends what the keys that the policy uses say, in the table's order, each sentence behind a
+ * space. */
+void options_say(struct text *text, const struct rp_options *options,
+                 const struct rp_policy_kind *kind);
+
+/* The smallest n for which n waits of replica_backoff, each at its shortest, use up max_wait_ms:
+ * wait k is at least half of first_ms * 2^k. It bounds the polls whatever the host's clock says. */
+uint32_t options_max_polls(const struct rp_options *options);
+
+/* As `kind` of the plugin's table, see read_policy.h. */
+int32_t options_kind(uint32_t index, struct rp_kind *kind);
 
 /* As `key` of the plugin's table, see read_policy.h. */
 int32_t options_key(uint32_t index, struct rp_key *key);

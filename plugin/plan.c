@@ -6,33 +6,25 @@
 #include "plan.h"
 
 #include "counters.h"
-#include "state_steps.h"
 
 #include <string.h>
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S  UINT64_C(1000000000)
 
-static uint32_t condition_holds(const struct rp_options *options, uint8_t condition) {
-    switch (condition) {
-    case IF_RETRY:
-        return options->replica_retry_max_ms > 0;
-    case IF_FAILOVER:
-        return options->on_replica_failure == RP_FAILURE_PRIMARY;
-    case IF_WHEN_ALWAYS:
-        return options->when == RP_WHEN_ALWAYS;
-    default:
-        return 1;
-    }
+#define BIT_IF(condition, key, holds) | ((holds) ? 1u << (condition) : 0)
+
+uint32_t plan_conditions(const struct rp_options *options) {
+    return 0 RP_CONDITIONS(BIT_IF);
 }
 
 static struct rp_move compile_move(uint8_t guard, uint8_t to, uint8_t end) {
     struct rp_move move = {.guard = guard, .to = to, .end = end};
     if (end != END_NONE) {
-        move.step = &rp_verdicts[end].step;
-        move.quick = rp_verdicts[end].counter == COUNTER_NONE ? QUICK_ALWAYS : QUICK_NEVER;
+        move.step = &rp_ends[end].step;
+        move.quick = rp_ends[end].counter == COUNTER_NONE ? QUICK_ALWAYS : QUICK_NEVER;
     } else {
-        move.step = &rp_state_steps[to];
+        move.step = &rp_states[to].step;
         bool constant = move.step->kind == RP_STEP_READ || move.step->kind == RP_STEP_LOCATE;
         bool replica = move.step->kind == RP_STEP_READ && move.step->target == RP_TARGET_REPLICA;
         move.quick = !constant ? QUICK_NEVER : replica ? QUICK_FIRST_REPLICA : QUICK_ALWAYS;
@@ -44,14 +36,14 @@ static struct rp_move compile_move(uint8_t guard, uint8_t to, uint8_t end) {
 }
 
 /* Appends the moves for one state and outcome; returns the number of moves then in use. */
-static uint32_t compile_cell(struct rp_plan *plan, uint32_t state, uint32_t outcome,
-                             uint32_t used) {
+static uint32_t compile_cell(struct rp_plan *plan, uint32_t conditions, uint32_t state,
+                             uint32_t outcome, uint32_t used) {
     const struct rp_policy_kind *kind = plan->kind;
     uint32_t first = used;
     for (uint32_t i = 0; i < kind->rule_count && used + 1 < RP_MAX_MOVES; i++) {
         const struct rp_rule *rule = &kind->rules[i];
         if (rule->from != state || (rule->on & (1u << outcome)) == 0 ||
-            !condition_holds(&plan->options, rule->condition)) {
+            (conditions & (1u << rule->condition)) == 0) {
             continue;
         }
         plan->moves[used++] = compile_move(rule->guard, rule->to, rule->end);
@@ -68,18 +60,6 @@ static uint32_t compile_cell(struct rp_plan *plan, uint32_t state, uint32_t outc
     return used;
 }
 
-/* The smallest n for which n waits, each at its shortest, use up max_wait: wait k is at least half
- * of first * 2^k. It bounds the polls whatever the host's clock says. */
-static uint32_t max_polls(uint64_t first_ns, uint64_t max_wait_ns) {
-    uint32_t polls = 0;
-    uint64_t waited = 0;
-    while (waited < max_wait_ns && polls < RP_MAX_POLLS) {
-        waited += (first_ns << polls) / 2;
-        polls++;
-    }
-    return polls;
-}
-
 static void set_budget(struct rp_plan *plan) {
     uint64_t per_s = plan->options.primary_budget_per_s;
     /* Rounded up, so that the rate is never exceeded. */
@@ -88,16 +68,28 @@ static void set_budget(struct rp_plan *plan) {
 
 /* Whether a replica may be asked is known when a read begins: the rule that asks for it, which
  * stands first, is decided by the choice between two first moves. */
-static void set_start(struct rp_plan *plan, uint32_t used) {
-    uint8_t first = plan->first_move[ST_BEGIN][RP_OUTCOME_BEGUN];
+static void set_start(struct rp_plan *plan) {
+    uint8_t first = plan->first_move[ST_BEGIN][RP_BEGUN];
     const struct rp_move *move = &plan->moves[first];
     plan->start[0] = first;
     plan->start[1] = first;
     if (move->guard == G_NO_REPLICA) {
         plan->start[0] = (uint8_t)(first + 1);
-        plan->start[1] = (uint8_t)used;
-        plan->moves[used] = compile_move(G_NONE, move->to, move->end);
+        plan->start[1] = (uint8_t)plan->move_count;
+        plan->moves[plan->move_count] = compile_move(G_NONE, move->to, move->end);
     }
+}
+
+void plan_compile_rules(struct rp_plan *plan, uint32_t conditions) {
+    plan->moves[0] = compile_move(G_NONE, ST_BEGIN, END_BROKEN);
+    uint32_t used = 1;
+    for (uint32_t state = 0; state < ST_COUNT; state++) {
+        for (uint32_t outcome = 0; outcome < RP_OUTCOME_COUNT; outcome++) {
+            used = compile_cell(plan, conditions, state, outcome, used);
+        }
+    }
+    plan->move_count = used;
+    set_start(plan);
 }
 
 void plan_compile(struct rp_plan *plan, const struct rp_options *options, struct rp_policy *slot) {
@@ -109,17 +101,9 @@ void plan_compile(struct rp_plan *plan, const struct rp_options *options, struct
     plan->retry_max_ns = options->replica_retry_max_ms * NS_PER_MS;
     plan->first_ns = options->first_ms * NS_PER_MS;
     plan->max_wait_ns = options->max_wait_ms * NS_PER_MS;
-    plan->max_polls = max_polls(plan->first_ns, plan->max_wait_ns);
+    plan->max_polls = options_max_polls(options);
     plan->pick_next = options->replica_pick == RP_PICK_NEXT;
     set_budget(plan);
     counters_name(plan);
-
-    plan->moves[0] = compile_move(G_NONE, ST_BEGIN, END_BROKEN);
-    uint32_t used = 1;
-    for (uint32_t state = 0; state < ST_COUNT; state++) {
-        for (uint32_t outcome = 0; outcome < RP_OUTCOME_COUNT; outcome++) {
-            used = compile_cell(plan, state, outcome, used);
-        }
-    }
-    set_start(plan, used);
+    plan_compile_rules(plan, plan_conditions(options));
 }

@@ -10,7 +10,6 @@
 
 #include "options.h"
 #include "policy_kind.h"
-#include "verdicts.h"
 
 struct rp_policy; /* slot.h */
 
@@ -31,13 +30,9 @@ struct rp_move {
     uint8_t quick;              /* enum rp_quick */
 };
 
-/* Each rule stands once for every outcome that it names (at most 3), each chain may be closed by
- * one broken-contract move, and move 0 is that move. */
+/* Each rule stands once for every outcome that it names, each chain may be closed by one
+ * broken-contract move, and move 0 is that move. A policy with more does not load (rules.c). */
 #define RP_MAX_MOVES 255u
-
-/* A replica_backoff read polls at most this often: n waits take at least (2^n - 1) * first_ms / 2,
- * and max_wait_ms is at most 60000, first_ms at least 1. */
-#define RP_MAX_POLLS 17u
 
 /* Prefix, ".", and what counters.c appends. */
 #define RP_METRIC_NAME_BYTES (INI_MAX_VALUE_BYTES + 32)
@@ -54,6 +49,7 @@ struct rp_plan {
     uint64_t budget_interval_ns; /* between two admitted reads at the long-term rate; 0: no limit */
     uint32_t max_polls;          /* replica_backoff: 0 to RP_MAX_POLLS */
     uint32_t pick_next;          /* replica_pick = next */
+    uint32_t move_count;
     uint8_t start[2]; /* the move that begins a read: [0] with a replica to ask, [1] without */
     uint8_t first_move[ST_COUNT][RP_OUTCOME_STRIDE]; /* index into moves; 0: broken contract */
     struct rp_move moves[RP_MAX_MOVES + 1];          /* and start[1]'s, which stands last */
@@ -62,6 +58,13 @@ struct rp_plan {
         options;           /* as configured: for describe, and to see whether a reload changes it */
     struct rp_plan *older; /* of the same slot; freed with the set */
 };
+
+/* The conditions that hold of the options, as a set of 1 << enum rp_condition. */
+uint32_t plan_conditions(const struct rp_options *options);
+
+/* Compiles the rules of plan->kind, as far as their conditions are in the set, into the plan, which
+ * has no moves yet. */
+void plan_compile_rules(struct rp_plan *plan, uint32_t conditions);
 
 /* Fills `plan` from options and the slot that it is for. Allocates nothing, cannot fail. */
 void plan_compile(struct rp_plan *plan, const struct rp_options *options, struct rp_policy *slot);

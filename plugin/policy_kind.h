@@ -7,94 +7,58 @@
  * reader sees there is what plan.c compiles, machine.c runs, the tests explore and the diagrams
  * show. An outcome for which a state has no rule breaks the contract and ends the read as failed.
  *
- * A new policy is one new file in policies/ and one line in policies/registry.c.
+ * A new policy is one new file in policies/ and one line in policies/registry.c; docs/HACKING.md
+ * has the checklist. rules.c holds its rules against what it promises here, whenever a file that
+ * chooses it is loaded.
  */
 #ifndef POLICY_KIND_H
 #define POLICY_KIND_H
 
+#include "ends.h"
 #include "read_policy.h"
+#include "states.h"
 
-/* What a read is waiting for. Entering a state gives the step that its comment names. */
-enum rp_state {
-    ST_BEGIN,           /* nothing asked yet */
-    ST_DIRECT,          /* read the primary: there is no replica to ask, or none may be asked */
-    ST_REPLICA,         /* first read of a replica */
-    ST_WAIT,            /* wait, after a miss */
-    ST_RETRY,           /* read a replica again, after a miss */
-    ST_PRIMARY,         /* read the primary, after a miss */
-    ST_FAILOVER,        /* read the primary after a replica failed that had not missed */
-    ST_FLOOR_FIRST,     /* await the caller's position, before the first read */
-    ST_LOCATE_FIRST,    /* locate the primary, before the first read */
-    ST_AWAIT_FIRST,     /* await the located position, before the first read */
-    ST_REPLICA_CURRENT, /* first read of a replica that has reached the located position */
-    ST_FLOOR,           /* await the caller's position, after a miss */
-    ST_LOCATE,          /* locate the primary, after a miss */
-    ST_AWAIT,           /* await the located position, after a miss */
-    ST_RETRY_CURRENT,   /* read again a replica that has reached the located position */
-    ST_COUNT
-};
+/*
+ * Decided once, when the options are read: rules whose condition does not hold are left out. Each
+ * line: name, the key that decides it, and when it holds of a section's `options`.
+ */
+/* clang-format off */
+#define RP_CONDITIONS(CONDITION)                                                                   \
+    CONDITION(IF_ANY,         NULL,                   true)                                        \
+    CONDITION(IF_RETRY,       "replica_retry_max_ms", options->replica_retry_max_ms > 0)           \
+    CONDITION(IF_FAILOVER,    "on_replica_failure",   options->on_replica_failure == RP_FAILURE_PRIMARY) \
+    CONDITION(IF_WHEN_ALWAYS, "when",                 options->when == RP_WHEN_ALWAYS)
 
-/* Outcomes as sets; BEGUN is the only one that ST_BEGIN knows. */
-#define RP_OUTCOME_BEGUN (RP_NOT_REACHED + 1)
-#define RP_OUTCOME_COUNT (RP_OUTCOME_BEGUN + 1)
-enum {
-    ON_FOUND = 1 << RP_FOUND,
-    ON_PARTIAL = 1 << RP_PARTIAL,
-    ON_MISSING = 1 << RP_MISSING,
-    ON_FAILED = 1 << RP_FAILED,
-    ON_WAITED = 1 << RP_WAITED,
-    ON_LOCATED = 1 << RP_LOCATED,
-    ON_REACHED = 1 << RP_REACHED,
-    ON_NOT_REACHED = 1 << RP_NOT_REACHED,
-    ON_BEGUN = 1 << RP_OUTCOME_BEGUN,
-    ON_MISS = ON_MISSING | ON_PARTIAL, /* on a replica, partial is as good as missing */
-    ON_SERVED = ON_FOUND | ON_PARTIAL, /* where no better answer can come */
-    ON_AWAITED = ON_REACHED | ON_NOT_REACHED | ON_FAILED /* however an await ended */
-};
+/*
+ * Decided when the rule is tried. Each line: name, the function of machine.c that decides it, the
+ * key that it looks at, and its name in diagrams. A guard that holds has done what is said here:
+ *
+ * G_NO_REPLICA  no replica is offered, or the read is in a transaction; only for RULES_DIRECT
+ * G_WAIT_FITS   a uniform wait was drawn, and ends by the deadline
+ * G_POLL_FITS   the next doubling wait was drawn; max_wait_ms and deadline leave room for it
+ * G_ADMITTED    the primary's budget admits the read, which is now charged to it
+ * G_FLOOR       the caller brought a position that was not awaited yet, and there is time; it is
+ *               now the position to await
+ * G_CAN_AWAIT   the report has a position, and there is time; it is now the position to await
+ * G_REACHED     the report's position is known and not behind the awaited one
+ */
+#define RP_GUARDS(GUARD)                                                                           \
+    GUARD(G_NO_REPLICA, is_direct,   NULL,                   "no replica, or in a transaction")    \
+    GUARD(G_WAIT_FITS,  wait_fits,   "replica_retry_max_ms", "the wait ends by the deadline")      \
+    GUARD(G_POLL_FITS,  poll_fits,   "first_ms",             "there is time for a poll")           \
+    GUARD(G_ADMITTED,   is_admitted, "primary_budget_per_s", "the budget admits it")               \
+    GUARD(G_FLOOR,      take_floor,  "max_wait_ms",          "the caller brought a position")      \
+    GUARD(G_CAN_AWAIT,  can_await,   "max_wait_ms",          "position known, time left")          \
+    GUARD(G_REACHED,    is_reached,  NULL,                   "the replica's position has reached it")
+/* clang-format on */
 
-/* Decided once, when the options are read: rules whose condition does not hold are left out. */
-enum rp_condition {
-    IF_ANY,
-    IF_RETRY,       /* replica_retry_max_ms > 0 */
-    IF_FAILOVER,    /* on_replica_failure = primary */
-    IF_WHEN_ALWAYS, /* when = always */
-};
+#define CONDITION_NAME(name, ...) name,
+enum rp_condition { RP_CONDITIONS(CONDITION_NAME) IF_COUNT };
+#undef CONDITION_NAME
 
-/* Decided when the rule is tried; a guard that holds has done what its comment says. */
-enum rp_guard {
-    G_NONE,
-    G_NO_REPLICA, /* no replica is offered, or the read is in a transaction */
-    G_WAIT_FITS,  /* a uniform wait was drawn, and ends by the deadline */
-    G_POLL_FITS,  /* the next doubling wait was drawn; max_wait_ms and deadline leave room for it */
-    G_ADMITTED,   /* the primary's budget admits the read, which is now charged to it */
-    G_FLOOR,     /* the caller brought a position that was not awaited yet, and there is time; it is
-                    now the position to await */
-    G_CAN_AWAIT, /* the report has a position, and there is time; it is now the position to await */
-    G_REACHED,   /* the report's position is known and not behind the awaited one */
-    G_COUNT
-};
-
-/* The verdicts; verdicts.c says what each means to the host and which counter it moves. */
-enum rp_end {
-    END_NONE,
-    END_FOUND_DIRECT,
-    END_FOUND_REPLICA,
-    END_FOUND_RETRY,
-    END_FOUND_PRIMARY,
-    END_FOUND_FAILOVER,
-    END_NOT_FOUND_DIRECT,
-    END_NOT_FOUND_REPLICA,
-    END_NOT_FOUND_PRIMARY,
-    END_ABSENT_REPLICA,
-    END_ABSENT_RETRY,
-    END_FAILED_DIRECT,
-    END_FAILED_REPLICA,
-    END_FAILED_RETRY,
-    END_FAILED_PRIMARY,
-    END_SHED,
-    END_BROKEN,
-    END_COUNT
-};
+#define GUARD_NAME(name, ...) name,
+enum rp_guard { G_NONE, RP_GUARDS(GUARD_NAME) G_COUNT };
+#undef GUARD_NAME
 
 struct rp_rule {
     uint8_t from;      /* enum rp_state */
@@ -150,11 +114,17 @@ struct rp_rule {
         ST_FAILOVER, ON_FAILED, IF_FAILOVER, G_NONE, END(END_FAILED_PRIMARY)                       \
     }
 
+/* A replica_backoff read polls at most this often: n waits take at least (2^n - 1) * first_ms / 2,
+ * and max_wait_ms is at most 60000, first_ms at least 1. */
+#define RP_MAX_POLLS 17u
+
 /* A policy. All strings and rules are constants. */
 struct rp_policy_kind {
-    const char *name;    /* as in the INI file */
-    const char *summary; /* one sentence, for people */
-    uint32_t needs;      /* bits of enum rp_capability */
+    const char *name;         /* as in the INI file and in the registry */
+    const char *summary;      /* one sentence, for people */
+    uint32_t needs;           /* bits of enum rp_capability */
+    uint32_t most_steps;      /* of the longest read that there can be, done not counted */
+    bool reads_primary_first; /* though there is a replica to ask, and none was asked */
     const struct rp_rule *rules;
     uint32_t rule_count;
     const char *const *keys; /* the option keys that it uses besides `policy`, NULL-terminated */

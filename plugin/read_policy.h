@@ -10,6 +10,9 @@
  *
  * This is the only file that a host needs. It compiles as C11, C17, C++11 and C++17, and binds from
  * other languages as it stands: fixed-width integers, pointers and NUL-terminated strings only.
+ * Parsers of C that have no preprocessor (LuaJIT's and PHP's FFI, Python's cffi) take what
+ * `cc -E -P -DRP_DECLARATIONS_ONLY read_policy.h` prints: every declaration, without includes and
+ * without code.
  *
  * LOADING. Open the shared object by absolute path with RTLD_NOW | RTLD_LOCAL, look up
  * RP_ENTRY_SYMBOL, call it, and check what it returns in this order: not NULL; magic; abi_major
@@ -50,8 +53,10 @@
 #ifndef READ_POLICY_H
 #define READ_POLICY_H
 
+#ifndef RP_DECLARATIONS_ONLY
 #include <stddef.h>
 #include <stdint.h>
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -69,15 +74,15 @@ extern "C" {
  * whole lines as fit, and a last line that says how many more there are. */
 #define RP_ERROR_BYTES 8192u
 
-/* What open, reload and metrics return. Any other value is an error of a newer plugin. */
+/* What functions return that can fail. Any other value is an error of a newer plugin. */
 enum rp_status {
     RP_OK = 0,
     RP_E_ARGUMENT = 1,   /* NULL, or a struct_size too small */
-    RP_E_CONFIG = 2,     /* the INI file cannot be read or has errors; err lists them, one a line */
+    RP_E_CONFIG = 2,     /* the INI cannot be read or has errors; err lists them, one a line */
     RP_E_CAPABILITY = 3, /* a policy needs more than the host declared; err names both */
     RP_E_MEMORY = 4,     /* out of memory; nothing has changed */
     RP_E_LIMIT = 5,      /* too many reloads; nothing has changed */
-    RP_E_END = 6         /* metrics: no metric of that index */
+    RP_E_END = 6         /* metrics, key, kind: there is none of that index */
 };
 
 /* What a host can do beyond reading and waiting; `capabilities` of open, a set of bits. */
@@ -231,10 +236,29 @@ struct rp_key {
     uint32_t min;         /* NUMBER: inclusive bounds; TEXT: bounds of its length in bytes */
     uint32_t max;
     const char *name;
-    const char *choices[8];    /* CHOICE: what is accepted, ended by NULL */
-    const char *default_value; /* NULL: the key is required */
-    const char *unit;          /* "ms", "reads", ... or "" */
-    const char *help;          /* one sentence */
+    const char *const *choices; /* CHOICE: what is accepted, ended by NULL; else NULL */
+    const char *default_value;  /* NULL: the key is required */
+    const char *unit;           /* "ms", "reads", ... or "" */
+    const char *help;           /* one sentence */
+};
+
+/* ---- kinds of policies ----------------------------------------------------------------------- */
+
+enum rp_kind_flag {
+    /* The first read may be the primary's though there is a replica to ask. Without the flag the
+     * primary is read only after a miss, or after a failure if on_replica_failure = primary. */
+    RP_KIND_PRIMARY_FIRST = 1
+};
+
+/* One policy that a section may choose, and what it promises under every setting of its keys. */
+struct rp_kind {
+    uint32_t struct_size;    /* set by the host */
+    uint32_t flags;          /* enum rp_kind_flag */
+    uint32_t needs;          /* enum rp_capability: what the host must be able to do */
+    uint32_t most_steps;     /* of the longest read there can be, the done step not counted */
+    const char *name;        /* as in the INI file */
+    const char *summary;     /* one sentence */
+    const char *const *keys; /* those that it uses besides `policy`, ended by NULL */
 };
 
 /* ---- the plugin ------------------------------------------------------------------------------ */
@@ -291,7 +315,7 @@ struct rp_plugin {
      * Takes the report on the step under way and returns the next one, never NULL. [one thread per
      * read] A report that the step under way cannot have (found while waiting, an unknown outcome)
      * ends the read as failed. After a done step, every further call returns that same step and
-     * changes nothing. A read ends within 8 steps, under replica_backoff within 36.
+     * changes nothing. A read ends within the most_steps of its policy (struct rp_kind).
      */
     const struct rp_step *(*next)(struct rp_read *read, const struct rp_report *report);
 
@@ -363,6 +387,35 @@ struct rp_plugin {
      * Afterwards begin and next take no lock either: they change 8-byte words atomically.
      */
     int32_t (*share)(struct rp_set *set, void *memory, uint64_t bytes, char *err, uint32_t errlen);
+
+    /*
+     * Fills in the policy of that index, as they stand in the choices of the key `policy`; indexes
+     * run from 0 without gaps. [thread-safe] kind->struct_size is set by the caller. The strings
+     * are constants of the plugin. Returns RP_OK, RP_E_END past the last one, or RP_E_ARGUMENT.
+     */
+    int32_t (*kind)(uint32_t index, struct rp_kind *kind);
+
+    /*
+     * Writes what the configuration that was loaded last says in vain, one note a line: the keys
+     * that their section's policy does not use. [control] For the log, after open and reload: no
+     * note is an error. The text is empty if there is none, as after a NULL set. Arguments and
+     * result as of describe.
+     */
+    uint32_t (*notes)(struct rp_set *set, char *buf, uint32_t len);
+
+    /*
+     * As open, of text in memory in place of a file. [control] text: `length` bytes, read during
+     * the call alone. name: not NULL, stands for the file's name in errors and notes.
+     */
+    int32_t (*open_text)(const char *text, uint32_t length, const char *name, uint32_t capabilities,
+                         struct rp_set **set, char *err, uint32_t errlen);
+
+    /*
+     * As reload, of another text. [control] For sets of open_text only, as reload is for sets of
+     * open only: the other one is refused with RP_E_ARGUMENT.
+     */
+    int32_t (*reload_text)(struct rp_set *set, const char *text, uint32_t length, char *err,
+                           uint32_t errlen);
 };
 
 /* The most sections that memory which is shared has room for. */
@@ -380,6 +433,8 @@ struct rp_plugin {
 /* The type of the entry symbol, and the symbol itself for those who link the plugin in. */
 typedef const struct rp_plugin *(*rp_entry_function)(void);
 const struct rp_plugin *read_policy_plugin_v1(void);
+
+#ifndef RP_DECLARATIONS_ONLY
 
 /* ---- the loop of a blocking host ------------------------------------------------------------- */
 
@@ -406,6 +461,8 @@ rp_run(const struct rp_plugin *plugin, const struct rp_policy *policy,
     }
     return step;
 }
+
+#endif
 
 #ifdef __cplusplus
 }

@@ -8,6 +8,8 @@
 #include "set.h"
 
 #include "counters.h"
+#include "notes.h"
+#include "rules.h"
 #include "slot.h"
 
 #include <stdio.h>
@@ -19,7 +21,9 @@
 
 struct rp_set {
     _Atomic(struct rp_policy *) first; /* in the order of the file; grows at its end only */
-    char *path;
+    char *path;                        /* or the name of a text */
+    char *notes;                       /* on what was loaded last; NULL: none */
+    bool of_text;                      /* opened from text in memory */
     uint32_t capabilities;
     uint32_t reloads;             /* that changed something */
     struct shared_memory *shared; /* the host's, from share on; else NULL */
@@ -73,8 +77,9 @@ struct load {
     struct ini_errors *errors;
     struct rp_policy *added; /* sections that the set does not have yet, in the file's order */
     struct rp_policy *last_added;
-    uint32_t staged;    /* plans to be published */
-    uint32_t incapable; /* errors that are about capabilities */
+    uint32_t staged;                    /* plans to be published */
+    uint32_t incapable;                 /* errors that are about capabilities */
+    const struct rp_policy_kind *sound; /* the policy whose rules were checked last */
 };
 
 static void check_capabilities(struct load *load, const struct ini_section *section,
@@ -99,6 +104,24 @@ static void check_capabilities(struct load *load, const struct ini_section *sect
     }
 }
 
+/* A fault of the plugin's, not of the file's, and yet no read may follow such a policy. */
+static void check_rules(struct load *load, const struct ini_section *section, int32_t policy) {
+    const struct rp_policy_kind *kind = rp_policy_kinds[policy];
+    char fault[256];
+    if (load->sound == kind) {
+        return;
+    }
+    if (rules_are_sound(kind, rp_policy_names[policy], fault, sizeof fault)) {
+        load->sound = kind;
+        return;
+    }
+    ini_errors_add(load->errors,
+                   "%s:%u: [%s] policy = %s: this plugin's rules of it are broken (%s); choose "
+                   "another policy",
+                   load->document->path, section->line, section->name, rp_policy_names[policy],
+                   fault);
+}
+
 /* Stages the plan of one section, unless nothing changed. False if memory ran out. */
 static bool stage_section(struct load *load, const struct ini_section *section) {
     struct rp_options options;
@@ -106,6 +129,7 @@ static bool stage_section(struct load *load, const struct ini_section *section) 
     options_read(load->document, section, &options, load->errors);
     if (options_policy_is_good(section)) {
         check_capabilities(load, section, rp_policy_kinds[options.policy]);
+        check_rules(load, section, options.policy);
     }
     if (load->errors->count != before) {
         return !load->errors->out_of_memory;
@@ -245,13 +269,22 @@ static void say_out_of_memory(const char *path, char *err, uint32_t errlen) {
     ini_errors_add(&errors, "%s: out of memory", path);
 }
 
-/* Loads the set's file. Every way out leaves the set as it was, or wholly changed. */
-static int32_t load_file(struct rp_set *set, char *err, uint32_t errlen) {
+/* Text in memory; NULL: the set's file. */
+struct source {
+    const char *text;
+    uint32_t length;
+};
+
+/* Every way out leaves the set as it was, or wholly changed. */
+static int32_t load_source(struct rp_set *set, struct source source, char *err, uint32_t errlen) {
     struct ini_errors errors;
     ini_errors_init(&errors, err, errlen);
-    struct ini_document *document = ini_load(set->path, &errors);
+    struct ini_document *document =
+        source.text == NULL ? ini_load(set->path, &errors)
+                            : ini_load_text(set->path, source.text, source.length, &errors);
     struct load load = {.set = set, .document = document, .errors = &errors};
-    bool staged = document != NULL && stage_all(&load);
+    char *notes = NULL;
+    bool staged = document != NULL && stage_all(&load) && notes_write(document, &notes);
     int32_t status =
         document == NULL && !errors.out_of_memory ? RP_E_CONFIG : verdict_of(&load, staged);
     if (status == RP_E_LIMIT) {
@@ -263,8 +296,11 @@ static int32_t load_file(struct rp_set *set, char *err, uint32_t errlen) {
     if (status == RP_OK) {
         publish(&load);
         set->reloads += load.staged > 0;
+        free(set->notes);
+        set->notes = notes;
     } else {
         unstage(&load);
+        free(notes);
     }
     if (status == RP_E_MEMORY) {
         say_out_of_memory(set->path, err, errlen);
@@ -280,23 +316,24 @@ static int32_t refuse_arguments(const char *function, char *err, uint32_t errlen
     return RP_E_ARGUMENT;
 }
 
-int32_t set_open(const char *ini_path, uint32_t capabilities, struct rp_set **set, char *err,
-                 uint32_t errlen) {
+static int32_t open_source(const char *function, struct source source, const char *name,
+                           uint32_t capabilities, struct rp_set **set, char *err, uint32_t errlen) {
     if (set != NULL) {
         *set = NULL;
     }
-    if (ini_path == NULL || set == NULL || (err == NULL && errlen != 0)) {
-        return refuse_arguments("open", err, errlen);
+    if (name == NULL || set == NULL || (err == NULL && errlen != 0)) {
+        return refuse_arguments(function, err, errlen);
     }
     int32_t status = RP_E_MEMORY;
     struct rp_set *opened = calloc(1, sizeof *opened);
-    char *path = strdup(ini_path);
+    char *path = strdup(name);
     if (opened != NULL && path != NULL) {
         opened->path = path;
+        opened->of_text = source.text != NULL;
         opened->capabilities = capabilities;
-        status = load_file(opened, err, errlen);
+        status = load_source(opened, source, err, errlen);
     } else {
-        say_out_of_memory(ini_path, err, errlen);
+        say_out_of_memory(name, err, errlen);
     }
     if (status == RP_OK) {
         /* The first load is no reload. */
@@ -309,11 +346,52 @@ int32_t set_open(const char *ini_path, uint32_t capabilities, struct rp_set **se
     return status;
 }
 
+int32_t set_open(const char *ini_path, uint32_t capabilities, struct rp_set **set, char *err,
+                 uint32_t errlen) {
+    return open_source("open", (struct source){NULL, 0}, ini_path, capabilities, set, err, errlen);
+}
+
+int32_t set_open_text(const char *text, uint32_t length, const char *name, uint32_t capabilities,
+                      struct rp_set **set, char *err, uint32_t errlen) {
+    return open_source("open_text", (struct source){text, length}, text != NULL ? name : NULL,
+                       capabilities, set, err, errlen);
+}
+
+static int32_t refuse_source(const struct rp_set *set, char *err, uint32_t errlen) {
+    struct ini_errors errors;
+    ini_errors_init(&errors, err, errlen);
+    ini_errors_add(&errors, "%s: %s", set->path,
+                   set->of_text ? "opened from text, so there is no file to read again; "
+                                  "reload_text takes another text"
+                                : "opened from a file, which reload reads again; reload_text is "
+                                  "for sets of open_text");
+    return RP_E_ARGUMENT;
+}
+
 int32_t set_reload(struct rp_set *set, char *err, uint32_t errlen) {
     if (set == NULL || (err == NULL && errlen != 0)) {
         return refuse_arguments("reload", err, errlen);
     }
-    return load_file(set, err, errlen);
+    return set->of_text ? refuse_source(set, err, errlen)
+                        : load_source(set, (struct source){NULL, 0}, err, errlen);
+}
+
+int32_t set_reload_text(struct rp_set *set, const char *text, uint32_t length, char *err,
+                        uint32_t errlen) {
+    if (set == NULL || text == NULL || (err == NULL && errlen != 0)) {
+        return refuse_arguments("reload_text", err, errlen);
+    }
+    return set->of_text ? load_source(set, (struct source){text, length}, err, errlen)
+                        : refuse_source(set, err, errlen);
+}
+
+uint32_t set_notes(struct rp_set *set, char *buf, uint32_t len) {
+    struct text text = {.buf = buf, .len = len};
+    if (buf == NULL && len != 0) {
+        return 0;
+    }
+    text_add(&text, "%s", set != NULL && set->notes != NULL ? set->notes : "");
+    return text.needed;
 }
 
 int32_t set_share(struct rp_set *set, void *memory, uint64_t bytes, char *err, uint32_t errlen) {
@@ -371,6 +449,7 @@ void set_close(struct rp_set *set) {
         return;
     }
     free_slots(first_of(set));
+    free(set->notes);
     free(set->path);
     free(set);
 }

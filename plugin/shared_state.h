@@ -11,7 +11,7 @@
 #define SHARED_STATE_H
 
 #include "budget.h"
-#include "verdicts.h"
+#include "ends.h"
 
 /* Room for counters to come, so that they do not move the entries of older versions. */
 #define STATE_COUNTERS 16u

@@ -16,6 +16,8 @@ extern const struct rp_policy_kind rp_primary_only;
 const struct rp_policy_kind rp_primary_only = {
     .name = "primary_only",
     .summary = "Every read goes to the primary.",
+    .most_steps = 1,
+    .reads_primary_first = true,
     .rules = rules,
     .rule_count = RP_RULE_COUNT(rules),
     .keys = keys,

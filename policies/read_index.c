@@ -14,7 +14,7 @@
  * position must be taken before the snapshot of the read that it qualifies. So the retry carries
  * RP_STEP_WITH_POSITION, and a miss whose own position is unknown or behind proves nothing.
  *
- * Ends within 8 steps: await the floor, locate, await, replica, locate, await, replica, primary.
+ * The longest read: await the floor, locate, await, replica, locate, await, replica, primary.
  */
 #include "plugin/policy_kind.h"
 
@@ -85,6 +85,7 @@ const struct rp_policy_kind rp_read_index = {
         "Reads go to a replica; a miss asks the primary for its WAL position, awaits it on the "
         "replica and reads there again.",
     .needs = RP_CAN_REPORT_POSITIONS | RP_CAN_AWAIT_POSITION,
+    .most_steps = 8,
     .rules = rules,
     .rule_count = RP_RULE_COUNT(rules),
     .keys = keys,

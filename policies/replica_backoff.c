@@ -6,8 +6,8 @@
  * within a few milliseconds, so short polls first answer most misses far sooner than one long wait;
  * the doubling bounds their number.
  *
- * Ends within 2 + 2 * n steps: replica, n times wait and replica, primary; n is the number of
- * waits, the k-th of them first_ms / 2 * 2^k long, that use up max_wait_ms (at most 17).
+ * The longest read: replica, n times wait and replica, primary; n is the number of waits, the k-th
+ * of them first_ms / 2 * 2^k long, that use up max_wait_ms.
  */
 #include "plugin/policy_kind.h"
 
@@ -48,6 +48,7 @@ const struct rp_policy_kind rp_replica_backoff = {
     .summary =
         "Reads go to a replica; a miss is polled there with doubling waits, then falls back to "
         "the primary.",
+    .most_steps = 2 + 2 * RP_MAX_POLLS,
     .rules = rules,
     .rule_count = RP_RULE_COUNT(rules),
     .keys = keys,

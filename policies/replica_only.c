@@ -20,6 +20,7 @@ extern const struct rp_policy_kind rp_replica_only;
 const struct rp_policy_kind rp_replica_only = {
     .name = "replica_only",
     .summary = "Every read goes to a replica, and its answer stands.",
+    .most_steps = 1,
     .rules = rules,
     .rule_count = RP_RULE_COUNT(rules),
     .keys = keys,

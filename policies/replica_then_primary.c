@@ -7,7 +7,7 @@
  * on the primary, and only what the primary lacks too is an error. A failure of the replica is not
  * a miss: read load is not shifted to the writer unless on_replica_failure = primary says so.
  *
- * Ends within 4 steps: replica, wait, replica, primary.
+ * The longest read: replica, wait, replica, primary.
  */
 #include "plugin/policy_kind.h"
 
@@ -41,6 +41,7 @@ const struct rp_policy_kind rp_replica_then_primary = {
     .summary =
         "Reads go to a replica; a miss is retried there once after a jittered wait, then falls "
         "back to the primary.",
+    .most_steps = 4,
     .rules = rules,
     .rule_count = RP_RULE_COUNT(rules),
     .keys = keys,

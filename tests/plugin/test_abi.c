@@ -64,7 +64,8 @@ START_TEST(the_table_is_complete) {
               RP_HAS(plugin, begin) && RP_HAS(plugin, next) && RP_HAS(plugin, metrics) &&
               RP_HAS(plugin, describe) && RP_HAS(plugin, close) && RP_HAS(plugin, section) &&
               RP_HAS(plugin, key) && RP_HAS(plugin, diagram) && RP_HAS(plugin, shared_bytes) &&
-              RP_HAS(plugin, share));
+              RP_HAS(plugin, share) && RP_HAS(plugin, kind) && RP_HAS(plugin, notes) &&
+              RP_HAS(plugin, open_text) && RP_HAS(plugin, reload_text));
 }
 END_TEST
 
@@ -84,7 +85,7 @@ START_TEST(members_past_the_tables_size_are_not_there) {
 END_TEST
 
 START_TEST(the_symbol_is_the_only_one) {
-    static const char *const internal[] = {"machine_begin",   "rp_verdicts",  "ini_load",
+    static const char *const internal[] = {"machine_begin",   "rp_ends",      "ini_load",
                                            "rp_policy_kinds", "budget_admit", "set_open"};
     ck_assert_ptr_nonnull(dlsym(section.plugin.handle, RP_ENTRY_SYMBOL));
     for (size_t i = 0; i < sizeof internal / sizeof internal[0]; i++) {
@@ -335,8 +336,7 @@ START_TEST(keys_are_enumerated_without_gaps) {
         ck_assert_ptr_nonnull(key.name);
         ck_assert_ptr_nonnull(key.unit);
         ck_assert_ptr_nonnull(key.help);
-        ck_assert(key.type != RP_KEY_CHOICE || key.choices[0] != NULL);
-        ck_assert_ptr_null(key.choices[7]);
+        ck_assert((key.type == RP_KEY_CHOICE) == (key.choices != NULL));
         count++;
     }
     ck_assert_uint_eq(count, 11);
@@ -345,6 +345,51 @@ START_TEST(keys_are_enumerated_without_gaps) {
     ck_assert_int_eq(plugin->key(0, NULL), RP_E_ARGUMENT);
     key.struct_size = sizeof key - 1;
     ck_assert_int_eq(plugin->key(0, &key), RP_E_ARGUMENT);
+}
+END_TEST
+
+static bool has_word(const char *const *words, const char *word) {
+    while (*words != NULL && strcmp(*words, word) != 0) {
+        words++;
+    }
+    return *words != NULL;
+}
+
+static bool has_key(const char *name) {
+    struct rp_key key = {.struct_size = sizeof key};
+    for (uint32_t i = 0; plugin->key(i, &key) == RP_OK; i++) {
+        if (strcmp(key.name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The policies that there are, and those that a section may choose, are the same. */
+START_TEST(kinds_are_enumerated_as_they_can_be_chosen) {
+    struct rp_key policy = {.struct_size = sizeof policy};
+    struct rp_kind kind = {.struct_size = sizeof kind};
+    uint32_t count = 0;
+    ck_assert_int_eq(plugin->key(0, &policy), RP_OK);
+    while (plugin->kind(count, &kind) == RP_OK) {
+        ck_assert_uint_eq(kind.struct_size, sizeof kind);
+        ck_assert_str_eq(kind.name, policy.choices[count]);
+        ck_assert_int_eq(kind.summary[strlen(kind.summary) - 1], '.');
+        ck_assert_uint_ge(kind.most_steps, 1);
+        ck_assert_uint_eq(kind.needs & ~ALL_CAPABILITIES, 0);
+        ck_assert_uint_eq(kind.flags & ~(uint32_t)RP_KIND_PRIMARY_FIRST, 0);
+        for (int i = 0; kind.keys[i] != NULL; i++) {
+            ck_assert_msg(has_key(kind.keys[i]), "%s uses %s", kind.name, kind.keys[i]);
+        }
+        ck_assert(has_word(kind.keys, "metric_prefix") && !has_word(kind.keys, "policy"));
+        count++;
+    }
+    ck_assert_ptr_null(policy.choices[count]);
+    ck_assert_int_eq(plugin->kind(count, &kind), RP_E_END);
+    ck_assert_int_eq(plugin->kind(UINT32_MAX, &kind), RP_E_END);
+    ck_assert_int_eq(plugin->kind(0, NULL), RP_E_ARGUMENT);
+    kind.struct_size = sizeof kind - 1;
+    ck_assert_int_eq(plugin->kind(0, &kind), RP_E_ARGUMENT);
 }
 END_TEST
 
@@ -373,6 +418,46 @@ static void check_text(text_function *write_text) {
 START_TEST(texts_are_cut_as_by_snprintf) {
     check_text(plugin->describe);
     check_text(plugin->diagram);
+}
+END_TEST
+
+/* A line of the file that gives the key another value than its default. */
+static void write_other_value(char *line, size_t capacity, const struct rp_key *key) {
+    if (key->type == RP_KEY_NUMBER) {
+        (void)snprintf(line, capacity, "%s = %u\n", key->name, key->min + 7);
+    } else {
+        (void)snprintf(line, capacity, "%s = %s\n", key->name,
+                       key->type == RP_KEY_CHOICE ? key->choices[1] : "other");
+    }
+}
+
+static void check_description(const struct rp_kind *kind, const struct rp_key *key) {
+    /* What lets each value be taken, and bear on something. */
+    static const char companions[] = "primary_budget_per_s = 9\nreplica_retry_min_ms = 0\n";
+    char without[4096];
+    char with[4096];
+    char line[256];
+    write_other_value(line, sizeof line, key);
+    const char *others = strstr(companions, key->name) == companions ? companions + 25 : companions;
+    if (strcmp(key->name, "replica_retry_min_ms") == 0) {
+        others = "";
+    }
+    section_reload(&section, "policy = %s\n%s", kind->name, others);
+    (void)plugin->describe(section.policy, without, sizeof without);
+    section_reload(&section, "policy = %s\n%s%s", kind->name, others, line);
+    (void)plugin->describe(section.policy, with, sizeof with);
+    ck_assert_msg((strcmp(with, without) != 0) == has_word(kind->keys, key->name), "%s, %s: %s",
+                  kind->name, key->name, with);
+}
+
+START_TEST(each_key_that_is_used_says_something_in_the_description) {
+    struct rp_kind kind = {.struct_size = sizeof kind};
+    struct rp_key key = {.struct_size = sizeof key};
+    for (uint32_t i = 0; plugin->kind(i, &kind) == RP_OK; i++) {
+        for (uint32_t k = 1; plugin->key(k, &key) == RP_OK; k++) {
+            check_description(&kind, &key);
+        }
+    }
 }
 END_TEST
 
@@ -482,6 +567,112 @@ START_TEST(errors_are_cut_to_the_buffer) {
         }
     }
     ini_file_write(&section.file, "[" SECTION_NAME "]\n" THEN_PRIMARY);
+}
+END_TEST
+
+/* ---- notes ---- */
+
+static void assert_notes(const char *expected) {
+    char notes[4096];
+    char wanted[4096];
+    (void)snprintf(wanted, sizeof wanted, expected, section.file.path, section.file.path);
+    ck_assert_uint_eq(plugin->notes(section.set, notes, sizeof notes), strlen(wanted));
+    ck_assert_str_eq(notes, wanted);
+    ck_assert_uint_eq(plugin->notes(section.set, NULL, 0), strlen(wanted));
+    ck_assert_uint_eq(plugin->notes(section.set, notes, 1), strlen(wanted));
+    ck_assert_str_eq(notes, "");
+}
+
+START_TEST(keys_that_the_policy_does_not_use_are_noted) {
+    char error[RP_ERROR_BYTES];
+    assert_notes("");
+    section_reload(&section, "policy = primary_only\nwhen = miss\nmetric_prefix = m\n"
+                             "first_ms = 3\n");
+    static const char notes[] = "%s:3: [s] when = miss: not used by policy = primary_only\n"
+                                "%s:5: [s] first_ms = 3: not used by policy = primary_only";
+    assert_notes(notes);
+    /* An error leaves them as they were, as it leaves the rest. */
+    ini_file_write(&section.file, "[s]\npolicy = replica_only\nwhen = x\n");
+    ck_assert_int_eq(plugin->reload(section.set, error, sizeof error), RP_E_CONFIG);
+    assert_notes(notes);
+    section_reload(&section, "policy = primary_only\nmetric_prefix = m\n");
+    assert_notes("");
+    ck_assert_uint_eq(plugin->notes(NULL, error, sizeof error), 0);
+    ck_assert_str_eq(error, "");
+    ck_assert_uint_eq(plugin->notes(section.set, NULL, 1), 0);
+}
+END_TEST
+
+/* ---- configuration from memory ---- */
+
+START_TEST(text_is_read_as_strictly_as_a_file) {
+    static const char bad[] = "[s]\npolicy = x\nwhen = y\n";
+    static const char good[] = "[s]\npolicy = read_index\nfirst_ms = 9\n, and what is not of it";
+    const uint32_t length = (uint32_t)(strchr(good, ',') - good);
+    char error[RP_ERROR_BYTES];
+    char said[RP_ERROR_BYTES];
+    struct rp_set *set = NULL;
+    ck_assert_int_eq(plugin->open_text(bad, sizeof bad - 1, "memory", 0, &set, error, sizeof error),
+                     RP_E_CONFIG);
+    ck_assert_ptr_null(set);
+    ck_assert_ptr_nonnull(strstr(error, "memory:2: [s] policy = x: unknown"));
+    ck_assert_ptr_nonnull(strstr(error, "memory:3: [s] when = y: unknown"));
+    ck_assert_int_eq(plugin->open_text("a\0b", 3, "memory", 0, &set, error, sizeof error),
+                     RP_E_CONFIG);
+    ck_assert_ptr_nonnull(strstr(error, "NUL byte"));
+    ck_assert_int_eq(plugin->open_text(good, length, "memory", 0, &set, error, sizeof error),
+                     RP_E_CAPABILITY);
+    ck_assert_int_eq(
+        plugin->open_text(good, length, "memory", ALL_CAPABILITIES, &set, error, sizeof error),
+        RP_OK);
+    ck_assert_str_eq(error, "");
+    ck_assert_str_eq(plugin->section(set, 0), "s");
+    ck_assert_ptr_null(plugin->section(set, 1));
+    (void)plugin->notes(set, said, sizeof said);
+    ck_assert_str_eq(said, "memory:3: [s] first_ms = 9: not used by policy = read_index");
+    plugin->close(set);
+}
+END_TEST
+
+START_TEST(text_is_reloaded_from_text_and_files_from_files) {
+    static const char one[] = "[s]\npolicy = primary_only\n";
+    static const char other[] = "[s]\npolicy = replica_only\n[t]\npolicy = primary_only\n";
+    static const char none[] = "[t]\npolicy = replica_only\n";
+    char error[RP_ERROR_BYTES];
+    struct rp_set *set = NULL;
+    ck_assert_int_eq(plugin->open_text(one, sizeof one - 1, "memory", 0, &set, NULL, 0), RP_OK);
+    const struct rp_policy *policy = plugin->policy(set, "s");
+    ck_assert_int_eq(plugin->reload_text(set, none, sizeof none - 1, error, sizeof error),
+                     RP_E_CONFIG);
+    ck_assert_ptr_nonnull(strstr(error, "memory: the section [s] is missing"));
+    ck_assert_int_eq(plugin->reload_text(set, other, sizeof other - 1, error, sizeof error), RP_OK);
+    ck_assert_ptr_eq(plugin->policy(set, "s"), policy);
+    ck_assert_ptr_nonnull(plugin->policy(set, "t"));
+    (void)plugin->describe(policy, error, sizeof error);
+    ck_assert_ptr_nonnull(strstr(error, "replica_only"));
+
+    ck_assert_int_eq(plugin->reload(set, error, sizeof error), RP_E_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(error, "memory: opened from text"));
+    ck_assert_int_eq(plugin->reload_text(section.set, one, sizeof one - 1, error, sizeof error),
+                     RP_E_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(error, "opened from a file"));
+    plugin->close(set);
+}
+END_TEST
+
+START_TEST(text_functions_refuse_null) {
+    struct rp_set *set = section.set;
+    char error[RP_ERROR_BYTES] = "";
+    ck_assert_int_eq(plugin->open_text(NULL, 0, "n", 0, &set, error, sizeof error), RP_E_ARGUMENT);
+    ck_assert_ptr_null(set);
+    ck_assert_ptr_nonnull(strstr(error, "open_text"));
+    ck_assert_int_eq(plugin->open_text("", 0, NULL, 0, &set, NULL, 0), RP_E_ARGUMENT);
+    ck_assert_int_eq(plugin->open_text("", 0, "n", 0, NULL, NULL, 0), RP_E_ARGUMENT);
+    ck_assert_int_eq(plugin->open_text("", 0, "n", 0, &set, NULL, 1), RP_E_ARGUMENT);
+    ck_assert_int_eq(plugin->open_text("", 0, "n", 0, &set, NULL, 0), RP_E_CONFIG);
+    ck_assert_int_eq(plugin->reload_text(NULL, "", 0, NULL, 0), RP_E_ARGUMENT);
+    ck_assert_int_eq(plugin->reload_text(section.set, NULL, 0, NULL, 0), RP_E_ARGUMENT);
+    ck_assert_int_eq(plugin->reload_text(section.set, "", 0, NULL, 1), RP_E_ARGUMENT);
 }
 END_TEST
 
@@ -607,6 +798,8 @@ static void add_set_cases(Suite *suite) {
     tcase_add_test(lists, metrics_are_enumerated_without_gaps);
     tcase_add_test(lists, sections_are_enumerated_and_found);
     tcase_add_test(lists, keys_are_enumerated_without_gaps);
+    tcase_add_test(lists, kinds_are_enumerated_as_they_can_be_chosen);
+    tcase_add_test(lists, each_key_that_is_used_says_something_in_the_description);
     tcase_add_test(lists, texts_are_cut_as_by_snprintf);
     tcase_add_loop_test(lists, descriptions_give_effective_values, 0, COUNT_OF(descriptions));
 
@@ -616,6 +809,10 @@ static void add_set_cases(Suite *suite) {
     tcase_add_test(opening, success_leaves_no_error);
     tcase_add_loop_test(opening, files_that_cannot_be_read, 0, 5);
     tcase_add_test(opening, errors_are_cut_to_the_buffer);
+    tcase_add_test(opening, keys_that_the_policy_does_not_use_are_noted);
+    tcase_add_test(opening, text_is_read_as_strictly_as_a_file);
+    tcase_add_test(opening, text_is_reloaded_from_text_and_files_from_files);
+    tcase_add_test(opening, text_functions_refuse_null);
     tcase_add_test(opening, sets_are_independent);
 
     TCase *capabilities = add_case(suite, "capabilities");

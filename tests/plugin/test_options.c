@@ -91,7 +91,7 @@ START_TEST(a_key_is_as_designed) {
     struct rp_key key = {.struct_size = sizeof key};
     char choices[256] = "";
     ck_assert_int_eq(plugin->key((uint32_t)_i, &key), RP_OK);
-    for (int i = 0; key.choices[i] != NULL; i++) {
+    for (int i = 0; key.choices != NULL && key.choices[i] != NULL; i++) {
         const size_t length = strlen(choices);
         (void)snprintf(choices + length, sizeof choices - length, "%s%s", i == 0 ? "" : " ",
                        key.choices[i]);
