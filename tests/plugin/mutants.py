@@ -26,7 +26,7 @@ from dataclasses import dataclass
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 FOLDERS = ("plugin", "policies", "strict-ini")
-EXPLORER_SOURCES = ("invariants.c", "exploration.c", "reload_exploration.c", "explorer.c")
+EXPLORER_SOURCES = ("invariants.c", "exploration.c", "reload_exploration.c", "coverage.c")
 PACKAGES = ("inih", "libbsd-overlay")
 LIMIT_S = 300
 
@@ -42,7 +42,7 @@ class Mutant:
 
     @property
     def by_explorer(self):
-        return re.fullmatch(r"I\d+", self.caught) is not None
+        return re.fullmatch(r"I\d+|rules", self.caught) is not None
 
 
 class Tree:
@@ -131,7 +131,7 @@ def uncovered_invariants(mutants):
     numbers = set()
     for name in EXPLORER_SOURCES:
         with open(os.path.join(ROOT, "tests", "policies", name), encoding="utf-8") as file:
-            numbers |= set(re.findall(r'"(I\d+): ', file.read()))
+            numbers |= set(re.findall(r'"(I\d+|rules): ', file.read()))
     return sorted(numbers - {mutant.caught for mutant in mutants})
 
 

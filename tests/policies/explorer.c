@@ -7,10 +7,12 @@
  *                    combinations of those that meet in one decision
  *   explorer --full  all combinations of all of them
  *   explorer I5      the first, but checks the invariants of that number only
+ *   explorer rules   explores nothing: whether every policy loads
  *
  * Exit status 0 if all invariants hold.
  */
 #include "candidate_reports.h"
+#include "coverage.h"
 #include "exploration.h"
 #include "reload_exploration.h"
 
@@ -27,6 +29,7 @@ struct explorer {
     bool full;
     struct exploration exploration;
     struct totals totals;
+    struct coverage coverage;
 };
 
 /* ---- what hosts ask ---- */
@@ -165,6 +168,7 @@ static bool visit_requests(struct explorer *explorer, struct explored_section *s
 static bool visit_section(struct explorer *explorer, const struct configured *configured) {
     struct explored_section section;
     struct setting setting = {.configured = *configured};
+    coverage_note(&explorer->coverage, configured);
     explored_section_open(&section, configured);
     const bool ok = visit_requests(explorer, &section, &setting);
     explored_section_close(&section);
@@ -192,7 +196,7 @@ static bool visit_choices(struct explorer *explorer, struct configured *configur
     return true;
 }
 
-static bool visit_then_primary(struct explorer *explorer) {
+static bool visit_replica_then_primary(struct explorer *explorer) {
     static const uint32_t bounds[][2] = {{50, 200}, {0, 0},   {50, 0},        {0, 1},
                                          {1, 1},    {50, 50}, {60000, 60000}, {0, 60000}};
     struct configured configured = {.policy = THEN_PRIMARY, .first_ms = 1, .max_wait_ms = 1};
@@ -206,7 +210,7 @@ static bool visit_then_primary(struct explorer *explorer) {
     return true;
 }
 
-static bool visit_backoff(struct explorer *explorer) {
+static bool visit_replica_backoff(struct explorer *explorer) {
     static const uint32_t waits[][2] = {{2, 200},       {1, 0},      {1, 1},    {3, 20},
                                         {60000, 60000}, {1000, 100}, {1, 60000}};
     struct configured configured = {.policy = BACKOFF};
@@ -233,32 +237,24 @@ static bool visit_read_index(struct explorer *explorer) {
     return true;
 }
 
-static bool visit_single_reads(struct explorer *explorer) {
-    struct configured configured = {.first_ms = 1, .max_wait_ms = 200, .retry_max_ms = 200};
-    configured.policy = PRIMARY_ONLY;
-    if (!visit_choices(explorer, &configured)) {
-        return false;
-    }
-    configured.policy = REPLICA_ONLY;
+static bool visit_primary_only(struct explorer *explorer) {
+    struct configured configured = {
+        .policy = PRIMARY_ONLY, .first_ms = 1, .max_wait_ms = 200, .retry_max_ms = 200};
     return visit_choices(explorer, &configured);
 }
 
-/* ---- what is promised of lengths ---- */
+static bool visit_replica_only(struct explorer *explorer) {
+    struct configured configured = {
+        .policy = REPLICA_ONLY, .first_ms = 1, .max_wait_ms = 200, .retry_max_ms = 200};
+    return visit_choices(explorer, &configured);
+}
 
-static bool check_longest(const struct explorer *explorer) {
-    static const char statement[] = "I1: the longest read of each policy is as long as it says";
-    const struct totals *totals = &explorer->totals;
+static bool visit_all(struct explorer *explorer) {
+#define VISIT(policy, name) [policy] = visit_##name,
+    static bool (*const visits[POLICY_COUNT])(struct explorer *) = {EXPLORED_POLICIES(VISIT)};
     bool ok = true;
-    if (!is_checked(&explorer->exploration, statement)) {
-        return true;
-    }
-    for (int policy = 0; policy < POLICY_COUNT; policy++) {
-        if (totals->longest[policy] != longest_read((enum explored_policy)policy)) {
-            (void)fprintf(stderr, "VIOLATED: %s: %s has %u steps, not %u\n", statement,
-                          policy_names[policy], totals->longest[policy],
-                          longest_read((enum explored_policy)policy));
-            ok = false;
-        }
+    for (int policy = 0; policy < POLICY_COUNT && ok; policy++) {
+        ok = visits[policy](explorer);
     }
     return ok;
 }
@@ -275,19 +271,34 @@ static void print_totals(const struct totals *totals, uint64_t reloads) {
     }
 }
 
-int main(int argc, char **argv) {
-    struct explorer explorer = {.full = argc == 2 && strcmp(argv[1], "--full") == 0};
+static bool explore_all(struct explorer *explorer, const struct rp_plugin *plugin) {
     uint64_t reloads = 0;
-    if (argc == 2 && argv[1][0] == 'I') {
+    if (!coverage_begin(&explorer->coverage, &explorer->exploration, plugin)) {
+        return false;
+    }
+    if (explorer->exploration.only != NULL && strcmp(explorer->exploration.only, "rules") == 0) {
+        return true;
+    }
+    const bool ok =
+        explore_reloads(&explorer->exploration, &explorer->totals, &reloads) &&
+        visit_all(explorer) &&
+        coverage_is_full(&explorer->coverage, &explorer->exploration, plugin, &explorer->totals);
+    print_totals(&explorer->totals, reloads);
+    return ok;
+}
+
+int main(int argc, char **argv) {
+    static struct explorer explorer;
+    struct opened_plugin plugin;
+    explorer.full = argc == 2 && strcmp(argv[1], "--full") == 0;
+    if (argc == 2 && (argv[1][0] == 'I' || strcmp(argv[1], "rules") == 0)) {
         explorer.exploration.only = argv[1];
     } else if (argc > 1 && !explorer.full) {
-        errx(2, "usage: explorer [--full | INVARIANT]");
+        errx(2, "usage: explorer [--full | INVARIANT | rules]");
     }
-    const bool ok = explore_reloads(&explorer.exploration, &explorer.totals, &reloads) &&
-                    visit_then_primary(&explorer) && visit_backoff(&explorer) &&
-                    visit_read_index(&explorer) && visit_single_reads(&explorer) &&
-                    check_longest(&explorer);
+    plugin_open(&plugin);
+    const bool ok = explore_all(&explorer, plugin.table);
     exploration_free(&explorer.exploration);
-    print_totals(&explorer.totals, reloads);
+    plugin_close(&plugin);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -5,11 +5,8 @@
 
 #include <stdio.h>
 
-const char *const policy_names[POLICY_COUNT] = {
-    [THEN_PRIMARY] = "replica_then_primary", [READ_INDEX] = "read_index",
-    [BACKOFF] = "replica_backoff",           [PRIMARY_ONLY] = "primary_only",
-    [REPLICA_ONLY] = "replica_only",
-};
+#define NAME(policy, name) [policy] = #name,
+const char *const policy_names[POLICY_COUNT] = {EXPLORED_POLICIES(NAME)};
 
 void write_lines(const struct configured *configured, char *lines, size_t capacity) {
     (void)snprintf(lines, capacity,
@@ -76,13 +73,4 @@ uint32_t step_limit(const struct setting *setting) {
     default:
         return 1;
     }
-}
-
-uint32_t longest_read(enum explored_policy policy) {
-    static const uint32_t longest[POLICY_COUNT] = {[THEN_PRIMARY] = 4,
-                                                   [READ_INDEX] = 8,
-                                                   [BACKOFF] = 36,
-                                                   [PRIMARY_ONLY] = 1,
-                                                   [REPLICA_ONLY] = 1};
-    return longest[policy];
 }

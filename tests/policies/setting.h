@@ -9,14 +9,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum explored_policy {
-    THEN_PRIMARY, /* replica_then_primary */
-    READ_INDEX,
-    BACKOFF, /* replica_backoff */
-    PRIMARY_ONLY,
-    REPLICA_ONLY,
-    POLICY_COUNT
-};
+/* POLICY(what it is called here, its name): explorer.c has visit_NAME for each. */
+#define EXPLORED_POLICIES(POLICY)                                                                  \
+    POLICY(THEN_PRIMARY, replica_then_primary)                                                     \
+    POLICY(BACKOFF, replica_backoff)                                                               \
+    POLICY(READ_INDEX, read_index)                                                                 \
+    POLICY(PRIMARY_ONLY, primary_only)                                                             \
+    POLICY(REPLICA_ONLY, replica_only)
+
+#define POLICY_NAME(policy, name) policy,
+enum explored_policy { EXPLORED_POLICIES(POLICY_NAME) POLICY_COUNT };
+#undef POLICY_NAME
 
 extern const char *const policy_names[POLICY_COUNT];
 
@@ -73,8 +76,5 @@ uint32_t poll_limit(const struct configured *configured);
 
 /* The most steps of a read, the done step not counted: I1. */
 uint32_t step_limit(const struct setting *setting);
-
-/* The most of any setting of that policy: what the header promises. */
-uint32_t longest_read(enum explored_policy policy);
 
 #endif
