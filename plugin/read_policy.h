@@ -10,9 +10,8 @@
  *
  * This is the only file that a host needs. It compiles as C11, C17, C++11 and C++17, and binds from
  * other languages as it stands: fixed-width integers, pointers and NUL-terminated strings only.
- * Parsers of C that have no preprocessor (LuaJIT's and PHP's FFI, Python's cffi) take what
- * `cc -E -P -DRP_DECLARATIONS_ONLY read_policy.h` prints: every declaration, without includes and
- * without code.
+ * Parsers of C that have no preprocessor (LuaJIT's and PHP's FFI, Python's cffi) take what cc -E -P
+ * prints of it if RP_DECLARATIONS_ONLY is defined: every declaration, without includes and code.
  *
  * LOADING. Open the shared object by absolute path with RTLD_NOW | RTLD_LOCAL, look up
  * RP_ENTRY_SYMBOL, call it, and check what it returns in this order: not NULL; magic; abi_major
