@@ -46,6 +46,11 @@ Q = $(if $(filter 1,$(V)),,@)
 step = $(if $(findstring s,$(firstword -$(MAKEFLAGS))),,$(if $(filter 1,$(V)),,$(info $(1) $(2))))
 first_of_folder = $(if $(SAID_$(BUILD)_$(1)),,$(eval SAID_$(BUILD)_$(1) := x)$(call step,CC  ,$(1)))
 
+# The plugin takes what it uses of inih and libbsd into itself and hides it: whatever its host has of that
+# name is not called, and the host needs neither. As shared libraries only where there are no archives.
+archive = $(if $(findstring /,$(shell $(CC) $(CFLAGS) -print-file-name=lib$(1).a)),-l:lib$(1).a,-l$(1))
+PLUGIN_LIBS = $(call archive,inih) $(call archive,bsd)
+
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 INI_SRC    := $(wildcard strict-ini/*.c)
 PLUGIN_SRC := $(wildcard plugin/*.c) $(wildcard policies/*.c)
@@ -81,7 +86,7 @@ $(call objects,$(HOST_SRC)): PKG_CFLAGS = $(call pkg_cflags,$(HOST_PKGS))
 
 $(BUILD)/read_policy.so: $(call objects,$(PLUGIN_SRC) $(INI_SRC)) plugin/read_policy.map
 	$(call step,LINK,$@)$(Q)$(CC) -shared $(ALL_LDFLAGS) $(PLUGIN_LINK) -Wl,--version-script=plugin/read_policy.map \
-		-Wl,-soname,read_policy.so -o $@ $(filter %.o,$^) $(call pkg_libs,$(INI_PKGS))
+		-Wl,-soname,read_policy.so -o $@ $(filter %.o,$^) -Wl,--exclude-libs,ALL $(PLUGIN_LIBS)
 
 $(BUILD)/snapshot-host: $(call objects,$(HOST_SRC) $(INI_SRC))
 	$(call step,LINK,$@)$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(HOST_LIBS)

@@ -33,6 +33,9 @@ PY_CHECKS := tests/plugin/check_header.py tests/plugin/check_symbols.py \
 $(BUILD)/tests/plugin/test_allocations: $(call objects,tests/lib/interposed/malloc.c)
 $(call include_dependencies,tests/lib/interposed/malloc.c)
 
+# Its functions are there for the plugin to call.
+$(BUILD)/tests/plugin/test_foreign_symbols: ALL_LDFLAGS += -Wl,--export-dynamic
+
 # Plugins that are not as they should be, each wrong in one way.
 MEMBERS := name version open reload policy begin next metrics describe close
 ODD_PLUGINS := $(patsubst tests/loader/odd_plugins/%.c,%,$(filter-out %/missing_member.c,\

@@ -13,8 +13,6 @@
 #include <assert.h>
 #include <string.h>
 
-__extension__ typedef unsigned __int128 uint128;
-
 /* What struct rp_read's opaque bytes hold. may_alias: the host declared them as something else. */
 struct __attribute__((may_alias)) read_state {
     uint32_t struct_size; /* the host's */
@@ -51,10 +49,19 @@ static uint64_t draw(const struct read_state *read, uint64_t n) {
     return z ^ (z >> 31);
 }
 
+/* The upper half of the product; 32-bit machines know no type that holds it whole. */
+static uint64_t multiply_high(uint64_t a, uint64_t b) {
+    const uint64_t a_low = a & UINT32_MAX, a_high = a >> 32;
+    const uint64_t b_low = b & UINT32_MAX, b_high = b >> 32;
+    const uint64_t middle = a_high * b_low + (a_low * b_low >> 32);
+    const uint64_t other = a_low * b_high + (middle & UINT32_MAX);
+    return a_high * b_high + (middle >> 32) + (other >> 32);
+}
+
 /* Uniform in [min, max], by multiplication (Lemire, "Fast random integer generation in an
  * interval", 2019); with 64 random bits for a span below 2^36 its bias is below 2^-28. */
 static uint64_t uniform(uint64_t random, uint64_t min, uint64_t max) {
-    return min + (uint64_t)(((uint128)random * (max - min + 1)) >> 64);
+    return min + multiply_high(random, max - min + 1);
 }
 
 /* The guards, as RP_GUARDS lists them. position: the report's. */

@@ -12,9 +12,9 @@
 #define ACCEPTED_FILE "accepted: a readable regular file"
 
 static void report_errno(const char *path, int error_number, struct ini_errors *errors) {
-    char text[128];
-    ini_errors_add(errors, "%s: %s; " ACCEPTED_FILE, path,
-                   strerror_r(error_number, text, sizeof text));
+    /* Not strerror_r, of which there are two; glibc and musl keep this one apart for each thread.
+     */
+    ini_errors_add(errors, "%s: %s; " ACCEPTED_FILE, path, strerror(error_number));
 }
 
 static bool is_regular_file(int descriptor, const char *path, struct ini_errors *errors) {

@@ -27,7 +27,7 @@ static const struct field_rule full_rules[] = {SNAPSHOT_FIELDS(FIELD_RULE, FIELD
                                                    CHECKPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
 static const struct field_rule waitpoint_rules[] = {WAITPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
 
-enum { CHECKPOINT_FIELD_COUNT = FULL_ROW_FIELD_COUNT - SNAPSHOT_FIELD_COUNT };
+enum { CHECKPOINT_FIELD_COUNT = (int)FULL_ROW_FIELD_COUNT - (int)SNAPSHOT_FIELD_COUNT };
 
 static_assert((int)LEAN_COLUMN_COUNT != (int)FULL_COLUMN_COUNT,
               "the number of columns tells which statement's they are");

@@ -5,10 +5,8 @@
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
-
 #define NS UINT64_C(1000000000) /* a second */
 
 struct lookup { /* all arrays are by enum rp_target: the replica, the primary */
@@ -87,7 +85,9 @@ int main(int argc, char **argv) {
     for (int i = 7; i < argc; i++) {
         struct rp_read read = {.struct_size = sizeof read};
         struct rp_request query = {.struct_size = sizeof query, .replicas = 1, .now_ns = now_ns()};
-        (void)getrandom(&query.entropy, sizeof query.entropy, 0);
+        if (getentropy(&query.entropy, sizeof query.entropy) != 0) {
+            return 2;
+        }
         lookup.id = argv[i];
         const struct rp_step *end = rp_run(plugin, policy, &query, &read, perform, &lookup);
         (void)printf("%s: %s\n", lookup.id, end->message);

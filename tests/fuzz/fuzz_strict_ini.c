@@ -148,7 +148,8 @@ static void compare_with_inih(const struct ini_document *document, const char *t
     if (story.section != NULL) {
         story.entry = story.section->entries;
     }
-    assert(ini_parse_string(text, compare_entry, &story) == 0);
+    /* Not 0 always: from 59 on inih complains of a line of 199 bytes, and reads it all the same. */
+    assert(ini_parse_string(text, compare_entry, &story) >= 0);
     skip_to_entry(&story);
     assert(story.entry == NULL);
 }
