@@ -20,7 +20,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* If they were told nothing, clients would drop a connection after 4 s, and they poll every 5 s. */
+/* Clients that are told nothing drop a connection after 4 s, and they poll every 5 s. */
 #define KEEP_ALIVE_S       20u
 #define IDLE_TIMEOUT_MS    25000u
 #define REQUEST_TIMEOUT_MS 10000u
@@ -38,7 +38,7 @@ static void log_server(void *context, const char *level, const char *server, con
 }
 
 /* Requests are taken once every server has been tried: else the first of them would go to servers
- * of which nobody knows yet that they are away. */
+ * that are not yet known to be away. */
 static void server_tried(void *context, struct pg_server *server) {
     struct worker *worker = context;
     (void)server;

@@ -26,11 +26,11 @@ struct rp_budget {
 bool budget_admit(struct rp_budget *budget, uint64_t now_ns);
 
 /*
- * Sets the rate that holds from now on, for all threads and processes. [thread-safe]
- * interval_ns: between two reads at the long-term rate; 0 admits everything. burst: at least 1.
- * Both are below 2^32. If it is another rate than before, the next call of budget_admit brings a
- * debt that this rate could not have made down to an empty bucket: otherwise whoever raises the
- * budget during an incident would wait for the old debt to be paid.
+ * Sets the rate that holds from now on, for all threads and processes. [thread-safe] interval_ns:
+ * between two reads at the long-term rate; 0 admits everything. burst: at least 1. Both are below
+ * 2^32. If it is another rate than before, the next call of budget_admit cuts a debt that this rate
+ * could not have made down to that of an empty bucket: otherwise a budget that is raised during an
+ * incident would only help once the old debt is paid.
  */
 void budget_set_rate(struct rp_budget *budget, uint64_t interval_ns, uint64_t burst);
 

@@ -17,7 +17,7 @@
 
 #define NAME_WORDS 8u
 static_assert(NAME_WORDS * 8 > INI_MAX_SECTION_BYTES, "a name fits, and is padded");
-static_assert(COUNTER_COUNT <= STATE_COUNTERS, "a counter more needs another layout");
+static_assert(COUNTER_COUNT <= STATE_COUNTERS, "one more counter needs another layout");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && sizeof(_Atomic uint64_t) == 8,
               "atomics that take a lock cannot be shared by processes");
 
@@ -102,9 +102,9 @@ struct shared_memory *shared_attach(void *memory, uint64_t bytes, char *err, uin
 }
 
 /*
- * Whether the entry is, or becomes, that of the name. Each word is settled once, and whoever lost
- * one goes on to the next entry: those who settle word k agree on all before it. So an entry never
- * mixes two names, and one that was left unfinished can be finished by any of its name's owners.
+ * Whether the entry is, or becomes, that of the name. Each word is set once, and whoever loses one
+ * goes on to the next entry: those who set word k agree on all before it. So an entry never mixes
+ * two names, and one that was left unfinished can be finished by any of its name's owners.
  */
 static bool settle_name(struct shared_entry *entry, const uint64_t words[NAME_WORDS]) {
     for (size_t i = 0; i < NAME_WORDS; i++) {
@@ -117,7 +117,7 @@ static bool settle_name(struct shared_entry *entry, const uint64_t words[NAME_WO
 
 struct section_state *shared_section(struct shared_memory *shared, const char *name) {
     uint64_t words[NAME_WORDS];
-    /* Padded with a byte that no name holds, since 0 is a word not settled yet. */
+    /* Padded with a byte that no name contains, since 0 means that a word is not set yet. */
     memset(words, '\n', sizeof words);
     memcpy(words, name, strlen(name));
     uint64_t count = atomic_load_explicit(&shared->entry_count, memory_order_acquire);

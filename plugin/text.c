@@ -1,5 +1,5 @@
 /*
- * text.c - snprintf, over and over.
+ * text.c - appends with snprintf.
  */
 #include "text.h"
 

@@ -2,12 +2,12 @@
  * document.c - a text read into a document: every line checked here, then split by inih.
  *
  * inih asks for lines one by one. It is given only lines that it reads as a person would: section
- * headers and "key = value" lines, without indentation, comments or an over-long tail. So the line
- * that was given last is the one that an entry handed back belongs to, and inih's traps
- * (continuations, cut values, split lines) cannot be reached.
+ * headers and "key = value" lines, without indentation, comments or an over-long tail. So an entry
+ * that inih hands back belongs to the line that it was given last, and inih's traps (continuations,
+ * cut values, split lines) are out of reach.
  *
  * inih's settings are writable by the whole process. None is relied upon: an entry counts only if
- * it is what stands in the line, and a line that does not come back is an error.
+ * it matches the line, and a line that does not come back is an error.
  */
 #include "error_text.h"
 #include "file_text.h"
@@ -106,8 +106,8 @@ static struct span next_line(struct reader *reader) {
     return line;
 }
 
-/* What no line may be, not even a blank one or a comment, because inih or a person would read it
- * otherwise. */
+/* What no line may contain, not even a blank one or a comment, because inih and a person would read
+ * it differently. */
 static bool has_sound_bytes(struct reader *reader, struct span line, struct span text) {
     if (text.length == 0) {
         text = line; /* something to show */
@@ -172,7 +172,7 @@ static bool may_begin_section(struct reader *reader, struct span text, struct sp
     } else if (first != NULL) {
         complain(reader, text, "duplicate section, first at line %u; accepted: each section once",
                  first->line);
-        first->incomplete = true; /* what it lacks may stand in this one */
+        first->incomplete = true; /* what it lacks may be in this one */
     } else if (reader->document->section_count == INI_MAX_SECTIONS) {
         complain(reader, text, "too many sections; accepted: at most %d", INI_MAX_SECTIONS);
     } else {
@@ -277,7 +277,7 @@ static void complain_of_unread(struct reader *reader) {
         reader->entry_awaited = false;
         reader->section->incomplete = true;
         complain(reader, reader->given,
-                 "read otherwise by inih, whose settings this process changed; accepted: its "
+                 "read differently by inih, whose settings this process changed; accepted: its "
                  "defaults");
     }
 }

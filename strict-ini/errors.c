@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define NOTE_CAPACITY  32 /* "and 4294967295 more errors" */
-#define NOTED_CAPACITY 64 /* in less memory a note does not take room from the first error */
+#define NOTED_CAPACITY 64 /* in less memory a note does not take space from the first error */
 
 static bool is_printable_ascii(unsigned char byte) {
     return byte >= 0x20 && byte < 0x7f;
@@ -58,9 +58,8 @@ static void mark_as_cut(char *text, size_t length) {
     memset(text + length - dots, '.', dots);
 }
 
-/* Writes how many errors did not fit behind the lines that did, dropping as many of the last of
- * these as it needs room, or cutting the first short. Memory too small for the note goes without
- * one. */
+/* Writes after the lines that fit how many did not, dropping as many of the last lines as it needs,
+ * or cutting the first one short. If there is no space for the note, there is none. */
 static void write_note(struct ini_errors *errors, size_t kept) {
     char note[NOTE_CAPACITY];
     size_t note_length = 0;
@@ -89,8 +88,8 @@ static void write_note(struct ini_errors *errors, size_t kept) {
     errors->length = kept + 1 + note_length;
 }
 
-/* Appends one error as a line of its own; the first is cut short rather than left out. Returns
- * whether it is there now. */
+/* Appends one error as a line; the first is cut short rather than left out. Returns whether it was
+ * appended. */
 static bool append_line(struct ini_errors *errors, bool first, const char *format,
                         va_list arguments) {
     const size_t start = first ? 0 : errors->length + 1;
@@ -132,7 +131,7 @@ void ini_errors_add(struct ini_errors *errors, const char *format, ...) {
             return;
         }
     } else {
-        /* The note, if there was room for one, is the last line; it is written anew. */
+        /* The note, if there was space for one, is the last line; it is rewritten. */
         const char *note = memrchr(errors->text, '\n', errors->length);
         kept = note != NULL ? (size_t)(note - errors->text) : errors->length;
     }

@@ -6,12 +6,12 @@
 
 #include "strict_ini.h"
 
-/* One byte over the limit, by which a file that is too large is known. */
+/* One byte over the limit, so that a file that is too large shows. */
 #define INI_FILE_CAPACITY (INI_MAX_FILE_BYTES + 1)
 
 /* Reads the file into `text`, of INI_FILE_CAPACITY bytes, and stores how many bytes it got: over
  * INI_MAX_FILE_BYTES means that the file is too large, or grows. Returns false, with an error
- * added, if it is no regular file or cannot be read. Never waits, whatever the path leads to. */
+ * added, if it is not a regular file or cannot be read. Never waits, whatever the path leads to. */
 bool ini_read_file(const char *path, char *text, size_t *length, struct ini_errors *errors);
 
 #endif

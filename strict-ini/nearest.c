@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/param.h>
 
-#define LONGEST_WORD 64 /* a longer word has no neighbours: it bounds the stack and the time */
+#define LONGEST_WORD 64 /* a longer word has no neighbours, which bounds stack and time */
 
 static bool is_same(char one, char other) {
     return tolower((unsigned char)one) == tolower((unsigned char)other);
@@ -52,7 +52,7 @@ void ini_nearest_offer(struct ini_nearest_search *search, const char *candidate)
     const size_t candidate_length = strlen(candidate);
     const size_t shorter = MIN(word_length, candidate_length);
     const size_t longer = MAX(word_length, candidate_length);
-    /* One mistake for every three characters, and something of the word must be left. */
+    /* One mistake for every three characters, and some of the word must remain. */
     const size_t allowed = MAX(longer / 3, 1);
     if (longer > LONGEST_WORD || longer - shorter > allowed) {
         return;

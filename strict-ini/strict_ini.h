@@ -26,8 +26,8 @@
 #define INI_MAX_SECTIONS      1024
 #define INI_MAX_KEYS          256 /* in one section */
 
-/* Error texts, one a line, gathered in the caller's memory. What does not fit is counted, and the
- * last line then says how many more there are. */
+/* Error texts, one per line, collected in the caller's memory. What does not fit is counted, and
+ * the last line then says how many more there are. */
 struct ini_errors {
     char *text;      /* always NUL-terminated when capacity > 0; may be NULL if capacity is 0 */
     size_t capacity; /* bytes at text */
@@ -73,12 +73,12 @@ struct ini_document {
  * Values found are still there, so that typed checks can add their own errors to the same list.
  * Errors found here: unreadable file, directory or other non-regular file, file too large,
  * over-long line, NUL byte, carriage return inside a line, inline " ;" comment, continuation line,
- * line that is no "key = value", malformed or over-long or empty section name, text after a section
- * header, duplicate section, duplicate key, key before any section, too many sections or keys. A
- * line gives one such error at most. The keys of a section whose header was refused are checked for
- * their form alone and stored nowhere. Form of every error: "FILE:LINE: [SECTION] KEY = VALUE: what
- * is wrong; what would be accepted". Both functions: one thread at a time for one `errors`; nothing
- * else is shared. `errors` is needed.
+ * line that is not "key = value", malformed or over-long or empty section name, text after a
+ * section header, duplicate section, duplicate key, key before any section, too many sections or
+ * keys. A line gives one such error at most. The keys of a section whose header was refused are
+ * checked for their form alone and stored nowhere. Form of every error: "FILE:LINE: [SECTION] KEY =
+ * VALUE: what is wrong; what would be accepted". Both functions: one thread at a time for one
+ * `errors`; nothing else is shared. `errors` is needed.
  */
 struct ini_document *ini_load(const char *path, struct ini_errors *errors);
 
@@ -121,8 +121,8 @@ void ini_read_defaults(const struct ini_key *keys, size_t key_count, void *out);
 /* The entry of that key in the section, or NULL: for errors about several keys together. */
 const struct ini_entry *ini_find(const struct ini_section *section, const char *key);
 
-/* Whether the key has a value that its row of the table accepts, be it the default: what checks of
- * several keys together ask first. */
+/* Whether the key's value, given or default, is one that its row of the table accepts: checks of
+ * several keys together ask this first. */
 bool ini_is_good(const struct ini_section *section, const struct ini_key *key);
 
 const struct ini_section *ini_find_section(const struct ini_document *document, const char *name);
@@ -131,8 +131,8 @@ const struct ini_section *ini_find_section(const struct ini_document *document, 
  * error of it, else NULL. For "did you mean". */
 const char *ini_nearest(const char *word, const char *const *candidates);
 
-/* Writes the table as text for people: a line a key with bounds or choices, unit, default and help.
- * The text comes in pieces, each valid during the call of `write`. */
+/* Writes the table as text for people: one line per key with bounds or choices, unit, default and
+ * help. The text comes in pieces, each valid during the call of `write`. */
 struct ini_text_sink {
     void (*write)(void *context, const char *text);
     void *context;

@@ -14,7 +14,7 @@
 
 #define DECIMAL_DIGITS "0123456789"
 
-/* Room for what would be accepted, or for the known keys. A longer list is cut off at its end. */
+/* Space for what would be accepted, or for the known keys. A longer list is cut off. */
 #define LIST_CAPACITY 1024
 
 static void write_number(struct ini_text_sink sink, uint32_t number) {
@@ -111,7 +111,7 @@ static struct verdict parse_text(const struct ini_key *key, const char *value) {
     return (struct verdict){.wrong = length > key->max ? "too long" : NULL};
 }
 
-/* Puts the value into `out`, or leaves `out` alone and says what is wrong. */
+/* Stores the value in `out`, or leaves `out` unchanged and says what is wrong. */
 static struct verdict store_value(const struct ini_key *key, const char *value, void *out) {
     char *field = (char *)out + key->offset;
     struct verdict verdict;

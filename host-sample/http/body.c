@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #define MAX_FIELDS  8192 /* bytes of one extension, or of all trailers */
-/* Chunks of one byte cost five; extensions and trailers need some room as well. */
+/* Chunks of one byte cost five; extensions and trailers need some space as well. */
 #define MAX_FRAMING (7 * HTTP_MAX_BODY_BYTES)
 
 enum {
@@ -57,7 +57,7 @@ static enum http_body_outcome expect(struct http_body *body, bool is_so, uint8_t
     return is_so ? go_on(body, state) : HTTP_BODY_MALFORMED;
 }
 
-/* Of an extension or a trailer: one more byte that is read and dropped. */
+/* Of an extension or a trailer: one more byte to be read and dropped. */
 static enum http_body_outcome skip_text(struct http_body *body, char c, uint8_t state) {
     if (c != '\t' && ((unsigned char)c < 0x20 || c == 0x7f)) {
         return HTTP_BODY_MALFORMED;

@@ -1,5 +1,5 @@
 /*
- * body.h - the body of a request: checked, counted, and dropped, for no request here needs one.
+ * body.h - the body of a request: checked, counted, and dropped, because no request here needs one.
  *
  * [one thread at a time] for each body.
  */
@@ -12,8 +12,8 @@
 #define HTTP_MAX_BODY_BYTES 65536
 
 enum http_body_outcome {
-    HTTP_BODY_MORE,     /* it is not whole yet */
-    HTTP_BODY_COMPLETE, /* what follows is no longer its own */
+    HTTP_BODY_MORE,     /* it is incomplete */
+    HTTP_BODY_COMPLETE, /* what follows does not belong to it */
     HTTP_BODY_MALFORMED,
     HTTP_BODY_TOO_LARGE,
     HTTP_BODY_FIELDS_TOO_LARGE /* an extension, or the trailers */

@@ -16,13 +16,13 @@
 #define MAX_LINGER_READ (1024 * 1024) /* bytes */
 #define MAX_KEPT_BODY   262144        /* bytes of memory that a caller's body keeps */
 
-/* To be called when something has changed: sees to it that a connection that can go on will have a
- * turn, that one that waits has a deadline, and that one that is at its end is closed. */
+/* Call this when something has changed: a connection that can go on gets a turn, one that waits
+ * gets a deadline, and one that has ended is closed. */
 static void arrange_next(struct http_connection *connection);
 
 /* --- the end of a connection --- */
 
-/* Forgets what is left of a reply. */
+/* Drops what is left of a reply. */
 static void drop_unsent(struct http_connection *connection) {
     struct http_connections *connections = connection->connections;
 
@@ -58,8 +58,9 @@ void http_connection_close(struct http_connection *connection) {
     }
 }
 
-/* To close at once could destroy what was said: a socket that is closed with bytes unread, or gets
- * some afterwards, sends a reset, and a reset discards what the client has not read yet. */
+/* Closing at once could destroy the reply: a socket that is closed with bytes unread, or that
+ * receives some afterwards, sends a reset, and a reset discards what the client has not read yet.
+ */
 static void linger(struct http_connection *connection) {
     struct http_connections *connections = connection->connections;
 
@@ -92,7 +93,7 @@ static bool has_left(const struct http_connection *connection) {
 
 /* --- replies --- */
 
-/* The whole reply is in the socket's hands. */
+/* The socket has taken the whole reply. */
 static void finish_reply(struct http_connection *connection) {
     if (connection->keep_alive) {
         connection->state = HTTP_READING;
@@ -102,8 +103,8 @@ static void finish_reply(struct http_connection *connection) {
     }
 }
 
-/* The reply that was begun first has had the most time: if it is still there, its reader is the
- * slowest. This may close the connection that just came. */
+/* The reply that was started first has had the most time: if it is still unsent, its reader is the
+ * slowest. This may close the connection that has just come. */
 static void keep_unsent_within_bounds(struct http_connections *connections) {
     struct deadline_queue *queue = &connections->queues[HTTP_DEADLINE_REPLY];
     struct deadline *oldest;
@@ -137,7 +138,7 @@ static void send_reply(struct http_connection *connection, const struct http_rep
     struct http_reply_writer *writer = &connection->connections->writer;
     struct iovec parts[HTTP_OUTPUT_PARTS];
 
-    connection->state = HTTP_SENDING; /* answered, whatever comes of it */
+    connection->state = HTTP_SENDING; /* answered, whether or not it can be sent */
     http_reply_compose(writer, reply, connection->keep_alive);
     if (writer->head.failed || reply->body->failed) {
         http_connection_close(connection);
@@ -200,7 +201,8 @@ static bool receive(struct http_connection *connection, struct http_input *input
         http_connection_close(connection);
         return false;
     }
-    /* Less than was asked for means that the socket is empty now: the next edge tells of more. */
+    /* Less than was asked for means that the socket is empty now: the next edge will announce more.
+     */
     connection->readable = full;
     connection->at_end = count == 0 || (!full && connection->half_closed);
     return count > 0;
@@ -221,7 +223,7 @@ static void drop_received(struct http_connection *connection, struct http_input 
     }
 }
 
-/* Asks for the body that a client holds back. */
+/* Asks for the body that a client is holding back. */
 static void send_continue(struct http_connection *connection) {
     static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
     struct http_reader *reader = &connection->reader;
@@ -339,7 +341,7 @@ static void arrange_reading(struct http_connection *connection) {
         http_connection_close(connection);
         return;
     }
-    /* Both count from their beginning: bytes that come in between prolong nothing. */
+    /* Both count from their start: bytes that arrive in between do not extend them. */
     if (connection->deadline.queue != queue) {
         deadline_set(&connection->deadline, queue);
     }
@@ -347,7 +349,7 @@ static void arrange_reading(struct http_connection *connection) {
 
 static void arrange_next(struct http_connection *connection) {
     if (connection->busy) {
-        return; /* its turn is not over, and ends in here */
+        return; /* its turn is not over, and will end with a call of this */
     }
     switch (connection->state) {
     case HTTP_READING:
@@ -365,7 +367,7 @@ static void arrange_next(struct http_connection *connection) {
             http_connection_resume_later(connection);
         }
         break;
-    case HTTP_SENDING: /* the socket will tell */
+    case HTTP_SENDING: /* the socket's event will follow */
     case HTTP_CLOSED:
         break;
     }
@@ -399,8 +401,8 @@ void http_exchange_watch_client(struct http_exchange *exchange, bool watch) {
     struct http_connection *connection = exchange->connection;
 
     exchange->watched = watch;
-    /* The edge that tells of the client's leaving may have come already. on_gone must not be called
-     * from in here, so that the connection looks again in its next turn. */
+    /* The edge that announces that the client has left may have come already. on_gone must not be
+     * called from here, so the connection checks again in its next turn. */
     if (watch && (connection->half_closed || connection->readable || connection->at_end)) {
         http_connection_resume_later(connection);
     }
@@ -436,7 +438,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg) {
     struct http_connection *connection = arg;
 
     (void)fd;
-    /* A broken connection is told as readable and writable. */
+    /* A broken connection is reported as readable and writable. */
     if ((what & EV_CLOSED) != 0) {
         connection->half_closed = true;
     }
@@ -472,7 +474,7 @@ void http_connection_open(struct http_connections *connections, int fd) {
     }
     TAILQ_INSERT_TAIL(&connections->all, connection, in_all);
     counter_add(&connections->counters.open, 1);
-    /* Those that linger have been served: they are few, and not held against the others. */
+    /* Lingering connections have been served: they are few, and do not count. */
     if (counter_value(&connections->counters.open) - connections->lingering >
         connections->max_connections) {
         counter_add(&connections->counters.refused, 1);

@@ -2,11 +2,11 @@
  * connection.h - one connection, from its first request to its last reply.
  *
  * It reads one request at a time, hands it over, sends the reply, and only then reads on: what a
- * client pipelines stays in the socket, but for one buffer at most. Its socket is registered
+ * client pipelines stays in the socket, except for one buffer at most. Its socket is registered
  * with the event loop once, edge-triggered for reading, writing and the peer's close, so that a
- * request costs one recv, one send and no epoll_ctl. An edge is told only once: `readable`
- * remembers that there may be more to receive, and a connection that has still something to do, but
- * must not do it now (another one's turn, or the caller is in the middle of something), is resumed
+ * request costs one recv, one send and no epoll_ctl. An edge is reported only once: `readable`
+ * remembers that there may be more to receive, and a connection that has something to do but must
+ * not do it now (it is another one's turn, or the caller is in the middle of something) is resumed
  * in the next round of the loop.
  *
  * [one thread]: everything belongs to the thread of the event base.
@@ -76,8 +76,8 @@ enum http_connection_state {
     HTTP_READING,   /* waits for a request, or is in the middle of one */
     HTTP_ANSWERING, /* the exchange is open: the host has the request */
     HTTP_SENDING,   /* a reply is being sent */
-    HTTP_LINGERING, /* everything is said; reads and drops what the client still sends */
-    HTTP_CLOSED     /* freed in its next turn: who is on the stack may still look at its state */
+    HTTP_LINGERING, /* the reply is sent; reads and drops what the client still sends */
+    HTTP_CLOSED     /* freed in its next turn: callers on the stack may still look at its state */
 };
 
 struct http_connection {
@@ -93,12 +93,12 @@ struct http_connection {
     struct http_input input;    /* held between two turns */
     struct http_unsent *unsent; /* the rest of a reply, if the socket did not take all of it */
     uint32_t linger_left;       /* bytes that may still be dropped */
-    bool busy;                  /* its turn is on the stack, and sees at its end what comes next */
-    bool readable;              /* there may be something to receive */
-    bool half_closed;           /* the client will send nothing after what is in the socket */
-    bool at_end;                /* everything that the client sent has been received */
-    bool keep_alive;            /* another request may follow this one */
-    bool is_head;               /* this reply has no body */
+    bool busy;        /* its turn is on the stack, and decides at its end what comes next */
+    bool readable;    /* there may be something to receive */
+    bool half_closed; /* the client will send nothing after what is in the socket */
+    bool at_end;      /* everything that the client sent has been received */
+    bool keep_alive;  /* another request may follow this one */
+    bool is_head;     /* this reply has no body */
 };
 
 static inline struct http_connection *http_connection_of(struct deadline *deadline) {
@@ -112,13 +112,13 @@ void http_connection_open(struct http_connections *connections, int fd);
 /* Closes the socket; on_gone if the exchange is open. */
 void http_connection_close(struct http_connection *connection);
 
-/* Answers with an error of the front's own and closes. Only in HTTP_READING. */
+/* Answers with one of the front's own errors and closes. Only in HTTP_READING. */
 void http_connection_refuse(struct http_connection *connection, uint32_t status);
 
 /* Gives the connection a turn in the next round of the loop. */
 void http_connection_resume_later(struct http_connection *connection);
 
-/* A turn that was asked for: goes on, or frees the connection if it is closed. */
+/* Runs a turn that was asked for: goes on, or frees the connection if it is closed. */
 void http_connection_take_turn(struct http_turn *turn);
 
 #endif

@@ -57,7 +57,7 @@ void http_connections_drain(struct http_connections *connections) {
 
     connections->draining = true;
     TAILQ_FOREACH(connection, &connections->all, in_all) {
-        /* Not closed at once: a request may have come that the loop has not told yet. It does
+        /* Not closed at once: a request may have come that the loop has not reported yet. It will
          * before the next round. */
         /* cppcheck-suppress uninitvar ; TAILQ_FOREACH, which it does not know, sets it */
         if (connection->state == HTTP_READING) {

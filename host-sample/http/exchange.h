@@ -15,13 +15,13 @@
 struct http_exchange;
 
 #define HTTP_MAX_REQUEST_LINE 8192 /* bytes of the target; longer: 414 */
-#define HTTP_MAX_HEADER_BYTES 8192 /* bytes of all header lines together, as sent; more: 431 */
+#define HTTP_MAX_HEADER_BYTES 8192 /* bytes of all header lines, as sent; more: 431 */
 #define HTTP_MAX_HEADERS      8    /* that a host may look at */
 
 struct http_text {
     const char *bytes; /* NULL: absent. Not NUL-terminated */
     size_t length;
-    uint32_t seen; /* how often the header stood in the request; the last one is kept */
+    uint32_t seen; /* how often the request has the header; the last one is kept */
 };
 
 struct http_request {
@@ -60,8 +60,8 @@ void *http_exchange_user(const struct http_exchange *exchange);
  * memory (body->failed) becomes a 500. */
 void http_exchange_reply(struct http_exchange *exchange, struct http_reply *reply);
 
-/* While set, a client that closes its connection before its answer is noticed (on_gone). To be set
- * where an answer takes a while, so that a quick one pays nothing for it. */
+/* While set, a client that closes its connection before its answer is noticed (on_gone). Set it
+ * where an answer takes a while; a quick one need not pay for it. */
 void http_exchange_watch_client(struct http_exchange *exchange, bool watch);
 
 #endif

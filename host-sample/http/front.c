@@ -1,5 +1,5 @@
 /*
- * front.c - the listener, and the ways into the front.
+ * front.c - the listener, and the front's functions.
  */
 #include "front.h"
 
@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPT_BATCH    64     /* between two looks at the sockets that are there already */
+#define ACCEPT_BATCH    64     /* before the sockets that are open already get their turn */
 #define ACCEPT_PAUSE_US 100000 /* when there are no descriptors left */
 #define NO_LISTENER     (-1)
 #define LOOP_FEATURES   (EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE)
@@ -31,7 +31,7 @@ struct http_front {
 
 /* --- accepting --- */
 
-/* The errors of accept that concern the one connection only, which is gone by then. */
+/* Errors of accept that concern only one connection, which is gone by then. */
 static bool is_passing(int error) {
     switch (error) {
     case EINTR:
@@ -98,7 +98,7 @@ union socket_address {
     struct sockaddr_in6 v6;
 };
 
-/* Returns the address's length, 0 if it is no literal. */
+/* Returns the address's length, 0 if it is not a literal. */
 static socklen_t parse_address(const char *text, uint16_t port, union socket_address *address) {
     memset(address, 0, sizeof(*address));
     if (inet_pton(AF_INET, text, &address->v4.sin_addr) == 1) {
@@ -114,8 +114,7 @@ static socklen_t parse_address(const char *text, uint16_t port, union socket_add
     return 0;
 }
 
-/* Linux gives these options to every accepted socket too, so that a connection costs no call for
- * them. */
+/* On Linux accepted sockets inherit these options, so that a connection costs no call for them. */
 static bool set_options(int fd, bool reuse_port) {
     const int on = 1;
 
@@ -211,7 +210,7 @@ uint16_t http_front_port(const struct http_front *front) {
 
 void http_front_drain(struct http_front *front) {
     if (front->listener != NO_LISTENER) {
-        /* Clients that are connected already, as far as they can tell, are served too. */
+        /* Clients that the kernel has already connected are served too. */
         accept_waiting(front);
         close_listener(front);
     }

@@ -1,12 +1,12 @@
 /*
  * front.h - HTTP/1.1 in, on one event loop.
  *
- * The one place that knows how HTTP is spoken; everything else sees requests and replies. It uses
- * llhttp or http-parser for the grammar and libevent for sockets and timers. Neither of the two
- * embedded servers at hand can keep what is promised here: evhttp answers an over-long line with
- * 400, libmicrohttpd writes its own HTML for 400, 414 and 431, neither bounds the time of a whole
- * request (only that between two bytes), and libmicrohttpd does not notice that the client of a
- * suspended request left.
+ * The one place that knows HTTP as it is on the wire; everything else sees requests and replies. It
+ * uses llhttp or http-parser for the grammar and libevent for sockets and timers. Neither of the
+ * two available embedded servers can keep what is promised here: evhttp answers an over-long line
+ * with 400, libmicrohttpd writes its own HTML for 400, 414 and 431, neither bounds the time of a
+ * whole request (only that between two bytes), and libmicrohttpd does not notice that the client of
+ * a suspended request left.
  *
  * [one thread]: a front and all its exchanges belong to the thread of its event base.
  */
@@ -32,7 +32,7 @@ struct http_front_counters { /* for /metrics; each written by the front's thread
     uint64_t unsent_bytes;        /* as in max_unsent_bytes, now */
 };
 
-/* Binds and listens. NULL on failure, with a sentence in err that names address and port. */
+/* Binds and listens. NULL on failure, with a message in err that names address and port. */
 struct http_front *http_front_new(struct event_base *base, const struct http_front_options *options,
                                   const struct http_front_handlers *handlers, char *err,
                                   size_t err_length);
@@ -41,11 +41,11 @@ struct http_front *http_front_new(struct event_base *base, const struct http_fro
  * ran out. */
 bool http_front_start(struct http_front *front);
 
-/* The port in fact listened on. */
+/* The actual port. */
 uint16_t http_front_port(const struct http_front *front);
 
-/* Drain: listens no longer, closes idle connections, answers what is under way with
- * "Connection: close". http_front_is_idle: no exchange is open and no reply unsent. */
+/* Drain: stops listening, closes idle connections, answers what is under way with "Connection:
+ * close". http_front_is_idle: no exchange is open and no reply unsent. */
 void http_front_drain(struct http_front *front);
 bool http_front_is_idle(const struct http_front *front);
 

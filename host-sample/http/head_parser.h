@@ -2,8 +2,8 @@
  * head_parser.h - the parser library behind the grammar: llhttp or http-parser, whichever the build
  * found; head_parser_llhttp.c and head_parser_http_parser.c are the only files that know which.
  *
- * It is handed whole heads that request.c has found well formed line by line, so that what the
- * libraries take leniently, each in its own way, never reaches them.
+ * It gets whole heads that request.c has checked line by line, so that what the libraries accept
+ * leniently, each in its own way, never reaches them.
  *
  * [thread-safe]: keeps nothing between calls.
  */
@@ -21,7 +21,7 @@ enum http_head_part {
 };
 
 /* A part of the head, in the order of the head; points into its bytes. A part may come in several
- * pieces, which lie side by side. */
+ * pieces, which are adjacent. */
 typedef void (*http_on_head_part)(void *context, enum http_head_part part, const char *bytes,
                                   size_t length);
 
@@ -35,7 +35,7 @@ struct http_head {
 };
 
 /* Reads a head of `length` bytes, its empty line included. False if it is malformed, or has a
- * method that not every library knows. */
+ * method that one of the libraries does not know. */
 bool http_head_parse(const char *bytes, size_t length, http_on_head_part on_part, void *context,
                      struct http_head *head);
 

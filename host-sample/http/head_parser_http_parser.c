@@ -20,7 +20,7 @@ static int on_url(http_parser *parser, const char *at, size_t length) {
     return 0;
 }
 
-/* Distributions build it without its strict checks: it takes blanks for a part of the name. */
+/* Distributions build it without its strict checks: it takes blanks as part of the name. */
 static int on_header_field(http_parser *parser, const char *at, size_t length) {
     const struct reading *reading = parser->data;
 
@@ -38,7 +38,7 @@ static int on_header_value(http_parser *parser, const char *at, size_t length) {
     return 0;
 }
 
-/* Stops the parser: the body is not its own. */
+/* Stops the parser: the body is not its business. */
 static int on_headers_complete(http_parser *parser) {
     struct reading *reading = parser->data;
     bool has_length = (parser->flags & F_CONTENTLENGTH) != 0;

@@ -38,7 +38,7 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t length) {
     return HPE_OK;
 }
 
-/* Stops the parser: the body is not its own. */
+/* Stops the parser: the body is not its business. */
 static int on_headers_complete(llhttp_t *parser) {
     struct reading *reading = parser->data;
     bool has_length = (parser->flags & F_CONTENT_LENGTH) != 0;

@@ -2,8 +2,8 @@
  * input.h - bytes received and not yet read, and the buffers that hold them.
  *
  * Whatever is received goes into one buffer that all connections share, and is mostly read there at
- * once. Only what is left over, a part of a request or pipelined ones, gets a buffer of its own,
- * from a pool, until it is read: an idle connection holds none.
+ * once. Only what is left over, part of a request or pipelined ones, gets its own buffer, from a
+ * pool, until it is read: an idle connection holds none.
  *
  * [one thread at a time] for each pool.
  */

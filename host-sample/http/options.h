@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Strings are copied or not used after the front has been made, but for the names of headers. */
+/* Strings are copied, or not used after the front has been made, except the names of headers. */
 struct http_front_options {
     const char *address; /* IPv4 or IPv6 literal */
     uint16_t port;       /* 0: any free one, see http_front_port */
@@ -17,11 +17,11 @@ struct http_front_options {
     /* Names, in small letters, of the request headers that the host looks at; all others are
      * skipped, whatever they hold. */
     const char *const *headers;
-    uint32_t header_count;       /* at most HTTP_MAX_HEADERS */
-    uint32_t max_connections;    /* more are accepted and closed at once with 503 */
-    uint32_t idle_timeout_ms;    /* keep-alive connection without a request */
-    uint32_t keep_alive_s;       /* what clients are told of it: less, so that none is closed under
-                                    a request that is on its way. 0: they are told nothing */
+    uint32_t header_count;    /* at most HTTP_MAX_HEADERS */
+    uint32_t max_connections; /* more are accepted and closed at once with 503 */
+    uint32_t idle_timeout_ms; /* keep-alive connection without a request */
+    uint32_t keep_alive_s; /* what clients are told: less, so that no connection is closed while a
+                              request is on its way. 0: they are told nothing */
     uint32_t request_timeout_ms; /* from the first byte of a request to its last */
     uint32_t reply_timeout_ms;   /* from the reply being ready to its last byte sent */
     size_t max_unsent_bytes;     /* memory held by all replies that are not sent whole; over it, the

@@ -1,5 +1,5 @@
 /*
- * reply.h - the head of a reply, and the replies that the front gives by itself.
+ * reply.h - the head of a reply, and the replies that the front sends by itself.
  *
  * [one thread at a time] for each writer.
  */

@@ -218,7 +218,7 @@ static uint16_t check_fields(const struct http_reader *reader, const struct http
     if (reader->hosts_seen > 1 || (!reader->is_1_0 && reader->hosts_seen == 0)) {
         return HTTP_STATUS_BAD_REQUEST;
     }
-    /* HTTP/1.0 knows no chunks: somebody between us may not either. */
+    /* HTTP/1.0 has no chunks: a proxy in between may not know them either. */
     if (reader->codings_seen > 0 &&
         (reader->codings_seen > 1 || !reader->is_chunked || head->has_length || reader->is_1_0)) {
         return HTTP_STATUS_BAD_REQUEST;

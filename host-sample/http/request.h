@@ -13,7 +13,7 @@
 #include "body.h"
 #include "exchange.h"
 
-/* More than the longest head that is not refused: target, header fields, and what stands between.
+/* More than the longest head that is accepted: target, header fields, and what is between them.
  */
 #define HTTP_HEAD_CAPACITY (HTTP_MAX_REQUEST_LINE + HTTP_MAX_HEADER_BYTES + 256)
 #define HTTP_FEED_CAPACITY UINT16_MAX /* bytes that one call may be handed */
@@ -59,7 +59,7 @@ struct http_reader {
     bool body_begun;       /* bytes have come after the head */
     bool keep_alive;       /* the client and the grammar allow another request on this connection */
     bool is_head;          /* HEAD: the reply has no body */
-    bool expects_continue; /* the client waits for 100 Continue; cleared by whoever sends it */
+    bool expects_continue; /* the client waits for 100 Continue; cleared by the sender of it */
 };
 
 /* At most HTTP_MAX_HEADERS of them; the texts are not copied. */
@@ -79,7 +79,7 @@ void http_reader_begin(struct http_reader *reader, const struct http_header_name
 enum http_reader_outcome http_reader_feed(struct http_reader *reader, const char *bytes,
                                           size_t count, size_t *used);
 
-/* How many empty lines, in bytes, stand before a request: old clients send one after a body. */
+/* How many bytes of empty lines precede a request: old clients send one after a body. */
 size_t http_reader_skip(const char *bytes, size_t count);
 
 /* After HTTP_READER_COMPLETE; points into `bytes`, the same as in the call that returned it. */

@@ -1,8 +1,8 @@
 /*
- * turns.h - a queue of those that have something to do, but must not do it now.
+ * turns.h - a queue of objects that have something to do, but must not do it now.
  *
- * Each gets a turn in the next round of the event loop; turns that are asked for during a round are
- * for the round after it, so that nobody can keep the loop from its sockets.
+ * Each gets a turn in the next round of the event loop; turns that are asked for during a round
+ * come in the next one, so that the loop always gets back to its sockets.
  *
  * [one thread]: everything belongs to the thread of the event base.
  */

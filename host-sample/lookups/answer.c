@@ -1,5 +1,5 @@
 /*
- * answer.c - error bodies, and the one delay of the client's that a server controls.
+ * answer.c - error bodies, and the one client delay that a server controls.
  */
 #include "answer.h"
 
@@ -37,8 +37,8 @@ void answer_shed(struct answers *answers, struct http_exchange *exchange, const 
     struct timespec now;
     char headers[96];
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    /* One to two seconds from now: spread, so that those who were shed together do not come back
-     * together; the client adds a jitter of its own. */
+    /* One to two seconds from now: spread, so that clients that were shed together do not come back
+     * together; the client adds its own jitter. */
     uint64_t delay_ms = 1000 + (entropy_next(answers->random) >> 32) % 1001;
     uint64_t reset_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + delay_ms;
     (void)snprintf(headers, sizeof headers, "x-ratelimit-reset: %llu\r\nRetry-After: %u\r\n",

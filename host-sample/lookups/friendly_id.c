@@ -54,7 +54,7 @@ static size_t origin_length(const char *target, size_t length) {
     return 0;
 }
 
-/* The two ids in what stands after the route's prefix. */
+/* The two ids in what follows the route's prefix. */
 static bool match_ids(const char *ids, size_t length, struct route_match *match) {
     const char *run_end = memchr(ids, '/', length);
     if (run_end == NULL) {
@@ -107,7 +107,7 @@ struct route_match route_of_target(const char *target, size_t length) {
 static_assert(FRIENDLY_ID_MAX_BYTES == 128, "the sentence says so");
 static const char too_long[] = "it is longer than 128 bytes";
 
-/* -1 if it is no hexadecimal digit. Not isxdigit(), which asks the locale. */
+/* -1 if it is not a hexadecimal digit. Not isxdigit(), which depends on the locale. */
 static int hexadecimal_digit(char character) {
     if (character >= '0' && character <= '9') {
         return character - '0';
@@ -235,7 +235,7 @@ bool secret_equal(const char *expected, size_t expected_length, const char *give
     if (expected_length == 0 || given_length == 0) {
         return false;
     }
-    /* Volatile, so that the compiler may not leave the loop at the first difference. */
+    /* Volatile, so that the compiler cannot leave the loop at the first difference. */
     volatile unsigned char difference = expected_length != given_length;
     for (size_t i = 0; i < given_length; i++) {
         const size_t at = i < expected_length ? i : 0;

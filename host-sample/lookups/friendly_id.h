@@ -1,7 +1,7 @@
 /*
  * friendly_id.h - request paths and the ids in them, as trigger.dev's clients send them.
  *
- * Pure functions on bytes; nothing here allocates or fails otherwise than by its result.
+ * Pure functions on bytes; nothing here allocates, and failures are only in the results.
  */
 #ifndef FRIENDLY_ID_H
 #define FRIENDLY_ID_H
@@ -46,16 +46,16 @@ struct database_id {
 bool friendly_id_decode(const char *segment, size_t length, struct database_id *id,
                         const char **why);
 
-/* The checks of friendly_id_decode for a header value that is an id as it stands (no escapes, no
- * prefix): length, UTF-8, control characters. */
+/* The checks of friendly_id_decode for a header value that is a plain id (no escapes, no prefix):
+ * length, UTF-8, control characters. */
 bool plain_id_check(const char *bytes, size_t length, struct database_id *id, const char **why);
 
 /* "16/B374D848" to a WAL position: one to eight hexadecimal digits on either side. False if
  * malformed. */
 bool wal_position_parse(const char *text, size_t length, uint64_t *position);
 
-/* Constant time in `given` (it looks at every byte of it whatever they are): equal, and neither
- * empty. */
+/* Whether the two are equal and not empty. Constant time in `given`: every byte of it is looked at.
+ */
 bool secret_equal(const char *expected, size_t expected_length, const char *given,
                   size_t given_length);
 

@@ -29,7 +29,7 @@ struct lookup {
     struct lookups *lookups;
     struct http_exchange *exchange;
     uint64_t started_ns;
-    uint64_t now_ns;            /* when the event came that the policy is told of */
+    uint64_t now_ns;            /* time of the event that is reported to the policy */
     const struct rp_step *step; /* under way */
     uint32_t offered;           /* bit i: replica i is one of those offered to the policy */
     struct pg_server *server;   /* asked last */
@@ -37,7 +37,7 @@ struct lookup {
     uint64_t asked_ns;          /* when the replica asked last was asked */
     bool failed_over;           /* a replica failed */
     bool missed;                /* a replica missed */
-    bool watched;               /* the client's going is noticed */
+    bool watched;               /* it is noticed if the client leaves */
     struct rp_read read;
     struct pg_statement statement;
     struct locate locate;
@@ -116,7 +116,7 @@ static void submit(struct lookup *lookup, struct pg_server *server) {
     pg_server_submit(server, &lookup->statement);
 }
 
-/* The answer to the statement is there. */
+/* The answer to the statement has arrived. */
 static void note_answer(struct lookups *lookups, uint64_t now_ns) {
     if (lookups_have_lone_read(lookups)) {
         enum busy_poll_end end = busy_poll_answered(&lookups->poll, now_ns);
@@ -125,7 +125,7 @@ static void note_answer(struct lookups *lookups, uint64_t now_ns) {
     lookups->reads--;
 }
 
-/* The answer, if one is under way, is not wanted any more. */
+/* The answer, if one is under way, is no longer wanted. */
 static void forget_answer(struct lookup *lookup) {
     if (pg_statement_is_submitted(&lookup->statement)) {
         lookup->lookups->reads--;
@@ -133,8 +133,8 @@ static void forget_answer(struct lookup *lookup) {
     }
 }
 
-/* Takes back all that was asked for and gives the memory back. The exchange must be answered or
- * gone. */
+/* Cancels everything that is still asked for and releases the lookup. The exchange must be answered
+ * or gone. */
 static void release(struct lookup *lookup) {
     struct lookups *lookups = lookup->lookups;
     forget_answer(lookup);
@@ -170,7 +170,7 @@ static bool write_answer(struct lookup *lookup, const struct snapshot_result *re
     return read != NULL && snapshot_answer_write(body, read, unix_now_ms());
 }
 
-/* What the policy would call the part of the read that is under way, see rp_step.failed_during. */
+/* The current part of the read in the policy's words, see rp_step.failed_during. */
 static const char *stage_of(const struct lookup *lookup) {
     bool on_primary =
         lookup->step->kind == RP_STEP_READ && lookup->step->target == RP_TARGET_PRIMARY;
@@ -180,7 +180,7 @@ static const char *stage_of(const struct lookup *lookup) {
     return lookup->missed ? "replica_retry" : NULL;
 }
 
-/* Writes down how the lookup ended, and lets go of it. */
+/* Records how the lookup ended, and releases it. */
 static void end_lookup(struct lookup *lookup, int32_t verdict, int32_t served_by, int32_t log_level,
                        const char *message, const char *failed_during) {
     const struct lookup_end end = {
@@ -198,7 +198,7 @@ static void end_lookup(struct lookup *lookup, int32_t verdict, int32_t served_by
     release(lookup);
 }
 
-/* Ends the lookup as failed with a sentence of the host's own. */
+/* Ends the lookup as failed, with one of the host's own messages. */
 static void fail(struct lookup *lookup, const char *message) {
     struct lookups *lookups = lookup->lookups;
     struct http_exchange *exchange = lookup->exchange;
@@ -207,7 +207,7 @@ static void fail(struct lookup *lookup, const char *message) {
     answer_error(&lookups->answers, exchange, lookup_status(RP_VERDICT_FAILED), message, NULL);
 }
 
-/* The policy has decided. `read` is the last read's result, if that is what the step came after. */
+/* The policy has decided. `read` is the last read's result, if the step followed a read. */
 static void finish(struct lookup *lookup, const struct rp_step *step,
                    const struct snapshot_result *read) {
     struct lookups *lookups = lookup->lookups;
@@ -264,7 +264,7 @@ static struct lookup_replica *offered_replica(struct lookup *lookup, uint32_t nu
     return &lookup->lookups->replicas[__builtin_ctz(offered)];
 }
 
-/* A replica's answer or failure says something about its next one. */
+/* What a replica's answer or failure says about its next ones. */
 static void note_health(struct lookup *lookup, const struct pg_reply *reply) {
     const struct rp_step *step = lookup->step;
     if (step->target != RP_TARGET_REPLICA) {
@@ -320,11 +320,11 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     if (lookup->lean && reply->status == PG_REPLY_ROWS && found != SNAPSHOT_MISSING) {
         statement_choice_learn(&lookup->lookups->choice, found == SNAPSHOT_NEEDS_FULL);
     }
-    /* After the first read the full statement is asked at once: then there is most often something
-     * to tell, and a read that the primary's budget admitted is one statement there. */
+    /* After the first read the full statement is used at once: then there is usually something new
+     * to return, and a read that the primary's budget admitted is one statement there. */
     use_statement(lookup, false);
     if (found == SNAPSHOT_NEEDS_FULL) {
-        /* The policy sees one read: the full statement's result alone counts. */
+        /* The policy sees one read: only the full statement's result counts. */
         lookup->asked_ns = lookup->now_ns;
         submit(lookup, lookup->server);
         return;
@@ -348,8 +348,8 @@ static void give_up_answer(struct lookup *lookup) {
     struct lookups *lookups = lookup->lookups;
     struct replica_health *health = &offered_replica(lookup, lookup->step->replica)->health;
     lookup->now_ns = monotonic_ns();
-    /* It has answered nobody since it was asked, and that is a while ago: it may have been asked
-     * for the full statement when it had just answered the lean one. */
+    /* It has answered no read since it was asked, and that is a while ago: it may have been asked
+     * for the full statement just after it had answered the lean one. */
     bool silent = health->answered_ns <= lookup->asked_ns &&
                   lookup->now_ns - lookup->asked_ns >=
                       lookups->deadline_queues[ANSWER_DEADLINE].length_ms * UINT64_C(500000);
@@ -389,7 +389,7 @@ static void time_is_up(struct wake_up *timer) {
     report(lookup, awaiting ? RP_NOT_REACHED : RP_WAITED, 0, NULL);
 }
 
-/* False if the read was not begun: its replica is not to be asked just now. */
+/* False if the read was not started: its replica must not be asked just now. */
 static bool start_read(struct lookup *lookup, const struct rp_step *step) {
     struct lookups *lookups = lookup->lookups;
     struct pg_server *server = lookups->primary;
@@ -419,7 +419,7 @@ static bool start_read(struct lookup *lookup, const struct rp_step *step) {
     return true;
 }
 
-/* Whatever comes after the first read takes long enough for the client to leave. */
+/* Everything after the first read takes long enough for the client to leave. */
 static void watch_client(struct lookup *lookup, const struct rp_step *step) {
     if (!lookup->watched && step->kind != RP_STEP_DONE &&
         (lookup->step != NULL || step->kind != RP_STEP_READ)) {
@@ -434,8 +434,8 @@ static void start_await(struct lookup *lookup, const struct rp_step *step) {
     position_watcher_join(&offered_replica(lookup, step->replica)->watcher, &lookup->position_wait);
 }
 
-/* Does what the step says, and what the next one says if that could not be begun. May end the
- * lookup, so nothing of it is touched afterwards. */
+/* Does what the step says, and what the next one says if that could not be started. May end the
+ * lookup, so nothing of it may be touched afterwards. */
 static void follow(struct lookup *lookup, const struct rp_step *step,
                    const struct snapshot_result *read) {
     watch_client(lookup, step);
@@ -472,8 +472,8 @@ static void follow(struct lookup *lookup, const struct rp_step *step,
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-/* Replicas with a link up that are not left alone; failing that, those with a link up; failing
- * that, all of them: then the read fails there, and is not silently shifted to the primary. */
+/* Replicas with a link up and no back-off; failing that, those with a link up; failing that, all of
+ * them: then the read fails there, and is not silently shifted to the primary. */
 static uint32_t offered_replicas(const struct lookups *lookups, uint64_t now_ns) {
     uint32_t count = lookups->replica_count;
     uint32_t up = 0;

@@ -24,7 +24,7 @@
 struct lookup;
 TAILQ_HEAD(lookup_list, lookup);
 
-/* Of the whole host: constant but for the counters, which all threads write. */
+/* Of the whole host: constant except the counters, which all threads write. */
 struct lookup_service {
     const struct host_config *config;
     const struct rp_plugin *plugin;
@@ -43,7 +43,7 @@ struct lookup_replica {
     struct replica_health health;
 };
 
-/* Of one thread, which alone touches it, but for the counters. */
+/* Of one thread, which alone touches it, except the counters. */
 struct lookups {
     struct lookup_service *service;
     struct pg_server *primary;
@@ -63,9 +63,9 @@ struct lookups {
     struct lookup_counters counters;
 };
 
-/* Whether the only lookup of the whole host waits for a server's answer here. Then alone busy
- * polling pays: with several of them there is enough to do, and polling would take the processor
- * from those that answer. */
+/* Whether the only lookup of the whole host waits for a server's answer here. Only then does busy
+ * polling pay: with several lookups there is enough to do, and polling would take the processor
+ * from the servers that answer. */
 static inline bool lookups_have_lone_read(const struct lookups *lookups) {
     return lookups->reads == 1 && counter_value(&lookups->service->under_way) == 1;
 }

@@ -1,12 +1,12 @@
 /*
- * record.h - what is written down of a lookup that has ended: counters, log lines, probe.
+ * record.h - records a lookup that has ended: counters, log lines, probe.
  */
 #ifndef LOOKUP_RECORD_H
 #define LOOKUP_RECORD_H
 
 #include "lookup.h"
 
-/* How a lookup ended. All pointers are the caller's, and may be NULL but for request and message.
+/* How a lookup ended. All pointers are the caller's; all but request and message may be NULL.
  */
 struct lookup_end {
     const void *lookup; /* tells it apart from others, for the probe */

@@ -40,7 +40,7 @@ static bool is_get(const struct http_request *request) {
     return request->method.length == 3 && memcmp(request->method.bytes, "GET", 3) == 0;
 }
 
-/* A credential that stands twice is no credential: proxies and hosts may disagree on which one
+/* A credential that is given twice counts as none: proxies and hosts may disagree on which one
  * counts. */
 static bool secret_matches(const char *expected, const char *given, size_t length, uint32_t seen) {
     return seen == 1 && secret_equal(expected, strlen(expected), given, length);
@@ -69,7 +69,7 @@ static bool authorized(const struct host_config *config, enum route route,
                           deployment->seen);
 }
 
-/* Fills in the lookup's request; false with a sentence in `why`. */
+/* Fills in the lookup's request; false with the reason in `why`. */
 static bool read_ids(const struct route_match *match, const struct http_request *request,
                      struct lookup_request *lookup, char *why, size_t why_length) {
     const struct http_text *environment = header(request, HEADER_ENVIRONMENT_ID);

@@ -1080,7 +1080,7 @@ END_TEST
 /* ---- inih's settings, which the whole process may change ---- */
 
 #define READ_OTHERWISE                                                                             \
-    "read otherwise by inih, whose settings this process changed; accepted: its defaults"
+    "read differently by inih, whose settings this process changed; accepted: its defaults"
 
 START_TEST(inih_with_other_comments) {
     char prefixes[] = "#";
