@@ -6,6 +6,7 @@
  */
 #include "host-sample/base/log.h"
 #include "host-sample/http/front.h"
+#include "host-sample/operate/descriptors.h"
 #include "host-sample/operate/notify.h"
 #include "host.h"
 #include "loader/plugin_loader.h"
@@ -13,14 +14,17 @@
 
 #include <event2/event.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum { EXIT_USAGE = 2 };
+
+/* How long a reader of the log that is stuck may keep the process from its end. */
+#define LOG_END_MS 1000u
 
 struct arguments {
     const char *config_path;
@@ -37,7 +41,7 @@ static void print_usage(FILE *out) {
              "       snapshot-host --version\n"
              "\n"
              "SIGHUP reloads the policy file; SIGTERM and SIGINT finish what is under way and "
-             "exit.\n");
+             "exit; SIGUSR1 and\nSIGUSR2 are ignored.\n");
 }
 
 /* Returns true to go on; otherwise *exit_status is set. */
@@ -86,21 +90,43 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments, 
 
 /* ---- loading --------------------------------------------------------------------------------- */
 
-static void list_sections(const struct host *host) {
+static void log_lines(struct log *log, enum log_level level, const char *message, char *lines) {
+    char *rest = lines;
+    char *line;
+    while ((line = strsep(&rest, "\n")) != NULL) {
+        if (*line != '\0') {
+            const struct log_field fields[] = {LOG_TEXT("error", line), LOG_END};
+            log_write(log, level, message, fields);
+        }
+    }
+}
+
+/* Errors, one a line, that keep the host from starting: for people with -t, else for the log. */
+static void say_errors(const struct host *host, char *lines) {
+    if (host->service.log == NULL) {
+        (void)fprintf(stderr, "%s\n", lines);
+    } else {
+        log_lines(host->service.log, LOG_LEVEL_ERROR, "cannot start", lines);
+    }
+}
+
+static void list_sections(const struct host *host, char *text, size_t length) {
     const char *section;
     for (uint32_t i = 0; RP_HAS(host->service.plugin, section) &&
                          (section = host->service.plugin->section(host->set, i)) != NULL;
          i++) {
-        (void)fprintf(stderr, "%s %s", i > 0 ? "," : "", section);
+        (void)strlcat(text, i > 0 ? ", " : " ", length);
+        (void)strlcat(text, section, length);
     }
-    (void)fputc('\n', stderr);
 }
 
 static bool load_policies(struct host *host, struct loaded_plugin *plugin) {
     const struct host_config *config = host->service.config;
     char err[RP_ERROR_BYTES] = "";
     if (!plugin_load(plugin, config->plugin.path, err, sizeof err)) {
-        (void)fprintf(stderr, "%s: [plugin] path: %s\n", host->config_path, err);
+        char lines[RP_ERROR_BYTES + PATH_MAX];
+        (void)snprintf(lines, sizeof lines, "%s: [plugin] path: %s", host->config_path, err);
+        say_errors(host, lines);
         return false;
     }
     host->service.plugin = plugin->table;
@@ -108,14 +134,16 @@ static bool load_policies(struct host *host, struct loaded_plugin *plugin) {
                                                 RP_CAN_REPORT_POSITIONS | RP_CAN_AWAIT_POSITION,
                                                 &host->set, err, sizeof err);
     if (status != RP_OK) {
-        (void)fprintf(stderr, "%s\n", err);
+        say_errors(host, err);
         return false;
     }
     host->service.policy = host->service.plugin->policy(host->set, config->plugin.section);
     if (host->service.policy == NULL) {
-        (void)fprintf(stderr, "%s: [plugin] section = %s: %s has no such section; accepted:",
-                      host->config_path, config->plugin.section, config->plugin.config);
-        list_sections(host);
+        (void)snprintf(err, sizeof err,
+                       "%s: [plugin] section = %s: %s has no such section; accepted:",
+                       host->config_path, config->plugin.section, config->plugin.config);
+        list_sections(host, err, sizeof err);
+        say_errors(host, err);
         return false;
     }
     return true;
@@ -153,18 +181,22 @@ static void describe_host(const struct host *host) {
     }
 }
 
-/* ---- serving --------------------------------------------------------------------------------- */
-
-static void log_lines(enum log_level level, const char *message, char *lines) {
-    char *rest = lines;
-    char *line;
-    while ((line = strsep(&rest, "\n")) != NULL) {
-        if (*line != '\0') {
-            const struct log_field fields[] = {{"error", line}, {NULL, NULL}};
-            log_write(level, message, fields);
-        }
+/* What is no error, but may not be what was meant. */
+static void say_notes(const struct host *host) {
+    char note[512];
+    if (descriptors_suffice(host->service.config, note, sizeof note)) {
+        return;
+    }
+    if (host->service.log == NULL) {
+        (void)printf("Note: %s.\n", note);
+    } else {
+        const struct log_field fields[] = {LOG_TEXT("note", note), LOG_END};
+        log_write(host->service.log, LOG_LEVEL_WARN, "the configuration may not be what was meant",
+                  fields);
     }
 }
+
+/* ---- serving --------------------------------------------------------------------------------- */
 
 static void reload(struct host *host) {
     char err[RP_ERROR_BYTES] = "";
@@ -174,12 +206,12 @@ static void reload(struct host *host) {
     if (good) {
         char text[2048];
         (void)host->service.plugin->describe(host->service.policy, text, sizeof text);
-        const struct log_field fields[] = {{"policy", text}, {NULL, NULL}};
-        log_write(LOG_LEVEL_INFO, "policy file reloaded", fields);
+        const struct log_field fields[] = {LOG_TEXT("policy", text), LOG_END};
+        log_write(host->service.log, LOG_LEVEL_INFO, "policy file reloaded", fields);
     } else {
         counter_add(&host->reload_failures, 1);
-        log_lines(LOG_LEVEL_ERROR, "policy file not reloaded, the previous configuration stays",
-                  err);
+        log_lines(host->service.log, LOG_LEVEL_ERROR,
+                  "policy file not reloaded, the previous configuration stays", err);
     }
 }
 
@@ -188,13 +220,21 @@ static void *worker_main(void *context) {
     return NULL;
 }
 
-/* As many descriptors as the system allows: each connection needs one. */
-static void raise_descriptor_limit(void) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
+/* Two hosts on one port may be meant: it is how a new one takes over without a gap. */
+static void warn_if_taken(const struct host *host) {
+    const struct http_front_options place = {.address = host->service.config->listen.address,
+                                             .port = (uint16_t)host->service.config->listen.port};
+    if (host->worker_count < 2 || !http_front_is_taken(&place)) {
+        return;
     }
+    char port[8];
+    (void)snprintf(port, sizeof port, "%u", place.port);
+    const struct log_field fields[] = {LOG_TEXT("address", place.address), LOG_NUMBER("port", port),
+                                       LOG_END};
+    log_write(host->service.log, LOG_LEVEL_WARN,
+              "another process listens on this address and port too, and gets a share of the "
+              "connections until it ends",
+              fields);
 }
 
 static bool init_workers(struct host *host) {
@@ -202,7 +242,7 @@ static bool init_workers(struct host *host) {
     char err[512] = "";
     for (uint32_t i = 0; i < host->worker_count; i++) {
         if (!worker_init(&host->workers[i], host, i, port, err, sizeof err)) {
-            (void)fprintf(stderr, "snapshot-host: %s\n", err);
+            say_errors(host, err);
             return false;
         }
         /* With port = 0 all workers share the one that the first of them was given. */
@@ -210,9 +250,9 @@ static bool init_workers(struct host *host) {
     }
     char text[8];
     (void)snprintf(text, sizeof text, "%u", port);
-    const struct log_field fields[] = {
-        {"address", host->service.config->listen.address}, {"port", text}, {NULL, NULL}};
-    log_write(LOG_LEVEL_INFO, "listening", fields);
+    const struct log_field fields[] = {LOG_TEXT("address", host->service.config->listen.address),
+                                       LOG_NUMBER("port", text), LOG_END};
+    log_write(host->service.log, LOG_LEVEL_INFO, "listening", fields);
     return true;
 }
 
@@ -220,7 +260,7 @@ static bool start_workers(struct host *host) {
     for (uint32_t i = 0; i < host->worker_count; i++) {
         struct worker *worker = &host->workers[i];
         if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
-            log_write(LOG_LEVEL_ERROR, "cannot start a thread", NULL);
+            log_write(host->service.log, LOG_LEVEL_ERROR, "cannot start a thread", NULL);
             return false;
         }
         worker->started = true;
@@ -230,12 +270,20 @@ static bool start_workers(struct host *host) {
 
 static void wait_for_signals(struct host *host, const sigset_t *signals) {
     int signal_number = 0;
-    do {
-        if (sigwait(signals, &signal_number) == 0 && signal_number == SIGHUP) {
-            reload(host);
+    while (signal_number != SIGTERM && signal_number != SIGINT) {
+        if (sigwait(signals, &signal_number) != 0) {
+            continue;
         }
-    } while (signal_number == SIGHUP);
-    log_write(LOG_LEVEL_INFO, "draining", NULL);
+        if (signal_number == SIGHUP) {
+            reload(host);
+        } else if (signal_number == SIGUSR1 || signal_number == SIGUSR2) {
+            const struct log_field fields[] = {
+                LOG_TEXT("signal", signal_number == SIGUSR1 ? "SIGUSR1" : "SIGUSR2"), LOG_END};
+            log_write(host->service.log, LOG_LEVEL_INFO, "signal ignored: it means nothing here",
+                      fields);
+        }
+    }
+    log_write(host->service.log, LOG_LEVEL_INFO, "draining", NULL);
 }
 
 static void stop_workers(struct host *host) {
@@ -254,27 +302,29 @@ static void stop_workers(struct host *host) {
     }
 }
 
-static int serve(struct host *host) {
-    sigset_t signals;
-    (void)sigemptyset(&signals);
-    (void)sigaddset(&signals, SIGHUP);
-    (void)sigaddset(&signals, SIGTERM);
-    (void)sigaddset(&signals, SIGINT);
-    /* Before any thread is made, so that all inherit it and only sigwait sees these signals. */
-    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+/* Before any thread is made, so that all inherit it and only sigwait sees these signals. */
+static void block_signals(sigset_t *signals) {
+    static const int awaited[] = {SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
+    (void)sigemptyset(signals);
+    for (size_t i = 0; i < sizeof awaited / sizeof awaited[0]; i++) {
+        (void)sigaddset(signals, awaited[i]);
+    }
+    (void)pthread_sigmask(SIG_BLOCK, signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
-    raise_descriptor_limit();
+}
 
+static int serve(struct host *host, const sigset_t *signals) {
     bool served = false;
     host->worker_count = host->service.config->listen.threads;
     host->workers = calloc(host->worker_count, sizeof *host->workers);
     if (host->workers == NULL) {
-        (void)fprintf(stderr, "snapshot-host: out of memory\n");
+        log_write(host->service.log, LOG_LEVEL_ERROR, "out of memory", NULL);
         return EXIT_FAILURE;
     }
+    warn_if_taken(host);
     if (init_workers(host) && start_workers(host)) {
-        service_notify("READY=1");
-        wait_for_signals(host, &signals);
+        service_notify(host->service.log, "READY=1");
+        wait_for_signals(host, signals);
         served = true;
     }
     stop_workers(host);
@@ -284,6 +334,39 @@ static int serve(struct host *host) {
 
 static void write_out(void *context, const char *text) {
     (void)fputs(text, context);
+}
+
+/* Loads both files and the plugin, and then serves, or says what would be served. */
+static int run(struct host *host, const sigset_t *signals, bool test) {
+    static struct host_config config;
+    char err[RP_ERROR_BYTES];
+    host->service.config = &config;
+    const bool good = host_config_load(&config, host->config_path, err, sizeof err);
+    if (!good) {
+        say_errors(host, err);
+    }
+    /* With -t the policy file is checked even if this file has errors, as long as it names it. */
+    if (!good && (!test || config.plugin.path[0] == '\0' || config.plugin.config[0] == '\0')) {
+        return EXIT_FAILURE;
+    }
+    struct loaded_plugin plugin = {0};
+    int exit_status = EXIT_FAILURE;
+    if (load_policies(host, &plugin) && good) {
+        exit_status = EXIT_SUCCESS;
+        if (test) {
+            describe_host(host);
+            say_notes(host);
+        } else {
+            say_notes(host);
+            exit_status = serve(host, signals);
+        }
+    }
+    if (host->set != NULL) {
+        host->service.plugin->close(host->set);
+    }
+    plugin_unload(&plugin);
+    explicit_bzero(&config, sizeof config);
+    return exit_status;
 }
 
 int main(int argc, char **argv) {
@@ -296,33 +379,20 @@ int main(int argc, char **argv) {
         host_config_describe_keys((struct ini_text_sink){.write = write_out, .context = stdout});
         return EXIT_SUCCESS;
     }
-    static struct host_config config;
-    char err[RP_ERROR_BYTES];
-    bool good = host_config_load(&config, arguments.config_path, err, sizeof err);
-    if (!good) {
-        (void)fprintf(stderr, "%s\n", err);
-    }
-    struct loaded_plugin plugin = {0};
-    struct host host = {
-        .service.config = &config, .config_path = arguments.config_path, .reload_ok = 1};
-    exit_status = EXIT_FAILURE;
-    /* With -t the policy file is checked even if this file has errors, as long as it names it. */
-    if (!good &&
-        (!arguments.test || config.plugin.path[0] == '\0' || config.plugin.config[0] == '\0')) {
-        return exit_status;
-    }
-    if (load_policies(&host, &plugin) && good) {
-        if (arguments.test) {
-            describe_host(&host);
-            exit_status = EXIT_SUCCESS;
-        } else {
-            exit_status = serve(&host);
+    sigset_t signals;
+    struct host host = {.config_path = arguments.config_path, .reload_ok = 1};
+    if (!arguments.test) {
+        block_signals(&signals);
+        host.service.log = log_start(STDERR_FILENO);
+        if (host.service.log == NULL) {
+            (void)fprintf(stderr, "snapshot-host: cannot start a thread for the log\n");
+            return EXIT_FAILURE;
         }
     }
-    if (host.set != NULL) {
-        host.service.plugin->close(host.set);
+    descriptors_raise_limit();
+    exit_status = run(&host, &signals, arguments.test);
+    if (host.service.log != NULL) {
+        log_stop(host.service.log, LOG_END_MS);
     }
-    plugin_unload(&plugin);
-    explicit_bzero(&config, sizeof config);
     return exit_status;
 }

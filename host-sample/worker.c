@@ -32,9 +32,9 @@
 #define DRAIN_GRACE_MS 2000u
 
 static void log_server(void *context, const char *level, const char *server, const char *message) {
-    (void)context;
-    const struct log_field fields[] = {{"server", server}, {NULL, NULL}};
-    log_write(log_level_of(level), message, fields);
+    const struct worker *worker = context;
+    const struct log_field fields[] = {LOG_TEXT("server", server), LOG_END};
+    log_write_limited(worker->host->service.log, LOG_SERVER, log_level_of(level), message, fields);
 }
 
 /* Requests are taken once every server has been tried: else the first of them would go to servers
@@ -43,7 +43,7 @@ static void server_tried(void *context, struct pg_server *server) {
     struct worker *worker = context;
     (void)server;
     if (--worker->untried == 0 && !worker->draining && !http_front_start(worker->front)) {
-        log_write(LOG_LEVEL_ERROR, "cannot accept connections", NULL);
+        log_write(worker->host->service.log, LOG_LEVEL_ERROR, "cannot accept connections", NULL);
     }
 }
 
@@ -93,7 +93,8 @@ static void drain_is_over(evutil_socket_t fd, short events, void *context) {
     struct worker *worker = context;
     (void)fd;
     (void)events;
-    log_write(LOG_LEVEL_WARN, "the drain took too long and was cut short", NULL);
+    log_write(worker->host->service.log, LOG_LEVEL_WARN,
+              "the drain took too long and was cut short", NULL);
     (void)event_base_loopbreak(worker->base);
 }
 
@@ -218,7 +219,7 @@ void worker_run(struct worker *worker) {
     end_turn(worker);
     while (!is_drained(worker) && !event_base_got_break(worker->base)) {
         if (!take_turn(worker)) {
-            log_write(LOG_LEVEL_ERROR, "the event loop failed", NULL);
+            log_write(worker->host->service.log, LOG_LEVEL_ERROR, "the event loop failed", NULL);
             break;
         }
         end_turn(worker);

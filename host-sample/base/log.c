@@ -1,110 +1,316 @@
 /*
- * log.c - one JSON object per line.
+ * log.c - the queue of lines, and the thread that writes them.
+ *
+ * What must hold: nobody but the thread writes to the descriptor, and nobody holds the lock while
+ * something is written. So a reader that is stuck stops the thread alone. (The descriptor is not
+ * made non-blocking: that would bind everybody who shares it.)
  */
 #include "log.h"
 
-#include "utf8.h"
+#include "log_limits.h"
+#include "log_line.h"
+#include "monotonic.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_LINE_BYTES 8192
+#define SECOND_NS UINT64_C(1000000000)
 
-struct line {
-    char text[MAX_LINE_BYTES];
+/* A pipe takes so much in one piece, whoever else writes into it. */
+#define PIECE_BYTES 4096u
+
+/* Whole lines. */
+struct part {
+    char bytes[LOG_QUEUE_BYTES];
     size_t length;
-    bool full;
 };
 
-/* Space is reserved for the closing brace and the end of the line. */
-static void put(struct line *line, const char *bytes, size_t count) {
-    if (line->full || count > sizeof line->text - 2 - line->length) {
-        line->full = true;
-        return;
-    }
-    memcpy(line->text + line->length, bytes, count);
-    line->length += count;
-}
-
-/* What is not UTF-8 (a text cut in the middle of a character, a server's message in another
- * encoding) becomes U+FFFD, so that every line is JSON. */
-static void put_string(struct line *line, const char *text) {
-    static const char hex[] = "0123456789abcdef";
-    size_t left = strlen(text);
-    put(line, "\"", 1);
-    while (left > 0) {
-        unsigned char byte = (unsigned char)*text;
-        uint32_t code_point;
-        size_t step = utf8_code_point((const unsigned char *)text, left, &code_point);
-        if (step == 0) {
-            put(line, "\\ufffd", 6);
-            step = 1;
-        } else if (byte == '"' || byte == '\\') {
-            put(line, (const char[]){'\\', (char)byte}, 2);
-        } else if (byte < 0x20 || byte == 0x7f) {
-            put(line, (const char[]){'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]}, 6);
-        } else {
-            put(line, text, step);
-        }
-        text += step;
-        left -= step;
-    }
-    put(line, "\"", 1);
-}
-
-static void put_field(struct line *line, const char *name, const char *value) {
-    size_t before = line->length;
-    put(line, before == 1 ? "" : ",", before == 1 ? 0 : 1);
-    put_string(line, name);
-    put(line, ":", 1);
-    put_string(line, value);
-    if (line->full) {
-        line->length = before;
-    }
-}
-
-static void put_time(struct line *line) {
-    struct timespec now;
-    struct tm utc;
-    char text[64];
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    (void)gmtime_r(&now.tv_sec, &utc);
-    size_t length = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    (void)snprintf(text + length, sizeof text - length, ".%03ldZ", now.tv_nsec / 1000000);
-    put_field(line, "time", text);
-}
-
-void log_write(enum log_level level, const char *message, const struct log_field *fields) {
-    static const char *const names[] = {"info", "warn", "error"};
-    struct line line;
-    line.length = 0;
-    line.full = false;
-    put(&line, "{", 1);
-    put_time(&line);
-    put_field(&line, "level", names[level]);
-    put_field(&line, "message", message);
-    for (; fields != NULL && fields->name != NULL; fields++) {
-        if (fields->value != NULL) {
-            put_field(&line, fields->name, fields->value);
-        }
-    }
-    memcpy(line.text + line.length, "}\n", 2);
-    line.length += 2;
-    /* A log that cannot be written is lost; the host goes on. */
-    ssize_t written;
-    do {
-        written = write(STDERR_FILENO, line.text, line.length);
-    } while (written < 0 && errno == EINTR);
-}
+struct log {
+    int fd;
+    bool journal;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t work;   /* there are lines, lines were left out, or the end has come */
+    pthread_cond_t at_end; /* the thread has written all that it will */
+    struct part *filling;  /* under the lock */
+    struct part *writing;  /* the thread's */
+    struct log_limits limits;
+    bool stopping;
+    bool ended;
+    _Atomic uint64_t dropped;
+    uint64_t dropped_told; /* the thread's */
+};
 
 enum log_level log_level_of(const char *name) {
     if (strcmp(name, "info") == 0) {
         return LOG_LEVEL_INFO;
     }
     return strcmp(name, "warn") == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR;
+}
+
+uint64_t log_dropped(const struct log *log) {
+    return atomic_load_explicit(&log->dropped, memory_order_relaxed);
+}
+
+static void count_dropped(struct log *log, uint64_t lines) {
+    atomic_fetch_add_explicit(&log->dropped, lines, memory_order_relaxed);
+}
+
+/* ---- lines come in --------------------------------------------------------------------------- */
+
+/* Under the lock. */
+static void enqueue(struct log *log, const struct log_line *line) {
+    struct part *part = log->filling;
+    if (line->length > sizeof part->bytes - part->length) {
+        count_dropped(log, 1);
+        return;
+    }
+    memcpy(part->bytes + part->length, line->text, line->length);
+    part->length += line->length;
+    (void)pthread_cond_signal(&log->work);
+}
+
+void log_write(struct log *log, enum log_level level, const char *message,
+               const struct log_field *fields) {
+    struct log_line line;
+    log_line_make(&line, log->journal, level, message, fields);
+    (void)pthread_mutex_lock(&log->lock);
+    enqueue(log, &line);
+    (void)pthread_mutex_unlock(&log->lock);
+}
+
+void log_write_limited(struct log *log, enum log_kind kind, enum log_level level,
+                       const char *message, const struct log_field *fields) {
+    (void)pthread_mutex_lock(&log->lock);
+    const bool untold = log->limits.summary_ns != 0;
+    const bool admitted = log_limits_admit(&log->limits, kind, level, monotonic_ns());
+    if (!admitted && !untold) {
+        (void)pthread_cond_signal(&log->work);
+    }
+    (void)pthread_mutex_unlock(&log->lock);
+    if (admitted) {
+        log_write(log, level, message, fields);
+    }
+}
+
+/* ---- lines go out ---------------------------------------------------------------------------- */
+
+static uint64_t count_lines(const char *bytes, size_t length) {
+    uint64_t lines = 0;
+    for (size_t i = 0; i < length; i++) {
+        lines += bytes[i] == '\n';
+    }
+    return lines;
+}
+
+/* Waits for the reader, however long it takes. Returns whether all was written. */
+static bool write_all(int fd, const char *bytes, size_t length) {
+    while (length > 0) {
+        const ssize_t written = write(fd, bytes, length);
+        if (written > 0) {
+            bytes += written;
+            length -= (size_t)written;
+        } else if (written < 0 && errno == EAGAIN) {
+            /* Somebody who shares the descriptor made it non-blocking. */
+            (void)poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+        } else if (written < 0 && errno != EINTR) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* As many whole lines as a pipe takes in one piece; at least one. */
+static size_t next_piece(const char *bytes, size_t length) {
+    if (length <= PIECE_BYTES) {
+        return length;
+    }
+    const char *end = memrchr(bytes, '\n', PIECE_BYTES);
+    if (end == NULL) {
+        end = memchr(bytes, '\n', length);
+    }
+    return (size_t)(end - bytes) + 1;
+}
+
+static void tell_dropped(struct log *log) {
+    const uint64_t dropped = log_dropped(log);
+    if (dropped == log->dropped_told) {
+        return;
+    }
+    char number[24];
+    (void)snprintf(number, sizeof number, "%" PRIu64, dropped - log->dropped_told);
+    const struct log_field fields[] = {LOG_NUMBER("dropped", number), LOG_END};
+    struct log_line line;
+    log_line_make(&line, log->journal, LOG_LEVEL_WARN,
+                  "log lines were lost, for nobody took them in time", fields);
+    if (write_all(log->fd, line.text, line.length)) {
+        log->dropped_told = dropped;
+    }
+}
+
+static void write_part(struct log *log) {
+    const struct part *part = log->writing;
+    size_t done = 0;
+    while (done < part->length) {
+        const size_t piece = next_piece(part->bytes + done, part->length - done);
+        if (!write_all(log->fd, part->bytes + done, piece)) {
+            count_dropped(log, count_lines(part->bytes + done, piece));
+        }
+        done += piece;
+    }
+    tell_dropped(log);
+}
+
+/* Under the lock. */
+static void enqueue_summaries(struct log *log) {
+    for (enum log_kind kind = 0; kind < LOG_KINDS; kind++) {
+        const uint64_t left_out = log_limits_take(&log->limits, kind);
+        if (left_out > 0) {
+            char number[24];
+            (void)snprintf(number, sizeof number, "%" PRIu64, left_out);
+            const struct log_field fields[] = {LOG_TEXT("kind", log_limits_name(kind)),
+                                               LOG_NUMBER("left_out", number), LOG_END};
+            struct log_line line;
+            log_line_make(&line, log->journal, log->limits.kinds[kind].level,
+                          "more lines of this kind were left out", fields);
+            enqueue(log, &line);
+        }
+    }
+    log->limits.summary_ns = 0;
+}
+
+/* Under the lock. Returns false once there is nothing more to write, ever. */
+static bool wait_for_work(struct log *log) {
+    for (;;) {
+        const uint64_t summary_ns = log->limits.summary_ns;
+        if (summary_ns != 0 && (log->stopping || monotonic_ns() >= summary_ns)) {
+            enqueue_summaries(log);
+        }
+        if (log->filling->length > 0 || log->stopping) {
+            return log->filling->length > 0;
+        }
+        if (summary_ns == 0) {
+            (void)pthread_cond_wait(&log->work, &log->lock);
+        } else {
+            const struct timespec until = {.tv_sec = (time_t)(summary_ns / SECOND_NS),
+                                           .tv_nsec = (long)(summary_ns % SECOND_NS)};
+            (void)pthread_cond_timedwait(&log->work, &log->lock, &until);
+        }
+    }
+}
+
+static void *write_lines(void *context) {
+    struct log *log = context;
+    (void)pthread_mutex_lock(&log->lock);
+    while (wait_for_work(log)) {
+        struct part *full = log->filling;
+        log->filling = log->writing;
+        log->writing = full;
+        (void)pthread_mutex_unlock(&log->lock);
+        write_part(log);
+        log->writing->length = 0;
+        (void)pthread_mutex_lock(&log->lock);
+    }
+    log->ended = true;
+    (void)pthread_cond_signal(&log->at_end);
+    (void)pthread_mutex_unlock(&log->lock);
+    return NULL;
+}
+
+/* ---- start and end --------------------------------------------------------------------------- */
+
+/* Whether the descriptor is the stream that systemd connected to the journal. */
+static bool is_journal(int fd) {
+    const char *named = getenv("JOURNAL_STREAM");
+    struct stat status;
+    char text[64];
+    if (named == NULL || fstat(fd, &status) != 0) {
+        return false;
+    }
+    (void)snprintf(text, sizeof text, "%ju:%ju", (uintmax_t)status.st_dev,
+                   (uintmax_t)status.st_ino);
+    return strcmp(named, text) == 0;
+}
+
+static bool init_conditions(struct log *log) {
+    pthread_condattr_t monotonic;
+    if (pthread_condattr_init(&monotonic) != 0) {
+        return false;
+    }
+    bool good = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
+                pthread_mutex_init(&log->lock, NULL) == 0 &&
+                pthread_cond_init(&log->work, &monotonic) == 0 &&
+                pthread_cond_init(&log->at_end, &monotonic) == 0;
+    (void)pthread_condattr_destroy(&monotonic);
+    return good;
+}
+
+static bool start_thread(struct log *log) {
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_BLOCK, &all, &before);
+    const bool started = pthread_create(&log->thread, NULL, write_lines, log) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
+static void free_log(struct log *log) {
+    free(log->filling);
+    free(log->writing);
+    free(log);
+}
+
+struct log *log_start(int fd) {
+    struct log *log = calloc(1, sizeof *log);
+    if (log == NULL) {
+        return NULL;
+    }
+    log->fd = fd;
+    log->journal = is_journal(fd);
+    log->filling = malloc(sizeof *log->filling);
+    log->writing = malloc(sizeof *log->writing);
+    if (log->filling != NULL && log->writing != NULL) {
+        log->filling->length = 0;
+        log->writing->length = 0;
+        if (init_conditions(log) && start_thread(log)) {
+            return log;
+        }
+    }
+    free_log(log);
+    return NULL;
+}
+
+void log_stop(struct log *log, uint32_t limit_ms) {
+    const uint64_t limit_ns = monotonic_ns() + limit_ms * UINT64_C(1000000);
+    const struct timespec until = {.tv_sec = (time_t)(limit_ns / SECOND_NS),
+                                   .tv_nsec = (long)(limit_ns % SECOND_NS)};
+    (void)pthread_mutex_lock(&log->lock);
+    log->stopping = true;
+    (void)pthread_cond_signal(&log->work);
+    int status = 0;
+    while (!log->ended && status == 0) {
+        status = pthread_cond_timedwait(&log->at_end, &log->lock, &until);
+    }
+    const bool ended = log->ended;
+    (void)pthread_mutex_unlock(&log->lock);
+    if (ended) {
+        (void)pthread_join(log->thread, NULL);
+        (void)pthread_cond_destroy(&log->work);
+        (void)pthread_cond_destroy(&log->at_end);
+        (void)pthread_mutex_destroy(&log->lock);
+        free_log(log);
+    } else {
+        (void)pthread_detach(log->thread);
+    }
 }

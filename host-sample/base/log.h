@@ -1,24 +1,72 @@
 /*
- * log.h - structured log lines: one JSON object per line on standard error.
+ * log.h - structured log lines: one JSON object per line, written by a thread of the log's own.
  *
- * [thread-safe] Each line is one write, so lines of several threads never mix.
+ * Whoever logs never waits for a reader: a line goes into a bounded queue, and where that is full
+ * it is dropped and counted. When lines can be written again, one of them says how many were lost.
+ * Lines that clients can cause are limited by kind: a burst of LOG_BURST, then LOG_PER_S a second;
+ * once a second a line says how many more there were.
+ *
+ * Where the descriptor is the journal's (JOURNAL_STREAM names it), each line begins with its
+ * priority in the form that the journal takes away again, so that `journalctl -p err` finds errors.
  */
 #ifndef LOG_H
 #define LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#define LOG_BURST       100u
+#define LOG_PER_S       10u
+#define LOG_QUEUE_BYTES (512u << 10) /* twice: one part fills while the other is written */
 
 enum log_level { LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+
+/* What clients can cause, each with a limit of its own. */
+enum log_kind {
+    LOG_NOT_FOUND,
+    LOG_FAILED,
+    LOG_PRIMARY_SERVED,
+    LOG_SERVER,      /* a server's links, roles and errors */
+    LOG_CONNECTIONS, /* that cannot be taken */
+    LOG_KINDS
+};
 
 struct log_field {
     const char *name;
     const char *value; /* NULL: the field is left out */
+    bool is_number;    /* the value is a JSON number, and stands without quotes */
 };
 
-/* Writes {"time":...,"level":...,"message":...} and the fields, which end with one whose name is
- * NULL; fields may be NULL for none. What does not fit into a line of 8 KiB is cut off at the end
- * of a field. */
-void log_write(enum log_level level, const char *message, const struct log_field *fields);
+#define LOG_TEXT(name_, value_)                                                                    \
+    { .name = (name_), .value = (value_) }
+#define LOG_NUMBER(name_, value_)                                                                  \
+    { .name = (name_), .value = (value_), .is_number = true }
+#define LOG_END                                                                                    \
+    { .name = NULL }
+
+struct log;
+
+/* Starts the thread, which writes to this descriptor and handles no signal. NULL if memory or a
+ * thread is lacking. The descriptor stays the caller's, and its flags as they are. */
+struct log *log_start(int fd);
+
+/* Writes what is queued, for at most so long, and frees the log. If a reader is stuck it is left to
+ * the end of the process, which must then be near. No other call may be under way or follow. */
+void log_stop(struct log *log, uint32_t limit_ms);
+
+/* [thread-safe] Queues {"time":...,"level":...,"message":...} and the fields, which end with
+ * LOG_END; fields may be NULL for none. What does not fit into a line of 8 KiB is cut off at the
+ * end of a field. */
+void log_write(struct log *log, enum log_level level, const char *message,
+               const struct log_field *fields);
+
+/* [thread-safe] The same, within the limit of its kind. */
+void log_write_limited(struct log *log, enum log_kind kind, enum log_level level,
+                       const char *message, const struct log_field *fields);
+
+/* [thread-safe] How many lines were lost, because nobody took them or they could not be written. */
+uint64_t log_dropped(const struct log *log);
 
 /* "info", "warn" or "error" to a level; anything else is an error's. */
 enum log_level log_level_of(const char *name);

@@ -59,6 +59,14 @@ static void pause_accepting(struct http_front *front) {
     }
 }
 
+static void tell_exhausted(const struct http_front *front, int error) {
+    const struct http_front_handlers *handlers = &front->connections.handlers;
+
+    if (handlers->on_exhausted != NULL) {
+        handlers->on_exhausted(handlers->context, error);
+    }
+}
+
 static void accept_waiting(struct http_front *front) {
     for (uint32_t i = 0; i < ACCEPT_BATCH; i++) {
         int fd = accept4(front->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -68,6 +76,7 @@ static void accept_waiting(struct http_front *front) {
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;
         } else if (!is_passing(errno)) {
+            tell_exhausted(front, errno);
             pause_accepting(front);
             return;
         }
@@ -147,6 +156,25 @@ static int open_listener(const struct http_front_options *options, uint16_t *por
     close(fd);
     errno = saved;
     return NO_LISTENER;
+}
+
+bool http_front_is_taken(const struct http_front_options *options) {
+    union socket_address address;
+    const int on = 1;
+    socklen_t length = parse_address(options->address, options->port, &address);
+    int fd = length > 0 && options->port != 0
+                 ? socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0)
+                 : -1;
+    bool taken;
+
+    if (fd < 0) {
+        return false;
+    }
+    /* Connections that linger there do not count. */
+    taken = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+            bind(fd, &address.any, length) != 0 && errno == EADDRINUSE;
+    close(fd);
+    return taken;
 }
 
 static void close_listener(struct http_front *front) {

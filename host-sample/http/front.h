@@ -37,6 +37,10 @@ struct http_front *http_front_new(struct event_base *base, const struct http_fro
                                   const struct http_front_handlers *handlers, char *err,
                                   size_t err_length);
 
+/* Whether another process listens there already: with reuse_port the system would not say so, and
+ * share the connections out between the two. */
+bool http_front_is_taken(const struct http_front_options *options);
+
 /* Accepts, if options.paused kept the front from it; does nothing once it drains. False if memory
  * ran out. */
 bool http_front_start(struct http_front *front);

@@ -3,14 +3,12 @@
  */
 #include "access_log.h"
 
-#include "host-sample/base/log.h"
-
 #include <stdio.h>
 
-void access_log_write(const struct host_config *config, const struct access *access) {
+void access_log_write(const struct lookup_service *service, const struct access *access) {
     char status[16];
     char milliseconds[32];
-    if (config->log.access != HOST_YES) {
+    if (service->config->log.access != HOST_YES) {
         return;
     }
     (void)snprintf(status, sizeof status, "%u", access->status);
@@ -18,14 +16,14 @@ void access_log_write(const struct host_config *config, const struct access *acc
                    (unsigned long long)access->took_us / 1000,
                    (unsigned long long)access->took_us % 1000);
     const struct log_field fields[] = {
-        {"request", access->what},
-        {"request_run_id", access->run_id},
-        {"request_snapshot_id", access->snapshot_id},
-        {"status", status},
-        {"milliseconds", milliseconds},
-        {"served_by", access->served_by},
-        {"traceparent", trace_context_field(access->trace)},
-        {NULL, NULL},
+        LOG_TEXT("request", access->what),
+        LOG_TEXT("request_run_id", access->run_id),
+        LOG_TEXT("request_snapshot_id", access->snapshot_id),
+        LOG_NUMBER("status", status),
+        LOG_NUMBER("milliseconds", milliseconds),
+        LOG_TEXT("served_by", access->served_by),
+        LOG_TEXT("traceparent", trace_context_field(access->trace)),
+        LOG_END,
     };
-    log_write(LOG_LEVEL_INFO, "access", fields);
+    log_write(service->log, LOG_LEVEL_INFO, "access", fields);
 }

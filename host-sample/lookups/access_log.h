@@ -5,7 +5,7 @@
 #define ACCESS_LOG_H
 
 #include "host-sample/base/trace_context.h"
-#include "host-sample/config.h"
+#include "lookups.h"
 
 struct access {
     const char *what;        /* the request's target, cut, or the kind of lookup */
@@ -17,6 +17,6 @@ struct access {
     uint64_t took_us;
 };
 
-void access_log_write(const struct host_config *config, const struct access *access);
+void access_log_write(const struct lookup_service *service, const struct access *access);
 
 #endif

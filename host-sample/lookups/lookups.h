@@ -8,6 +8,7 @@
 #include "counters.h"
 #include "host-sample/base/busy_poll.h"
 #include "host-sample/base/deadlines.h"
+#include "host-sample/base/log.h"
 #include "host-sample/base/wake_ups.h"
 #include "host-sample/config.h"
 #include "host-sample/postgres/server.h"
@@ -29,6 +30,7 @@ struct lookup_service {
     const struct host_config *config;
     const struct rp_plugin *plugin;
     const struct rp_policy *policy;
+    struct log *log;                   /* which lookups never wait for */
     _Atomic uint64_t under_way;        /* at most max_lookups */
     _Atomic uint64_t shed_unlogged;    /* sheds since the last line about them */
     _Atomic uint64_t shed_next_log_ns; /* no line about sheds before */

@@ -55,19 +55,27 @@ static const char *non_empty(const char *text) {
     return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
-static void log_end(const struct lookup_end *end) {
+static enum log_kind kind_of(const struct lookup_end *end) {
+    if (end->verdict == RP_VERDICT_FOUND) {
+        return LOG_PRIMARY_SERVED;
+    }
+    return end->verdict == RP_VERDICT_NOT_FOUND ? LOG_NOT_FOUND : LOG_FAILED;
+}
+
+static void log_end(const struct lookup_service *service, const struct lookup_end *end) {
     const struct log_field fields[] = {
-        {"run_id", end->request->run.text},
-        {"snapshot_id", end->request->snapshot.text},
-        {"environment_id",
-         end->request->environment.length > 0 ? end->request->environment.text : NULL},
-        {"failed_during", end->failed_during},
-        {"error", non_empty(end->error)},
-        {"traceparent", trace_context_field(&end->request->trace)},
-        {NULL, NULL},
+        LOG_TEXT("run_id", end->request->run.text),
+        LOG_TEXT("snapshot_id", end->request->snapshot.text),
+        LOG_TEXT("environment_id",
+                 end->request->environment.length > 0 ? end->request->environment.text : NULL),
+        LOG_TEXT("failed_during", end->failed_during),
+        LOG_TEXT("error", non_empty(end->error)),
+        LOG_TEXT("traceparent", trace_context_field(&end->request->trace)),
+        LOG_END,
     };
-    log_write(end->log_level == RP_LOG_WARN ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, end->message,
-              fields);
+    log_write_limited(service->log, kind_of(end),
+                      end->log_level == RP_LOG_WARN ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
+                      end->message, fields);
 }
 
 /* Sheds come in floods: one line a second in the whole process, about this one, with the number
@@ -86,14 +94,14 @@ static void log_shed(struct lookup_service *service, const struct lookup_end *en
                    (unsigned long long)atomic_exchange_explicit(&service->shed_unlogged, 0,
                                                                 memory_order_relaxed));
     const struct log_field fields[] = {
-        {"run_id", end->request->run.text},
-        {"snapshot_id", end->request->snapshot.text},
-        {"failed_during", end->failed_during},
-        {"shed", number},
-        {"traceparent", trace_context_field(&end->request->trace)},
-        {NULL, NULL},
+        LOG_TEXT("run_id", end->request->run.text),
+        LOG_TEXT("snapshot_id", end->request->snapshot.text),
+        LOG_TEXT("failed_during", end->failed_during),
+        LOG_NUMBER("shed", number),
+        LOG_TEXT("traceparent", trace_context_field(&end->request->trace)),
+        LOG_END,
     };
-    log_write(LOG_LEVEL_ERROR, end->message, fields);
+    log_write(service->log, LOG_LEVEL_ERROR, end->message, fields);
 }
 
 void lookup_record(struct lookups *lookups, const struct lookup_end *end) {
@@ -102,7 +110,7 @@ void lookup_record(struct lookups *lookups, const struct lookup_end *end) {
     if (end->verdict == RP_VERDICT_SHED) {
         log_shed(lookups->service, end);
     } else if (end->log_level != RP_LOG_NONE) {
-        log_end(end);
+        log_end(lookups->service, end);
     }
     const struct access access = {
         .what = "snapshots since",
@@ -113,5 +121,5 @@ void lookup_record(struct lookups *lookups, const struct lookup_end *end) {
         .status = lookup_status(end->verdict),
         .took_us = end->took_us,
     };
-    access_log_write(lookups->service->config, &access);
+    access_log_write(lookups->service, &access);
 }

@@ -175,7 +175,7 @@ static void log_access(const struct requests *requests, const char *target,
                                   .trace = trace,
                                   .status = status,
                                   .took_us = (monotonic_ns() - began_ns) / 1000};
-    access_log_write(requests->lookups->service->config, &access);
+    access_log_write(requests->lookups->service, &access);
 }
 
 static void on_request(void *context, struct http_exchange *exchange,
@@ -207,4 +207,12 @@ static void on_gone(void *context, struct http_exchange *exchange, void *user) {
     }
 }
 
-const struct http_front_handlers requests_handlers = {.on_request = on_request, .on_gone = on_gone};
+static void on_exhausted(void *context, int error) {
+    const struct requests *requests = context;
+    const struct log_field fields[] = {LOG_TEXT("error", strerror(error)), LOG_END};
+    log_write_limited(requests->lookups->service->log, LOG_CONNECTIONS, LOG_LEVEL_ERROR,
+                      "cannot accept connections; clients wait, and it is tried again", fields);
+}
+
+const struct http_front_handlers requests_handlers = {
+    .on_request = on_request, .on_gone = on_gone, .on_exhausted = on_exhausted};

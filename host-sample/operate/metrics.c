@@ -346,6 +346,12 @@ static void put_reloads(const struct host *host, struct byte_buffer *out) {
                counter_value(&host->reload_ok));
 }
 
+static void put_log(const struct host *host, struct byte_buffer *out) {
+    put_single(out, "snapshot_host_log_dropped_total", "counter",
+               "Log lines that were lost, for nobody took them in time.",
+               log_dropped(host->service.log));
+}
+
 void host_metrics_write(const struct host *host, struct byte_buffer *out) {
     put_plugin_metrics(host, out);
     put_lookups(host, out);
@@ -354,4 +360,5 @@ void host_metrics_write(const struct host *host, struct byte_buffer *out) {
     put_lag(host, out);
     put_http(host, out);
     put_reloads(host, out);
+    put_log(host, out);
 }

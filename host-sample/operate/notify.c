@@ -3,8 +3,6 @@
  */
 #include "notify.h"
 
-#include "host-sample/base/log.h"
-
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -27,7 +25,7 @@ static socklen_t address_of(const char *name, struct sockaddr_un *address) {
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
 }
 
-void service_notify(const char *state) {
+void service_notify(struct log *log, const char *state) {
     const char *name = getenv("NOTIFY_SOCKET");
     struct sockaddr_un address;
     if (name == NULL) {
@@ -38,8 +36,8 @@ void service_notify(const char *state) {
     int fd = length > 0 ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
     if (fd < 0 ||
         sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, length) < 0) {
-        const struct log_field fields[] = {{"error", strerror(errno)}, {NULL, NULL}};
-        log_write(LOG_LEVEL_ERROR, "cannot notify the service manager", fields);
+        const struct log_field fields[] = {LOG_TEXT("error", strerror(errno)), LOG_END};
+        log_write(log, LOG_LEVEL_ERROR, "cannot notify the service manager", fields);
     }
     if (fd >= 0) {
         (void)close(fd);

@@ -313,8 +313,11 @@ class Soak:
         """Counts the lines that there are and forgets them: there may be very many."""
         lines = self.host.log[:]
         del self.host.log[:len(lines)]
-        self._logged.update(line.level for line in lines
-                            if "snapshot_id" in line.fields)
+        for line in lines:
+            if "snapshot_id" in line.fields:
+                self._logged[line.level] += 1
+            elif line.fields.get("kind") == "served by the primary after a miss":
+                self._logged[line.level] += line.fields["left_out"]
 
     def _expect(self, what, actual, expected):
         if actual != expected:

@@ -61,8 +61,7 @@ class AccessLog(LookupCase):
             host.request("GET", "/nowhere?a=b")
         lines = [line for line in access_lines(host) if line["request"] != "GET /healthz"]
         self.assertEqual([(line["status"], line.get("served_by")) for line in lines],
-                         [("200", "replica"), ("404", "primary"), ("400", None), ("405", None),
-                          ("404", None)])
+                         [(200, "replica"), (404, "primary"), (400, None), (405, None), (404, None)])
         self.assertEqual(lines[0]["traceparent"], TRACEPARENT)
         self.assertEqual(lines[0]["request_run_id"], self.run_id)
         self.assertEqual(lines[1]["request_snapshot_id"], unknown)
@@ -70,7 +69,7 @@ class AccessLog(LookupCase):
         self.assertEqual(lines[2]["request"], "GET " + lookup_path(self.run_id, "not_an_id"))
         self.assertEqual(lines[4]["request"], "GET /nowhere?a=b")
         for line in lines:
-            self.assertRegex(line["milliseconds"], r"^\d+\.\d{3}$")
+            self.assertIsInstance(line["milliseconds"], float)
 
     def test_traceparent_is_carried_into_warnings_and_errors(self):
         unknown = history.new_id()

@@ -1,0 +1,47 @@
+/*
+ * descriptors.c - see descriptors.h.
+ */
+#include "descriptors.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+/* Besides connections and links: standard streams, the log, the plugin while it is loaded, files
+ * that libpq opens; and of each thread the loop, the timer, the wake-up and the listener. */
+#define PER_PROCESS 24u
+#define PER_THREAD  6u
+
+void descriptors_raise_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static uint64_t count_links(const struct host_config *config) {
+    uint64_t links = config->primary.links;
+    for (uint32_t i = 0; i < config->replica_count; i++) {
+        links += config->replicas[i].links;
+    }
+    return links * config->listen.threads;
+}
+
+bool descriptors_suffice(const struct host_config *config, char *note, size_t note_length) {
+    struct rlimit limit;
+    const uint64_t links = count_links(config);
+    const uint64_t own = links + PER_PROCESS + (uint64_t)PER_THREAD * config->listen.threads;
+    const uint64_t needed = own + config->limits.max_connections;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) {
+        return true;
+    }
+    (void)snprintf(note, note_length,
+                   "max_connections = %" PRIu32 " and %" PRIu64 " links to servers need %" PRIu64
+                   " descriptors, and this process may have %ju: "
+                   "from %ju connections on, clients wait; raise the limit (ulimit -Hn, or "
+                   "LimitNOFILE= of the unit), or set max_connections lower",
+                   config->limits.max_connections, links, needed, (uintmax_t)limit.rlim_cur,
+                   (uintmax_t)(limit.rlim_cur > own ? limit.rlim_cur - own : 0));
+    return false;
+}

@@ -1,0 +1,18 @@
+/*
+ * descriptors.h - whether the system lets the process have as many descriptors as it may need.
+ */
+#ifndef DESCRIPTORS_H
+#define DESCRIPTORS_H
+
+#include "host-sample/config.h"
+
+#include <stdbool.h>
+
+/* Raises this process's limit as far as it may without privileges: to the hard limit. */
+void descriptors_raise_limit(void);
+
+/* Whether the limit in force is enough for the configuration; if not, `note` says in one line by
+ * how much it falls short, what then happens and what to do. */
+bool descriptors_suffice(const struct host_config *config, char *note, size_t note_length);
+
+#endif

@@ -1,0 +1,194 @@
+#!/usr/bin/python3
+"""The log of a host that is in trouble: a reader that is stuck, floods that clients cause, signals,
+descriptors that are lacking, a port that another host has."""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import threading
+import time
+import types
+import unittest
+
+import testbed
+from cluster import Cluster
+from history import History
+from host import TOKEN, Host, lookup_path
+from load import run_load
+from lookup_case import LookupCase
+from raw_http import get
+from testbed import HOST_BINARY, ROOT, wait_for
+
+NO_WAIT = {"policy": "replica_then_primary", "replica_retry_max_ms": 0}
+
+
+def setUpModule():
+    global cluster, history
+    testbed.complain_if_not_built()
+    cluster = Cluster()
+    cluster.load(testbed.ROOT + "/tests/schema.sql")
+    history = History()
+
+
+def tearDownModule():
+    cluster.destroy()
+
+
+class SlowlyRead(Host):
+    """A host whose log nobody reads until `read_on` is set."""
+
+    def __init__(self, *arguments, **more):
+        self.read_on = threading.Event()
+        super().__init__(*arguments, **more)
+
+    def _read_log(self, stream):
+        self.read_on.wait()
+        super()._read_log(stream)
+
+
+class Log(LookupCase):
+    def setUp(self):
+        cluster.reset()
+        self.life = history.life_of_a_run()
+        history.write(cluster.primary)
+        cluster.wait_caught_up()
+        self.run_id = self.life[0]["runId"]
+
+    def bogus(self, count):
+        """So many requests for rows that nobody has."""
+        for _ in range(count):
+            yield types.SimpleNamespace(data=get(lookup_path(self.run_id, history.new_id()),
+                                                 "authorization: Bearer " + TOKEN))
+
+    def test_a_stuck_reader_stops_nothing(self):
+        host = SlowlyRead(cluster.primary, [cluster.standby], policy=NO_WAIT,
+                          settings={"log": {"access": "yes"}})
+        statuses = []
+        with host:
+            run_load(host.port, self.bogus(6000),
+                     lambda _request, status, _head, _body: statuses.append(status))
+            self.assertEqual(statuses, [404] * 6000)
+            lost = host.metrics().value("snapshot_host_log_dropped_total")
+            self.assertGreater(lost, 0)
+            host.read_on.set()
+            line = host.wait_for_log(lambda line: "dropped" in line.fields, "the number of lost lines")
+            self.assertEqual(line.level, "WARN")
+            self.assertGreaterEqual(line.fields["dropped"], lost)
+
+    def test_the_end_comes_though_the_reader_is_stuck(self):
+        host = SlowlyRead(cluster.primary, [cluster.standby], policy=NO_WAIT,
+                          settings={"log": {"access": "yes"}})
+        host.start()
+        run_load(host.port, self.bogus(1000), lambda *_: None)
+        host.signal(signal.SIGTERM)
+        began = time.monotonic()
+        wait_for(lambda: not host.is_running(), "the host to end", timeout_s=20)
+        self.assertLess(time.monotonic() - began, 10)
+        host.read_on.set()
+        host.stray_lines.clear()  # the last one was cut off in the middle
+
+    def test_floods_are_summed_up(self):
+        """Genuine misses, and a primary that is away: a burst of lines, then few, and all counted."""
+        with Host(cluster.primary, [cluster.standby], policy=NO_WAIT) as host:
+            began = time.monotonic()
+            run_load(host.port, self.bogus(2000), lambda *_: None)
+            took = time.monotonic() - began
+        lines = host.lookup_log()
+        self.assertGreaterEqual(len(lines), 100)
+        self.assertLessEqual(len(lines), 100 + 10 * (took + 1))
+        left_out = [line for line in host.log if "left_out" in line.fields]
+        self.assertEqual({(line.level, line.fields["kind"]) for line in left_out},
+                         {("ERROR", "not found")})
+        self.assertLessEqual(len(left_out), took + 2)
+        self.assertEqual(len(lines) + sum(line.fields["left_out"] for line in left_out), 2000)
+
+    def test_signals_that_mean_nothing(self):
+        with Host(cluster.primary) as host:
+            for name in ("SIGUSR1", "SIGUSR2"):
+                host.signal(getattr(signal, name))
+                host.wait_for_log(lambda line, name=name: line.fields.get("signal") == name, name)
+            self.assertEqual(host.request("GET", "/healthz").status, 200)
+
+    def test_two_hosts_on_one_port(self):
+        def another(port):
+            host = Host(cluster.primary, settings={"listen": {"threads": 2, "port": port}})
+            host.port = port
+            return host
+
+        def warnings(host):
+            return [line for line in host.log if "another process" in line.text]
+
+        port = testbed.free_port()
+        with another(port) as first, another(port) as second:
+            wait_for(lambda: warnings(second), "the warning")
+            self.assertEqual((warnings(second)[0].level, warnings(second)[0].fields["port"]),
+                             ("WARN", port))
+            self.assertFalse(warnings(first))
+        with another(port) as third:  # the port is free again
+            third.wait_for_log(lambda line: line.fields["message"] == "listening", "it to listen")
+        self.assertFalse(warnings(third))
+
+
+class FewDescriptors(unittest.TestCase):
+    """Limits of the system, which only a process of one's own may lower."""
+
+    def setUp(self):
+        self.host = Host(cluster.primary, settings={"limits": {"max_connections": 1000}})
+        self.addCleanup(self.host.kill)
+
+    def run_with_limit(self, limit, *arguments):
+        def lower():
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+
+        return subprocess.Popen([HOST_BINARY, *arguments, "-c", self.host.config_path], cwd=ROOT,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=lower,
+                                text=True)
+
+    def test_check_tells(self):
+        for limit, note in (((100, 2000), False), ((100, 900), True)):
+            with self.subTest(limit=limit):
+                output, errors = self.run_with_limit(limit, "-t").communicate(timeout=30)
+                self.assertEqual(errors, "")
+                self.assertEqual("descriptors" in output, note, output)
+                self.assertEqual("may have 900" in output, note, output)
+
+    def test_running_out_is_told(self):
+        process = self.run_with_limit((60, 60))
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.stdout.close)
+        lines = []
+        reader = threading.Thread(target=lambda: lines.extend(map(json.loads, process.stderr)))
+        reader.start()
+        wait_for(lambda: any(line["message"] == "listening" for line in lines), "it to listen")
+        self.assertTrue(any("descriptors" in line.get("note", "") for line in lines), lines)
+        with contextlib.ExitStack() as connections:
+            for _ in range(70):
+                connections.enter_context(socket.create_connection(("127.0.0.1", self.host.port)))
+            wait_for(lambda: any("cannot accept" in line["message"] for line in lines),
+                     "a line about the lack of descriptors")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=30), 0)
+        reader.join()
+        line = next(line for line in lines if "cannot accept" in line["message"])
+        self.assertEqual(line["error"], os.strerror(24))
+
+
+class Start(unittest.TestCase):
+    def test_errors_are_json(self):
+        host = Host(cluster.primary, settings={"limits": {"max_lookups": 0, "max_lookup": 1}})
+        self.addCleanup(host.kill)
+        done = subprocess.run([HOST_BINARY, "-c", host.config_path], capture_output=True, text=True,
+                              timeout=30, check=False)
+        self.assertEqual(done.returncode, 1)
+        lines = [json.loads(line) for line in done.stderr.splitlines()]
+        self.assertEqual([(line["level"], line["message"]) for line in lines],
+                         [("error", "cannot start")] * 2)
+        self.assertIn("max_lookups", lines[0]["error"])
+
+
+if __name__ == "__main__":
+    unittest.main()
