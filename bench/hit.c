@@ -8,6 +8,7 @@
  *     and when its answer arrives, as snapshot-host does for its histogram of durations and for the
  *     replica's health; decision.c measures what that costs.
  */
+#include "host-sample/base/entropy.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/postgres/server.h"
 #include "host-sample/snapshots/read.h"
@@ -46,13 +47,6 @@ struct lookup {
     const char *values[2];
 };
 
-static uint64_t random_bits(struct run *run) {
-    uint64_t z = run->random += UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
-}
-
 static void begin(struct lookup *lookup) {
     struct run *run = lookup->run;
     const struct target *target = targets_next(&run->targets);
@@ -65,7 +59,7 @@ static void begin(struct lookup *lookup) {
                                            .replicas = 1,
                                            .now_ns = now_ns,
                                            .deadline_ns = now_ns + A_LOOKUP_NS,
-                                           .entropy = random_bits(run)};
+                                           .entropy = entropy_next(&run->random)};
         lookup->read.struct_size = sizeof lookup->read;
         const struct rp_step *step = run->plugin->begin(run->policy, &request, &lookup->read);
         if (step->kind != RP_STEP_READ || step->target != RP_TARGET_REPLICA) {

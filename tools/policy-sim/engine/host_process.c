@@ -4,6 +4,7 @@
 #include "host_process.h"
 
 #include "lookup_steps.h"
+#include "position_question.h"
 
 #include <stdio.h>
 

@@ -9,21 +9,10 @@
 #ifndef HOST_PROCESS_H
 #define HOST_PROCESS_H
 
-#include "position_question.h"
-#include "world.h"
+#include "process.h"
 
-struct host_process {
-    struct world *world;
-    uint32_t index;
-    struct rp_set *set;
-    const struct rp_policy *policy;
-    struct station stations[1 + SCENARIO_MAX_REPLICAS]; /* by sim_event.server */
-    struct position_question questions[1 + SCENARIO_MAX_REPLICAS];
-    struct lookup_list under_way; /* oldest first */
-    uint32_t under_way_count;
-    bool deadline_armed;
-    struct random_stream random; /* for what belongs to no single lookup */
-};
+#include <stdbool.h>
+#include <stdint.h>
 
 /* Opens a set of its own. Errors as of rp_plugin.open; the section must be in the file. */
 bool host_process_open(struct host_process *process, struct world *world, uint32_t index,

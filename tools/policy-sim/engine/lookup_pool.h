@@ -5,8 +5,8 @@
 #define LOOKUP_POOL_H
 
 #include "plugin/read_policy.h"
+#include "station.h"
 #include "tools/policy-sim/model/random.h"
-#include "tools/policy-sim/model/station.h"
 #include "waiters.h"
 
 struct lookup {

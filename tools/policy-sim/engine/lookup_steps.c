@@ -3,9 +3,21 @@
  */
 #include "lookup_steps.h"
 
+#include "position_question.h"
 #include "tools/policy-sim/model/quantity.h"
 
 static void follow(struct host_process *process, struct lookup *lookup, const struct rp_step *step);
+
+/* Reports the result of the step under way. May end the lookup, which is then released. */
+static void report(struct host_process *process, struct lookup *lookup, int32_t outcome,
+                   uint64_t position) {
+    const struct rp_report result = {.struct_size = sizeof result,
+                                     .outcome = outcome,
+                                     .now_ns = process->world->now_ns,
+                                     .position = position};
+    lookup->generation++;
+    follow(process, lookup, process->world->plugin->next(&lookup->read, &result));
+}
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
@@ -81,7 +93,7 @@ void lookup_snapshot(struct host_process *process, struct lookup *lookup, uint16
 
 void lookup_answered(struct host_process *process, struct lookup *lookup) {
     bool with_position = (lookup->step->flags & RP_STEP_WITH_POSITION) != 0;
-    lookup_report(process, lookup, lookup->outcome, with_position ? lookup->position : 0);
+    report(process, lookup, lookup->outcome, with_position ? lookup->position : 0);
 }
 
 /* ---- waits ----------------------------------------------------------------------------------- */
@@ -101,7 +113,7 @@ static void set_timer(struct host_process *process, const struct lookup *lookup,
 void lookup_timer(struct host_process *process, struct lookup *lookup) {
     bool awaiting = lookup->step->kind == RP_STEP_AWAIT;
     waiter_leave(&lookup->waiter);
-    lookup_report(process, lookup, awaiting ? RP_NOT_REACHED : RP_WAITED, 0);
+    report(process, lookup, awaiting ? RP_NOT_REACHED : RP_WAITED, 0);
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -139,14 +151,11 @@ static void follow(struct host_process *process, struct lookup *lookup,
     }
 }
 
-void lookup_report(struct host_process *process, struct lookup *lookup, int32_t outcome,
-                   uint64_t position) {
-    const struct rp_report report = {.struct_size = sizeof report,
-                                     .outcome = outcome,
-                                     .now_ns = process->world->now_ns,
-                                     .position = position};
-    lookup->generation++;
-    follow(process, lookup, process->world->plugin->next(&lookup->read, &report));
+static void position_has_come(struct host_process *process, struct waiter *waiter,
+                              uint64_t position) {
+    struct lookup *lookup = (struct lookup *)((char *)waiter - offsetof(struct lookup, waiter));
+    bool locating = lookup->step->kind == RP_STEP_LOCATE;
+    report(process, lookup, locating ? RP_LOCATED : RP_REACHED, position);
 }
 
 void lookup_begin(struct host_process *process, struct lookup *lookup,
@@ -162,7 +171,7 @@ void lookup_begin(struct host_process *process, struct lookup *lookup,
     lookup->read.struct_size = sizeof lookup->read;
     lookup->step = NULL;
     lookup->statement = (struct statement){.kind = STATEMENT_READ, .lookup = lookup->index};
-    lookup->waiter = (struct waiter){0};
+    lookup->waiter = (struct waiter){.come = position_has_come};
     lookup->random = (struct random_stream){.state = arrival->seed};
     lookup->arrived_ns = world->now_ns;
     lookup->row_position = arrival->row_position;

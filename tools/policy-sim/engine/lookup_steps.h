@@ -4,14 +4,13 @@
 #ifndef LOOKUP_STEPS_H
 #define LOOKUP_STEPS_H
 
-#include "host_process.h"
+#include "process.h"
 
 void lookup_begin(struct host_process *process, struct lookup *lookup,
                   const struct arrival *arrival);
 
-/* Reports the result of the step under way. May end the lookup, which is then released. */
-void lookup_report(struct host_process *process, struct lookup *lookup, int32_t outcome,
-                   uint64_t position);
+/* All that follow report the result of the step under way, which may end the lookup: it is then
+ * released. */
 
 /* Its read has come to the server's snapshot, and its answer has arrived. */
 void lookup_snapshot(struct host_process *process, struct lookup *lookup, uint16_t server);
@@ -22,9 +21,5 @@ void lookup_timer(struct host_process *process, struct lookup *lookup);
 
 /* Ends it as the host does at its own timeout: failed. */
 void lookup_give_up(struct host_process *process, struct lookup *lookup);
-
-static inline struct lookup *lookup_of_waiter(struct waiter *waiter) {
-    return (struct lookup *)((char *)waiter - offsetof(struct lookup, waiter));
-}
 
 #endif

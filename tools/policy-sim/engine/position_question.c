@@ -3,8 +3,6 @@
  */
 #include "position_question.h"
 
-#include "host_process.h"
-#include "lookup_steps.h"
 #include "tools/policy-sim/model/quantity.h"
 
 /* Like the sample host's watcher: quick at first, slower for a replica that is far behind. */
@@ -48,7 +46,7 @@ static void located(struct host_process *process) {
     /* Lookups that join during a callback wait for the next answer, so this list only shrinks. */
     while ((waiter = TAILQ_FIRST(&question->asked)) != NULL) {
         waiter_leave(waiter);
-        lookup_report(process, lookup_of_waiter(waiter), RP_LOCATED, question->position);
+        waiter->come(process, waiter, question->position);
     }
     question->under_way = false;
     locate_if_wanted(process);
@@ -79,7 +77,7 @@ static void polled(struct host_process *process, uint16_t server) {
         struct waiter *next = waiter == last ? NULL : TAILQ_NEXT(waiter, entry);
         if (question->position >= waiter->target) {
             waiter_leave(waiter);
-            lookup_report(process, lookup_of_waiter(waiter), RP_REACHED, question->position);
+            waiter->come(process, waiter, question->position);
         }
         waiter = next;
     }

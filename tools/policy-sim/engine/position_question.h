@@ -10,26 +10,13 @@
 #ifndef POSITION_QUESTION_H
 #define POSITION_QUESTION_H
 
-#include "tools/policy-sim/model/station.h"
-#include "waiters.h"
+#include "process.h"
 
-#include <stdbool.h>
-
-struct host_process;
-
-struct position_question {
-    struct statement statement;
-    struct waiter_list waiting;
-    struct waiter_list asked; /* of the primary alone: whom the question under way is for */
-    bool under_way;
-    bool pausing;            /* of a replica alone: between two questions */
-    uint32_t asked_in_a_row; /* of a replica alone: since a lookup began to wait */
-    uint64_t position;       /* at the snapshot of the question under way */
-};
+#include <stdint.h>
 
 void position_question_init(struct position_question *question, uint16_t server);
 
-/* A lookup locates the primary (server 0), or awaits waiter->target on a replica; lookup_report is
+/* A lookup locates the primary (server 0), or awaits waiter->target on a replica; waiter->come is
  * called for it, later, unless waiter_leave comes first. */
 void position_question_join(struct host_process *process, uint16_t server, struct waiter *waiter);
 

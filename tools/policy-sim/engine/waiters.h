@@ -8,8 +8,12 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+struct host_process;
+
 struct waiter {
-    uint64_t target;          /* the position waited for, where there is one */
+    uint64_t target; /* the position waited for, where there is one */
+    /* What was waited for has come. It waits no more, and may wait again. */
+    void (*come)(struct host_process *process, struct waiter *waiter, uint64_t position);
     struct waiter_list *list; /* non-NULL exactly while waiting */
     TAILQ_ENTRY(waiter) entry;
 };

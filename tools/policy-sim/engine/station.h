@@ -8,7 +8,7 @@
 #ifndef STATION_H
 #define STATION_H
 
-#include "tools/policy-sim/engine/event_queue.h"
+#include "event_queue.h"
 #include "tools/policy-sim/report/figures.h"
 
 #include <sys/queue.h>

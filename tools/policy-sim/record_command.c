@@ -1,10 +1,10 @@
 /*
  * record_command.c - policy-sim record: writes what the recorder finds to a file.
  */
-#include "recorder.h"
-#include "tools/policy-sim/commands.h"
+#include "commands.h"
+#include "options.h"
 #include "tools/policy-sim/model/quantity.h"
-#include "tools/policy-sim/options.h"
+#include "tools/policy-sim/record/recorder.h"
 
 #include <errno.h>
 #include <inttypes.h>
