@@ -3,8 +3,6 @@
  */
 #include "counters.h"
 
-#include "slot.h"
-
 #include <stdio.h>
 
 struct counter_row {
@@ -18,19 +16,14 @@ struct counter_row {
     [COUNTER_##name] = {"" suffix, "" help, attribute, value},
 static const struct counter_row rows[COUNTER_COUNT] = {RP_COUNTERS(ROW)};
 
-void counters_name(struct rp_plan *plan) {
+void counters_name(char names[COUNTER_COUNT][RP_METRIC_NAME_BYTES], const char *prefix) {
     for (uint32_t i = 0; i < COUNTER_COUNT; i++) {
-        (void)snprintf(plan->metric_names[i], sizeof plan->metric_names[i], "%s.%s",
-                       plan->options.metric_prefix, rows[i].suffix);
+        (void)snprintf(names[i], RP_METRIC_NAME_BYTES, "%s.%s", prefix, rows[i].suffix);
     }
 }
 
-void counters_read(const struct rp_policy *slot, uint32_t counter, struct rp_metric *metric) {
-    const struct rp_plan *plan = atomic_load_explicit(&slot->current, memory_order_acquire);
-    metric->name = plan->metric_names[counter];
+void counters_describe(uint32_t counter, struct rp_metric *metric) {
     metric->help = rows[counter].help;
-    metric->section = slot->name;
     metric->attribute = rows[counter].attribute;
     metric->attribute_value = rows[counter].attribute_value;
-    metric->value = atomic_load_explicit(&slot->state->counters[counter], memory_order_relaxed);
 }

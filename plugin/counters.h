@@ -4,12 +4,16 @@
 #ifndef COUNTERS_H
 #define COUNTERS_H
 
-#include "plan.h"
+#include "ends.h"
+#include "strict-ini/strict_ini.h"
 
-/* Writes the plan's metric names, from its metric_prefix. */
-void counters_name(struct rp_plan *plan);
+/* A prefix, ".", and what is appended here. */
+#define RP_METRIC_NAME_BYTES (INI_MAX_VALUE_BYTES + 32)
 
-/* Fills in `metric` for a counter of the section, as read_policy.h says. */
-void counters_read(const struct rp_policy *slot, uint32_t counter, struct rp_metric *metric);
+/* Writes the metrics' names. */
+void counters_name(char names[COUNTER_COUNT][RP_METRIC_NAME_BYTES], const char *prefix);
+
+/* Fills in help and attribute, as read_policy.h says. */
+void counters_describe(uint32_t counter, struct rp_metric *metric);
 
 #endif

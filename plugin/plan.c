@@ -104,6 +104,6 @@ void plan_compile(struct rp_plan *plan, const struct rp_options *options, struct
     plan->max_polls = options_max_polls(options);
     plan->pick_next = options->replica_pick == RP_PICK_NEXT;
     set_budget(plan);
-    counters_name(plan);
+    counters_name(plan->metric_names, plan->options.metric_prefix);
     plan_compile_rules(plan, plan_conditions(options));
 }

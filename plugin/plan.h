@@ -8,6 +8,7 @@
 #ifndef PLAN_H
 #define PLAN_H
 
+#include "counters.h"
 #include "options.h"
 #include "policy_kind.h"
 
@@ -33,9 +34,6 @@ struct rp_move {
 /* Each rule stands once for every outcome that it names, each chain may be closed by one
  * broken-contract move, and move 0 is that move. A policy with more does not load (rules.c). */
 #define RP_MAX_MOVES 255u
-
-/* Prefix, ".", and what counters.c appends. */
-#define RP_METRIC_NAME_BYTES (INI_MAX_VALUE_BYTES + 32)
 
 #define RP_OUTCOME_STRIDE 16u /* a power of two above RP_OUTCOME_COUNT: shifted, not multiplied */
 

@@ -435,7 +435,12 @@ int32_t set_metrics(const struct rp_set *set, uint32_t index, struct rp_metric *
     if (slot == NULL) {
         return RP_E_END;
     }
-    counters_read(slot, index % COUNTER_COUNT, metric);
+    const uint32_t counter = index % COUNTER_COUNT;
+    const struct rp_plan *plan = atomic_load_explicit(&slot->current, memory_order_acquire);
+    metric->name = plan->metric_names[counter];
+    metric->section = slot->name;
+    metric->value = atomic_load_explicit(&slot->state->counters[counter], memory_order_relaxed);
+    counters_describe(counter, metric);
     return RP_OK;
 }
 
