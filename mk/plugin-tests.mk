@@ -28,7 +28,7 @@ mutants: $(BUILD)/tests/policies/explorer $(PLUGIN_CHECK_PROGRAMS)
 
 # Besides the suites: what is one test each, by its exit status.
 PY_CHECKS := tests/plugin/check_header.py tests/plugin/check_symbols.py \
-	tests/docs/check_documented_keys.py tests/plugin/mutants.py
+	tests/docs/check_documented_keys.py tests/docs/check_structure.py tests/plugin/mutants.py
 
 $(BUILD)/tests/plugin/test_allocations: $(call objects,tests/lib/interposed/malloc.c)
 $(call include_dependencies,tests/lib/interposed/malloc.c)

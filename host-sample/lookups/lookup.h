@@ -8,17 +8,14 @@
 #ifndef LOOKUP_H
 #define LOOKUP_H
 
-#include "friendly_id.h"
-#include "host-sample/base/trace_context.h"
+#include "lookup_request.h"
 #include "lookups.h"
 
-struct lookup_request {
-    struct database_id run;
-    struct database_id snapshot;
-    struct database_id environment; /* length 0: any */
-    uint64_t position;              /* WAL position that the caller has seen; 0: none */
-    struct trace_context trace;
-};
+#include <stdbool.h>
+#include <stdint.h>
+
+struct event_base;
+struct http_exchange;
 
 /* Begins a lookup that answers the exchange, now or later, and writes down how it ended; returns 0.
  * If none can be begun, answers and returns the status of that answer. */

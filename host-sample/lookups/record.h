@@ -4,7 +4,8 @@
 #ifndef LOOKUP_RECORD_H
 #define LOOKUP_RECORD_H
 
-#include "lookup.h"
+#include "lookup_request.h"
+#include "lookups.h"
 
 /* How a lookup ended. All pointers are the caller's; all but request and message may be NULL.
  */
