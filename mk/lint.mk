@@ -12,5 +12,5 @@ lint-run:
 		-DREAD_POLICY_PLUGIN_DIR='"$(LIBDIR)/read-policy"' $(call pkg_cflags,$(HOST_PKGS))
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
 		--suppress=missingIncludeSystem -I. -D'RB_GENERATE_INTERNAL(n,t,f,c,a)=' -DREAD_POLICY_VERSION='"$(VERSION)"' $(LINT_FOLDERS)
-	shellcheck tools/check-arrows tools/install-packages tools/try-packages tools/try-service .ci/run
+	shellcheck tools/install-packages tools/try-packages tools/try-service .ci/run
 	@$(MAKE) --no-print-directory all CC=clang BUILD=$(BUILD)/clang
