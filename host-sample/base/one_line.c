@@ -13,7 +13,8 @@ static bool continues_character(char byte) {
     return ((unsigned char)byte & 0xc0) == 0x80;
 }
 
-/* The length without a last character that was cut before `next`. */
+/* The length without a last character that was cut before `next`, and without the blank before it.
+ */
 static size_t whole_characters(const char *out, size_t length, char next) {
     if (!continues_character(next)) {
         return length;
@@ -21,7 +22,8 @@ static size_t whole_characters(const char *out, size_t length, char next) {
     while (length > 0 && continues_character(out[length - 1])) {
         length--;
     }
-    return length > 0 ? length - 1 : 0;
+    length = length > 0 ? length - 1 : 0;
+    return length > 0 && out[length - 1] == ' ' ? length - 1 : length;
 }
 
 void one_line(char *out, size_t size, const char *text) {
