@@ -53,7 +53,7 @@ PLUGIN_LIBS = $(call archive,inih) $(call archive,bsd)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 INI_SRC    := $(wildcard strict-ini/*.c)
-PLUGIN_SRC := $(wildcard plugin/*.c) $(wildcard policies/*.c)
+PLUGIN_SRC := $(wildcard plugin/*.c plugin/cluster/*.c policies/*.c)
 LOADER_SRC := $(wildcard loader/*.c)
 HOST_LIB_SRC := $(filter-out host-sample/main.c host-sample/http/head_parser_%.c, \
 	$(wildcard host-sample/*.c host-sample/*/*.c)) $(HTTP_PARSER_SRC)

@@ -1,6 +1,7 @@
 /*
  * entry.c - the plugin's table and the one symbol that it exports.
  */
+#include "cluster/api.h"
 #include "describe.h"
 #include "diagram.h"
 #include "machine.h"
@@ -38,9 +39,9 @@ static_assert(offsetof(struct rp_plugin, open_text) == AFTER_NAME(17), "frozen")
 static_assert(offsetof(struct rp_plugin, reload_text) == AFTER_NAME(18), "frozen");
 
 static_assert(sizeof(struct rp_request) == 48, "part of the ABI");
-static_assert(sizeof(struct rp_report) == 24, "part of the ABI");
+static_assert(sizeof(struct rp_report) == 32, "part of the ABI");
 static_assert(sizeof(struct rp_read) == RP_READ_BYTES, "part of the ABI");
-static_assert(sizeof(struct rp_step) == 48 + 2 * sizeof(void *), "part of the ABI");
+static_assert(sizeof(struct rp_step) == 56 + 2 * sizeof(void *), "part of the ABI");
 
 static const struct rp_plugin plugin = {
     .magic = RP_PLUGIN_MAGIC,
@@ -66,6 +67,7 @@ static const struct rp_plugin plugin = {
     .notes = set_notes,
     .open_text = set_open_text,
     .reload_text = set_reload_text,
+    .cluster = &cluster_calls,
 };
 
 /* The one exported symbol, RP_ENTRY_SYMBOL. */

@@ -44,6 +44,7 @@ struct rp_plan {
     uint64_t retry_max_ns;
     uint64_t first_ns;
     uint64_t max_wait_ns;
+    uint64_t max_lag_ns;         /* a replica further behind is not offered; 0: no bound */
     uint64_t budget_interval_ns; /* between two admitted reads at the long-term rate; 0: no limit */
     uint32_t max_polls;          /* replica_backoff: 0 to RP_MAX_POLLS */
     uint32_t pick_next;          /* replica_pick = next */

@@ -81,7 +81,8 @@ enum rp_status {
     RP_E_CAPABILITY = 3, /* a policy needs more than the host declared; err names both */
     RP_E_MEMORY = 4,     /* out of memory; nothing has changed */
     RP_E_LIMIT = 5,      /* too many reloads; nothing has changed */
-    RP_E_END = 6         /* metrics, key, kind: there is none of that index */
+    RP_E_END = 6,        /* metrics, key, kind, server: there is none of that index */
+    RP_E_BUSY = 7        /* as many as were agreed on are under way */
 };
 
 /* What a host can do beyond reading and waiting; `capabilities` of open, a set of bits. */
@@ -98,7 +99,11 @@ enum rp_capability {
 enum rp_request_flag {
     /* The read is part of a transaction that must see its own writes: it goes to the primary, with
      * no retry and no fallback. */
-    RP_IN_TRANSACTION = 1
+    RP_IN_TRANSACTION = 1,
+    /* There are replicas, but none that may be asked now (replicas is 0): the read begins as if a
+     * replica had failed, and on_replica_failure decides. Without the flag, 0 replicas means that
+     * there is none, and the read goes to the primary quietly. */
+    RP_REPLICAS_OUT = 2
 };
 
 struct rp_request {
@@ -110,8 +115,9 @@ struct rp_request {
     uint64_t deadline_ns; /* no wait goes beyond it; 0: none */
     uint64_t entropy; /* 64 random bits, fresh for each read; need not be cryptographic. They choose
                          the replica and the jitter */
-    uint64_t position; /* WAL position that the read must not be behind (a floor), or 0. Only a
-                          hint: it never proves that a row is absent */
+    uint64_t position; /* WAL position that the read must not be behind (a floor), or 0. Found
+                          counts only from a server known to have reached it; it never proves that
+                          a row is absent */
 };
 
 /* What became of a step. */
@@ -131,10 +137,12 @@ struct rp_report {
     uint32_t struct_size;
     int32_t outcome;   /* enum rp_outcome */
     uint64_t now_ns;   /* the time now, not before that of an earlier call for this read */
-    uint64_t position; /* WAL position that the server stood at, 0 = unknown. For a read of a
-                          replica it must have been taken BEFORE the snapshot of the statement that
-                          gave the outcome, and only while the server was in recovery: an absence is
-                          proven by it */
+    uint64_t position; /* WAL position that the server was at, 0 = unknown. For a read of a replica
+                          it must have been taken BEFORE the snapshot of the statement that gave the
+                          outcome, and only while the server was in recovery: it qualifies found
+                          where there is a floor, and an absence is proven by it. Located: the
+                          inserted position, without the page header that an idle primary is at */
+    uint64_t flushed;  /* located: the flushed position, at most `position`; 0 = unknown */
 };
 
 /* ---- a step comes out ------------------------------------------------------------------------ */
@@ -155,7 +163,11 @@ enum rp_target { RP_TARGET_REPLICA = 0, RP_TARGET_PRIMARY = 1 };
 enum rp_step_flag {
     /* RP_STEP_READ of a replica: report its replay position, taken by an earlier statement. Without
      * the flag a position is not needed (0 may be reported). */
-    RP_STEP_WITH_POSITION = 1
+    RP_STEP_WITH_POSITION = 1,
+    /* RP_STEP_READ of a replica, RP_STEP_AWAIT: replica_pick = freshest. A host that knows the
+     * replicas' positions may take another of those offered than `replica` says: one that has
+     * reached the position, else the one that is furthest. */
+    RP_STEP_FRESHEST = 2
 };
 
 enum rp_verdict {
@@ -173,6 +185,15 @@ enum rp_served_by {
     RP_SERVED_BY_REPLICA = 1,       /* the first read of a replica */
     RP_SERVED_BY_REPLICA_RETRY = 2, /* a later read of a replica */
     RP_SERVED_BY_PRIMARY = 3
+};
+
+/* Which counter of the section a verdict moved. */
+enum rp_counted {
+    RP_COUNTED_NONE = 0,
+    RP_COUNTED_REPLICA_RETRY = 1, /* replica_miss, outcome replica_retry */
+    RP_COUNTED_PRIMARY = 2,       /* replica_miss, outcome primary */
+    RP_COUNTED_PROVEN_ABSENT = 3,
+    RP_COUNTED_PRIMARY_SHED = 4
 };
 
 /* How the host should log the verdict, with its own labels. Shed verdicts come in floods: write one
@@ -197,6 +218,8 @@ struct rp_step {
     const char
         *failed_during;  /* DONE: NULL, "replica_retry", "primary_fallback", "primary_budget" */
     const char *message; /* DONE: one sentence; never NULL then */
+    int32_t counted;     /* DONE: enum rp_counted: the counter that has grown by one */
+    uint32_t reserved;
 };
 
 /*
@@ -260,10 +283,272 @@ struct rp_kind {
     const char *const *keys; /* those that it uses besides `policy`, ended by NULL */
 };
 
-/* ---- the plugin ------------------------------------------------------------------------------ */
+/* ---- the cluster ----------------------------------------------------------------------------- */
 
+/*
+ * Deciding is half of the work; the other half is knowing: who is the primary, where each server
+ * is, what an answer proves. A cluster does that half, again without any I/O: it says what to ask
+ * of which server, the host asks it and hands the answer back. Hosts on a cluster call neither
+ * begin nor next, and do no arithmetic on WAL positions. A whole host, with any driver:
+ *
+ *     cluster->open(set, &options, &c, err, sizeof err);
+ *     cluster->server_set(c, 0, "a", RP_EXPECT_ANY, RP_SERVER_ON, now());
+ *     cluster->server_set(c, 1, "b", RP_EXPECT_ANY, RP_SERVER_ON, now());
+ *
+ *     // a request comes in:
+ *     cluster->start(c, policy, &request, tag, &read_id);
+ *
+ *     // after every event, and at wake_ns at the latest:
+ *     while (cluster->next(c, now(), &action, &wake_ns)) {
+ *         switch (action.kind) {
+ *         case RP_ACTION_ASK:  // one statement, one row, one column, as text
+ *             send(action.server, action.text, action.id);
+ *             break;
+ *         case RP_ACTION_READ: // the question, if any, and then the host's own statement for
+ *                              // action.tag: one transaction, one connection, in this order
+ *             send_read(action.server, action.text, action.tag, action.id);
+ *             break;
+ *         case RP_ACTION_DROP: // not wanted any more: cancel it, or ignore its answer
+ *             break;
+ *         case RP_ACTION_DONE: // answer the request of action.tag
+ *             break;
+ *         case RP_ACTION_REDIAL: // close the server's connections, and look its name up again
+ *             break;
+ *         }
+ *     }
+ *
+ *     // an answer comes in:
+ *     cluster->answer(c, id, outcome, before, after, now());
+ *
+ * THE HOST'S STATEMENTS. Connections use READ COMMITTED (SET default_transaction_isolation once;
+ * the question checks it). For a read of a replica (action.target) add AND (SELECT
+ * pg_catalog.pg_is_in_recovery()) to the condition, and see in every answer, an empty one too,
+ * whether it held: where it did not, report RP_ROLE_CHANGED, not RP_MISSING. `after` is a column of
+ * the read's own statement (RP_AFTER_COLUMN), so it is taken after the statement's snapshot.
+ * `before` is the question's answer, and belongs to its transaction: whoever asks a read again, in
+ * another transaction, asks the question again too.
+ *
+ * THREADS. One thread at a time for one cluster [one thread]; each event loop has a cluster of its
+ * own, all of one set. Opened after any fork. All memory is taken when it is opened.
+ *
+ * TIME. One monotonic clock, as above; an earlier `now` counts as the latest seen. Limits hold if
+ * the host calls next by wake_ns.
+ *
+ * WHAT COUNTS. Found, from any server that may serve the read. Missing only with proof: on the
+ * primary, by a question in the same transaction that names it as the primary; on a replica, by a
+ * replay position, on the primary's timeline, that reaches what the primary had inserted after the
+ * read began. What a server or a role does not tell is unknown, and proves nothing.
+ */
+struct rp_cluster;
 struct rp_set;    /* one INI file, loaded */
 struct rp_policy; /* one section of it: the policy of one read path of the host */
+
+/* A column for the host's own statements: the position after the statement's snapshot, as text. */
+#define RP_AFTER_COLUMN                                                                            \
+    "CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"            \
+    " ELSE pg_catalog.pg_current_wal_insert_lsn() END"
+
+enum rp_cluster_flag {
+    RP_CLUSTER_STRICT = 1,       /* the host's mistakes become notices */
+    RP_CLUSTER_FIRST_MISSES = 2, /* a rehearsal: the first read of a replica counts as missing; with
+                                    one server alone, that server stands in for its own replica */
+    RP_CLUSTER_CAN_BLOCK = 4     /* asks with RP_ACTION_BLOCKS are understood */
+};
+
+#define RP_CLUSTER_MAX_SERVERS 64u
+
+struct rp_cluster_options {
+    uint32_t struct_size;
+    uint32_t flags;       /* enum rp_cluster_flag */
+    uint32_t max_servers; /* 1 to RP_CLUSTER_MAX_SERVERS; indexes run from 0 */
+    uint32_t max_reads;   /* at once; 1 to 1000000. About 500 bytes each */
+    uint32_t poll_ms;     /* how often every server is asked; 100 to 5000, 0: 1000. While no primary
+                             answers, it is 250 at most */
+    uint32_t timeout_ms;  /* of a read whose request has no deadline; 0: 5000 */
+    uint64_t now_ns;
+    uint64_t seed; /* 64 random bits, for the jitter of back-off */
+};
+
+/* What the operator says of a server's role; roles are observed all the same. */
+enum rp_expect { RP_EXPECT_ANY = 0, RP_EXPECT_PRIMARY = 1, RP_EXPECT_REPLICA = 2 };
+
+enum rp_server_state {
+    RP_SERVER_OFF = 0,  /* not there */
+    RP_SERVER_ON = 1,   /* asked and read */
+    RP_SERVER_DRAIN = 2 /* asked; no read begins there any more */
+};
+
+enum rp_action_kind {
+    RP_ACTION_NONE = 0,
+    RP_ACTION_READ = 1,
+    RP_ACTION_ASK = 2,
+    RP_ACTION_DROP = 3,
+    RP_ACTION_DONE = 4,
+    RP_ACTION_REDIAL = 5
+};
+
+enum rp_action_flag {
+    RP_ACTION_BLOCKS = 1,        /* ASK: may keep its connection busy until limit_ns */
+    RP_ACTION_WANTS_POSITION = 2 /* READ: hand in `after` */
+};
+
+/* What the host is to do. Strings are constants, but text, which is valid until the action is
+ * answered or dropped; the same question is always the same pointer, so it can name a prepared
+ * statement. */
+struct rp_action {
+    uint32_t struct_size; /* set by the host */
+    int32_t kind;         /* enum rp_action_kind */
+    uint64_t id;          /* READ, ASK: to be answered, once. DROP: the one that is not wanted */
+    uint64_t tag;         /* READ, DONE, DROP of a read: as given to start */
+    uint64_t read_id;     /* READ, DONE, DROP of a read */
+    uint32_t server;      /* READ, ASK, DROP, REDIAL: index */
+    uint32_t flags;       /* enum rp_action_flag */
+    int32_t target;       /* READ: enum rp_target, as which the server is read */
+    int32_t verdict;      /* DONE, and what follows: as in struct rp_step */
+    uint64_t limit_ns;    /* READ, ASK: no answer counts after it, and DROP comes then */
+    const char *text;     /* ASK: the statement. READ: the question, or NULL: none */
+    int32_t served_by;
+    int32_t log_level;
+    int32_t counted;
+    uint32_t reserved;
+    const char *failed_during;
+    const char *message;
+    const char *reason; /* DONE, failed: what the cluster knows of why; or NULL */
+    uint64_t position;  /* DONE: where the server that answered was, at least as far as all that its
+                           answer shows; 0: unknown */
+};
+
+/* Outcomes of answer beyond enum rp_outcome's found, partial, missing and failed. RP_FAILED: this
+ * statement failed here, which says nothing about the next one. */
+enum rp_answer_outcome {
+    RP_ANSWERED = 16,     /* ASK: `before` is the answer */
+    RP_SERVER_GONE = 17,  /* the connection was lost, or the server refuses to work */
+    RP_ROLE_CHANGED = 18, /* READ of a replica: it is not in recovery */
+    RP_NOT_SENT = 19,     /* no connection to the server now */
+    RP_CONFLICT = 20 /* READ: cancelled by recovery or serialization (40001), or its session was
+                        void: asked again, once */
+};
+
+/* A server, as the cluster sees it. */
+enum rp_server_role {
+    RP_ROLE_UNKNOWN = 0, /* has not answered yet */
+    RP_ROLE_PRIMARY = 1, /* the one that is asked as the primary */
+    RP_ROLE_REPLICA = 2,
+    RP_ROLE_OUT = 3 /* asked questions only; `why` says why */
+};
+
+#define RP_UNKNOWN UINT64_MAX
+
+struct rp_server_info {
+    uint32_t struct_size;     /* set by the host */
+    int32_t role;             /* enum rp_server_role */
+    int32_t expect;           /* enum rp_expect */
+    int32_t state;            /* enum rp_server_state */
+    uint32_t answers;         /* 1: it answered the last question */
+    uint32_t in_recovery;     /* 0, 1, or 2: unknown */
+    uint32_t timeline;        /* the upper bound of a standby's; 0: unknown */
+    uint32_t version;         /* server_version_num; 0: unknown */
+    uint64_t instance;        /* its start time, microseconds since 2000-01-01 UTC; 0: unknown */
+    uint64_t system;          /* system identifier; 0: unknown */
+    uint64_t position;        /* replayed, or inserted; 0: unknown */
+    uint64_t lag_bytes;       /* of a replica behind the primary; RP_UNKNOWN */
+    uint64_t lag_ns;          /* RP_UNKNOWN; grows while a replica stands still */
+    uint64_t lag_at_least_ns; /* a lower bound, kept while lag_ns is unknown; 0: none */
+    uint64_t backing_off_ns;  /* how long no read is sent there, since it failed; 0: none */
+    const char *why;          /* OUT, or an expectation that does not hold: one sentence; else "" */
+    const char *grants;       /* what the role lacks for proofs: one sentence; else "" */
+};
+
+struct rp_cluster_info {
+    uint32_t struct_size; /* set by the host */
+    uint32_t settled;     /* 1: every server that is on has answered, or failed, once */
+    uint32_t split;       /* 1: two servers, or lineages, claim to be the primary */
+    uint32_t primary;     /* index; UINT32_MAX: none */
+    uint32_t primary_answers;
+    uint32_t timeline; /* the highest that a primary was seen at; 0: none */
+    uint32_t reads;    /* under way */
+    uint32_t replicas; /* that reads are offered to */
+    uint64_t system;   /* 0: unknown */
+};
+
+struct rp_notice {
+    uint32_t struct_size; /* set by the host */
+    int32_t level;        /* enum rp_log_level; RP_LOG_NONE: for information */
+    uint32_t server;      /* index; UINT32_MAX: none in particular */
+    uint32_t dropped;     /* notices lost before this one, since there was no room */
+    char text[256];       /* one line, without a secret */
+};
+
+/* The functions of a cluster. [one thread], all of them; the table grows at its end only. */
+struct rp_cluster_calls {
+    uint32_t struct_size; /* of the plugin's table */
+    uint32_t reserved;
+
+    /* Takes all memory that the cluster will ever use. The set must outlive it, and must have been
+     * opened with RP_CAN_REPORT_POSITIONS | RP_CAN_AWAIT_POSITION (a cluster does both). Returns
+     * RP_OK, RP_E_ARGUMENT (err says which) or RP_E_MEMORY. */
+    int32_t (*open)(struct rp_set *set, const struct rp_cluster_options *options,
+                    struct rp_cluster **cluster, char *err, uint32_t errlen);
+
+    /* Forgets what is under way. Returns the number of reads that were not done. NULL: 0. */
+    uint32_t (*close)(struct rp_cluster *cluster);
+
+    /* Adds, changes or (RP_SERVER_OFF) takes out a server, at any time. name: up to 63 bytes, for
+     * notices, copied. Reads under way on one that is taken out go elsewhere. Another address
+     * behind the same index is another server: take it out first. RP_OK or RP_E_ARGUMENT. */
+    int32_t (*server_set)(struct rp_cluster *cluster, uint32_t index, const char *name,
+                          int32_t expect, int32_t state, uint64_t now_ns);
+
+    /* What is known of a server. RP_OK, or RP_E_END past max_servers. */
+    int32_t (*server)(struct rp_cluster *cluster, uint32_t index, struct rp_server_info *info);
+    int32_t (*info)(struct rp_cluster *cluster, struct rp_cluster_info *info);
+
+    /* Something may have changed about a server (a connection came up or was lost, its greeting
+     * tells of another role): it is asked as soon as may be. */
+    void (*prompt)(struct rp_cluster *cluster, uint32_t index, uint64_t now_ns);
+
+    /* The operator reloads: system and timeline that are remembered are forgotten once every server
+     * has been asked anew; a notice says what was. */
+    void (*forget_history)(struct rp_cluster *cluster, uint64_t now_ns);
+
+    /* Begins a read. request->replicas and its flag RP_REPLICAS_OUT are the cluster's own to fill
+     * in: what the host puts there is ignored. Returns RP_OK, RP_E_ARGUMENT, or RP_E_BUSY:
+     * max_reads are under way. Each start ends in exactly one RP_ACTION_DONE, unless it is
+     * forgotten. */
+    int32_t (*start)(struct rp_cluster *cluster, const struct rp_policy *policy,
+                     const struct rp_request *request, uint64_t tag, uint64_t *read_id);
+
+    /* The host lost interest: no DONE will come, a DROP may. Unknown ids change nothing. */
+    void (*forget)(struct rp_cluster *cluster, uint64_t read_id);
+
+    /* What to do now. Returns 1 with an action, 0 if there is nothing before *wake_ns (UINT64_MAX:
+     * nothing until something else is called). */
+    int32_t (*next)(struct rp_cluster *cluster, uint64_t now_ns, struct rp_action *action,
+                    uint64_t *wake_ns);
+
+    /* What became of a READ or an ASK. outcome: found, partial, missing, failed of enum rp_outcome,
+     * or enum rp_answer_outcome. before: the question's answer as the server printed it. after: the
+     * position column of the read's own answer, as text. Both may be NULL, which is unknown; they
+     * are not kept. Late and unknown answers change nothing. */
+    void (*answer)(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const char *before,
+                   const char *after, uint64_t now_ns);
+
+    /* The next notice, oldest first. Returns 1, or 0: none. */
+    int32_t (*notice)(struct rp_cluster *cluster, struct rp_notice *notice);
+
+    /* The cluster's own counters, as metrics of the set; section is "". RP_OK, RP_E_END,
+     * RP_E_ARGUMENT. */
+    int32_t (*metrics)(const struct rp_cluster *cluster, uint32_t index, struct rp_metric *metric);
+
+    /* WAL positions as PostgreSQL prints them, "16/B374D848". [thread-safe] parse returns RP_OK or
+     * RP_E_ARGUMENT; print fills text, at least RP_POSITION_BYTES long. */
+    int32_t (*position_parse)(const char *text, uint64_t *position);
+    void (*position_print)(uint64_t position, char *text);
+};
+
+#define RP_POSITION_BYTES 18u
+
+/* ---- the plugin ------------------------------------------------------------------------------ */
 
 struct rp_plugin {
     /* The frozen prefix: the same in every version, past and future. */
@@ -415,6 +700,9 @@ struct rp_plugin {
      */
     int32_t (*reload_text)(struct rp_set *set, const char *text, uint32_t length, char *err,
                            uint32_t errlen);
+
+    /* The functions of a cluster. */
+    const struct rp_cluster_calls *cluster;
 };
 
 /* The most sections that memory which is shared has room for. */

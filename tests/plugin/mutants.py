@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
-FOLDERS = ("plugin", "policies", "strict-ini")
+FOLDERS = ("plugin", "plugin/cluster", "policies", "strict-ini")
 EXPLORER_SOURCES = ("invariants.c", "exploration.c", "reload_exploration.c", "coverage.c")
 PACKAGES = ("inih", "libbsd-overlay")
 LIMIT_S = 300
@@ -59,7 +59,8 @@ class Tree:
                       '-DREAD_POLICY_VERSION="0.0.0"', *config.stdout.split()]
         self.libraries = libraries.stdout.split()
         for folder in FOLDERS:
-            shutil.copytree(os.path.join(ROOT, folder), os.path.join(directory, folder))
+            shutil.copytree(os.path.join(ROOT, folder), os.path.join(directory, folder),
+                            dirs_exist_ok=True)
         self.objects = {source: self.compile(source) for source in self.sources()}
 
     def sources(self):

@@ -32,14 +32,15 @@ class Request(Structure):
 
 class Report(Structure):
     _fields_ = [("struct_size", c_uint32), ("outcome", c_int32), ("now_ns", c_uint64),
-                ("position", c_uint64)]
+                ("position", c_uint64), ("flushed", c_uint64)]
 
 
 class Step(Structure):
     _fields_ = [("struct_size", c_uint32), ("kind", c_int32), ("target", c_int32),
                 ("replica", c_uint32), ("flags", c_uint32), ("verdict", c_int32),
                 ("served_by", c_int32), ("log_level", c_int32), ("until_ns", c_uint64),
-                ("position", c_uint64), ("failed_during", c_char_p), ("message", c_char_p)]
+                ("position", c_uint64), ("failed_during", c_char_p), ("message", c_char_p),
+                ("counted", c_int32), ("reserved", c_uint32)]
 
 
 class Read(Structure):

@@ -1,0 +1,520 @@
+/*
+ * api.c - the functions of a cluster: arguments are checked, time moves on, and what is to be done
+ * goes out in its order.
+ */
+#include "api.h"
+
+#include "asks.h"
+#include "cluster.h"
+#include "position.h"
+#include "proofs.h"
+#include "reads.h"
+#include "reports.h"
+#include "roles.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MS UINT64_C(1000000)
+
+#define MAX_READS          1000000u
+#define MIN_POLL_MS        100u
+#define MAX_POLL_MS        5000u
+#define DEFAULT_POLL_MS    1000u
+#define DEFAULT_TIMEOUT_MS 5000u
+#define MAX_TIMEOUT_MS     3600000u
+
+/* Later than this is called late, under RP_CLUSTER_STRICT. */
+#define LATE_NS (100 * MS)
+
+/* ---- opening and closing --------------------------------------------------------------------- */
+
+static const char *wrong_option(const struct rp_cluster_options *options) {
+    if (options->struct_size < sizeof *options) {
+        return "struct_size is smaller than that of ABI 1.0";
+    }
+    if (options->max_servers < 1 || options->max_servers > RP_CLUSTER_MAX_SERVERS) {
+        return "max_servers: 1 to 64 are accepted";
+    }
+    if (options->max_reads < 1 || options->max_reads > MAX_READS) {
+        return "max_reads: 1 to 1000000 are accepted";
+    }
+    if (options->poll_ms != 0 &&
+        (options->poll_ms < MIN_POLL_MS || options->poll_ms > MAX_POLL_MS)) {
+        return "poll_ms: 0, or 100 to 5000 are accepted";
+    }
+    if (options->timeout_ms > MAX_TIMEOUT_MS) {
+        return "timeout_ms: 0 to 3600000 are accepted";
+    }
+    return NULL;
+}
+
+static int32_t refuse(int32_t status, const char *why, char *err, uint32_t errlen) {
+    if (err != NULL && errlen > 0) {
+        (void)snprintf(err, errlen, "%s", why);
+    }
+    return status;
+}
+
+static void release(struct rp_cluster *cluster) {
+    free(cluster->servers);
+    free(cluster->reads);
+    free(cluster->drops);
+    free(cluster);
+}
+
+static void init_lists(struct rp_cluster *cluster) {
+    TAILQ_INIT(&cluster->free_reads);
+    TAILQ_INIT(&cluster->reported);
+    TAILQ_INIT(&cluster->to_send);
+    TAILQ_INIT(&cluster->locating);
+    TAILQ_INIT(&cluster->located);
+    TAILQ_INIT(&cluster->done);
+}
+
+static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options *options,
+                            struct rp_cluster **opened, char *err, uint32_t errlen) {
+    if (opened != NULL) {
+        *opened = NULL;
+    }
+    if (set == NULL || options == NULL || opened == NULL) {
+        return refuse(RP_E_ARGUMENT, "set, options and cluster must not be NULL", err, errlen);
+    }
+    const char *wrong = wrong_option(options);
+    if (wrong != NULL) {
+        return refuse(RP_E_ARGUMENT, wrong, err, errlen);
+    }
+    struct rp_cluster *cluster = calloc(1, sizeof *cluster);
+    if (cluster == NULL) {
+        return refuse(RP_E_MEMORY, "out of memory", err, errlen);
+    }
+    cluster->set = set;
+    cluster->flags = options->flags;
+    cluster->max_servers = options->max_servers;
+    cluster->max_reads = options->max_reads;
+    cluster->poll_ns = (options->poll_ms != 0 ? options->poll_ms : DEFAULT_POLL_MS) * MS;
+    cluster->timeout_ns =
+        (options->timeout_ms != 0 ? options->timeout_ms : DEFAULT_TIMEOUT_MS) * MS;
+    cluster->now_ns = options->now_ns;
+    cluster->random = options->seed;
+    cluster->primary = NO_SERVER;
+    cluster->promised_wake_ns = UINT64_MAX;
+    /* At most one drop for each action that can be out; they leave before anything new goes out. */
+    cluster->max_drops = options->max_reads + options->max_servers * ASK_KINDS;
+    cluster->servers = calloc(options->max_servers, sizeof *cluster->servers);
+    cluster->reads = calloc(options->max_reads, sizeof *cluster->reads);
+    cluster->drops = calloc(cluster->max_drops, sizeof *cluster->drops);
+    if (cluster->servers == NULL || cluster->reads == NULL || cluster->drops == NULL) {
+        release(cluster);
+        return refuse(RP_E_MEMORY, "out of memory", err, errlen);
+    }
+    init_lists(cluster);
+    *opened = cluster;
+    return RP_OK;
+}
+
+static uint32_t cluster_close(struct rp_cluster *cluster) {
+    if (cluster == NULL) {
+        return 0;
+    }
+    uint32_t open = cluster->reads_open;
+    release(cluster);
+    return open;
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static bool is_strict(const struct rp_cluster *cluster) {
+    return (cluster->flags & RP_CLUSTER_STRICT) != 0;
+}
+
+static void advance(struct rp_cluster *cluster, uint64_t now_ns) {
+    if (now_ns >= cluster->now_ns) {
+        cluster->now_ns = now_ns;
+    } else if (is_strict(cluster)) {
+        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                    "strict: the clock went back by %llu ns",
+                    (unsigned long long)(cluster->now_ns - now_ns));
+    }
+}
+
+static void expire(struct rp_cluster *cluster) {
+    struct heap_node *first;
+    while ((first = heap_first(&cluster->timers)) != NULL && first->key <= cluster->now_ns) {
+        heap_remove(&cluster->timers, first);
+        switch (first->kind) {
+        case TIMER_READ:
+            reads_timer(cluster, heap_owner(first, struct read, timer));
+            break;
+        case TIMER_POLL:
+            asks_poll_is_due(cluster, heap_owner(first, struct server, poll));
+            break;
+        case TIMER_WATCH:
+            asks_watch_is_due(cluster, heap_owner(first, struct server, watch));
+            break;
+        default:
+            asks_limit_is_over(cluster, heap_owner(first, struct ask, limit));
+            break;
+        }
+    }
+}
+
+/* ---- servers --------------------------------------------------------------------------------- */
+
+static void take_out(struct rp_cluster *cluster, uint32_t index) {
+    struct server *server = &cluster->servers[index];
+    server->state = RP_SERVER_OFF;
+    roles_changed(cluster); /* nobody is sent there any more */
+    asks_end(cluster, index);
+    reads_leave_server(cluster, index);
+    /* Generations go on: an answer to a question of before must never pass for a later one's. */
+    uint32_t generations[ASK_KINDS];
+    for (uint32_t kind = 0; kind < ASK_KINDS; kind++) {
+        generations[kind] = server->asks[kind].generation;
+    }
+    memset(server, 0, sizeof *server);
+    for (uint32_t kind = 0; kind < ASK_KINDS; kind++) {
+        server->asks[kind].generation = generations[kind];
+    }
+    roles_changed(cluster);
+}
+
+static int32_t cluster_server_set(struct rp_cluster *cluster, uint32_t index, const char *name,
+                                  int32_t expect, int32_t state, uint64_t now_ns) {
+    if (cluster == NULL || index >= cluster->max_servers || name == NULL ||
+        strlen(name) >= NAME_BYTES || expect < RP_EXPECT_ANY || expect > RP_EXPECT_REPLICA ||
+        state < RP_SERVER_OFF || state > RP_SERVER_DRAIN) {
+        return RP_E_ARGUMENT;
+    }
+    struct server *server = &cluster->servers[index];
+    bool was_on = server->state != RP_SERVER_OFF;
+    advance(cluster, now_ns);
+    cluster_event(cluster);
+    if (state == RP_SERVER_OFF) {
+        if (was_on) {
+            take_out(cluster, index);
+        }
+        return RP_OK;
+    }
+    (void)snprintf(server->name, sizeof server->name, "%s", name);
+    server->expect = expect;
+    server->state = state;
+    if (index >= cluster->server_count) {
+        cluster->server_count = index + 1;
+    }
+    if (!was_on) {
+        server->lag_known_ns = cluster->now_ns;
+        asks_begin(cluster, index);
+    }
+    roles_changed(cluster);
+    return RP_OK;
+}
+
+static uint64_t lag_bytes_of(const struct rp_cluster *cluster, const struct server *server) {
+    if (cluster->primary == NO_SERVER || !cluster->primary_answers || server->said.position == 0) {
+        return RP_UNKNOWN;
+    }
+    uint64_t primary = reachable_position(cluster, cluster->primary,
+                                          cluster->servers[cluster->primary].said.position);
+    if (primary == 0) {
+        return RP_UNKNOWN;
+    }
+    return server->said.position < primary ? primary - server->said.position : 0;
+}
+
+static void fill_lag(const struct rp_cluster *cluster, const struct server *server,
+                     struct rp_server_info *info) {
+    info->lag_bytes = RP_UNKNOWN;
+    info->lag_ns = RP_UNKNOWN;
+    info->lag_at_least_ns = 0;
+    if (server->role != RP_ROLE_REPLICA) {
+        return;
+    }
+    if (server->reached_ns != 0) {
+        info->lag_at_least_ns = cluster->now_ns - server->reached_ns;
+    }
+    info->lag_bytes = lag_bytes_of(cluster, server);
+    if (info->lag_bytes == 0) {
+        info->lag_ns = 0;
+        info->lag_at_least_ns = 0;
+    } else if (info->lag_bytes != RP_UNKNOWN && server->reached_ns != 0) {
+        info->lag_ns = cluster->now_ns - server->reached_ns;
+    } else if (info->lag_bytes != RP_UNKNOWN && server->said.replay_age_ms != 0) {
+        /* Behind all that is remembered: what the server itself says is the best there is. */
+        info->lag_ns = server->said.replay_age_ms * MS;
+    }
+}
+
+static int32_t cluster_server(struct rp_cluster *cluster, uint32_t index,
+                              struct rp_server_info *info) {
+    if (cluster == NULL || info == NULL || info->struct_size < sizeof *info) {
+        return RP_E_ARGUMENT;
+    }
+    if (index >= cluster->max_servers) {
+        return RP_E_END;
+    }
+    const struct server *server = &cluster->servers[index];
+    bool known = server->said.instance != 0;
+    *info = (struct rp_server_info){
+        .struct_size = info->struct_size,
+        .role = server->role,
+        .expect = server->expect,
+        .state = server->state,
+        .answers = server->answers,
+        .in_recovery = known ? server->said.in_recovery : 2,
+        .timeline = server->said.upper,
+        .version = server->can.version,
+        .instance = server->said.instance,
+        .system = server->instance != NULL ? server->instance->system : 0,
+        .position = known ? server->said.position : 0,
+        .why = roles_why(server),
+        .grants = server->probed ? question_missing_grants(&server->can) : "",
+    };
+    if (health_backs_off(&server->health, cluster->now_ns)) {
+        info->backing_off_ns = server->health.until_ns - cluster->now_ns;
+    }
+    fill_lag(cluster, server, info);
+    return RP_OK;
+}
+
+static int32_t cluster_info(struct rp_cluster *cluster, struct rp_cluster_info *info) {
+    if (cluster == NULL || info == NULL || info->struct_size < sizeof *info) {
+        return RP_E_ARGUMENT;
+    }
+    *info = (struct rp_cluster_info){
+        .struct_size = info->struct_size,
+        .settled = cluster->settled,
+        .split = cluster->split || cluster->two_systems,
+        .primary = cluster->primary,
+        .primary_answers = cluster->primary_answers,
+        .timeline = cluster->timeline,
+        .reads = cluster->reads_open,
+        .replicas = (uint32_t)__builtin_popcountll(cluster->replicas),
+        .system = cluster->system,
+    };
+    return RP_OK;
+}
+
+static void cluster_prompt(struct rp_cluster *cluster, uint32_t index, uint64_t now_ns) {
+    if (cluster != NULL && index < cluster->max_servers &&
+        cluster->servers[index].state != RP_SERVER_OFF) {
+        advance(cluster, now_ns);
+        cluster_event(cluster);
+        asks_prompt(cluster, index);
+    }
+}
+
+static void cluster_forget_history(struct rp_cluster *cluster, uint64_t now_ns) {
+    if (cluster != NULL) {
+        advance(cluster, now_ns);
+        cluster_event(cluster);
+        roles_forget(cluster);
+    }
+}
+
+/* ---- reads ----------------------------------------------------------------------------------- */
+
+/* A read of ABI 1.0's size is enough: what came later is not read. */
+#define MIN_REQUEST_BYTES (offsetof(struct rp_request, position) + sizeof(uint64_t))
+
+static int32_t cluster_start(struct rp_cluster *cluster, const struct rp_policy *policy,
+                             const struct rp_request *request, uint64_t tag, uint64_t *read_id) {
+    if (cluster == NULL || policy == NULL || request == NULL || read_id == NULL ||
+        request->struct_size < MIN_REQUEST_BYTES) {
+        return RP_E_ARGUMENT;
+    }
+    if (is_strict(cluster) && request->entropy == cluster->last_entropy) {
+        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                    "strict: two reads have the same entropy: reads that miss together would come "
+                    "back together");
+    }
+    cluster->last_entropy = request->entropy;
+    advance(cluster, request->now_ns);
+    const struct read *read = reads_start(cluster, policy, request, tag);
+    if (read == NULL) {
+        return RP_E_BUSY;
+    }
+    *read_id = read_id_of(cluster, read);
+    return RP_OK;
+}
+
+static void cluster_forget(struct rp_cluster *cluster, uint64_t read_id) {
+    if (cluster != NULL) {
+        reads_forget(cluster, read_id);
+    }
+}
+
+static bool can_be(uint64_t id, int32_t outcome) {
+    switch (outcome) {
+    case RP_FAILED:
+    case RP_SERVER_GONE:
+    case RP_NOT_SENT:
+        return true;
+    case RP_ANSWERED:
+        return ID_KIND(id) == ID_ASK;
+    case RP_FOUND:
+    case RP_PARTIAL:
+    case RP_MISSING:
+    case RP_ROLE_CHANGED:
+    case RP_CONFLICT:
+        return ID_KIND(id) == ID_ACTION;
+    default:
+        return false;
+    }
+}
+
+static void cluster_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome,
+                           const char *before, const char *after, uint64_t now_ns) {
+    if (cluster == NULL) {
+        return;
+    }
+    advance(cluster, now_ns);
+    cluster_event(cluster);
+    if (!can_be(id, outcome)) {
+        if (is_strict(cluster)) {
+            notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                        "strict: outcome %d is none that such an action can have", outcome);
+        }
+        outcome = RP_FAILED;
+    }
+    if (ID_KIND(id) == ID_ASK) {
+        asks_answer(cluster, id, outcome, before);
+    } else {
+        reads_answer(cluster, id, outcome, before, after);
+    }
+}
+
+/* ---- what to do ------------------------------------------------------------------------------ */
+
+static bool next_drop(struct rp_cluster *cluster, struct rp_action *action) {
+    if (cluster->drop_count == 0) {
+        return false;
+    }
+    const struct drop *drop = &cluster->drops[cluster->drop_first];
+    action->kind = RP_ACTION_DROP;
+    action->id = drop->id;
+    action->tag = drop->tag;
+    action->read_id = drop->read_id;
+    action->server = drop->server;
+    cluster->drop_first = (cluster->drop_first + 1) % cluster->max_drops;
+    cluster->drop_count--;
+    return true;
+}
+
+static bool next_redial(struct rp_cluster *cluster, struct rp_action *action) {
+    if (cluster->redial_queue == 0) {
+        return false;
+    }
+    action->kind = RP_ACTION_REDIAL;
+    action->server = (uint32_t)__builtin_ctzll(cluster->redial_queue);
+    cluster->redial_queue &= cluster->redial_queue - 1;
+    return true;
+}
+
+static void note_lateness(struct rp_cluster *cluster, uint64_t now_ns) {
+    if (is_strict(cluster) && cluster->promised_wake_ns != UINT64_MAX &&
+        now_ns > cluster->promised_wake_ns && now_ns - cluster->promised_wake_ns > LATE_NS) {
+        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                    "strict: next was called %llu ms after wake_ns",
+                    (unsigned long long)((now_ns - cluster->promised_wake_ns) / MS));
+    }
+    cluster->promised_wake_ns = UINT64_MAX;
+}
+
+static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns, struct rp_action *action,
+                            uint64_t *wake_ns) {
+    if (cluster == NULL || action == NULL || wake_ns == NULL ||
+        action->struct_size < sizeof *action) {
+        return 0;
+    }
+    *action = (struct rp_action){.struct_size = action->struct_size};
+    note_lateness(cluster, now_ns);
+    advance(cluster, now_ns);
+    expire(cluster);
+    reads_take_reports(cluster);
+    /* Drops first, so that there is always room for the next ones; then what ends. */
+    if (next_drop(cluster, action) || reads_next_done(cluster, action)) {
+        return 1;
+    }
+    asks_prepare(cluster);
+    reads_take_reports(cluster);
+    if (reads_next_done(cluster, action) || next_redial(cluster, action) ||
+        asks_next(cluster, action) || reads_next(cluster, action)) {
+        return 1;
+    }
+    /* A question that could not be asked has news for those who waited for it. */
+    if (!TAILQ_EMPTY(&cluster->reported)) {
+        return cluster_next(cluster, now_ns, action, wake_ns);
+    }
+    const struct heap_node *first = heap_first(&cluster->timers);
+    *wake_ns = first != NULL ? first->key : UINT64_MAX;
+    cluster->promised_wake_ns = *wake_ns;
+    return 0;
+}
+
+static int32_t cluster_notice(struct rp_cluster *cluster, struct rp_notice *notice) {
+    if (cluster == NULL || notice == NULL || notice->struct_size < sizeof *notice) {
+        return 0;
+    }
+    return notices_take(&cluster->notices, notice);
+}
+
+/* ---- counters -------------------------------------------------------------------------------- */
+
+struct counter_row {
+    const char *name;
+    const char *help;
+    size_t offset; /* in struct cluster_counters */
+};
+
+#define ROW(member, help)                                                                          \
+    { "cluster." #member, help, offsetof(struct cluster_counters, member) }
+
+static const struct counter_row counter_rows[] = {
+    ROW(polls, "Questions to servers about who and where they are."),
+    ROW(locates, "Questions to the primary for its WAL position, each shared by those who waited."),
+    ROW(watches, "Questions to replicas for their replay position while somebody awaits one."),
+    ROW(role_changes, "Servers whose role, or the reason why they are out, has changed."),
+    ROW(detours, "Reads that were sent to another replica, since the first could not be read."),
+    ROW(conflicts, "Reads that were asked again after a conflict with recovery."),
+    ROW(unproven, "Misses on a replica that could have proven an absence, and could not."),
+    ROW(uncounted_misses,
+        "Misses on a primary that did not count, since it was not sure to be one."),
+    ROW(behind, "Answers of a replica that was not known to have reached the caller's position."),
+    ROW(foreign_answers, "Answers that came late, or to no action."),
+};
+
+static int32_t cluster_metrics(const struct rp_cluster *cluster, uint32_t index,
+                               struct rp_metric *metric) {
+    if (cluster == NULL || metric == NULL || metric->struct_size < sizeof *metric) {
+        return RP_E_ARGUMENT;
+    }
+    if (index >= sizeof counter_rows / sizeof counter_rows[0]) {
+        return RP_E_END;
+    }
+    const struct counter_row *row = &counter_rows[index];
+    *metric = (struct rp_metric){
+        .struct_size = metric->struct_size, .name = row->name, .help = row->help, .section = ""};
+    memcpy(&metric->value, (const char *)&cluster->counters + row->offset, sizeof metric->value);
+    return RP_OK;
+}
+
+const struct rp_cluster_calls cluster_calls = {
+    .struct_size = sizeof cluster_calls,
+    .open = cluster_open,
+    .close = cluster_close,
+    .server_set = cluster_server_set,
+    .server = cluster_server,
+    .info = cluster_info,
+    .prompt = cluster_prompt,
+    .forget_history = cluster_forget_history,
+    .start = cluster_start,
+    .forget = cluster_forget,
+    .next = cluster_next,
+    .answer = cluster_answer,
+    .notice = cluster_notice,
+    .metrics = cluster_metrics,
+    .position_parse = position_parse,
+    .position_print = position_print,
+};

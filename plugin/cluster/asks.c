@@ -1,0 +1,422 @@
+/*
+ * asks.c - see asks.h.
+ */
+#include "asks.h"
+
+#include "proofs.h"
+#include "reports.h"
+#include "roles.h"
+
+#define MS UINT64_C(1000000)
+
+/* While nobody who leads answers, a new leader is found within this. */
+#define LOST_POLL_NS (250 * MS)
+
+/* The lower bound of a timeline that is behind is asked for at least this often. */
+#define BEHIND_POLL_NS (1000 * MS)
+
+/* A question that is not answered in this time is dropped. */
+#define ASK_LIMIT_NS (1000 * MS)
+
+/* A standby beside its primary replays a commit within a millisecond. One that has not after many
+ * questions is behind by more, and is asked less often. */
+#define WATCH_NS      (1 * MS)
+#define SLOW_WATCH_NS (5 * MS)
+#define QUICK_WATCHES 64u
+
+/* What may be granted meanwhile is seen after so many polls. */
+#define POLLS_PER_PROBE 60u
+
+/* So many probes in a row that fail as statements: the server can tell nothing of itself. */
+#define BLIND_PROBES 2u
+
+static uint32_t index_of(const struct rp_cluster *cluster, const struct server *server) {
+    return (uint32_t)(server - cluster->servers);
+}
+
+static void enqueue(struct rp_cluster *cluster, struct server *server, enum ask_kind kind) {
+    struct ask *ask = &server->asks[kind];
+    if (ask->state == ASK_IDLE) {
+        ask->state = ASK_QUEUED;
+        cluster->ask_queue[kind] |= server_bit(index_of(cluster, server));
+    } else if (ask->state == ASK_OUT) {
+        ask->again = true;
+    }
+}
+
+/* ---- polls ----------------------------------------------------------------------------------- */
+
+static uint64_t poll_interval(const struct rp_cluster *cluster, const struct server *server) {
+    uint64_t interval = cluster->poll_ns;
+    bool behind = server->instance != NULL && server->instance->lower < server->said.upper;
+    if (behind && interval > BEHIND_POLL_NS) {
+        interval = BEHIND_POLL_NS;
+    }
+    if (!cluster->primary_answers && interval > LOST_POLL_NS) {
+        interval = LOST_POLL_NS;
+    }
+    return interval;
+}
+
+static void poll_later(struct rp_cluster *cluster, struct server *server) {
+    heap_move(&cluster->timers, &server->poll, cluster->now_ns + poll_interval(cluster, server));
+}
+
+void asks_poll_is_due(struct rp_cluster *cluster, struct server *server) {
+    if (server->asks[ASK_POLL].state == ASK_IDLE) {
+        enqueue(cluster, server, ASK_POLL);
+    }
+    poll_later(cluster, server);
+}
+
+void asks_prompt(struct rp_cluster *cluster, uint32_t index) {
+    enqueue(cluster, &cluster->servers[index], ASK_POLL);
+    poll_later(cluster, &cluster->servers[index]);
+}
+
+void asks_begin(struct rp_cluster *cluster, uint32_t index) {
+    struct server *server = &cluster->servers[index];
+    server->poll.kind = TIMER_POLL;
+    server->watch.kind = TIMER_WATCH;
+    for (uint32_t kind = 0; kind < ASK_KINDS; kind++) {
+        server->asks[kind].kind = (uint8_t)kind;
+        server->asks[kind].server = index;
+        server->asks[kind].limit.kind = TIMER_ASK;
+    }
+    asks_prompt(cluster, index);
+}
+
+/* ---- waiting for answers --------------------------------------------------------------------- */
+
+static void fail_list(struct rp_cluster *cluster, struct read_list *list, const char *reason) {
+    struct read *read;
+    while ((read = TAILQ_FIRST(list)) != NULL) {
+        read_report(cluster, read, RP_FAILED, reason);
+    }
+}
+
+static void fail_waiters(struct rp_cluster *cluster, struct server *server, const char *reason) {
+    struct heap_node *first;
+    while ((first = heap_first(&server->waiters)) != NULL) {
+        read_report(cluster, heap_owner(first, struct read, waiter), RP_FAILED, reason);
+    }
+}
+
+void asks_locate(struct rp_cluster *cluster, struct read *read) {
+    read->located_listed = false;
+    read_enlist(cluster, read, READ_LOCATING);
+}
+
+bool asks_has_reached(const struct rp_cluster *cluster, uint32_t index, uint64_t target) {
+    const struct server *server = &cluster->servers[index];
+    return server->said.instance != 0 && server->said.position >= target;
+}
+
+static void watch(struct rp_cluster *cluster, struct server *server) {
+    if (server->asks[ASK_WATCH].state == ASK_IDLE && !server->watch.in) {
+        enqueue(cluster, server, ASK_WATCH);
+    }
+}
+
+void asks_await(struct rp_cluster *cluster, struct read *read, uint64_t target) {
+    struct server *server = &cluster->servers[read->server];
+    read->phase = READ_AWAITING;
+    heap_insert(&server->waiters, &read->waiter, target);
+    watch(cluster, server);
+}
+
+void asks_wake(struct rp_cluster *cluster, uint32_t index) {
+    struct server *server = &cluster->servers[index];
+    struct heap_node *first;
+    if (heap_first(&server->waiters) == NULL) {
+        return;
+    }
+    /* Under a rehearsal the primary stands in for its replica. */
+    bool readable = (cluster->replicas & server_bit(index)) != 0 || index == cluster->primary;
+    if (!readable || server->said.position == 0) {
+        fail_waiters(cluster, server, "the replica's position is not known any more");
+        return;
+    }
+    while ((first = heap_first(&server->waiters)) != NULL && first->key <= server->said.position) {
+        struct read *read = heap_owner(first, struct read, waiter);
+        read_report(cluster, read, RP_REACHED, NULL);
+        read->reported_position = server->said.position;
+    }
+}
+
+void asks_watch_is_due(struct rp_cluster *cluster, struct server *server) {
+    if (heap_first(&server->waiters) != NULL) {
+        watch(cluster, server);
+    }
+}
+
+static void watch_again(struct rp_cluster *cluster, struct server *server) {
+    if (heap_first(&server->waiters) == NULL) {
+        server->watches = 0;
+        return;
+    }
+    server->watches++;
+    heap_move(&cluster->timers, &server->watch,
+              cluster->now_ns + (server->watches < QUICK_WATCHES ? WATCH_NS : SLOW_WATCH_NS));
+}
+
+/* ---- out ------------------------------------------------------------------------------------- */
+
+static void prepare_locate(struct rp_cluster *cluster) {
+    if (TAILQ_EMPTY(&cluster->locating)) {
+        return;
+    }
+    if (cluster->primary == NO_SERVER) {
+        fail_list(cluster, &cluster->locating, "no primary is known");
+        return;
+    }
+    struct server *primary = &cluster->servers[cluster->primary];
+    if (primary->blind || (primary->probed && question_short(&primary->can) == NULL)) {
+        fail_list(cluster, &cluster->locating, "the primary does not tell its position");
+    } else if (primary->asks[ASK_LOCATE].state == ASK_IDLE && TAILQ_EMPTY(&cluster->located)) {
+        enqueue(cluster, primary, ASK_LOCATE);
+    }
+}
+
+void asks_prepare(struct rp_cluster *cluster) {
+    while (cluster->judge_again != 0) {
+        uint32_t index = (uint32_t)__builtin_ctzll(cluster->judge_again);
+        cluster->judge_again &= cluster->judge_again - 1;
+        if (cluster->servers[index].state != RP_SERVER_OFF) {
+            asks_prompt(cluster, index);
+        }
+    }
+    prepare_locate(cluster);
+}
+
+/* The question of that kind as this server can be asked it; the probe first. */
+static const char *text_of(struct server *server, struct ask *ask) {
+    const char *text = NULL;
+    ask->probes = false;
+    if (server->probed) {
+        text = ask->kind == ASK_POLL ? question_full(&server->can) : question_short(&server->can);
+    }
+    if (ask->kind == ASK_POLL && (text == NULL || server->polls_since_probe >= POLLS_PER_PROBE)) {
+        ask->probes = true;
+        text = question_probe;
+    }
+    return text;
+}
+
+static void count_ask(struct rp_cluster *cluster, enum ask_kind kind) {
+    uint64_t *const counters[ASK_KINDS] = {[ASK_POLL] = &cluster->counters.polls,
+                                           [ASK_LOCATE] = &cluster->counters.locates,
+                                           [ASK_WATCH] = &cluster->counters.watches};
+    ++*counters[kind];
+}
+
+static void send(struct rp_cluster *cluster, struct ask *ask, const char *text,
+                 struct rp_action *action) {
+    ask->state = ASK_OUT;
+    ask->again = false;
+    ask->generation++;
+    ask->sent_event = cluster_event(cluster);
+    ask->sent_ns = cluster->now_ns;
+    heap_move(&cluster->timers, &ask->limit, cluster->now_ns + ASK_LIMIT_NS);
+    if (ask->kind == ASK_LOCATE) {
+        struct read *read;
+        while ((read = TAILQ_FIRST(&cluster->locating)) != NULL) {
+            TAILQ_REMOVE(&cluster->locating, read, entry);
+            read->located_listed = true;
+            TAILQ_INSERT_TAIL(&cluster->located, read, entry);
+        }
+    }
+    count_ask(cluster, ask->kind);
+    action->kind = RP_ACTION_ASK;
+    action->id = id_of(ID_ASK, ask->server * ASK_KINDS + ask->kind, ask->generation);
+    action->server = ask->server;
+    action->text = text;
+    action->limit_ns = ask->limit.key;
+}
+
+bool asks_next(struct rp_cluster *cluster, struct rp_action *action) {
+    for (uint32_t kind = 0; kind < ASK_KINDS; kind++) {
+        while (cluster->ask_queue[kind] != 0) {
+            uint32_t index = (uint32_t)__builtin_ctzll(cluster->ask_queue[kind]);
+            struct server *server = &cluster->servers[index];
+            cluster->ask_queue[kind] &= cluster->ask_queue[kind] - 1;
+            const char *text = text_of(server, &server->asks[kind]);
+            if (text != NULL) {
+                send(cluster, &server->asks[kind], text, action);
+                return true;
+            }
+            /* Not probed yet, or not to be asked: whoever waits for it is told at its limit, or by
+             * prepare_locate. */
+            server->asks[kind].state = ASK_IDLE;
+            if (kind == ASK_WATCH) {
+                fail_waiters(cluster, server, "the replica does not tell its position");
+            } else if (kind == ASK_LOCATE) {
+                fail_list(cluster, &cluster->locating, "the primary does not tell its position");
+            }
+        }
+    }
+    return false;
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static void located(struct rp_cluster *cluster, uint32_t index, const struct facts *facts) {
+    struct read *read;
+    if (facts->in_recovery || facts->position == 0) {
+        fail_list(cluster, &cluster->located,
+                  facts->in_recovery ? "the server that was asked as the primary is in recovery"
+                                     : "the primary does not tell its position");
+        return;
+    }
+    uint64_t inserted = reachable_position(cluster, index, facts->position);
+    uint64_t flushed = facts->flushed < inserted ? facts->flushed : inserted;
+    while ((read = TAILQ_FIRST(&cluster->located)) != NULL) {
+        read_report(cluster, read, RP_LOCATED, NULL);
+        read->reported_position = inserted;
+        read->reported_flushed = flushed;
+        read->located_instance = facts->instance;
+        read->located_timeline = facts->upper;
+    }
+}
+
+/* It failed as a statement: cancelled, or what could be asked cannot be asked any more, or it is no
+ * PostgreSQL. */
+static void question_failed(struct rp_cluster *cluster, struct ask *ask) {
+    struct server *server = &cluster->servers[ask->server];
+    server->polls_since_probe = POLLS_PER_PROBE;
+    server->failed_probes += ask->probes;
+    if (server->failed_probes >= BLIND_PROBES) {
+        server->probed = false;
+        roles_blind(cluster, ask->server);
+    }
+}
+
+/* silent: nothing came in time. */
+static void ask_failed(struct rp_cluster *cluster, struct ask *ask, int32_t outcome, bool silent) {
+    struct server *server = &cluster->servers[ask->server];
+    if (outcome == RP_FAILED) {
+        question_failed(cluster, ask);
+    } else {
+        health_failed(&server->health, silent, cluster->now_ns, cluster_random(cluster));
+        roles_unheard(cluster, ask->server);
+    }
+    if (ask->kind == ASK_LOCATE) {
+        fail_list(cluster, &cluster->located, "the primary could not be asked for its position");
+    } else if (ask->kind == ASK_WATCH) {
+        fail_waiters(cluster, server, "the replica could not be asked for its position");
+    }
+}
+
+static void probed(struct rp_cluster *cluster, struct ask *ask, const char *answer) {
+    struct server *server = &cluster->servers[ask->server];
+    struct abilities can;
+    if (!question_read_probe(answer, &can)) {
+        ask_failed(cluster, ask, RP_FAILED, false);
+        return;
+    }
+    const char *before = server->probed ? question_missing_grants(&server->can) : "";
+    const char *missing = question_missing_grants(&can);
+    server->can = can;
+    server->probed = true;
+    server->failed_probes = 0;
+    server->polls_since_probe = 0;
+    if (missing != before && missing[0] != '\0') {
+        notices_add(&cluster->notices, RP_LOG_WARN, ask->server, "%s: %s", server->name, missing);
+    }
+    if (question_full(&can) == NULL) {
+        roles_blind(cluster, ask->server);
+    } else {
+        enqueue(cluster, server, ASK_POLL);
+    }
+}
+
+static void answered(struct rp_cluster *cluster, struct ask *ask, const char *answer) {
+    struct server *server = &cluster->servers[ask->server];
+    struct facts facts;
+    if (ask->probes) {
+        probed(cluster, ask, answer);
+        return;
+    }
+    if (!question_read_facts(answer, &facts)) {
+        ask_failed(cluster, ask, RP_FAILED, false);
+        return;
+    }
+    server->polls_since_probe += ask->kind == ASK_POLL;
+    roles_heard(cluster, ask->server, &facts, ask->sent_event);
+    if (ask->kind == ASK_LOCATE) {
+        located(cluster, ask->server, &facts);
+    }
+    asks_wake(cluster, ask->server);
+}
+
+/* It is not out any more. */
+static void finish(struct rp_cluster *cluster, struct ask *ask) {
+    heap_remove(&cluster->timers, &ask->limit);
+    ask->state = ASK_IDLE;
+    if (ask->again) {
+        ask->again = false;
+        enqueue(cluster, &cluster->servers[ask->server], ask->kind);
+    }
+}
+
+static struct ask *ask_of(struct rp_cluster *cluster, uint64_t id) {
+    uint32_t number = ID_NUMBER(id);
+    uint32_t index = number / ASK_KINDS;
+    if (index >= cluster->max_servers) {
+        return NULL;
+    }
+    struct ask *ask = &cluster->servers[index].asks[number % ASK_KINDS];
+    return ask->state == ASK_OUT && ask->generation == ID_GENERATION(id) ? ask : NULL;
+}
+
+void asks_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const char *answer) {
+    struct ask *ask = ask_of(cluster, id);
+    if (ask == NULL) {
+        cluster->counters.foreign_answers++;
+        return;
+    }
+    struct server *server = &cluster->servers[ask->server];
+    finish(cluster, ask);
+    if (outcome == RP_ANSWERED) {
+        answered(cluster, ask, answer);
+    } else {
+        ask_failed(cluster, ask, outcome, false);
+    }
+    if (ask->kind == ASK_WATCH) {
+        watch_again(cluster, server);
+    }
+}
+
+void asks_limit_is_over(struct rp_cluster *cluster, struct ask *ask) {
+    uint64_t id = id_of(ID_ASK, ask->server * ASK_KINDS + ask->kind, ask->generation);
+    drop_action(cluster, id, ask->server, 0, 0);
+    cluster_event(cluster);
+    finish(cluster, ask);
+    ask_failed(cluster, ask, RP_SERVER_GONE,
+               cluster->servers[ask->server].health.answered_ns <= ask->sent_ns);
+    if (ask->kind == ASK_WATCH) {
+        watch_again(cluster, &cluster->servers[ask->server]);
+    }
+}
+
+void asks_end(struct rp_cluster *cluster, uint32_t index) {
+    struct server *server = &cluster->servers[index];
+    for (uint32_t kind = 0; kind < ASK_KINDS; kind++) {
+        struct ask *ask = &server->asks[kind];
+        if (ask->state == ASK_OUT) {
+            drop_action(cluster, id_of(ID_ASK, index * ASK_KINDS + kind, ask->generation), index, 0,
+                        0);
+            if (kind == ASK_LOCATE) {
+                fail_list(cluster, &cluster->located, "the primary was taken out");
+            }
+        }
+        heap_remove(&cluster->timers, &ask->limit);
+        ask->state = ASK_IDLE;
+        ask->again = false;
+        cluster->ask_queue[kind] &= ~server_bit(index);
+    }
+    heap_remove(&cluster->timers, &server->poll);
+    heap_remove(&cluster->timers, &server->watch);
+    cluster->redial_queue &= ~server_bit(index);
+    fail_waiters(cluster, server, "the replica was taken out");
+}

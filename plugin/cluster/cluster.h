@@ -1,0 +1,280 @@
+/*
+ * cluster.h - what a cluster remembers, as all of its parts see it.
+ *
+ * The parts, from the ground up; each knows those before it and nothing of those after it:
+ *   heap, position, questions, health, lag, notices   know nothing of a cluster
+ *   roles      what servers said becomes who they are: system, primary, replicas, splits
+ *   proofs     what an answer proves, by what is known of who gave it
+ *   asks       polls, locates, watches: questions and their answers; reads that waited for them get
+ *              their report here
+ *   reads      one read: the policy's steps become actions, answers become reports
+ *   cluster    the functions of the header
+ * A read that an answer has woken is put on the list `reported`; reads.c takes it from there. So
+ * nothing calls upwards.
+ *
+ * "Asked after an answer had arrived" is decided by a count of events, `event`, which grows with
+ * every action that goes out and every answer that comes in: two of them at the same nanosecond
+ * still have an order.
+ */
+#ifndef CLUSTER_H
+#define CLUSTER_H
+
+#include "plugin/read_policy.h"
+#include "health.h"
+#include "heap.h"
+#include "lag.h"
+#include "notices.h"
+#include "questions.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#define NAME_BYTES 64u
+
+/* Instances that one address may lead to in turn (a balancer); the one that answered longest ago is
+ * forgotten first. */
+#define MAX_INSTANCES 4u
+
+/* What a timer is of: the kind of its heap node. */
+enum timer_kind { TIMER_READ, TIMER_POLL, TIMER_WATCH, TIMER_ASK };
+
+enum ask_kind { ASK_POLL, ASK_LOCATE, ASK_WATCH, ASK_KINDS };
+enum ask_state { ASK_IDLE, ASK_QUEUED, ASK_OUT };
+
+/* A question to one server; one of each kind is under way at most. */
+struct ask {
+    struct heap_node limit; /* while it is out */
+    uint8_t state;          /* enum ask_state */
+    uint8_t kind;           /* enum ask_kind */
+    bool probes;            /* it is the probe */
+    bool again;             /* to be asked once more when it is answered */
+    uint32_t server;
+    uint32_t generation;
+    uint64_t sent_event;
+    uint64_t sent_ns;
+};
+
+/* What is known of one instance, a server from its start to its end. */
+struct instance {
+    uint64_t start; /* facts.instance; 0: none */
+    uint64_t system;
+    uint32_t lower; /* the greatest lower bound of its timeline that it told; it only grows */
+    uint64_t used_event;
+    /* Rule 5: with which primary instance its position was compared, and what came of it. */
+    uint64_t compared_with;
+    bool ahead;
+    uint64_t noted_position; /* to be compared with a primary that is asked after noted_event */
+    uint64_t noted_event;    /* 0: none */
+};
+
+/* Why a server is out, or not as expected. */
+enum why {
+    WHY_FINE,
+    WHY_FOREIGN,   /* of another system */
+    WHY_DEPOSED,   /* out of recovery on an older timeline */
+    WHY_PROMOTED,  /* expect = replica, and out of recovery */
+    WHY_SECOND,    /* out of recovery beside the primary */
+    WHY_STANDBY,   /* expect = primary, and in recovery: serves as a replica */
+    WHY_DIVERGED,  /* streams a timeline above the primary's */
+    WHY_AHEAD,     /* replayed more than its primary has written */
+    WHY_UNCERTAIN, /* said something else than before, and is being asked */
+    WHY_COUNT
+};
+
+/* What keeps a replica from proving anything, for the notice. */
+enum no_proof {
+    PROOF_FINE,
+    PROOF_NO_GRANT,
+    PROOF_NOT_STREAMING,
+    PROOF_OLD_TIMELINE /* its restart point is older than the last promotion */
+};
+
+struct server {
+    char name[NAME_BYTES];
+    int32_t state;  /* enum rp_server_state */
+    int32_t expect; /* enum rp_expect */
+
+    /* What it said last, and when. */
+    struct facts said; /* said.instance 0: nothing yet */
+    uint64_t said_sent_event;
+    uint64_t said_event;
+    uint64_t leading_event; /* when it first said that it was out of recovery, this instance,
+                               without a break; 0: it does not */
+    uint64_t failed_event;  /* a question that failed; 0: none yet */
+    bool tried;             /* it answered or failed since it was added */
+    bool answers;           /* the last question was answered */
+    bool uncertain;         /* a read learnt that it is not what it said last */
+    bool blind;             /* it answers, but can tell nothing of itself */
+    struct instance instances[MAX_INSTANCES];
+    struct instance *instance; /* of said; NULL: none */
+
+    /* What it can be asked. */
+    struct abilities can;
+    bool probed;
+    uint32_t failed_probes; /* in a row, by an error of the statement */
+    uint32_t polls_since_probe;
+
+    /* What follows from that: roles.c. */
+    int32_t role;       /* enum rp_server_role */
+    uint8_t why;        /* enum why */
+    int32_t noted_role; /* that a notice told of */
+    uint8_t noted_why;
+    uint8_t no_proof; /* enum no_proof, that a notice told of */
+    uint32_t no_proof_polls;
+
+    struct health health;
+    uint64_t lag_known_ns; /* when its lag was last known */
+    uint64_t reached_ns;   /* newest time at which the primary was where this one has come; 0 */
+
+    struct ask asks[ASK_KINDS];
+    struct heap_node poll;  /* timer */
+    struct heap_node watch; /* timer, between two questions of a watch */
+    struct heap waiters;    /* reads that await a position, by it */
+    uint32_t watches;       /* questions in a row that woke not everyone */
+    uint64_t redial_ns;     /* no redial before */
+};
+
+enum read_phase {
+    READ_FREE,
+    READ_REPORTED, /* on list `reported`: the policy is to hear of `outcome` */
+    READ_TO_SEND,  /* on list `to_send` */
+    READ_OUT,      /* with the host */
+    READ_WAITING,  /* for a time */
+    READ_LOCATING, /* on list `locating` or `located` */
+    READ_AWAITING, /* a position, in its server's `waiters` */
+    READ_DONE      /* on list `done` */
+};
+
+TAILQ_HEAD(read_list, read);
+
+struct read {
+    TAILQ_ENTRY(read) entry; /* of the list that its phase names, or of the free ones */
+    struct heap_node timer;
+    struct heap_node waiter;
+    struct rp_read machine;
+    const struct rp_policy *policy;
+    const struct rp_step *step; /* under way */
+    uint64_t tag;
+    uint64_t deadline_ns;
+    uint64_t floor;   /* 0: none */
+    uint64_t offered; /* bit i: server i is one of the replicas offered to the policy */
+    uint64_t sent_ns;
+    uint64_t sent_event;
+    uint64_t position; /* that the last answer told, for DONE; 0: unknown */
+    uint64_t located_instance;
+    uint32_t located_timeline;
+    uint32_t generation;        /* of its id */
+    uint32_t action_generation; /* of its action */
+    uint32_t server;            /* asked or awaited */
+    uint8_t phase;              /* enum read_phase */
+    uint8_t detours;            /* other servers tried for the step under way */
+    bool asks_question;         /* its action brought a question */
+    bool conflicted;            /* asked again for a conflict, once for each step */
+    bool rehearsed;             /* its first hit was called a miss */
+    bool missed;
+    bool failed_over;
+    bool located_listed; /* READ_LOCATING: on `located`, not `locating` */
+    int32_t outcome;     /* READ_REPORTED: and with it what follows */
+    uint64_t reported_position;
+    uint64_t reported_flushed;
+    const char *reason; /* of the last failure, or NULL */
+};
+
+struct drop {
+    uint64_t id;
+    uint64_t tag;
+    uint64_t read_id;
+    uint32_t server;
+};
+
+struct cluster_counters {
+    uint64_t polls;
+    uint64_t locates;
+    uint64_t watches;
+    uint64_t role_changes;
+    uint64_t detours;
+    uint64_t conflicts;
+    uint64_t unproven; /* misses on a replica that was asked for a proof and could not give one */
+    uint64_t uncounted_misses; /* misses on a primary that did not count */
+    uint64_t behind;           /* answers below their read's floor */
+    uint64_t foreign_answers;  /* out of contract, or late */
+};
+
+struct rp_cluster {
+    struct rp_set *set;
+    uint32_t flags;
+    uint32_t max_servers;
+    uint32_t server_count; /* one more than the highest index that was ever on */
+    uint32_t max_reads;
+    uint64_t poll_ns;
+    uint64_t timeout_ns;
+    uint64_t now_ns; /* the latest seen */
+    uint64_t event;
+    uint64_t random;
+    struct heap timers;
+    struct notices notices;
+    struct cluster_counters counters;
+
+    /* Who is who: roles.c. */
+    uint64_t system;   /* 0: unknown */
+    uint32_t timeline; /* the highest that a primary was seen at; 0: none */
+    uint32_t primary;  /* index; NO_SERVER: none */
+    bool primary_answers;
+    bool settled;
+    bool split;
+    bool compare_pending; /* a replica's position waits for an answer of the primary */
+    bool suspected;       /* somebody may be a second primary, and is being asked */
+    bool two_systems;     /* out of recovery, and nobody says which one counts */
+    uint32_t split_servers[2];
+    uint64_t replicas; /* bit i: reads may be offered to server i */
+    uint64_t others;   /* bit i: it is on, and is not the primary: a replica that can perhaps not be
+                          had now */
+    uint64_t on;       /* bit i: not off */
+    bool forgetting;   /* forget_history: once all have answered again */
+    uint64_t forget_event;
+    struct lag_history lag;
+
+    uint64_t ask_queue[ASK_KINDS]; /* bit i: of server i */
+    uint64_t redial_queue;
+    uint64_t judge_again; /* servers to be asked at once, by roles.c */
+    struct read_list free_reads;
+    struct read_list reported;
+    struct read_list to_send;
+    struct read_list locating; /* wait for a locate to be asked */
+    struct read_list located;  /* it is asked */
+    struct read_list done;
+    uint32_t reads_open;
+    uint32_t read_count; /* that have been used at all */
+    struct drop *drops;  /* a ring */
+    uint32_t drop_first;
+    uint32_t drop_count;
+    uint32_t max_drops;
+    uint64_t last_entropy;
+    uint64_t promised_wake_ns; /* what next said last */
+    struct server *servers;
+    struct read *reads;
+};
+
+static inline uint64_t cluster_event(struct rp_cluster *cluster) {
+    return ++cluster->event;
+}
+
+/* splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014). */
+static inline uint64_t cluster_random(struct rp_cluster *cluster) {
+    uint64_t z = cluster->random += UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+static inline uint64_t server_bit(uint32_t index) {
+    return UINT64_C(1) << index;
+}
+
+/* Whether a miss may mean that a row is absent, anywhere. */
+static inline bool misses_count(const struct rp_cluster *cluster) {
+    return cluster->settled && !cluster->split && !cluster->suspected && !cluster->two_systems;
+}
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * heap.h - a priority queue of nodes that live in other structures: timers by their time, waiting
+ * reads by the position that they wait for.
+ *
+ * A pairing heap (Fredman, Sedgewick, Sleator and Tarjan, "The pairing heap", 1986): to insert, and
+ * to take out a node that has come to nothing, costs a few stores, which is what becomes of nearly
+ * every deadline; to take the least costs O(log n) over time. Nothing is allocated.
+ */
+#ifndef CLUSTER_HEAP_H
+#define CLUSTER_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* All zero: in no heap. */
+struct heap_node {
+    uint64_t key;
+    uint32_t kind;           /* the owner's, to tell its nodes apart */
+    bool in;                 /* it is in a heap */
+    struct heap_node *child; /* the first */
+    struct heap_node *next;  /* sibling */
+    struct heap_node
+        *before; /* the sibling before it, or the parent of the first; NULL: the root */
+};
+
+struct heap {
+    struct heap_node *root;
+};
+
+/* The structure that a node is a member of. */
+#define heap_owner(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
+
+/* The node must be in no heap. */
+void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key);
+
+/* Harmless if the node is in none; if it is in one, it must be this one. */
+void heap_remove(struct heap *heap, struct heap_node *node);
+
+/* heap_remove, then heap_insert. */
+void heap_move(struct heap *heap, struct heap_node *node, uint64_t key);
+
+/* The node of the least key, or NULL. */
+static inline struct heap_node *heap_first(const struct heap *heap) {
+    return heap->root;
+}
+
+#endif

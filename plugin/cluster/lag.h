@@ -1,0 +1,35 @@
+/*
+ * lag.h - how far a replica is behind, in time.
+ *
+ * The age of the newest position of the primary that the replica has reached, by this process's
+ * clock alone. So it is exact to the time between two questions to the primary, and it grows while
+ * a replica stands still, however long.
+ */
+#ifndef CLUSTER_LAG_H
+#define CLUSTER_LAG_H
+
+#include <stdint.h>
+
+#define LAG_HISTORY 128u /* when it is full, every second entry goes: any span, ever coarser */
+
+/* Where the primary was, and when it was asked. All zero: nothing known. */
+struct lag_history {
+    struct {
+        uint64_t at_ns;
+        uint64_t position;
+    } entries[LAG_HISTORY]; /* the oldest first; both grow */
+    uint32_t count;
+    uint64_t least_apart_ns; /* entries closer than this to the one before are not kept */
+};
+
+/* A primary that stands at `position` was asked at at_ns. A position below the last one (another
+ * history) begins anew. */
+void lag_note_primary(struct lag_history *history, uint64_t position, uint64_t at_ns);
+
+void lag_forget(struct lag_history *history);
+
+/* When the newest remembered position was asked for that is not beyond `position`; 0: it is behind
+ * all of them, or nothing is known. */
+uint64_t lag_reached_ns(const struct lag_history *history, uint64_t position);
+
+#endif

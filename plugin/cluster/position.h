@@ -1,0 +1,25 @@
+/*
+ * position.h - WAL positions as text, and as what an idle primary means by its own.
+ */
+#ifndef CLUSTER_POSITION_H
+#define CLUSTER_POSITION_H
+
+#include <stdint.h>
+
+/* Reads "16/B374D848" and goes on behind it. 0, and nothing read, if there is none. The position
+ * 0/0, which is no position, is read as 0. */
+uint64_t position_read(const char **text);
+
+/* The functions of struct rp_cluster_calls. */
+int32_t position_parse(const char *text, uint64_t *position);
+void position_print(uint64_t position, char *text);
+
+/*
+ * The position that a standby must have replayed to have all of a primary whose insert position is
+ * `inserted`. An idle primary can be just past the header of a page that has no record yet: nobody
+ * replays a header, so the standby stays before it. block: bytes of a WAL page (wal_block_size);
+ * segment: bytes of a WAL file (wal_segment_size); powers of two.
+ */
+uint64_t position_without_page_header(uint64_t inserted, uint64_t block, uint64_t segment);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * proofs.c - see proofs.h.
+ */
+#include "proofs.h"
+
+#include "position.h"
+
+#include <stddef.h>
+
+#define DEFAULT_BLOCK   8192u
+#define DEFAULT_SEGMENT (16u << 20)
+
+/* facts.instance 0: nothing was said before the answer. */
+static const struct instance *instance_of(const struct server *server, const struct facts *facts) {
+    if (facts->instance == 0) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
+        if (server->instances[i].start == facts->instance) {
+            return &server->instances[i];
+        }
+    }
+    return NULL;
+}
+
+uint64_t proof_position(const struct rp_cluster *cluster, const struct read *read,
+                        const struct facts *facts) {
+    const struct server *server = &cluster->servers[read->server];
+    const struct instance *instance = instance_of(server, facts);
+    if (instance == NULL || !facts->read_committed || !facts->in_recovery ||
+        !misses_count(cluster) || cluster->primary == NO_SERVER || read->located_instance == 0) {
+        return 0;
+    }
+    const struct server *primary = &cluster->servers[cluster->primary];
+    bool systems = cluster->system != 0 && instance->system == cluster->system &&
+                   primary->instance != NULL && primary->instance->system == cluster->system;
+    bool primaries = primary->said.instance == read->located_instance &&
+                     primary->said.upper == read->located_timeline &&
+                     read->located_timeline == cluster->timeline;
+    bool timelines = read->located_timeline != 0 && facts->upper == read->located_timeline &&
+                     instance->lower == read->located_timeline;
+    bool compared = instance->compared_with == read->located_instance && !instance->ahead;
+    return systems && primaries && timelines && compared ? facts->position : 0;
+}
+
+uint64_t floor_position(const struct rp_cluster *cluster, uint32_t index,
+                        const struct facts *facts) {
+    const struct server *server = &cluster->servers[index];
+    const struct instance *instance = instance_of(server, facts);
+    if (instance == NULL || !facts->read_committed || !facts->in_recovery || instance->ahead ||
+        instance->lower == 0 || instance->lower < cluster->timeline) {
+        return 0;
+    }
+    bool foreign = cluster->system != 0 && instance->system != cluster->system;
+    return foreign ? 0 : facts->position;
+}
+
+static const char *why_leader_does_not_count(const struct rp_cluster *cluster, uint32_t index,
+                                             const struct facts *facts) {
+    const struct server *server = &cluster->servers[index];
+    const struct instance *instance = instance_of(server, facts);
+    if (instance == NULL) {
+        return "the primary did not say who it is in the transaction of its answer";
+    }
+    if (facts->in_recovery) {
+        return "the server that was asked as the primary is in recovery";
+    }
+    if (instance->system != 0 && cluster->system != 0 && instance->system != cluster->system) {
+        return "the server that was asked as the primary is of another system";
+    }
+    if (facts->upper == 0 || facts->upper < cluster->timeline) {
+        return "the server that was asked as the primary is on an older timeline, or does not tell "
+               "its own";
+    }
+    if (!cluster->settled) {
+        return "not every server has been heard since the start";
+    }
+    if (cluster->split || cluster->suspected) {
+        return "two servers claim to be the primary";
+    }
+    if (cluster->two_systems) {
+        return "servers of two systems claim to be the primary";
+    }
+    return NULL;
+}
+
+const char *why_missing_does_not_count(const struct rp_cluster *cluster, uint32_t server,
+                                       const struct facts *facts) {
+    const char *why = why_leader_does_not_count(cluster, server, facts);
+    if (why == NULL && !facts->read_committed) {
+        return "the primary was not asked under READ COMMITTED";
+    }
+    return why;
+}
+
+const char *why_floor_is_not_kept(const struct rp_cluster *cluster, uint32_t server,
+                                  const struct facts *facts) {
+    return why_leader_does_not_count(cluster, server, facts);
+}
+
+uint64_t reachable_position(const struct rp_cluster *cluster, uint32_t index, uint64_t inserted) {
+    const struct abilities *can = &cluster->servers[index].can;
+    return position_without_page_header(inserted, can->block != 0 ? can->block : DEFAULT_BLOCK,
+                                        can->segment != 0 ? can->segment : DEFAULT_SEGMENT);
+}

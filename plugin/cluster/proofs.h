@@ -1,0 +1,36 @@
+/*
+ * proofs.h - what an answer proves, by what is known of who gave it.
+ *
+ * Everything here is a question of "known and the same": what is unknown proves nothing.
+ */
+#ifndef CLUSTER_PROOFS_H
+#define CLUSTER_PROOFS_H
+
+#include "cluster.h"
+
+/* The position by which a replica's answer may prove that a row is absent, facts being what it said
+ * before it, in the same transaction; 0: none. Known and the same: the isolation READ COMMITTED; in
+ * recovery; the primary's system, and the timeline (lower bound, upper bound and the primary's)
+ * that the read was located on, by the same primary instance; compared with that primary; and
+ * nobody else claims to be the primary. */
+uint64_t proof_position(const struct rp_cluster *cluster, const struct read *read,
+                        const struct facts *facts);
+
+/* The position by which a replica's answer may satisfy a floor; 0: none. Its timeline is known to
+ * be at least the one that is remembered. */
+uint64_t floor_position(const struct rp_cluster *cluster, uint32_t server,
+                        const struct facts *facts);
+
+/* Why a primary's answer that a row is missing does not count, facts being what it said before it;
+ * NULL: it counts. */
+const char *why_missing_does_not_count(const struct rp_cluster *cluster, uint32_t server,
+                                       const struct facts *facts);
+
+/* Why a primary's answer does not satisfy a floor; NULL: it does, whatever the floor. */
+const char *why_floor_is_not_kept(const struct rp_cluster *cluster, uint32_t server,
+                                  const struct facts *facts);
+
+/* A primary's inserted position as a standby can reach it; 0: unknown. */
+uint64_t reachable_position(const struct rp_cluster *cluster, uint32_t server, uint64_t inserted);
+
+#endif

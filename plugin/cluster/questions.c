@@ -1,0 +1,273 @@
+/*
+ * questions.c - the questions' SQL, for PostgreSQL 13 and later.
+ *
+ * Whatever is named is named with its schema: the search path is the host's.
+ */
+#include "questions.h"
+
+#include "position.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* clang-format off */
+
+#define FUNCTION(name) "pg_catalog.to_regprocedure('pg_catalog." name "')"
+
+/* Whether the role may call it; false where there is none. */
+#define MAY(name)                                                                                  \
+    "coalesce(pg_catalog.has_function_privilege(" FUNCTION(name) ", 'execute'), false)"
+
+const char question_probe[] =
+    "SELECT pg_catalog.concat_ws(' ', 'rp1',"
+    " pg_catalog.current_setting('server_version_num'),"
+    " pg_catalog.current_setting('wal_block_size'),"
+    " pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size')),"
+    " " MAY("pg_postmaster_start_time()")
+    " AND " MAY("pg_last_wal_replay_lsn()")
+    " AND " MAY("pg_current_wal_insert_lsn()")
+    " AND " MAY("pg_current_wal_flush_lsn()")
+    " AND " MAY("pg_walfile_name(pg_lsn)")
+    " AND " MAY("pg_stat_get_wal_receiver()")
+    " AND " MAY("pg_last_xact_replay_timestamp()") ","
+    " " MAY("pg_control_system()") ","
+    " " MAY("pg_control_recovery()") ","
+    " pg_catalog.pg_has_role('pg_read_all_stats', 'usage'),"
+    " pg_catalog.to_regclass('pg_catalog.pg_stat_recovery') IS NOT NULL)";
+
+/* Who answers: hexadecimal, and cheap (no arithmetic on numeric). */
+#define INSTANCE                                                                                   \
+    "pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.pg_postmaster_start_time()), 'hex')"
+
+/* Only where each statement takes a snapshot of its own is the read's later than the position. */
+#define ISOLATION                                                                                  \
+    "CASE pg_catalog.current_setting('transaction_isolation')"                                     \
+    " WHEN 'read committed' THEN 'c' ELSE 'x' END"
+
+/* A standby: replayed, -, lower, upper. The position's subquery stands still (OFFSET 0) and is read
+ * before the receiver's, which depends on it; l, if given, is read before both. */
+#define STANDBY_BY_RECEIVER(lower, from, upper)                                                    \
+    "(SELECT pg_catalog.concat_ws(' ', 'r', coalesce(a.p::text, '-'), '-', " lower ", " upper ")"  \
+    " FROM " from ")"
+
+#define RECEIVED_TIMELINE                                                                          \
+    "coalesce((SELECT w.received_tli::text FROM pg_catalog.pg_stat_get_wal_receiver() w"           \
+    " WHERE a.p IS NOT NULL AND w.status = 'streaming'), '-')"
+
+#define JUST_POSITION "(SELECT pg_catalog.pg_last_wal_replay_lsn() AS p OFFSET 0) a"
+
+#define AFTER_CONTROL_FILE                                                                         \
+    "(SELECT r.min_recovery_end_timeline AS t FROM pg_catalog.pg_control_recovery() r OFFSET 0) l" \
+    " CROSS JOIN LATERAL (SELECT pg_catalog.pg_last_wal_replay_lsn() AS p"                         \
+    " WHERE l.t IS NOT NULL OFFSET 0) a"
+
+/* From PostgreSQL 19 on the replayed timeline is told with its position, in one row. */
+#define STANDBY_BY_RECOVERY                                                                        \
+    "(SELECT pg_catalog.concat_ws(' ', 'r', coalesce(r.last_replayed_end_lsn::text, '-'), '-',"    \
+    " coalesce(r.last_replayed_tli::text, '-'), coalesce(r.last_replayed_tli::text, '-'))"         \
+    " FROM pg_catalog.pg_stat_recovery r)"
+
+/* A primary: inserted, flushed, and its timeline in hexadecimal. The timeline is in the name
+ * of the file that it writes; the control file's is that of the last checkpoint, which comes some
+ * time after a promotion. These functions fail in recovery, so they stand under a CASE. */
+#define PRIMARY                                                                                    \
+    "(SELECT pg_catalog.concat_ws(' ', 'p', i.p, pg_catalog.pg_current_wal_flush_lsn(),"           \
+    " pg_catalog.left(pg_catalog.pg_walfile_name(i.p), 8))"                                        \
+    " FROM (SELECT pg_catalog.pg_current_wal_insert_lsn() AS p OFFSET 0) i)"
+
+#define QUESTION(standby, more)                                                                    \
+    "SELECT pg_catalog.concat_ws(' ', 'rp1', " INSTANCE ", " ISOLATION ","                         \
+    " CASE WHEN pg_catalog.pg_is_in_recovery() THEN " standby " ELSE " PRIMARY " END" more ")"
+
+#define SYSTEM                                                                                     \
+    "(SELECT s.system_identifier FROM pg_catalog.pg_control_system() s)"
+
+#define REPLAY_AGE                                                                                 \
+    "coalesce(CASE WHEN pg_catalog.pg_is_in_recovery() THEN greatest(0, 1000 * extract(epoch FROM" \
+    " pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp()))::bigint"         \
+    " END::text, '-')"
+
+#define BY_RECEIVER  STANDBY_BY_RECEIVER("'-'", JUST_POSITION, RECEIVED_TIMELINE)
+#define BY_BOTH      STANDBY_BY_RECEIVER("l.t", AFTER_CONTROL_FILE, RECEIVED_TIMELINE)
+#define BY_CONTROL   STANDBY_BY_RECEIVER("l.t", AFTER_CONTROL_FILE, "'-'")
+#define BY_NONE      STANDBY_BY_RECEIVER("'-'", JUST_POSITION, "'-'")
+
+#define FULL(standby, system) QUESTION(standby, ", " system ", " REPLAY_AGE)
+
+/* clang-format on */
+
+static const char *const shorts[2] = {QUESTION(BY_RECEIVER, ""), QUESTION(STANDBY_BY_RECOVERY, "")};
+
+/* By what bounds a standby's timeline, and whether the system may be seen. */
+static const char *const fulls[4][2] = {
+    {FULL(BY_NONE, "'-'"), FULL(BY_NONE, SYSTEM)},
+    {FULL(BY_RECEIVER, "'-'"), FULL(BY_RECEIVER, SYSTEM)},
+    {FULL(BY_CONTROL, "'-'"), FULL(BY_CONTROL, SYSTEM)},
+    {FULL(BY_BOTH, "'-'"), FULL(BY_BOTH, SYSTEM)},
+};
+static const char *const fulls_by_recovery[2] = {FULL(STANDBY_BY_RECOVERY, "'-'"),
+                                                 FULL(STANDBY_BY_RECOVERY, SYSTEM)};
+
+static bool told_by_recovery(const struct abilities *can) {
+    return can->recovery && can->receiver;
+}
+
+const char *question_short(const struct abilities *can) {
+    return can->positions ? shorts[told_by_recovery(can)] : NULL;
+}
+
+const char *question_full(const struct abilities *can) {
+    if (!can->positions) {
+        return NULL;
+    }
+    if (told_by_recovery(can)) {
+        return fulls_by_recovery[can->system];
+    }
+    return fulls[can->control * 2 + can->receiver][can->system];
+}
+
+/* ---- answers ---- */
+
+/* A number in words: digits of that base, up to a blank or the end. "-" is 0, unknown. */
+static bool read_number(const char **at, uint32_t base, uint64_t most, uint64_t *value) {
+    const char *c = *at;
+    *value = 0;
+    if (*c == '-') {
+        c++;
+    } else {
+        const char *first = c;
+        for (;; c++) {
+            uint32_t digit = (uint32_t)(*c >= 'a'   ? *c - 'a' + 10
+                                        : *c >= 'A' ? *c - 'A' + 10
+                                                    : *c - '0');
+            if (*c < '0' || (*c > '9' && *c < 'A') || digit >= base) {
+                break;
+            }
+            if (*value > (most - digit) / base) {
+                return false;
+            }
+            *value = *value * base + digit;
+        }
+        if (c == first) {
+            return false;
+        }
+    }
+    if (*c != ' ' && *c != '\0') {
+        return false;
+    }
+    *at = *c == ' ' ? c + 1 : c;
+    return true;
+}
+
+static bool read_u32(const char **at, uint32_t base, uint32_t *value) {
+    uint64_t wide;
+    bool good = read_number(at, base, UINT32_MAX, &wide);
+    *value = (uint32_t)wide;
+    return good;
+}
+
+static bool read_flag(const char **at, bool *flag) {
+    if ((**at != 't' && **at != 'f') || ((*at)[1] != ' ' && (*at)[1] != '\0')) {
+        return false;
+    }
+    *flag = **at == 't';
+    *at += (*at)[1] == ' ' ? 2 : 1;
+    return true;
+}
+
+/* One of the words, a letter each, and the blank behind it. */
+static bool read_letter(const char **at, char yes, char no, bool *is) {
+    if ((**at != yes && **at != no) || (*at)[1] != ' ') {
+        return false;
+    }
+    *is = **at == yes;
+    *at += 2;
+    return true;
+}
+
+static bool read_position(const char **at, uint64_t *position) {
+    *position = 0;
+    if (**at == '-') {
+        (*at)++;
+    } else {
+        const char *first = *at;
+        *position = position_read(at);
+        if (*at == first) {
+            return false;
+        }
+    }
+    if (**at != ' ') {
+        return false;
+    }
+    (*at)++;
+    return true;
+}
+
+/* A standby's two bounds, or a primary's only timeline. */
+static bool read_timelines(const char **at, struct facts *facts) {
+    if (facts->in_recovery) {
+        return read_u32(at, 10, &facts->lower) && read_u32(at, 10, &facts->upper);
+    }
+    bool good = read_u32(at, 16, &facts->upper);
+    facts->lower = facts->upper;
+    return good;
+}
+
+static bool read_tag(const char **at) {
+    static const char tag[] = "rp1 ";
+    if (*at == NULL || strncmp(*at, tag, sizeof tag - 1) != 0) {
+        return false;
+    }
+    *at += sizeof tag - 1;
+    return true;
+}
+
+static bool is_power_of_two(uint32_t number) {
+    return number != 0 && (number & (number - 1)) == 0;
+}
+
+bool question_read_probe(const char *answer, struct abilities *can) {
+    const char *at = answer;
+    *can = (struct abilities){0};
+    return read_tag(&at) && read_u32(&at, 10, &can->version) && read_u32(&at, 10, &can->block) &&
+           read_u32(&at, 10, &can->segment) && read_flag(&at, &can->positions) &&
+           read_flag(&at, &can->system) && read_flag(&at, &can->control) &&
+           read_flag(&at, &can->receiver) && read_flag(&at, &can->recovery) && *at == '\0' &&
+           is_power_of_two(can->block) && is_power_of_two(can->segment);
+}
+
+bool question_read_facts(const char *answer, struct facts *facts) {
+    const char *at = answer;
+    *facts = (struct facts){0};
+    bool good = read_tag(&at) && read_number(&at, 16, UINT64_MAX, &facts->instance) &&
+                read_letter(&at, 'c', 'x', &facts->read_committed) &&
+                read_letter(&at, 'r', 'p', &facts->in_recovery) &&
+                read_position(&at, &facts->position) && read_position(&at, &facts->flushed) &&
+                read_timelines(&at, facts);
+    if (good && *at != '\0') {
+        good = read_number(&at, 10, UINT64_MAX, &facts->system) &&
+               read_number(&at, 10, UINT64_MAX, &facts->replay_age_ms) && *at == '\0';
+    }
+    return good && facts->instance != 0;
+}
+
+const char *question_missing_grants(const struct abilities *can) {
+    if (!can->positions) {
+        return "the role may not ask for WAL positions, so nothing is proven here: GRANT EXECUTE "
+               "ON "
+               "the functions pg_last_wal_replay_lsn, pg_current_wal_insert_lsn, "
+               "pg_current_wal_flush_lsn, pg_walfile_name and pg_postmaster_start_time";
+    }
+    bool functions = can->system && (can->control || told_by_recovery(can));
+    if (!can->receiver) {
+        return functions
+                   ? "the role may not see the WAL receiver's timeline, so nothing is proven "
+                     "here: GRANT pg_monitor TO the role"
+                   : "the role may not see timelines and the system identifier, so nothing is "
+                     "proven here: GRANT pg_monitor TO the role, and GRANT EXECUTE ON "
+                     "FUNCTION pg_control_system(), pg_control_recovery()";
+    }
+    return functions ? ""
+                     : "the role may not see the control file, so nothing is proven here: GRANT "
+                       "EXECUTE ON FUNCTION pg_control_system(), pg_control_recovery() TO the role";
+}

@@ -1,0 +1,58 @@
+/*
+ * questions.h - what servers are asked, and what their answers say.
+ *
+ * Every question is one statement with one column and one row of words, so that any driver can ask
+ * it. There are three:
+ *   - the probe: the server's version and sizes, and what this role may see;
+ *   - the short one, asked before a read and for a position: who answers, in which role, and where
+ *     it is;
+ *   - the full one, asked now and then: the short one with what costs a look into a file, the
+ *     system's identifier and the lower bound of a standby's timeline.
+ * The order of evaluation within one statement is forced, not hoped for: a standby's lower bound of
+ * the timeline, then its replay position, then the upper bound. So the position is of a timeline
+ * between the two.
+ */
+#ifndef CLUSTER_QUESTIONS_H
+#define CLUSTER_QUESTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What a server can tell this role, from the probe. */
+struct abilities {
+    uint32_t version; /* server_version_num */
+    uint32_t block;   /* wal_block_size, bytes */
+    uint32_t segment; /* wal_segment_size, bytes */
+    bool positions;   /* the short question can be asked */
+    bool system;      /* pg_control_system() */
+    bool control;     /* pg_control_recovery() */
+    bool receiver;    /* the WAL receiver's timeline, or in its place pg_stat_recovery */
+    bool recovery;    /* pg_stat_recovery is there (PostgreSQL 19): the replayed timeline itself */
+};
+
+/* What a server said of itself. */
+struct facts {
+    uint64_t instance;      /* its start time, microseconds since 2000-01-01; never 0 */
+    uint64_t position;      /* replayed, or inserted as it is printed; 0: unknown */
+    uint64_t flushed;       /* of a primary; 0: unknown */
+    uint64_t system;        /* 0: unknown */
+    uint64_t replay_age_ms; /* since the commit that was replayed last; 0: unknown */
+    uint32_t lower; /* bounds of the position's timeline; of a primary the same. 0: unknown */
+    uint32_t upper;
+    bool in_recovery;
+    bool read_committed; /* the isolation of the transaction that the question was asked in */
+};
+
+/* The texts are constants: the same question is the same pointer. */
+extern const char question_probe[];
+const char *question_short(const struct abilities *can); /* NULL: it cannot be asked */
+const char *question_full(const struct abilities *can);  /* likewise */
+
+/* False: not an answer to that question; what is filled in then is not to be used. */
+bool question_read_probe(const char *answer, struct abilities *can);
+bool question_read_facts(const char *answer, struct facts *facts);
+
+/* What the role lacks for proofs, as a sentence that names the cure; "" if nothing. */
+const char *question_missing_grants(const struct abilities *can);
+
+#endif

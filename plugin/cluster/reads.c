@@ -1,0 +1,625 @@
+/*
+ * reads.c - see reads.h.
+ */
+#include "reads.h"
+
+#include "plugin/machine.h"
+#include "plugin/plan.h"
+#include "plugin/slot.h"
+#include "asks.h"
+#include "position.h"
+#include "proofs.h"
+#include "reports.h"
+#include "roles.h"
+
+#include <string.h>
+
+/* Other servers that are tried for one step: after a lost connection, or a change of role. */
+#define MAX_DETOURS 2u
+
+/* ---- beginning and ending -------------------------------------------------------------------- */
+
+static struct read *take(struct rp_cluster *cluster) {
+    struct read *read = TAILQ_FIRST(&cluster->free_reads);
+    if (read != NULL) {
+        TAILQ_REMOVE(&cluster->free_reads, read, entry);
+    } else if (cluster->read_count < cluster->max_reads) {
+        /* Memory that was never used is not touched before it is needed. */
+        read = &cluster->reads[cluster->read_count++];
+        read->timer.kind = TIMER_READ;
+        read->machine.struct_size = sizeof read->machine;
+    }
+    return read;
+}
+
+static void give_back(struct rp_cluster *cluster, struct read *read) {
+    read_leave(cluster, read);
+    read->generation++;
+    cluster->reads_open--;
+    TAILQ_INSERT_HEAD(&cluster->free_reads, read, entry);
+}
+
+static uint64_t action_id_of(const struct rp_cluster *cluster, const struct read *read) {
+    return id_of(ID_ACTION, read_number(cluster, read), read->action_generation);
+}
+
+/* The action that is out, if one is, is not wanted any more. */
+static void drop(struct rp_cluster *cluster, struct read *read) {
+    if (read->phase == READ_OUT) {
+        drop_action(cluster, action_id_of(cluster, read), read->server, read->tag,
+                    read_id_of(cluster, read));
+    }
+}
+
+static struct read *read_of(struct rp_cluster *cluster, uint64_t id, enum id_kind kind) {
+    uint32_t number = ID_NUMBER(id);
+    if (ID_KIND(id) != (uint32_t)kind || number >= cluster->read_count) {
+        return NULL;
+    }
+    struct read *read = &cluster->reads[number];
+    uint32_t generation = kind == ID_READ ? read->generation : read->action_generation;
+    return read->phase != READ_FREE && generation == ID_GENERATION(id) ? read : NULL;
+}
+
+void reads_forget(struct rp_cluster *cluster, uint64_t id) {
+    struct read *read = read_of(cluster, id, ID_READ);
+    if (read != NULL) {
+        drop(cluster, read);
+        give_back(cluster, read);
+    }
+}
+
+/* ---- which server ---------------------------------------------------------------------------- */
+
+/* The number-th of those offered. */
+static uint32_t offered_server(uint64_t offered, uint32_t number) {
+    while (number-- > 0) {
+        offered &= offered - 1;
+    }
+    return (uint32_t)__builtin_ctzll(offered);
+}
+
+static uint64_t not_backing_off(const struct rp_cluster *cluster, uint64_t servers) {
+    uint64_t well = 0;
+    for (uint64_t rest = servers; rest != 0; rest &= rest - 1) {
+        uint32_t index = (uint32_t)__builtin_ctzll(rest);
+        if (!health_backs_off(&cluster->servers[index].health, cluster->now_ns)) {
+            well |= server_bit(index);
+        }
+    }
+    return well;
+}
+
+static bool is_behind_max_lag(const struct rp_cluster *cluster, const struct server *server,
+                              uint64_t max_lag_ns) {
+    if (!cluster->primary_answers || server->said.position == 0) {
+        return cluster->now_ns - server->lag_known_ns > max_lag_ns;
+    }
+    const struct server *primary = &cluster->servers[cluster->primary];
+    bool caught_up = server->said.position >=
+                     reachable_position(cluster, cluster->primary, primary->said.position);
+    return !caught_up && cluster->now_ns - server->reached_ns > max_lag_ns;
+}
+
+static uint64_t within_max_lag(const struct rp_cluster *cluster, uint64_t servers,
+                               uint64_t max_lag_ns) {
+    uint64_t within = 0;
+    for (uint64_t rest = servers; rest != 0; rest &= rest - 1) {
+        uint32_t index = (uint32_t)__builtin_ctzll(rest);
+        if (!is_behind_max_lag(cluster, &cluster->servers[index], max_lag_ns)) {
+            within |= server_bit(index);
+        }
+    }
+    return within;
+}
+
+/* Those that are well; failing that, all: then the read fails there, and is not silently shifted to
+ * the primary. */
+static uint64_t replicas_to_offer(struct rp_cluster *cluster, const struct rp_plan *plan) {
+    uint64_t replicas = cluster->replicas;
+    if (replicas == 0 && cluster->others == 0 && cluster->primary != NO_SERVER &&
+        (cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0) {
+        return server_bit(cluster->primary);
+    }
+    if (plan->max_lag_ns != 0) {
+        replicas = within_max_lag(cluster, replicas, plan->max_lag_ns);
+    }
+    uint64_t well = not_backing_off(cluster, replicas);
+    return well != 0 ? well : replicas;
+}
+
+/* Whether a server that was offered may still be read as a replica. */
+static bool is_readable(const struct rp_cluster *cluster, const struct read *read, uint32_t index) {
+    bool stands_in = index == cluster->primary && read->offered == server_bit(index) &&
+                     (cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0;
+    return (cluster->replicas & server_bit(index)) != 0 || stands_in;
+}
+
+/* Of those offered the one that is furthest. */
+static uint32_t freshest(const struct rp_cluster *cluster, const struct read *read,
+                         uint32_t otherwise) {
+    uint32_t best = otherwise;
+    uint64_t position = 0;
+    for (uint64_t rest = read->offered & cluster->replicas; rest != 0; rest &= rest - 1) {
+        uint32_t index = (uint32_t)__builtin_ctzll(rest);
+        const struct server *server = &cluster->servers[index];
+        if (server->answers && server->said.position > position &&
+            !health_backs_off(&server->health, cluster->now_ns)) {
+            best = index;
+            position = server->said.position;
+        }
+    }
+    return best;
+}
+
+/* The replica that the step means, or another one that was offered, if that one cannot be read any
+ * more. NO_SERVER: none. */
+static uint32_t replica_of(const struct rp_cluster *cluster, const struct read *read,
+                           const struct rp_step *step) {
+    uint32_t index = offered_server(read->offered, step->replica);
+    if ((step->flags & RP_STEP_FRESHEST) != 0) {
+        index = freshest(cluster, read, index);
+    }
+    if (is_readable(cluster, read, index)) {
+        return index;
+    }
+    uint64_t others = not_backing_off(cluster, read->offered & cluster->replicas);
+    return others != 0 ? (uint32_t)__builtin_ctzll(others) : NO_SERVER;
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+static void set_timer(struct rp_cluster *cluster, struct read *read, uint64_t at_ns) {
+    heap_move(&cluster->timers, &read->timer,
+              at_ns < read->deadline_ns ? at_ns : read->deadline_ns);
+}
+
+static bool is_primary_step(const struct rp_step *step) {
+    return step->kind == RP_STEP_READ && step->target == RP_TARGET_PRIMARY;
+}
+
+/* Chooses the server of a read. False, with a reason, if it cannot be asked. */
+static bool choose_server(struct rp_cluster *cluster, struct read *read,
+                          const struct rp_step *step) {
+    if (is_primary_step(step)) {
+        read->server = cluster->primary;
+        if (read->server == NO_SERVER) {
+            read->reason = "no primary is known";
+            return false;
+        }
+        if (cluster->servers[read->server].state != RP_SERVER_ON) {
+            read->reason = "the primary is being drained";
+            return false;
+        }
+        return true;
+    }
+    read->server = replica_of(cluster, read, step);
+    if (read->server == NO_SERVER) {
+        read->reason = "none of the replicas can be read any more";
+        return false;
+    }
+    struct health *health = &cluster->servers[read->server].health;
+    uint64_t timeout_ns =
+        read->deadline_ns > cluster->now_ns ? read->deadline_ns - cluster->now_ns : 0;
+    if (health->failures > 0 && !health_may_read(health, cluster->now_ns, timeout_ns)) {
+        read->reason = "the replica is not answering; backing off";
+        return false;
+    }
+    return true;
+}
+
+static bool begin_send(struct rp_cluster *cluster, struct read *read, const struct rp_step *step) {
+    if (!choose_server(cluster, read, step)) {
+        return false;
+    }
+    read_enlist(cluster, read, READ_TO_SEND);
+    set_timer(cluster, read, read->deadline_ns);
+    return true;
+}
+
+/* False: it need not wait, or cannot; `outcome` is what has become of the step. */
+static bool begin_await(struct rp_cluster *cluster, struct read *read, const struct rp_step *step,
+                        int32_t *outcome) {
+    read->server = replica_of(cluster, read, step);
+    if (read->server == NO_SERVER) {
+        read->reason = "none of the replicas can be read any more";
+        *outcome = RP_FAILED;
+        return false;
+    }
+    if (asks_has_reached(cluster, read->server, step->position)) {
+        read->reported_position = cluster->servers[read->server].said.position;
+        *outcome = RP_REACHED;
+        return false;
+    }
+    asks_await(cluster, read, step->position);
+    set_timer(cluster, read, step->until_ns);
+    return true;
+}
+
+/* Begins the step. False: it has come to an end at once; `outcome` says how. */
+static bool begin_step(struct rp_cluster *cluster, struct read *read, const struct rp_step *step,
+                       int32_t *outcome) {
+    *outcome = RP_FAILED;
+    switch (step->kind) {
+    case RP_STEP_READ:
+        return begin_send(cluster, read, step);
+    case RP_STEP_WAIT:
+        read->phase = READ_WAITING;
+        set_timer(cluster, read, step->until_ns);
+        return true;
+    case RP_STEP_LOCATE:
+        asks_locate(cluster, read);
+        set_timer(cluster, read, read->deadline_ns);
+        return true;
+    case RP_STEP_AWAIT:
+        return begin_await(cluster, read, step, outcome);
+    default:
+        heap_remove(&cluster->timers, &read->timer);
+        read_enlist(cluster, read, READ_DONE);
+        return true;
+    }
+}
+
+/* Follows the policy from this step to one that takes time. */
+static void follow(struct rp_cluster *cluster, struct read *read, const struct rp_step *step) {
+    struct rp_report report = {.struct_size = sizeof report};
+    for (;;) {
+        read->step = step;
+        read->detours = 0;
+        read->conflicted = false;
+        read->reported_position = 0;
+        if (begin_step(cluster, read, step, &report.outcome)) {
+            return;
+        }
+        read->failed_over = read->failed_over || report.outcome == RP_FAILED;
+        report.now_ns = cluster->now_ns;
+        report.position = read->reported_position;
+        step = machine_next(&read->machine, &report);
+    }
+}
+
+void reads_take_reports(struct rp_cluster *cluster) {
+    struct read *read;
+    while ((read = TAILQ_FIRST(&cluster->reported)) != NULL) {
+        TAILQ_REMOVE(&cluster->reported, read, entry);
+        read->phase = READ_FREE;
+        const struct rp_report report = {.struct_size = sizeof report,
+                                         .outcome = read->outcome,
+                                         .now_ns = cluster->now_ns,
+                                         .position = read->reported_position,
+                                         .flushed = read->reported_flushed};
+        read->missed = read->missed || read->outcome == RP_MISSING || read->outcome == RP_PARTIAL;
+        read->failed_over = read->failed_over || read->outcome == RP_FAILED;
+        follow(cluster, read, machine_next(&read->machine, &report));
+    }
+}
+
+struct read *reads_start(struct rp_cluster *cluster, const struct rp_policy *policy,
+                         const struct rp_request *request, uint64_t tag) {
+    struct read *read = take(cluster);
+    if (read == NULL) {
+        return NULL;
+    }
+    const struct rp_plan *plan = atomic_load_explicit(&policy->current, memory_order_acquire);
+    struct rp_request own = *request;
+    own.struct_size = sizeof own;
+    if (own.now_ns < cluster->now_ns) {
+        own.now_ns = cluster->now_ns;
+    }
+    cluster->now_ns = own.now_ns;
+    if (own.deadline_ns == 0) {
+        own.deadline_ns = own.now_ns + cluster->timeout_ns;
+    }
+    read->offered = replicas_to_offer(cluster, plan);
+    own.replicas = (uint32_t)__builtin_popcountll(read->offered);
+    own.flags &= ~(uint32_t)RP_REPLICAS_OUT;
+    if (read->offered == 0 && cluster->others != 0) {
+        own.flags |= RP_REPLICAS_OUT;
+    }
+    read->policy = policy;
+    read->tag = tag;
+    read->deadline_ns = own.deadline_ns;
+    read->floor = own.position;
+    read->position = 0;
+    read->located_instance = 0;
+    read->located_timeline = 0;
+    read->rehearsed = false;
+    read->missed = false;
+    read->failed_over = false;
+    read->reason = NULL;
+    cluster->reads_open++;
+    follow(cluster, read, machine_begin(policy, &own, &read->machine));
+    return read;
+}
+
+/* ---- out ------------------------------------------------------------------------------------- */
+
+/* A replica that does not answer may cost three quarters of what is left of the read's time: the
+ * rest is for the primary, where the policy falls back to it. */
+static uint64_t limit_of(const struct rp_cluster *cluster, const struct read *read) {
+    if (is_primary_step(read->step) || read->deadline_ns <= cluster->now_ns) {
+        return read->deadline_ns;
+    }
+    uint64_t left = read->deadline_ns - cluster->now_ns;
+    return read->deadline_ns - left / 4;
+}
+
+/* Where the answer counts only with what the server says of itself in the same transaction. */
+static const char *question_of(const struct rp_cluster *cluster, const struct read *read) {
+    const struct server *server = &cluster->servers[read->server];
+    bool wanted = is_primary_step(read->step) || read->floor != 0 ||
+                  (read->step->flags & RP_STEP_WITH_POSITION) != 0;
+    return wanted && server->probed ? question_short(&server->can) : NULL;
+}
+
+bool reads_next(struct rp_cluster *cluster, struct rp_action *action) {
+    struct read *read = TAILQ_FIRST(&cluster->to_send);
+    if (read == NULL) {
+        return false;
+    }
+    TAILQ_REMOVE(&cluster->to_send, read, entry);
+    read->phase = READ_OUT;
+    read->action_generation++;
+    read->sent_ns = cluster->now_ns;
+    read->sent_event = cluster_event(cluster);
+    action->kind = RP_ACTION_READ;
+    action->id = action_id_of(cluster, read);
+    action->tag = read->tag;
+    action->read_id = read_id_of(cluster, read);
+    action->server = read->server;
+    action->flags = RP_ACTION_WANTS_POSITION;
+    action->target = read->step->target;
+    action->text = question_of(cluster, read);
+    action->limit_ns = limit_of(cluster, read);
+    read->asks_question = action->text != NULL;
+    set_timer(cluster, read, action->limit_ns);
+    return true;
+}
+
+bool reads_next_done(struct rp_cluster *cluster, struct rp_action *action) {
+    struct read *read = TAILQ_FIRST(&cluster->done);
+    if (read == NULL) {
+        return false;
+    }
+    const struct rp_step *step = read->step;
+    action->kind = RP_ACTION_DONE;
+    action->tag = read->tag;
+    action->read_id = read_id_of(cluster, read);
+    action->verdict = step->verdict;
+    action->served_by = step->served_by;
+    action->log_level = step->log_level;
+    action->counted = step->counted;
+    action->failed_during = step->failed_during;
+    action->message = step->message;
+    action->reason = step->verdict == RP_VERDICT_FAILED ? read->reason : NULL;
+    bool answered = step->verdict == RP_VERDICT_FOUND || step->verdict == RP_VERDICT_NOT_FOUND;
+    action->position = answered ? read->position : 0;
+    give_back(cluster, read);
+    return true;
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+/* The same step again, as a new action, with a question of its own. */
+static void send_again(struct rp_cluster *cluster, struct read *read) {
+    read_leave(cluster, read);
+    if (!begin_send(cluster, read, read->step)) {
+        read_report(cluster, read, RP_FAILED, read->reason);
+    }
+}
+
+/* The server could not be read: another one that was offered, if there is one. */
+static void detour(struct rp_cluster *cluster, struct read *read, const char *reason) {
+    uint32_t lost = read->server;
+    uint64_t others =
+        not_backing_off(cluster, read->offered & cluster->replicas & ~server_bit(lost));
+    if (is_primary_step(read->step) || others == 0 || read->detours >= MAX_DETOURS) {
+        read_report(cluster, read, RP_FAILED, reason);
+        return;
+    }
+    read_leave(cluster, read);
+    read->detours++;
+    cluster->counters.detours++;
+    read->server = (uint32_t)__builtin_ctzll(others);
+    read_enlist(cluster, read, READ_TO_SEND);
+    set_timer(cluster, read, read->deadline_ns);
+}
+
+static void missed_on_primary(struct rp_cluster *cluster, struct read *read,
+                              const struct facts *facts) {
+    const char *why = why_missing_does_not_count(cluster, read->server, facts);
+    if (why != NULL) {
+        cluster->counters.uncounted_misses++;
+        read_report(cluster, read, RP_FAILED, why);
+    } else {
+        read_report(cluster, read, RP_MISSING, NULL);
+    }
+}
+
+static void found_on_primary(struct rp_cluster *cluster, struct read *read, int32_t outcome,
+                             const struct facts *facts) {
+    const char *why = read->floor == 0 ? NULL : why_floor_is_not_kept(cluster, read->server, facts);
+    read_report(cluster, read, why != NULL ? RP_FAILED : outcome, why);
+}
+
+/* Found needs a position where there is a floor; missing, and partial where nobody has more, need
+ * one that proves. The policy compares it with the floor and with what was located. */
+static void answered_by_replica(struct rp_cluster *cluster, struct read *read, int32_t outcome,
+                                const struct facts *facts) {
+    uint64_t proof = proof_position(cluster, read, facts);
+    uint64_t floor = floor_position(cluster, read->server, facts);
+    bool first = !read->rehearsed && !read->missed;
+    if ((cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0 && outcome == RP_FOUND && first) {
+        read->rehearsed = true;
+        outcome = RP_MISSING;
+    }
+    if (outcome == RP_MISSING && (read->step->flags & RP_STEP_WITH_POSITION) != 0 && proof == 0) {
+        cluster->counters.unproven++;
+    }
+    if (outcome == RP_FOUND && read->floor != 0 && floor < read->floor) {
+        cluster->counters.behind++;
+    }
+    read_report(cluster, read, outcome, NULL);
+    switch (outcome) {
+    case RP_FOUND:
+        read->reported_position = floor;
+        break;
+    case RP_PARTIAL:
+        read->reported_position = read->floor == 0 || proof < floor ? proof : floor;
+        break;
+    default:
+        read->reported_position = proof;
+        break;
+    }
+}
+
+static void answered(struct rp_cluster *cluster, struct read *read, int32_t outcome,
+                     const struct facts *facts) {
+    health_answered(&cluster->servers[read->server].health, cluster->now_ns);
+    if (!is_primary_step(read->step)) {
+        answered_by_replica(cluster, read, outcome, facts);
+    } else if (outcome == RP_MISSING) {
+        missed_on_primary(cluster, read, facts);
+    } else {
+        found_on_primary(cluster, read, outcome, facts);
+    }
+}
+
+/* Where the server was after the answer's snapshot. */
+static void note_position(const struct rp_cluster *cluster, struct read *read, const char *after) {
+    uint64_t position;
+    read->position = 0;
+    if (after != NULL && position_parse(after, &position) == RP_OK) {
+        bool primary = is_primary_step(read->step);
+        read->position = primary ? reachable_position(cluster, read->server, position) : position;
+    }
+}
+
+/* What the server said before the answer; facts->instance 0: nothing that could be read. */
+static void hear(struct rp_cluster *cluster, const struct read *read, const char *before,
+                 struct facts *facts) {
+    if (!read->asks_question || before == NULL || !question_read_facts(before, facts)) {
+        *facts = (struct facts){0};
+        return;
+    }
+    roles_heard(cluster, read->server, facts, read->sent_event);
+    asks_wake(cluster, read->server);
+}
+
+static void failed(struct rp_cluster *cluster, struct read *read, int32_t outcome) {
+    struct health *health = &cluster->servers[read->server].health;
+    switch (outcome) {
+    case RP_SERVER_GONE:
+    case RP_NOT_SENT:
+        health_failed(health, false, cluster->now_ns, cluster_random(cluster));
+        asks_prompt(cluster, read->server);
+        detour(cluster, read, "the connection to the server was lost, or there is none");
+        break;
+    case RP_ROLE_CHANGED:
+        roles_uncertain(cluster, read->server);
+        detour(cluster, read, "the server that was read as a replica is not in recovery");
+        break;
+    case RP_CONFLICT:
+        if (!read->conflicted) {
+            read->conflicted = true;
+            cluster->counters.conflicts++;
+            send_again(cluster, read);
+            break;
+        }
+        read_report(cluster, read, RP_FAILED, "cancelled twice by a conflict");
+        break;
+    default:
+        read_report(cluster, read, RP_FAILED, NULL);
+        break;
+    }
+}
+
+void reads_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const char *before,
+                  const char *after) {
+    struct read *read = read_of(cluster, id, ID_ACTION);
+    struct facts facts;
+    if (read == NULL || read->phase != READ_OUT) {
+        cluster->counters.foreign_answers++;
+        return;
+    }
+    bool has_answer = outcome == RP_FOUND || outcome == RP_PARTIAL || outcome == RP_MISSING;
+    hear(cluster, read, before, &facts);
+    if (has_answer) {
+        note_position(cluster, read, after);
+        answered(cluster, read, outcome, &facts);
+    } else {
+        failed(cluster, read, outcome);
+    }
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+/* What the policy would call the part of the read that is under way. */
+static const struct rp_step *overdue_step(const struct read *read) {
+    static const char message[] = "not answered within its deadline";
+#define OVERDUE(during)                                                                            \
+    {                                                                                              \
+        .struct_size = sizeof(struct rp_step), .kind = RP_STEP_DONE, .verdict = RP_VERDICT_FAILED, \
+        .log_level = RP_LOG_ERROR, .failed_during = (during), .message = message                   \
+    }
+    static const struct rp_step steps[] = {OVERDUE(NULL), OVERDUE("replica_retry"),
+                                           OVERDUE("primary_fallback")};
+    if (is_primary_step(read->step) && (read->missed || read->failed_over)) {
+        return &steps[2];
+    }
+    return &steps[read->missed ? 1 : 0];
+}
+
+static void end_overdue(struct rp_cluster *cluster, struct read *read) {
+    drop(cluster, read);
+    read->step = overdue_step(read);
+    read_leave(cluster, read);
+    read_enlist(cluster, read, READ_DONE);
+}
+
+/* A replica has not answered in time: the policy may know another server. */
+static void give_up_answer(struct rp_cluster *cluster, struct read *read) {
+    struct health *health = &cluster->servers[read->server].health;
+    /* It has answered nobody since this was sent. */
+    if (health->answered_ns <= read->sent_ns) {
+        health_failed(health, true, cluster->now_ns, cluster_random(cluster));
+    }
+    drop(cluster, read);
+    read_report(cluster, read, RP_FAILED,
+                "the replica did not answer within three quarters of the read's time");
+}
+
+void reads_timer(struct rp_cluster *cluster, struct read *read) {
+    if (cluster->now_ns >= read->deadline_ns) {
+        end_overdue(cluster, read);
+        return;
+    }
+    switch (read->phase) {
+    case READ_OUT:
+        give_up_answer(cluster, read);
+        break;
+    case READ_WAITING:
+        read_report(cluster, read, RP_WAITED, NULL);
+        break;
+    case READ_AWAITING:
+        read_report(cluster, read, RP_NOT_REACHED, NULL);
+        break;
+    default:
+        break;
+    }
+}
+
+void reads_leave_server(struct rp_cluster *cluster, uint32_t server) {
+    for (uint32_t i = 0; i < cluster->read_count; i++) {
+        struct read *read = &cluster->reads[i];
+        if (read->server != server) {
+            continue;
+        }
+        if (read->phase == READ_OUT) {
+            drop(cluster, read);
+            detour(cluster, read, "the server was taken out");
+        } else if (read->phase == READ_TO_SEND) {
+            detour(cluster, read, "the server was taken out");
+        }
+    }
+}

@@ -1,0 +1,656 @@
+/*
+ * roles.c - see roles.h.
+ */
+#include "roles.h"
+
+#include <string.h>
+
+#define REDIAL_NS     UINT64_C(10000000000)
+#define PATIENT_POLLS 3u /* before a notice that a replica can prove nothing: some of it passes */
+
+static const char *const why_texts[WHY_COUNT] = {
+    [WHY_FINE] = "",
+    [WHY_FOREIGN] = "it belongs to another system than the primary",
+    [WHY_DEPOSED] = "it is out of recovery on an older timeline than the primary's: a primary that "
+                    "was deposed and not fenced",
+    [WHY_PROMOTED] = "it is expected to be a replica, and is out of recovery",
+    [WHY_SECOND] = "it is out of recovery beside the primary",
+    [WHY_STANDBY] = "it is expected to be the primary, and is in recovery; it serves as a replica",
+    [WHY_DIVERGED] = "it follows a timeline above the primary's",
+    [WHY_AHEAD] = "it has replayed more than the primary has written, so it is not its replica",
+    [WHY_UNCERTAIN] = "its role has changed, and it is being asked",
+};
+
+const char *roles_why(const struct server *server) {
+    return why_texts[server->why];
+}
+
+static bool is_on(const struct server *server) {
+    return server->state != RP_SERVER_OFF;
+}
+
+static bool leads(const struct server *server) {
+    return is_on(server) && server->said.instance != 0 && !server->said.in_recovery;
+}
+
+static bool follows(const struct server *server) {
+    return is_on(server) && server->said.instance != 0 && server->said.in_recovery;
+}
+
+static uint64_t system_of(const struct server *server) {
+    return server->instance != NULL ? server->instance->system : 0;
+}
+
+static bool is_foreign(const struct rp_cluster *cluster, const struct server *server) {
+    uint64_t system = system_of(server);
+    return cluster->system != 0 && system != 0 && system != cluster->system;
+}
+
+/* ---- the system ------------------------------------------------------------------------------ */
+
+static struct server *expected_primary(const struct rp_cluster *cluster) {
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        struct server *server = &cluster->servers[i];
+        if (is_on(server) && server->expect == RP_EXPECT_PRIMARY) {
+            return server;
+        }
+    }
+    return NULL;
+}
+
+static bool somebody_leads_system(const struct rp_cluster *cluster) {
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *server = &cluster->servers[i];
+        if (leads(server) && server->answers && system_of(server) == cluster->system) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void adopt_system(struct rp_cluster *cluster, uint64_t system) {
+    if (cluster->system != 0) {
+        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                    "the primary is of another system than before (%llu, not %llu): what was "
+                    "remembered of the old one is forgotten",
+                    (unsigned long long)system, (unsigned long long)cluster->system);
+    }
+    cluster->system = system;
+    cluster->timeline = 0;
+    lag_forget(&cluster->lag);
+}
+
+/* The expected primary's; without one, that of the first server that was seen out of recovery. It
+ * changes only with the expected primary, and only if nobody else leads the old one. */
+static void judge_system(struct rp_cluster *cluster) {
+    const struct server *expected = expected_primary(cluster);
+    uint64_t system = expected != NULL ? system_of(expected) : 0;
+    if (system != 0) {
+        if (cluster->system == 0 ||
+            (system != cluster->system && !somebody_leads_system(cluster))) {
+            adopt_system(cluster, system);
+        }
+        return;
+    }
+    const struct server *first = NULL;
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *server = &cluster->servers[i];
+        if (leads(server) && server->expect != RP_EXPECT_REPLICA && system_of(server) != 0 &&
+            (first == NULL || server->leading_event < first->leading_event)) {
+            first = server;
+        }
+    }
+    if (cluster->system == 0 && expected == NULL && first != NULL) {
+        adopt_system(cluster, system_of(first));
+    }
+}
+
+/* Out of recovery in two systems, where nobody says which of them counts. */
+static bool are_two_systems(const struct rp_cluster *cluster) {
+    if (expected_primary(cluster) != NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *server = &cluster->servers[i];
+        if (leads(server) && server->expect == RP_EXPECT_ANY && is_foreign(cluster, server)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- the primary ----------------------------------------------------------------------------- */
+
+static bool may_be_primary(const struct rp_cluster *cluster, const struct server *server) {
+    return leads(server) && server->expect != RP_EXPECT_REPLICA && !is_foreign(cluster, server);
+}
+
+static void remember_timeline(struct rp_cluster *cluster) {
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *server = &cluster->servers[i];
+        if (may_be_primary(cluster, server) && server->said.upper > cluster->timeline) {
+            cluster->timeline = server->said.upper;
+        }
+    }
+}
+
+static bool is_deposed(const struct rp_cluster *cluster, const struct server *server) {
+    return leads(server) && server->said.upper < cluster->timeline && server->said.upper != 0;
+}
+
+/* Whether it is rather the primary than the other: the newer timeline; of the same, who answers,
+ * and who came to lead last. */
+static bool is_rather(const struct server *server, const struct server *other) {
+    if (server->said.upper != other->said.upper) {
+        return server->said.upper > other->said.upper;
+    }
+    if (server->answers != other->answers) {
+        return server->answers;
+    }
+    return server->leading_event > other->leading_event;
+}
+
+static void judge_primary(struct rp_cluster *cluster) {
+    uint32_t before = cluster->primary;
+    uint32_t best = NO_SERVER;
+    remember_timeline(cluster);
+    /* The one before stays where nobody is rather the primary: so two names of one server do not
+     * take turns. */
+    if (before != NO_SERVER && may_be_primary(cluster, &cluster->servers[before]) &&
+        !is_deposed(cluster, &cluster->servers[before])) {
+        best = before;
+    }
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *server = &cluster->servers[i];
+        if (!may_be_primary(cluster, server) || is_deposed(cluster, server)) {
+            continue;
+        }
+        bool same = best != NO_SERVER &&
+                    server->said.instance == cluster->servers[best].said.instance &&
+                    server->answers == cluster->servers[best].answers;
+        if (best == NO_SERVER || (!same && is_rather(server, &cluster->servers[best]))) {
+            best = i;
+        }
+    }
+    cluster->primary = best;
+    cluster->primary_answers = best != NO_SERVER && cluster->servers[best].answers;
+}
+
+/* ---- splits ---------------------------------------------------------------------------------- */
+
+/* Whether an answer of `server` was asked for after the other had been heard to lead. */
+static bool spoke_after(const struct server *server, const struct server *other) {
+    return server->said_sent_event > other->leading_event;
+}
+
+/* Two instances that both lead: a split if each said so after the other had; before that, the one
+ * that has not been asked since is asked, until it answers or fails. A server that merely fell
+ * silent is no evidence. */
+static void judge_pair(struct rp_cluster *cluster, uint32_t one_index, uint32_t other_index) {
+    const struct server *one = &cluster->servers[one_index];
+    const struct server *other = &cluster->servers[other_index];
+    if (!leads(one) || !leads(other) || one->said.instance == other->said.instance ||
+        is_foreign(cluster, one) || is_foreign(cluster, other)) {
+        return;
+    }
+    if (spoke_after(one, other) && spoke_after(other, one)) {
+        cluster->split = true;
+        cluster->split_servers[0] = one_index;
+        cluster->split_servers[1] = other_index;
+        return;
+    }
+    const uint32_t pair[2] = {one_index, other_index};
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct server *late = &cluster->servers[pair[i]];
+        const struct server *news = &cluster->servers[pair[1 - i]];
+        if (!spoke_after(late, news) && late->failed_event <= news->leading_event) {
+            cluster->suspected = true;
+            cluster->judge_again |= server_bit(pair[i]);
+        }
+    }
+}
+
+/* A standby that streams a timeline above the primary's: somebody was promoted, whom nobody here
+ * may know. */
+static bool is_diverged(const struct rp_cluster *cluster, const struct server *server) {
+    if (!follows(server) || cluster->primary == NO_SERVER || is_foreign(cluster, server)) {
+        return false;
+    }
+    uint32_t timeline = cluster->servers[cluster->primary].said.upper;
+    return timeline != 0 && server->said.upper > timeline;
+}
+
+static void tell_split(struct rp_cluster *cluster, bool before) {
+    const struct server *one = &cluster->servers[cluster->split_servers[0]];
+    const struct server *other = &cluster->servers[cluster->split_servers[1]];
+    if (cluster->split && !before) {
+        notices_add(
+            &cluster->notices, RP_LOG_ERROR, NO_SERVER,
+            "split: %.50s (timeline %u) and %.50s (timeline %u) are of two primaries; reads "
+            "that miss fail until one of them is stopped, made a standby, or state = off",
+            one->name, one->said.upper, other->name, other->said.upper);
+    } else if (before && !cluster->split) {
+        notices_add(&cluster->notices, RP_LOG_NONE, NO_SERVER, "the split is over");
+    }
+}
+
+static void judge_splits(struct rp_cluster *cluster) {
+    bool before = cluster->split;
+    cluster->split = false;
+    cluster->suspected = false;
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        for (uint32_t k = i + 1; leads(&cluster->servers[i]) && k < cluster->server_count; k++) {
+            judge_pair(cluster, i, k);
+        }
+        if (!cluster->split && is_diverged(cluster, &cluster->servers[i])) {
+            cluster->split = true;
+            cluster->split_servers[0] = cluster->primary;
+            cluster->split_servers[1] = i;
+        }
+    }
+    tell_split(cluster, before);
+    bool two_systems = are_two_systems(cluster);
+    if (two_systems && !cluster->two_systems) {
+        notices_add(&cluster->notices, RP_LOG_ERROR, NO_SERVER,
+                    "servers of two systems are out of recovery; reads that miss fail until expect "
+                    "= primary says which of them counts, or the others are state = off");
+    }
+    cluster->two_systems = two_systems;
+}
+
+/* ---- each server ----------------------------------------------------------------------------- */
+
+static enum why why_leader(const struct rp_cluster *cluster, uint32_t index) {
+    const struct server *server = &cluster->servers[index];
+    if (server->expect == RP_EXPECT_REPLICA) {
+        return WHY_PROMOTED;
+    }
+    if (is_deposed(cluster, server)) {
+        return WHY_DEPOSED;
+    }
+    return index == cluster->primary ? WHY_FINE : WHY_SECOND;
+}
+
+static enum why why_follower(const struct rp_cluster *cluster, const struct server *server) {
+    if (is_diverged(cluster, server)) {
+        return WHY_DIVERGED;
+    }
+    if (cluster->primary != NO_SERVER && server->instance->ahead &&
+        server->instance->compared_with == cluster->servers[cluster->primary].said.instance) {
+        return WHY_AHEAD;
+    }
+    return server->expect == RP_EXPECT_PRIMARY ? WHY_STANDBY : WHY_FINE;
+}
+
+/* A server that can tell nothing of itself is what the operator says it is; nothing is proven by
+ * it. */
+static int32_t role_unheard(const struct rp_cluster *cluster, uint32_t index) {
+    const struct server *server = &cluster->servers[index];
+    if (!server->blind) {
+        return RP_ROLE_UNKNOWN;
+    }
+    if (server->expect == RP_EXPECT_REPLICA) {
+        return RP_ROLE_REPLICA;
+    }
+    bool needed = server->expect == RP_EXPECT_PRIMARY && cluster->primary == NO_SERVER;
+    return needed ? RP_ROLE_PRIMARY : RP_ROLE_UNKNOWN;
+}
+
+static void judge_server(struct rp_cluster *cluster, uint32_t index) {
+    struct server *server = &cluster->servers[index];
+    server->why = WHY_FINE;
+    if (!is_on(server) || server->said.instance == 0) {
+        server->role = is_on(server) ? role_unheard(cluster, index) : RP_ROLE_UNKNOWN;
+        return;
+    }
+    if (is_foreign(cluster, server)) {
+        server->why = WHY_FOREIGN;
+    } else if (server->uncertain) {
+        server->why = WHY_UNCERTAIN;
+    } else if (leads(server)) {
+        server->why = (uint8_t)why_leader(cluster, index);
+    } else {
+        server->why = (uint8_t)why_follower(cluster, server);
+    }
+    if (server->why != WHY_FINE && server->why != WHY_STANDBY) {
+        server->role = RP_ROLE_OUT;
+    } else {
+        server->role = leads(server) ? RP_ROLE_PRIMARY : RP_ROLE_REPLICA;
+    }
+}
+
+static int32_t level_of(const struct rp_cluster *cluster, const struct server *server) {
+    switch (server->why) {
+    case WHY_FINE:
+        return server->role == RP_ROLE_PRIMARY && cluster->settled ? RP_LOG_WARN : RP_LOG_NONE;
+    case WHY_DEPOSED:
+    case WHY_PROMOTED:
+    case WHY_STANDBY:
+        return RP_LOG_ERROR;
+    default:
+        return RP_LOG_WARN;
+    }
+}
+
+static void tell_role(struct rp_cluster *cluster, uint32_t index) {
+    static const char *const roles[] = {"not known", "the primary", "a replica", "out"};
+    struct server *server = &cluster->servers[index];
+    if ((server->role == server->noted_role && server->why == server->noted_why) ||
+        server->why == WHY_UNCERTAIN) {
+        return;
+    }
+    server->noted_role = server->role;
+    server->noted_why = server->why;
+    if (server->role == RP_ROLE_UNKNOWN) {
+        return;
+    }
+    cluster->counters.role_changes++;
+    const char *why = roles_why(server);
+    notices_add(&cluster->notices, level_of(cluster, server), index, "%s is %s%s%s (timeline %u)",
+                server->name, roles[server->role], why[0] != '\0' ? ": " : "", why,
+                server->said.upper);
+}
+
+/* Its address may lead to another server by now. */
+static void judge_redial(struct rp_cluster *cluster, uint32_t index) {
+    struct server *server = &cluster->servers[index];
+    bool elsewhere = server->why == WHY_FOREIGN || server->why == WHY_DEPOSED ||
+                     server->why == WHY_PROMOTED || server->why == WHY_SECOND ||
+                     server->why == WHY_STANDBY;
+    if (!elsewhere) {
+        server->redial_ns = 0;
+    } else if (server->redial_ns == 0) {
+        server->redial_ns = cluster->now_ns + REDIAL_NS - cluster_random(cluster) % (REDIAL_NS / 4);
+    } else if (cluster->now_ns >= server->redial_ns) {
+        cluster->redial_queue |= server_bit(index);
+        server->redial_ns = 0;
+    }
+}
+
+/* ---- a replica and its primary --------------------------------------------------------------- */
+
+/* Rule: a position is compared only with an inserted one that was asked for after that position had
+ * arrived; a healthy standby is ahead of what was located before. */
+static void compare_with_primary(struct rp_cluster *cluster, struct server *server) {
+    const struct server *primary = &cluster->servers[cluster->primary];
+    struct instance *instance = server->instance;
+    if (!follows(server) || instance == NULL || is_foreign(cluster, server) ||
+        instance->compared_with == primary->said.instance || server->said.position == 0 ||
+        primary->said.position == 0) {
+        return;
+    }
+    if (instance->noted_event == 0) {
+        instance->noted_position = server->said.position;
+        instance->noted_event = server->said_event;
+    }
+    if (primary->said_sent_event <= instance->noted_event) {
+        cluster->compare_pending = true;
+        cluster->judge_again |= server_bit(cluster->primary);
+        return;
+    }
+    if (is_diverged(cluster, server)) {
+        return; /* another matter: a split */
+    }
+    instance->ahead = instance->noted_position > primary->said.position;
+    instance->compared_with = primary->said.instance;
+    instance->noted_event = 0;
+}
+
+static void compare_all(struct rp_cluster *cluster) {
+    cluster->compare_pending = false;
+    if (cluster->primary == NO_SERVER || !cluster->primary_answers) {
+        return;
+    }
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        compare_with_primary(cluster, &cluster->servers[i]);
+    }
+}
+
+/* ---- all together ---------------------------------------------------------------------------- */
+
+static void judge_settled(struct rp_cluster *cluster) {
+    if (cluster->settled) {
+        return;
+    }
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        if (is_on(&cluster->servers[i]) && !cluster->servers[i].tried) {
+            return;
+        }
+    }
+    cluster->settled = cluster->on != 0;
+}
+
+static void judge_sets(struct rp_cluster *cluster) {
+    cluster->on = 0;
+    cluster->replicas = 0;
+    cluster->others = 0;
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *server = &cluster->servers[i];
+        if (!is_on(server)) {
+            continue;
+        }
+        cluster->on |= server_bit(i);
+        /* A second name of the primary's own instance is no replica that could come back. */
+        bool primarys =
+            cluster->primary != NO_SERVER &&
+            (i == cluster->primary ||
+             (server->said.instance != 0 && leads(server) &&
+              server->said.instance == cluster->servers[cluster->primary].said.instance &&
+              server->expect != RP_EXPECT_REPLICA));
+        if (!primarys && server->expect != RP_EXPECT_PRIMARY) {
+            cluster->others |= server_bit(i);
+        }
+        if (server->role == RP_ROLE_REPLICA && server->state == RP_SERVER_ON) {
+            cluster->replicas |= server_bit(i);
+        }
+    }
+}
+
+static void judge(struct rp_cluster *cluster) {
+    judge_system(cluster);
+    judge_primary(cluster);
+    compare_all(cluster);
+    judge_splits(cluster);
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        judge_server(cluster, i);
+    }
+    judge_sets(cluster);
+    judge_settled(cluster);
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        if (is_on(&cluster->servers[i])) {
+            tell_role(cluster, i);
+            judge_redial(cluster, i);
+        }
+    }
+}
+
+/* What was remembered goes when everybody has been asked since then. */
+static void finish_forgetting(struct rp_cluster *cluster) {
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *server = &cluster->servers[i];
+        if (is_on(server) && server->said_sent_event <= cluster->forget_event &&
+            server->failed_event <= cluster->forget_event) {
+            return;
+        }
+    }
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        struct server *server = &cluster->servers[i];
+        if (server->said_sent_event <= cluster->forget_event) {
+            server->said.instance = 0;
+            server->instance = NULL;
+            server->leading_event = 0;
+        }
+    }
+    uint64_t system = cluster->system;
+    uint32_t timeline = cluster->timeline;
+    cluster->forgetting = false;
+    cluster->system = 0;
+    cluster->timeline = 0;
+    judge(cluster);
+    if (system != cluster->system || timeline != cluster->timeline) {
+        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                    "forgotten: system %llu, timeline %u; now system %llu, timeline %u",
+                    (unsigned long long)system, timeline, (unsigned long long)cluster->system,
+                    cluster->timeline);
+    }
+}
+
+static void judge_and_forget(struct rp_cluster *cluster) {
+    judge(cluster);
+    if (cluster->forgetting) {
+        finish_forgetting(cluster);
+    }
+}
+
+/* ---- news ------------------------------------------------------------------------------------ */
+
+/* The entry of that instance; a new one takes the place of the one that answered longest ago. */
+static struct instance *instance_of(struct server *server, uint64_t start) {
+    struct instance *oldest = &server->instances[0];
+    for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
+        struct instance *instance = &server->instances[i];
+        if (instance->start == start) {
+            return instance;
+        }
+        if (instance->used_event < oldest->used_event) {
+            oldest = instance;
+        }
+    }
+    *oldest = (struct instance){.start = start};
+    return oldest;
+}
+
+static void tell_no_proof(struct rp_cluster *cluster, uint32_t index) {
+    static const char *const texts[] = {
+        [PROOF_NOT_STREAMING] =
+            "%s does not stream, so its timeline is not known and it proves nothing: what is "
+            "missing there is the primary's to answer",
+        [PROOF_OLD_TIMELINE] =
+            "%s has had no restart point since the last promotion, so it proves nothing yet: a "
+            "CHECKPOINT on the primary, and then on the standby, ends that",
+    };
+    struct server *server = &cluster->servers[index];
+    uint8_t now = PROOF_FINE;
+    if (follows(server) && server->can.receiver && server->said.upper == 0) {
+        now = PROOF_NOT_STREAMING;
+    } else if (follows(server) && server->said.upper != 0 && server->can.control &&
+               server->instance->lower < server->said.upper) {
+        now = PROOF_OLD_TIMELINE;
+    }
+    server->no_proof_polls = now == PROOF_FINE ? 0 : server->no_proof_polls + 1;
+    if (now == PROOF_FINE) {
+        server->no_proof = PROOF_FINE;
+    } else if (server->no_proof_polls >= PATIENT_POLLS && now != server->no_proof) {
+        server->no_proof = now;
+        notices_add(&cluster->notices, RP_LOG_WARN, index, texts[now], server->name);
+    }
+}
+
+static void note_lag(struct rp_cluster *cluster, uint32_t index, uint64_t sent_ns) {
+    struct server *server = &cluster->servers[index];
+    if (index == cluster->primary && server->said.position != 0) {
+        lag_note_primary(&cluster->lag, server->said.position, sent_ns);
+    }
+    if (server->role == RP_ROLE_REPLICA && server->said.position != 0) {
+        uint64_t reached = lag_reached_ns(&cluster->lag, server->said.position);
+        server->reached_ns = reached > server->reached_ns ? reached : server->reached_ns;
+        if (cluster->primary_answers) {
+            server->lag_known_ns = cluster->now_ns;
+        }
+    }
+}
+
+void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts *facts,
+                 uint64_t sent_event) {
+    struct server *server = &cluster->servers[index];
+    if (!is_on(server) || sent_event <= server->said_sent_event) {
+        return;
+    }
+    bool full = facts->system != 0;
+    bool led = leads(server) && server->said.instance == facts->instance;
+    const struct facts before = server->said;
+    const bool answered_before = server->answers;
+    struct instance *instance = instance_of(server, facts->instance);
+    bool learnt = false;
+    if (full && instance->system != facts->system) {
+        instance->system = facts->system;
+        learnt = true;
+    }
+    if (facts->lower > instance->lower) {
+        instance->lower = facts->lower;
+        learnt = true;
+    }
+    instance->used_event = cluster->event;
+    server->instance = instance;
+    server->said = *facts;
+    server->said_sent_event = sent_event;
+    server->said_event = cluster->event;
+    if (facts->in_recovery) {
+        server->leading_event = 0;
+    } else if (!led) {
+        server->leading_event = cluster->event;
+    }
+    learnt = learnt || server->uncertain || !server->tried || server->blind || !answered_before ||
+             before.instance != facts->instance || before.in_recovery != facts->in_recovery ||
+             before.upper != facts->upper;
+    server->uncertain = false;
+    server->blind = false;
+    server->tried = true;
+    server->answers = true;
+    health_answered(&server->health, cluster->now_ns);
+    /* What is unchanged needs no judgement, unless somebody waits for this answer. */
+    if (learnt || cluster->suspected || cluster->split || cluster->forgetting ||
+        server->redial_ns != 0 || cluster->primary == NO_SERVER ||
+        instance->compared_with != cluster->servers[cluster->primary].said.instance ||
+        (index == cluster->primary && cluster->compare_pending)) {
+        judge_and_forget(cluster);
+    }
+    note_lag(cluster, index, cluster->now_ns);
+    tell_no_proof(cluster, index);
+}
+
+void roles_unheard(struct rp_cluster *cluster, uint32_t index) {
+    struct server *server = &cluster->servers[index];
+    if (!is_on(server)) {
+        return;
+    }
+    server->failed_event = cluster->event;
+    server->tried = true;
+    server->answers = false;
+    judge_and_forget(cluster);
+}
+
+void roles_blind(struct rp_cluster *cluster, uint32_t index) {
+    struct server *server = &cluster->servers[index];
+    if (!is_on(server)) {
+        return;
+    }
+    server->tried = true;
+    server->answers = true;
+    server->blind = true;
+    server->failed_event = cluster->event;
+    server->said.instance = 0;
+    server->instance = NULL;
+    server->leading_event = 0;
+    health_answered(&server->health, cluster->now_ns);
+    judge_and_forget(cluster);
+}
+
+void roles_uncertain(struct rp_cluster *cluster, uint32_t index) {
+    struct server *server = &cluster->servers[index];
+    if (is_on(server) && !server->uncertain) {
+        server->uncertain = true;
+        cluster->judge_again |= server_bit(index);
+        judge(cluster);
+    }
+}
+
+void roles_changed(struct rp_cluster *cluster) {
+    judge_and_forget(cluster);
+}
+
+void roles_forget(struct rp_cluster *cluster) {
+    cluster->forgetting = true;
+    cluster->forget_event = cluster->event;
+    cluster->judge_again |= cluster->on;
+}
