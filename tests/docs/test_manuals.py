@@ -144,7 +144,8 @@ class Manuals(unittest.TestCase):
         table = re.sub(r"/\*.*?\*/", "", table, flags=re.DOTALL)
         functions = re.findall(r"\(\*(\w+)\)", table)
         data = re.findall(r"(\w+);", re.sub(r"\([^;]*;", "", table))
-        self.assertEqual(data, ["magic", "struct_size", "abi_major", "abi_minor", "name", "version"])
+        self.assertEqual(data, ["magic", "struct_size", "abi_major", "abi_minor", "name", "version",
+                                "cluster"])
         self.assert_mentioned("read_policy.h.3", data + functions, 17)
         its_text = text("read_policy.h.3")
         for function in functions:
