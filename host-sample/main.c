@@ -181,19 +181,36 @@ static void describe_host(const struct host *host) {
     }
 }
 
-/* What is no error, but may not be what was meant. */
-static void say_notes(const struct host *host) {
-    char note[512];
-    if (descriptors_suffice(host->service.config, note, sizeof note)) {
-        return;
-    }
+/* On standard output where the configuration is only checked, else in the log. */
+static void say_note(const struct host *host, enum log_level level, const char *note) {
     if (host->service.log == NULL) {
         (void)printf("Note: %s.\n", note);
     } else {
         const struct log_field fields[] = {LOG_TEXT("note", note), LOG_END};
-        log_write(host->service.log, LOG_LEVEL_WARN, "the configuration may not be what was meant",
-                  fields);
+        log_write(host->service.log, level, "the configuration may not be what was meant", fields);
     }
+}
+
+/* What the policy file says in vain: cut if it is very much. */
+static void say_policy_notes(const struct host *host) {
+    const struct rp_plugin *plugin = host->service.plugin;
+    char notes[RP_ERROR_BYTES] = "";
+    if (RP_HAS(plugin, notes)) {
+        (void)plugin->notes(host->set, notes, sizeof notes);
+    }
+    char *rest = notes;
+    for (char *note; (note = strsep(&rest, "\n")) != NULL && *note != '\0';) {
+        say_note(host, LOG_LEVEL_INFO, note);
+    }
+}
+
+/* What is no error, but may not be what was meant. */
+static void say_notes(const struct host *host) {
+    char note[512];
+    if (!descriptors_suffice(host->service.config, note, sizeof note)) {
+        say_note(host, LOG_LEVEL_WARN, note);
+    }
+    say_policy_notes(host);
 }
 
 /* ---- serving --------------------------------------------------------------------------------- */
@@ -208,6 +225,7 @@ static void reload(struct host *host) {
         (void)host->service.plugin->describe(host->service.policy, text, sizeof text);
         const struct log_field fields[] = {LOG_TEXT("policy", text), LOG_END};
         log_write(host->service.log, LOG_LEVEL_INFO, "policy file reloaded", fields);
+        say_policy_notes(host);
     } else {
         counter_add(&host->reload_failures, 1);
         log_lines(host->service.log, LOG_LEVEL_ERROR,

@@ -6,7 +6,7 @@
 @NAME@ within a line is a value that was set. A line @include PIECE@ becomes that piece, which comes
 from the built programs or from the header, whichever is the authority:
 
-    policy-keys       the keys of read-policy.ini, from policy-check
+    policy-keys       the keys of read-policy.ini, from policy-check; policy-kinds: its policies
     host-keys         the keys of snapshot-host.ini, from snapshot-host
     sim-options       the options of policy-sim, from its help; record-options: of policy-sim record
     header PART       plugin/read_policy.h; PART is a function of c_header.py
@@ -44,12 +44,16 @@ class Pieces:
             self._header = self._header or c_header.Header(
                 os.path.join(ROOT, "plugin", "read_policy.h"))
             return getattr(c_header, name.removeprefix("header "))(self._header)
-        return {"policy-keys": self.policy_keys, "host-keys": self.host_keys,
+        return {"policy-keys": self.policy_keys, "policy-kinds": self.policy_kinds,
+                "host-keys": self.host_keys,
                 "sim-options": lambda: self.options("policy-sim", "--help"),
                 "record-options": lambda: self.options("policy-sim", "record", "--help")}[name]()
 
     def policy_keys(self):
         return self._says("policy-check", "--keys=mdoc")
+
+    def policy_kinds(self):
+        return self._says("policy-check", "--policies=mdoc")
 
     def host_keys(self):
         """Lines are "[section]" or "key: what is accepted, default. Help."."""

@@ -116,6 +116,11 @@ class Manuals(unittest.TestCase):
         line = run(os.path.join(BUILD, "policy-check"), "--keys").splitlines()[1]
         policies = re.findall(r"\w+", line.split(":")[1].split(";")[0])
         self.assert_mentioned("read-policy.ini.5", policies, 5)
+        listed = run(os.path.join(BUILD, "policy-check"), "--policies")
+        its_text = text("read-policy.ini.5")
+        for line in listed.splitlines():
+            if line.endswith("."):
+                self.assertTrue(line.strip() in its_text, line)
 
     def test_every_key_of_the_host(self):
         keys = re.findall(r"^(\w+): (.*?)\. [A-Z]", run(os.path.join(BUILD, "snapshot-host"), "--keys"),

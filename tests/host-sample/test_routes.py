@@ -654,6 +654,16 @@ class Reload(RouteCase):
             self.assertEqual(other.lookup(run, since).served_by, "replica")
             self.assertEqual(other.counters(), {})
 
+    def test_keys_set_in_vain_are_noted_at_start_and_reload(self):
+        with Host(cluster.primary, policy={"policy": "primary_only", "first_ms": 3}) as other:
+            def noted(key):
+                return lambda line: f"{key} = " in line.fields.get("note", "")
+            line = other.wait_for_log(noted("first_ms"), "a note at the start")
+            self.assertEqual(line.level, "INFO")
+            self.assertIn("read-policy.ini:", line.fields["note"])
+            other.reload({"policy": "primary_only", "when": "always"})
+            other.wait_for_log(noted("when"), "a note after the reload")
+
     def test_missing_file(self):
         with Host(cluster.primary, policy={"policy": "primary_only"}) as other:
             os.unlink(other.policy_path)
@@ -794,6 +804,11 @@ class CheckOption(ConfigurationCase):
                    "[another]\npolicy = replica_then_primary\nreplica_retry_min_ms = 123\n"
                    "replica_retry_max_ms = 4567\n")
         self.assert_good(self.check(), "primary_only", "another", r"\b123\b", r"\b4567\b")
+
+    def test_keys_set_in_vain_are_noted(self):
+        self.write(self.policy_path, "[snapshots_since]\npolicy = primary_only\nwhen = miss\n")
+        self.assert_good(self.check(), r"(?m)^Note: .*read-policy\.ini:3: \[snapshots_since\] when = miss: "
+                         r"not used by policy = primary_only\.$")
 
     def test_sample_files(self):
         """The files that come with the source; their paths are relative to its directory."""

@@ -4,6 +4,7 @@
  * It knows nothing about policies: it asks the plugin for everything, through its ABI.
  */
 #include "key_table.h"
+#include "kind_table.h"
 #include "loader/find_plugin.h"
 #include "loader/plugin_loader.h"
 
@@ -15,7 +16,7 @@
 
 enum { EXIT_GOOD = 0, EXIT_ERRORS = 1, EXIT_USAGE = 2 };
 
-enum what { CHECK, DESCRIBE, DOT, KEYS };
+enum what { CHECK, DESCRIBE, DOT, KEYS, POLICIES };
 
 struct arguments {
     enum what what;
@@ -28,10 +29,10 @@ struct arguments {
 
 static const char help[] =
     "usage: policy-check [OPTION...] FILE\n"
-    "       policy-check [--plugin PATH] --keys[=FORM]\n"
+    "       policy-check [--plugin PATH] --keys[=FORM] | --policies[=FORM]\n"
     "\n"
     "Checks a read policy INI file as a host would at its start, without a host. All errors go to\n"
-    "standard error, one per line.\n"
+    "standard error, one per line, and so do notes on keys that a section's policy does not use.\n"
     "\n"
     "  --describe        say in plain words what each section does\n"
     "  --dot             draw each section's policy, as it is configured, as a state diagram in\n"
@@ -39,6 +40,7 @@ static const char help[] =
     "  --section NAME    only this section, which must exist\n"
     "  --keys[=FORM]     list every key with type, bounds, default, unit and help; FORM is text\n"
     "                    (the default), mdoc or markdown\n"
+    "  --policies[=FORM] list every policy with its summary, steps, needs and keys\n"
     "  --no-positions    check as for a host that can neither report nor await WAL positions\n"
     "  --plugin PATH     the plugin; without it, read_policy.so beside this program, else\n"
     "                    " READ_POLICY_PLUGIN_DIR "/read_policy.so\n"
@@ -79,6 +81,7 @@ enum option_code {
     O_DOT,
     O_SECTION,
     O_KEYS,
+    O_POLICIES,
     O_NO_POSITIONS,
     O_PLUGIN,
     O_HELP,
@@ -99,9 +102,10 @@ static int take_option(struct arguments *arguments, int code) {
         arguments->section = optarg;
         break;
     case O_KEYS:
-        one_mode = set_mode(arguments, KEYS);
+    case O_POLICIES:
+        one_mode = set_mode(arguments, code == O_KEYS ? KEYS : POLICIES);
         if (!parse_form(optarg, &arguments->form)) {
-            return usage_error("--keys takes text, mdoc or markdown, not ", optarg);
+            return usage_error("a list is text, mdoc or markdown, not ", optarg);
         }
         break;
     case O_NO_POSITIONS:
@@ -122,7 +126,13 @@ static int take_option(struct arguments *arguments, int code) {
     default:
         return usage_error("wrong usage", "");
     }
-    return one_mode ? -1 : usage_error("one of --describe, --dot and --keys at a time", "");
+    return one_mode ? -1
+                    : usage_error("one of --describe, --dot, --keys and --policies at a time", "");
+}
+
+/* Asks for a list, which needs no file. */
+static bool lists(const struct arguments *arguments) {
+    return arguments->what == KEYS || arguments->what == POLICIES;
 }
 
 static int parse_arguments(int argc, char **argv, struct arguments *arguments) {
@@ -130,6 +140,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments) {
                                             {"dot", no_argument, NULL, O_DOT},
                                             {"section", required_argument, NULL, O_SECTION},
                                             {"keys", optional_argument, NULL, O_KEYS},
+                                            {"policies", optional_argument, NULL, O_POLICIES},
                                             {"no-positions", no_argument, NULL, O_NO_POSITIONS},
                                             {"plugin", required_argument, NULL, O_PLUGIN},
                                             {"help", no_argument, NULL, O_HELP},
@@ -147,7 +158,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments) {
     if (arguments->plugin_path[0] == '\0') {
         find_plugin(arguments->plugin_path, sizeof arguments->plugin_path);
     }
-    int files = arguments->what == KEYS ? 0 : 1;
+    int files = lists(arguments) ? 0 : 1;
     if (argc - optind < files) {
         return usage_error("no FILE to check", "");
     }
@@ -198,6 +209,17 @@ static int print_sections(const struct arguments *arguments, const struct rp_plu
     return EXIT_GOOD;
 }
 
+/* What the file says in vain: no error, and nothing that a program should read. */
+static void print_notes(const struct rp_plugin *plugin, struct rp_set *set) {
+    char notes[RP_ERROR_BYTES];
+    if (RP_HAS(plugin, notes) && plugin->notes(set, notes, sizeof notes) > 0) {
+        char *rest = notes;
+        for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
+            (void)fprintf(stderr, "note: %s\n", line);
+        }
+    }
+}
+
 static int check_file(const struct arguments *arguments, const struct rp_plugin *plugin) {
     char errors[RP_ERROR_BYTES] = "";
     struct rp_set *set = NULL;
@@ -217,16 +239,18 @@ static int check_file(const struct arguments *arguments, const struct rp_plugin 
     if (arguments->section != NULL && plugin->policy(set, arguments->section) == NULL) {
         (void)fprintf(stderr, "%s: no section [%s]\n", arguments->file, arguments->section);
     } else {
+        print_notes(plugin, set);
         exit_status = print_sections(arguments, plugin, set);
     }
     plugin->close(set);
     return exit_status;
 }
 
-static int print_keys(const struct arguments *arguments, const struct rp_plugin *plugin) {
-    if (!key_table_print(stdout, plugin, arguments->form)) {
-        (void)fprintf(stderr, "policy-check: %s: its table of keys has no end\n",
-                      arguments->plugin_path);
+static int print_list(const struct arguments *arguments, const struct rp_plugin *plugin) {
+    const bool keys = arguments->what == KEYS;
+    if (!(keys ? key_table_print : kind_table_print)(stdout, plugin, arguments->form)) {
+        (void)fprintf(stderr, "policy-check: %s: its table of %s has no end\n",
+                      arguments->plugin_path, keys ? "keys" : "policies");
         return EXIT_USAGE;
     }
     return EXIT_GOOD;
@@ -234,11 +258,12 @@ static int print_keys(const struct arguments *arguments, const struct rp_plugin 
 
 /* Members newer than RP_PLUGIN_MIN_SIZE that are needed here. */
 static bool has_members(const struct arguments *arguments, const struct rp_plugin *plugin) {
-    bool all = RP_HAS(plugin, section) && RP_HAS(plugin, key) && RP_HAS(plugin, diagram);
+    bool all = RP_HAS(plugin, section) && RP_HAS(plugin, key) && RP_HAS(plugin, diagram) &&
+               (arguments->what != POLICIES || RP_HAS(plugin, kind));
     if (!all) {
         (void)fprintf(stderr,
-                      "policy-check: %s: version %s is too old: its table lacks section, key or "
-                      "diagram\n",
+                      "policy-check: %s: version %s is too old: its table lacks section, key, "
+                      "diagram or kind\n",
                       arguments->plugin_path, plugin->version);
     }
     return all;
@@ -258,8 +283,8 @@ int main(int argc, char **argv) {
     }
     if (!has_members(&arguments, plugin.table)) {
         status = EXIT_USAGE;
-    } else if (arguments.what == KEYS) {
-        status = print_keys(&arguments, plugin.table);
+    } else if (lists(&arguments)) {
+        status = print_list(&arguments, plugin.table);
     } else {
         status = check_file(&arguments, plugin.table);
     }

@@ -180,6 +180,39 @@ class PolicyCheck(unittest.TestCase):
             self.assertIn(policy, picture.stdout)
             self.assertEqual(picture.stderr, "")
 
+    # -- what is set in vain -------------------------------------------------------------------
+
+    def test_keys_that_the_policy_does_not_use_are_noted(self):
+        path = self.file("[one]\npolicy = primary_only\nfirst_ms = 3\n")
+        done = subprocess.run([PROGRAM, "--dot", path], capture_output=True, text=True, timeout=60,
+                              check=True)
+        self.assertEqual(done.stderr,
+                         f"note: {path}:3: [one] first_ms = 3: not used by policy = primary_only\n")
+        self.assertTrue(done.stdout.startswith("digraph"))
+
+    # -- policies ------------------------------------------------------------------------------
+
+    def policy_names(self):
+        words = self.run_check("--keys").splitlines()[1]
+        return re.findall(r"\w+", words.split(":")[1].split(";")[0])
+
+    def test_policies_as_text(self):
+        lines = self.run_check("--policies").splitlines()
+        self.assertEqual([line for line in lines if not line.startswith(" ")], self.policy_names())
+        self.assertIn("    at most 36 steps; reads a replica first", lines)
+        self.assertIn("    at most 1 step; reads the primary first", lines)
+        self.assertIn("    at most 8 steps; reads a replica first; the host must be able to tell "
+                      "positions", lines)
+        self.assertEqual(lines.count("    keys: metric_prefix"), 2)
+        self.assertEqual(self.run_check("--policies=text").splitlines(), lines)
+
+    def test_policies_as_markdown_and_mdoc(self):
+        rows = self.run_check("--policies=markdown").splitlines()[2:]
+        self.assertEqual([re.match(r"\| `(\w+)` \|", row).group(1) for row in rows],
+                         self.policy_names())
+        body = self.run_check("--policies=mdoc")
+        self.assertEqual(re.findall(r"^\.It Cm (\w+)$", body, re.MULTILINE), self.policy_names())
+
     def test_missing_section(self):
         path = self.file(GOOD)
         for mode in ([], ["--describe"], ["--dot"]):
@@ -233,6 +266,7 @@ class PolicyCheck(unittest.TestCase):
     def test_wrong_usage(self):
         for arguments, words in (([], "FILE"), (["a", "b"], "b"), (["--nonsense", "a"], "nonsense"),
                                  (["--keys=html"], "html"), (["--keys", "a"], "a"),
+                                 (["--policies=html"], "html"), (["--policies", "a"], "a"),
                                  (["--dot", "--describe", "a"], "at a time"),
                                  (["--section"], "section"),
                                  (["--plugin", "x" * 5000, "a"], "too long")):
