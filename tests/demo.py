@@ -4,9 +4,8 @@
     tests/demo.py         shows everything, checks it, and ends by itself (make demo)
     tests/demo.py --up    starts the same servers, leaves them running, and says what to try
 
-Everything is temporary: the servers live in a directory of their own, on ports that were free, and
-are stopped and removed at the end. The exit status is 1 if anything answered otherwise than it
-should.
+Everything is temporary: the servers live in their own directory, on free ports, and are stopped and
+removed at the end. The exit status is 1 if any answer was not as it should be.
 """
 
 import argparse
@@ -44,7 +43,7 @@ def say(text=""):
 
 
 def show(label, text):
-    """One labelled line of what really happened, cut to the width of a terminal."""
+    """One labelled line about what really happened, cut to the width of a terminal."""
     text = f"   {label + ':':<10}{text}"
     print(text if len(text) <= WIDTH else text[:WIDTH - 3] + "...", flush=True)
 
@@ -99,7 +98,7 @@ class Stage:
         self.other_life = self.history.life_of_a_run()
         self.history.write(self.primary)
         self.cluster.wait_caught_up()
-        # The least wait leaves a busy machine some time to let the standby catch up in act 2.
+        # The minimum wait gives a busy machine time to let the standby catch up in act 2.
         policy = sample("read-policy.ini", {"snapshots_since": {"replica_retry_min_ms": 100}})
         self.host = Host(self.primary, [self.standby], policy=policy,
                          settings={"auth": {"token": TOKEN}})
@@ -136,7 +135,7 @@ class Stage:
 
 
 class Demo:
-    """Runs the acts; remembers what went otherwise than it should."""
+    """Runs the acts; remembers what was not as it should be."""
 
     def __init__(self, stage):
         self._stage = stage
@@ -215,7 +214,7 @@ class Demo:
     def caught_up(self):
         self.title("The replica is caught up")
         say("""A runner asks every few seconds: what has happened to my run since the snapshot that
-            I know? The replica answers, and the primary is left in peace.""")
+            I know? The replica answers, and the primary is not touched.""")
         self.ask(self._stage.life[4]["id"], 200, "replica")
 
     def short_lag(self):
@@ -242,8 +241,8 @@ class Demo:
         error = ("ERROR", "primary_fallback")
         self.ask(self._stage.history.new_id(), 404, "primary", log=error)
         self.title("An id of another run")
-        say("""The snapshot exists, but it belongs to somebody else's run, so it is as good as
-            absent.""")
+        say("""The snapshot exists, but it belongs to somebody else's run, so for this run it does
+            not exist.""")
         self.ask(self._stage.other_life[2]["id"], 404, "primary", log=error)
 
     def other_policies(self):
@@ -251,8 +250,8 @@ class Demo:
         with stage.paused_standby():
             snapshot = stage.new_snapshots()
             self.title("The same lag under policy = replica_only")
-            say("""What it was like before there was a fallback: a row that exists is said not to.
-                The policy file was edited, and SIGHUP made the host read it again.""")
+            say("""What it was like before there was a fallback: an existing row is reported as
+                absent. The policy file was edited, and SIGHUP made the host read it again.""")
             stage.host.reload({"policy": "replica_only"})
             self.ask(snapshot, 404, "replica", log=("ERROR", None))
             self.title("The same lag under policy = primary_only")
@@ -264,8 +263,8 @@ class Demo:
         stage = self._stage
         stage.host.reload({"policy": "read_index", "max_wait_ms": 2000})
         self.title("A short lag under policy = read_index")
-        say("""As in act 2, but with no guessed wait: the host asks the primary where its log
-            stands, and reads the replica as soon as that has been replayed there. The primary's
+        say("""As in act 2, but with no guessed wait: the host asks the primary for its log
+            position, and reads the replica as soon as it has replayed that far. The primary's
             tables are not read.""")
         with stage.paused_standby():
             self.ask(stage.new_snapshots(), 200, "replica_retry", release=True)
@@ -279,8 +278,8 @@ class Demo:
 
     def counters(self):
         self.title("What was counted")
-        say("""From /metrics: misses by who cured them, and what the plugin counts beside them. They
-            outlived all changes of the policy.""")
+        say("""From /metrics: misses by what found the row, and the plugin's other counters. They
+            survived all changes of the policy.""")
         answer = self._stage.host.request("GET", "/metrics")
         for line in answer.body.decode().splitlines():
             if line.startswith("run_engine_"):

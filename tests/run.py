@@ -36,7 +36,7 @@ PYTHON = "/usr/bin/python3"
 SKIPPED_STATUS = 77
 NOTHING_CHOSEN_STATUS = 78  # of a Check suite (tests/lib/suite.h)
 LISTED = "has test: "  # before each test of such a suite
-GRACE_S = 20  # between asking a program that took too long to end, and ending it
+GRACE_S = 20  # between asking a program that took too long to end and killing it
 
 CHECK_TOTALS = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", re.MULTILINE)
 UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
@@ -45,7 +45,7 @@ UNITTEST_END = re.compile(r"^(?:OK|FAILED)(?: \((.*)\))?$", re.MULTILINE)
 
 @dataclass
 class Result:
-    """What came of one program, or of all together."""
+    """The result of one program, or of all together."""
 
     passed: int = 0
     failed: int = 0
@@ -98,7 +98,7 @@ def tests_of(command, output):
 
 
 def judge(command, status, output):
-    """What a program that ended by itself has to say. status: as in subprocess."""
+    """The result of a program that ended by itself. status: as in subprocess."""
     result = read_check(output) or read_unittest(output)
     if result is None:
         if is_suite(command):
@@ -118,7 +118,7 @@ def judge(command, status, output):
 
 
 def end(process):
-    """Ends a program that took too long, with all that it started in its process group."""
+    """Ends a program that took too long, with everything in its process group."""
     for number, patience in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, None)):
         try:
             os.killpg(process.pid, number)

@@ -15,7 +15,7 @@ def _no_constant(word):
 
 
 def strict_json(data):
-    """Parses the bytes of a JSON text; refuses what many readers let pass: a key given twice, NaN,
+    """Parses the bytes of a JSON text; refuses what many parsers let pass: a key given twice, NaN,
     anything that is not UTF-8."""
     return json.loads(data.decode("utf-8"), object_pairs_hook=_no_duplicates,
                       parse_constant=_no_constant)

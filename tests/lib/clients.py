@@ -1,4 +1,4 @@
-"""Clients that go on asking while something goes wrong, and look at every answer."""
+"""Clients that keep asking while something goes wrong, and check every answer."""
 
 import collections
 import http.client
@@ -15,12 +15,12 @@ MAX_COMPLAINTS = 20
 
 
 class Clients:
-    """Threads with a connection each, from the beginning of the block to its end.
+    """Threads with one connection each, for as long as the block lasts.
 
-    choose: called with a random generator, gives the next ledger.Question. policies: called with
-    the moments at which a question was sent and answered, gives the names of the policies in force.
-    Leaving the block ends the clients; `complaints` then has all that was wrong with any answer,
-    and every request that was left without one.
+    choose: called with a random generator, returns the next ledger.Question. policies: called with the
+    times at which a question was sent and answered, returns the names of the policies in force. Leaving
+    the block ends the clients; `complaints` then lists everything that was wrong with any answer, and
+    every request that got none.
     """
 
     def __init__(self, host, choose, policies, count=4, seed=1, on_workload_route=0.0):
@@ -48,26 +48,26 @@ class Clients:
             thread.join()
 
     def count(self, status, served_by=None):
-        """How many answers of that status have come, from that server or any."""
+        """How many answers with that status have come, from that server or any."""
         with self._lock:
             return sum(number for (one, server), number in self.statuses.items()
                        if one == status and served_by in (None, server))
 
     def wait_for_more(self, status, more=1, served_by=None, timeout_s=20.0):
-        """Waits until so many more answers of this status have come than there are now."""
+        """Waits for `more` further answers with this status."""
         before = self.count(status, served_by)
         self._wait(lambda: self.count(status, served_by) >= before + more,
                    f"{more} more answers {status} from {served_by or 'any server'}", timeout_s)
 
     def wait_until_calm(self, answers=50, timeout_s=20.0):
-        """Waits for so many answers in a row without a failure or a refusal."""
+        """Waits for that many answers in a row without a failure or a refusal."""
         with self._lock:
             self._streak = 0
         self._wait(lambda: self._streak >= answers, f"{answers} answers without a failure",
                    timeout_s)
 
     def _wait(self, condition, what, timeout_s):
-        # With something wrong already there is nothing to wait for: the test will say what it is.
+        # If something is wrong already, waiting is pointless: the test will report it.
         try:
             wait_for(lambda: self._is_over() or condition(), what, timeout_s)
         except TimeoutError as error:
@@ -84,7 +84,7 @@ class Clients:
         try:
             while not self._stop.is_set() and not self._is_over():
                 self._ask(connection, generator)
-        except BaseException as error:  # a defect of the test itself must not pass for silence
+        except BaseException as error:  # a defect of the test itself must not look like silence
             self._complain(f"a client ended: {error!r}")
             raise
         finally:
@@ -110,7 +110,7 @@ class Clients:
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
             self._complain(f"{question}: no whole answer: {error!r}")
-            connection.close()  # the next request makes it anew
+            connection.close()  # the next request opens a new one
             return
         ended = time.monotonic()
         names = {name.lower(): value for name, value in response.getheaders()}

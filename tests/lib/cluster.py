@@ -6,11 +6,11 @@
         cluster.standby.pause_replay()
 
 Everything lives in one fresh temporary directory and is stopped and removed at the end, whatever
-happens. PostgreSQL refuses to run as root: root runs the servers as user postgres, anyone else as
-himself.
+happens. PostgreSQL refuses to run as root: root runs the servers as user postgres, other users run them
+themselves.
 
-The servers' settings are chosen to be quick to start, and awkward where that finds mistakes: no
-reader of UTC timestamps and of ids should depend on their time zone, date style or collation.
+The servers' settings are quick to start with, and awkward where that finds mistakes: nothing that reads
+UTC timestamps and ids may depend on the time zone, date style or collation.
 """
 
 import ctypes
@@ -55,7 +55,7 @@ _libc = ctypes.CDLL(None)
 
 
 def _die_with_parent():
-    """In the child before exec: should this program be killed outright, its servers shut down."""
+    """In the child before exec: if this program is killed outright, its servers shut down."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
@@ -79,7 +79,7 @@ def postgres_binaries():
 
 
 def _is_alive(pid):
-    """Whether the process runs; one that only waits to be reaped by its parent does not."""
+    """Whether the process runs; a zombie does not."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
@@ -88,7 +88,7 @@ def _is_alive(pid):
 
 
 class Account:
-    """Who runs the servers: user postgres if we are root, else ourselves."""
+    """Who runs the servers: postgres if we are root, else the current user."""
 
     def __init__(self):
         self.popen_arguments = {"umask": 0o077}
@@ -104,7 +104,7 @@ class Account:
 
 
 class Server:
-    """One PostgreSQL server. Made by Cluster, not by hand."""
+    """One PostgreSQL server. Created by Cluster only."""
 
     def __init__(self, cluster, name):
         self.name = name
@@ -137,7 +137,7 @@ class Server:
                 lines = file.read().splitlines()
         except FileNotFoundError:
             return False
-        # The line that pg_ctl waits for. Its first line tells our server's file from a stale one.
+        # The line that pg_ctl waits for. Its first line tells our server's file from an outdated one.
         return (len(lines) >= 8 and lines[0] == str(self._process.pid)
                 and lines[7].strip() == "ready")
 
@@ -160,7 +160,7 @@ class Server:
         """Kills the server with all its processes, as if the machine's memory had run out."""
         self.disconnect()
         if self.is_running():
-            # Stopped first, so that it starts no process while its children are being listed.
+            # Suspended first, so that it starts no process while its children are being listed.
             self._process.send_signal(signal.SIGSTOP)
             children = self._children()
             self._process.kill()
@@ -222,7 +222,7 @@ class Server:
     # -- replay of a standby -------------------------------------------------------------------
 
     def pause_replay(self):
-        """Replay stands still when this returns: what is committed from now on is not seen here."""
+        """Replay has stopped when this returns: what is committed from now on is not seen here."""
         self.execute("SELECT pg_wal_replay_pause()")
         wait_for(lambda: self.value("SELECT pg_get_wal_replay_pause_state()") == "paused",
                  f"{self.name} to pause its replay")
@@ -231,7 +231,7 @@ class Server:
         self.execute("SELECT pg_wal_replay_resume()")
 
     def apply_delay(self, milliseconds):
-        """From now on this standby replays a commit so long after it was made; 0 ends that.
+        """From now on this standby replays a commit this long after it was made; 0 ends that.
 
         The reload reaches the replaying process in its own time, and nothing shows when. So for a
         delay above 0 commits are made until the process is seen waiting for the delay to pass.
@@ -259,12 +259,12 @@ class Server:
     def table_reads(self, timeout_s=10):
         """How many scans of the four tables this server has done since it started.
 
-        A backend adds its counts to the shared ones when it goes idle, but not within a second of
-        the last time, and then up to ten seconds later; no function makes *another* backend do it.
-        What forces it is the backend's end: the counts are flushed (before_shmem_exit) before its
-        entry leaves pg_stat_activity (on_shmem_exit). So this waits until no client backend but the
-        one that asks is left. Callers stop the program under test first; whoever forgets to runs
-        into the time limit instead of reading a number that is too low.
+        A backend adds its counts to the shared ones when it goes idle, but not within a second of the
+        last time, and then up to ten seconds later; no function makes *another* backend do it. What
+        forces it is the backend's end: the counts are flushed (before_shmem_exit) before its entry
+        leaves pg_stat_activity (on_shmem_exit). So this waits until no client backend but the one that
+        asks is left. Callers stop the program under test first; if they forget, they run into the time
+        limit instead of reading a number that is too low.
         """
         def others():
             return self.value("SELECT count(*) FROM pg_stat_activity WHERE backend_type ="
@@ -330,7 +330,7 @@ class Cluster:
             raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
 
     def _create_primary(self):
-        # A collation that sorts ids otherwise than clients compare them.
+        # A collation that sorts ids differently from how clients compare them.
         collation = ["--locale-provider=icu", "--icu-locale=en"] if self.major >= 15 else []
         self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8",
                   "--locale=C.UTF-8", *collation, "--pgdata", self.primary.data)
@@ -365,7 +365,7 @@ class Cluster:
             wait_for(lambda s=server: s.has_replayed(position), f"{server.name} to catch up")
 
     def reset(self):
-        """Brings every server up and every standby level with the primary, whatever a test did."""
+        """Brings every server up and every standby up to date, whatever a test did."""
         for server in [self.primary, *self.standbys]:
             if not server.is_running():
                 server.start()
@@ -376,7 +376,7 @@ class Cluster:
         self.wait_caught_up()
 
     def destroy(self):
-        """Stops the servers and removes every file. Harmless when done twice."""
+        """Stops the servers and removes every file. May be called twice."""
         no_longer_clean_up(self.destroy)
         for server in [*self.standbys, self.primary]:
             server.stop("immediate")

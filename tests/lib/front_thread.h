@@ -1,5 +1,5 @@
 /*
- * front_thread.h - a front in a thread of its own, with a handler that does what the target says.
+ * front_thread.h - a front in its own thread, with a handler that does what the target says.
  *
  *   /echo...  answers with method, target and headers, one a line: "name seen value"
  *   /wait...  waits for front_thread_answer
@@ -19,11 +19,12 @@
 
 struct front_thread;
 
-/* Loopback, a free port, ample limits; a test changes what it is about. */
+/* Loopback, a free port, generous limits; a test changes what it needs. */
 struct http_front_options front_thread_options(void);
 
 struct front_thread *front_thread_start(const struct http_front_options *options);
-/* Frees the front and joins the thread. Returns how many exchanges were told to be gone, ever. */
+/* Frees the front and joins the thread. Returns how many exchanges were reported as gone, in all.
+ */
 unsigned front_thread_stop(struct front_thread *thread);
 
 uint16_t front_thread_port(const struct front_thread *thread);
@@ -35,12 +36,12 @@ unsigned front_thread_answer(struct front_thread *thread); /* all that wait; ret
 void front_thread_watch(struct front_thread *thread, bool watch); /* all that wait */
 void front_thread_unpause(struct front_thread *thread);           /* http_front_start */
 void front_thread_drain(struct front_thread *thread);
-/* Sends on `fd` first, when the loop can have no chance to look at the other end before it drains.
+/* Sends on `fd` first, so that the loop has no chance to look at the other end before it drains.
  */
 void front_thread_drain_after_send(struct front_thread *thread, int fd, const char *text);
 bool front_thread_is_idle(struct front_thread *thread);
 
-/* Wait until so many requests have been handed over, or exchanges told to be gone, ever. */
+/* Wait until that many requests have been handed over, or exchanges reported as gone, in all. */
 void front_thread_await_requests(struct front_thread *thread, unsigned count);
 void front_thread_await_gone(struct front_thread *thread, unsigned count);
 unsigned front_thread_requests(const struct front_thread *thread);

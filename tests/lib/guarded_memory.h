@@ -1,6 +1,6 @@
 /*
- * guarded_memory.h - memory whose end is the end of a page that nothing may be read or written
- * behind: an access one byte too far ends the program.
+ * guarded_memory.h - memory that ends where a page ends, followed by a page that cannot be
+ * accessed: one byte too far ends the program.
  */
 #ifndef GUARDED_MEMORY_H
 #define GUARDED_MEMORY_H

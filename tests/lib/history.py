@@ -1,4 +1,4 @@
-"""Rows of a run engine: what it writes while runs go on, kept here as well for the oracle.
+"""Rows of a run engine: what it writes during its runs, also kept here for the oracle.
 
     history = History()
     run = history.new_run()
@@ -6,8 +6,8 @@
     history.write(cluster.primary)
 
 Rows are dictionaries of column to value. They are made in memory, and written in one transaction by
-`write`, which writes what has not been written yet. `rows()` is what all writes together have
-given; taken before the last of them it is what a standby sees whose replay was paused in between.
+`write`, which writes what has not been written yet. `rows()` is the result of all writes so far; taken
+before the last one, it is what a standby sees that was paused in between.
 """
 
 import copy
@@ -32,7 +32,7 @@ class Rows:
 
 
 class History:
-    """Makes rows and writes them. The same seed gives the same ids."""
+    """Creates rows and writes them. The same seed gives the same ids."""
 
     def __init__(self, seed=1):
         self._random = random.Random(seed)
@@ -54,7 +54,7 @@ class History:
     new_run = new_environment = new_batch = new_id
 
     def moment(self, milliseconds=137):
-        """The next moment of the history: strictly later than all before it."""
+        """The next timestamp of the history: strictly later than all before it."""
         self._clock += datetime.timedelta(milliseconds=milliseconds)
         return self._clock
 
@@ -107,8 +107,8 @@ class History:
         return row
 
     def life_of_a_run(self, run=None):
-        """A whole plausible run, oldest snapshot first: it waits for a child run, is suspended with
-        a checkpoint meanwhile, continues with the child's output, and finishes."""
+        """A whole plausible run, oldest snapshot first: it waits for a child run, is suspended with a
+        checkpoint, continues with the child's output, and finishes."""
         run = run or self.new_run()
         checkpoint = self.checkpoint(imageRef="registry.example/app:v42", reason="WAIT_FOR_TASK")
         child = self.waitpoint("RUN", completedByTaskRunId=self.new_run(),
@@ -129,12 +129,12 @@ class History:
     # -- writing them --------------------------------------------------------------------------
 
     def rows(self):
-        """A copy of all that has been written so far."""
+        """A copy of everything written so far."""
         return copy.deepcopy(self._written)
 
     def write(self, server):
-        """Writes everything new in one transaction, on a connection of its own that is closed at
-        once (see Server.table_reads). Inserts alone scan no table."""
+        """Writes everything new in one transaction, on a separate connection that is closed at once
+        (see Server.table_reads). Inserts alone scan no table."""
         connection = server.connect()
         try:
             connection.autocommit = False

@@ -5,8 +5,8 @@
         answer = host.lookup(run, snapshot)
     host.lookup_log()   # complete once the host has ended
 
-Leaving the block stops the host as an operator does, with SIGTERM, and asserts that it ends with
-exit status 0, that every line of its log was a JSON object and that no sanitizer complained.
+Leaving the block stops the host as an operator does, with SIGTERM, and asserts that its exit status is
+0, that every line of its log is a JSON object and that no sanitizer complained.
 """
 
 import concurrent.futures
@@ -28,7 +28,7 @@ from testbed import (HOST_BINARY, PLUGIN, ROOT, clean_up_at_exit, free_port, no_
                      wait_for)
 
 TOKEN = "test-token"
-APPLICATION = "host-under-test"  # what the host's links are called in pg_stat_activity
+APPLICATION = "host-under-test"  # the name of the host's links in pg_stat_activity
 SANITIZER_REPORT = re.compile(r"Sanitizer|runtime error:|AddressSan|==\d+==")
 STOP_LIMIT_S = 30
 
@@ -86,7 +86,7 @@ class Host:
         self.write_policy(policy or {"policy": "replica_then_primary"})
         self.write_config(ini_text(self.settings))
         self.log = []  # LogLine
-        self.stray_lines = []  # lines on stderr that are no JSON objects
+        self.stray_lines = []  # lines on stderr that are not JSON objects
         self._process = None
         self._readers = []
         self._per_thread = threading.local()
@@ -176,7 +176,7 @@ class Host:
         self._process.send_signal(number)
 
     def reload(self, policy):
-        """Writes a new policy file and sends SIGHUP; returns once it has been read, good or bad."""
+        """Writes a new policy file and sends SIGHUP; returns once it has been read, valid or not."""
         def reloads():
             return self.metrics().value("snapshot_host_reloads_total")
 
@@ -186,13 +186,13 @@ class Host:
         wait_for(lambda: reloads() > before, "the host to read its policy file again")
 
     def stop(self):
-        """Stops the host with SIGTERM and asserts that it went well."""
+        """Stops the host with SIGTERM and asserts that it ended well."""
         if self._process.poll() is None:
             self.signal(signal.SIGTERM)
         self.wait_stopped()
 
     def wait_stopped(self):
-        """Waits for the end of the host and asserts that it went well."""
+        """Waits for the end of the host and asserts that it ended well."""
         try:
             status = self._process.wait(timeout=STOP_LIMIT_S)
         except subprocess.TimeoutExpired:
@@ -207,7 +207,7 @@ class Host:
         assert status == 0, f"snapshot-host ended with {status}:\n" + "\n".join(self.all_lines())
 
     def kill(self):
-        """Ends the host by force, asserting nothing. Harmless when it has ended."""
+        """Kills the host, asserting nothing. Harmless when it has ended."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -228,8 +228,8 @@ class Host:
     # -- HTTP ----------------------------------------------------------------------------------
 
     def request(self, method, target, headers=None):
-        """One request and its Answer, on a connection that each calling thread keeps. One that the
-        host has closed in the meantime is made anew."""
+        """One request and its Answer, on a connection that each calling thread keeps, and reopens if
+        the host has closed it in the meantime."""
         reused = getattr(self._per_thread, "connection", None) is not None
         if not reused:
             self._per_thread.connection = http.client.HTTPConnection("127.0.0.1", self.port,
@@ -269,7 +269,7 @@ class Host:
         return self.request("GET", lookup_path(run, snapshot), all_headers)
 
     def begin_lookup(self, *arguments, **more):
-        """The same in a thread of its own; gives a future of the answer."""
+        """The same in a separate thread; returns a future of the answer."""
         if self._pool is None:
             self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=32)
         return self._pool.submit(self.lookup, *arguments, **more)
@@ -281,8 +281,8 @@ class Host:
 
     @contextlib.contextmanager
     def until_read(self, server="replica"):
-        """Within the block a lookup is begun; the block ends when that has read this server and has
-        its answer. `server` is the name of a section; the host must have one thread."""
+        """Starts a lookup within the block; the block ends when it has read this server and has its
+        answer. `server` is the name of a section; the host must have one thread."""
         def reads(metrics):
             return metrics.value("snapshot_host_reads_total", server=server)
 
@@ -301,8 +301,8 @@ class Host:
         return prometheus.parse(answer.body.decode("utf-8"))
 
     def counters(self):
-        """The policy's counters, which must all be there: outcome replica_retry and primary of
-        missed rows, proven_absent, primary_shed. Those that are 0 are left out."""
+        """The policy's counters, which must all exist: outcome replica_retry and primary of missed
+        rows, proven_absent, primary_shed. Those that are 0 are left out."""
         metrics, prefix, section = self.metrics(), "run_engine_snapshots_since_", "snapshots_since"
         values = {outcome: metrics.value(prefix + "replica_miss_total", section=section,
                                          outcome=outcome)
@@ -325,7 +325,7 @@ class Host:
         return any(key.startswith("snapshot") for key in line.fields)
 
     def wait_for_log(self, predicate, what):
-        """Waits for a line that the predicate accepts, and returns it."""
+        """Waits for a line for which the predicate is true, and returns it."""
         return wait_for(lambda: next(filter(predicate, list(self.log)), None), what)
 
 
@@ -336,7 +336,7 @@ def lookup_path(run, snapshot, route="/engine/v1/worker-actions"):
 
 
 def run_host(*arguments, cwd=ROOT):
-    """Runs the host with these arguments until it ends by itself; gives the finished process."""
+    """Runs the host with these arguments until it ends by itself; returns the finished process."""
     return subprocess.run([HOST_BINARY, *arguments], cwd=cwd, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, errors="backslashreplace", timeout=30,
                           check=False)

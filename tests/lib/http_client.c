@@ -81,7 +81,7 @@ void client_shut(struct client *client) {
     ck_assert_int_eq(shutdown(client->fd, SHUT_WR), 0);
 }
 
-/* Returns recv's result, with what came added to what is there. */
+/* Receives once, appending; returns recv's result. */
 static ssize_t receive(struct client *client) {
     if (client->capacity - client->length < 65536) {
         client->capacity = client->capacity * 2 + 131072;
@@ -104,7 +104,7 @@ static void receive_more(struct client *client) {
     ck_assert_msg(count > 0, "recv: %s", strerror(errno));
 }
 
-/* The reply read last lies before the bytes that are left: its bytes are given up now. */
+/* The last reply is in front of the remaining bytes: it is dropped now. */
 static void drop_taken(struct client *client, size_t *taken) {
     memmove(client->received, client->received + *taken, client->length - *taken);
     client->length -= *taken;

@@ -1,5 +1,5 @@
 /*
- * http_client.h - a client for tests: sends what it is told to, byte for byte, and reads replies.
+ * http_client.h - a client for tests: sends exactly the given bytes, and reads replies.
  *
  * Every call that waits gives up after CLIENT_PATIENCE_S and fails the test.
  */
@@ -29,7 +29,7 @@ struct client client_connect(uint16_t port);
 /* With a receive buffer of about `bytes`, so that the server soon has to wait. */
 struct client client_connect_small(uint16_t port, int bytes);
 void client_close(struct client *client);
-/* Closes with a reset, as a client does that crashes. */
+/* Closes with a reset, like a client that crashes. */
 void client_abort(struct client *client);
 
 void client_send(struct client *client, const void *bytes, size_t count);
@@ -44,7 +44,7 @@ struct client_reply client_ask(struct client *client, const char *request);
 /* Whether the head has this line, which is given without its end. */
 bool client_has_line(const struct client_reply *reply, const char *line);
 
-/* The server closes in good order, and sends nothing before that. */
+/* The server closes cleanly, and sends nothing before that. */
 void client_expect_end(struct client *client);
 /* Reads until the end or a reset; returns how many bytes came. */
 size_t client_read_to_end(struct client *client);

@@ -1,13 +1,13 @@
-"""What was committed when, and what an answer may therefore say.
+"""Keeps what was committed when, and so what an answer may say.
 
 A run is written in steps, each one transaction; after each of them its rows are kept as the next
-version of the run. A question notes how many versions were committed when it was asked. Its answer
-is right if it is, to the letter, what one of the versions makes that were committed until it came:
-for a replica may be behind. It is wrong if it says that a row is missing which was committed before
-the question, or if it shows a snapshot without its waitpoints although they were committed before.
+version of the run. A question notes how many versions were committed when it was asked. Its answer is
+right if it is exactly what one of the versions committed by then gives, since a replica may be behind.
+It is wrong if it says that a row is missing which was committed before the question, or if it shows a
+snapshot without its waitpoints although they were committed before.
 
-Only tests whose primary stays up may write here: the fate of a transaction whose server dies under
-it is unknown.
+Only tests whose primary stays up may write here: the outcome of a transaction whose server dies is
+unknown.
 """
 
 import random
@@ -17,7 +17,7 @@ from history import History
 from oracle import differences, expected_answer
 
 # What a policy may do that the others may not.
-MAY_MISS = {"replica_only"}  # its replica's view stands, however old
+MAY_MISS = {"replica_only"}  # its replica's view counts, however old
 SERVERS = {"primary_only": {"primary"}, "replica_only": {"replica"}}
 ALL_SERVERS = {"replica", "replica_retry", "primary"}
 
@@ -25,7 +25,7 @@ WAITING = "EXECUTING_WITH_WAITPOINTS"
 
 
 class Run:
-    """One run, its versions and its future. Any thread may read it and write its next step."""
+    """One run, its versions and its next steps. Any thread may read it and write its next step."""
 
     def __init__(self, seed):
         self._random = random.Random(seed)
@@ -41,7 +41,7 @@ class Run:
     # -- writing -------------------------------------------------------------------------------
 
     def write_step(self, server):
-        """Commits what comes next in the life of this run."""
+        """Commits the next step of this run."""
         with self._writing:
             self._make_step()
             self._commit(server)
@@ -53,7 +53,7 @@ class Run:
             self._commit(server)
 
     def write_big(self, server, waitpoints=20, size=100_000):
-        """Commits a run that is resumed with so many waitpoints with outputs of this size."""
+        """Commits a run that is resumed with that many waitpoints with outputs of this size."""
         with self._writing:
             first = self._history.snapshot(self.id, WAITING)
             done = [self._history.waitpoint(output=f"{number:07d}" + "x" * (size - 7))
@@ -112,7 +112,7 @@ class Run:
     # -- reading -------------------------------------------------------------------------------
 
     def expected(self, since, number):
-        """What this version answers; None if it lacks the since row."""
+        """The answer of this version; None if it lacks the since row."""
         key = since, number
         if key not in self._expected:
             self._expected[key] = expected_answer(self.versions[number], self.id, since)
@@ -180,10 +180,10 @@ class Question:
                                                  for name in policies))
 
     def _matching_version(self, body):
-        """The newest version that makes this answer, None if there is none."""
+        """The newest version that gives this answer, None if there is none."""
         for number in reversed(range(self.run.final_count())):
             expected = self.run.expected(self.since, number)
-            # Comparing is costly, and the number of snapshots nearly always tells.
+            # Comparing is costly, and the number of snapshots nearly always decides.
             if expected is not None and len(expected["snapshots"]) == len(body["snapshots"]) \
                     and not differences(body, expected):
                 return number

@@ -1,7 +1,7 @@
 """Many requests at once from one thread: keep-alive connections, each with one request under way.
 
-For tests that need a load, at a pace or as fast as the host answers. Nothing is measured here but what
-was answered; whoever wants to know how fast the host is uses the benchmarks.
+For tests that need load, at a given rate or as fast as the host answers. Only the answers count here;
+speed is for the benchmarks.
 """
 
 import selectors
@@ -23,7 +23,7 @@ class _Connection:
         self.socket.sendall(data)
 
     def receive(self):
-        """(status, headers as they stand, body) once the answer is whole, else None."""
+        """(status, raw headers, body) once the answer is complete, else None."""
         data = self.socket.recv(1 << 20)
         if not data:
             raise AssertionError(f"the host closed a connection that owed an answer: {self.received!r}")
@@ -42,10 +42,10 @@ class _Connection:
 def run_load(port, requests, on_answer, connections=32, per_second=None):
     """Sends every request and calls on_answer(request, status, head, body) for each answer.
 
-    requests: an iterable of objects; each has an attribute `data`, the bytes to send.
-    per_second: begins that many a second, on as many connections as that takes (an open loop: a slow
-    answer keeps nobody else back); None: each connection sends its next one when it is answered.
-    Returns how many were answered: all of them, or an exception was raised.
+    requests: an iterable of objects; each has an attribute `data`, the bytes to send. per_second:
+    starts that many per second, on as many connections as that takes (an open loop: a slow answer
+    delays no other); None: each connection sends its next one when it is answered. Returns how many
+    were answered: all of them, or an exception was raised.
     """
     selector = selectors.DefaultSelector()
     idle, open_count, answered, under_way = [], 0, 0, 0

@@ -1,5 +1,5 @@
-"""What the tests of lookups share: a test case that knows how to look at an answer, a log line, and
-who was read for it."""
+"""What tests of lookups share: a test case with assertions about an answer, a log line, and which
+servers were read."""
 
 import contextlib
 import unittest
@@ -16,7 +16,7 @@ class LookupCase(unittest.TestCase):
     @contextlib.contextmanager
     def observed_host(self, cluster, replicas=None, **arguments):
         """Runs a host on the cluster. After the block `host.reads` has, by server's name, how many
-        scans of the tables it caused there; a server that ended meanwhile has no entry."""
+        scans of the tables it caused there; a server that ended in the meantime has no entry."""
         before = {server.name: (server.value("SELECT pg_postmaster_start_time()"),
                                 server.table_reads())
                   for server in [cluster.primary, *cluster.standbys] if server.is_running()}
@@ -35,7 +35,7 @@ class LookupCase(unittest.TestCase):
         self.assertEqual(answer.headers.get("keep-alive"), "timeout=20", answer)
 
     def assert_found(self, answer, rows, run, since, served_by, environment=None):
-        """The answer is the one that these rows make, and it came from there."""
+        """The answer is the one that these rows give, and that server gave it."""
         self.assertEqual(answer.status, 200, answer)
         self.assert_headers(answer)
         expected = expected_answer(rows, run, since, environment)
@@ -63,7 +63,7 @@ class LookupCase(unittest.TestCase):
             self.assertTrue({"time", "level", "message"} <= line.fields.keys(), line)
 
     def assert_reads(self, host, **expected):
-        """Who was read, by server: 0 for not at all, True for at least once."""
+        """Which servers were read: 0 for not at all, True for at least once."""
         for name, reads in expected.items():
             if reads is True:
                 self.assertGreater(host.reads[name], 0, f"{name} was not read")

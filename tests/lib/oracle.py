@@ -12,7 +12,7 @@ DATE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z")
 
 
 class CurrentTime:
-    """Stands for the time of the answer: equal to any printed date that is not far from now."""
+    """The time of the answer: equal to any printed date close to now."""
 
     TOLERANCE = datetime.timedelta(seconds=30)
 
@@ -115,9 +115,8 @@ def _waitpoint(row, snapshot):
 
 
 def differences(actual, expected):
-    """Every place where the answer is not as expected, as text; none if it is. The order of
-    different waitpoints is free, that of one waitpoint's entries is not, and they must stand
-    together."""
+    """Every place where the answer is not as expected, as text; none if it is. The order of different
+    waitpoints is free, that of one waitpoint's entries is not, and they must be adjacent."""
     if not isinstance(actual, dict) or not isinstance(actual.get("snapshots"), list):
         return [f"no list of snapshots: {_short(actual)}"]
     found, snapshots = [], []
@@ -138,7 +137,7 @@ def _in_order(entries):
     for entry in entries:
         identity = str(entry.get("id")) if isinstance(entry, dict) else ""
         if identity in groups and identity != last:
-            complaints.append(f"the entries of waitpoint {identity} do not stand together")
+            complaints.append(f"the entries of waitpoint {identity} are not adjacent")
         groups.setdefault(identity, []).append(entry)
         last = identity
     return [entry for identity in sorted(groups) for entry in groups[identity]], complaints

@@ -102,7 +102,7 @@ const char rig_terminate_all[] =
     "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity"
     " WHERE application_name = 'snapshot-host'";
 
-/* A server process that sleeps does not notice that its client has gone. */
+/* A sleeping server process does not notice that its client has gone. */
 static void terminate_what_is_left(struct throwaway_server *server) {
     throwaway_execute(server, rig_terminate_all);
     throwaway_await(server,
@@ -120,7 +120,7 @@ TCase *rig_case(Suite *suite, const char *name) {
 }
 
 int rig_run(Suite *suite) {
-    /* A sanitizer starts a thread of its own with the first one, and it would be counted. */
+    /* A sanitizer starts its own thread along with the first one, and it would be counted. */
     pthread_t thread;
     if (pthread_create(&thread, NULL, end_at_once, NULL) == 0) {
         pthread_join(thread, NULL);

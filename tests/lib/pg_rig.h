@@ -1,6 +1,6 @@
 /*
- * pg_rig.h - an event loop with pg_servers on it, the statements that tests put to them, and what
- * came back.
+ * pg_rig.h - an event loop with pg_servers on it, the statements that tests submit, and their
+ * replies.
  */
 #ifndef PG_RIG_H
 #define PG_RIG_H
@@ -60,7 +60,7 @@ uint64_t rig_now_ms(void);
 /* A case of the suite. */
 TCase *rig_case(Suite *suite, const char *name);
 
-/* Runs and frees the suite, and gives the program's exit status. All its tests are of one process:
+/* Runs and frees the suite, and gives the program's exit status. All its tests run in one process:
  * a forked one would not be the parent of the servers that it starts. */
 int rig_run(Suite *suite);
 
@@ -78,7 +78,7 @@ struct pg_server_options rig_options(const char *conninfo);
 struct pg_server_options rig_options_to(const struct throwaway_server *target);
 struct pg_server *rig_add(const struct pg_server_options *options);
 
-/* One server with so many links, all up. */
+/* One server with that many links, all up. */
 struct pg_server *rig_up(const struct throwaway_server *target, enum pg_server_role role,
                          uint32_t links);
 
@@ -96,7 +96,7 @@ void rig_run_for(uint64_t ms);
 
 #define RIG_UNTIL(condition)                                                                       \
     for (uint64_t rig_until_began = rig_now_ms(); !(condition); rig_turn()) {                      \
-        ck_assert_msg(rig_now_ms() - rig_until_began < RIG_PATIENCE_MS, "waited in vain: %s",      \
+        ck_assert_msg(rig_now_ms() - rig_until_began < RIG_PATIENCE_MS, "gave up waiting for: %s", \
                       #condition);                                                                 \
     }
 

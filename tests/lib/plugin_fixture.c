@@ -14,7 +14,7 @@
 
 #define BAD_FIXTURE 2
 
-/* The programs stand in BUILD/tests/ROOM/, the plugin in BUILD/. */
+/* The programs are in BUILD/tests/ROOM/, the plugin in BUILD/. */
 static void find_plugin(char *path, size_t capacity) {
     const char *given = getenv("READ_POLICY_SO");
     if (given != NULL) {

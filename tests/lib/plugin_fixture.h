@@ -2,7 +2,7 @@
  * plugin_fixture.h - the built shared object, loaded as a host loads it, and INI files to open with
  * it.
  *
- * For tests: whatever goes wrong here ends the program with a message and exit status 2.
+ * For tests: anything that goes wrong ends the program with a message and exit status 2.
  */
 #ifndef PLUGIN_FIXTURE_H
 #define PLUGIN_FIXTURE_H
@@ -48,7 +48,7 @@ struct counters {
     uint64_t value[COUNT_COUNT];
 };
 
-/* Where they are among the set's metrics; there must be one of each. */
+/* Their indexes among the set's metrics; each must exist once. */
 struct counter_places {
     uint32_t index[COUNT_COUNT];
 };

@@ -94,7 +94,7 @@ def _read_sample(line, metrics, order):
         raise ValueError("not a sample")
     name, labels, value = match.group(1), _read_labels(match.group(2)), _read_value(match.group(3))
     if _family(name, metrics) != order[-1]:
-        raise ValueError("a sample that does not stand with its family")
+        raise ValueError("a sample that is not next to its family")
     if metrics.kinds[order[-1]] == "counter" and (value < 0 or math.isnan(value)):
         raise ValueError("a negative counter")
     key = (name, frozenset(labels.items()))

@@ -24,7 +24,7 @@ class RawConnection:
         self._socket.close()
 
     def send(self, data):
-        """Sends all of it; says whether the other side was still there to take it."""
+        """Sends all of it; returns whether the other side was still there."""
         try:
             self._socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
@@ -32,7 +32,7 @@ class RawConnection:
         return True
 
     def end_sending(self):
-        """Closes this side only: answers may still come."""
+        """Closes the sending side only: answers may still come."""
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:
@@ -86,7 +86,7 @@ def get(target, *headers, version="HTTP/1.1"):
 
 
 def exchange(port, data, timeout_s=10.0):
-    """Sends bytes on a connection of its own; gives the first answer, or None if there was none."""
+    """Sends bytes on a new connection; returns the first answer, or None if there was none."""
     with RawConnection(port, timeout_s) as connection:
         connection.send(data)
         return connection.read_answer()
@@ -101,7 +101,7 @@ class Dribbler:
         self.begun = time.monotonic()
 
     def closed_after(self, limit_s, every_s=0.2):
-        """Goes on until the connection is closed; gives the seconds, or None if over the limit."""
+        """Continues until the connection is closed; returns the seconds, or None if over the limit."""
         with self._connection:
             while time.monotonic() - self.begun < limit_s:
                 if self._connection.wait_closed(every_s) or \

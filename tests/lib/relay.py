@@ -6,9 +6,9 @@
             ...
             relay.pass_through()
 
-To a Host the relay is a server like any other: it is asked for its `conninfo` only. What it relays
-to may be changed while it runs (`lead_to`), as the address of a primary moves on a failover. A
-command is in force when its call returns.
+To a Host the relay is a server like any other: only its `conninfo` is used. Its target may change while
+it runs (`lead_to`), as a primary's address moves on a failover. A command is in effect when its call
+returns.
 """
 
 import asyncio
@@ -26,18 +26,18 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
 
 
 class _Connection:
-    """One connection of the host's and the one to the server that belongs to it."""
+    """One connection from the host, and its counterpart to the server."""
 
     def __init__(self, client, server):
         self.writers = (client, server)
 
     def cut(self):
-        """Ends both with all that was forwarded delivered before."""
+        """Ends both after everything forwarded has been delivered."""
         for writer in self.writers:
             writer.close()
 
     def reset(self):
-        """Ends both as a machine does that has forgotten the connection."""
+        """Ends both like a machine that no longer knows the connection."""
         for writer in self.writers:
             sock = writer.get_extra_info("socket")
             with contextlib.suppress(OSError):
@@ -46,7 +46,7 @@ class _Connection:
 
 
 class Relay:
-    """Passes bytes between clients and a cluster.Server, in a thread of its own."""
+    """Passes bytes between clients and a cluster.Server, in its own thread."""
 
     def __init__(self, server):
         self.server = server
@@ -59,7 +59,7 @@ class Relay:
         self._delay_s = 0.0
         self._budget = None  # bytes of answers until something happens; None: nothing will
         self._noise = None  # a random generator while bits are flipped
-        self._then = "cut"  # or "hold": what happens then
+        self._then = "cut"  # or "hold": what to do then
         self._listener = None
         self._loop = asyncio.new_event_loop()
         self._questions = asyncio.Event()  # set while they may flow
@@ -80,11 +80,11 @@ class Relay:
     # -- commands ------------------------------------------------------------------------------
 
     def pass_through(self):
-        """Ends every fault. What was held back is delivered, what was cut stays cut."""
+        """Ends every fault. Held-back bytes are delivered; what was cut stays cut."""
         self._command(self._pass_through)
 
     def delay(self, seconds):
-        """From now on every piece of an answer (64 kB at most) arrives so much later."""
+        """From now on every piece of an answer (64 kB at most) is delayed by that much."""
         self._command(self._set_delay, seconds)
 
     def stall(self):
@@ -92,14 +92,14 @@ class Relay:
         self._command(self._stop_the_flow)
 
     def cut_after(self, count):
-        """Forwards so many more bytes of the server's answers, ends the connection that brought the
-        last of them, and passes through again: one cut for each call."""
+        """Forwards that many more bytes of the server's answers, ends the connection that brought the
+        last of them, and passes through again: one cut per call."""
         self._command(self._set_budget, count, "cut")
 
     def hold_after(self, count):
-        """Forwards so many more bytes of the server's answers, what is held back already included,
-        and holds back all that come then; questions go on. A server with much to say soon waits for
-        its client to read."""
+        """Forwards that many more bytes of the server's answers, including any held back already, and
+        then holds back the rest; questions still pass. A server with much to send soon waits for its
+        client to read."""
         self._command(self._set_budget, count, "hold")
 
     def corrupt(self, seed):
@@ -107,17 +107,17 @@ class Relay:
         self._command(self._set_noise, random.Random(seed))
 
     def replace(self, old, new):
-        """Puts bytes in the place of as many others, where they stand in one piece of the server's
-        answers."""
+        """Replaces bytes with the same number of others, where one piece of the server's answers has
+        them."""
         assert len(old) == len(new)
         self._command(self._set_replacement, (old, new))
 
     def refuse(self):
-        """New connections are refused; those that there are go on."""
+        """New connections are refused; existing ones go on."""
         self._command(self._stop_listening)
 
     def cut(self):
-        """Ends every connection that there is."""
+        """Ends every existing connection."""
         self._command(self._end_connections, _Connection.cut)
 
     def reset(self):
@@ -125,12 +125,12 @@ class Relay:
         self._command(self._end_connections, _Connection.reset)
 
     def lead_to(self, server):
-        """From now on this relays to another server; connections that there are end."""
+        """From now on this relays to another server; existing connections end."""
         self.lead_new_ones_to(server)
         self.cut()
 
     def lead_new_ones_to(self, server):
-        """The same, but connections that there are go on; one still being made is cut."""
+        """The same, but existing connections go on; one still being made is cut."""
         self._command(self._set_server, server)
 
     def close(self):
@@ -152,7 +152,7 @@ class Relay:
         try:
             future.result(timeout=10)
         except concurrent.futures.TimeoutError:
-            raise AssertionError("the relay does not obey") from None
+            raise AssertionError("the relay does not react") from None
 
     async def _set_server(self, server):
         self.server = server
@@ -220,7 +220,7 @@ class Relay:
             await asyncio.gather(self._forward(client_reader, server_writer, connection),
                                  self._answer(server_reader, client_writer, connection))
         except OSError:
-            pass  # one side has gone: so does the other
+            pass  # one side has gone, so the other goes too
         finally:
             self._connections.discard(connection)
             connection.cut()

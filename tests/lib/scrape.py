@@ -1,4 +1,5 @@
-"""conf/prometheus/scrape.yml for a host that listens elsewhere than the samples say: a demo's, a test's."""
+"""conf/prometheus/scrape.yml for a host that listens elsewhere than in the samples: in the demo and in
+tests."""
 
 import os
 

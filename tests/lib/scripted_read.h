@@ -1,16 +1,16 @@
 /*
- * scripted_read.h - one read, its reports written as words, and what came of it as words: so that a
- * table of a policy can be a table of strings.
+ * scripted_read.h - one read, its reports and its result written as words, so that tests of a
+ * policy can be tables of strings.
  *
  * Reports, separated by spaces: found partial missing failed waited located reached not_reached,
  * each with "@N" if it carries position N. "waited" and "not_reached" come at the time that the
  * step named; "+N" lets N ms pass before the next report.
  *
  * Steps, separated by spaces: "replica" ("replica@" with RP_STEP_WITH_POSITION), "primary", "wait",
- * "locate", "await@N". The replica's number follows where there are several: "replica:1".
+ * "locate", "await@N". The replica's number follows if there are several: "replica:1".
  *
- * The end: "VERDICT by SERVED_BY LEVEL during FAILED_DURING counts COUNTER"; what is nothing is
- * left out. LEVEL is quiet, warn or error.
+ * The end: "VERDICT by SERVED_BY LEVEL during FAILED_DURING counts COUNTER"; what is absent is left
+ * out. LEVEL is quiet, warn or error.
  */
 #ifndef SCRIPTED_READ_H
 #define SCRIPTED_READ_H
@@ -43,11 +43,11 @@ void run_script(const struct opened_section *section, const struct scripted_read
  * misses. */
 struct rp_report discouraging_report(const struct rp_step *step, uint64_t now_ns);
 
-/* Runs a read at that time until it comes to the primary (true, and no further) or is shed. It has
- * no time for any wait. */
+/* Runs a read at that time until it comes to the primary (true, and no further) or is shed. Its
+ * deadline allows no wait. */
 bool reaches_primary(const struct opened_section *section, uint64_t now_ns);
 
-/* Lets reads come to the primary until the budget is used up; returns how many did. The section
+/* Runs reads to the primary until the budget is used up; returns how many came there. The section
  * must have one. */
 uint32_t drain_budget(const struct opened_section *section, uint64_t now_ns);
 

@@ -1,4 +1,4 @@
-"""policy-sim as tests use it: a policy file, a scenario, and the figures that come out."""
+"""policy-sim for tests: a policy file, a scenario, and the resulting figures."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from testbed import BUILD
 
 PROGRAM = os.path.join(BUILD, "policy-sim")
 
-# A world in which everything but waiting takes no time, for figures that can be computed by hand.
+# A world in which only waiting takes time, for figures that can be computed by hand.
 INSTANT = ["--replica-read", "0", "--primary-read", "0", "--position-read", "0", "--links", "0",
            "--timer-step", "0"]
 
@@ -40,7 +40,7 @@ def simulate(path, *arguments):
 
 
 class SimulatorCase(unittest.TestCase):
-    """A test case with a directory of its own for files."""
+    """A test case with its own directory for files."""
 
     def setUp(self):
         directory = tempfile.TemporaryDirectory(prefix="policy-sim-")

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The tests' own instruments: a gauge that shows nothing must not be taken for silence."""
+"""The tests' own instruments: a broken gauge must not look like silence."""
 
 import contextlib
 import datetime
@@ -114,7 +114,7 @@ class Environment(unittest.TestCase):
 
 
 class Runner(unittest.TestCase):
-    """tests/run.py counts what programs say, and believes no silence."""
+    """tests/run.py counts what programs report, and does not accept silence."""
 
     def run_programs(self, programs, *options):
         """programs: name to shell script. Returns exit status and output lines."""

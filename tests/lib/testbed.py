@@ -12,7 +12,7 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# Another build, one with sanitizers for instance, is tested by naming its directory.
+# To test another build, for instance one with sanitizers, name its directory.
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 HOST_BINARY = os.path.join(BUILD, "snapshot-host")
 PLUGIN = os.path.join(BUILD, "read_policy.so")
@@ -65,15 +65,15 @@ def free_port():
 
 
 def wait_for(condition, what, timeout_s=20.0, every_s=0.002):
-    """Asks `condition` until it gives something true, and returns that. Raises TimeoutError, naming
-    `what` was waited for, when it has not come in time."""
+    """Calls `condition` until it returns something true, and returns that. Raises TimeoutError, naming
+    `what` was waited for, if it takes too long."""
     deadline = time.monotonic() + timeout_s
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {timeout_s:g} s in vain for {what}")
+            raise TimeoutError(f"gave up after {timeout_s:g} s of waiting for {what}")
         time.sleep(every_s)
 
 

@@ -24,7 +24,7 @@
 static const long WAIT_MS = 20000;
 static const long STEP_MS = 5;
 
-/* One directory for the program: the place of what has to be removed at its end. */
+/* One directory for the program, which is removed at its end. */
 static char directory[80];
 static char last_answer[1024];
 
@@ -48,7 +48,7 @@ static struct passwd *other_account(void) {
     return geteuid() == 0 ? getpwnam("postgres") : NULL;
 }
 
-/* In the child. Its servers end at once when the program does. */
+/* In the child: a server ends at once when the program does. */
 static void become_server(void) {
     struct passwd *account = other_account();
     if (account != NULL && (initgroups(account->pw_name, account->pw_gid) != 0 ||
@@ -80,7 +80,7 @@ static pid_t run(const char *log_name, const char *const *arguments) {
         if (chdir(directory) == 0 && log >= 0 && null >= 0 && dup2(null, 0) == 0 &&
             dup2(log, 1) == 1 && dup2(log, 2) == 2) {
             closefrom(3);
-            /* By its whole path: PostgreSQL's programs find each other by where they were called.
+            /* By its whole path: PostgreSQL's programs find each other by the path of the caller.
              */
             const char *called[MAX_ARGUMENTS] = {program};
             for (size_t i = 1; i + 1 < MAX_ARGUMENTS && arguments[i] != NULL; i++) {
@@ -269,7 +269,7 @@ const char *throwaway_execute(struct throwaway_server *server, const char *sql) 
 void throwaway_await(struct throwaway_server *server, const char *sql, const char *wanted) {
     for (long waited = 0; strcmp(throwaway_execute(server, sql), wanted) != 0; waited += STEP_MS) {
         if (waited > WAIT_MS) {
-            give_up("waited in vain for '%s' to be %s; it is %s", sql, wanted, last_answer);
+            give_up("gave up waiting for '%s' to be %s; it is %s", sql, wanted, last_answer);
         }
         pause_a_step();
     }

@@ -2,10 +2,10 @@
  * throwaway_server.h - real PostgreSQL servers for one test program: started, stopped, removed.
  *
  * All of them live in one fresh directory under $TMPDIR or /tmp. root runs them as user postgres,
- * which refuse to run as root. They die with the program, however it ends.
- * $PG_MAJOR chooses their version; no other PG* variable has any effect, for they are removed from
- * the environment when the directory is made. Whatever goes wrong here ends the program with a
- * message: without a server there is nothing to test.
+ * since they refuse to run as root. They die with the program, however it ends. $PG_MAJOR chooses
+ * their version; no other PG* variable has any effect, because they are removed from the
+ * environment when the directory is made. Anything that goes wrong ends the program with a message:
+ * without a server there is nothing to test.
  */
 #ifndef THROWAWAY_SERVER_H
 #define THROWAWAY_SERVER_H
@@ -29,7 +29,7 @@ const char *throwaway_directory(void);
 void throwaway_remove_all(struct throwaway_server *const *servers);
 
 /* initdb; user postgres with trust from 127.0.0.1. settings: lines for postgresql.conf. access:
- * lines to stand before the others in pg_hba.conf. Does not start it. */
+ * lines to put before the others in pg_hba.conf. Does not start it. */
 void throwaway_create(struct throwaway_server *server, const char *name, const char *settings,
                       const char *access);
 
@@ -51,7 +51,7 @@ void throwaway_conninfo(const struct throwaway_server *server, char *text, size_
  * valid until the next call. */
 const char *throwaway_execute(struct throwaway_server *server, const char *sql);
 
-/* As often as it takes, for at most 20 s, until the answer is `wanted`. */
+/* Repeated until the answer is `wanted`, for at most 20 s. */
 void throwaway_await(struct throwaway_server *server, const char *sql, const char *wanted);
 
 /* Returns when the standby has replayed all that the primary has written until now. */

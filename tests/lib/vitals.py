@@ -1,5 +1,5 @@
-"""What a running host holds: descriptors, memory, threads, links; and whether it gave back what a
-fault or a client made it take."""
+"""What a running host holds: descriptors, memory, threads, links; and whether it released what a fault
+or a client made it take."""
 
 import os
 import time
@@ -12,7 +12,7 @@ os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=4")
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 REST_S = 0.15
-# A timer that was forgotten and polls every 5 ms wakes a host 30 times in that time.
+# A forgotten timer that polls every 5 ms wakes a host 30 times in that span.
 MAX_WAKES_AT_REST = 15
 
 
@@ -57,9 +57,9 @@ def _wakes(pid):
 
 
 class Vitals:
-    """Taken from a host at rest with all its links up; `wait_restored` waits for the same again.
+    """Taken from a host at rest with all its links up; `wait_restored` waits for the same state.
 
-    No client but the one that calls may be connected, neither now nor then.
+    No client but the caller may be connected, neither now nor then.
     """
 
     def __init__(self, host):
@@ -98,7 +98,7 @@ class Vitals:
         open_now = descriptors(self._host.pid)
         if problem is None and len(open_now) != self._descriptors:
             problem = f"{len(open_now)} descriptors, before {self._descriptors}: {sorted(open_now)}"
-        # The host itself asks servers something now and then: no statement now will do.
+        # The host itself asks servers something now and then: a moment without statements suffices.
         if problem is None and \
                 self._host.metrics().total("snapshot_host_statements_in_flight") != 0:
             problem = "statements in flight"
@@ -108,7 +108,7 @@ class Vitals:
 
     def _wakes_at_rest(self):
         before = _wakes(self._host.pid)
-        time.sleep(REST_S)  # nothing is waited for: this is the span that is looked at
+        time.sleep(REST_S)  # not a wait for something: this is the span that is observed
         return _wakes(self._host.pid) - before
 
     def wait_restored(self, timeout_s=20.0):

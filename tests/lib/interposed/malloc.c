@@ -31,7 +31,7 @@ int64_t live_blocks(void) {
 
 #if INTERPOSED_MALLOC
 
-/* glibc's names for what stands behind malloc and its kin. */
+/* glibc's internal names for malloc and its kin. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *block, size_t size);

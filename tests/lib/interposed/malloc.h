@@ -1,8 +1,8 @@
 /*
- * malloc.h - the program's own malloc and its kin, in the place of libc's, for the
- * plugin and every library: they count, and they fail when told to.
+ * malloc.h - the program's own malloc and its kin, replacing libc's, for the plugin and every
+ * library: they count, and fail on demand.
  *
- * In a folder of its own, so that no other program takes it from an archive of helpers. Not built
+ * In a separate folder, so that no other program takes it from an archive of helpers. Not built
  * into programs with a sanitizer, which has its own: there INTERPOSED_MALLOC is 0.
  */
 #ifndef INTERPOSED_MALLOC_H
@@ -29,7 +29,7 @@ void watch_allocations(uint64_t failing);
 /* Ends that; returns how many allocations there were. */
 uint64_t unwatch_allocations(void);
 
-/* Blocks that are allocated and not released: by anybody, since the program began. */
+/* Blocks that are allocated and not released, in the whole program. */
 int64_t live_blocks(void);
 
 #endif
