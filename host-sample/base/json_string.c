@@ -15,7 +15,7 @@
 #endif
 
 #define BLOCK   1024 /* source bytes between two checks of the space that is left */
-#define LONGEST 6    /* bytes of the longest escape, \u00XX */
+#define LONGEST JSON_LONGEST_ESCAPE
 
 /* ---- one escape ---- */
 
@@ -40,6 +40,10 @@ static char *put_escape(char *out, unsigned char byte) {
         out[1] = letters[byte];
     }
     return out + 2;
+}
+
+size_t json_escape(char out[JSON_LONGEST_ESCAPE], unsigned char byte) {
+    return (size_t)(put_escape(out, byte) - out);
 }
 
 /* ---- eight bytes at a time, on any processor ---- */

@@ -6,6 +6,11 @@
 
 #include "byte_buffer.h"
 
+#define JSON_LONGEST_ESCAPE 6
+
+/* Writes the escape of ", \ or a control character below U+0020; returns its length. */
+size_t json_escape(char out[JSON_LONGEST_ESCAPE], unsigned char byte);
+
 /* Appends `"bytes"`: quotes, escapes of ", \ and control characters; UTF-8 unchanged. */
 void json_string_append(struct byte_buffer *buffer, const char *bytes, size_t count);
 

@@ -7,6 +7,7 @@
  */
 #include "log.h"
 
+#include "counter.h"
 #include "log_limits.h"
 #include "log_line.h"
 #include "monotonic.h"
@@ -59,11 +60,11 @@ enum log_level log_level_of(const char *name) {
 }
 
 uint64_t log_dropped(const struct log *log) {
-    return atomic_load_explicit(&log->dropped, memory_order_relaxed);
+    return counter_value(&log->dropped);
 }
 
 static void count_dropped(struct log *log, uint64_t lines) {
-    atomic_fetch_add_explicit(&log->dropped, lines, memory_order_relaxed);
+    (void)counter_add_shared(&log->dropped, lines);
 }
 
 /* ---- lines come in --------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  */
 #include "log_line.h"
 
+#include "json_string.h"
 #include "utf8.h"
 
 #include <stdio.h>
@@ -22,7 +23,7 @@ static void put(struct log_line *line, const char *bytes, size_t count) {
 /* What is not UTF-8 (a text cut in the middle of a character, a server's message in another
  * encoding) becomes U+FFFD, so that every line is JSON. */
 static void put_string(struct log_line *line, const char *text) {
-    static const char hex[] = "0123456789abcdef";
+    char escape[JSON_LONGEST_ESCAPE];
     size_t left = strlen(text);
     put(line, "\"", 1);
     while (left > 0) {
@@ -32,10 +33,10 @@ static void put_string(struct log_line *line, const char *text) {
         if (step == 0) {
             put(line, "\\ufffd", 6);
             step = 1;
-        } else if (byte == '"' || byte == '\\') {
-            put(line, (const char[]){'\\', (char)byte}, 2);
-        } else if (byte < 0x20 || byte == 0x7f) {
-            put(line, (const char[]){'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]}, 6);
+        } else if (byte == '"' || byte == '\\' || byte < 0x20) {
+            put(line, escape, json_escape(escape, byte));
+        } else if (byte == 0x7f) {
+            put(line, "\\u007f", 6); /* JSON would take it as it is, terminals not */
         } else {
             put(line, text, step);
         }

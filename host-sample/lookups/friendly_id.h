@@ -1,5 +1,5 @@
 /*
- * friendly_id.h - request paths and the ids in them, as trigger.dev's clients send them.
+ * friendly_id.h - ids and positions, as trigger.dev's clients send them.
  *
  * Pure functions on bytes; nothing here allocates, and failures are only in the results.
  */
@@ -11,27 +11,6 @@
 #include <stdint.h>
 
 #define FRIENDLY_ID_MAX_BYTES 128 /* after percent-decoding */
-
-enum route {
-    ROUTE_UNKNOWN,
-    ROUTE_HEALTH,
-    ROUTE_METRICS,
-    ROUTE_WORKER_SNAPSHOTS,  /* /engine/v1/worker-actions/runs/{}/snapshots/since/{} */
-    ROUTE_WORKLOAD_SNAPSHOTS /* /api/v1/workload-actions/runs/{}/snapshots/since/{} */
-};
-
-struct route_match {
-    enum route route;
-    const char *run; /* raw path segments in the target, not decoded; may be empty */
-    size_t run_length;
-    const char *snapshot;
-    size_t snapshot_length;
-};
-
-/* Takes the raw request target apart: origin form ("/path?query") or absolute form
- * ("http://host/path"). The query string is ignored. An empty id segment still matches its route
- * (the id is then refused); a trailing slash after the last id does not match. */
-struct route_match route_of_target(const char *target, size_t length);
 
 struct database_id {
     char text[FRIENDLY_ID_MAX_BYTES + 1]; /* the part after "_", NUL-terminated */
@@ -53,10 +32,5 @@ bool plain_id_check(const char *bytes, size_t length, struct database_id *id, co
 /* "16/B374D848" to a WAL position: one to eight hexadecimal digits on either side. False if
  * malformed. */
 bool wal_position_parse(const char *text, size_t length, uint64_t *position);
-
-/* Whether the two are equal and not empty. Constant time in `given`: every byte of it is looked at.
- */
-bool secret_equal(const char *expected, size_t expected_length, const char *given,
-                  size_t given_length);
 
 #endif

@@ -5,8 +5,11 @@
 
 #include "access_log.h"
 #include "answer.h"
+#include "friendly_id.h"
 #include "host-sample/base/monotonic.h"
+#include "host-sample/base/secret.h"
 #include "lookup.h"
+#include "routes.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,15 +61,26 @@ static bool bearer_matches(const char *token, const struct http_text *authorizat
                           authorization->length - scheme_length, authorization->seen);
 }
 
+static bool deployment_matches(const char *expected, const struct http_text *deployment) {
+    return deployment->bytes != NULL &&
+           secret_matches(expected, deployment->bytes, deployment->length, deployment->seen);
+}
+
+/* A route without a credential of its own lets nobody in. */
 static bool authorized(const struct host_config *config, enum route route,
                        const struct http_request *request) {
-    if (route == ROUTE_WORKER_SNAPSHOTS) {
+    switch (route) {
+    case ROUTE_WORKER_SNAPSHOTS:
         return bearer_matches(config->auth.token, header(request, HEADER_AUTHORIZATION));
+    case ROUTE_WORKLOAD_SNAPSHOTS:
+        return deployment_matches(config->auth.deployment_id,
+                                  header(request, HEADER_DEPLOYMENT_ID));
+    case ROUTE_UNKNOWN:
+    case ROUTE_HEALTH:
+    case ROUTE_METRICS:
+        break;
     }
-    const struct http_text *deployment = header(request, HEADER_DEPLOYMENT_ID);
-    return deployment->bytes != NULL &&
-           secret_matches(config->auth.deployment_id, deployment->bytes, deployment->length,
-                          deployment->seen);
+    return false;
 }
 
 /* Fills in the lookup's request; false with the reason in `why`. */
@@ -140,21 +154,25 @@ static uint32_t answer_page(struct requests *requests, struct http_exchange *exc
     return 200;
 }
 
+static uint32_t answer_not_found(struct requests *requests, struct http_exchange *exchange) {
+    answer_error(&requests->lookups->answers, exchange, 404, "Not found", NULL);
+    return 404;
+}
+
 /* Returns the status that was answered; 0 if a lookup was begun. */
 static uint32_t dispatch(struct requests *requests, struct http_exchange *exchange,
                          const struct http_request *request) {
+    struct byte_buffer *scratch = &requests->lookups->answers.scratch;
     struct route_match match = route_of_target(request->target.bytes, request->target.length);
     enum route route = existing_route(requests->lookups->service->config, match.route);
     if (route == ROUTE_UNKNOWN) {
-        answer_error(&requests->lookups->answers, exchange, 404, "Not found", NULL);
-        return 404;
+        return answer_not_found(requests, exchange);
     }
     if (!is_get(request)) {
         answer_error(&requests->lookups->answers, exchange, 405, "Method not allowed",
                      "Allow: GET\r\n");
         return 405;
     }
-    struct byte_buffer *scratch = &requests->lookups->answers.scratch;
     byte_buffer_reset(scratch, SIZE_MAX);
     switch (route) {
     case ROUTE_HEALTH:
@@ -163,9 +181,13 @@ static uint32_t dispatch(struct requests *requests, struct http_exchange *exchan
     case ROUTE_METRICS:
         requests->write_metrics(requests->metrics_context, scratch);
         return answer_page(requests, exchange, "text/plain; version=0.0.4; charset=utf-8");
-    default:
+    case ROUTE_WORKER_SNAPSHOTS:
+    case ROUTE_WORKLOAD_SNAPSHOTS:
         return on_lookup(requests, exchange, request, &match);
+    case ROUTE_UNKNOWN:
+        break;
     }
+    return answer_not_found(requests, exchange); /* nothing is served by being forgotten here */
 }
 
 /* The access log's line of a request that was answered at once. */

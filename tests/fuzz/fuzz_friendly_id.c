@@ -5,7 +5,9 @@
  * The first byte chooses; the rest is the input.
  */
 #undef NDEBUG /* the assertions are the test */
+#include "host-sample/base/secret.h"
 #include "host-sample/lookups/friendly_id.h"
+#include "host-sample/lookups/routes.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -4,7 +4,9 @@
  * Every input is copied to memory of its exact size before it is handed in, so that a sanitizer or
  * valgrind sees the first byte read beyond it.
  */
+#include "host-sample/base/secret.h"
 #include "host-sample/lookups/friendly_id.h"
+#include "host-sample/lookups/routes.h"
 #include "tests/lib/suite.h"
 
 #include <check.h>
