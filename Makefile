@@ -95,7 +95,7 @@ $(BUILD)/snapshot-host: $(call objects,$(HOST_SRC) $(INI_SRC))
 include_dependencies = $(eval include $(wildcard $(patsubst %.o,%.d,$(call objects,$(1)))))
 $(call include_dependencies,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC))
 
-include mk/tools.mk mk/bench.mk mk/tests.mk
+include mk/tools.mk mk/nginx.mk mk/bench.mk mk/tests.mk
 
 # ---- packages -----------------------------------------------------------------------------------------
 

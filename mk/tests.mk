@@ -48,7 +48,7 @@ CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/te
 	$(PY_TESTS) $(PY_CHECKS) bench/smoke.py)
 
 .PHONY: check-programs run-checks soak
-check-programs: all bench-programs $(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer
+check-programs: all bench-programs $(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer $(NGINX_MODULE)
 	@+$(DOSE_MAKE) dose-programs
 run-checks:
 	@$(PYTHON) tests/run.py --jobs $(CHECK_JOBS) $(CHECKS) $(call dose_checks,$(FUZZ_NAMES))
@@ -64,6 +64,7 @@ CHOSEN_DOSES = $(strip $(foreach name,$(FUZZ_NAMES),$(if $(call has_word,tests/f
 NEEDS_bench/smoke.py = bench-programs
 NEEDS_tests/lib/test_harness.py = $(addprefix $(BUILD)/tests/,policies/test_policies plugin/test_abi \
 	host-sample/postgres/test_pg_group)
+NEEDS_tests/hosts/nginx/test_nginx_host.py = $(NGINX_MODULE)
 NEEDS_tests/plugin/mutants.py = $(BUILD)/tests/policies/explorer $(PLUGIN_CHECK_PROGRAMS)
 
 .PHONY: test chosen-programs

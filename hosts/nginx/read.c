@@ -1,0 +1,333 @@
+/*
+ * read.c - see read.h.
+ */
+#include "read.h"
+
+#include "verdict_log.h"
+
+#include <time.h>
+
+#define NS_PER_S  UINT64_C(1000000000)
+#define NS_PER_MS UINT64_C(1000000)
+
+/* CLOCK_MONOTONIC, which all workers share, as they do the budget. */
+static uint64_t now_ns(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* random() has 31 bits. */
+static uint64_t entropy(void) {
+    return (uint64_t)ngx_random() << 62 ^ (uint64_t)ngx_random() << 31 ^ (uint64_t)ngx_random();
+}
+
+static const struct rp_plugin *plugin_of(ngx_http_request_t *request) {
+    const struct main_settings *settings =
+        ngx_http_get_module_main_conf(request, ngx_http_read_policy_module);
+    return settings->plugin;
+}
+
+static void report(struct read_context *context, int32_t outcome) {
+    const struct rp_report report = {
+        .struct_size = sizeof report, .outcome = outcome, .now_ns = now_ns()};
+    context->step = plugin_of(context->request)->next(&context->read, &report);
+}
+
+/* ---- the request's configuration ------------------------------------------------------------- */
+
+static void switch_location(ngx_http_request_t *request, void **location) {
+    request->loc_conf = location;
+    ngx_http_update_location_config(request);
+}
+
+/* An attempt that fails leads to read_resume by way of an error page; neither an error page that
+ * led here nor the number of attempts may stand in its way. */
+static void lend_request(struct read_context *context) {
+    ngx_http_request_t *request = context->request;
+    request->error_page = 0;
+    request->uri_changes = (context->uri_changes + 1) & 15;
+    request->write_event_handler = ngx_http_request_empty_handler;
+}
+
+static void take_request_back(struct read_context *context) {
+    ngx_http_request_t *request = context->request;
+    request->error_page = context->error_page & 1;
+    request->uri_changes = context->uri_changes & 15;
+    request->keepalive = context->keepalive & 1;
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+static ngx_int_t perform(struct read_context *context);
+
+static ngx_int_t attempt(struct read_context *context) {
+    ngx_http_request_t *request = context->request;
+    const struct location_settings *settings = context->settings;
+    const struct rp_step *step = context->step;
+    void **location = step->target == RP_TARGET_PRIMARY
+                          ? settings->primary
+                          : ((void ***)settings->replicas->elts)[step->replica];
+    context->is_rejected = false;
+    lend_request(context);
+    switch_location(request, location);
+    return request->content_handler(request);
+}
+
+static void wake_up(ngx_event_t *event) {
+    struct read_context *context = event->data;
+    ngx_connection_t *connection = context->request->connection;
+    ngx_http_request_t *request = context->request;
+    ngx_http_set_log_request(connection->log, request);
+    const uint64_t now = now_ns();
+    if (now < context->step->until_ns) {
+        /* nginx counts from when it last looked at the clock. */
+        ngx_add_timer(event, (context->step->until_ns - now) / NS_PER_MS + 1);
+        return;
+    }
+    report(context, RP_WAITED);
+    ngx_http_finalize_request(request, perform(context));
+    ngx_http_run_posted_requests(connection);
+}
+
+static void delete_timer(void *data) {
+    struct read_context *context = data;
+    if (context->timer.timer_set) {
+        ngx_del_timer(&context->timer);
+    }
+}
+
+static ngx_int_t prepare_timer(struct read_context *context) {
+    ngx_http_cleanup_t *cleanup = ngx_http_cleanup_add(context->request, 0);
+    if (cleanup == NULL) {
+        return NGX_ERROR;
+    }
+    cleanup->handler = delete_timer;
+    cleanup->data = context;
+    context->timer.handler = wake_up;
+    context->timer.data = context;
+    context->timer.log = context->request->connection->log;
+    context->has_timer = true;
+    return NGX_OK;
+}
+
+/* Holds nothing but the request: no connection to a server, no worker's time. A client that leaves
+ * meanwhile ends it. */
+static ngx_int_t wait_until(struct read_context *context) {
+    ngx_http_request_t *request = context->request;
+    if (!context->has_timer && prepare_timer(context) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (ngx_handle_read_event(request->connection->read, 0) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    request->read_event_handler = ngx_http_test_reading;
+    request->write_event_handler = ngx_http_request_empty_handler;
+    const uint64_t now = now_ns();
+    const uint64_t until = context->step->until_ns;
+    ngx_add_timer(&context->timer, until > now ? (until - now) / NS_PER_MS + 1 : 0);
+    request->main->count++;
+    return NGX_DONE;
+}
+
+static void finish(struct read_context *context) {
+    context->is_finished = true;
+    verdict_log(context->request, &context->settings->section, context->step);
+}
+
+static ngx_int_t shed(ngx_http_request_t *request) {
+    ngx_table_elt_t *header = ngx_list_push(&request->headers_out.headers);
+    if (header == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    *header = (ngx_table_elt_t){.hash = 1};
+    ngx_str_set(&header->key, "Retry-After");
+    ngx_str_set(&header->value, "1");
+    return NGX_HTTP_TOO_MANY_REQUESTS;
+}
+
+/* The verdict, where no server's answer is there to be passed on. */
+static ngx_int_t conclude(struct read_context *context) {
+    finish(context);
+    if (context->step->verdict == RP_VERDICT_SHED) {
+        return shed(context->request);
+    }
+    return context->status >= NGX_HTTP_SPECIAL_RESPONSE ? context->status : NGX_HTTP_BAD_GATEWAY;
+}
+
+/* Does what the step says. The value is for ngx_http_finalize_request. */
+static ngx_int_t perform(struct read_context *context) {
+    switch (context->step->kind) {
+    case RP_STEP_READ:
+        return attempt(context);
+    case RP_STEP_WAIT:
+        return wait_until(context);
+    case RP_STEP_DONE:
+        return conclude(context);
+    default:
+        /* Positions were not declared, so none is asked for. */
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+}
+
+/* ---- the beginning --------------------------------------------------------------------------- */
+
+/* Marks the context among the cleanups of the request's pool, where read_of finds it. */
+static void mark(void *data) {
+    (void)data;
+}
+
+const struct read_context *read_of(ngx_http_request_t *request) {
+    for (ngx_pool_cleanup_t *cleanup = request->pool->cleanup; cleanup != NULL;
+         cleanup = cleanup->next) {
+        struct read_context *context = cleanup->data;
+        if (cleanup->handler == mark && context->request == request) {
+            return context;
+        }
+    }
+    return NULL;
+}
+
+static struct read_context *new_context(ngx_http_request_t *request,
+                                        const struct location_settings *settings) {
+    ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(request->pool, sizeof(struct read_context));
+    if (cleanup == NULL) {
+        return NULL;
+    }
+    struct read_context *context = cleanup->data;
+    ngx_memzero(context, sizeof *context);
+    context->request = request;
+    context->settings = settings;
+    context->location = request->loc_conf;
+    context->read.struct_size = sizeof context->read;
+    context->uri_changes = request->uri_changes;
+    context->error_page = request->error_page;
+    context->keepalive = request->keepalive;
+    cleanup->handler = mark;
+    ngx_http_set_ctx(request, context, ngx_http_read_policy_module);
+    return context;
+}
+
+/* Reads that may be made twice, and have nothing to send twice. */
+static bool is_read(const ngx_http_request_t *request) {
+    return (request->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0 &&
+           request->headers_in.content_length_n <= 0 && !request->headers_in.chunked;
+}
+
+ngx_int_t read_handler(ngx_http_request_t *request) {
+    const struct location_settings *settings =
+        ngx_http_get_module_loc_conf(request, ngx_http_read_policy_module);
+    if (!is_read(request)) {
+        switch_location(request, settings->direct);
+        return request->content_handler(request);
+    }
+    struct read_context *context = new_context(request, settings);
+    if (context == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    const struct rp_request asked = {
+        .struct_size = sizeof asked,
+        .replicas = settings->replicas != NULL ? (uint32_t)settings->replicas->nelts : 0,
+        .now_ns = now_ns(),
+        .entropy = entropy()};
+    context->step = plugin_of(request)->begin(settings->policy, &asked, &context->read);
+    return perform(context);
+}
+
+/* ---- an answer ------------------------------------------------------------------------------- */
+
+static bool is_missing(const struct location_settings *settings, ngx_uint_t status) {
+    const ngx_uint_t *statuses = settings->missing->elts;
+    for (ngx_uint_t i = 0; i < settings->missing->nelts; i++) {
+        if (statuses[i] == status) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int32_t outcome_of(ngx_http_request_t *request, const struct location_settings *settings,
+                          ngx_uint_t status) {
+    if (is_missing(settings, status)) {
+        return RP_MISSING;
+    }
+    if (status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
+        return RP_FAILED;
+    }
+    const ngx_int_t missing = ngx_http_test_predicates(request, settings->missing_if);
+    const ngx_int_t partial = ngx_http_test_predicates(request, settings->partial_if);
+    if (missing == NGX_ERROR || partial == NGX_ERROR) {
+        return RP_FAILED;
+    }
+    return missing == NGX_DECLINED ? RP_MISSING : partial == NGX_DECLINED ? RP_PARTIAL : RP_FOUND;
+}
+
+/* The connection of an answer that nobody reads to its end cannot be used again, unless its end is
+ * here already. Misses are short. */
+static void keep_connection(ngx_http_upstream_t *upstream) {
+    if (upstream != NULL && !upstream->headers_in.chunked && !upstream->upgrade &&
+        !upstream->headers_in.connection_close && upstream->headers_in.content_length_n >= 0 &&
+        upstream->buffer.last - upstream->buffer.pos == upstream->headers_in.content_length_n) {
+        upstream->keepalive = 1;
+    }
+}
+
+/* Whether the location has an error page of its own for the status, and wants to use it. */
+static bool is_intercepted(const struct read_context *context, ngx_uint_t status) {
+    const ngx_http_core_loc_conf_t *core = context->location[ngx_http_core_module.ctx_index];
+    if (!context->settings->intercepts || core->error_pages == NULL ||
+        status < NGX_HTTP_BAD_REQUEST) {
+        return false;
+    }
+    const ngx_http_err_page_t *pages = core->error_pages->elts;
+    for (ngx_uint_t i = 0; i < core->error_pages->nelts; i++) {
+        if (pages[i].status == (ngx_int_t)status) {
+            return true;
+        }
+    }
+    return false;
+}
+
+ngx_int_t read_judge(ngx_http_request_t *request) {
+    struct read_context *context = ngx_http_get_module_ctx(request, ngx_http_read_policy_module);
+    if (context == NULL || context->is_finished) {
+        return NGX_OK;
+    }
+    const ngx_uint_t status = request->headers_out.status;
+    report(context, outcome_of(request, context->settings, status));
+    const struct rp_step *step = context->step;
+    if (step->kind == RP_STEP_DONE && step->verdict != RP_VERDICT_SHED) {
+        finish(context);
+        return is_intercepted(context, status) ? (ngx_int_t)status : NGX_OK;
+    }
+    context->is_rejected = true;
+    keep_connection(request->upstream);
+    return NGX_HTTP_BAD_GATEWAY;
+}
+
+ngx_int_t read_resume(ngx_http_request_t *request) {
+    const struct location_settings *here =
+        ngx_http_get_module_loc_conf(request, ngx_http_read_policy_module);
+    if (!here->is_resuming) {
+        return NGX_DECLINED;
+    }
+    struct read_context *context = (struct read_context *)read_of(request);
+    if (context == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    ngx_http_set_ctx(request, context, ngx_http_read_policy_module);
+    const ngx_int_t status = (ngx_int_t)request->err_status;
+    request->err_status = 0;
+    take_request_back(context);
+    switch_location(request, context->location);
+    if (context->is_finished) {
+        return status;
+    }
+    ngx_http_clean_header(request);
+    context->status = status;
+    if (!context->is_rejected) {
+        report(context, is_missing(context->settings, (ngx_uint_t)status) ? RP_MISSING : RP_FAILED);
+    }
+    ngx_http_finalize_request(request, perform(context));
+    return NGX_DONE;
+}
