@@ -12,38 +12,11 @@
 #ifndef LOG_H
 #define LOG_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "log_entry.h"
+
 #include <stdint.h>
 
-#define LOG_BURST       100u
-#define LOG_PER_S       10u
 #define LOG_QUEUE_BYTES (512u << 10) /* twice: one part fills while the other is written */
-
-enum log_level { LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
-
-/* What clients can cause, each with a limit of its own. */
-enum log_kind {
-    LOG_NOT_FOUND,
-    LOG_FAILED,
-    LOG_PRIMARY_SERVED,
-    LOG_SERVER,      /* a server's links, roles and errors */
-    LOG_CONNECTIONS, /* that cannot be taken */
-    LOG_KINDS
-};
-
-struct log_field {
-    const char *name;
-    const char *value; /* NULL: the field is left out */
-    bool is_number;    /* the value is a JSON number, and stands without quotes */
-};
-
-#define LOG_TEXT(name_, value_)                                                                    \
-    { .name = (name_), .value = (value_) }
-#define LOG_NUMBER(name_, value_)                                                                  \
-    { .name = (name_), .value = (value_), .is_number = true }
-#define LOG_END                                                                                    \
-    { .name = NULL }
 
 struct log;
 

@@ -4,7 +4,7 @@
 #ifndef LOG_LIMITS_H
 #define LOG_LIMITS_H
 
-#include "log.h"
+#include "log_entry.h"
 
 /* Begins as all zero. */
 struct log_limits {

@@ -4,7 +4,7 @@
 #ifndef LOG_LINE_H
 #define LOG_LINE_H
 
-#include "log.h"
+#include "log_entry.h"
 
 #define LOG_LINE_BYTES 8192
 

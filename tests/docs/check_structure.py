@@ -85,15 +85,18 @@ def included(path: pathlib.Path) -> set[str]:
     return found
 
 
-def symbols(path: pathlib.Path) -> tuple[set[str], set[str]]:
-    """What an object defines for others, and what it takes from others."""
-    defined, taken = set(), set()
-    listing = subprocess.run(["nm", "--extern-only", path], check=True, text=True,
-                             stdout=subprocess.PIPE).stdout
+def symbols(objects: dict[str, pathlib.Path]) -> dict[str, tuple[set[str], set[str]]]:
+    """What each object defines for others, and what it takes from others."""
+    found: dict[str, tuple[set[str], set[str]]] = {unit: (set(), set()) for unit in objects}
+    units = {str(path): unit for unit, path in objects.items()}
+    listing = subprocess.run(["nm", "--extern-only", "--print-file-name", *units], check=True,
+                             text=True, stdout=subprocess.PIPE).stdout
     for line in listing.splitlines():
-        *_, kind, name = line.split()
-        (taken if kind == "U" else defined).add(name)
-    return defined - {"main"}, taken
+        path, _, rest = line.partition(":")
+        *_, kind, name = rest.split()
+        if name != "main":
+            found[units[path]][kind == "U"].add(name)
+    return found
 
 
 def arrows() -> dict[tuple[str, str], str]:
@@ -102,9 +105,10 @@ def arrows() -> dict[tuple[str, str], str]:
     found = {(unit_of(path), unit): f"includes {unit}.h" for path in files for unit in included(path)}
     objects = {unit_of(path): BUILD / "obj" / path.with_suffix(".o") for path in files
                if path.suffix == ".c"}
-    read = {unit: symbols(path) for unit, path in objects.items() if path.is_file()}
-    if not {room_of(unit) for unit in read} >= {"plugin", "host-sample", "tools/policy-sim"}:
+    built = {unit: path for unit, path in objects.items() if path.is_file()}
+    if not {room_of(unit) for unit in built} >= {"plugin", "host-sample", "tools/policy-sim"}:
         sys.exit(f"{BUILD}: no objects to look at; build first")
+    read = symbols(built)
     homes: dict[str, list[str]] = {}
     for unit, (defined, _) in read.items():
         for name in defined:

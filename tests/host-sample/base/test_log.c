@@ -90,7 +90,7 @@ START_TEST(a_line_is_an_object) {
     const char *rest = strstr(text, "\",\"level\"");
     ck_assert_ptr_nonnull(rest);
     ck_assert_str_eq(rest, "\",\"level\":\"warn\",\"message\":\"hello\","
-                           "\"text\":\"a\\\"b\\\\\\u000a\\ufffd\",\"number\":1.5}\n");
+                           "\"text\":\"a\\\"b\\\\\\n\\ufffd\",\"number\":1.5}\n");
 }
 END_TEST
 
