@@ -102,7 +102,7 @@ include mk/tools.mk mk/nginx.mk mk/bench.mk mk/tests.mk
 BUILD_PACKAGES := gcc libc6-dev make pkgconf libpq-dev libinih-dev libbsd-dev libevent-dev \
 	'libllhttp-dev|libhttp-parser-dev'
 RUN_PACKAGES   := postgresql python3 python3-psycopg2
-CHECK_PACKAGES := check g++ curl prometheus binutils systemtap-sdt-dev gnuplot-nox graphviz mandoc luajit python3-cffi
+CHECK_PACKAGES := check g++ curl prometheus binutils systemtap-sdt-dev gnuplot-nox graphviz mandoc luajit python3-cffi patch
 LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
 
 .PHONY: deps demo-deps lint-deps

@@ -17,15 +17,6 @@ static bool violated(const char *statement, const char *name, const char *what) 
     return false;
 }
 
-static int find_explored(const char *name) {
-    for (int i = 0; i < POLICY_COUNT; i++) {
-        if (strcmp(policy_names[i], name) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
 static bool check_loads(const struct rp_plugin *plugin, const char *name) {
     char text[256];
     char error[RP_ERROR_BYTES];
@@ -140,10 +131,13 @@ static bool is_as_long(const struct coverage *coverage, int policy, const struct
 }
 
 bool coverage_is_full(const struct coverage *coverage, const struct exploration *exploration,
-                      const struct rp_plugin *plugin, const struct totals *totals) {
+                      const struct rp_plugin *plugin, int alone, const struct totals *totals) {
     bool ok = !is_checked(exploration, varied) || all_keys_are_used(coverage, plugin);
     for (int policy = 0; policy < POLICY_COUNT; policy++) {
         const char *const *key = coverage->kinds[policy].keys;
+        if (alone >= 0 && policy != alone) {
+            continue;
+        }
         for (; is_checked(exploration, varied) && *key != NULL; key++) {
             ok = is_varied(coverage, policy, *key) && ok;
         }

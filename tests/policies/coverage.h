@@ -28,9 +28,9 @@ bool coverage_begin(struct coverage *coverage, const struct exploration *explora
 /* A section of this configuration is explored. */
 void coverage_note(struct coverage *coverage, const struct configured *configured);
 
-/* At the end. False, and a report on stderr, if a key was not varied, or a read was shorter or
- * longer than its policy says. */
+/* At the end; alone: the only policy that was explored, or -1. False, and a report on stderr, if a
+ * key was not varied, or a read was shorter or longer than its policy says. */
 bool coverage_is_full(const struct coverage *coverage, const struct exploration *exploration,
-                      const struct rp_plugin *plugin, const struct totals *totals);
+                      const struct rp_plugin *plugin, int alone, const struct totals *totals);
 
 #endif

@@ -7,6 +7,7 @@
  *                    combinations of those that meet in one decision
  *   explorer --full  all combinations of all of them
  *   explorer I5      the first, but checks the invariants of that number only
+ *   explorer NAME    the first, but the policy of that name only, and no reloads
  *   explorer rules   explores nothing: whether every policy loads
  *
  * Exit status 0 if all invariants hold.
@@ -27,6 +28,7 @@
 
 struct explorer {
     bool full;
+    int alone; /* enum explored_policy, or -1: all */
     struct exploration exploration;
     struct totals totals;
     struct coverage coverage;
@@ -254,7 +256,7 @@ static bool visit_all(struct explorer *explorer) {
     static bool (*const visits[POLICY_COUNT])(struct explorer *) = {EXPLORED_POLICIES(VISIT)};
     bool ok = true;
     for (int policy = 0; policy < POLICY_COUNT && ok; policy++) {
-        ok = visits[policy](explorer);
+        ok = (explorer->alone >= 0 && explorer->alone != policy) || visits[policy](explorer);
     }
     return ok;
 }
@@ -279,10 +281,11 @@ static bool explore_all(struct explorer *explorer, const struct rp_plugin *plugi
     if (explorer->exploration.only != NULL && strcmp(explorer->exploration.only, "rules") == 0) {
         return true;
     }
-    const bool ok =
-        explore_reloads(&explorer->exploration, &explorer->totals, &reloads) &&
-        visit_all(explorer) &&
-        coverage_is_full(&explorer->coverage, &explorer->exploration, plugin, &explorer->totals);
+    const bool ok = (explorer->alone >= 0 ||
+                     explore_reloads(&explorer->exploration, &explorer->totals, &reloads)) &&
+                    visit_all(explorer) &&
+                    coverage_is_full(&explorer->coverage, &explorer->exploration, plugin,
+                                     explorer->alone, &explorer->totals);
     print_totals(&explorer->totals, reloads);
     return ok;
 }
@@ -291,10 +294,11 @@ int main(int argc, char **argv) {
     static struct explorer explorer;
     struct opened_plugin plugin;
     explorer.full = argc == 2 && strcmp(argv[1], "--full") == 0;
+    explorer.alone = argc == 2 ? find_explored(argv[1]) : -1;
     if (argc == 2 && (argv[1][0] == 'I' || strcmp(argv[1], "rules") == 0)) {
         explorer.exploration.only = argv[1];
-    } else if (argc > 1 && !explorer.full) {
-        errx(2, "usage: explorer [--full | INVARIANT | rules]");
+    } else if (argc > 1 && !explorer.full && explorer.alone < 0) {
+        errx(2, "usage: explorer [--full | INVARIANT | POLICY | rules]");
     }
     plugin_open(&plugin);
     const bool ok = explore_all(&explorer, plugin.table);

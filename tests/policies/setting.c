@@ -4,9 +4,18 @@
 #include "setting.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define NAME(policy, name) [policy] = #name,
 const char *const policy_names[POLICY_COUNT] = {EXPLORED_POLICIES(NAME)};
+
+int find_explored(const char *name) {
+    int policy = POLICY_COUNT - 1;
+    while (policy >= 0 && strcmp(policy_names[policy], name) != 0) {
+        policy--;
+    }
+    return policy;
+}
 
 void write_lines(const struct configured *configured, char *lines, size_t capacity) {
     (void)snprintf(lines, capacity,

@@ -23,6 +23,9 @@ enum explored_policy { EXPLORED_POLICIES(POLICY_NAME) POLICY_COUNT };
 
 extern const char *const policy_names[POLICY_COUNT];
 
+/* The enum explored_policy of that name, or -1. */
+int find_explored(const char *name);
+
 struct configured {
     enum explored_policy policy;
     uint32_t retry_min_ms;
