@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""What is in conf/ for Prometheus and Grafana: the alerts fire when they should, and all of it asks
-for metrics that a host really has."""
+"""The files in conf/ for Prometheus and Grafana: the alerts fire when they should, and everything
+refers to metrics that a host really has."""
 
 import glob
 import json
@@ -33,7 +33,7 @@ PROMQL_WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "bool"
 
 
 class Away:
-    """A server that nobody listens for."""
+    """A server whose port nobody listens on."""
 
     @staticmethod
     def conninfo(**_settings):
@@ -144,7 +144,7 @@ class Dashboards(unittest.TestCase):
             identities = [panel["id"] for panel in panels]
             self.assertEqual(len(identities), len(set(identities)))
             self.assertTrue(board["title"] and board["uid"])
-            self.assertNotIn("id", board)  # that is the importing Grafana's to give
+            self.assertNotIn("id", board)  # filled in by Grafana on import
             for panel in panels:
                 with self.subTest(panel["title"]):
                     self.assertLessEqual(panel["gridPos"]["x"] + panel["gridPos"]["w"], 24)
@@ -241,7 +241,7 @@ class Prometheus:
             return json.load(answer)["data"]
 
     def value(self, query):
-        """The value of the one series that the query gives; None if there is none yet."""
+        """The value of the one series that the query returns; None if there is none yet."""
         try:
             result = self.ask("query?query=" + query)["result"]
         except OSError:

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The sample INI files are the documentation of the keys: each is held against the table that the
-program itself was built with, both ways.
+"""The sample INI files document the keys: each is compared with the table that the program was built
+with, both ways.
 
 Every key of the table is in the sample, once in each section that has it, either set or commented out;
 nothing else is. A key that is commented out shows its default. The comment above it (or above the same
@@ -42,7 +42,7 @@ class Key:
 
 @dataclass
 class Sample:
-    """A key as it stands in a sample file."""
+    """A key in a sample file."""
 
     line: int
     is_off: bool

@@ -15,8 +15,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("BUILD", "build")
 
-# From the ground up: each room, and those below it that it may take from. A file that is a room of
-# its own stands here by its path. What another room may see of the plugin is its public header.
+# From the ground up: each room, and those below it that it may take from. A file that is a room by
+# itself is listed by its path. Other rooms may see only the plugin's public header.
 PLUGIN = "plugin/read_policy"
 ROOMS = {
     "strict-ini": [],

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The manual pages: rendered from the programs as they are built now, without a warning of mandoc's,
-and with a word on everything that there is."""
+"""The manual pages: rendered from the programs as built now, without a warning from mandoc, and
+mentioning everything that there is."""
 
 import glob
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The commands of README.md, run as they stand there.
+"""The commands of README.md, run exactly as written.
 
 Left to others: `make demo` and `make check`, which cannot run within themselves, and bpftrace, which needs
 a kernel that allows it (that the trace points are there is tested in test_tracing.py). The host that
@@ -54,7 +54,7 @@ class Readme(unittest.TestCase):
         self.assertGreater(os.path.getsize(os.path.join(self.folder.name, "day.png")), 10000)
 
     def test_host(self):
-        """As written it listens on port 8080, so only where that is free."""
+        """As written it listens on port 8080, so this runs only where that is free."""
         command = next(line for line in commands() if line.startswith("build/snapshot-host -c"))
         host = subprocess.Popen(shlex.split(command), cwd=self.folder.name, text=True,
                                 stderr=subprocess.PIPE)

@@ -1,12 +1,11 @@
 #!/usr/bin/python3
-"""A mixed load for as long as one likes, while servers, links and policies change at random.
+"""A mixed load for any length of time, while servers, links and policies change at random.
 
     tests/host-sample/soak.py --seconds 60 --seed 7
 
-Every answer is held against what was committed (see ledger.py). The seed decides what is done to
-the servers and when, and what clients ask for; not how all that falls together in time. At the end
-nothing may be lost, wrong or left over, and what the host counted must be what its clients have
-seen.
+Every answer is compared with what was committed (see ledger.py). The seed decides what is done to the
+servers and when, and what clients ask for; it does not decide how these coincide. At the end nothing
+may be lost, wrong or left over, and the host's counts must be what its clients have seen.
 """
 
 import argparse
@@ -116,8 +115,8 @@ class Runs:
 
 
 class Policies:
-    """Which policy may have decided between two moments: while the host reads its file anew, it may
-    be the one before or the one after."""
+    """Which policy may have decided between two moments: while the host reads its file again, it may be
+    the old one or the new one."""
 
     def __init__(self, host, policy):
         self._host = host
@@ -135,7 +134,7 @@ class Policies:
 
 
 class Chaos:
-    """What is done to servers, links and the host, at random; every one of it can be taken back."""
+    """What is done to servers, links and the host, at random; all of it can be undone."""
 
     def __init__(self, soak, seed, say):
         self._soak = soak
@@ -285,7 +284,7 @@ class Soak:
     def _soak(self, runs):
         vitals = Vitals(self.host)
         self.policies = Policies(self.host, POLICIES[0])
-        # What a busy host keeps for reuse is no growth: it is made to have it first.
+        # What a busy host keeps for reuse is not growth: so it is made busy first.
         warm_up = self._clients(runs, "warm-up")
         with warm_up:
             warm_up.wait_until_calm(1000, timeout_s=60)
@@ -310,7 +309,7 @@ class Soak:
                        on_workload_route=0.3)
 
     def _tally_log(self):
-        """Counts the lines that there are and forgets them: there may be very many."""
+        """Counts the lines so far and drops them: there may be very many."""
         lines = self.host.log[:]
         del self.host.log[:len(lines)]
         for line in lines:
@@ -324,7 +323,7 @@ class Soak:
             self.problems.append(f"{what}: {actual:g}, expected {expected:g}")
 
     def _hold_against_metrics(self, *loads):
-        """What the host counted is what its clients have seen, to the last lookup."""
+        """The host's counts are what its clients have seen, to the last lookup."""
         def seen(status, served_by=None):
             return sum(load.count(status, served_by) for load in loads)
 

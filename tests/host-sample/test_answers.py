@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""The answer, field by field: rows of every shape on a real server, and the JSON they must make.
+"""The answer, field by field: rows of every shape on a real server, and the JSON that they must give.
 
-What is expected comes from the oracle, which knows nothing but the rows and the documented fields.
+The expectation comes from the oracle, which knows only the rows and the documented fields.
 """
 
 import datetime
@@ -56,7 +56,7 @@ class Answer(LookupCase):
     """A test makes rows, writes them, and looks at the answer."""
 
     def check(self, run, since, environment=None):
-        """Writes what is new, looks up, compares with the oracle; gives the answer's snapshots."""
+        """Writes new rows, looks up, compares with the oracle; returns the answer's snapshots."""
         history.write(cluster.primary)
         answer = host.lookup(run, since["id"], environment)
         self.assert_found(answer, history.rows(), run, since["id"], "primary", environment)
@@ -371,7 +371,7 @@ class Waitpoints(Answer):
 
 
 class AtRandom(Answer):
-    """Rows of random shape. The seed stands in the name of a failed sub-test; SEED= repeats it."""
+    """Rows of random shape. The seed is in the name of a failed sub-test; SEED= repeats it."""
 
     def random_snapshot(self, dice, run, environments):
         waitpoints = [self.random_waitpoint(dice) for _ in range(dice.choice((0, 0, 1, 2, 5)))]

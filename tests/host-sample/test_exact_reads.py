@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """read_index, the writer's budget, several replicas, deadlines and reloads, on real servers.
 
-What README.md's table of exact reads claims is what these tests show. PAUSE_S lengthens the pause of
-the test that is long by nature (10 s there, 3 s by default).
+These tests show what the table of exact reads in docs/guarantees.md claims. PAUSE_S lengthens the pause
+of the test that is long by nature (10 s there, 3 s by default).
 """
 
 import collections
@@ -84,7 +84,7 @@ class AfterAMiss(ExactReads):
                     self.assert_found(future.result(), history.rows(), run, since, "replica_retry")
             self.assertEqual(host.counters(), {"replica_retry": 3})
             self.assertEqual(self.locates(host), 3)
-            # Not by the tables' statistics: the rows were written meanwhile, and foreign keys read.
+            # Not by the tables' statistics: rows were written in the meantime, and foreign keys read.
             self.assertEqual(self.primary_reads(host), 0)
         self.assert_logged(host)
 
@@ -108,7 +108,7 @@ class AfterAMiss(ExactReads):
         self.assert_logged(host, ("WARN", None, run, since))
 
     def test_primary_away(self):
-        """Hits go on; a miss cannot be settled, and says so."""
+        """Hits go on; a miss cannot be decided, and is reported as failed."""
         run, life = self.known_everywhere()
         since = life[1]["id"]
         with self.host(READ_INDEX) as host:
@@ -124,7 +124,7 @@ class AfterAMiss(ExactReads):
         self.assertEqual(host.lookup_log()[0].failed_during, "primary_fallback")
 
     def test_promoted_replica_proves_nothing(self):
-        """After its promotion a replica's position says nothing of the old primary's rows."""
+        """After its promotion a replica's position says nothing about the old primary's rows."""
         promoted = cluster.standbys[1]
         run, life = self.known_everywhere()
         with self.host(READ_INDEX, replicas=[promoted]) as host:
@@ -137,7 +137,7 @@ class AfterAMiss(ExactReads):
             self.assert_found(answer, history.rows(), fresh_run, since, "primary")
             self.assert_error(host.lookup(run, history.new_id()), 404, "primary")
             self.assertEqual(host.counters(), {"primary": 1})
-        # Nobody can use it any more: the next test gets servers of its own.
+        # It is of no use any more: the next test gets its own servers.
         tearDownModule()
         setUpModule()
 
@@ -162,7 +162,7 @@ class CallersPosition(ExactReads):
         self.assert_reads(host, primary=0)
 
     def test_floor_proves_nothing(self):
-        """A position of long ago is reached at once; the row is still on its way."""
+        """A position from long ago is reached at once; the row is still on its way."""
         old = self.position()
         cluster.wait_caught_up()
         cluster.standby.pause_replay()
@@ -190,7 +190,7 @@ class BeforeTheFirstRead(ExactReads):
     """policy = read_index, when = always."""
 
     def test_stale_tail_is_cured(self):
-        """The replica has the since row but not the newest ones: awaited, not served as it stands."""
+        """The replica has the since row but not the newest ones: awaited, not served as it is."""
         run, life = self.known_everywhere()
         since = life[0]["id"]
         cluster.standby.pause_replay()
@@ -277,8 +277,8 @@ class Floods(ExactReads):
         print(f"\n{count} bogus ids with 50/s: {reads} reads of the primary, {count - reads} shed")
 
     def test_paused_standby_under_load(self):
-        """500 lookups/s of fresh rows while replay stands still: the budget holds, nothing is wrong,
-        and all is well at once when replay goes on."""
+        """500 lookups/s of fresh rows while replay is paused: the budget holds, nothing is wrong, and
+        all is well as soon as replay goes on."""
         cluster.standby.pause_replay()
         lives = [self.write_life() for _ in range(20)]
         rows, statuses, wrong = history.rows(), collections.Counter(), []
@@ -317,7 +317,7 @@ class Floods(ExactReads):
 
 class SeveralReplicas(ExactReads):
     def test_position_follows_the_replica(self):
-        """One standby stands still; replica_pick = next awaits and reads the other one."""
+        """One standby is paused; replica_pick = next awaits and reads the other one."""
         cluster.standby.pause_replay()
         run, life = self.write_life()
         cluster.wait_caught_up(cluster.standbys[1])

@@ -1,10 +1,9 @@
 #!/usr/bin/python3
-"""Everything that goes wrong with servers and the links to them, while clients go on asking.
+"""Everything that can go wrong with servers and the links to them, while clients keep asking.
 
-A fault is made on real servers, or by a relay between the host and them. What must hold each time:
-every answer given meanwhile was right or an honest error, and whole; afterwards the host answers as
-before, without having been restarted, and holds no link, descriptor, thread or timer more than
-before.
+Faults are made on real servers, or by a relay between them and the host. What must hold each time:
+every answer in the meantime was right or an honest error, and complete; afterwards the host answers as
+before, without a restart, and holds no more links, descriptors, threads or timers than before.
 """
 
 import concurrent.futures
@@ -56,7 +55,7 @@ def setUpModule():
     for run in runs:
         run.write_life(cluster.primary)
         run.write_step(cluster.primary)
-        while run.is_partial(-1):  # which would be the primary's to answer
+        while run.is_partial(-1):  # which only the primary could answer
             run.write_step(cluster.primary)
     big.write_big(cluster.primary, waitpoints=20, size=20_000)
 
@@ -77,7 +76,7 @@ def hits(generator):
 
 
 def misses(generator):
-    """An id that no server has, of a run that is there or not, or of another run."""
+    """An id that no server has, of a run that exists or not, or an id of another run."""
     other = generator.choice(runs).snapshots[0]
     return generator.choice((Question(runs[0], f"bogus{generator.random()}"),
                              Question(stranger, f"bogus{generator.random()}"),
@@ -105,7 +104,7 @@ def end(server, how):
 
 @contextlib.contextmanager
 def with_its_log(host):
-    """What fails within this block fails with the last lines of the host's log."""
+    """A failure within this block shows the last lines of the host's log."""
     try:
         yield host
     except Exception as error:
@@ -114,13 +113,13 @@ def with_its_log(host):
 
 
 def kill_links(server):
-    """Ends every link of the host's to this server, as an operator does."""
+    """Ends every link of the host to this server, as an operator does."""
     return server.value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
                         " WHERE application_name = %s", (APPLICATION,))
 
 
 class FaultCase(unittest.TestCase):
-    """A host between relays, asked by clients all the time."""
+    """A host between relays, with clients that ask all the time."""
 
     maxDiff = None
 
@@ -132,7 +131,7 @@ class FaultCase(unittest.TestCase):
 
     @contextlib.contextmanager
     def host(self, policy, settings=None):
-        """A host that has all its links, and at the end of the block has them again and no more."""
+        """A host that has all its links, and has exactly these again at the end of the block."""
         with Host(primary, [replica], policy=policy, settings=settings) as host:
             with with_its_log(host):
                 vitals = Vitals(host)
@@ -157,13 +156,13 @@ class FaultCase(unittest.TestCase):
         return line.split(" = ")[1].strip()
 
     def assert_answer(self, answer, run, since):
-        """The answer is a whole and right one, whoever gave it."""
+        """The answer is complete and right, whoever gave it."""
         self.assertEqual(answer.status, 200, answer)
         self.assertEqual(differences(answer.json, run.expected(since, len(run.versions) - 1)), [])
 
 
 class Standby(FaultCase):
-    """The standby goes, in every way, and comes back."""
+    """The standby goes away, in every way, and comes back."""
 
     def test_replay_paused_and_resumed(self):
         for policy in (SHORT_WAIT, BACKOFF, READ_INDEX):
@@ -205,7 +204,7 @@ class Standby(FaultCase):
             cluster.standby.start()
 
     def test_a_server_process_dies(self):
-        """PostgreSQL then ends all its connections and starts anew by itself."""
+        """PostgreSQL then ends all its connections and restarts by itself."""
         with self.host(SHORT_WAIT) as host, self.load(host) as load:
             victim = cluster.standby.value("SELECT max(pid) FROM pg_stat_activity WHERE"
                                            " application_name = %s", (APPLICATION,))
@@ -216,7 +215,7 @@ class Standby(FaultCase):
 
 
 class Primary(FaultCase):
-    """The primary goes and comes back; what a replica has is served all the time."""
+    """The primary goes away and comes back; what a replica has is served all the time."""
 
     def test_ended_and_started(self):
         for policy in (SHORT_WAIT, READ_INDEX):
@@ -235,7 +234,7 @@ class Primary(FaultCase):
             cluster.wait_caught_up()
 
     def test_in_recovery(self):
-        """What a [primary] lacks that is a standby is not missing: that server has failed."""
+        """A row that a [primary] lacks which is a standby is not missing: that server has failed."""
         for policy in (SHORT_WAIT, READ_INDEX):
             with self.subTest(policy["policy"]), self.host(policy) as host, \
                     self.load(host, misses) as unknown:
@@ -253,7 +252,7 @@ class Primary(FaultCase):
         return host.lookup_log()[-1].text
 
     def test_in_recovery_and_behind(self):
-        """Nor is a row missing that the false primary has not replayed yet."""
+        """Nor is a row missing which the false primary has not replayed yet."""
         cluster.standby.pause_replay()
         fresh = Run("in recovery and behind")
         fresh.write_life(cluster.primary)
@@ -265,7 +264,7 @@ class Primary(FaultCase):
                 primary.lead_to(cluster.primary)
 
     def test_in_recovery_until_the_address_moves(self):
-        """Connections that the move leaves alone do not keep the host with the false primary."""
+        """Connections that survive the move do not keep the host with the false primary."""
         primary.lead_to(cluster.standby)
         with self.host(PRIMARY_ONLY) as host, \
                 Clients(host, hits, lambda begun, ended: {PRIMARY_ONLY["policy"]}, 2) as load:
@@ -275,7 +274,7 @@ class Primary(FaultCase):
             self.assertEqual(load.complaints, [])
 
     def test_in_recovery_for_long(self):
-        """The address is tried anew time and again, and the log does not say so each time."""
+        """The address is tried repeatedly, and the log does not report each attempt."""
         primary.lead_to(cluster.standby)
         with self.host(PRIMARY_ONLY) as host:
             links = host.metrics().value("snapshot_host_links_up", server="primary")
@@ -285,7 +284,7 @@ class Primary(FaultCase):
             about = [line.text for line in host.log if '"primary"' in line.text]
             for what, times in (("link up", links), ("link given up", 1), ("link lost", 0)):
                 self.assertEqual(sum(what in text for text in about), times, about)
-            # What comes then is logged as ever.
+            # What comes then is logged as usual.
             primary.lead_to(cluster.primary)
             host.wait_for_log(lambda line: '"primary"' in line.text and "link lost" in line.text,
                               "the loss in the log")
@@ -295,7 +294,7 @@ class Primary(FaultCase):
 
 
 class LinkFaults:
-    """Faults of one link's path. A subclass says which, and what comes of them."""
+    """Faults on one link's path. A subclass says which link, and what they lead to."""
 
     policy = None
     fails = True  # a lookup that the fault hits is answered 503
@@ -353,7 +352,7 @@ class LinkFaults:
 class MoreLinkFaults(LinkFaults):
     """Those that do not depend on what the link is used for."""
 
-    CUTS = ((0, 1, 5, 64), (700, 9_000, 150_000, 1_000_000))  # after so many bytes, for each host
+    CUTS = ((0, 1, 5, 64), (700, 9_000, 150_000, 1_000_000))  # after how many bytes, for each host
 
     def test_refused(self):
         with self.asked() as (host, load):
@@ -365,7 +364,7 @@ class MoreLinkFaults(LinkFaults):
             self.relay.pass_through()
 
     def test_server_too_old(self):
-        """What its links say of themselves is changed on the way."""
+        """What its links say about themselves is changed on the way."""
         version = str(postgres_binaries()[1]).encode()
         with self.asked() as (host, load):
             self.relay.replace(b"server_version\0" + version, b"server_version\0" + b"12")
@@ -376,7 +375,7 @@ class MoreLinkFaults(LinkFaults):
             self.relay.pass_through()
 
     def test_cut_in_mid_result(self):
-        """After so many bytes of the answers, wherever in them that is."""
+        """After a number of bytes of the answers, wherever in them that is."""
         settings = {**self.SETTINGS, "primary": {"links": 1}, "replica": {"links": 1}}
         for counts in self.CUTS:
             with self.asked(settings) as (host, load):
@@ -388,7 +387,7 @@ class MoreLinkFaults(LinkFaults):
                     load.wait_for_more(self.good, 10)
 
     def test_cut_during_set_up(self):
-        """New links are cut while they are being made, at every stage of that."""
+        """New links are cut while they are being made, at every stage."""
         with self.asked() as (host, load):
             for count in (0, 1, 20, 300, 450):
                 cuts = self.relay.cuts
@@ -438,7 +437,7 @@ class BothLinks(FaultCase):
     """What concerns the host itself rather than its answers."""
 
     def test_corrupted(self):
-        """Bits of the servers' answers are flipped. That may make an answer wrong, which TLS is
+        """Bits of the servers' answers are flipped. That may make an answer wrong, which is what TLS is
         for; but it breaks nothing."""
         class Unjudged(Question):
             def complaint(self, answer, policies):
@@ -470,7 +469,7 @@ class BothLinks(FaultCase):
             Vitals(host).wait_restored()
 
     def test_stopped_while_all_are_silent(self):
-        """Lookups are answered, and the host ends in good order."""
+        """Lookups are answered, and the host ends cleanly."""
         with Host(primary, [replica], policy=READ_INDEX,
                   settings={"limits": {"lookup_timeout_ms": 600}}) as host:
             host.wait_for_links("primary", "replica")
@@ -494,7 +493,7 @@ class Statements(FaultCase):
         self.addCleanup(self.pool.shutdown)
 
     def ask(self, host, run):
-        """A lookup of this run on a connection of its own, for that one request; gives a future."""
+        """A lookup of this run on its own connection, for that one request; returns a future."""
         def exchange():
             connection = http.client.HTTPConnection("127.0.0.1", host.port)
             with contextlib.closing(connection):
@@ -556,7 +555,7 @@ class Statements(FaultCase):
         return [future.result() for future in futures]
 
     def test_silent_after_the_lean_statement(self):
-        """A replica that answers that, and no more, is left alone like one that says nothing."""
+        """A replica that answers that, and no more, is backed off from like one that says nothing."""
         since = big.snapshots[0]
         for _ in range(5):  # for a machine so slow that the replica is to be tried again already
             with self.host(SHIFTED, {"limits": {"lookup_timeout_ms": 1000}}) as host:
@@ -587,8 +586,8 @@ class Statements(FaultCase):
             return "waiting" in file.read()
 
     def test_more_lookups_than_end_in_time(self):
-        """All wait for a lock until their time is over. The server ends their statements, one after
-        the other; the links are not given up for it."""
+        """All wait for a lock until their time is over. The server ends their statements, one after the
+        other; the links are not given up because of that."""
         settings = {"limits": {"lookup_timeout_ms": 500}}
         with self.host(PRIMARY_ONLY, settings) as host:
             connects = host.metrics().value("snapshot_host_connects_total", server="primary")
@@ -614,7 +613,7 @@ class Statements(FaultCase):
 
 
 class Connections(FaultCase):
-    """Servers that let the host in late, partly, or not at all."""
+    """Servers that accept the host late, partly, or not at all."""
 
     def setUp(self):
         super().setUp()
@@ -635,7 +634,7 @@ class Connections(FaultCase):
         return host.metrics().value("snapshot_host_links_up", server="replica")
 
     def test_server_out_of_connections(self):
-        """From the start, and until somebody leaves."""
+        """From the start, and until a connection is closed."""
         with contextlib.ExitStack() as others:
             with contextlib.suppress(psycopg2.OperationalError):
                 for _ in range(200):
@@ -717,9 +716,8 @@ class Connections(FaultCase):
 
 
 class Promotion(unittest.TestCase):
-    """A standby becomes a primary. Positions of one timeline say nothing about the other one,
-    however great they are: nothing may be proven absent by them. Each test has a cluster of its
-    own."""
+    """A standby becomes a primary. Positions of one timeline say nothing about the other one, however
+    great they are: they must not prove anything absent. Each test has its own cluster."""
 
     def start(self, *standbys):
         """A cluster with these standbys, of which the last one is the host's replica."""
@@ -741,7 +739,7 @@ class Promotion(unittest.TestCase):
             yield host
 
     def written(self, server):
-        """A new run on this server; gives its snapshots."""
+        """A new run on this server; returns its snapshots."""
         life = self.history.life_of_a_run()
         self.history.write(server)
         return life
@@ -766,7 +764,7 @@ class Promotion(unittest.TestCase):
         return server.value("SELECT pg_current_wal_lsn() - '0/0'")
 
     def test_the_replica_is_promoted(self):
-        """It stops following its primary, whose rows it then lacks for good."""
+        """It stops following its primary, whose new rows it then never gets."""
         [standby] = self.start("standby")
         growing = Run("promotion")
         growing.write_life(self.cluster.primary)
@@ -795,7 +793,7 @@ class Promotion(unittest.TestCase):
             self.assert_absent(host, "primary")
 
     def test_failover_to_a_standby_that_has_less(self):
-        """The other standby is ahead of the new primary, on a timeline that is no more."""
+        """The other standby is ahead of the new primary, on a timeline that was abandoned."""
         new, ahead = self.start("new", "ahead")
         new.stop()
         self.advance(self.cluster.primary)

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Clients that mean ill, in crowds: slow ones, half-closed ones, floods, garbage, guesses.
+"""Hostile clients in crowds: slow ones, half-closed ones, floods, garbage, guesses.
 
-Whatever they do, the host goes on answering the others, its memory stays within bounds that are
-known beforehand, and when they are gone it holds no descriptor and no connection more than before.
-What a single client of each kind is told is tested in test_routes.py and test_http_front.c.
+Whatever they do, the host goes on answering the others, its memory stays within bounds known
+beforehand, and when they are gone it holds no more descriptors and connections than before. The answers
+to a single client of each kind are tested in test_routes.py and test_http_front.c.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ slow = None  # the slow crowd, begun before the first test
 
 
 class SlowCrowd:
-    """Clients that each send most of a request and then wait, at a host of their own."""
+    """Clients that each send most of a request and then wait, with a separate host."""
 
     SIZE = 1000
 
@@ -92,7 +92,7 @@ def lookup_request(snapshots, *headers):
 
 
 def crowd(size, at_host, request=b""):
-    """So many connections, each of which has sent this."""
+    """That many connections, each of which has sent this."""
     connections = []
     for _ in range(size):
         connections.append(RawConnection(at_host.port))
@@ -129,7 +129,7 @@ class HostileCase(LookupCase):
 
     def assert_memory_grew_less_than(self, limit, at_host=None, before=None):
         grown = resident_bytes((at_host or host).pid) - (before or self.memory)
-        # A sanitizer needs a multiple of it to remember what it was used for.
+        # A sanitizer needs a multiple of it for its own records.
         self.assertLess(grown, limit * (10 if is_sanitized() else 1) + 4 * MEGABYTE)
 
 
@@ -157,7 +157,7 @@ class Crowds(HostileCase):
             self.assert_memory_grew_less_than(size * 2 * KILOBYTE)
 
     def test_flood_over_max_lookups(self):
-        """Those over the limit are told at once, those under it answered once that is possible."""
+        """Those over the limit are refused at once, the others answered as soon as that is possible."""
         size, limit = 1000, 50
         settings = {"limits": {"max_lookups": limit, "lookup_timeout_ms": 9000}}
         with Host(cluster.primary, policy={"policy": "primary_only"}, settings=settings) as other:
@@ -182,7 +182,7 @@ class Crowds(HostileCase):
             others_vitals.wait_restored()
 
     def test_half_closed(self):
-        """Clients that end their side after the request, and stay: answered, and let go."""
+        """Clients that end their side after the request, and stay: answered, and closed."""
         requests = (lookup_request(life), lookup_request(big), get("/healthz"),
                     lookup_request(life)[:50], lookup_request(life) * 3)
         expected = ([200], [200], [200], [400], [200, 200, 200])
@@ -225,7 +225,7 @@ class Pipelines(HostileCase):
     """Clients that do not wait for answers."""
 
     def test_never_reading(self):
-        """As many requests for much as the socket takes, and no answer is read."""
+        """As many requests for large answers as the socket takes, and no answer is read."""
         with closing_all([]) as clients:
             for _ in range(60):
                 clients.append(socket.create_connection(("127.0.0.1", host.port)))
@@ -255,7 +255,7 @@ class Pipelines(HostileCase):
 
 
 class Garbage(HostileCase):
-    """Bytes that are no requests, or nearly none."""
+    """Bytes that are not requests, or hardly."""
 
     SEED = 20261123
     STATUSES = {200, 400, 401, 404, 405, 408, 413, 414, 417, 431, 501, 505}
@@ -347,11 +347,11 @@ class Garbage(HostileCase):
 
 
 class Secrets(HostileCase):
-    """What is not to be learnt."""
+    """What nobody must be able to find out."""
 
     def test_a_wrong_token_learns_nothing(self):
-        """Every refusal is the same to the last byte but for its date: whatever was near the token,
-        and whether the ids are there, are not, or are none. No server is asked for it."""
+        """Every refusal is the same to the last byte except its date: however close the token was, and
+        whether the ids exist, do not exist, or are malformed. No server is asked for it."""
         known = lookup_path(life[0]["runId"], life[0]["id"])
         paths = (known, lookup_path("r", "s"), lookup_path(life[0]["runId"], "s"),
                  "/engine/v1/worker-actions/runs/x/snapshots/since/%zz", known + "?x=1")
@@ -401,7 +401,7 @@ class Secrets(HostileCase):
 
 
 class SlowOnes(HostileCase):
-    """Named to come last: this crowd was there all the time."""
+    """Named so that it comes last: this crowd was there all the time."""
 
     def test_slow_crowd(self):
         with closing_all(slow.connections):

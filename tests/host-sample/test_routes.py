@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What HTTP clients and operators of snapshot-host were promised: routes, credentials, ids, limits,
+"""What HTTP clients and operators of snapshot-host are promised: routes, credentials, ids, limits,
 status codes and headers; configuration files, signals and exit codes.
 
 One primary without a standby is enough here. Where a lookup has to hang, a table is locked.
@@ -35,7 +35,7 @@ WORKLOAD = "/api/v1/workload-actions/runs/{}/snapshots/since/{}"
 cluster = None
 history = None
 host = None
-run = None  # of a run that is there
+run = None  # of a run that exists
 since = None
 patient = None
 
@@ -58,7 +58,7 @@ class Background(threading.Thread):
 
 
 class PatientClients:
-    """Clients that take their time: begun with the first test, looked at by the last ones."""
+    """Slow clients: started with the first test, checked by the last ones."""
 
     def __init__(self, port):
         self._port = port
@@ -129,7 +129,7 @@ def lookups_that_hang():
 
 
 def exhaust_budget(other):
-    """Asks for what does not exist until the primary's budget is used up; gives all answers."""
+    """Asks for what does not exist until the primary's budget is used up; returns all answers."""
     answers = []
     for _ in range(20):  # many more in a second than any budget here allows
         answers.append(other.lookup(run, history.new_id()))
@@ -148,14 +148,14 @@ class RouteCase(LookupCase):
     """Requests to the host that all these tests share."""
 
     def get(self, target, *headers):
-        """A GET with these header lines and none of its own, on a connection of its own."""
+        """A GET with exactly these header lines, on its own connection."""
         answer = exchange(host.port, get(target, *headers))
         self.assertIsNotNone(answer, "closed without an answer")
         return answer
 
 
 class Paths(RouteCase):
-    """Which paths there are, and what may be asked of them."""
+    """Which paths there are, and which methods they take."""
 
     def test_worker_route(self):
         self.assert_found(host.lookup(run, since), history.rows(), run, since, "primary")
@@ -305,7 +305,7 @@ class Ids(RouteCase):
            "x" * 127 + "_y", "run_" + "%61" * 125, "run_" + "%c3%a9" * 63, "run_" + "x" * 4000)
 
     def test_bad_ids_never_reach_a_server(self):
-        # With no server there, an id that is let through is answered 503.
+        # Without a server, an id that passes the checks is answered 503.
         away = {"conninfo": f"host=127.0.0.1 port={testbed.free_port()} dbname=postgres"}
         with Host(policy={"policy": "primary_only"}, settings={"primary": away}) as other:
             for bad in self.BAD:
@@ -413,7 +413,7 @@ class Protocol(RouteCase):
         self.assert_limit(get("/healthz", *(f"x-{n}: {'y' * 100}" for n in range(200))), 431)
 
     def test_limits_need_no_end(self):
-        """What is too long is refused before it ends, so that it cannot go on for ever."""
+        """What is too long is refused before it ends, so that it cannot go on forever."""
         self.assert_limit(b"GET /" + b"x" * 20_000, 414)
         self.assert_limit(b"GET / HTTP/1.1\r\nx: " + b"y" * 20_000, 431)
 
@@ -452,7 +452,7 @@ class Protocol(RouteCase):
 
 
 class SlowClients(RouteCase):
-    """Named to come late: these clients were begun with the first test."""
+    """Named so that it comes late: these clients were started with the first test."""
 
     def test_a_request_that_never_ends(self):
         seconds = patient.dribbled.result()
@@ -507,7 +507,7 @@ class MetricsPage(RouteCase):
 
 
 class BusyPoll(RouteCase):
-    """[listen] busy_poll_us: the answer to a lookup that is alone is looked for, not slept for."""
+    """[listen] busy_poll_us: the loop polls for the answer to the only lookup instead of sleeping."""
 
     KEYS = {"listen": {"busy_poll_us": 1000}}
 
@@ -516,7 +516,7 @@ class BusyPoll(RouteCase):
                     policy={"policy": "replica_then_primary", **policy}, settings=settings)
 
     def answers(self, other):
-        """To lookups that were alone, seen by polling or not."""
+        """Answers to the only lookup, seen by polling or not."""
         metrics = other.metrics()
         return [metrics.value("snapshot_host_busy_polls_total", outcome=outcome)
                 for outcome in ("seen", "in_vain")]
@@ -525,7 +525,7 @@ class BusyPoll(RouteCase):
         before = sum(self.answers(other))
 
         def has_polled():
-            found = other.lookup(run, since).status == 200  # no: the replica is left alone yet
+            found = other.lookup(run, since).status == 200  # no: the host still backs off from the replica
             return found and sum(self.answers(other)) > before
         wait_for(has_polled, "an answer to be polled for")
 
@@ -540,7 +540,7 @@ class BusyPoll(RouteCase):
             self.assertEqual(self.answers(other), [0, 0])
 
     def test_not_alone(self):
-        """Another lookup waits for its retry meanwhile."""
+        """Another lookup waits for its retry at the same time."""
         waits = {"replica_retry_min_ms": 2000, "replica_retry_max_ms": 2000}
         with self.host(self.KEYS, **waits) as other:
             self.wait_for_polls(other)
@@ -564,7 +564,7 @@ class BusyPoll(RouteCase):
 
 
 class Overload(RouteCase):
-    """Limits of the host's, and of the primary."""
+    """Limits of the host and of the primary."""
 
     def assert_try_later(self, answer, asked_at):
         """429 with both headers: a moment 1 to 2 s from now in ms, and whole seconds."""
@@ -619,7 +619,7 @@ class Overload(RouteCase):
         with Host(cluster.primary, [cluster.primary], settings=settings, policy={
                 "policy": "replica_then_primary", "replica_retry_min_ms": 8000,
                 "replica_retry_max_ms": 8000}) as other:
-            for _ in range(10):  # each waits for its retry, until its client leaves
+            for _ in range(10):  # each waits for its retry until its client leaves
                 with RawConnection(other.port) as connection:
                     path = lookup_path(run, history.new_id())
                     connection.send(get(path, "authorization: Bearer " + TOKEN))
@@ -695,7 +695,7 @@ class Reload(RouteCase):
 
 
 class Termination(RouteCase):
-    """SIGTERM: what is under way is answered, nothing more is taken, the exit status is 0."""
+    """SIGTERM: what is under way is answered, nothing more is accepted, the exit status is 0."""
 
     def host(self, **settings):
         return Host(cluster.primary, policy={"policy": "primary_only"}, settings=settings)
@@ -745,7 +745,7 @@ class Termination(RouteCase):
                 self.assertLess(time.monotonic() - begun, 5)
 
     def test_sigterm_at_once(self):
-        """With the servers away, and before anything was asked."""
+        """With the servers away, and before the first request."""
         primary = {"conninfo": f"host=127.0.0.1 port={testbed.free_port()} dbname=postgres"}
         with self.host(primary=primary) as other:
             pass
@@ -773,7 +773,7 @@ class ConfigurationCase(unittest.TestCase):
             file.write(text if isinstance(text, bytes) else text.encode())
 
     def check(self, config=None):
-        """`snapshot-host -t` on this configuration: the text of it, or settings that differ."""
+        """`snapshot-host -t` on this configuration: its whole text, or settings that differ."""
         if not isinstance(config, (str, bytes)):
             config = ini_text({**self.settings, **(config or {})})
         self.write(self.config_path, config)
@@ -785,7 +785,7 @@ class ConfigurationCase(unittest.TestCase):
             self.assertRegex(done.stdout, pattern)
 
     def assert_refused(self, done, *patterns):
-        """Refused with every one of these in the text of the errors; no crash, no second guess."""
+        """Refused, with each of these patterns in the errors; and no crash."""
         self.assertGreater(done.returncode, 0, done)
         self.assertLess(done.returncode, 100, done)
         for pattern in patterns:
@@ -963,7 +963,7 @@ class Plugins(ConfigurationCase):
     def refuse(self, path, *patterns):
         done = self.check({"plugin": {"path": path, "config": self.policy_path}})
         self.assert_refused(done, re.escape(os.path.basename(path)), *patterns)
-        # And it is refused in the same way when it is to serve.
+        # And it is refused in the same way when it is meant to serve.
         self.assert_refused(run_host("-c", self.config_path), *patterns)
 
     def test_no_file(self):

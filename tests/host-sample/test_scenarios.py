@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""Lookups while a real standby lags: who answers, what, and what is counted and logged about it.
+"""Lookups while a real standby lags: who answers, what, and what is counted and logged.
 
-One primary with two standbys serves all scenarios, the second standby only where several replicas
-are the point. Each scenario runs a host of its own, so that its counters start at 0 and the table
-statistics are complete when it has ended.
+One primary with two standbys serves all scenarios, the second standby only where several replicas are
+the point. Each scenario runs its own host, so that its counters start at 0 and the table statistics are
+complete when it has ended.
 
-Reads in a transaction have no test here: no request of the host's runs in one. That they go to the
-primary, without a retry and uncounted, is tested at the plugin's own interface.
+Reads in a transaction have no test here: no request to the host runs in one. That they go to the
+primary, without a retry and uncounted, is tested at the plugin's interface.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from testbed import wait_for
 
 SHORT_WAIT = {"policy": "replica_then_primary", "replica_retry_min_ms": 1,
               "replica_retry_max_ms": 5}
-# Long enough for a test to let the standby catch up meanwhile, even on a machine that is busy.
+# Long enough for a test to let the standby catch up in between, even on a busy machine.
 LONG_WAIT = {"policy": "replica_then_primary", "replica_retry_min_ms": 700,
              "replica_retry_max_ms": 700}
 NO_WAIT = {"policy": "replica_then_primary", "replica_retry_max_ms": 0}
@@ -44,7 +44,7 @@ def tearDownModule():
 
 
 class Scenario(LookupCase):
-    """A scenario begins with all servers up and level."""
+    """A scenario starts with all servers up and caught up."""
 
     def setUp(self):
         cluster.reset()
@@ -56,14 +56,14 @@ class Scenario(LookupCase):
         history.write(cluster.primary)
 
     def known_everywhere(self):
-        """A run that both servers have; gives its snapshots."""
+        """A run that both servers have; returns its snapshots."""
         life = history.life_of_a_run()
         self.write()
         cluster.wait_caught_up()
         return life
 
     def known_to_primary(self, standbys=None):
-        """A run that the standbys do not have yet: their replay stands still."""
+        """A run that the standbys do not have yet: their replay is paused."""
         for standby in standbys or cluster.standbys:
             standby.pause_replay()
         life = history.life_of_a_run()
@@ -85,14 +85,14 @@ class Scenario(LookupCase):
 
     @staticmethod
     def lookup_until_answered(host, run, snapshot):
-        """Asks again until a server answers, as a client does whose server comes back."""
+        """Asks again until a server answers, like a client whose server comes back."""
         def attempt():
             answer = host.lookup(run, snapshot)
             return answer if answer.status != 503 else None
         return wait_for(attempt, "an answer other than 503")
 
     def scans_of_one_miss(self):
-        """How many scans one read makes that finds no row."""
+        """How many scans a read makes that finds no row."""
         with self.host({"policy": "replica_only"}) as host:
             host.lookup(history.new_run(), history.new_id())
         self.assertGreater(host.reads["standby"], 0)
@@ -125,7 +125,7 @@ class LaggingReplica(Scenario):
         self.assert_logged(host, ("WARN", None, run, since))
 
     def test_no_wait_is_too_short(self):
-        """However busy the host is with others while it lasts."""
+        """However busy the host is with other lookups during that time."""
         policy = {"policy": "replica_then_primary", "replica_retry_min_ms": 20,
                   "replica_retry_max_ms": 20}
         with self.host(policy) as host:
@@ -171,7 +171,7 @@ class LaggingReplica(Scenario):
         self.assert_logged(host, ("ERROR", "primary_fallback", run, bogus))
 
     def test_client_that_leaves(self):
-        """Whoever does not wait for the retry costs nothing further: the primary is not read."""
+        """A client that does not wait for the retry costs nothing more: the primary is not read."""
         life = self.known_to_primary()
         run, since, bogus = life[0]["runId"], life[0]["id"], history.new_id()
         with self.host(LONG_WAIT) as host:
@@ -236,7 +236,7 @@ class LaggingReplica(Scenario):
 
 
 class OtherPolicies(Scenario):
-    """The flag turned off, what there was before, and no replica at all."""
+    """The feature turned off, what there was before it, and no replica at all."""
 
     def test_primary_only(self):
         life = self.known_to_primary()
@@ -274,7 +274,7 @@ class OtherPolicies(Scenario):
 
 
 class FailingReplica(Scenario):
-    """A failure is no miss: it is an error, and the primary is left alone unless told otherwise."""
+    """A failure is not a miss: it is an error, and the primary is not read unless configured."""
 
     def test_replica_stopped(self):
         life = self.known_everywhere()
@@ -358,7 +358,7 @@ class FailingReplica(Scenario):
                          ("ERROR", None))
 
     def test_cancelled_by_recovery(self):
-        """A lookup that holds one table and waits for another is in the way of a replayed lock."""
+        """A lookup that holds one table and waits for another blocks a replayed lock."""
         life = self.known_everywhere()
         run, since = life[0]["runId"], life[0]["id"]
         with self.host(SHORT_WAIT) as host:

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What can be seen of a lookup from outside: access log, traceparent, trace points."""
+"""What a lookup shows to the outside: access log, traceparent, trace points."""
 
 import os
 import subprocess

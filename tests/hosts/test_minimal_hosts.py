@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The two smallest hosts, in C and in Python, on a real primary and standby.
 
-Both must do what their comments promise, and the same: where a read goes, what a miss costs, what a
+Both must do what their comments promise, in the same way: where a read goes, what a miss costs, what a
 proof of absence needs. The C one must also stay an example: under 100 lines.
 """
 
@@ -142,7 +142,7 @@ class Host:
         cluster.standby.pause_replay()
         row = self.row()
         process = self.begin("index", row)
-        # The host awaits the position: its connection to the standby asks for it again and again.
+        # The host awaits the position: its connection to the standby keeps asking for it.
         asking = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%replay_lsn() - %%'" \
                  " AND pid <> pg_backend_pid()"
         deadline = time.monotonic() + 20
@@ -169,7 +169,7 @@ class Host:
         self.assertEqual(self.look_up("budget", *bogus), [NOWHERE, NOWHERE, SHED, SHED])
 
     def test_waits_last_as_long_as_they_say(self):
-        """Thirty waits of 50 ms at least: no noise makes them shorter."""
+        """Thirty waits of at least 50 ms: no noise makes them shorter."""
         begun = time.monotonic()
         self.look_up("retry", *["bogus"] * 30)
         self.assertGreaterEqual(time.monotonic() - begun, 1.5)
@@ -234,7 +234,7 @@ class PythonHost(Host, unittest.TestCase):
         if library:
             path = subprocess.run(["gcc", f"-print-file-name={library}"], capture_output=True,
                                   text=True, check=True).stdout.strip()
-            # Python itself leaks by design, and was not built to be looked at.
+            # Python itself leaks by design, and was not built with a sanitizer.
             cls.environment = {"LD_PRELOAD": os.path.realpath(path),
                                "ASAN_OPTIONS": "detect_leaks=0"}
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""What make says and does where a checkout is not as it usually is: it cannot be written to, its path has
-spaces, a library or the compiler has been replaced."""
+"""What make prints and does with an unusual checkout: it is read-only, its path has spaces, a library
+or the compiler has been replaced."""
 
 import glob
 import os

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""make install and make uninstall: every file where it belongs, with paths that are right there; what
-is installed runs; nothing is left behind; and what is in use or edited is not harmed.
+"""make install and make uninstall: every file is where it belongs, with the right paths in it; what is
+installed runs; nothing is left behind; and files that are in use or edited are not harmed.
 
 Works on a copy of the build, since another PREFIX is compiled into some of the programs.
 """
@@ -49,7 +49,7 @@ share/man/man5/read-policy.ini.5
 share/man/man8/snapshot-host.8
 """.split()
 
-# The guides too, but not the one for whoever changes the source.
+# The guides too, except the one for those who change the source.
 FILES += [f"share/doc/read-policy/docs/{os.path.basename(page)}"
           for page in glob.glob(os.path.join(ROOT, "docs", "*.md"))
           if not page.endswith("HACKING.md")]
@@ -138,7 +138,7 @@ class Installed(unittest.TestCase):
         said = run(installed("bin/snapshot-host"), "-t", "-c", installed(SECRETIVE), cwd="/")
         self.assertIn(installed("lib/read-policy/read_policy.so") + ": read-policy", said)
         self.assertIn(installed("etc/read-policy/read-policy.ini") + ": good", said)
-        # The sample's token is known to everybody.
+        # The sample's token is public.
         self.assertIn("Nobody is let in", said)
 
     def test_the_samples_are_those_of_the_tree_but_for_paths_and_token(self):
@@ -223,7 +223,7 @@ class Running(unittest.TestCase):
 
     @staticmethod
     def wait_until_it_listens(process):
-        """Gives the port. From then on SIGTERM ends the host well."""
+        """Returns the port. From then on SIGTERM ends the host cleanly."""
         for line in process.stderr:
             fields = json.loads(line)
             if fields["message"] == "listening":
@@ -231,7 +231,7 @@ class Running(unittest.TestCase):
         raise AssertionError("the host ended without listening")
 
     def stop(self, process):
-        """Gives the rest of the log."""
+        """Returns the rest of the log."""
         process.send_signal(signal.SIGTERM)
         log = process.stderr.read()
         process.stderr.close()
@@ -252,7 +252,7 @@ class Running(unittest.TestCase):
                 service_manager = self.listener(address)
                 process = self.start(notify)
                 self.assertEqual(service_manager.recv(64), b"READY=1")
-                # So whoever waited for that can connect.
+                # So a program that waited for that can connect.
                 port = self.wait_until_it_listens(process)
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz",
                                             timeout=10) as answer:

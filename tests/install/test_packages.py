@@ -12,7 +12,7 @@ import unittest
 from testbed import ROOT
 
 DEBIAN = os.path.join(ROOT, "debian")
-MULTIARCH = "x86_64-linux-gnu"  # any would do: nothing is run
+MULTIARCH = "x86_64-linux-gnu"  # any will do: nothing is run
 
 
 def read(*path):

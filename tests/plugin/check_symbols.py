@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Looks at what $BUILD/read_policy.so gives to other objects and takes from them.
+"""Checks what $BUILD/read_policy.so exports to other objects and imports from them.
 
-It exports the entry symbol and nothing else; what it takes is on the list in symbols.txt; it
-needs libc and no other library (a plugin's libraries clash with its host's); it may be opened
-and unloaded (libbsd-ctor, for one, would forbid that).
+It exports the entry symbol and nothing else; what it imports is listed in symbols.txt; it needs libc
+and no other library (a plugin's libraries clash with its host's); it may be opened and unloaded
+(libbsd-ctor, for one, would forbid that).
 """
 
 import os
@@ -14,7 +14,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ENTRY = "read_policy_plugin_v1"
 LIBRARIES = {"libc.so.6"}
-# A sanitizer's own, in builds with one.
+# A sanitizer's own symbols, in builds with one.
 SANITIZERS = re.compile(r"__(a|t|ub|l|m)san_|__sanitizer_|_?lib(a|t|ub|l)san\.so")
 # Optional, for programs that are profiled or that use transactional memory.
 WEAK = {"_ITM_deregisterTMCloneTable", "_ITM_registerTMCloneTable", "__cxa_finalize",

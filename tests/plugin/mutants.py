@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""Breaks the plugin in small named ways and sees to it that the tests notice.
+"""Breaks the plugin in small named ways and checks that the tests notice.
 
     tests/plugin/mutants.py [--all] [NAME...]
 
 Without arguments only a few are tried, for make check; make mutants tries all. The test programs are
-those in $BUILD, or build. Each mutation of mutants.toml is applied to a copy of the source, which is built and given to the
-explorer or to the test program that the mutation names. Fails if one survives, if one no longer
-applies or builds, or if an invariant of the explorer has no mutation that it catches.
+those in $BUILD, or build. Each mutation of mutants.toml is applied to a copy of the source, which is
+built and given to the explorer or to the test program that the mutation names. Fails if one survives,
+if one no longer applies or builds, or if an invariant of the explorer has no mutation that it catches.
 
 Exit status 0 if all were caught; one line for each.
 """
@@ -99,7 +99,7 @@ class Tree:
 
 
 def run_test(mutant, plugin):
-    """What the test said of the mutant, or None if it noticed nothing."""
+    """What the test reported about the mutant, or None if it noticed nothing."""
     program = "explorer" if mutant.by_explorer else mutant.caught
     command = glob.glob(os.path.join(BUILD, "tests", "p*", program))
     if mutant.by_explorer:

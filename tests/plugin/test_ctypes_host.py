@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A host in Python: read_policy.so bound by ctypes, as read_policy.h stands, and whole reads of every
+"""A host in Python: read_policy.so bound by ctypes, following read_policy.h, and whole reads of every
 policy against a database in virtual time."""
 
 import ctypes
@@ -69,7 +69,7 @@ class Plugin(Structure):
 
 
 class World:
-    """A primary whose WAL grows by one position a microsecond, and a replica that lags behind it.
+    """A primary whose WAL grows by one position per microsecond, and a replica that lags behind it.
 
     The row is committed at START_NS + committed_ms (None: never)."""
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""read_policy.h taken by parsers of C without a preprocessor, and a read made with each: Python's cffi
-and LuaJIT's FFI are given the header's declarations as the compiler's preprocessor prints them."""
+"""read_policy.h read by C parsers without a preprocessor, and a read made with each: Python's cffi and
+LuaJIT's FFI get the header's declarations as the compiler's preprocessor prints them."""
 
 import os
 import re
@@ -45,7 +45,7 @@ table.close(set[0])
 
 
 def declarations():
-    """The header without what only a compiler takes."""
+    """The header without what only a compiler understands."""
     compiler = shlex.split(os.environ.get("CC", "cc"))
     command = [*compiler, "-E", "-P", "-DRP_DECLARATIONS_ONLY", HEADER]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout

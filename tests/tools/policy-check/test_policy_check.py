@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""policy-check: what it says about good and bad policy files, and what it prints of the plugin.
+"""policy-check: what it says about valid and invalid policy files, and what it prints from the plugin.
 
-What the plugin's own tests show is not tested again: here it is that all of it arrives, where it
-should, with the right exit status, and in forms that other programs take.
+What the plugin's own tests show is not tested again, only that all of it arrives where it should, with
+the right exit status, and in forms that other programs accept.
 """
 
 import os
@@ -39,7 +39,7 @@ polcy = read_index
 """
 
 
-# A plugin that has nothing but keys, and odd ones: KEYS of them, in a table of SIZE bytes.
+# A plugin that has only keys, and odd ones: KEYS of them, in a table of SIZE bytes.
 ODD_PLUGIN = r"""
 #include "read_policy.h"
 static int32_t key(uint32_t index, struct rp_key *key) {

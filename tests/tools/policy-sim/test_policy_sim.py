@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """policy-sim against what can be computed by hand: shares, latencies, rates, budgets.
 
-Its figures are held against those of a real pair of servers in test_policy_sim_honesty.py.
+Its figures are compared with those of a real pair of servers in test_policy_sim_honesty.py.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ GOLDEN_DIGEST = "2d0964d6b8423a32a400c14fc4f0663c3575090cb3141b5de70aaf564f77aff
 
 
 def spread(share, count):
-    """Five standard deviations of a share that is counted in so many independent lookups: a right
-    program fails one such check in two million. The seeds are fixed, so it fails always or never."""
+    """Five standard deviations of a share counted over that many independent lookups: a correct program
+    fails one check in two million. The seeds are fixed, so it fails always or never."""
     return 5 * math.sqrt(share * (1 - share) / count) + 1e-9
 
 
@@ -50,8 +50,8 @@ class SameSeedSameOutput(SimulatorCase):
             self.assertNotIn(run_program(*form, "--seed", "8", *scenario), outputs)
 
     def test_on_every_machine(self):
-        # Integers all the way: these digits are the same wherever this runs, and only a change of the
-        # simulator itself changes them: these two policies draw nothing.
+        # Integers throughout: these digits are the same wherever this runs, and only a change of the
+        # simulator itself changes them, since these two policies draw nothing.
         output = run_program(
             "--csv", "--lookups", "5000", "--replica", "exponential:20ms", "--age", "exponential:5ms",
             "--bogus", "10%", "--fresh", "50%", "--replica-read", "exponential:0.3ms",
@@ -145,14 +145,14 @@ class ByHand(SimulatorCase):
         self.assert_share(figures, math.exp(-5 / 50), "missed")
 
     def test_bursts(self):
-        # Gaps of 2 s on average and bursts of 1 s, in which it stands still: a third of the time.
+        # Gaps of 2 s on average and bursts of 1 s, in which it does not move: a third of the time.
         figures = self.run_one("replica_only", "--replica", "bursts:0,1s,2s,1s", "--rate", "4", *FRESH)
         self.assertAlmostEqual(figures.share("missed"), 1 / 3, delta=0.03)
-        # It follows at 300 ms once it is so far behind: rows of 400 ms are never missed.
+        # It follows at 300 ms once it is that far behind: rows of 400 ms are never missed.
         figures = self.run_one("replica_only", "--replica", "bursts:0,300ms,2s,1s", "--age", "400ms",
                                *FRESH)
         self.assertEqual(figures["missed"], 0)
-        # Standing still for 1 s it is never more than 1 s behind, whatever it would follow at.
+        # Paused for 1 s, it is never more than 1 s behind, whatever distance it would follow at.
         figures = self.run_one("replica_only", "--replica", "bursts:0,10s,2s,1s", "--age", "1s", *FRESH)
         self.assertEqual(figures["missed"], 0)
 
@@ -271,7 +271,7 @@ class LoadOnServers(SimulatorCase):
         self.assertGreater(five["locates_per_s"], 450)
 
     def test_replica_is_asked_for_its_position_by_one_watcher(self):
-        # Somebody always awaits; a question takes 1 ms and the pause after it 1 ms, later 5 ms.
+        # A lookup is always waiting; a question takes 1 ms and the pause after it 1 ms, later 5 ms.
         figures = self.figures("read_index", "--replica", "150ms", "--rate", "2000", "--lookups",
                                "20000", "--position-read", "1ms", "--links", "0", *FRESH)
         self.assertLess(figures["polls_per_s"], 500)
@@ -339,7 +339,7 @@ class Traces(SimulatorCase):
         self.assertAlmostEqual(figures.share("missed"), 1 / period, delta=0.02)
 
     def test_falling_position_is_taken_as_standing_still(self):
-        # From 1 to 2 s the lag jumps by 10 s: no replica goes back, so it stands still for 10 s.
+        # From 1 to 2 s the lag jumps by 10 s: no replica goes back, so its position stays for 10 s.
         lag = self.trace((0, 0), (1, 0), (2, 10), (11, 10), (12, 10))
         figures = self.figures("replica_only", "--replica", lag, "--rate", "100", "--lookups", "20000",
                                "--age", "11s", *FRESH)

@@ -1,16 +1,16 @@
 #!/usr/bin/python3
-"""policy-sim against a real primary and standby: does it foretell what happens?
+"""policy-sim against a real primary and standby: does it predict what happens?
 
 For each regime of lag a real host answers real lookups of rows that were just committed, while
 `policy-sim record` records the standby's lag. The simulator then runs the same policies against that
-trace, and its figures must be the real ones, within these bounds:
+trace, and its figures must match the real ones within these bounds:
 
   shares of lookups by who served them     0.10, absolute
   median of the latency added to a miss    10 ms and 15 %
 
 Some hundred lookups of each policy give a share to 0.03 and, in bursts, where the latency may be
-anything up to max_wait_ms, a median to 10 ms (one standard deviation). Nothing else is measured and
-told to the simulator but the rate of the lookups and how old their rows were when they were sent.
+anything up to max_wait_ms, a median to 10 ms (one standard deviation). Apart from the trace, the
+simulator is given only the rate of the lookups and how old their rows were when they were sent.
 """
 
 import concurrent.futures
@@ -40,7 +40,7 @@ INSERT = """INSERT INTO "TaskRunExecutionSnapshot"
     (id, "executionStatus", description, "runId", "runStatus", "environmentId")
     VALUES (%s, 'EXECUTING', 'fresh', %s, 'EXECUTING', 'env')"""
 COMMITS_A_SECOND = 80
-THREADS = 40  # more lookups than that are never under way at once
+THREADS = 40  # never are more lookups than this under way at once
 
 def setUpModule():
     global cluster
@@ -96,8 +96,8 @@ class Lookup:
 
 
 def look_up_fresh_rows(hosts, seconds, age, seed=1):
-    """Commits rows at random moments, each looked up `age(draw)` seconds after its commit by one of
-    the hosts, however many lookups are still under way. Gives a list of lookups for each host."""
+    """Commits rows at random moments, each looked up `age(draw)` seconds after its commit by one of the
+    hosts, however many lookups are still under way. Returns a list of lookups for each host."""
     draw = random.Random(seed)
     names = list(hosts)
     connection = cluster.primary.connect()
@@ -135,16 +135,15 @@ class Honesty(SimulatorCase):
         return hosts
 
     def undisturbed_ms(self, host):
-        """What a lookup takes whose row is everywhere."""
+        """How long a lookup takes whose row is everywhere."""
         identity = f"old{time.monotonic_ns()}"
         cluster.primary.execute(INSERT, (identity, "run" + identity))
         cluster.wait_caught_up()
         return statistics.median(Lookup(host, identity, 0).ms for _ in range(200))
 
     def compare(self, age, model, seconds=6, during=None):
-        """Runs reality and simulation, and holds one against the other. `model` is the simulator's
-        for the ages that `age` gives, or None: then they are measured. Gives the simulator's
-        figures."""
+        """Runs reality and simulation, and compares them. `model` is the simulator's model for the ages
+        that `age` returns, or None: then they are measured. Returns the simulator's figures."""
         hosts = self.hosts()
         undisturbed_ms = {name: self.undisturbed_ms(host) for name, host in hosts.items()}
         done = threading.Event()
@@ -161,8 +160,8 @@ class Honesty(SimulatorCase):
         everything = [lookup for some in lookups.values() for lookup in some]
         if model is None:
             model = f"{statistics.median(lookup.age_ms for lookup in everything) * 1000:.0f}us"
-        # The trace again and again, with many more lookups than there really were: chance is to play
-        # no part there.
+        # The trace is repeated, with many more lookups than there really were, so that chance plays no
+        # part there.
         rate = f"{len(everything) / seconds:.3f}"  # of the lookups, and so of the commits
         figures = simulate(self.file(ini_text(POLICIES)), "--replica", "trace:" + recording.path,
                            "--fresh", "1", "--age", model, "--lookups", "40000", "--rate", rate,
