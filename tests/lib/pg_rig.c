@@ -115,8 +115,8 @@ static void *end_at_once(void *argument) {
     return argument;
 }
 
-TCase *rig_case(Suite *suite, const char *name) {
-    return suite_case(suite, name, NULL, NULL, 60);
+TCase *rig_case(Suite *suite, const char *name, SFun begin) {
+    return suite_case(suite, name, begin, rig_end, 60);
 }
 
 int rig_run(Suite *suite) {
@@ -235,6 +235,22 @@ void rig_ask(struct pg_server *server, struct rig_call *call, enum pg_statement_
     RIG_UNTIL(call->answers == 1);
 }
 
+void rig_submit_all(struct pg_server *server, struct rig_call *calls, unsigned count, int which,
+                    const char *parameter) {
+    for (unsigned i = 0; i < count; i++) {
+        rig_submit(server, &calls[i], which, parameter);
+    }
+}
+
+void rig_submit_numbers(struct pg_server *server, struct rig_call *calls, unsigned count,
+                        enum pg_statement_kind kind, int which) {
+    for (unsigned i = 0; i < count; i++) {
+        char number[16];
+        snprintf(number, sizeof(number), "%u", i);
+        rig_submit_kind(server, &calls[i], kind, which, number);
+    }
+}
+
 void rig_assert_rows(const struct rig_call *call, const char *value) {
     ck_assert_msg(call->status == PG_REPLY_ROWS, "failed: %s %s", call->sqlstate, call->error);
     ck_assert_uint_eq(call->answers, 1);
@@ -248,4 +264,56 @@ void rig_assert_failed(const struct rig_call *call, const char *sqlstate, const 
     ck_assert_msg(strstr(call->error, error) != NULL, "'%s' is not in: %s", error, call->error);
     ck_assert_ptr_null(strchr(call->error, '\n'));
     ck_assert_uint_eq(call->position, 0);
+}
+
+void rig_assert_all_rows(const struct rig_call *calls, unsigned count, const char *value) {
+    for (unsigned i = 0; i < count; i++) {
+        rig_assert_rows(&calls[i], value);
+    }
+}
+
+void rig_assert_all_failed(const struct rig_call *calls, unsigned count, const char *sqlstate,
+                           const char *error) {
+    for (unsigned i = 0; i < count; i++) {
+        rig_assert_failed(&calls[i], sqlstate, error);
+    }
+}
+
+void rig_assert_numbers(const struct rig_call *calls, unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        char number[16];
+        snprintf(number, sizeof(number), "%u", i);
+        rig_assert_rows(&calls[i], number);
+    }
+}
+
+void rig_assert_gone(const struct rig_call *calls, unsigned answered, unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        ck_assert_uint_eq(calls[i].answers, i < answered);
+        ck_assert(!pg_statement_is_submitted(&calls[i].statement));
+    }
+}
+
+void rig_divide_nine_times(struct pg_server *server, int division) {
+    static struct rig_call calls[9];
+    for (unsigned i = 0; i < 9; i++) {
+        rig_submit(server, &calls[i], division, i == 4 ? "0" : "5");
+    }
+    RIG_UNTIL(rig_counters(server).in_flight == 0 && calls[8].answers == 1);
+    rig_assert_all_rows(calls, 4, "20");
+    rig_assert_failed(&calls[4], "22012", "division by zero");
+    rig_assert_all_rows(calls + 5, 4, "20");
+}
+
+void rig_forget_listed(struct rig_call *call) {
+    struct rig_call *const *others = call->context;
+    for (; *others != NULL; others++) {
+        pg_statement_forget(&(*others)->statement);
+    }
+}
+
+void rig_free_first_server(struct rig_call *call) {
+    (void)call;
+    pg_server_free(rig.servers[0]);
+    rig.servers[0] = NULL;
 }

@@ -57,8 +57,8 @@ extern struct pg_rig rig;
 
 uint64_t rig_now_ms(void);
 
-/* A case of the suite. */
-TCase *rig_case(Suite *suite, const char *name);
+/* A case of the suite; `begin` calls rig_begin before each test, and rig_end comes after it. */
+TCase *rig_case(Suite *suite, const char *name, SFun begin);
 
 /* Runs and frees the suite, and gives the program's exit status. All its tests run in one process:
  * a forked one would not be the parent of the servers that it starts. */
@@ -108,7 +108,29 @@ void rig_submit_kind(struct pg_server *server, struct rig_call *call, enum pg_st
 void rig_ask(struct pg_server *server, struct rig_call *call, enum pg_statement_kind kind,
              int which, const char *parameter);
 
+/* So many calls with the same parameter; with their numbers, from 0 on, for parameters. */
+void rig_submit_all(struct pg_server *server, struct rig_call *calls, unsigned count, int which,
+                    const char *parameter);
+void rig_submit_numbers(struct pg_server *server, struct rig_call *calls, unsigned count,
+                        enum pg_statement_kind kind, int which);
+
 void rig_assert_rows(const struct rig_call *call, const char *value);
 void rig_assert_failed(const struct rig_call *call, const char *sqlstate, const char *error);
+void rig_assert_all_rows(const struct rig_call *calls, unsigned count, const char *value);
+void rig_assert_all_failed(const struct rig_call *calls, unsigned count, const char *sqlstate,
+                           const char *error);
+/* Of rig_submit_numbers, where the statement gives its parameter back. */
+void rig_assert_numbers(const struct rig_call *calls, unsigned count);
+/* The first of them were answered, the others were not, and none is with its server any more. */
+void rig_assert_gone(const struct rig_call *calls, unsigned answered, unsigned count);
+
+/* Nine at once of a statement that divides 100 by its parameter, the fifth by zero: its own error.
+ */
+void rig_divide_nine_times(struct pg_server *server, int division);
+
+/* Callbacks: forget the calls that call->context lists, NULL-terminated; free the rig's first
+ * server. */
+void rig_forget_listed(struct rig_call *call);
+void rig_free_first_server(struct rig_call *call);
 
 #endif

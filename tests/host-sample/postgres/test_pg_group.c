@@ -61,76 +61,51 @@ static uint64_t executions(void) {
 
 enum { MANY = 64 };
 
-/* Submits so many, each with its number for a parameter. */
-static void submit_numbers(struct rig_call *calls, unsigned count, enum pg_statement_kind kind,
-                           int which) {
-    for (unsigned i = 0; i < count; i++) {
-        char number[16];
-        (void)snprintf(number, sizeof(number), "%u", i);
-        rig_submit_kind(rig.servers[0], &calls[i], kind, which, number);
-    }
-}
-
-static void assert_numbers(const struct rig_call *calls, unsigned count) {
-    for (unsigned i = 0; i < count; i++) {
-        char number[16];
-        (void)snprintf(number, sizeof(number), "%u", i);
-        rig_assert_rows(&calls[i], number);
-    }
-}
-
 /* ---- what is sent ---- */
 
 START_TEST(reads_that_wait_together_are_one_execution) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[10];
-    submit_numbers(calls, 10, PG_READ, ECHO);
+    rig_submit_numbers(rig.servers[0], calls, 10, PG_READ, ECHO);
     rig_flush();
     ck_assert_uint_eq(executions(), 1);
     ck_assert_uint_eq(rig_counters(server).statements, 10);
     ck_assert_uint_eq(rig_counters(server).reads, 10);
     ck_assert_uint_eq(rig_counters(server).in_flight, 10);
     RIG_UNTIL(rig_counters(server).in_flight == 0);
-    assert_numbers(calls, 10);
+    rig_assert_numbers(calls, 10);
     rig_ask(server, &calls[0], PG_READ, ECHO, "alone");
     rig_assert_rows(&calls[0], "alone");
     ck_assert_uint_eq(executions(), 2);
-    rig_end();
 }
 END_TEST
 
 START_TEST(no_more_than_a_group_may_have) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[MANY];
     const unsigned count = 2 * PG_GROUP_MAX + 1;
-    submit_numbers(calls, count, PG_READ, ECHO);
+    rig_submit_numbers(rig.servers[0], calls, count, PG_READ, ECHO);
     rig_flush();
     ck_assert_uint_eq(executions(), 3);
     ck_assert_uint_eq(rig_counters(server).batches, 1);
     RIG_UNTIL(calls[count - 1].answers == 1);
-    assert_numbers(calls, count);
-    rig_end();
+    rig_assert_numbers(calls, count);
 }
 END_TEST
 
 START_TEST(each_link_has_its_share) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 2);
     static struct rig_call calls[20];
-    submit_numbers(calls, 20, PG_READ, ECHO);
+    rig_submit_numbers(rig.servers[0], calls, 20, PG_READ, ECHO);
     rig_flush();
     ck_assert_uint_eq(executions(), 2);
     ck_assert_uint_eq(rig_counters(server).batches, 2);
     RIG_UNTIL(rig_counters(server).in_flight == 0);
-    assert_numbers(calls, 20);
-    rig_end();
+    rig_assert_numbers(calls, 20);
 }
 END_TEST
 
 START_TEST(only_reads_of_one_kind) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call reads[3], positioned[3], others[3], plain[2], position;
     for (unsigned i = 0; i < 3; i++) {
@@ -154,29 +129,25 @@ START_TEST(only_reads_of_one_kind) {
     }
     rig_assert_rows(&plain[1], "plain");
     ck_assert_uint_gt(position.position, 0);
-    rig_end();
 }
 END_TEST
 
 START_TEST(without_prepared_statements) {
-    begin();
     struct pg_server_options options = rig_options_to(&primary);
     options.use_prepared = false;
     struct pg_server *server = rig_add(&options);
     RIG_UNTIL(pg_server_is_up(server));
     static struct rig_call calls[5];
-    submit_numbers(calls, 5, PG_READ, ECHO);
+    rig_submit_numbers(rig.servers[0], calls, 5, PG_READ, ECHO);
     RIG_UNTIL(calls[4].answers == 1);
-    assert_numbers(calls, 5);
+    rig_assert_numbers(calls, 5);
     ck_assert_uint_eq(executions(), 1);
-    rig_end();
 }
 END_TEST
 
 /* ---- what comes back ---- */
 
 START_TEST(each_read_has_its_own_rows) {
-    begin();
     rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[7];
     static const char *const counts[7] = {"0", "2", "1", "0", "0", "300", "0"};
@@ -190,12 +161,10 @@ START_TEST(each_read_has_its_own_rows) {
         ck_assert_int_eq(calls[i].rows, atoi(counts[i]));
         ck_assert_str_eq(calls[i].value, calls[i].rows > 0 ? "1" : "");
     }
-    rig_end();
 }
 END_TEST
 
 START_TEST(parameters_of_any_length) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[4];
     static const char *const values[4][2] = {
@@ -212,13 +181,11 @@ START_TEST(parameters_of_any_length) {
     rig_assert_rows(&calls[1], "{a,\"b\"} and NULL");
     rig_assert_rows(&calls[2], "\\ and cut");
     rig_assert_rows(&calls[3], "é and  ");
-    rig_end();
 }
 END_TEST
 
 /* A group of large answers would keep the first of them back until the last is there. */
 START_TEST(large_answers_go_in_small_groups) {
-    begin();
     rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[8];
     uint64_t before = 0, last = 0;
@@ -242,22 +209,19 @@ START_TEST(large_answers_go_in_small_groups) {
         }
     }
     ck_assert_uint_eq(last, 1); /* small ones again */
-    rig_end();
 }
 END_TEST
 
 START_TEST(a_result_that_is_no_groups) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[4];
     static const int which[4] = {NO_NUMBERS, DESCENDING, TOO_GREAT, TOO_NARROW};
-    submit_numbers(calls, 4, PG_READ, which[_i]);
+    rig_submit_numbers(rig.servers[0], calls, 4, PG_READ, which[_i]);
     RIG_UNTIL(calls[3].answers == 1);
-    assert_numbers(calls, 4);
+    rig_assert_numbers(calls, 4);
     ck_assert_uint_eq(executions(), 5);
     ck_assert_uint_eq(rig_counters(server).resends, 4);
     ck_assert_uint_eq(rig_counters(server).failures, 0);
-    rig_end();
 }
 END_TEST
 
@@ -272,7 +236,6 @@ START_TEST(statements_that_cannot_be) {
         {{"one", "SELECT $1", 1, NULL, "SELECT 1"}, "its form for a group needs a name"},
         {{"one", "SELECT 1", 0, "ones", "SELECT 1"}, "its form for a group needs a parameter"},
     };
-    begin();
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct pg_server_options options = rig_options("");
         options.prepared = &cases[i].prepared;
@@ -281,36 +244,21 @@ START_TEST(statements_that_cannot_be) {
         ck_assert_ptr_null(pg_server_new(rig.base, &options, err, sizeof(err)));
         ck_assert_msg(strstr(err, cases[i].error) != NULL, "%s", err);
     }
-    rig_end();
 }
 END_TEST
 
 /* ---- errors ---- */
 
 START_TEST(an_error_is_only_its_own_reads) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
-    static struct rig_call calls[9];
-    for (unsigned i = 0; i < 9; i++) {
-        rig_submit(server, &calls[i], DIVISION, i == 4 ? "0" : "5");
-    }
-    RIG_UNTIL(rig_counters(server).in_flight == 0 && calls[8].answers == 1);
-    for (unsigned i = 0; i < 9; i++) {
-        if (i == 4) {
-            rig_assert_failed(&calls[i], "22012", "division by zero");
-        } else {
-            rig_assert_rows(&calls[i], "20");
-        }
-    }
+    rig_divide_nine_times(server, DIVISION);
     ck_assert_uint_eq(rig_counters(server).failures, 1);
     ck_assert_uint_eq(rig_counters(server).statements, 9);
-    rig_end();
 }
 END_TEST
 
 /* A read that was hurt by company, or hurt it, is in no company again. */
 START_TEST(an_error_is_not_met_twice) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[5];
     rig_submit(server, &calls[0], DIVISION, "0");
@@ -325,44 +273,36 @@ START_TEST(an_error_is_not_met_twice) {
     rig_assert_rows(&calls[2], "20");
     ck_assert_uint_eq(rig_counters(server).resends, 2);
     ck_assert_uint_eq(rig_counters(server).failures, 1);
-    rig_end();
 }
 END_TEST
 
 START_TEST(an_error_of_another_aborts_nobody_for_good) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call bad, calls[5];
     rig_submit(server, &bad, DIVISION, "0");
-    submit_numbers(calls, 5, PG_READ, ECHO);
+    rig_submit_numbers(rig.servers[0], calls, 5, PG_READ, ECHO);
     RIG_UNTIL(rig_counters(server).in_flight == 0 && calls[4].answers == 1);
     rig_assert_failed(&bad, "22012", "division by zero");
-    assert_numbers(calls, 5);
+    rig_assert_numbers(calls, 5);
     ck_assert_uint_eq(rig_counters(server).resends, 5);
-    rig_end();
 }
 END_TEST
 
 START_TEST(the_statement_timeout_is_every_reads) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[3];
     for (unsigned i = 0; i < 3; i++) {
         rig_submit(server, &calls[i], SLEEP, i == 1 ? "60" : "0");
     }
     RIG_UNTIL(rig_counters(server).in_flight == 0 && calls[2].answers == 1);
-    for (unsigned i = 0; i < 3; i++) {
-        rig_assert_failed(&calls[i], "57014", "statement timeout");
-    }
+    rig_assert_all_failed(calls, 3, "57014", "statement timeout");
     ck_assert_uint_eq(executions(), 1);
     ck_assert_uint_eq(rig_counters(server).failures, 3);
-    rig_end();
 }
 END_TEST
 
 /* Not by the timeout that the host has set, so it says nothing of what a read alone would take. */
 START_TEST(a_cancelled_groups_reads_are_asked_again) {
-    begin();
     struct pg_server_options options = rig_options_to(&primary);
     options.statement_timeout_ms = 10 * RIG_STATEMENT_TIMEOUT_MS;
     struct pg_server *server = rig_add(&options);
@@ -385,12 +325,10 @@ START_TEST(a_cancelled_groups_reads_are_asked_again) {
     ck_assert_uint_eq(executions(), 4);
     ck_assert_uint_eq(rig_counters(server).resends, 3);
     ck_assert_uint_eq(rig_counters(server).failures, 0);
-    rig_end();
 }
 END_TEST
 
 START_TEST(lost_with_a_group_in_flight) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[3];
     for (int times = 0; times < 2; times++) {
@@ -407,10 +345,9 @@ START_TEST(lost_with_a_group_in_flight) {
         ck_assert_uint_eq(rig_counters(server).in_flight, 0);
     }
     RIG_UNTIL(pg_server_is_up(server));
-    submit_numbers(calls, 3, PG_READ, ECHO);
+    rig_submit_numbers(rig.servers[0], calls, 3, PG_READ, ECHO);
     RIG_UNTIL(calls[2].answers == 1);
-    assert_numbers(calls, 3);
-    rig_end();
+    rig_assert_numbers(calls, 3);
 }
 END_TEST
 
@@ -418,11 +355,10 @@ END_TEST
 
 /* The first, a middle one, the last; and all. */
 START_TEST(forgotten_in_flight) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[5];
     static const unsigned gone[4] = {0x01, 0x0c, 0x10, 0x1f};
-    submit_numbers(calls, 5, PG_READ, ECHO);
+    rig_submit_numbers(rig.servers[0], calls, 5, PG_READ, ECHO);
     rig_flush();
     for (unsigned i = 0; i < 5; i++) {
         if ((gone[_i] >> i & 1) != 0) {
@@ -439,12 +375,10 @@ START_TEST(forgotten_in_flight) {
             rig_assert_rows(&calls[i], number);
         }
     }
-    rig_end();
 }
 END_TEST
 
 START_TEST(forgotten_in_flight_before_an_error) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[2];
     rig_submit(server, &calls[0], DIVISION, "0");
@@ -454,29 +388,20 @@ START_TEST(forgotten_in_flight_before_an_error) {
     RIG_UNTIL(calls[1].answers == 1);
     rig_assert_rows(&calls[1], "20");
     ck_assert_uint_eq(rig_counters(server).failures, 0);
-    rig_end();
 }
 END_TEST
-
-static void forget_some(struct rig_call *call) {
-    struct rig_call *const *others = call->context;
-    for (; *others != NULL; others++) {
-        pg_statement_forget(&(*others)->statement);
-    }
-}
 
 /* A callback forgets others whose answers are there: the result must stay for it and for those that
  * are left, and go with the last of them. */
 START_TEST(forgotten_by_a_neighbours_callback) {
-    begin();
     rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[4];
     static struct rig_call *const next[] = {&calls[1], NULL}, *const last[] = {&calls[3], NULL},
                                   *const all[] = {&calls[3], &calls[1], &calls[2], NULL};
     static struct rig_call *const *const forgotten[3] = {next, last, all};
-    calls[0].then = forget_some;
+    calls[0].then = rig_forget_listed;
     calls[0].context = (void *)(uintptr_t)forgotten[_i];
-    submit_numbers(calls, 4, PG_READ, ECHO);
+    rig_submit_numbers(rig.servers[0], calls, 4, PG_READ, ECHO);
     RIG_UNTIL(calls[0].answers == 1 && rig_counters(rig.servers[0]).in_flight == 0);
     rig_assert_rows(&calls[0], "0");
     for (struct rig_call *const *one = forgotten[_i]; *one != NULL; one++) {
@@ -484,29 +409,26 @@ START_TEST(forgotten_by_a_neighbours_callback) {
         ck_assert(!pg_statement_is_submitted(&(*one)->statement));
     }
     ck_assert_uint_eq(calls[2].answers, _i < 2);
-    rig_end();
 }
 END_TEST
 
 /* Of another group, which has its answer already or gets it later. */
 START_TEST(forgotten_by_another_groups_callback) {
-    begin();
     rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[3], others[3];
     static struct rig_call *const ends[2][2] = {{&others[0], NULL}, {&others[2], NULL}};
-    calls[0].then = forget_some;
+    calls[0].then = rig_forget_listed;
     calls[0].context = (void *)(uintptr_t)ends[_i];
-    submit_numbers(calls, 3, PG_READ, ECHO);
+    rig_submit_numbers(rig.servers[0], calls, 3, PG_READ, ECHO);
     for (unsigned i = 0; i < 3; i++) {
         rig_submit(rig.servers[0], &others[i], ROWS, "1");
     }
     RIG_UNTIL(others[1].answers == 1);
-    assert_numbers(calls, 3);
+    rig_assert_numbers(calls, 3);
     rig_assert_rows(&others[1], "1");
     ck_assert_uint_eq(others[0].answers, _i == 1);
     ck_assert_uint_eq(others[2].answers, _i == 0);
     ck_assert_uint_eq(executions(), 2);
-    rig_end();
 }
 END_TEST
 
@@ -516,71 +438,53 @@ static void submit_again(struct rig_call *call) {
 }
 
 START_TEST(submitted_again_by_its_callback) {
-    begin();
     rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[3];
     calls[0].then = submit_again;
     calls[2].then = submit_again;
-    submit_numbers(calls, 3, PG_READ, ECHO);
+    rig_submit_numbers(rig.servers[0], calls, 3, PG_READ, ECHO);
     RIG_UNTIL(calls[2].answers == 1 && strcmp(calls[2].value, "again") == 0);
     rig_assert_rows(&calls[0], "again");
     rig_assert_rows(&calls[1], "1");
     ck_assert_uint_eq(executions(), 2);
-    rig_end();
 }
 END_TEST
 
-static void free_the_server(struct rig_call *call) {
-    (void)call;
-    pg_server_free(rig.servers[0]);
-    rig.servers[0] = NULL;
-}
-
 START_TEST(freed_by_a_callback) {
-    begin();
     rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[8];
-    calls[1].then = free_the_server;
-    submit_numbers(calls, 5, PG_READ, ECHO);
-    submit_numbers(calls + 5, 3, PG_READ, PAIR);
+    calls[1].then = rig_free_first_server;
+    rig_submit_numbers(rig.servers[0], calls, 5, PG_READ, ECHO);
+    rig_submit_numbers(rig.servers[0], calls + 5, 3, PG_READ, PAIR);
     for (unsigned i = 5; i < 8; i++) {
         static const char *const pair[] = {"one", "other"};
         calls[i].statement.values = pair;
     }
     RIG_UNTIL(rig.servers[0] == NULL);
-    for (unsigned i = 0; i < 8; i++) {
-        ck_assert_uint_eq(calls[i].answers, i < 2);
-        ck_assert(!pg_statement_is_submitted(&calls[i].statement));
-    }
-    rig_end();
+    rig_assert_gone(calls, 2, 8);
 }
 END_TEST
 
 START_TEST(freed_with_a_group_in_flight) {
-    begin();
     rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[3];
-    submit_numbers(calls, 3, PG_READ, ECHO);
+    rig_submit_numbers(rig.servers[0], calls, 3, PG_READ, ECHO);
     rig_flush();
-    free_the_server(NULL);
-    for (unsigned i = 0; i < 3; i++) {
-        ck_assert_uint_eq(calls[i].answers, 0);
-        ck_assert(!pg_statement_is_submitted(&calls[i].statement));
-    }
-    rig_end();
+    rig_free_first_server(NULL);
+    rig_assert_gone(calls, 0, 3);
 }
 END_TEST
 
 static Suite *group_suite(void) {
     Suite *suite = suite_create("pg_group");
-    TCase *sent = rig_case(suite, "sent");
+    TCase *sent = rig_case(suite, "sent", begin);
     tcase_add_test(sent, reads_that_wait_together_are_one_execution);
     tcase_add_test(sent, no_more_than_a_group_may_have);
     tcase_add_test(sent, each_link_has_its_share);
     tcase_add_test(sent, only_reads_of_one_kind);
     tcase_add_test(sent, without_prepared_statements);
 
-    TCase *answers = rig_case(suite, "answers");
+    TCase *answers = rig_case(suite, "answers", begin);
     tcase_add_test(answers, each_read_has_its_own_rows);
     tcase_add_test(answers, parameters_of_any_length);
     tcase_add_test(answers, large_answers_go_in_small_groups);
@@ -588,7 +492,7 @@ static Suite *group_suite(void) {
 
     tcase_add_test(answers, statements_that_cannot_be);
 
-    TCase *errors = rig_case(suite, "errors");
+    TCase *errors = rig_case(suite, "errors", begin);
     tcase_add_test(errors, an_error_is_only_its_own_reads);
     tcase_add_test(errors, an_error_is_not_met_twice);
     tcase_add_test(errors, an_error_of_another_aborts_nobody_for_good);
@@ -596,7 +500,7 @@ static Suite *group_suite(void) {
     tcase_add_test(errors, a_cancelled_groups_reads_are_asked_again);
     tcase_add_test(errors, lost_with_a_group_in_flight);
 
-    TCase *callbacks = rig_case(suite, "callbacks");
+    TCase *callbacks = rig_case(suite, "callbacks", begin);
     tcase_add_loop_test(callbacks, forgotten_in_flight, 0, 4);
     tcase_add_test(callbacks, forgotten_in_flight_before_an_error);
     tcase_add_loop_test(callbacks, forgotten_by_a_neighbours_callback, 0, 3);

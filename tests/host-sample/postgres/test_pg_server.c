@@ -68,24 +68,15 @@ static void begin(void) {
 /* ---- batches ---- */
 
 START_TEST(one_sync_for_each_link_and_turn) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 2);
     static struct rig_call calls[64];
     const uint64_t before = rig_counters(server).batches;
-    for (unsigned i = 0; i < 64; i++) {
-        char number[16];
-        snprintf(number, sizeof(number), "%u", i);
-        rig_submit(server, &calls[i], NUMBER, number);
-    }
+    rig_submit_numbers(server, calls, 64, PG_READ, NUMBER);
     rig_flush();
     ck_assert_uint_eq(rig_counters(server).batches, before + 2);
     ck_assert_uint_eq(rig_counters(server).in_flight, 64);
     RIG_UNTIL(rig_counters(server).in_flight == 0);
-    for (unsigned i = 0; i < 64; i++) {
-        char number[16];
-        snprintf(number, sizeof(number), "%u", i);
-        rig_assert_rows(&calls[i], number);
-    }
+    rig_assert_numbers(calls, 64);
     for (unsigned i = 0; i < 8; i++) { /* so few stay together */
         rig_submit(server, &calls[i], NUMBER, "1");
     }
@@ -96,33 +87,25 @@ START_TEST(one_sync_for_each_link_and_turn) {
     ck_assert_uint_eq(rig_counters(server).reads, 72);
     ck_assert_uint_eq(rig_counters(server).failures, 0);
     ck_assert_uint_eq(rig_counters(server).resends, 0);
-    rig_end();
 }
 END_TEST
 
 START_TEST(more_than_the_links_can_hold) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     enum { MANY = 1000 };
     struct rig_call *calls = calloc(MANY, sizeof(*calls));
-    for (unsigned i = 0; i < MANY; i++) {
-        rig_submit(server, &calls[i], NUMBER, "7");
-    }
+    rig_submit_all(server, calls, MANY, NUMBER, "7");
     uint64_t most = 0;
     RIG_UNTIL((most = rig_counters(server).in_flight > most ? rig_counters(server).in_flight : most,
                calls[MANY - 1].answers == 1));
     ck_assert_uint_gt(most, 200);
     ck_assert_uint_le(most, 256);
-    for (unsigned i = 0; i < MANY; i++) {
-        rig_assert_rows(&calls[i], "7");
-    }
+    rig_assert_all_rows(calls, MANY, "7");
     free(calls);
-    rig_end();
 }
 END_TEST
 
 START_TEST(large_parameters_and_results_both_ways) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     enum { MANY = 8, LARGE = 4000000, HUGE_ONE = 64000000 }; /* more than any socket's buffer */
     char *huge = malloc(HUGE_ONE + 1);
@@ -146,36 +129,21 @@ START_TEST(large_parameters_and_results_both_ways) {
     RIG_UNTIL(calls[0].answers == 1);
     rig_assert_rows(&calls[0], "64000000");
     free(huge);
-    rig_end();
 }
 END_TEST
 
 /* ---- errors ---- */
 
 START_TEST(an_error_aborts_nobody_for_good) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
-    static struct rig_call calls[9];
-    for (unsigned i = 0; i < 9; i++) {
-        rig_submit(server, &calls[i], DIVISION, i == 4 ? "0" : "5");
-    }
-    RIG_UNTIL(rig_counters(server).in_flight == 0 && calls[8].answers == 1);
-    for (unsigned i = 0; i < 9; i++) {
-        if (i == 4) {
-            rig_assert_failed(&calls[i], "22012", "division by zero");
-        } else {
-            rig_assert_rows(&calls[i], "20");
-        }
-    }
+    rig_divide_nine_times(server, DIVISION);
     ck_assert_uint_eq(rig_counters(server).resends, 4);
     ck_assert_uint_eq(rig_counters(server).failures, 1);
     ck_assert_uint_eq(rig_counters(server).statements, 9);
-    rig_end();
 }
 END_TEST
 
 START_TEST(a_flood_of_errors) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     enum { MANY = 200 };
     static struct rig_call calls[MANY];
@@ -191,12 +159,10 @@ START_TEST(a_flood_of_errors) {
         }
     }
     ck_assert_uint_le(rig_counters(server).resends, 2 * MANY);
-    rig_end();
 }
 END_TEST
 
 START_TEST(a_bad_parameter_is_its_own_error) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[3];
     rig_submit(server, &calls[0], NUMBER, "1");
@@ -206,12 +172,10 @@ START_TEST(a_bad_parameter_is_its_own_error) {
     rig_assert_rows(&calls[0], "1");
     rig_assert_failed(&calls[1], "22P02", "invalid input syntax for type integer: \"one two\"");
     rig_assert_rows(&calls[2], "2");
-    rig_end();
 }
 END_TEST
 
 START_TEST(the_statement_timeout) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[3];
     rig_submit(server, &calls[0], NUMBER, "1");
@@ -222,12 +186,10 @@ START_TEST(the_statement_timeout) {
     rig_assert_failed(&calls[1], "57014", "canceling statement due to statement timeout");
     rig_assert_rows(&calls[2], "2");
     ck_assert_uint_eq(rig_counters(server).connects, 1);
-    rig_end();
 }
 END_TEST
 
 START_TEST(notices_stay_off_stderr) {
-    begin();
     FILE *capture = tmpfile();
     const int saved = dup(STDERR_FILENO);
     dup2(fileno(capture), STDERR_FILENO);
@@ -240,31 +202,25 @@ START_TEST(notices_stay_off_stderr) {
     ck_assert_int_eq(ftell(capture), 0);
     fclose(capture);
     rig_assert_rows(&call, "1");
-    rig_end();
 }
 END_TEST
 
 /* ---- forgetting, callbacks ---- */
 
 START_TEST(forgotten_while_it_waits) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[3];
-    for (unsigned i = 0; i < 3; i++) {
-        rig_submit(server, &calls[i], NUMBER, "3");
-    }
+    rig_submit_all(server, calls, 3, NUMBER, "3");
     pg_statement_forget(&calls[1].statement);
     RIG_UNTIL(calls[2].answers == 1);
     ck_assert_uint_eq(calls[1].answers, 0);
     ck_assert_uint_eq(rig_counters(server).statements, 2);
     rig_ask(server, &calls[1], PG_READ, NUMBER, "4");
     rig_assert_rows(&calls[1], "4");
-    rig_end();
 }
 END_TEST
 
 START_TEST(forgotten_in_flight_and_used_again) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[3];
     for (unsigned i = 0; i < 3; i++) {
@@ -279,28 +235,20 @@ START_TEST(forgotten_in_flight_and_used_again) {
     rig_assert_rows(&calls[1], "2");
     rig_assert_rows(&calls[2], "20");
     ck_assert_uint_eq(rig_counters(server).resends, 1);
-    rig_end();
 }
 END_TEST
 
-static void forget_the_next(struct rig_call *call) {
-    pg_statement_forget(call->context);
-}
-
 START_TEST(forgotten_by_a_neighbours_callback) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[3];
-    calls[0].then = forget_the_next;
-    calls[0].context = &calls[1].statement;
-    for (unsigned i = 0; i < 3; i++) {
-        rig_submit(server, &calls[i], NUMBER, "6");
-    }
+    static struct rig_call *const next[] = {&calls[1], NULL};
+    calls[0].then = rig_forget_listed;
+    calls[0].context = (void *)(uintptr_t)next;
+    rig_submit_all(server, calls, 3, NUMBER, "6");
     RIG_UNTIL(calls[2].answers == 1);
     rig_assert_rows(&calls[0], "6");
     ck_assert_uint_eq(calls[1].answers, 0);
     ck_assert(!pg_statement_is_submitted(&calls[1].statement));
-    rig_end();
 }
 END_TEST
 
@@ -314,7 +262,6 @@ static void go_on_until_ten(struct rig_call *call) {
 }
 
 START_TEST(submitted_again_by_its_callback) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call call;
     static unsigned rounds;
@@ -323,35 +270,22 @@ START_TEST(submitted_again_by_its_callback) {
     rig_submit(server, &call, NUMBER, "8");
     RIG_UNTIL(rounds == 10);
     ck_assert_uint_eq(rig_counters(server).statements, 10);
-    rig_end();
 }
 END_TEST
 
-static void free_the_server(struct rig_call *call) {
-    (void)call;
-    pg_server_free(rig.servers[0]);
-    rig.servers[0] = NULL;
-}
-
 START_TEST(freed_by_a_callback) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 2);
     static struct rig_call calls[20];
-    calls[2].then = free_the_server;
+    calls[2].then = rig_free_first_server;
     for (unsigned i = 0; i < 20; i++) {
         rig_submit(server, &calls[i], i < 8 ? NUMBER : SLEEP, "1");
     }
     RIG_UNTIL(rig.servers[0] == NULL);
-    for (unsigned i = 0; i < 20; i++) {
-        ck_assert_uint_eq(calls[i].answers, i < 3 ? 1 : 0);
-        ck_assert(!pg_statement_is_submitted(&calls[i].statement));
-    }
-    rig_end();
+    rig_assert_gone(calls, 3, 20);
 }
 END_TEST
 
 START_TEST(freed_with_statements_everywhere) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[4];
     rig_submit(server, &calls[0], SLEEP, "1");
@@ -360,11 +294,7 @@ START_TEST(freed_with_statements_everywhere) {
     rig_submit(server, &calls[2], SLEEP, "1");
     pg_server_free(server);
     rig.servers[0] = NULL;
-    for (unsigned i = 0; i < 3; i++) {
-        ck_assert_uint_eq(calls[i].answers, 0);
-        ck_assert(!pg_statement_is_submitted(&calls[i].statement));
-    }
-    rig_end();
+    rig_assert_gone(calls, 0, 3);
 }
 END_TEST
 
@@ -379,20 +309,15 @@ static void become_good(void) {
 }
 
 START_TEST(lost_with_statements_in_flight) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     become_good();
     static struct rig_call calls[10];
-    for (unsigned i = 0; i < 10; i++) {
-        rig_submit(server, &calls[i], SLEEP, "1");
-    }
+    rig_submit_all(server, calls, 10, SLEEP, "1");
     rig_flush();
     throwaway_await(&primary, active, "1");
     throwaway_execute(&primary, rig_terminate_all);
     RIG_UNTIL(calls[9].answers == 1);
-    for (unsigned i = 0; i < 10; i++) {
-        rig_assert_failed(&calls[i], "", "terminating connection due to administrator command");
-    }
+    rig_assert_all_failed(calls, 10, "", "terminating connection due to administrator command");
     ck_assert_uint_eq(rig_counters(server).in_flight, 0);
     /* The first attempt after the loss is under way: the statement waits for it. */
     ck_assert(!pg_server_is_up(server));
@@ -401,12 +326,10 @@ START_TEST(lost_with_statements_in_flight) {
     ck_assert_uint_eq(rig_counters(server).connects, 2);
     ck_assert_uint_eq(rig_counters(server).connect_failures, 0);
     ck_assert_uint_eq(rig_logged("warn primary link lost: terminating connection"), 1);
-    rig_end();
 }
 END_TEST
 
 START_TEST(lost_while_idle) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 2);
     static struct rig_call call;
     rig_ask(server, &call, PG_READ, DIVISION,
@@ -417,12 +340,10 @@ START_TEST(lost_while_idle) {
                       2);
     rig_ask(server, &call, PG_READ, NUMBER, "1");
     rig_assert_rows(&call, "1");
-    rig_end();
 }
 END_TEST
 
 START_TEST(cut_in_mid_result) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[2];
     rig_submit(server, &calls[0], SLOW_ROWS, "100");
@@ -436,12 +357,10 @@ START_TEST(cut_in_mid_result) {
     RIG_UNTIL(pg_server_is_up(server));
     rig_ask(server, &calls[0], PG_READ, SLOW_ROWS, "20");
     ck_assert_int_eq(calls[0].rows, 20);
-    rig_end();
 }
 END_TEST
 
 START_TEST(killed_in_mid_result) {
-    begin();
     struct pg_server *server = rig_up(&stranger, PG_PRIMARY, 1);
     static struct rig_call calls[2];
     rig_ask(server, &calls[0], PG_READ, DIVISION, "0");
@@ -455,18 +374,14 @@ START_TEST(killed_in_mid_result) {
     RIG_UNTIL(pg_server_is_up(server));
     rig_ask(server, &calls[0], PG_READ, NUMBER, "1");
     rig_assert_rows(&calls[0], "1");
-    rig_end();
 }
 END_TEST
 
 START_TEST(server_stopped_and_started_again) {
-    begin();
     struct pg_server *server = rig_up(&stranger, PG_REPLICA, 2);
     become_good();
     static struct rig_call calls[10];
-    for (unsigned i = 0; i < 10; i++) {
-        rig_submit(server, &calls[i], SLEEP, "1");
-    }
+    rig_submit_all(server, calls, 10, SLEEP, "1");
     rig_flush();
     throwaway_stop(&stranger, SIGQUIT);
     RIG_UNTIL(calls[9].answers == 1);
@@ -483,12 +398,10 @@ START_TEST(server_stopped_and_started_again) {
     RIG_UNTIL(rig_counters(server).links_up == 2);
     rig_ask(server, &calls[0], PG_READ, NUMBER, "1");
     rig_assert_rows(&calls[0], "1");
-    rig_end();
 }
 END_TEST
 
 START_TEST(links_lost_as_soon_as_they_are_up) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     for (uint64_t began = rig_now_ms(); rig_now_ms() - began < 2000;) {
         if (pg_server_is_up(server)) {
@@ -500,12 +413,10 @@ START_TEST(links_lost_as_soon_as_they_are_up) {
      */
     ck_assert_uint_ge(rig_counters(server).connects, 3);
     ck_assert_uint_le(rig_counters(server).connects, 10);
-    rig_end();
 }
 END_TEST
 
 START_TEST(stalled_server) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[2];
     rig_ask(server, &calls[0], PG_READ, WHO, "");
@@ -523,12 +434,10 @@ START_TEST(stalled_server) {
     ck_assert_uint_le(took, RIG_STATEMENT_TIMEOUT_MS + 3000);
     rig_ask(server, &calls[0], PG_READ, NUMBER, "1");
     rig_assert_rows(&calls[0], "1");
-    rig_end();
 }
 END_TEST
 
 START_TEST(slow_but_not_stalled) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call
         calls[4]; /* four batches, together longer than the time for one answer */
@@ -537,11 +446,8 @@ START_TEST(slow_but_not_stalled) {
         rig_flush();
     }
     RIG_UNTIL(calls[3].answers == 1);
-    for (unsigned i = 0; i < 4; i++) {
-        rig_assert_rows(&calls[i], "");
-    }
+    rig_assert_all_rows(calls, 4, "");
     ck_assert_uint_eq(rig_counters(server).connects, 1);
-    rig_end();
 }
 END_TEST
 
@@ -562,7 +468,6 @@ static uint64_t refused(const char *conninfo, struct rig_call *call) {
 }
 
 START_TEST(closed_port) {
-    begin();
     char conninfo[128];
     snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=postgres", free_port());
     static struct rig_call call;
@@ -575,7 +480,6 @@ START_TEST(closed_port) {
     ck_assert_uint_le(failures, 8);
     ck_assert_uint_eq(rig_logged("warn replica no link:"), 1);
     ck_assert_uint_eq(rig.log_count, 1);
-    rig_end();
 }
 END_TEST
 
@@ -592,7 +496,6 @@ static int silent_listener(const char *address, uint16_t port, int backlog) {
 }
 
 START_TEST(server_that_never_answers) {
-    begin();
     const uint16_t port = free_port();
     const int listener = silent_listener("127.0.0.1", port, 16);
     char conninfo[128];
@@ -609,12 +512,10 @@ START_TEST(server_that_never_answers) {
     pg_server_free(rig.servers[0]);
     rig.servers[0] = NULL;
     close(listener);
-    rig_end();
 }
 END_TEST
 
 START_TEST(freed_while_it_connects) {
-    begin();
     const uint16_t port = free_port();
     const int listener = silent_listener("127.0.0.1", port, 64);
     char conninfo[128];
@@ -628,12 +529,10 @@ START_TEST(freed_while_it_connects) {
     ck_assert_uint_lt(rig_now_ms() - began, 1000);
     rig.servers[0] = NULL;
     close(listener);
-    rig_end();
 }
 END_TEST
 
 START_TEST(second_host_where_the_first_one_drops_everything) {
-    begin();
     /* A full queue of connections: the kernel drops whoever comes next without a word. */
     const uint16_t port = free_port();
     const int listener = silent_listener("127.0.0.2", port, 0);
@@ -658,12 +557,10 @@ START_TEST(second_host_where_the_first_one_drops_everything) {
         close(fillers[i]);
     }
     close(listener);
-    rig_end();
 }
 END_TEST
 
 START_TEST(second_host_where_the_first_one_refuses) {
-    begin();
     char conninfo[128];
     snprintf(conninfo, sizeof(conninfo),
              "host=127.0.0.1,127.0.0.1 port=%u,%u dbname=postgres user=postgres", free_port(),
@@ -672,21 +569,17 @@ START_TEST(second_host_where_the_first_one_refuses) {
     struct pg_server *server = rig_add(&options);
     RIG_UNTIL(pg_server_is_up(server));
     ck_assert_uint_eq(rig_counters(server).connect_failures, 0);
-    rig_end();
 }
 END_TEST
 
 START_TEST(name_that_does_not_resolve) {
-    begin();
     static struct rig_call call;
     refused("host=no-such-host.invalid user=postgres", &call);
     rig_assert_failed(&call, "", "could not translate host name");
-    rig_end();
 }
 END_TEST
 
 START_TEST(wrong_password) {
-    begin();
     char conninfo[200];
     snprintf(conninfo, sizeof(conninfo),
              "host=127.0.0.1 port=%u dbname=postgres user=locked password=wrong-one", primary.port);
@@ -701,12 +594,10 @@ START_TEST(wrong_password) {
     struct pg_server_options options = rig_options(conninfo);
     struct pg_server *server = rig_add(&options);
     RIG_UNTIL(pg_server_is_up(server));
-    rig_end();
 }
 END_TEST
 
 START_TEST(too_many_connections) {
-    begin();
     char conninfo[200];
     snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u dbname=postgres user=lonely",
              primary.port);
@@ -718,19 +609,13 @@ START_TEST(too_many_connections) {
     ck_assert_uint_eq(rig.tried, 1);
     ck_assert_uint_eq(rig_counters(server).links_up, 1);
     static struct rig_call calls[20]; /* one link serves them all */
-    for (unsigned i = 0; i < 20; i++) {
-        rig_submit(server, &calls[i], NUMBER, "1");
-    }
+    rig_submit_all(server, calls, 20, NUMBER, "1");
     RIG_UNTIL(calls[19].answers == 1);
-    for (unsigned i = 0; i < 20; i++) {
-        rig_assert_rows(&calls[i], "1");
-    }
-    rig_end();
+    rig_assert_all_rows(calls, 20, "1");
 }
 END_TEST
 
 START_TEST(set_up_that_fails) {
-    begin();
     static const struct pg_prepared missing[] = {ALONE("good", "SELECT 1", 0),
                                                  ALONE("bad", "SELECT * FROM no_such_table", 0)};
     struct pg_server_options options = rig_options_to(&primary);
@@ -745,12 +630,10 @@ START_TEST(set_up_that_fails) {
     throwaway_execute(&primary, "CREATE TABLE no_such_table ()");
     RIG_UNTIL(pg_server_is_up(server));
     throwaway_execute(&primary, "DROP TABLE no_such_table");
-    rig_end();
 }
 END_TEST
 
 START_TEST(options_out_of_bounds) {
-    begin();
     static const struct {
         const char *conninfo;
         uint32_t links, statement_timeout_ms, connect_timeout_s;
@@ -781,14 +664,12 @@ START_TEST(options_out_of_bounds) {
     char err[256] = "";
     ck_assert_ptr_null(pg_server_new(rig.base, &options, err, sizeof(err)));
     ck_assert_str_eq(err, "more than 16 settings");
-    rig_end();
 }
 END_TEST
 
 /* ---- settings ---- */
 
 START_TEST(settings_of_a_link) {
-    begin();
     char conninfo[200];
     snprintf(conninfo, sizeof(conninfo),
              "host=127.0.0.1 port=%u dbname=postgres user=repeatable client_encoding=LATIN1",
@@ -815,12 +696,10 @@ START_TEST(settings_of_a_link) {
         RIG_UNTIL(call.answers == 1);
         rig_assert_rows(&call, expected[i][1]);
     }
-    rig_end();
 }
 END_TEST
 
 START_TEST(each_statement_of_a_batch_has_its_own_snapshot) {
-    begin();
     char conninfo[200];
     snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u dbname=postgres user=repeatable",
              primary.port);
@@ -840,12 +719,10 @@ START_TEST(each_statement_of_a_batch_has_its_own_snapshot) {
     RIG_UNTIL(calls[2].answers == 1);
     rig_assert_rows(&calls[0], "0");
     rig_assert_rows(&calls[2], "1");
-    rig_end();
 }
 END_TEST
 
 START_TEST(without_prepared_statements) {
-    begin();
     struct pg_server_options options = rig_options_to(&standby);
     options.use_prepared = false;
     struct pg_server *server = rig_add(&options);
@@ -864,7 +741,6 @@ START_TEST(without_prepared_statements) {
     ck_assert_str_eq(throwaway_execute(&standby, "SELECT count(*)::text FROM pg_stat_activity"
                                                  " WHERE query LIKE 'PREPARE%'"),
                      "0");
-    rig_end();
 }
 END_TEST
 
@@ -877,7 +753,6 @@ static uint64_t position_on(struct throwaway_server *server, const char *functio
 }
 
 START_TEST(positions_of_a_primary) {
-    begin();
     struct pg_server_options options = rig_options_to(&primary);
     options.role = PG_PRIMARY;
     struct pg_server *flushed = rig_add(&options);
@@ -899,12 +774,10 @@ START_TEST(positions_of_a_primary) {
     ck_assert_int_eq(flush_call.rows, 0);
     ck_assert_uint_eq(rig_counters(flushed).statements, 1);
     ck_assert_uint_eq(rig_counters(flushed).reads, 0);
-    rig_end();
 }
 END_TEST
 
 START_TEST(the_position_is_read_before_the_read) {
-    begin();
     throwaway_catch_up(&primary, &standby);
     struct pg_server *server = rig_up(&standby, PG_REPLICA, 1);
     throwaway_execute(&standby, "SELECT pg_wal_replay_pause()");
@@ -925,12 +798,10 @@ START_TEST(the_position_is_read_before_the_read) {
     ck_assert_uint_gt(calls[0].position, paused_at);
     ck_assert_uint_eq(rig_counters(server).statements, 3);
     ck_assert_uint_eq(rig_counters(server).reads, 2);
-    rig_end();
 }
 END_TEST
 
 START_TEST(reads_at_a_position_among_errors) {
-    begin();
     struct pg_server *server = rig_up(&standby, PG_REPLICA, 1);
     static struct rig_call calls[6];
     for (unsigned i = 0; i < 6; i++) {
@@ -946,12 +817,10 @@ START_TEST(reads_at_a_position_among_errors) {
             ck_assert_uint_gt(calls[i].position, 0);
         }
     }
-    rig_end();
 }
 END_TEST
 
 START_TEST(a_replica_that_is_none) {
-    begin();
     struct pg_server *server = rig_up(&primary, PG_REPLICA, 1);
     static struct rig_call calls[2];
     rig_ask(server, &calls[0], PG_READ_AT_POSITION, NUMBER, "1");
@@ -960,12 +829,10 @@ START_TEST(a_replica_that_is_none) {
     rig_ask(server, &calls[1], PG_POSITION, 0, "");
     ck_assert_int_eq(calls[1].status, PG_REPLY_ROWS);
     ck_assert_uint_eq(calls[1].position, 0);
-    rig_end();
 }
 END_TEST
 
 START_TEST(a_primary_that_is_in_recovery) {
-    begin();
     struct pg_server *server = rig_up(&standby, PG_PRIMARY, 1);
     static struct rig_call calls[3];
     rig_submit(server, &calls[0], NUMBER, "1");
@@ -976,14 +843,12 @@ START_TEST(a_primary_that_is_in_recovery) {
     ck_assert_int_eq(calls[0].rows, 0);
     rig_assert_failed(&calls[1], "55000", "recovery is in progress");
     rig_assert_failed(&calls[2], "55000", "recovery is in progress");
-    rig_end();
 }
 END_TEST
 
 /* ---- identity ---- */
 
 START_TEST(identity_of_a_primary_and_its_standby) {
-    begin();
     struct pg_server *first = rig_up(&primary, PG_PRIMARY, 1);
     struct pg_server *second = rig_up(&standby, PG_REPLICA, 1);
     pg_server_set_reference(second, first);
@@ -1001,12 +866,10 @@ START_TEST(identity_of_a_primary_and_its_standby) {
     static struct rig_call call;
     rig_ask(second, &call, PG_READ_AT_POSITION, NUMBER, "1");
     ck_assert_uint_gt(call.position, 0);
-    rig_end();
 }
 END_TEST
 
 START_TEST(positions_of_another_system) {
-    begin();
     struct pg_server *first = rig_up(&stranger, PG_PRIMARY, 1);
     struct pg_server *second = rig_up(&standby, PG_REPLICA, 1);
     static struct rig_call call;
@@ -1021,12 +884,10 @@ START_TEST(positions_of_another_system) {
     pg_server_set_reference(second, NULL);
     rig_ask(second, &call, PG_POSITION, 0, "");
     ck_assert_uint_gt(call.position, 0);
-    rig_end();
 }
 END_TEST
 
 START_TEST(role_that_may_not_see_the_identity) {
-    begin();
     char conninfo[200];
     snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u dbname=postgres user=blind",
              standby.port);
@@ -1044,7 +905,6 @@ START_TEST(role_that_may_not_see_the_identity) {
     rig_ask(server, &call, PG_READ_AT_POSITION, NUMBER, "1");
     ck_assert_uint_gt(call.position, 0); /* as far as is known, the two agree */
     ck_assert_uint_eq(rig_counters(server).failures, 0);
-    rig_end();
 }
 END_TEST
 
@@ -1054,7 +914,6 @@ START_TEST(promotion_under_links_that_stay_up) {
     throwaway_start(&heir);
     throwaway_create_standby(&follower, "follower", &heir);
     throwaway_start(&follower);
-    begin();
     struct pg_server *old_primary = rig_up(&primary, PG_PRIMARY, 1);
     struct pg_server *new_primary = rig_up(&heir, PG_PRIMARY, 1);
     struct pg_server *replica = rig_up(&follower, PG_REPLICA, 1);
@@ -1087,7 +946,6 @@ START_TEST(promotion_under_links_that_stay_up) {
     ck_assert_uint_eq(rig_counters(new_primary).connects, 1);
     throwaway_stop(&follower, SIGQUIT);
     throwaway_stop(&heir, SIGQUIT);
-    rig_end();
 }
 END_TEST
 
@@ -1117,19 +975,19 @@ static void create_servers(void) {
 }
 
 static void add_statement_cases(Suite *suite) {
-    TCase *batches = rig_case(suite, "batches");
+    TCase *batches = rig_case(suite, "batches", begin);
     tcase_add_test(batches, one_sync_for_each_link_and_turn);
     tcase_add_test(batches, more_than_the_links_can_hold);
     tcase_add_test(batches, large_parameters_and_results_both_ways);
 
-    TCase *errors = rig_case(suite, "errors");
+    TCase *errors = rig_case(suite, "errors", begin);
     tcase_add_test(errors, an_error_aborts_nobody_for_good);
     tcase_add_test(errors, a_flood_of_errors);
     tcase_add_test(errors, a_bad_parameter_is_its_own_error);
     tcase_add_test(errors, the_statement_timeout);
     tcase_add_test(errors, notices_stay_off_stderr);
 
-    TCase *callbacks = rig_case(suite, "callbacks");
+    TCase *callbacks = rig_case(suite, "callbacks", begin);
     tcase_add_test(callbacks, forgotten_while_it_waits);
     tcase_add_test(callbacks, forgotten_in_flight_and_used_again);
     tcase_add_test(callbacks, forgotten_by_a_neighbours_callback);
@@ -1139,7 +997,7 @@ static void add_statement_cases(Suite *suite) {
 }
 
 static void add_link_cases(Suite *suite) {
-    TCase *losses = rig_case(suite, "losses");
+    TCase *losses = rig_case(suite, "losses", begin);
     tcase_add_test(losses, lost_with_statements_in_flight);
     tcase_add_test(losses, lost_while_idle);
     tcase_add_test(losses, cut_in_mid_result);
@@ -1147,7 +1005,7 @@ static void add_link_cases(Suite *suite) {
     tcase_add_test(losses, stalled_server);
     tcase_add_test(losses, slow_but_not_stalled);
 
-    TCase *attempts = rig_case(suite, "attempts");
+    TCase *attempts = rig_case(suite, "attempts", begin);
     tcase_add_test(attempts, closed_port);
     tcase_add_test(attempts, server_that_never_answers);
     tcase_add_test(attempts, freed_while_it_connects);
@@ -1161,25 +1019,25 @@ static void add_link_cases(Suite *suite) {
 }
 
 static void add_server_cases(Suite *suite) {
-    TCase *settings = rig_case(suite, "settings");
+    TCase *settings = rig_case(suite, "settings", begin);
     tcase_add_test(settings, settings_of_a_link);
     tcase_add_test(settings, each_statement_of_a_batch_has_its_own_snapshot);
     tcase_add_test(settings, without_prepared_statements);
 
-    TCase *positions = rig_case(suite, "positions");
+    TCase *positions = rig_case(suite, "positions", begin);
     tcase_add_test(positions, positions_of_a_primary);
     tcase_add_test(positions, the_position_is_read_before_the_read);
     tcase_add_test(positions, reads_at_a_position_among_errors);
     tcase_add_test(positions, a_replica_that_is_none);
     tcase_add_test(positions, a_primary_that_is_in_recovery);
 
-    TCase *identities = rig_case(suite, "identities");
+    TCase *identities = rig_case(suite, "identities", begin);
     tcase_add_test(identities, identity_of_a_primary_and_its_standby);
     tcase_add_test(identities, positions_of_another_system);
     tcase_add_test(identities, role_that_may_not_see_the_identity);
     tcase_add_test(identities, promotion_under_links_that_stay_up);
 
-    TCase *restarts = rig_case(suite, "restarts");
+    TCase *restarts = rig_case(suite, "restarts", begin);
     tcase_add_test(restarts, killed_in_mid_result);
     tcase_add_test(restarts, server_stopped_and_started_again);
 }
