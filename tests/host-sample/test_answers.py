@@ -9,11 +9,8 @@ import os
 import random
 import unittest
 
-import testbed
-from cluster import Cluster
-from history import History
 from host import Host
-from lookup_case import LookupCase
+from lookup_case import LookupCase, module_cluster
 from oracle import differences, expected_answer, friendly
 
 EXECUTION_STATUSES = ("RUN_CREATED", "QUEUED", "QUEUED_EXECUTING", "PENDING_EXECUTING", "EXECUTING",
@@ -40,16 +37,12 @@ host = None
 
 def setUpModule():
     global cluster, history, host
-    testbed.complain_if_not_built()
-    cluster = Cluster(standbys=())
-    cluster.load(testbed.ROOT + "/tests/schema.sql")
-    history = History(seed=2)
+    cluster, history = module_cluster(seed=2)
     host = Host(cluster.primary, policy={"policy": "primary_only"}).start()
 
 
 def tearDownModule():
     host.stop()
-    cluster.destroy()
 
 
 class Answer(LookupCase):

@@ -12,12 +12,9 @@ import threading
 import time
 import unittest
 
-import testbed
-from cluster import Cluster
-from history import History
 from host import TOKEN, lookup_path
 from load import LookupRequest, run_load
-from lookup_case import LookupCase
+from lookup_case import LookupCase, module_cluster
 from testbed import wait_for
 
 PAUSE_S = float(os.environ.get("PAUSE_S", "3"))
@@ -30,14 +27,7 @@ history = None
 
 def setUpModule():
     global cluster, history
-    testbed.complain_if_not_built()
-    cluster = Cluster(standbys=("standby", "second"))
-    cluster.load(testbed.ROOT + "/tests/schema.sql")
-    history = History()
-
-
-def tearDownModule():
-    cluster.destroy()
+    cluster, history = module_cluster("standby", "second")
 
 
 class ExactReads(LookupCase):
@@ -138,7 +128,7 @@ class AfterAMiss(ExactReads):
             self.assert_error(host.lookup(run, history.new_id()), 404, "primary")
             self.assertEqual(host.counters(), {"primary": 1})
         # It is of no use any more: the next test gets its own servers.
-        tearDownModule()
+        cluster.destroy()
         setUpModule()
 
 

@@ -16,11 +16,8 @@ import threading
 import time
 import unittest
 
-import testbed
-from cluster import Cluster
-from history import History
 from host import APPLICATION, TOKEN, Host, lookup_path
-from lookup_case import LookupCase
+from lookup_case import LookupCase, module_cluster
 from raw_http import RawConnection, exchange, get
 from testbed import wait_for
 from vitals import Vitals, is_sanitized, resident_bytes
@@ -59,11 +56,8 @@ class SlowCrowd:
 
 def setUpModule():
     global cluster, history, host, vitals, life, big, slow
-    testbed.complain_if_not_built()
     raise_descriptor_limit()
-    cluster = Cluster(standbys=())
-    cluster.load(testbed.ROOT + "/tests/schema.sql")
-    history = History(seed=11)
+    cluster, history = module_cluster(seed=11)
     life = history.life_of_a_run()
     run = history.new_run()
     big = [history.snapshot(run), history.resumed_snapshot(
@@ -79,7 +73,6 @@ def setUpModule():
 def tearDownModule():
     host.stop()
     slow.host.stop()
-    cluster.destroy()
 
 
 def raise_descriptor_limit():

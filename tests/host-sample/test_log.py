@@ -15,27 +15,17 @@ import types
 import unittest
 
 import testbed
-from cluster import Cluster
-from history import History
 from host import TOKEN, Host, lookup_path
 from load import run_load
-from lookup_case import LookupCase
+from lookup_case import NO_WAIT, LookupCase, module_cluster
 from raw_http import get
 from testbed import HOST_BINARY, ROOT, wait_for
 
-NO_WAIT = {"policy": "replica_then_primary", "replica_retry_max_ms": 0}
 
 
 def setUpModule():
     global cluster, history
-    testbed.complain_if_not_built()
-    cluster = Cluster()
-    cluster.load(testbed.ROOT + "/tests/schema.sql")
-    history = History()
-
-
-def tearDownModule():
-    cluster.destroy()
+    cluster, history = module_cluster("standby")
 
 
 class SlowlyRead(Host):
@@ -52,11 +42,7 @@ class SlowlyRead(Host):
 
 class Log(LookupCase):
     def setUp(self):
-        cluster.reset()
-        self.life = history.life_of_a_run()
-        history.write(cluster.primary)
-        cluster.wait_caught_up()
-        self.run_id = self.life[0]["runId"]
+        self.begin_with_a_run(cluster, history)
 
     def bogus(self, count):
         """So many requests for rows that nobody has."""

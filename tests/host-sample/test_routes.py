@@ -19,10 +19,8 @@ import time
 import unittest
 
 import testbed
-from cluster import Cluster
-from history import History
 from host import APPLICATION, TOKEN, Host, ini_text, lookup_path, run_host
-from lookup_case import LookupCase
+from lookup_case import LookupCase, module_cluster
 from prometheus import parse
 from raw_http import Dribbler, RawConnection, exchange, get
 from testbed import PLUGIN, wait_for
@@ -92,10 +90,7 @@ class PatientClients:
 
 def setUpModule():
     global cluster, history, host, run, since, patient
-    testbed.complain_if_not_built()
-    cluster = Cluster(standbys=())
-    cluster.load(testbed.ROOT + "/tests/schema.sql")
-    history = History(seed=3)
+    cluster, history = module_cluster(seed=3)
     life = history.life_of_a_run()
     history.write(cluster.primary)
     run, since = life[0]["runId"], life[0]["id"]
@@ -106,7 +101,6 @@ def setUpModule():
 
 def tearDownModule():
     host.stop()
-    cluster.destroy()
 
 
 @contextlib.contextmanager

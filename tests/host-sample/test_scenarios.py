@@ -12,11 +12,8 @@ primary, without a retry and uncounted, is tested at the plugin's interface.
 import contextlib
 import unittest
 
-import testbed
-from cluster import Cluster
-from history import History
 from host import APPLICATION, TOKEN, lookup_path
-from lookup_case import LookupCase
+from lookup_case import NO_WAIT, LookupCase, module_cluster
 from raw_http import RawConnection, get
 from testbed import wait_for
 
@@ -25,7 +22,6 @@ SHORT_WAIT = {"policy": "replica_then_primary", "replica_retry_min_ms": 1,
 # Long enough for a test to let the standby catch up in between, even on a busy machine.
 LONG_WAIT = {"policy": "replica_then_primary", "replica_retry_min_ms": 700,
              "replica_retry_max_ms": 700}
-NO_WAIT = {"policy": "replica_then_primary", "replica_retry_max_ms": 0}
 
 cluster = None
 history = None
@@ -33,14 +29,7 @@ history = None
 
 def setUpModule():
     global cluster, history
-    testbed.complain_if_not_built()
-    cluster = Cluster(standbys=("standby", "second"))
-    cluster.load(testbed.ROOT + "/tests/schema.sql")
-    history = History()
-
-
-def tearDownModule():
-    cluster.destroy()
+    cluster, history = module_cluster("standby", "second")
 
 
 class Scenario(LookupCase):

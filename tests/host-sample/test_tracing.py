@@ -6,14 +6,11 @@ import subprocess
 import unittest
 
 import testbed
-from cluster import Cluster
-from history import History
 from host import lookup_path
-from lookup_case import LookupCase
+from lookup_case import NO_WAIT, LookupCase, module_cluster
 from raw_http import RawConnection, get
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-NO_WAIT = {"policy": "replica_then_primary", "replica_retry_max_ms": 0}
 
 cluster = None
 history = None
@@ -21,14 +18,7 @@ history = None
 
 def setUpModule():
     global cluster, history
-    testbed.complain_if_not_built()
-    cluster = Cluster()
-    cluster.load(testbed.ROOT + "/tests/schema.sql")
-    history = History()
-
-
-def tearDownModule():
-    cluster.destroy()
+    cluster, history = module_cluster("standby")
 
 
 def access_lines(host):
@@ -37,11 +27,7 @@ def access_lines(host):
 
 class AccessLog(LookupCase):
     def setUp(self):
-        cluster.reset()
-        self.life = history.life_of_a_run()
-        history.write(cluster.primary)
-        cluster.wait_caught_up()
-        self.run_id = self.life[0]["runId"]
+        self.begin_with_a_run(cluster, history)
 
     def host(self, **arguments):
         return self.observed_host(cluster, policy=NO_WAIT, **arguments)

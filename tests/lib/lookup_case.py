@@ -4,14 +4,38 @@ servers were read."""
 import contextlib
 import unittest
 
+import testbed
+from cluster import Cluster
+from history import History
 from host import Host
 from oracle import differences, expected_answer
+
+# Policies that many tests run under.
+NO_WAIT = {"policy": "replica_then_primary", "replica_retry_max_ms": 0}
+
+
+def module_cluster(*standbys, seed=None):
+    """For setUpModule: a cluster with the schema, destroyed when the module's tests are done, and a
+    History to write to it."""
+    testbed.complain_if_not_built()
+    cluster = Cluster(standbys=standbys)
+    unittest.addModuleCleanup(cluster.destroy)
+    cluster.load(testbed.ROOT + "/tests/schema.sql")
+    return cluster, History() if seed is None else History(seed=seed)
 
 
 class LookupCase(unittest.TestCase):
     """Assertions about one host's answers, log and servers."""
 
     maxDiff = None
+
+    def begin_with_a_run(self, cluster, history):
+        """For setUp: all servers up and level, with self.life, the snapshots of run self.run_id."""
+        cluster.reset()
+        self.life = history.life_of_a_run()
+        history.write(cluster.primary)
+        cluster.wait_caught_up()
+        self.run_id = self.life[0]["runId"]
 
     @contextlib.contextmanager
     def observed_host(self, cluster, replicas=None, **arguments):
