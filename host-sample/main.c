@@ -191,7 +191,7 @@ static void say_note(const struct host *host, enum log_level level, const char *
     }
 }
 
-/* What the policy file says in vain: cut if it is very much. */
+/* What the policy file sets without effect; cut if it is very long. */
 static void say_policy_notes(const struct host *host) {
     const struct rp_plugin *plugin = host->service.plugin;
     char notes[RP_ERROR_BYTES] = "";

@@ -1,8 +1,8 @@
 /*
  * describe.c - a section's policy in plain words, effective values included.
  *
- * The sentences are those of the keys that the policy's kind says it uses; keys that are set but
- * not used by it are not mentioned here (notes.c).
+ * Each key that the policy uses has its sentence; keys that are set but not used are not mentioned
+ * here (see notes.c).
  */
 #include "describe.h"
 

@@ -1,8 +1,8 @@
 /*
- * diagram.c - draws what plan.c compiled: the very moves that a read follows, as DOT.
+ * diagram.c - draws what plan.c compiled, the same moves that a read follows, as DOT.
  *
- * Only states that a read can reach under the section's options are drawn. Outcomes that lead the
- * same way share an arrow.
+ * Only states that a read can reach under the section's options are drawn. Outcomes with the same
+ * moves share an arrow.
  */
 #include "diagram.h"
 
@@ -30,7 +30,7 @@ static const struct rp_move *moves_of(const struct rp_plan *plan, uint32_t state
     return &plan->moves[plan->first_move[state][outcome]];
 }
 
-/* Whether two outcomes of a state lead the same way: by the same guards to the same ends. */
+/* Whether two outcomes of a state have the same moves: the same guards and the same targets. */
 static bool same_moves(const struct rp_move *a, const struct rp_move *b) {
     while (a->guard == b->guard && a->to == b->to && a->end == b->end) {
         if (a->guard == G_NONE) {
@@ -42,14 +42,14 @@ static bool same_moves(const struct rp_move *a, const struct rp_move *b) {
     return false;
 }
 
-/* Whether an unlimited budget makes the guard hold always, so that what follows it is never tried.
+/* Whether the guard always holds because the budget is unlimited, so that later moves are never
+ * tried.
  */
 static bool always_holds(const struct rp_plan *plan, uint32_t guard) {
     return guard == G_NONE || (guard == G_ADMITTED && plan->budget_interval_ns == 0);
 }
 
-/* The states that can be reached, as a set; every state goes to later found ones only by its moves,
- * so passes are repeated until nothing is added. */
+/* The states that can be reached, as a set; passes are repeated until nothing is added. */
 static uint32_t reachable_states(const struct rp_plan *plan) {
     uint32_t reached = 1u << ST_BEGIN;
     uint32_t before;

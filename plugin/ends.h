@@ -1,10 +1,10 @@
 /*
  * ends.h - how a read can end, and what each end means to the host.
  *
- * One line of a table for each. Counted is exactly a row that the replica had missed and that was
- * then found, by who found it; a genuine miss and a failure are not, so that bogus ids and outages
- * cannot pollute the lag metric. WARN is exactly the primary serving a replica's miss: the writer
- * was touched.
+ * Each is one line of a table. Exactly the rows that the replica missed and that were then found
+ * are counted, by who found them; genuine misses and failures are not, so that bogus ids and
+ * outages cannot pollute the lag metric. WARN means exactly that the primary served a replica's
+ * miss: the writer was touched.
  */
 #ifndef ENDS_H
 #define ENDS_H

@@ -13,17 +13,18 @@
 #include <assert.h>
 #include <string.h>
 
-/* What struct rp_read's opaque bytes hold. may_alias: the host declared them as something else. */
+/* The contents of struct rp_read's opaque bytes. may_alias: the host declares them as something
+ * else. */
 struct __attribute__((may_alias)) read_state {
     uint32_t struct_size; /* the host's */
     uint32_t state;       /* enum rp_state */
     const struct rp_plan *plan;
-    const struct rp_step *current; /* the step under way; a done step for good */
+    const struct rp_step *current; /* the step under way; a done step stays */
     uint64_t now_ns;               /* the latest time reported */
     uint64_t deadline_ns;          /* UINT64_MAX: none */
     uint64_t entropy;
     uint64_t floor;      /* the caller's position, 0 once it was used */
-    uint64_t target;     /* the position to await or awaited */
+    uint64_t target;     /* the position that is or was awaited */
     uint64_t until_ns;   /* end of the wait that the last guard drew */
     uint64_t give_up_ns; /* end of all polls of replica_backoff */
     uint32_t replicas;
@@ -102,7 +103,7 @@ static bool poll_fits(struct read_state *read, uint64_t position) {
     return true;
 }
 
-/* Makes `position` the one to await, if it is known and there is time to await it. */
+/* Makes `position` the one to await, if it is known and there is time. */
 static bool can_await(struct read_state *read, uint64_t position) {
     uint64_t until = add_saturating(read->now_ns, read->plan->max_wait_ns);
     read->until_ns = until < read->deadline_ns ? until : read->deadline_ns;
@@ -145,15 +146,15 @@ static bool holds(uint32_t guard, struct read_state *read, uint64_t position) {
     }
 }
 
-/* A miss may move on to the next replica, which is then awaited and read: once for each miss,
- * however many waits follow it, or two replicas would lead back to the one that missed. */
+/* A miss may move on to the next replica, which is then awaited and read: only once for each miss,
+ * however many waits follow it, or with two replicas it would come back to the one that missed. */
 static void leave_replica(struct read_state *read) {
     if (read->plan->pick_next) {
         read->replica = read->asked + 1 < read->replicas ? read->asked + 1 : 0;
     }
 }
 
-/* A step of the read's own: with its replica, and for a wait or an await with its end. */
+/* A step in the read's own memory, with its replica, and for a wait or an await with its end. */
 static const struct rp_step *own_step(struct read_state *read, const struct rp_step *step) {
     read->step = *step;
     if (step->kind != RP_STEP_WAIT) {
@@ -264,8 +265,8 @@ const struct rp_step *machine_next(struct rp_read *memory, const struct rp_repor
     if (outcome >= RP_BEGUN) {
         return finish(read, END_BROKEN);
     }
-    /* A clock that goes back stands still here: else a wait found too long could fit later, and a
-     * read could take more steps than the header promises. */
+    /* If the clock goes back, the latest time holds: else a wait found too long could fit later,
+     * and a read could take more steps than the header promises. */
     read->now_ns = report->now_ns > read->now_ns ? report->now_ns : read->now_ns;
     return advance(read, read->plan->first_move[read->state][outcome], report->position);
 }

@@ -1,5 +1,5 @@
 /*
- * options.c - the table of keys, what each says of itself, and the checks that concern several.
+ * options.c - the table of keys, the sentence of each, and the checks that concern several.
  */
 #include "options.h"
 
@@ -186,7 +186,7 @@ uint32_t options_max_polls(const struct rp_options *options) {
     return polls;
 }
 
-/* " (the default)" where the file does not set the key: else the reader looks for it in vain. */
+/* " (the default)" where the file does not set the key, so that nobody searches the file for it. */
 static const char *origin(const struct ini_section *section, const char *key) {
     return ini_find(section, key) != NULL ? "" : " (the default)";
 }
@@ -250,7 +250,7 @@ static void check_metric_prefix(const struct ini_document *document,
 }
 
 /* Whether all of these keys, ended by NULL, have good values: else a check of them together would
- * speak of values that are not the file's. */
+ * report values that are not in the file. */
 static bool all_good(const struct ini_section *section, const char *const *names) {
     for (; *names != NULL; names++) {
         for (size_t i = 0; i < RP_OPTION_COUNT; i++) {
@@ -267,7 +267,7 @@ bool options_policy_is_good(const struct ini_section *section) {
     return all_good(section, (const char *const[]){"policy", NULL});
 }
 
-/* A section may be named as it likes; what no metric's name may hold becomes "_". */
+/* A section may have any name; characters that a metric's name may not contain become "_". */
 static void set_default_prefix(struct rp_options *options, const char *section) {
     (void)snprintf(options->metric_prefix, sizeof options->metric_prefix, "run_engine.%s", section);
     for (char *at = options->metric_prefix; *at != '\0'; at++) {
@@ -281,7 +281,7 @@ void options_read(const struct ini_document *document, const struct ini_section 
                   struct rp_options *options, struct ini_errors *errors) {
     static const char *const retry[] = {"replica_retry_min_ms", "replica_retry_max_ms", NULL};
     static const char *const budget[] = {"primary_budget_per_s", "primary_budget_burst", NULL};
-    /* All bytes count when a reload compares options, so none may be left to chance. */
+    /* A reload compares all bytes of the options, so none may be undefined. */
     memset(options, 0, sizeof *options);
     ini_read_section(document, section, rp_option_keys, RP_OPTION_COUNT, options, errors);
     if (all_good(section, retry)) {

@@ -38,19 +38,19 @@ extern const struct ini_key rp_option_keys[RP_OPTION_COUNT];
 void options_read(const struct ini_document *document, const struct ini_section *section,
                   struct rp_options *options, struct ini_errors *errors);
 
-/* Whether the section names a policy that there is: options->policy can be relied on. */
+/* Whether the section names an existing policy: options->policy is valid then. */
 bool options_policy_is_good(const struct ini_section *section);
 
 /* Whether the policy uses that key. All use `policy`. */
 bool options_are_used(const struct rp_policy_kind *kind, const char *key);
 
-/* Appends what the keys that the policy uses say, in the table's order, each sentence behind a
- * space. */
+/* Appends the sentences of the keys that the policy uses, in the table's order, each after a space.
+ */
 void options_say(struct text *text, const struct rp_options *options,
                  const struct rp_policy_kind *kind);
 
 /* The smallest n for which n waits of replica_backoff, each at its shortest, use up max_wait_ms:
- * wait k is at least half of first_ms * 2^k. It bounds the polls whatever the host's clock says. */
+ * wait k is at least half of first_ms * 2^k. It bounds the polls whatever the host's clock does. */
 uint32_t options_max_polls(const struct rp_options *options);
 
 /* As `kind` of the plugin's table, see read_policy.h. */

@@ -66,8 +66,8 @@ static void set_budget(struct rp_plan *plan) {
     plan->budget_interval_ns = per_s == 0 ? 0 : (NS_PER_S + per_s - 1) / per_s;
 }
 
-/* Whether a replica may be asked is known when a read begins: the rule that asks for it, which
- * stands first, is decided by the choice between two first moves. */
+/* Whether a replica may be asked is known when a read begins: the rule that checks it, which comes
+ * first, becomes a choice between two first moves. */
 static void set_start(struct rp_plan *plan) {
     uint8_t first = plan->first_move[ST_BEGIN][RP_BEGUN];
     const struct rp_move *move = &plan->moves[first];

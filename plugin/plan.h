@@ -1,6 +1,5 @@
 /*
- * plan.h - one section's options made ready to run: a compiled table of rules and times in
- * nanoseconds.
+ * plan.h - one section's options, compiled to run: a table of rules, and times in nanoseconds.
  *
  * A plan never changes once it is published. A reload makes new plans; reads under way keep the one
  * that they began with, so every plan lives until the set is closed.
@@ -14,11 +13,11 @@
 
 struct rp_policy; /* slot.h */
 
-/* What a move without a guard leaves to do, if anything. */
+/* What is left to do for a move without a guard. */
 enum rp_quick {
     QUICK_NEVER,         /* a guard, a counter, or a step that must be filled in */
     QUICK_FIRST_REPLICA, /* a read of a replica: nothing, if that is replica 0 */
-    QUICK_ALWAYS         /* nothing: the step is returned as it is */
+    QUICK_ALWAYS         /* nothing: the step is returned unchanged */
 };
 
 /* One way out of a state on an outcome. Moves of the same state and outcome follow each other; the
@@ -31,8 +30,8 @@ struct rp_move {
     uint8_t quick;              /* enum rp_quick */
 };
 
-/* Each rule stands once for every outcome that it names, each chain may be closed by one
- * broken-contract move, and move 0 is that move. A policy with more does not load (rules.c). */
+/* A rule takes one move for every outcome that it names, each chain may end with a broken-contract
+ * move, and move 0 is that move. A policy with more does not load (rules.c). */
 #define RP_MAX_MOVES 255u
 
 #define RP_OUTCOME_STRIDE 16u /* a power of two above RP_OUTCOME_COUNT: shifted, not multiplied */
@@ -51,7 +50,7 @@ struct rp_plan {
     uint32_t move_count;
     uint8_t start[2]; /* the move that begins a read: [0] with a replica to ask, [1] without */
     uint8_t first_move[ST_COUNT][RP_OUTCOME_STRIDE]; /* index into moves; 0: broken contract */
-    struct rp_move moves[RP_MAX_MOVES + 1];          /* and start[1]'s, which stands last */
+    struct rp_move moves[RP_MAX_MOVES + 1];          /* and start[1]'s, which comes last */
     char metric_names[COUNTER_COUNT][RP_METRIC_NAME_BYTES];
     struct rp_options
         options;           /* as configured: for describe, and to see whether a reload changes it */
@@ -61,8 +60,8 @@ struct rp_plan {
 /* The conditions that hold of the options, as a set of 1 << enum rp_condition. */
 uint32_t plan_conditions(const struct rp_options *options);
 
-/* Compiles the rules of plan->kind, as far as their conditions are in the set, into the plan, which
- * has no moves yet. */
+/* Compiles the rules of plan->kind whose conditions are in the set into the plan, which has no
+ * moves yet. */
 void plan_compile_rules(struct rp_plan *plan, uint32_t conditions);
 
 /* Fills `plan` from options and the slot that it is for. Allocates nothing, cannot fail. */

@@ -2,13 +2,13 @@
  * policy_kind.h - how a policy is written: the plugin's internal policy interface.
  *
  * A policy is a table of rules. Each rule says: in this state, on one of these outcomes, if this
- * option is so and this guard holds, go to that state or end with that verdict. Of several rules
- * for the same state and outcome the first that holds is taken. The table is the code: what a
- * reader sees there is what plan.c compiles, machine.c runs, the tests explore and the diagrams
- * show. An outcome for which a state has no rule breaks the contract and ends the read as failed.
+ * condition and this guard hold, go to that state or end with that verdict. Of several rules for
+ * the same state and outcome the first that holds is taken. The table is the code: what a reader
+ * sees there is what plan.c compiles, machine.c runs, the tests explore and the diagrams show. An
+ * outcome for which a state has no rule breaks the contract and ends the read as failed.
  *
  * A new policy is one new file in policies/ and one line in policies/registry.c; docs/HACKING.md
- * has the checklist. rules.c holds its rules against what it promises here, whenever a file that
+ * has the checklist. rules.c checks its rules against what it promises here, whenever a file that
  * chooses it is loaded.
  */
 #ifndef POLICY_KIND_H
@@ -31,7 +31,7 @@
 
 /*
  * Decided when the rule is tried. Each line: name, the function of machine.c that decides it, the
- * key that it looks at, and its name in diagrams. A guard that holds has done what is said here:
+ * key that it looks at, and its name in diagrams. A guard that holds has done what this list says:
  *
  * G_NO_REPLICA  no replica is offered, or the read is in a transaction; only for RULES_DIRECT
  * G_WAIT_FITS   a uniform wait was drawn, and ends by the deadline
@@ -123,8 +123,8 @@ struct rp_policy_kind {
     const char *name;         /* as in the INI file and in the registry */
     const char *summary;      /* one sentence, for people */
     uint32_t needs;           /* bits of enum rp_capability */
-    uint32_t most_steps;      /* of the longest read that there can be, done not counted */
-    bool reads_primary_first; /* though there is a replica to ask, and none was asked */
+    uint32_t most_steps;      /* of the longest possible read, not counting done */
+    bool reads_primary_first; /* even if there is a replica, and none was asked */
     const struct rp_rule *rules;
     uint32_t rule_count;
     const char *const *keys; /* the option keys that it uses besides `policy`, NULL-terminated */

@@ -9,9 +9,9 @@
  * answered come in as arguments; the next step goes out as a value.
  *
  * This is the only file that a host needs. It compiles as C11, C17, C++11 and C++17, and binds from
- * other languages as it stands: fixed-width integers, pointers and NUL-terminated strings only.
- * Parsers of C that have no preprocessor (LuaJIT's and PHP's FFI, Python's cffi) take what cc -E -P
- * prints of it if RP_DECLARATIONS_ONLY is defined: every declaration, without includes and code.
+ * other languages as it is: fixed-width integers, pointers and NUL-terminated strings only. Parsers
+ * of C that have no preprocessor (LuaJIT's and PHP's FFI, Python's cffi) take what cc -E -P prints
+ * of it if RP_DECLARATIONS_ONLY is defined: every declaration, without includes and code.
  *
  * LOADING. Open the shared object by absolute path with RTLD_NOW | RTLD_LOCAL, look up
  * RP_ENTRY_SYMBOL, call it, and check what it returns in this order: not NULL; magic; abi_major
@@ -77,18 +77,18 @@ extern "C" {
 enum rp_status {
     RP_OK = 0,
     RP_E_ARGUMENT = 1,   /* NULL, or a struct_size too small */
-    RP_E_CONFIG = 2,     /* the INI cannot be read or has errors; err lists them, one a line */
+    RP_E_CONFIG = 2,     /* the INI cannot be read or has errors; err lists them, one per line */
     RP_E_CAPABILITY = 3, /* a policy needs more than the host declared; err names both */
     RP_E_MEMORY = 4,     /* out of memory; nothing has changed */
     RP_E_LIMIT = 5,      /* too many reloads; nothing has changed */
-    RP_E_END = 6,        /* metrics, key, kind, server: there is none of that index */
-    RP_E_BUSY = 7        /* as many as were agreed on are under way */
+    RP_E_END = 6,        /* metrics, key, kind, server: there is none with that index */
+    RP_E_BUSY = 7        /* the agreed maximum is under way */
 };
 
 /* What a host can do beyond reading and waiting; `capabilities` of open, a set of bits. */
 enum rp_capability {
-    /* Reports carry the position (WAL position, LSN) that a server stood at, RP_STEP_READ steps
-     * with RP_STEP_WITH_POSITION are obeyed, and RP_STEP_LOCATE is understood. */
+    /* Reports carry a server's position (WAL position, LSN), RP_STEP_READ steps with
+     * RP_STEP_WITH_POSITION are followed, and RP_STEP_LOCATE is understood. */
     RP_CAN_REPORT_POSITIONS = 1,
     /* RP_STEP_AWAIT is understood. */
     RP_CAN_AWAIT_POSITION = 2
@@ -129,7 +129,7 @@ enum rp_outcome {
                        error, a query cancelled by recovery, a primary found in recovery */
     RP_WAITED = 4,  /* wait: the time has come */
     RP_LOCATED = 5, /* locate: position is the primary's */
-    RP_REACHED = 6, /* await: the replica has replayed up to the position; report where it stands */
+    RP_REACHED = 6, /* await: the replica has replayed up to the position; report its position */
     RP_NOT_REACHED = 7 /* await: not by the given time */
 };
 
@@ -172,8 +172,7 @@ enum rp_step_flag {
 
 enum rp_verdict {
     RP_VERDICT_NONE = 0,  /* not done yet */
-    RP_VERDICT_FOUND = 1, /* the last answer is the one to give; a partial one only where nobody has
-                             more */
+    RP_VERDICT_FOUND = 1, /* give the last answer; a partial one only where no server has more */
     RP_VERDICT_NOT_FOUND = 2, /* missing on the primary too, or proven absent */
     RP_VERDICT_FAILED = 3,    /* an error; the row may or may not exist */
     RP_VERDICT_SHED = 4       /* the primary's budget is empty: ask again in a second */
@@ -196,8 +195,8 @@ enum rp_counted {
     RP_COUNTED_PRIMARY_SHED = 4
 };
 
-/* How the host should log the verdict, with its own labels. Shed verdicts come in floods: write one
- * line a second at most, with their number. */
+/* How the host should log the verdict, with its own labels. Shed verdicts come in floods: write at
+ * most one line per second, with their number. */
 enum rp_log_level { RP_LOG_NONE = 0, RP_LOG_WARN = 1, RP_LOG_ERROR = 2 };
 
 /*
@@ -223,9 +222,9 @@ struct rp_step {
 };
 
 /*
- * A read under way, in memory of the host's: on a stack or in a request object, never moved or
- * copied while under way. The host sets struct_size before begin and touches nothing else. The
- * plugin keeps no pointer to it; a host that loses interest simply forgets it.
+ * A read under way, in the host's memory: on a stack or in a request object, never moved or copied
+ * while under way. The host sets struct_size before begin and touches nothing else. The plugin
+ * keeps no pointer to it; a host that no longer needs the read simply forgets it.
  */
 #define RP_READ_BYTES 192u
 struct rp_read {
@@ -277,7 +276,7 @@ struct rp_kind {
     uint32_t struct_size;    /* set by the host */
     uint32_t flags;          /* enum rp_kind_flag */
     uint32_t needs;          /* enum rp_capability: what the host must be able to do */
-    uint32_t most_steps;     /* of the longest read there can be, the done step not counted */
+    uint32_t most_steps;     /* of the longest possible read, not counting the done step */
     const char *name;        /* as in the INI file */
     const char *summary;     /* one sentence */
     const char *const *keys; /* those that it uses besides `policy`, ended by NULL */
@@ -560,11 +559,11 @@ struct rp_plugin {
     const char *version;  /* "1.0.0": for people; decide nothing by it */
 
     /*
-     * Reads an INI file and makes its sections ready, whole or not at all. [control]
-     * ini_path: not NULL. capabilities: bits of enum rp_capability; a policy that needs more is
-     * refused. set: receives the new set, to be released with close; NULL on any error. err,
-     * errlen: receive the errors, one a line, NUL-terminated; may be NULL and 0. Returns RP_OK,
-     * RP_E_ARGUMENT, RP_E_CONFIG, RP_E_CAPABILITY or RP_E_MEMORY.
+     * Reads an INI file and prepares its sections, all of it or nothing. [control] ini_path: not
+     * NULL. capabilities: bits of enum rp_capability; a policy that needs more is refused. set:
+     * receives the new set, to be released with close; NULL on any error. err, errlen: receive the
+     * errors, one per line, NUL-terminated; may be NULL and 0. Returns RP_OK, RP_E_ARGUMENT,
+     * RP_E_CONFIG, RP_E_CAPABILITY or RP_E_MEMORY.
      */
     int32_t (*open)(const char *ini_path, uint32_t capabilities, struct rp_set **set, char *err,
                     uint32_t errlen);
@@ -673,23 +672,23 @@ struct rp_plugin {
     int32_t (*share)(struct rp_set *set, void *memory, uint64_t bytes, char *err, uint32_t errlen);
 
     /*
-     * Fills in the policy of that index, as they stand in the choices of the key `policy`; indexes
+     * Fills in the policy of that index, in the order of the choices of the key `policy`; indexes
      * run from 0 without gaps. [thread-safe] kind->struct_size is set by the caller. The strings
      * are constants of the plugin. Returns RP_OK, RP_E_END past the last one, or RP_E_ARGUMENT.
      */
     int32_t (*kind)(uint32_t index, struct rp_kind *kind);
 
     /*
-     * Writes what the configuration that was loaded last says in vain, one note a line: the keys
-     * that their section's policy does not use. [control] For the log, after open and reload: no
-     * note is an error. The text is empty if there is none, as after a NULL set. Arguments and
-     * result as of describe.
+     * Writes what has no effect in the configuration that was loaded last, one note per line: the
+     * keys that their section's policy does not use. [control] For the log, after open and reload:
+     * a note is not an error. The text is empty if there is none, as after a NULL set. Arguments
+     * and result as of describe.
      */
     uint32_t (*notes)(struct rp_set *set, char *buf, uint32_t len);
 
     /*
      * As open, of text in memory in place of a file. [control] text: `length` bytes, read during
-     * the call alone. name: not NULL, stands for the file's name in errors and notes.
+     * the call only. name: not NULL, the file's name in errors and notes.
      */
     int32_t (*open_text)(const char *text, uint32_t length, const char *name, uint32_t capabilities,
                          struct rp_set **set, char *err, uint32_t errlen);
@@ -705,7 +704,7 @@ struct rp_plugin {
     const struct rp_cluster_calls *cluster;
 };
 
-/* The most sections that memory which is shared has room for. */
+/* The most sections that shared memory can hold. */
 #define RP_SHARED_SECTIONS_MAX 1024u
 
 /* The table up to and including close: what every plugin of this major version has. */

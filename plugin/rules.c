@@ -1,10 +1,10 @@
 /*
  * rules.c - follows all reads that a policy's compiled rules allow, step by step.
  *
- * A situation is a state and what the read has behind it, as far as rules depend on it. All
- * situations that can come after n steps are worked out from those after n - 1, until there are
- * none left or the policy's promise is broken. How often replica_backoff has polled is kept as the
- * least that is possible: whoever polled less can do all that the others can.
+ * A situation is a state and the part of the read's history that rules depend on. All situations
+ * that can follow after n steps are derived from those after n - 1, until there are none left or
+ * the policy's promise is broken. Of replica_backoff's polls the least possible number is kept: a
+ * read that has polled less can do everything that the others can.
  */
 #include "rules.h"
 
@@ -36,9 +36,9 @@ struct check {
     const struct rp_policy_kind *kind;
     struct rp_plan plan; /* the rules, compiled for the conditions that are looked at */
     uint32_t conditions;
-    uint64_t used[4]; /* the rules that some setting makes use of, as a set */
+    uint64_t used[4]; /* the rules that some setting uses, as a set */
     uint32_t longest;
-    bool primary_first; /* some read begins with the primary though there is a replica */
+    bool primary_first; /* some read starts with the primary although there is a replica */
     struct text *fault;
 };
 
@@ -72,11 +72,11 @@ static bool is_known(const struct rp_rule *rule) {
 static bool check_rule(const struct check *check, uint32_t index) {
     const struct rp_rule *rule = &check->kind->rules[index];
     if (!is_known(rule)) {
-        return FAULT(check, "rule %u names what there is not", index + 1);
+        return FAULT(check, "rule %u names something that does not exist", index + 1);
     }
     const bool direct = rule->guard == G_NO_REPLICA;
     if (direct != (index == 0)) {
-        return FAULT(check, "RULES_DIRECT must stand first, and once");
+        return FAULT(check, "RULES_DIRECT must come first, and once");
     }
     if (direct && (rule->from != ST_BEGIN || rule->condition != IF_ANY || rule->end != END_NONE ||
                    rp_states[rule->to].step.kind != RP_STEP_READ ||
@@ -92,10 +92,10 @@ static bool check_rule(const struct check *check, uint32_t index) {
 static bool check_kind(const struct check *check, const char *registered) {
     const struct rp_policy_kind *kind = check->kind;
     if (kind->name == NULL || kind->summary == NULL || kind->keys == NULL || kind->rules == NULL) {
-        return FAULT(check, "it lacks name, summary, keys or rules");
+        return FAULT(check, "it lacks a name, summary, keys or rules");
     }
     if (strcmp(kind->name, registered) != 0) {
-        return FAULT(check, "it calls itself %s", kind->name);
+        return FAULT(check, "its name is %s", kind->name);
     }
     if (kind->rule_count == 0 || kind->rule_count > MAX_RULES) {
         return FAULT(check, "it has %u rules; there may be 1 to %u", kind->rule_count, MAX_RULES);
@@ -119,7 +119,7 @@ static bool read_failed_over(const struct check *check, uint32_t outcome) {
     return outcome == RP_FAILED && (check->conditions & 1u << IF_FAILOVER) != 0;
 }
 
-/* What is behind a read after the outcome, guards aside. */
+/* A read's history after the outcome, guards aside. */
 static struct situation after_outcome(const struct check *check, const struct situation *at,
                                       uint32_t outcome) {
     struct situation after = *at;
@@ -176,7 +176,8 @@ static bool check_end(const struct check *check, const struct situation *at, uin
     }
     if ((verdict == RP_VERDICT_FOUND && (1u << outcome & ON_SERVED) == 0) ||
         (verdict == RP_VERDICT_NOT_FOUND && outcome != RP_MISSING)) {
-        return FAULT(check, IN_FORMAT "the end says what no server said", IN_WORDS(at, outcome));
+        return FAULT(check, IN_FORMAT "its verdict is one that no server gave",
+                     IN_WORDS(at, outcome));
     }
     return move->end != END_BROKEN ||
            FAULT(check, IN_FORMAT "every rule has a guard, and all may fail",
@@ -190,12 +191,12 @@ static bool check_step(struct check *check, const struct situation *at, uint32_t
                      IN_WORDS(at, outcome));
     }
     if (after->state == ST_BEGIN) {
-        return FAULT(check, IN_FORMAT "it begins again", IN_WORDS(at, outcome));
+        return FAULT(check, IN_FORMAT "it goes back to ST_BEGIN", IN_WORDS(at, outcome));
     }
     if (is_read_of(after->state, RP_TARGET_PRIMARY) && !after->may_fall_back) {
         check->primary_first = true;
         return check->kind->reads_primary_first ||
-               FAULT(check, IN_FORMAT "the primary is read, though no replica missed",
+               FAULT(check, IN_FORMAT "the primary is read although no replica missed",
                      IN_WORDS(at, outcome));
     }
     return true;
@@ -236,7 +237,7 @@ static bool follow_outcome(struct check *check, const struct situation *at, uint
         if (move->guard == G_NONE) {
             break;
         }
-        /* No position, or no time for one: so it stays. */
+        /* No position, or no time for one: the target stays. */
         behind.floor_taken |= move->guard == G_FLOOR;
     }
     return true;
@@ -266,7 +267,7 @@ static bool follow_all(struct check *check, const struct situations *now, struct
     return true;
 }
 
-/* Notes which rules the states that were reached have made use of: those that a move came from. */
+/* Marks the rules that the reached states use: those that a move came from. */
 static void note_used(struct check *check, uint64_t states) {
     for (uint32_t cell = 0; cell < (uint32_t)ST_COUNT * RP_OUTCOME_COUNT; cell++) {
         const uint32_t state = cell / RP_OUTCOME_COUNT;
@@ -333,7 +334,7 @@ static bool check_promises(const struct check *check) {
     }
     for (uint32_t i = 0; i < kind->rule_count; i++) {
         if ((check->used[i / 64] & UINT64_C(1) << i % 64) == 0) {
-            return FAULT(check, "rule %u (from %s) is never of use", i + 1,
+            return FAULT(check, "rule %u (from %s) is never used", i + 1,
                          rp_states[kind->rules[i].from].name);
         }
     }

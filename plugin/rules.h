@@ -1,9 +1,9 @@
 /*
  * rules.h - whether a policy's rules are sound, and keep what the policy promises.
  *
- * Asked whenever a file that chooses the policy is loaded: a table of rules that compiles may still
- * leave an outcome open, never end, or send to the primary what should go to a replica, and no read
- * should be the first to notice.
+ * Checked whenever a file that chooses the policy is loaded: a table of rules that compiles may
+ * still leave an outcome open, never end, or send to the primary what should go to a replica, and a
+ * read must not be the first to notice.
  */
 #ifndef RULES_H
 #define RULES_H

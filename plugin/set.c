@@ -104,7 +104,7 @@ static void check_capabilities(struct load *load, const struct ini_section *sect
     }
 }
 
-/* A fault of the plugin's, not of the file's, and yet no read may follow such a policy. */
+/* A fault of the plugin, not of the file; still, no read may follow such a policy. */
 static void check_rules(struct load *load, const struct ini_section *section, int32_t policy) {
     const struct rp_policy_kind *kind = rp_policy_kinds[policy];
     char fault[256];
@@ -116,7 +116,7 @@ static void check_rules(struct load *load, const struct ini_section *section, in
         return;
     }
     ini_errors_add(load->errors,
-                   "%s:%u: [%s] policy = %s: this plugin's rules of it are broken (%s); choose "
+                   "%s:%u: [%s] policy = %s: its rules in this plugin are broken (%s); choose "
                    "another policy",
                    load->document->path, section->line, section->name, rp_policy_names[policy],
                    fault);
@@ -275,7 +275,7 @@ struct source {
     uint32_t length;
 };
 
-/* Every way out leaves the set as it was, or wholly changed. */
+/* Whatever happens, the set is afterwards unchanged or completely changed. */
 static int32_t load_source(struct rp_set *set, struct source source, char *err, uint32_t errlen) {
     struct ini_errors errors;
     ini_errors_init(&errors, err, errlen);

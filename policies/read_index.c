@@ -1,5 +1,5 @@
 /*
- * read_index.c - ask the primary where it stands, wait until the replica has replayed that far,
+ * read_index.c - ask the primary for its position, wait until the replica has replayed that far,
  * read the replica.
  *
  * Raft's ReadIndex (Ongaro, "Consensus: Bridging Theory and Practice", 2014, section 6.4), for a

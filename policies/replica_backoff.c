@@ -2,9 +2,9 @@
  * replica_backoff.c - poll the replica after first_ms, doubling, up to max_wait_ms in all, then the
  * primary.
  *
- * For servers that do not tell their position (Aurora, poolers, other databases). Most rows arrive
- * within a few milliseconds, so short polls first answer most misses far sooner than one long wait;
- * the doubling bounds their number.
+ * For servers that do not reveal their position (Aurora, poolers, other databases). Most rows
+ * arrive within a few milliseconds, so short polls first answer most misses far sooner than one
+ * long wait; the doubling bounds their number.
  *
  * The longest read: replica, n times wait and replica, primary; n is the number of waits, the k-th
  * of them first_ms / 2 * 2^k long, that use up max_wait_ms.

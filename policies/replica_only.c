@@ -1,8 +1,8 @@
 /*
- * replica_only.c - one read of a replica, whose answer stands: what a host did before there was a
+ * replica_only.c - one read of a replica, whose answer is final: what a host did before there was a
  * fallback.
  *
- * Nobody else is asked, so a partial answer is the best there is, and is given.
+ * No other server is asked, so a partial answer is the best there is, and is given.
  */
 #include "plugin/policy_kind.h"
 
@@ -19,7 +19,7 @@ static const char *const keys[] = {"metric_prefix", NULL};
 extern const struct rp_policy_kind rp_replica_only;
 const struct rp_policy_kind rp_replica_only = {
     .name = "replica_only",
-    .summary = "Every read goes to a replica, and its answer stands.",
+    .summary = "Every read goes to a replica, and its answer is final.",
     .most_steps = 1,
     .rules = rules,
     .rule_count = RP_RULE_COUNT(rules),

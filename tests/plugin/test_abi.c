@@ -475,7 +475,7 @@ static const char *const descriptions[][4] = {
      "run_engine.s.*"},
     {"policy = primary_only\nmetric_prefix = other\n", "Every read goes to the primary", "other.*",
      "[s]"},
-    {"policy = replica_only\n", "its answer stands", "[s]", "run_engine.s"},
+    {"policy = replica_only\n", "its answer is final", "[s]", "run_engine.s"},
 };
 
 START_TEST(descriptions_give_effective_values) {

@@ -209,7 +209,7 @@ static int print_sections(const struct arguments *arguments, const struct rp_plu
     return EXIT_GOOD;
 }
 
-/* What the file says in vain: no error, and nothing that a program should read. */
+/* What the file sets without effect: not an error, and not meant for programs. */
 static void print_notes(const struct rp_plugin *plugin, struct rp_set *set) {
     char notes[RP_ERROR_BYTES];
     if (RP_HAS(plugin, notes) && plugin->notes(set, notes, sizeof notes) > 0) {
