@@ -3,10 +3,10 @@
  *
  *     PROGRAM CORPUS-DIRECTORY [RUNS]
  *
- * Every file of the kept corpus is given to the target as it stands, then RUNS inputs (default
- * 2000) made from them by small changes: bytes changed, cut out, doubled, taken from another file.
- * The changes come from a fixed seed, so a failure comes again. What is found is found by the
- * target's own assertions and by the sanitizers that it is built with.
+ * Every file of the kept corpus is given to the target unchanged, then RUNS inputs (default 2000)
+ * made from them by small changes: bytes changed, cut out, doubled, taken from another file. The
+ * changes come from a fixed seed, so a failure repeats. Mistakes are found by the target's own
+ * assertions and by the sanitizers that it is built with.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -76,7 +76,7 @@ static int read_corpus(const char *directory, struct corpus *corpus) {
     return count < 0 || corpus->count == 0 ? -1 : status;
 }
 
-/* One small change of the bytes in `data`, of which there are *size and room for MAX_BYTES. */
+/* One small change of the bytes in `data`, of which there are *size, with space for MAX_BYTES. */
 static void change(uint64_t *state, const struct corpus *corpus, uint8_t *data, size_t *size) {
     const struct input *other = &corpus->files[below(state, corpus->count)];
     size_t at = below(state, *size);

@@ -37,7 +37,7 @@ static void fuzz_target(const char *target, size_t length) {
 }
 
 /* What reaches a server: short, no NUL, no control character, no second underscore if it was one of
- * two parts; and an id that was taken is taken again as it stands. */
+ * two parts; and an id that was accepted is accepted again as it is. */
 static void check_id(const struct database_id *id) {
     struct database_id again;
     const char *why = NULL;

@@ -150,7 +150,7 @@ static bool receive(struct run *run) {
     return count > 0 || (count < 0 && errno == EAGAIN);
 }
 
-/* One round of the loop, and whatever the host and the client do beside it. */
+/* One round of the loop, and what the host and the client do in between. */
 static void turn(struct run *run) {
     assert(run->round++ < MAX_ROUNDS);
     assert(event_base_loop(run->base, EVLOOP_NONBLOCK) >= 0);
@@ -264,7 +264,7 @@ static struct byte_buffer run_once(const char *bytes, size_t count, struct plan 
         }
     }
     shutdown(run.fd, SHUT_WR);
-    /* The client has sent all that it will: the connection must come to its end by itself. */
+    /* The client has sent everything: the connection must end by itself. */
     while (counter_value(&run.connections.counters.open) > 0) {
         turn(&run);
     }
@@ -295,7 +295,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
     struct byte_buffer expected = run_once(bytes, size - PLAN_BYTES, whole);
     struct byte_buffer seen = run_once(bytes, size - PLAN_BYTES, plan);
-    /* A watched client that has sent all counts as gone: what it asked for last is not looked at.
+    /* A watched client that has sent all counts as gone: its last question is not looked at.
      */
     assert(seen.length == expected.length ||
            ((plan.flags & WATCH) != 0 && seen.length < expected.length));

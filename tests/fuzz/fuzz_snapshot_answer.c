@@ -3,8 +3,8 @@
  * outcome and answer.
  *
  * The input is a shape and a list of rows: a kind, a number of bytes, and those. Raw rows are taken
- * as they are. In the others the fuzzer only chooses fields, so that it does not have to find out
- * how a record is put together.
+ * as they are. In the others the fuzzer only chooses fields, so that it need not find out the
+ * format of a record.
  */
 #undef NDEBUG /* the assertions are the test */
 #include "host-sample/snapshots/read.h"
@@ -17,7 +17,7 @@
 
 #define NOW_MS        INT64_C(1795456897042)
 #define LARGEST_VALUE 4096
-#define MAX_INPUT    65536
+#define MAX_INPUT     65536
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -145,7 +145,7 @@ static void set_column(PGresult *result, int row, int column, char *bytes, int l
     assert(column >= PQnfields(result) || PQsetvalue(result, row, column, bytes, length) != 0);
 }
 
-/* A field without the type and the length that stand before it in a record. */
+/* A field without the type and the length that precede it in a record. */
 static void set_field(PGresult *result, int row, int column, enum field_type type,
                       struct input *input) {
     static struct value value;

@@ -2,8 +2,8 @@
  * fuzz_strict_ini.c - libFuzzer target: any bytes as an INI text, and what must hold of the
  * outcome.
  *
- * The strongest of the invariants: a text without errors means to inih, read by itself, exactly
- * what the document says.
+ * The strongest of the invariants: inih alone reads a text without errors exactly as the document
+ * does.
  */
 #undef NDEBUG /* the assertions are the test */
 #include "strict-ini/strict_ini.h"
@@ -119,7 +119,7 @@ static void check_errors(const struct ini_errors *errors, unsigned line_count) {
     assert(count == errors->count);
 }
 
-/* Where the document stands while inih tells the same story. */
+/* The place in the document up to which inih has agreed. */
 struct story {
     const struct ini_section *section;
     const struct ini_entry *entry;
@@ -157,7 +157,7 @@ static void compare_with_inih(const struct ini_document *document, const char *t
 /* The same errors, gathered in less memory. */
 static void check_in_little_memory(const char *text, size_t length, unsigned count) {
     const size_t capacity = length % 300;
-    char *memory = malloc(capacity + 1); /* one more, so that it is never a block of none */
+    char *memory = malloc(capacity + 1); /* one more, so that the block is never empty */
     assert(memory != NULL);
     memory[capacity] = '#';
     struct ini_errors errors;

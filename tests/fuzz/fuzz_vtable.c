@@ -3,8 +3,8 @@
  * what must hold of each answer.
  *
  * A byte chooses the call, the bytes after it its arguments. INI files are whole lines that make
- * sense, whole lines that do not, and bytes as they come: so that the fuzzer need not find out how
- * a policy is spelt.
+ * sense, whole lines that do not, and bytes as they come: so that the fuzzer need not find out the
+ * names of policies.
  */
 #undef NDEBUG /* the assertions are the test */
 #include "plugin/read_policy.h"
@@ -17,8 +17,8 @@
 
 #define READS       4
 #define LARGEST_INI 16384
-#define MAX_STEPS  36u
-#define MAX_CALLS  400
+#define MAX_STEPS   36u
+#define MAX_CALLS   400
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const struct rp_plugin *read_policy_plugin_v1(void);

@@ -1,5 +1,5 @@
 /*
- * test_plugin_loader.c - the sample host's loader against odd plugins and what is no plugin at all.
+ * test_plugin_loader.c - the loader against odd plugins and files that are not plugins.
  *
  * A refusal names the file, and the symbol, what was expected and what was found. Nothing stays
  * loaded.

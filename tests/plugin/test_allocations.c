@@ -234,7 +234,8 @@ START_TEST(every_allocation_of_reload_fails_in_turn) {
 }
 END_TEST
 
-/* An error in the file and an allocation that fails: one or the other is told, nothing is lost. */
+/* An error in the file and an allocation that fails: one or the other is reported, nothing leaks.
+ */
 START_TEST(every_allocation_fails_while_there_are_errors) {
     ini_file_write(&file,
                    "[a]\npolicy = nonsense\n[b]\nfirst_ms = x\n[c]\npolicy = replica_only\n");

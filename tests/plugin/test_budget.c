@@ -50,7 +50,7 @@ START_TEST(a_token_comes_back_exactly_in_its_time) {
     ck_assert(!reaches_primary(&section, START + 100 * MS));
     ck_assert_uint_eq(drain_budget(&section, START + 400 * MS), 3);
     ck_assert_uint_eq(drain_budget(&section, START + 1100 * MS - 1), 6);
-    /* However long nobody comes, no more than the burst gathers. */
+    /* However long the bucket is unused, it never holds more than the burst. */
     ck_assert_uint_eq(drain_budget(&section, START + 3600 * S), 7);
     section_close(&section);
 }
@@ -129,9 +129,9 @@ static const struct {
 } rates[] = {{50, 10, 5000000}, {50, 1, 20000000}, {1, 1, 400000000}, {1000000, 3, 300},
              {3, 5, 200000000}, {7, 7, 100000000}, {999983, 40, 500}};
 
-/* In no window of time are more admitted than the burst and the rate allow, and nobody is shed whom
- * they would admit: compared read by read with a bucket that holds credit, the interval rounded up
- * to a nanosecond. */
+/* In no window of time are more reads admitted than burst and rate allow, and none is shed that
+ * they allow: compared read by read with a bucket that holds credit, the interval rounded up to a
+ * nanosecond. */
 START_TEST(arrivals_at_random_are_admitted_exactly) {
     const uint64_t interval = (S + rates[_i].per_s - 1) / rates[_i].per_s;
     const uint64_t full = interval * rates[_i].burst;

@@ -26,7 +26,7 @@
 
 static char error[RP_ERROR_BYTES];
 
-/* A file in memory: what each process maps wherever its kernel puts it. */
+/* A file in memory, which each process maps at an address of its own. */
 struct state_file {
     int descriptor;
     uint64_t bytes;
@@ -129,7 +129,7 @@ START_TEST(a_debt_outlives_its_set) {
 }
 END_TEST
 
-/* The rate is of whoever set it last, for sets that know another one too. */
+/* The rate is the one that was set last, also for sets that were opened with another. */
 START_TEST(a_new_rate_holds_for_all) {
     const struct state_file file = room_for(ROOM);
     struct opened_section one;
@@ -319,7 +319,7 @@ static struct meeting *a_meeting(void) {
     return meeting;
 }
 
-/* Until all of them are there, for the n-th time. */
+/* Until all of them have arrived, for the n-th time. */
 static void meet(struct meeting *meeting, unsigned n) {
     (void)atomic_fetch_add(&meeting->arrived, 1);
     while (atomic_load(&meeting->arrived) < n * PROCESSES) {
@@ -374,7 +374,7 @@ START_TEST(eight_processes_count_exactly) {
 }
 END_TEST
 
-/* The moment at which entries are taken, again and again. */
+/* The moment at which entries are taken, over and over. */
 static void take_entries(unsigned process, const struct state_file *file, struct meeting *meeting) {
     struct opened_section section;
     open_sections(&section, process, ALIKE);
@@ -447,8 +447,8 @@ START_TEST(eight_processes_keep_one_budget) {
 }
 END_TEST
 
-/* Killed wherever they are, a hundred times: nobody waits for them, and what they had counted and
- * what they owe stays. */
+/* Killed at any point, a hundred times: no process waits for them, and their counts and debts stay.
+ */
 START_TEST(a_killed_process_leaves_nothing_taken) {
     const struct state_file file = room_for(ROOM);
     struct opened_section section;

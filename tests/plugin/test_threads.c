@@ -126,7 +126,7 @@ static void *read_on(void *argument) {
 }
 
 /* Good and broken files in turn, and only broken ones when a set takes no more changes; returns the
- * number of reloads that went otherwise than they should, as a pointer. */
+ * number of reloads that did not do what they should, as a pointer. */
 static void *reload_on(void *argument) {
     struct shared *shared = argument;
     char error[RP_ERROR_BYTES];

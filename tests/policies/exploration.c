@@ -319,7 +319,7 @@ static bool charges_rightly(struct explored_section *section, const struct repla
     const int64_t charge = t->told->primary_reads > 0 && !is_direct(t->setting) ? interval : 0;
     const int64_t now = t->told->now_ns;
     const int64_t credit = t->setting->asked.tokens * interval + now;
-    /* Charged and credited in any order the same, as long as the bucket was not full meanwhile; a
+    /* Charged and credited in any order the same, as long as the bucket was not full in between; a
      * read that was charged when it was full may have gained what it was charged. */
     const int64_t least = (credit > full ? full : credit) - charge;
     const int64_t most = credit - charge > full ? full : credit - charge;
@@ -363,7 +363,7 @@ struct walk {
     struct totals *totals;
 };
 
-/* What came of a report in a state (or of begin, if `candidate` is NULL): checked, and followed up
+/* The result of a report in a state (or of begin, if `candidate` is NULL): checked, and explored
  * later. */
 static bool take_step(struct walk *walk, uint32_t state, struct replay *replay,
                       const struct candidate *candidate, struct state *next,

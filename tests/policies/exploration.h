@@ -2,7 +2,7 @@
  * exploration.h - every sequence of reports that one setting allows.
  *
  * The states of a read form a graph: the same history and the same bytes of struct rp_read, times
- * counted from the read's beginning, are the same state, however it was come to. Each state is
+ * counted from the read's beginning, are the same state, however it was reached. Each state is
  * visited once, each report is tried in it once, and the number of paths follows from the graph.
  *
  * A read under way may be neither moved nor copied, so a state is come to by replaying its reports
@@ -45,7 +45,7 @@ struct exploration {
     uint32_t ending_capacity;
 };
 
-/* What all explorations came to. */
+/* The totals of all explorations. */
 struct totals {
     uint64_t settings;
     uint64_t states;
@@ -55,7 +55,7 @@ struct totals {
     uint32_t longest[POLICY_COUNT]; /* steps of the longest read */
 };
 
-/* A section that is explored, and where its clock and counters stand. */
+/* A section that is explored, with the state of its clock and counters. */
 struct explored_section {
     struct opened_section opened;
     struct counter_places places;

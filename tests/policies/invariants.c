@@ -54,7 +54,7 @@ static bool tells_miss(const struct transition *t) {
     return reports_replica_read(t) && (tells(t, RP_MISSING) || tells(t, RP_PARTIAL));
 }
 
-/* A partial answer that is given, because nobody has more, is no miss then. */
+/* A partial answer that is given because no server has more is not a miss. */
 static uint32_t earlier_misses(const struct transition *t) {
     return t->told->misses - tells_miss(t);
 }

@@ -1,5 +1,5 @@
 /*
- * reload_exploration.h - I11: a reload never changes a read in flight.
+ * reload_exploration.h - I11: a reload never changes a read under way.
  */
 #ifndef RELOAD_EXPLORATION_H
 #define RELOAD_EXPLORATION_H

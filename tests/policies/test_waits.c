@@ -228,14 +228,14 @@ START_TEST(polls_double_up_to_the_longest_wait) {
         uint32_t polls = poll_to_the_end(&walk, backoffs[_i].first_ms * MS, max_wait);
         MUST(polls >= 1);
         MUST(polls <= backoffs[_i].polls_at_most);
-        /* Nobody gives up early: the time is used. */
+        /* No read gives up early: the time is used. */
         MUST(walk.now_ns == SCRIPT_START_NS + max_wait);
     }
     section_close(&section);
 }
 END_TEST
 
-/* A host whose waits end at once, or whose clock stands, still comes to an end. */
+/* A host whose waits end at once, or whose clock does not move, still comes to an end. */
 START_TEST(polls_are_bounded_whatever_the_clock_says) {
     struct opened_section section;
     section_open(&section, POLLS, backoffs[_i].first_ms, backoffs[_i].max_wait_ms);

@@ -621,7 +621,7 @@ START_TEST(a_directory) {
 }
 END_TEST
 
-/* Nobody writes to it: opening it must not wait. */
+/* It has no writer: opening it must not wait. */
 START_TEST(a_fifo) {
     ck_assert_int_eq(mkfifo(path, 0600), 0);
     assert_unreadable(path, "Not a regular file");
@@ -867,7 +867,7 @@ START_TEST(missing_keys) {
 }
 END_TEST
 
-/* A key that stands in a refused line, or in a section's refused double, is not called missing. */
+/* A key in a refused line, or in a section's refused duplicate, is not reported as missing. */
 START_TEST(missing_keys_of_an_incomplete_section) {
     load("[s]\npick = same\n name = abc\n");
     read_settings();

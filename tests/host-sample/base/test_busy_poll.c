@@ -111,8 +111,9 @@ START_TEST(what_is_there_is_handled) {
 }
 END_TEST
 
-/* It is not there at the first look, and the loop does not sleep for it. Another test shows that a
- * sleep would be counted; several turns, because a page that has to be fetched is one too. */
+/* It has not come at the first poll, and the loop does not sleep until it does. Another test shows
+ * that a sleep would be counted; several turns, because a page that has to be fetched is one too.
+ */
 START_TEST(what_comes_within_the_window_is_not_slept_for) {
     int turns = 0;
     long slept = 1;

@@ -100,7 +100,7 @@ START_TEST(formats) {
 }
 END_TEST
 
-/* A text that just fits, and one that is a byte too long for what is there: the NUL needs its room.
+/* A text that just fits, and one that is a byte too long for the space: the NUL needs space too.
  */
 START_TEST(formats_at_the_edge) {
     ck_assert(byte_buffer_reserve(&buffer, 1));

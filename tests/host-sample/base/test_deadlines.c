@@ -99,7 +99,7 @@ START_TEST(in_the_order_of_a_queue) {
     for (; deadline_first(&queues[1]) != NULL; turns++) {
         event_base_loop(base, EVLOOP_ONCE);
     }
-    ck_assert_int_lt(turns, SHORT_MS * 2 / 3); /* slept, and did not look again and again */
+    ck_assert_int_lt(turns, SHORT_MS * 2 / 3); /* slept, and did not poll */
     ck_assert_int_eq(passed_count, MAX_DEADLINES);
     for (int i = 0; i < MAX_DEADLINES; i++) {
         ck_assert_int_eq(passed[i], i);
@@ -108,7 +108,7 @@ START_TEST(in_the_order_of_a_queue) {
 }
 END_TEST
 
-/* One that is set later and falls due earlier is not kept waiting by the timer that is running. */
+/* One that is set later and is due earlier does not wait for the timer that is running. */
 START_TEST(a_shorter_one_is_not_kept_waiting) {
     queues[0].length_ms = 1000 * 1000; /* far beyond the time that a test may take */
     set(0, 0);
@@ -139,13 +139,13 @@ START_TEST(cleared_alone_the_timer_fires_for_nothing_and_ends) {
     deadline_clear(&waiters[0].deadline);
     event_base_dispatch(base);
     ck_assert_int_eq(passed_count, 0);
-    set(0, 1); /* and it is armed anew */
+    set(0, 1); /* and it is armed again */
     event_base_dispatch(base);
     PASSED(0);
 }
 END_TEST
 
-/* Whatever queue it stood in before. */
+/* Whatever queue it was in before. */
 START_TEST(one_that_is_set_again_begins_anew) {
     set(0, 1);
     set(1, 1);

@@ -100,7 +100,7 @@ START_TEST(every_byte_at_every_place) {
 }
 END_TEST
 
-/* Neighbours matter to whoever looks at eight bytes at once. */
+/* Neighbours matter where eight bytes are looked at together. */
 START_TEST(every_pair) {
     unsigned char bytes[9];
 

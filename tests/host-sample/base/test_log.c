@@ -65,7 +65,7 @@ static uint64_t count(const char *piece) {
     return found;
 }
 
-/* The sum of all numbers that stand behind `"name":`. */
+/* The sum of all numbers that follow `"name":`. */
 static uint64_t sum_of(const char *name) {
     char key[64];
     uint64_t sum = 0;
@@ -111,7 +111,7 @@ START_TEST(the_journal_is_told_priorities) {
     struct stat status;
     char stream[64];
     ck_assert_int_eq(fstat(ends[1], &status), 0);
-    /* Another stream's name first: what is no journal gets no mark. */
+    /* Another stream's name first: what is not a journal gets no mark. */
     for (uintmax_t other = 0; other < 2; other++) {
         (void)snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)status.st_dev,
                        (uintmax_t)status.st_ino + 1 - other);
@@ -215,7 +215,7 @@ START_TEST(a_kind_has_a_burst_and_then_a_rate) {
         admitted += log_limits_admit(&limits, LOG_FAILED, LOG_LEVEL_ERROR, now);
     }
     ck_assert_uint_eq(admitted, 10 * LOG_PER_S);
-    now += 3600 * 1000 * MS; /* an hour of quiet gives one burst, and no more */
+    now += 3600 * 1000 * MS; /* an hour without lines allows one burst, and no more */
     admitted = 0;
     for (unsigned i = 0; i < 1000; i++) {
         admitted += log_limits_admit(&limits, LOG_FAILED, LOG_LEVEL_ERROR, now);

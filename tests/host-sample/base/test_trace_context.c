@@ -65,7 +65,7 @@ START_TEST(a_header) {
 }
 END_TEST
 
-/* Every byte at every place: lower-case hexadecimal or the hyphen that stands there, nothing else.
+/* Every byte at every place: lower-case hexadecimal or the hyphen that belongs there, nothing else.
  */
 START_TEST(every_byte_at_every_place) {
     for (size_t place = 0; place < TRACEPARENT_BYTES; place++) {

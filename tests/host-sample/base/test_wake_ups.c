@@ -126,7 +126,7 @@ START_TEST(cleared) {
     wake_up_clear(&moments[2].wake_up);
     run_until_woken(2);
     ck_assert_uint_eq(moments[1].times + moments[3].times, 2);
-    set(&moments[0], now_ns); /* the timer is set anew though all had passed */
+    set(&moments[0], now_ns); /* the timer is set again though all had passed */
     run_until_woken(3);
     ck_assert_uint_eq(moments[0].times, 1);
 }
@@ -191,7 +191,7 @@ START_TEST(freed_while_some_are_set) {
 }
 END_TEST
 
-/* One that is always set anew for now leaves the loop its turns, and the others theirs. */
+/* One that is always set again for now lets the loop and the others have their turns. */
 static void set_for_now(struct moment *moment) {
     set(moment, 0);
 }
@@ -207,7 +207,7 @@ START_TEST(always_due) {
 }
 END_TEST
 
-/* The least of many, since a machine may stall. */
+/* The minimum of many, since a machine may stall. */
 START_TEST(hardly_too_late) {
     uint64_t least_ns = UINT64_MAX;
     for (unsigned i = 0; i < 50; i++) {

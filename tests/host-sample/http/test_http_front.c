@@ -62,7 +62,8 @@ static void pause_ms(long ms) {
     nanosleep(&moment, NULL);
 }
 
-/* Asks the counters until the condition holds; a macro, so that the condition is asked again. */
+/* Reads the counters until the condition holds; a macro, so that the condition is evaluated again.
+ */
 #define AWAIT_COUNTERS(counters, condition)                                                        \
     do {                                                                                           \
         const double give_up = now_s() + CLIENT_PATIENCE_S;                                        \
@@ -358,7 +359,7 @@ START_TEST(continue_is_sent_when_awaited) {
     ck_assert_str_eq(reply.head, "HTTP/1.1 100 Continue\r\n\r\n");
     reply = client_ask(&client, "abc");
     assert_echo(&reply, "POST\n/echo\n");
-    /* The body has come by itself; there is none; HTTP/1.0 knows no such thing; it is too large. */
+    /* The body has come by itself; there is none; HTTP/1.0 does not have it; it is too large. */
     reply = client_ask(&client, "POST /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
                                 "Content-Length: 3\r\n\r\nabc");
     assert_echo(&reply, "POST\n/echo\n");
@@ -429,7 +430,7 @@ START_TEST(limits_of_the_target) {
     assert_error(&reply, 414);
     client_expect_end(&client);
     reconnect();
-    send_long("GET /", 'x', HTTP_MAX_REQUEST_LINE, ""); /* its end is not waited for */
+    send_long("GET /", 'x', HTTP_MAX_REQUEST_LINE, ""); /* refused before its end */
     reply = client_read(&client);
     assert_error(&reply, 414);
 }
@@ -515,7 +516,7 @@ START_TEST(error_survives_what_is_still_sent) {
 }
 END_TEST
 
-/* It does not read on for ever, either. */
+/* It does not read on forever, either. */
 START_TEST(lingering_is_bounded_in_bytes) {
     char bytes[65536];
     ssize_t sent;
@@ -560,7 +561,7 @@ START_TEST(idle_connection_is_closed_in_silence) {
 }
 END_TEST
 
-/* Sends a byte now and then until the front has had enough of it. */
+/* Sends a byte now and then until the front closes the connection. */
 static void drip(const char *byte) {
     const double begin = now_s();
 
@@ -587,7 +588,7 @@ START_TEST(slow_request_is_cut_off) {
 }
 END_TEST
 
-/* Empty lines before a request are no request. */
+/* Empty lines before a request are not a request. */
 START_TEST(empty_lines_do_not_keep_a_connection) {
     struct http_front_options options = front_thread_options();
 
@@ -634,7 +635,7 @@ START_TEST(host_may_take_its_time) {
     start(&options);
     client_send_text(&client, GET("/wait"));
     front_thread_await_requests(front, 1);
-    pause_ms(300); /* not for a result: for the timeouts to show themselves if they counted */
+    pause_ms(300); /* not for a result: so that the timeouts would show if they counted */
     ck_assert_uint_eq(front_thread_answer(front), 1);
     const struct client_reply reply = client_read(&client);
     assert_echo(&reply, "waited");
@@ -674,7 +675,7 @@ START_TEST(big_reply_to_a_slow_reader) {
     client_send_text(&client, GET("/big1") GET("/echo") GET("/big2"));
     AWAIT_COUNTERS(counters, counters.unsent_bytes > 0);
     ck_assert(!front_thread_is_idle(front));
-    ck_assert_uint_eq(front_thread_requests(front), 1); /* nothing is read meanwhile */
+    ck_assert_uint_eq(front_thread_requests(front), 1); /* nothing is read in the meantime */
     struct client_reply reply = client_read(&client);
     assert_big(&reply);
     reply = client_read(&client);
@@ -685,7 +686,7 @@ START_TEST(big_reply_to_a_slow_reader) {
 }
 END_TEST
 
-/* Small replies to somebody who only asks: the socket fills up in the middle of any of them. */
+/* Small replies to a client that only asks: the socket fills up in the middle of any of them. */
 START_TEST(many_small_replies_to_a_slow_reader) {
     unsigned count = 100000;
     char expected[64];
@@ -706,7 +707,7 @@ END_TEST
 
 START_TEST(unsent_bytes_are_bounded) {
     struct http_front_options options = front_thread_options();
-    struct client readers[40]; /* how much the kernel takes off us is its own affair */
+    struct client readers[40]; /* the kernel may buffer for any of them */
     struct client_reply reply;
     unsigned count = 0;
 
@@ -833,7 +834,7 @@ START_TEST(watched_client_leaves) {
 }
 END_TEST
 
-/* What it has sent for later does not hide that it left. */
+/* Bytes that it sent ahead do not hide that it left. */
 START_TEST(watched_client_leaves_after_pipelining) {
     client_send_text(&client, GET("/watch"));
     front_thread_await_requests(front, 1);
@@ -849,7 +850,7 @@ START_TEST(client_leaves_before_it_is_watched) {
     front_thread_await_requests(front, 1);
     leave((enum leaving)_i);
     for (unsigned i = 0; i < 3; i++) {
-        ck_assert(!front_thread_is_idle(front)); /* nobody asked to be told */
+        ck_assert(!front_thread_is_idle(front)); /* watching was not asked for */
     }
     ck_assert_uint_eq(front_thread_gone(front), 0);
     front_thread_watch(front, true);
@@ -857,7 +858,7 @@ START_TEST(client_leaves_before_it_is_watched) {
 }
 END_TEST
 
-/* Pipelined bytes alone are no leaving. */
+/* Pipelined bytes alone do not mean that it left. */
 START_TEST(watched_client_stays) {
     client_send_text(&client, GET("/watch") GET("/echo"));
     front_thread_await_requests(front, 1);
@@ -953,9 +954,9 @@ START_TEST(too_many_connections) {
     }
     ck_assert_uint_eq(front_thread_counters(front).connections_refused, 2);
     ck_assert_uint_eq(front_thread_counters(front).bad_requests, 0);
-    reply = client_ask(&client, GET("/echo")); /* those that are in are served */
+    reply = client_ask(&client, GET("/echo")); /* accepted ones are served */
     ck_assert_uint_eq(reply.status, 200);
-    client_close(&others[0]); /* those refused may still be there: they are not held against us */
+    client_close(&others[0]); /* refused ones may still be there: they do not count */
     AWAIT_COUNTERS(counters, counters.connections_open <= 3);
     others[0] = client_connect(front_thread_port(front));
     reply = client_ask(&others[0], GET("/echo"));
@@ -966,7 +967,7 @@ START_TEST(too_many_connections) {
 }
 END_TEST
 
-/* Refused clients that stay and stay: they cost no more than a bounded number of descriptors. */
+/* Refused clients that stay connected: they cost a bounded number of descriptors. */
 START_TEST(refused_connections_are_bounded) {
     static struct client clients[400];
     struct http_front_options options = front_thread_options();
@@ -986,7 +987,7 @@ START_TEST(refused_connections_are_bounded) {
 }
 END_TEST
 
-/* Stands before the C library's: lets accepting fail as it does when there are no descriptors left.
+/* Overrides the C library's: lets accept fail as it does when there are no descriptors left.
  */
 static atomic_bool out_of_descriptors;
 static atomic_uint failed_accepts;
@@ -1010,7 +1011,7 @@ START_TEST(no_descriptors_left) {
     client_send_text(&late, GET("/echo"));
     while (atomic_load(&failed_accepts) < 4) {
         ck_assert_double_lt(now_s() - begin, CLIENT_PATIENCE_S);
-        reply = client_ask(&client, GET("/echo")); /* those that are in are served */
+        reply = client_ask(&client, GET("/echo")); /* accepted ones are served */
         ck_assert_uint_eq(reply.status, 200);
     }
     ck_assert_double_ge(now_s() - begin, 0.25); /* three pauses of 100 ms */
@@ -1063,11 +1064,11 @@ START_TEST(drain_ends_what_is_under_way) {
     ck_assert(client_has_line(&reply, "Connection: close"));
     client_expect_end(&partial);
     ck_assert(!front_thread_is_idle(front));
-    reply = client_read(&big); /* was begun before, and ends well */
+    reply = client_read(&big); /* was started before, and is completed */
     assert_big(&reply);
     client_expect_end(&big);
     ck_assert(front_thread_is_idle(front));
-    front_thread_drain(front); /* twice is as good as once */
+    front_thread_drain(front); /* a second call changes nothing */
     client_close(&idle);
     client_close(&partial);
     client_close(&waiting);
@@ -1076,7 +1077,7 @@ START_TEST(drain_ends_what_is_under_way) {
 }
 END_TEST
 
-/* A request that is on its way when the drain begins is not lost with its connection. */
+/* A request that is on its way when the drain starts is not lost with its connection. */
 START_TEST(drain_takes_what_has_come) {
     struct client_reply reply = client_ask(&client, GET("/echo1"));
 

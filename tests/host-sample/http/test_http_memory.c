@@ -21,7 +21,7 @@
 
 /* --- allocations that fail --- */
 
-static bool counting; /* only the code under test is held to its allocations */
+static bool counting; /* only allocations of the code under test are counted */
 static unsigned allocations, failing;
 
 /* The linker's names for the wrapped functions. Weak: linked without --wrap, this says so. */
@@ -134,8 +134,8 @@ static void turn(void) {
     at_end = at_end || count == 0;
 }
 
-/* Sends the request in two parts, so that the first has to be kept, and reads what comes of it.
- * Returns whether it was the whole answer. */
+/* Sends the request in two parts, so that the first has to be kept, and reads the reply. Returns
+ * whether it was the whole answer. */
 static bool ask(const char *first, const char *second, size_t answer_length) {
     received_length = 0;
     (void)send(client, first, strlen(first), MSG_NOSIGNAL);

@@ -1,9 +1,7 @@
 /*
- * test_request.c - the grammar by itself: the same bytes mean the same request, however they are
- * cut.
+ * test_request.c - the grammar alone: the same bytes mean the same request, however they are cut.
  *
- * Every call sees its bytes in a block of memory of just their size, and never where they were
- * before.
+ * Every call gets its bytes in a block of exactly their size, and never at the same address.
  */
 #include "host-sample/http/request.h"
 #include "malformed_requests.h"
@@ -160,7 +158,7 @@ static const struct {
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: Chunked\r\n\r\n"
      "5;x=y\r\nab\r\nc\r\n00A\r\n0123456789\r\n0\r\nx-read-position: 1\r\nHost: x\r\n\r\n",
      "POST /", 0},
-    /* Whoever waits for 100 Continue. */
+    /* Clients that wait for 100 Continue. */
     {"POST / HTTP/1.1\r\n" HOST "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\nx", "POST /",
      KEEP | CONTINUE},
     {"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx", "POST /", 0},
@@ -202,7 +200,7 @@ END_TEST
 
 /* --- limits --- */
 
-/* A request with a target and field lines of so many bytes. */
+/* A request with a target and field lines of given sizes. */
 static char *long_request(size_t target, size_t fields, size_t *length) {
     static const char field[] = HOST "x-read-position: ";
     ck_assert_uint_gt(fields, sizeof(field) + 2);

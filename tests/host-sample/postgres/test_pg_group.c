@@ -1,6 +1,6 @@
 /*
- * test_pg_group.c - reads that wait together go as one execution, and nobody can tell from the
- * answers; on a real server.
+ * test_pg_group.c - reads that wait together are sent as one execution, and the answers do not show
+ * it; on a real server.
  */
 #include "host-sample/postgres/group.h"
 #include "tests/lib/pg_rig.h"
@@ -203,7 +203,7 @@ START_TEST(large_answers_go_in_small_groups) {
         RIG_UNTIL(calls[7].answers == 1);
         last = executions() - before;
         if (round == 0) {
-            ck_assert_uint_eq(last, 1); /* nobody knows yet */
+            ck_assert_uint_eq(last, 1); /* not known yet */
         } else if (round == 19) {
             ck_assert_uint_eq(last, 8);
         }
@@ -257,7 +257,8 @@ START_TEST(an_error_is_only_its_own_reads) {
 }
 END_TEST
 
-/* A read that was hurt by company, or hurt it, is in no company again. */
+/* A read that a neighbour's error aborted, or whose error aborted others, is never grouped again.
+ */
 START_TEST(an_error_is_not_met_twice) {
     struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
     static struct rig_call calls[5];

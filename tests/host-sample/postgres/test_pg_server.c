@@ -2,7 +2,7 @@
  * test_pg_server.c - links, statements and failures of host-sample/postgres/server.h, on real
  * servers.
  *
- * A primary with a standby, and a stranger: a server of another cluster, which some tests stop.
+ * A primary with a standby, and a server of another cluster, which some tests stop.
  */
 #include "host-sample/postgres/server.h"
 #include "tests/lib/free_port.h"
@@ -483,7 +483,7 @@ START_TEST(closed_port) {
 }
 END_TEST
 
-/* A socket that the kernel accepts connections on, and nobody else does anything. */
+/* A socket on which only the kernel accepts connections, and nothing ever answers. */
 static int silent_listener(const char *address, uint16_t port, int backlog) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -505,7 +505,7 @@ START_TEST(server_that_never_answers) {
     rig_assert_failed(&call, "", "not established within 2000 ms");
     ck_assert_uint_ge(took, 1900);
     ck_assert_uint_le(took, 2900);
-    rig_run_for(200); /* the next attempt is under way: nobody waits for it */
+    rig_run_for(200); /* the next attempt is under way: no statement waits for it */
     const uint64_t began = rig_now_ms();
     rig_ask(rig.servers[0], &call, PG_READ, NUMBER, "1");
     ck_assert_uint_lt(rig_now_ms() - began, 500);
@@ -533,7 +533,7 @@ START_TEST(freed_while_it_connects) {
 END_TEST
 
 START_TEST(second_host_where_the_first_one_drops_everything) {
-    /* A full queue of connections: the kernel drops whoever comes next without a word. */
+    /* A full queue of connections: the kernel silently drops the next one. */
     const uint16_t port = free_port();
     const int listener = silent_listener("127.0.0.2", port, 0);
     int fillers[4];
@@ -787,7 +787,7 @@ START_TEST(the_position_is_read_before_the_read) {
     static struct rig_call calls[2];
     rig_ask(server, &calls[0], PG_POSITION, 0, "");
     ck_assert_uint_eq(calls[0].position, paused_at);
-    /* The read itself lets replay go on and waits: after it the position is another one. */
+    /* The read itself resumes replay and waits: after it the position is a different one. */
     rig_ask(server, &calls[1], PG_READ_AT_POSITION, RESUMED, "");
     ck_assert_int_eq(calls[1].status, PG_REPLY_ROWS);
     ck_assert_uint_eq(calls[1].position, paused_at);
@@ -874,7 +874,7 @@ START_TEST(positions_of_another_system) {
     struct pg_server *second = rig_up(&standby, PG_REPLICA, 1);
     static struct rig_call call;
     rig_ask(second, &call, PG_READ_AT_POSITION, NUMBER, "1");
-    ck_assert_uint_gt(call.position, 0); /* nobody to compare with yet */
+    ck_assert_uint_gt(call.position, 0); /* nothing to compare with yet */
     pg_server_set_reference(second, first);
     rig_ask(second, &call, PG_READ_AT_POSITION, NUMBER, "1");
     rig_assert_rows(&call, "1");

@@ -175,7 +175,7 @@ static bool expect_rows(enum snapshot_statement which, struct result_rows rows,
     return needs_full;
 }
 
-/* In a group the answer is the same, wherever the lookup stands. */
+/* In a group the answer is the same, whatever the lookup's place. */
 static bool expect_of(enum snapshot_statement which, const char *since, const char *run,
                       const char *environment, enum snapshot_outcome outcome, const char *json) {
     PGresult *result = run_statement(which, since, run, environment);
@@ -381,7 +381,7 @@ START_TEST(at_most_the_newest_fifty) {
 }
 END_TEST
 
-/* n001 to n003 are tied, and there is room for one of them: the one with the greatest id, in
+/* n001 to n003 are tied, and there is space for one of them: the one with the greatest id, in
  * whichever order they were written. */
 START_TEST(the_limit_cuts_through_a_tie) {
     static const char *const orders[][3] = {{"n001", "n002", "n003"}, {"n003", "n002", "n001"}};

@@ -1,6 +1,6 @@
 /*
- * test_snapshot_result.c - results that no server would send, or only one of another shape, made by
- * hand; results of many rows; and memory that runs out. No server.
+ * test_snapshot_result.c - hand-made results that no server would send, or only one with other
+ * tables; results of many rows; and memory that runs out. No server.
  *
  * Linked with --wrap for malloc and realloc, so that the N-th allocation can be made to fail, for
  * every N.
@@ -183,7 +183,7 @@ static enum snapshot_outcome judge(PGresult *result) {
     return outcome;
 }
 
-/* A waitpoint's row alone would be malformed: it stands behind a snapshot's. */
+/* A waitpoint's row alone would be malformed: it follows a snapshot's. */
 static enum snapshot_outcome judge_row(int kind, const struct field *fields, int count) {
     PGresult *result = begin_result((enum row_kind)kind);
     if (kind == ROW_WAITPOINT) {

@@ -1,7 +1,7 @@
 /*
- * good_table.h - a table that every host takes; the odd plugins change one thing in it.
+ * good_table.h - a table that every host accepts; the odd plugins change one thing in it.
  *
- * Nothing of it is ever called.
+ * None of it is ever called.
  */
 #ifndef GOOD_TABLE_H
 #define GOOD_TABLE_H

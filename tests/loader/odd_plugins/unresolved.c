@@ -1,5 +1,5 @@
 /*
- * unresolved.c - a right table, in an object that needs a symbol that nobody has.
+ * unresolved.c - a correct table, in an object that needs a symbol which does not exist.
  */
 #include "good_table.h"
 
