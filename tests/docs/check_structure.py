@@ -50,10 +50,13 @@ ROOMS = {
     "tools/policy-sim": ["tools/policy-sim/model", "tools/policy-sim/report",
                          "tools/policy-sim/engine", "tools/policy-sim/record", "loader", PLUGIN],
     "hosts/minimal": [PLUGIN],
+    "hosts/nginx": [PLUGIN],
 }
 
-# The one name that the plugin takes from above: the list of policies, filled in where they are.
-HOOKS = {("plugin", "policies/registry")}
+# What a room may take from above, or from the file that holds it together: the plugin its list of
+# policies, filled in where they are; the parts of an nginx module the module's table, by which nginx
+# finds their settings.
+HOOKS = {("plugin", "policies/registry"), ("hosts/nginx", "hosts/nginx/module")}
 
 FOLDERS = ("strict-ini", "plugin", "policies", "loader", "host-sample", "tools", "hosts", "bindings")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
