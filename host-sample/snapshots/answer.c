@@ -253,7 +253,7 @@ bool snapshot_answer_write(struct byte_buffer *out, const struct snapshot_result
     }
     LITERAL(out, "{\"snapshots\":[");
     for (int i = read->count - 1; i >= 0; i--) {
-        const struct row *row = &read->rows[read->newest_first[i].slot];
+        const struct row *row = &read->rows[read->newest_first[i].row];
         put_snapshot(out, row, read->lean);
         if (i == 0 && read->links > 0) {
             put_completed_waitpoints(out, read, row, now_ms);

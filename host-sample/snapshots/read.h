@@ -52,7 +52,7 @@ enum snapshot_outcome {
 /* A snapshot's row and its place among the others. */
 struct snapshot_place {
     int64_t created_at;
-    int slot; /* in snapshot_result.rows */
+    int row; /* in snapshot_result.rows */
 };
 
 /* A statement's result, its snapshots parsed: 13 kB, for the stack. It points into the PGresult. */
@@ -63,8 +63,8 @@ struct snapshot_result {
     int count; /* of newest_first */
     int links; /* of the latest to waitpoints, whether or not the waitpoint is there */
     /* One more than an answer may have, for the row under inspection. */
-    struct snapshot_place newest_first[SNAPSHOT_MOST_ROWS + 1];
-    struct row rows[SNAPSHOT_MOST_ROWS + 1];
+    struct snapshot_place newest_first[SNAPSHOT_MAX_ROWS + 1];
+    struct row rows[SNAPSHOT_MAX_ROWS + 1];
 };
 
 /* Parses everything that a snapshot statement returned (rows of a PGRES_TUPLES_OK) and says what it

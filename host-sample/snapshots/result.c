@@ -19,7 +19,7 @@ int text_compare(const struct text *a, const struct text *b) {
 
 static const struct text *id_of(const struct snapshot_result *read,
                                 const struct snapshot_place *place) {
-    return &read->rows[place->slot].fields[SNAPSHOT_ID];
+    return &read->rows[place->row].fields[SNAPSHOT_ID];
 }
 
 static bool is_newer(const struct snapshot_result *read, const struct snapshot_place *one,
@@ -30,23 +30,23 @@ static bool is_newer(const struct snapshot_result *read, const struct snapshot_p
     return text_compare(id_of(read, one), id_of(read, other)) > 0;
 }
 
-/* The free slot: the next one while there is space, else the one that fell out last. */
-static int free_slot(const struct snapshot_result *read) {
-    return read->count < SNAPSHOT_MOST_ROWS ? read->count
-                                            : read->newest_first[SNAPSHOT_MOST_ROWS].slot;
+/* The free row: the next one while there is space, else the one that fell out last. */
+static int free_row(const struct snapshot_result *read) {
+    return read->count < SNAPSHOT_MAX_ROWS ? read->count
+                                           : read->newest_first[SNAPSHOT_MAX_ROWS].row;
 }
 
 /* Rows come newest first except for ties, so there is hardly ever anything to move. If there are
  * more than an answer may have, the oldest falls out. */
-static void insert(struct snapshot_result *read, int slot) {
-    const struct snapshot_place place = {row_time(&read->rows[slot], SNAPSHOT_CREATED_AT), slot};
+static void insert(struct snapshot_result *read, int index) {
+    const struct snapshot_place place = {row_time(&read->rows[index], SNAPSHOT_CREATED_AT), index};
     int at = read->count;
     while (at > 0 && is_newer(read, &place, &read->newest_first[at - 1])) {
         read->newest_first[at] = read->newest_first[at - 1];
         at--;
     }
     read->newest_first[at] = place;
-    read->count += read->count < SNAPSHOT_MOST_ROWS;
+    read->count += read->count < SNAPSHOT_MAX_ROWS;
 }
 
 /* ---- all rows ---- */
@@ -58,17 +58,17 @@ struct tally {
 };
 
 static bool collect(struct snapshot_result *read, int number, struct tally *tally) {
-    const int slot = free_slot(read);
-    struct row *row = &read->rows[slot];
+    const int index = free_row(read);
+    struct row *row = &read->rows[index];
     switch (row_read(&read->source, number, row)) {
     case ROW_LEAN:
         tally->lean++;
         tally->checkpoints = tally->checkpoints || row_boolean(row, LEAN_HAS_CHECKPOINT);
-        insert(read, slot);
+        insert(read, index);
         return true;
     case ROW_FULL:
         tally->full++;
-        insert(read, slot);
+        insert(read, index);
         return true;
     case ROW_WAITPOINT:
         read->links++;
@@ -92,7 +92,7 @@ static bool collect_all(struct snapshot_result *read, struct tally *tally) {
     if (tally->nothing > 0) {
         return read->source.count == 1;
     }
-    return tally->lean > 0 ? tally->lean <= SNAPSHOT_MOST_LEAN_ROWS + 1 : tally->full > 0;
+    return tally->lean > 0 ? tally->lean <= SNAPSHOT_MAX_LEAN_ROWS + 1 : tally->full > 0;
 }
 
 /* ---- what it means ---- */
@@ -134,9 +134,9 @@ static enum snapshot_outcome outcome_of(struct snapshot_result *read) {
     if (tally.nothing > 0) {
         return SNAPSHOT_FOUND;
     }
-    const struct row *latest = &read->rows[read->newest_first[0].slot];
+    const struct row *latest = &read->rows[read->newest_first[0].row];
     read->lean = tally.lean > 0;
-    if (read->lean && (tally.checkpoints || tally.lean > SNAPSHOT_MOST_LEAN_ROWS ||
+    if (read->lean && (tally.checkpoints || tally.lean > SNAPSHOT_MAX_LEAN_ROWS ||
                        row_boolean(latest, LEAN_HAS_LINK))) {
         return SNAPSHOT_NEEDS_FULL;
     }
@@ -148,7 +148,7 @@ enum snapshot_outcome snapshot_read(struct snapshot_result *read, struct result_
     read->lean = false;
     read->count = 0;
     read->links = 0;
-    read->newest_first[SNAPSHOT_MOST_ROWS].slot = SNAPSHOT_MOST_ROWS;
+    read->newest_first[SNAPSHOT_MAX_ROWS].row = SNAPSHOT_MAX_ROWS;
     read->outcome = outcome_of(read);
     return read->outcome;
 }

@@ -31,8 +31,8 @@ enum { CHECKPOINT_FIELD_COUNT = (int)FULL_ROW_FIELD_COUNT - (int)SNAPSHOT_FIELD_
 
 static_assert((int)LEAN_COLUMN_COUNT != (int)FULL_COLUMN_COUNT,
               "the number of columns tells which statement's they are");
-static_assert(LEAN_ROW_FIELD_COUNT <= ROW_MOST_FIELDS && FULL_ROW_FIELD_COUNT <= ROW_MOST_FIELDS &&
-                  WAITPOINT_ROW_FIELD_COUNT <= ROW_MOST_FIELDS,
+static_assert(LEAN_ROW_FIELD_COUNT <= ROW_MAX_FIELDS && FULL_ROW_FIELD_COUNT <= ROW_MAX_FIELDS &&
+                  WAITPOINT_ROW_FIELD_COUNT <= ROW_MAX_FIELDS,
               "every row fits");
 
 /* ---- bytes ---- */

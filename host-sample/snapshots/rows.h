@@ -19,8 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SNAPSHOT_MOST_ROWS      50 /* newer snapshots in an answer: the newest */
-#define SNAPSHOT_MOST_LEAN_ROWS 3  /* in an answer of the lean statement */
+#define SNAPSHOT_MAX_ROWS      50 /* newer snapshots in an answer: the newest */
+#define SNAPSHOT_MAX_LEAN_ROWS 3  /* in an answer of the lean statement */
 
 /* The type of a field. A group of fields whose first field is NULL is absent as a whole (the row
  * looked for does not exist); in one that is present, a REQUIRED field is not NULL. */
@@ -90,7 +90,7 @@ enum full_field {
 enum waitpoint_field { WAITPOINT_FIELDS(FIELD_NAME, FIELD_NAME) WAITPOINT_ROW_FIELD_COUNT };
 #undef FIELD_NAME
 
-#define ROW_MOST_FIELDS 15
+#define ROW_MAX_FIELDS 15
 
 enum {
     LEAN_COLUMN_COUNT = 1,
@@ -113,7 +113,7 @@ struct text {
 };
 
 struct row {
-    struct text fields[ROW_MOST_FIELDS]; /* as they came, in binary format */
+    struct text fields[ROW_MAX_FIELDS]; /* as they came, in binary format */
 };
 
 /* Whether the columns are those of one of the statements. */

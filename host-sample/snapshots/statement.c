@@ -38,8 +38,8 @@
 #define FULL_LIMIT        50
 #define LEAN_LIMIT        4
 
-_Static_assert(FULL_LIMIT == SNAPSHOT_MOST_ROWS, "one limit");
-_Static_assert(LEAN_LIMIT == SNAPSHOT_MOST_LEAN_ROWS + 1, "one too many tells of more");
+_Static_assert(FULL_LIMIT == SNAPSHOT_MAX_ROWS, "one limit");
+_Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of more");
 
 /* The statement's text in a row's list of fields. */
 #define FIRST_COLUMN(name, column, type, null) column

@@ -376,7 +376,7 @@ static const struct {
 START_TEST(at_most_the_newest_fifty) {
     put_many(lots[_i].rows);
     char *json = many(lots[_i].first, lots[_i].answered);
-    ck_assert(expect("s1", SNAPSHOT_FOUND, json) == (lots[_i].rows > SNAPSHOT_MOST_LEAN_ROWS));
+    ck_assert(expect("s1", SNAPSHOT_FOUND, json) == (lots[_i].rows > SNAPSHOT_MAX_LEAN_ROWS));
     free(json);
 }
 END_TEST

@@ -16,7 +16,7 @@ void position_question_init(struct position_question *question, uint16_t server)
     TAILQ_INIT(&question->asked);
 }
 
-static void ask(struct host_process *process, uint16_t server) {
+static void send_question(struct host_process *process, uint16_t server) {
     struct position_question *question = &process->questions[server];
     struct world *world = process->world;
     question->under_way = true;
@@ -37,7 +37,7 @@ static void locate_if_wanted(struct host_process *process) {
         waiter_leave(waiter);
         waiter_join(waiter, &question->asked);
     }
-    ask(process, 0);
+    send_question(process, 0);
 }
 
 static void located(struct host_process *process) {
@@ -92,7 +92,7 @@ void position_question_pause_over(struct host_process *process, uint16_t server)
     struct position_question *question = &process->questions[server];
     question->pausing = false;
     if (!TAILQ_EMPTY(&question->waiting)) {
-        ask(process, server);
+        send_question(process, server);
     }
 }
 
@@ -104,7 +104,7 @@ void position_question_join(struct host_process *process, uint16_t server, struc
     if (server == 0) {
         locate_if_wanted(process);
     } else if (!question->under_way && !question->pausing) {
-        ask(process, server);
+        send_question(process, server);
     }
 }
 

@@ -28,7 +28,6 @@ uint64_t duration_model_draw(const struct duration_model *model, struct random_s
     if (model->kind == DURATION_EXPONENTIAL) {
         return model->min_ns + random_exponential(random, model->mean_ns);
     }
-    return model->min_ns == model->max_ns
-               ? model->min_ns
-               : random_uniform(random, model->min_ns, model->max_ns);
+    return model->min_ns == model->max_ns ? model->min_ns
+                                          : random_uniform(random, model->min_ns, model->max_ns);
 }

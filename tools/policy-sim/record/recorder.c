@@ -58,7 +58,7 @@ static bool connect_server(struct server *server, const char *conninfo, const ch
     return prepared || fail(server, PQerrorMessage(server->conn), err, err_length);
 }
 
-static bool ask(struct server *server, char *err, size_t err_length) {
+static bool read_position(struct server *server, char *err, size_t err_length) {
     uint64_t before_ns = now_ns();
     PGresult *result = PQexecPrepared(server->conn, STATEMENT, 0, NULL, NULL, NULL, 0);
     server->asked_ns = before_ns + (now_ns() - before_ns) / 2;
@@ -98,7 +98,7 @@ static bool sample(struct recording *recording, struct server *primary, struct s
     }
     while (good && next_ns - begun_ns < recording->length_ns) {
         uint64_t lag_ns;
-        good = ask(primary, err, err_length) && ask(replica, err, err_length);
+        good = read_position(primary, err, err_length) && read_position(replica, err, err_length);
         if (!good) {
             break;
         }
