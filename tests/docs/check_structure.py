@@ -55,8 +55,9 @@ ROOMS = {
 
 # What a room may take from above, or from the file that holds it together: the plugin its list of
 # policies, filled in where they are; the parts of an nginx module the module's table, by which nginx
-# finds their settings.
-HOOKS = {("plugin", "policies/registry"), ("hosts/nginx", "hosts/nginx/module")}
+# finds their settings, and the plugin's entry, for it is linked in.
+HOOKS = {("plugin", "policies/registry"), ("hosts/nginx", "hosts/nginx/module"),
+         ("hosts/nginx", "plugin/entry")}
 
 FOLDERS = ("strict-ini", "plugin", "policies", "loader", "host-sample", "tools", "hosts", "bindings")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
