@@ -3,9 +3,10 @@
  */
 #include "config.h"
 
+#include "conninfo.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libpq-fe.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,12 +19,20 @@ static const char *const positions[] = {"flush", "insert", NULL};
 #define TEXT(name_, offset_, min_, fallback_, help_)                                               \
     {                                                                                              \
         .name = (name_), .type = INI_TEXT, .min = (min_), .max = INI_MAX_VALUE_BYTES,              \
-        .fallback = (fallback_), .unit = "", .offset = (offset_), .help = (help_)                  \
+        .fallback = (fallback_), .unit = "", .offset = (offset_), .help = (help_), .open = true    \
+    }
+/* Its value may be a secret, or be taken for one. */
+#define SECRET(name_, offset_, min_, fallback_, verbatim_, help_)                                  \
+    {                                                                                              \
+        .name = (name_), .type = INI_TEXT, .min = (min_), .max = INI_MAX_VALUE_BYTES,              \
+        .fallback = (fallback_), .unit = "", .offset = (offset_), .help = (help_),                 \
+        .verbatim = (verbatim_)                                                                    \
     }
 #define NUMBER(name_, offset_, min_, max_, fallback_, unit_, help_)                                \
     {                                                                                              \
         .name = (name_), .type = INI_NUMBER, .min = (min_), .max = (max_),                         \
-        .fallback = (fallback_), .unit = (unit_), .offset = (offset_), .help = (help_)             \
+        .fallback = (fallback_), .unit = (unit_), .offset = (offset_), .help = (help_),            \
+        .open = true                                                                               \
     }
 
 static const struct ini_key listen_keys[] = {
@@ -37,18 +46,19 @@ static const struct ini_key listen_keys[] = {
 };
 
 static const struct ini_key auth_keys[] = {
-    TEXT("token", AT(auth.token), 0, "",
-         "What clients of the worker route must send as bearer token; empty lets nobody in."),
-    TEXT("token_file", AT(auth.token_file), 0, "", "A file whose first line is the token."),
-    TEXT("deployment_id", AT(auth.deployment_id), 0, "",
-         "What clients of the workload route must send; empty switches that route off."),
+    SECRET("token", AT(auth.token), 0, "", false,
+           "What clients of the worker route must send as bearer token; empty lets nobody in."),
+    SECRET("token_file", AT(auth.token_file), 0, "", false,
+           "A file whose first line is the token."),
+    SECRET("deployment_id", AT(auth.deployment_id), 0, "", false,
+           "What clients of the workload route must send; empty switches that route off."),
 };
 
 #define SERVER_KEYS                                                                                \
-    TEXT("conninfo", OF_SERVER(conninfo), 1, NULL, "How libpq reaches the server."),               \
+    SECRET("conninfo", OF_SERVER(conninfo), 1, NULL, true, "How libpq reaches the server."),       \
         NUMBER("links", OF_SERVER(links), 1, 64, "2", "", "Links for each thread."), {             \
         .name = "prepared", .type = INI_CHOICE, .choices = yes_no, .fallback = "yes", .unit = "",  \
-        .offset = OF_SERVER(prepared),                                                             \
+        .offset = OF_SERVER(prepared), .open = true,                                               \
         .help = "Whether statements are prepared; no for poolers that cannot."                     \
     }
 
@@ -62,6 +72,7 @@ static const struct ini_key primary_keys[] = {
      .fallback = "flush",
      .unit = "",
      .offset = OF_SERVER(position),
+     .open = true,
      .help =
          "Which WAL position a replica has to reach: flush where commits are synchronous, insert "
          "where synchronous_commit = off."},
@@ -90,10 +101,12 @@ static const struct ini_key log_keys[] = {
      .fallback = "no",
      .unit = "",
      .offset = AT(log.access),
+     .open = true,
      .help = "Whether every request is logged, with its status and time."},
 };
 
 #define COUNT(keys) (sizeof(keys) / sizeof((keys)[0]))
+#define MAX_KEYS    64 /* in all sections together */
 
 /* Every section but the replicas, which may be many. */
 static const struct {
@@ -115,22 +128,15 @@ static bool is_replica(const char *name) {
     return strcmp(name, "replica") == 0 || (strncmp(name, "replica.", 8) == 0 && name[8] != '\0');
 }
 
-/* A conninfo that libpq cannot parse will never work; better said now than at each attempt. */
+/* A conninfo that libpq refuses will never work; better said now than at each attempt. */
 static void check_conninfo(const struct ini_document *document, const struct ini_section *section,
                            const struct server_config *server, struct ini_errors *errors) {
-    char *why = NULL;
-    PQconninfoOption *options = PQconninfoParse(server->conninfo, &why);
-    if (options == NULL && server->conninfo[0] != '\0') {
+    char why[512];
+    if (server->conninfo[0] != '\0' && !conninfo_check(server->conninfo, why, sizeof why)) {
         const struct ini_entry *entry = ini_find(section, "conninfo");
-        size_t length = why == NULL ? 0 : strcspn(why, "\n");
-        ini_errors_add(errors,
-                       "%s:%u: [%s] conninfo: %.*s; accepted: libpq's keyword = value pairs or a "
-                       "postgresql:// URI",
-                       document->path, entry != NULL ? entry->line : section->line, section->name,
-                       (int)length, why == NULL ? "" : why);
+        ini_errors_add(errors, "%s:%u: [%s] conninfo: %s", document->path,
+                       entry != NULL ? entry->line : section->line, section->shown, why);
     }
-    PQconninfoFree(options);
-    PQfreemem(why);
 }
 
 static void read_server(const struct ini_document *document, const struct ini_section *section,
@@ -145,7 +151,7 @@ static void read_replica(struct host_config *config, const struct ini_document *
                          const struct ini_section *section, struct ini_errors *errors) {
     if (config->replica_count == HOST_MAX_REPLICAS) {
         ini_errors_add(errors, "%s:%u: [%s]: more than %u replicas", document->path, section->line,
-                       section->name, HOST_MAX_REPLICAS);
+                       section->shown, HOST_MAX_REPLICAS);
         return;
     }
     read_server(document, section, replica_keys, COUNT(replica_keys),
@@ -165,7 +171,7 @@ static void unknown_section(const struct ini_document *document, const struct in
                    "%s:%u: [%s]: unknown section; %s%s%saccepted: [listen], [auth], [primary], "
                    "[replica], [replica.NAME], [plugin], [limits], "
                    "[log]",
-                   document->path, section->line, section->name,
+                   document->path, section->line, section->shown,
                    near != NULL ? "did you mean [" : "", near != NULL ? near : "",
                    near != NULL ? "]? " : "");
 }
@@ -213,7 +219,7 @@ static void read_sections(struct host_config *config, const struct ini_document 
 static void put_place(char *place, size_t length, const struct ini_document *document,
                       const struct ini_section *section, const char *key) {
     (void)snprintf(place, length, "%s:%u: [%s] %s", document->path, ini_find(section, key)->line,
-                   section->name, key);
+                   section->shown, key);
 }
 
 /* The token file's first line, without its end, becomes the token. */
@@ -224,7 +230,7 @@ static void read_token_file(struct host_config *config, const char *place,
     char line[HOST_MAX_SECRET + 1];
     FILE *file = fopen(name, "re");
     if (file == NULL || fgets(line, sizeof line, file) == NULL) {
-        ini_errors_add(errors, "%s = %s: %s; accepted: %s", place, name,
+        ini_errors_add(errors, "%s: %s; accepted: %s", place,
                        file == NULL || ferror(file) ? strerror(errno) : "the file is empty",
                        accepted);
     } else {
@@ -252,8 +258,7 @@ static void check_auth(struct host_config *config, const struct ini_document *do
     }
     put_place(place, sizeof place, document, section, "token_file");
     if (config->auth.token[0] != '\0') {
-        ini_errors_add(errors, "%s = %s: there is a token too; accepted: one of them", place,
-                       config->auth.token_file);
+        ini_errors_add(errors, "%s: there is a token too; accepted: one of them", place);
         return;
     }
     read_token_file(config, place, errors);
@@ -270,20 +275,62 @@ static void check_address(const struct host_config *config, const struct ini_doc
         inet_pton(AF_INET6, config->listen.address, &address) == 1) {
         return;
     }
+    const bool is_word = strpbrk(config->listen.address, "= \t") == NULL;
     put_place(place, sizeof place, document, section, "address");
     ini_errors_add(errors,
-                   "%s = %s: not an address; accepted: an IPv4 or IPv6 address, such as 127.0.0.1, "
+                   "%s%s%s: not an address; accepted: an IPv4 or IPv6 address, such as 127.0.0.1, "
                    "0.0.0.0 or ::1",
-                   place, config->listen.address);
+                   place, is_word ? " = " : "", is_word ? config->listen.address : "");
+}
+
+/* The keys that errors may name, whatever else is in their line. */
+static void list_keys(const char *keys[MAX_KEYS + 1]) {
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT(sections); i++) {
+        for (size_t key = 0; key < sections[i].key_count && count < MAX_KEYS; key++) {
+            keys[count++] = sections[i].keys[key].name;
+        }
+    }
+    keys[count] = NULL;
+}
+
+/* A path that is no absolute one begins where the configuration is, wherever the host was started.
+ */
+static void resolve(char path[PATH_MAX], const char *config_path, const char *key,
+                    struct ini_errors *errors) {
+    const char *slash = strrchr(config_path, '/');
+    char whole[PATH_MAX];
+    if (path[0] == '/' || path[0] == '\0' || slash == NULL) {
+        return;
+    }
+    const int length =
+        snprintf(whole, sizeof whole, "%.*s/%s", (int)(slash - config_path), config_path, path);
+    if (length < 0 || (size_t)length >= sizeof whole) {
+        ini_errors_add(errors, "%s: %s: with the file's own folder the path is too long",
+                       config_path, key);
+        path[0] = '\0';
+    } else {
+        (void)strlcpy(path, whole, PATH_MAX);
+    }
+}
+
+static void resolve_paths(struct host_config *config, const char *config_path,
+                          struct ini_errors *errors) {
+    resolve(config->plugin.path, config_path, "[plugin] path", errors);
+    resolve(config->plugin.config, config_path, "[plugin] config", errors);
+    resolve(config->auth.token_file, config_path, "[auth] token_file", errors);
 }
 
 bool host_config_load(struct host_config *config, const char *path, char *err, size_t err_length) {
     struct ini_errors errors;
     ini_errors_init(&errors, err, err_length);
     memset(config, 0, sizeof *config);
-    struct ini_document *document = ini_load(path, &errors);
+    const char *keys[MAX_KEYS + 1];
+    list_keys(keys);
+    struct ini_document *document = ini_load_discreetly(path, keys, &errors);
     if (document != NULL) {
         read_sections(config, document, &errors);
+        resolve_paths(config, path, &errors);
         check_address(config, document, &errors);
         check_auth(config, document, &errors);
         ini_free(document);

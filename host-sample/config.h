@@ -8,6 +8,7 @@
 
 #include "strict-ini/strict_ini.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,15 +35,15 @@ struct host_config {
     } listen;
     struct {
         char token[HOST_MAX_SECRET];
-        char token_file[INI_MAX_VALUE_BYTES + 1];
+        char token_file[PATH_MAX];
         char deployment_id[INI_MAX_VALUE_BYTES + 1];
     } auth;
     struct server_config primary;
     struct server_config replicas[HOST_MAX_REPLICAS];
     uint32_t replica_count;
     struct {
-        char path[INI_MAX_VALUE_BYTES + 1];
-        char config[INI_MAX_VALUE_BYTES + 1];
+        char path[PATH_MAX]; /* these two begin where the file is, if they are relative */
+        char config[PATH_MAX];
         char section[INI_MAX_VALUE_BYTES + 1];
     } plugin;
     struct {

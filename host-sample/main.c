@@ -4,6 +4,7 @@
  * The main thread loads everything, starts the workers and then does nothing but wait for signals:
  * it is the one thread that calls the plugin's [control] functions.
  */
+#include "config_notes.h"
 #include "host-sample/base/log.h"
 #include "host-sample/http/front.h"
 #include "host-sample/operate/descriptors.h"
@@ -191,6 +192,14 @@ static void say_note(const struct host *host, enum log_level level, const char *
     }
 }
 
+/* One a line. */
+static void say_each_note(const struct host *host, char *notes) {
+    char *rest = notes;
+    for (char *note; (note = strsep(&rest, "\n")) != NULL && *note != '\0';) {
+        say_note(host, LOG_LEVEL_INFO, note);
+    }
+}
+
 /* What the policy file sets without effect; cut if it is very long. */
 static void say_policy_notes(const struct host *host) {
     const struct rp_plugin *plugin = host->service.plugin;
@@ -198,17 +207,18 @@ static void say_policy_notes(const struct host *host) {
     if (RP_HAS(plugin, notes)) {
         (void)plugin->notes(host->set, notes, sizeof notes);
     }
-    char *rest = notes;
-    for (char *note; (note = strsep(&rest, "\n")) != NULL && *note != '\0';) {
-        say_note(host, LOG_LEVEL_INFO, note);
-    }
+    say_each_note(host, notes);
 }
 
 /* What is no error, but may not be what was meant. */
 static void say_notes(const struct host *host) {
-    char note[512];
-    if (!descriptors_suffice(host->service.config, note, sizeof note)) {
-        say_note(host, LOG_LEVEL_WARN, note);
+    char text[RP_ERROR_BYTES];
+    struct ini_errors notes;
+    ini_errors_init(&notes, text, sizeof text);
+    config_notes(host->service.config, &notes);
+    say_each_note(host, text);
+    if (!descriptors_suffice(host->service.config, text, sizeof text)) {
+        say_note(host, LOG_LEVEL_WARN, text);
     }
     say_policy_notes(host);
 }

@@ -31,6 +31,7 @@ struct span {
 
 struct reader {
     struct ini_document *document;
+    const char *const *keys; /* of a discreet document: those that may be shown */
     struct ini_errors *errors;
     struct span rest; /* lines not read yet */
     unsigned line;    /* number of the line read last */
@@ -51,6 +52,37 @@ static void report_out_of_memory(const char *path, struct ini_errors *errors) {
     ini_errors_add(errors, "%s: out of memory", path);
 }
 
+/* The key that the text begins with, if it is one that may be shown, else NULL. */
+static const char *known_key(const struct reader *reader, struct span text) {
+    size_t length = 0;
+    while (length < text.length &&
+           (isalnum((unsigned char)text.start[length]) != 0 || text.start[length] == '_')) {
+        length++;
+    }
+    const char *const *key = reader->keys;
+    while (*key != NULL && (strlen(*key) != length || strncmp(*key, text.start, length) != 0)) {
+        key++;
+    }
+    return *key;
+}
+
+/* Of a header its name, of any other line its key, and of both only what can be no secret. */
+static void show_discreetly(const struct reader *reader, char shown[INI_SHOWN_CAPACITY],
+                            struct span text) {
+    if (text.length > 0 && text.start[0] == '[') {
+        const char *bracket = memchr(text.start, ']', text.length);
+        const size_t name_length = bracket != NULL ? (size_t)(bracket - text.start) - 1 : 0;
+        char name[INI_SHOWN_CAPACITY];
+        ini_show_discreetly(name, text.start + 1, name_length);
+        (void)snprintf(shown, INI_SHOWN_CAPACITY, "[%.*s]", INI_SHOWN_BYTES,
+                       bracket != NULL ? name : "...");
+        return;
+    }
+    const char *key = known_key(reader, text);
+    (void)snprintf(shown, INI_SHOWN_CAPACITY, "%s%s", key != NULL ? key : "",
+                   key != NULL ? " " INI_HIDDEN : INI_HIDDEN);
+}
+
 /* Adds an error about the current line, of which `text` is shown, unless it has one already. */
 __attribute__((format(printf, 3, 4))) static void complain(struct reader *reader, struct span text,
                                                            const char *format, ...) {
@@ -64,7 +96,11 @@ __attribute__((format(printf, 3, 4))) static void complain(struct reader *reader
     (void)vsnprintf(complaint, sizeof complaint, format, arguments);
     va_end(arguments);
     char shown[INI_SHOWN_CAPACITY];
-    ini_show(shown, text.start, text.length);
+    if (reader->document->discreet) {
+        show_discreetly(reader, shown, text);
+    } else {
+        ini_show(shown, text.start, text.length);
+    }
     const bool inside = reader->section_shown[0] != '\0' && text.start[0] != '[';
     ini_errors_add(reader->errors, "%s:%u: %s%s%s%s: %s", reader->document->path, reader->line,
                    inside ? "[" : "", inside ? reader->section_shown : "", inside ? "] " : "",
@@ -169,6 +205,8 @@ static bool may_begin_section(struct reader *reader, struct span text, struct sp
         complain(reader, text,
                  "space or control character in the section's name; accepted: a name without "
                  "spaces around it and without control characters");
+    } else if (!ini_is_utf8(name.start, name.length)) {
+        complain(reader, text, "the section's name is not UTF-8; accepted: a file saved as UTF-8");
     } else if (first != NULL) {
         complain(reader, text, "duplicate section, first at line %u; accepted: each section once",
                  first->line);
@@ -186,8 +224,8 @@ static struct ini_section *begin_section(struct reader *reader, struct span text
     if (!may_begin_section(reader, text, name)) {
         return NULL;
     }
-    struct ini_section *section =
-        ini_append_section(reader->document, name.start, name.length, reader->line);
+    struct ini_section *section = ini_append_section(reader->document, name.start, name.length,
+                                                     reader->section_shown, reader->line);
     reader->out_of_memory = section == NULL;
     return section;
 }
@@ -209,8 +247,12 @@ static bool read_header(struct reader *reader, struct span text, bool sound) {
             complain(reader, text,
                      "text behind the section's name; accepted: [section] alone on its line");
         }
+        if (reader->document->discreet) {
+            ini_show_discreetly(reader->section_shown, name.start, name.length);
+        } else {
+            ini_show(reader->section_shown, name.start, name.length);
+        }
         reader->section = begin_section(reader, text, name);
-        ini_show(reader->section_shown, name.start, name.length);
     }
     if (reader->section == NULL) {
         reader->document->incomplete = true;
@@ -369,20 +411,25 @@ static bool read_lines(struct reader *reader) {
     return true;
 }
 
-struct ini_document *ini_load_text(const char *name, const char *text, size_t length,
-                                   struct ini_errors *errors) {
+/* `keys`: NULL unless the document is a discreet one. */
+static struct ini_document *load_text(const char *name, const char *text, size_t length,
+                                      const char *const *keys, struct ini_errors *errors) {
     if (length > INI_MAX_FILE_BYTES) {
         ini_errors_add(errors, "%s: the file is too large; accepted: at most %d bytes", name,
                        INI_MAX_FILE_BYTES);
         return NULL;
     }
     struct reader reader = {.document = ini_new_document(name),
+                            .keys = keys,
                             .errors = errors,
                             .rest = {text, length},
                             .given_taken = 1};
     const size_t mark_length = strlen(BYTE_ORDER_MARK);
     if (length >= mark_length && memcmp(text, BYTE_ORDER_MARK, mark_length) == 0) {
         reader.rest = (struct span){text + mark_length, length - mark_length};
+    }
+    if (reader.document != NULL) {
+        reader.document->discreet = keys != NULL;
     }
     if (reader.document == NULL || !read_lines(&reader)) {
         report_out_of_memory(name, errors);
@@ -392,15 +439,33 @@ struct ini_document *ini_load_text(const char *name, const char *text, size_t le
     return reader.document;
 }
 
-struct ini_document *ini_load(const char *path, struct ini_errors *errors) {
+static struct ini_document *load(const char *path, const char *const *keys,
+                                 struct ini_errors *errors) {
     struct ini_document *document = NULL;
     char *text = malloc(INI_FILE_CAPACITY);
     size_t length = 0;
     if (text == NULL) {
         report_out_of_memory(path, errors);
     } else if (ini_read_file(path, text, &length, errors)) {
-        document = ini_load_text(path, text, length, errors);
+        document = load_text(path, text, length, keys, errors);
+    }
+    if (text != NULL && keys != NULL) {
+        explicit_bzero(text, length);
     }
     free(text);
     return document;
+}
+
+struct ini_document *ini_load_text(const char *name, const char *text, size_t length,
+                                   struct ini_errors *errors) {
+    return load_text(name, text, length, NULL, errors);
+}
+
+struct ini_document *ini_load(const char *path, struct ini_errors *errors) {
+    return load(path, NULL, errors);
+}
+
+struct ini_document *ini_load_discreetly(const char *path, const char *const *keys,
+                                         struct ini_errors *errors) {
+    return load(path, keys, errors);
 }

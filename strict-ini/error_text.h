@@ -4,13 +4,23 @@
 #ifndef STRICT_INI_ERROR_TEXT_H
 #define STRICT_INI_ERROR_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define INI_SHOWN_BYTES    64                            /* of the file; the rest becomes "..." */
+#define INI_HIDDEN         "(not shown)"                 /* what may be a secret */
 #define INI_SHOWN_CAPACITY (4 * INI_SHOWN_BYTES + 3 + 1) /* each byte as \xNN, "...", NUL */
 
 /* Writes `length` bytes of the file as printable ASCII: any other byte as \xNN, a long text
  * shortened. */
 void ini_show(char shown[INI_SHOWN_CAPACITY], const char *bytes, size_t length);
+
+/* What is shown of a section's name in a file that may hold secrets: the letters, digits, "_", "."
+ * and "-" that it begins with, and "..." for the rest. A secret that a mistake has put between the
+ * brackets follows a space, '=' or ':'. */
+void ini_show_discreetly(char shown[INI_SHOWN_CAPACITY], const char *name, size_t length);
+
+/* Whether the bytes are UTF-8 as RFC 3629 has it: no overlong forms, no surrogates. */
+bool ini_is_utf8(const char *bytes, size_t length);
 
 #endif

@@ -36,6 +36,19 @@ void ini_show(char shown[INI_SHOWN_CAPACITY], const char *bytes, size_t length) 
     memcpy(end, taken < length ? "..." : "", taken < length ? 4 : 1);
 }
 
+void ini_show_discreetly(char shown[INI_SHOWN_CAPACITY], const char *name, size_t length) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    size_t taken = 0;
+    while (taken < length && taken < INI_MAX_SECTION_BYTES && name[taken] != '\0' &&
+           strchr(plain, name[taken]) != NULL) {
+        taken++;
+    }
+    ini_show(shown, name, taken);
+    if (taken < length) {
+        memcpy(shown + taken, "...", 4);
+    }
+}
+
 void ini_errors_init(struct ini_errors *errors, char *text, size_t capacity) {
     *errors = (struct ini_errors){.text = text, .capacity = capacity};
     if (capacity > 0) {

@@ -20,14 +20,16 @@ struct ini_document *ini_new_document(const char *path) {
 }
 
 struct ini_section *ini_append_section(struct ini_document *document, const char *name,
-                                       size_t length, unsigned line) {
-    struct ini_section *section = malloc(sizeof *section + length + 1);
+                                       size_t length, const char *shown, unsigned line) {
+    const size_t shown_size = strlen(shown) + 1;
+    struct ini_section *section = malloc(sizeof *section + length + 1 + shown_size);
     if (section == NULL) {
         return NULL;
     }
     char *name_copy = memcpy(section + 1, name, length);
     name_copy[length] = '\0';
-    *section = (struct ini_section){.name = name_copy, .line = line};
+    char *shown_copy = memcpy(name_copy + length + 1, shown, shown_size);
+    *section = (struct ini_section){.name = name_copy, .shown = shown_copy, .line = line};
     struct ini_section **end = &document->sections;
     while (*end != NULL) {
         end = &(*end)->next;

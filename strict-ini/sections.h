@@ -9,9 +9,10 @@
 
 struct ini_document *ini_new_document(const char *path);
 
-/* Appends a section with a copy of the `length` bytes of its name. */
+/* Appends a section with copies of the `length` bytes of its name and of what errors show of
+ * it. */
 struct ini_section *ini_append_section(struct ini_document *document, const char *name,
-                                       size_t length, unsigned line);
+                                       size_t length, const char *shown, unsigned line);
 
 /* The section of that name, of `length` bytes, or NULL. */
 struct ini_section *ini_section_named(const struct ini_document *document, const char *name,

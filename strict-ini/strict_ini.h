@@ -52,8 +52,9 @@ struct ini_entry {
 };
 
 struct ini_section {
-    const char *name;
-    unsigned line; /* of its header */
+    const char *name;  /* UTF-8 */
+    const char *shown; /* the name as errors show it */
+    unsigned line;     /* of its header */
     struct ini_entry *entries;
     unsigned entry_count;
     bool incomplete; /* a line of it was refused: a key may be missing for that reason alone */
@@ -64,6 +65,7 @@ struct ini_document {
     const char *path; /* as given to ini_load, copied */
     struct ini_section *sections;
     unsigned section_count;
+    bool discreet;   /* see ini_load_discreetly */
     bool incomplete; /* a header was refused: a section may be missing for that reason alone */
 };
 
@@ -86,6 +88,16 @@ struct ini_document *ini_load(const char *path, struct ini_errors *errors);
 struct ini_document *ini_load_text(const char *name, const char *text, size_t length,
                                    struct ini_errors *errors);
 
+/*
+ * The same for a file that may hold secrets. Errors then show nothing of it that could be one,
+ * whatever the mistake: of a line that is malformed, only the key, if it is one of `keys`
+ * (NULL-terminated); of an unknown key its name, if it is near a known one or a plain word where
+ * all keys are open; of a section's name what can be no secret (error_text.h); and a value only if
+ * its key's row is open, and then only if it looks like one.
+ */
+struct ini_document *ini_load_discreetly(const char *path, const char *const *keys,
+                                         struct ini_errors *errors);
+
 void ini_free(struct ini_document *document); /* NULL is allowed */
 
 enum ini_type {
@@ -103,6 +115,8 @@ struct ini_key {
                                    stand for "not set"); NULL: the key is required */
     const char *unit;           /* "ms", "per second", ... or "" */
     size_t offset;              /* of the value in the structure that is filled */
+    bool open;                  /* errors may show its value, though the file may hold secrets */
+    bool verbatim;              /* INI_TEXT: may begin or end with a quote, and hold " #" */
     const char *help; /* one sentence; says what the key does and what special values mean */
 };
 
@@ -124,6 +138,9 @@ const struct ini_entry *ini_find(const struct ini_section *section, const char *
 /* Whether the key's value, given or default, is one that its row of the table accepts: checks of
  * several keys together ask this first. */
 bool ini_is_good(const struct ini_section *section, const struct ini_key *key);
+
+/* Whether the value begins or ends with a quote, a typographic one too. */
+bool ini_has_outer_quote(const char *value);
 
 const struct ini_section *ini_find_section(const struct ini_document *document, const char *name);
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define DECIMAL_DIGITS "0123456789"
 
@@ -68,7 +69,98 @@ static void append_to_list(void *context, const char *text) {
 struct verdict {
     const char *wrong; /* NULL: nothing */
     const char *nearest;
+    char guess[16]; /* a number that may be meant, or "" */
 };
+
+#define OWN_LINE "a comment must stand on a line of its own"
+#define NO_QUOTE "values stand without quotes"
+
+/* Quotes as keyboards and as text programs write them. */
+static const char *const quotes[] = {"\"",
+                                     "'",
+                                     "\xe2\x80\x98",
+                                     "\xe2\x80\x99",
+                                     "\xe2\x80\x9a",
+                                     "\xe2\x80\x9c",
+                                     "\xe2\x80\x9d",
+                                     "\xe2\x80\x9e",
+                                     "\xc2\xab",
+                                     "\xc2\xbb",
+                                     NULL};
+
+bool ini_has_outer_quote(const char *value) {
+    const size_t length = strlen(value);
+    for (size_t i = 0; quotes[i] != NULL; i++) {
+        const size_t quote = strlen(quotes[i]);
+        if (length >= quote && (memcmp(value, quotes[i], quote) == 0 ||
+                                memcmp(value + length - quote, quotes[i], quote) == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What people type who know other INI files; NULL if there is none of it. */
+static const char *wrong_typing(const char *value) {
+    if (ini_has_outer_quote(value)) {
+        return NO_QUOTE;
+    }
+    return strstr(value, " #") != NULL || strstr(value, "\t#") != NULL ? OWN_LINE : NULL;
+}
+
+/* The choice that is meant by a word of another language of switches. */
+static const char *switched_choice(const struct ini_key *key, const char *value) {
+    static const char *const yes[] = {"on", "true", "1", "y", "enable", "enabled", NULL};
+    static const char *const no[] = {"off", "false", "0", "n", "disable", "disabled", NULL};
+    const char *meant = NULL;
+    for (size_t i = 0; yes[i] != NULL; i++) {
+        meant = strcasecmp(value, yes[i]) == 0 ? "yes" : meant;
+        meant = strcasecmp(value, no[i]) == 0 ? "no" : meant;
+    }
+    for (size_t i = 0; meant != NULL && key->choices[i] != NULL; i++) {
+        if (strcmp(key->choices[i], meant) == 0) {
+            return meant;
+        }
+    }
+    return NULL;
+}
+
+/* How many of the key's unit one of `unit` is; 0 if they have nothing to do with each other. */
+static uint32_t unit_factor(const struct ini_key *key, const char *unit) {
+    static const struct {
+        const char *key_unit;
+        const char *unit;
+        uint32_t factor;
+    } known[] = {{"ms", "ms", 1},    {"ms", "msec", 1},    {"ms", "s", 1000}, {"ms", "sec", 1000},
+                 {"ms", "m", 60000}, {"ms", "min", 60000}, {"us", "us", 1},   {"us", "ms", 1000}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(key->unit, known[i].key_unit) == 0 && strcmp(unit, known[i].unit) == 0) {
+            return known[i].factor;
+        }
+    }
+    return (strcmp(unit, "/s") == 0 || strcmp(unit, "per second") == 0) &&
+                   strstr(key->unit, "per second") != NULL
+               ? 1
+               : 0;
+}
+
+/* What is wrong with a value that is no number: most often something is written behind it. */
+static struct verdict no_number(const struct ini_key *key, const char *value) {
+    const char *mistyped = wrong_typing(value);
+    struct verdict verdict = {.wrong = mistyped != NULL ? mistyped : "not a number"};
+    char *rest;
+    const unsigned long long number = strtoull(value, &rest, 10);
+    if (rest == value || value[0] < '0' || value[0] > '9' || number > UINT32_MAX) {
+        return verdict;
+    }
+    rest += strspn(rest, " \t");
+    const uint32_t factor = mistyped == NULL ? unit_factor(key, rest) : rest[0] == '#';
+    if (factor > 0 && number * factor >= key->min && number * factor <= key->max) {
+        (void)snprintf(verdict.guess, sizeof verdict.guess, "%llu", number * factor);
+        verdict.wrong = mistyped != NULL ? mistyped : "a number is written without its unit";
+    }
+    return verdict;
+}
 
 static struct verdict parse_number(const struct ini_key *key, const char *value, uint32_t *number) {
     if (value[0] == '\0') {
@@ -79,7 +171,7 @@ static struct verdict parse_number(const struct ini_key *key, const char *value,
     const char *digits = value + (minus || plus ? 1 : 0);
     const size_t digit_count = strspn(digits, DECIMAL_DIGITS);
     if (digit_count == 0 || digits[digit_count] != '\0') {
-        return (struct verdict){.wrong = "not a number"};
+        return no_number(key, value);
     }
     if (plus || (minus && strspn(digits, "0") == digit_count)) {
         return (struct verdict){.wrong = "a number is written without a sign"};
@@ -99,8 +191,13 @@ static struct verdict parse_choice(const struct ini_key *key, const char *value,
             return (struct verdict){.wrong = NULL};
         }
     }
-    return (struct verdict){.wrong = value[0] == '\0' ? "empty" : "unknown",
-                            .nearest = ini_nearest(value, key->choices)};
+    const char *mistyped = wrong_typing(value);
+    const char *switched = switched_choice(key, value);
+    return (struct verdict){.wrong = mistyped != NULL   ? mistyped
+                                     : value[0] == '\0' ? "empty"
+                                                        : "unknown",
+                            .nearest =
+                                switched != NULL ? switched : ini_nearest(value, key->choices)};
 }
 
 static struct verdict parse_text(const struct ini_key *key, const char *value) {
@@ -108,7 +205,10 @@ static struct verdict parse_text(const struct ini_key *key, const char *value) {
     if (length < key->min) {
         return (struct verdict){.wrong = length == 0 ? "empty" : "too short"};
     }
-    return (struct verdict){.wrong = length > key->max ? "too long" : NULL};
+    if (length > key->max) {
+        return (struct verdict){.wrong = "too long"};
+    }
+    return (struct verdict){.wrong = key->verbatim ? NULL : wrong_typing(value)};
 }
 
 /* Stores the value in `out`, or leaves `out` unchanged and says what is wrong. */
@@ -172,29 +272,73 @@ struct place {
     char value[INI_SHOWN_CAPACITY];
 };
 
+/* Whether no key of the section may hold a secret. */
+static bool is_open_section(const struct report *report) {
+    size_t open = 0;
+    while (open < report->key_count && report->keys[open].open) {
+        open++;
+    }
+    return open == report->key_count;
+}
+
+/* Whether a value of a file that may hold secrets is none of them. A mistake may have put one here:
+ * whole, or behind '=' or ':'. */
+static bool is_harmless_value(const struct ini_key *key, const char *value) {
+    const size_t length = strlen(value);
+    const bool numeric = value[strspn(value, "+-")] < ':' && length <= 12;
+    const bool word = value[strspn(value, "abcdefghijklmnopqrstuvwxyz")] == '\0' && length <= 8;
+    if (!key->open || strchr(value, '=') != NULL || strstr(value, "://") != NULL) {
+        return false;
+    }
+    return key->type == INI_TEXT || numeric || word;
+}
+
+/* The same of a key that is unknown: a secret alone on its line may end in '='. */
+static bool is_harmless_key(const struct report *report, const char *name) {
+    for (size_t i = 0; i < report->key_count; i++) {
+        const char *const known[] = {report->keys[i].name, NULL};
+        if (ini_nearest(name, known) != NULL) {
+            return true;
+        }
+    }
+    return is_open_section(report) && strlen(name) <= 32 &&
+           name[strspn(name, "abcdefghijklmnopqrstuvwxyz_")] == '\0';
+}
+
+/* `key`: NULL if there is none of that name. */
 static void describe_place(struct place *place, const struct report *report,
-                           const struct ini_entry *entry) {
-    ini_show(place->section, report->section->name, strlen(report->section->name));
-    ini_show(place->key, entry->key, strlen(entry->key));
-    ini_show(place->value, entry->value, strlen(entry->value));
+                           const struct ini_entry *entry, const struct ini_key *key) {
+    const bool discreet = report->document->discreet;
+    (void)strlcpy(place->section, report->section->shown, sizeof place->section);
+    if (discreet && key == NULL && !is_harmless_key(report, entry->key)) {
+        (void)strlcpy(place->key, INI_HIDDEN, sizeof place->key);
+    } else {
+        ini_show(place->key, entry->key, strlen(entry->key));
+    }
+    if (discreet && (key == NULL || !is_harmless_value(key, entry->value))) {
+        (void)strlcpy(place->value, INI_HIDDEN, sizeof place->value);
+    } else {
+        ini_show(place->value, entry->value, strlen(entry->value));
+    }
 }
 
 static void report_value(const struct report *report, const struct ini_entry *entry,
                          const struct ini_key *key, struct verdict verdict) {
     struct place place;
-    describe_place(&place, report, entry);
+    describe_place(&place, report, entry, key);
     char accepted[LIST_CAPACITY] = "";
     write_accepted(key, (struct ini_text_sink){append_to_list, accepted});
-    const bool guessed = verdict.nearest != NULL;
+    const char *guess = verdict.guess[0] != '\0' ? verdict.guess : verdict.nearest;
+    const bool guessed = guess != NULL;
     ini_errors_add(report->errors, "%s:%u: [%s] %s = %s: %s; %s%s%saccepted: %s",
                    report->document->path, entry->line, place.section, place.key, place.value,
-                   verdict.wrong, guessed ? "did you mean " : "", guessed ? verdict.nearest : "",
+                   verdict.wrong, guessed ? "did you mean " : "", guessed ? guess : "",
                    guessed ? "? " : "", accepted);
 }
 
 static void report_unknown_key(const struct report *report, const struct ini_entry *entry) {
     struct place place;
-    describe_place(&place, report, entry);
+    describe_place(&place, report, entry, NULL);
     struct ini_nearest_search search = {.word = entry->key};
     char known[LIST_CAPACITY] = "";
     for (size_t i = 0; i < report->key_count; i++) {
@@ -210,12 +354,10 @@ static void report_unknown_key(const struct report *report, const struct ini_ent
 }
 
 static void report_missing_key(const struct report *report, const struct ini_key *key) {
-    char section[INI_SHOWN_CAPACITY];
-    ini_show(section, report->section->name, strlen(report->section->name));
     char accepted[LIST_CAPACITY] = "";
     write_accepted(key, (struct ini_text_sink){append_to_list, accepted});
     ini_errors_add(report->errors, "%s:%u: [%s] %s: missing; accepted: %s", report->document->path,
-                   report->section->line, section, key->name, accepted);
+                   report->section->line, report->section->shown, key->name, accepted);
 }
 
 static const struct ini_key *find_key(const struct ini_key *keys, size_t key_count,

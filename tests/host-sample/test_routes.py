@@ -977,8 +977,15 @@ class Plugins(ConfigurationCase):
         self.assert_refused(done, "libm", self.SYMBOL)
 
     def test_relative_path(self):
-        path = os.path.relpath(PLUGIN, testbed.ROOT)
-        self.assert_good(self.check({"plugin": {"path": path, "config": self.policy_path}}))
+        """It begins where the configuration is, wherever the host is started."""
+        plugin = {"path": os.path.relpath(PLUGIN, os.path.realpath(self.directory)),
+                  "config": os.path.basename(self.policy_path)}
+        self.write(os.path.join(self.directory, "token"), "secret\n")
+        self.assert_good(self.check({"plugin": plugin, "auth": {"token_file": "token"}}))
+        self.assert_good(run_host("-t", "-c", os.path.basename(self.config_path),
+                                  cwd=self.directory))
+        self.assert_good(run_host("-t", "-c", "./" + os.path.basename(self.config_path),
+                                  cwd=self.directory))
 
     def test_other_tables(self):
         """Plugins with one thing wrong in their table each."""

@@ -794,6 +794,10 @@ struct bad_value {
 };
 
 #define WAIT_ACCEPTED  "; accepted: 0 to 60000 (ms), default 200"
+#define WAIT_GUESSED   "? accepted: 0 to 60000 (ms), default 200"
+#define WITH_UNIT      "a number is written without its unit; did you mean "
+#define NO_QUOTE       "values stand without quotes"
+#define OWN_LINE       "a comment must stand on a line of its own"
 #define COUNT_ACCEPTED "; accepted: 1 to 16, default 0"
 #define WHEN_ACCEPTED  "accepted: miss or always, default always"
 
@@ -801,15 +805,18 @@ static const struct bad_value bad_values[] = {
     {"wait_ms = ", "empty" WAIT_ACCEPTED},
     {"wait_ms = 20x", "not a number" WAIT_ACCEPTED},
     {"wait_ms = x", "not a number" WAIT_ACCEPTED},
-    {"wait_ms = 5 ms", "not a number" WAIT_ACCEPTED},
-    {"wait_ms = 5ms", "not a number" WAIT_ACCEPTED},
+    {"wait_ms = 5 ms", WITH_UNIT "5" WAIT_GUESSED},
+    {"wait_ms = 5ms", WITH_UNIT "5" WAIT_GUESSED},
+    {"wait_ms = 2s", WITH_UNIT "2000" WAIT_GUESSED},
+    {"wait_ms = 61s", "not a number" WAIT_ACCEPTED},
     {"wait_ms = 1 2", "not a number" WAIT_ACCEPTED},
     {"wait_ms = 0x10", "not a number" WAIT_ACCEPTED},
     {"wait_ms = 1e3", "not a number" WAIT_ACCEPTED},
     {"wait_ms = 1.5", "not a number" WAIT_ACCEPTED},
     {"wait_ms = 1,000", "not a number" WAIT_ACCEPTED},
-    {"wait_ms = \"5\"", "not a number" WAIT_ACCEPTED},
-    {"wait_ms = 5 # ms", "not a number" WAIT_ACCEPTED},
+    {"wait_ms = \"5\"", NO_QUOTE WAIT_ACCEPTED},
+    {"wait_ms = 5'", NO_QUOTE WAIT_ACCEPTED},
+    {"wait_ms = 5 # ms", OWN_LINE "; did you mean 5" WAIT_GUESSED},
     {"wait_ms = -", "not a number" WAIT_ACCEPTED},
     {"wait_ms = +", "not a number" WAIT_ACCEPTED},
     {"wait_ms = --5", "not a number" WAIT_ACCEPTED},
@@ -887,7 +894,7 @@ START_TEST(errors_of_form_and_of_value_in_one_go) {
     assert_errors("f.ini:2: [s] count = 99 ; many: " COMMENT "\n"
                   "f.ini:4: [s] nonsense: " NO_SEPARATOR "\n"
                   "f.ini:2: [s] count = 99: too large" COUNT_ACCEPTED "\n"
-                  "f.ini:3: [s] wait_ms = 1s: not a number" WAIT_ACCEPTED "\n"
+                  "f.ini:3: [s] wait_ms = 1s: " WITH_UNIT "1000" WAIT_GUESSED "\n"
                   "f.ini:6: [s] size = 1: unknown key; known keys: wait_ms, count, anything, when, "
                   "pick, name, label");
 }

@@ -1,0 +1,56 @@
+/*
+ * config_notes.c - see config_notes.h.
+ */
+#include "config_notes.h"
+
+#include "conninfo.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define IDENTITY_BYTES (INI_MAX_VALUE_BYTES + 32)
+
+static void note_one_server(const struct host_config *config, struct ini_errors *notes) {
+    char identities[HOST_MAX_REPLICAS + 1][IDENTITY_BYTES];
+    for (uint32_t i = 0; i <= config->replica_count; i++) {
+        const struct server_config *server = i == 0 ? &config->primary : &config->replicas[i - 1];
+        conninfo_identity(server->conninfo, identities[i], sizeof identities[i]);
+        uint32_t same = 0;
+        while (same < i && strcmp(identities[same], identities[i]) != 0) {
+            same++;
+        }
+        if (same < i && identities[i][0] != '\0') {
+            ini_errors_add(notes,
+                           "[%s] and [%s] are one server: they have the same host, port and "
+                           "database",
+                           same == 0 ? config->primary.name : config->replicas[same - 1].name,
+                           server->name);
+        }
+    }
+}
+
+/* Only what the file says: a default does not show whether the policy uses it. */
+static void note_long_waits(const struct host_config *config, struct ini_errors *notes) {
+    static const char *const waits[] = {"max_wait_ms", "replica_retry_max_ms"};
+    struct ini_errors unheard;
+    ini_errors_init(&unheard, NULL, 0);
+    struct ini_document *document = ini_load(config->plugin.config, &unheard);
+    const struct ini_section *section =
+        document != NULL ? ini_find_section(document, config->plugin.section) : NULL;
+    for (size_t i = 0; section != NULL && i < sizeof waits / sizeof waits[0]; i++) {
+        const struct ini_entry *entry = ini_find(section, waits[i]);
+        if (entry != NULL && strtoul(entry->value, NULL, 10) >= config->limits.lookup_timeout_ms) {
+            ini_errors_add(notes,
+                           "%s:%u: [%s] %s = %s is not shorter than lookup_timeout_ms = %u: a "
+                           "lookup that waits so long has failed before",
+                           document->path, entry->line, section->shown, waits[i], entry->value,
+                           config->limits.lookup_timeout_ms);
+        }
+    }
+    ini_free(document);
+}
+
+void config_notes(const struct host_config *config, struct ini_errors *notes) {
+    note_one_server(config, notes);
+    note_long_waits(config, notes);
+}
