@@ -324,11 +324,11 @@ struct rp_kind {
  * pg_catalog.pg_is_in_recovery()) to the condition, and see in every answer, an empty one too,
  * whether it held: where it did not, report RP_ROLE_CHANGED, not RP_MISSING. `after` is a column of
  * the read's own statement (RP_AFTER_COLUMN), so it is taken after the statement's snapshot.
- * `before` is the question's answer, and belongs to its transaction: whoever asks a read again, in
- * another transaction, asks the question again too.
+ * `before` is the question's answer, and belongs to its transaction: if a read is asked again, in
+ * another transaction, so is the question.
  *
- * THREADS. One thread at a time for one cluster [one thread]; each event loop has a cluster of its
- * own, all of one set. Opened after any fork. All memory is taken when it is opened.
+ * THREADS. One thread at a time for one cluster [one thread]; each event loop has its own cluster,
+ * all of them on one set. Opened after any fork. All memory is taken when it is opened.
  *
  * TIME. One monotonic clock, as above; an earlier `now` counts as the latest seen. Limits hold if
  * the host calls next by wake_ns.
@@ -336,7 +336,7 @@ struct rp_kind {
  * WHAT COUNTS. Found, from any server that may serve the read. Missing only with proof: on the
  * primary, by a question in the same transaction that names it as the primary; on a replica, by a
  * replay position, on the primary's timeline, that reaches what the primary had inserted after the
- * read began. What a server or a role does not tell is unknown, and proves nothing.
+ * read began. What a server or a role does not reveal is unknown, and proves nothing.
  */
 struct rp_cluster;
 struct rp_set;    /* one INI file, loaded */
@@ -650,23 +650,23 @@ struct rp_plugin {
     uint64_t (*shared_bytes)(uint32_t sections);
 
     /*
-     * Keeps the counters and the budgets' state of the set in memory of the host's, so that several
+     * Keeps the counters and the budgets' state of the set in the host's memory, so that several
      * processes count together and 40 reads a second are 40 for all of them. [control], before the
      * first read of the set: what was counted until then stays behind.
      *
      * memory: aligned to 8 bytes, of the same size in every process, mapped shared by all of them
      * (each may map it elsewhere), all zero when the first of them comes: mmap with MAP_SHARED |
      * MAP_ANONYMOUS before a fork, or a file below /dev/shm. It must not outlive the clock of
-     * now_ns (a reboot), which all of them share. The host keeps it mapped until close.
-     * Any number of sets may be attached to it, at any time and at once; a section is known by its
-     * name, wherever its file is. So a host that opens a new set with each change of its
-     * configuration, and lets older processes finish with the old one, loses no count; the rate of
-     * a budget is that of whoever opened or reloaded a set last. A reload that adds a section for
-     * which there is no room is refused (RP_E_LIMIT).
+     * now_ns (a reboot), which all of them share. The host keeps it mapped until close. Any number
+     * of sets may be attached to it, at any time and at once; a section is known by its name,
+     * wherever its file is. So a host that opens a new set with each change of its configuration,
+     * and lets older processes finish with the old one, loses no count; the rate of a budget is the
+     * one that was loaded last. A reload that adds a section for which there is no space is refused
+     * (RP_E_LIMIT).
      *
      * Returns RP_OK; RP_E_ARGUMENT if the memory is too small, not aligned, holds something else
      * (what another version of this layout left there, too) or was shared in another size;
-     * RP_E_LIMIT if it has no room for all sections. err says which; then the set has not changed.
+     * RP_E_LIMIT if it has no space for all sections. err says which; then the set has not changed.
      * Afterwards begin and next take no lock either: they change 8-byte words atomically.
      */
     int32_t (*share)(struct rp_set *set, void *memory, uint64_t bytes, char *err, uint32_t errlen);

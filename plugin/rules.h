@@ -12,11 +12,11 @@
 
 /*
  * registered: its name in the registry. Under every setting of its options:
- *   - RULES_DIRECT stands first, and nothing else asks whether there is a replica;
+ *   - RULES_DIRECT comes first, and nothing else asks whether there is a replica;
  *   - in every state that can be reached, every outcome that its step can have leads somewhere, and
  *     no other outcome does; every rule is of use in some setting;
  *   - a position is compared only after one was chosen to be reached, and absence is claimed only
- * of one that was located in this read, by a read that reports where its replica stands;
+ * of one that was located in this read, by a read that reports its replica's position;
  *   - the primary's answer ends the read, and without reads_primary_first it is read only after a
  *     miss, or after a failure if on_replica_failure = primary;
  *   - the longest read has most_steps, neither more nor fewer;

@@ -1,9 +1,9 @@
 /*
  * log.c - the queue of lines, and the thread that writes them.
  *
- * What must hold: nobody but the thread writes to the descriptor, and nobody holds the lock while
- * something is written. So a reader that is stuck stops the thread alone. (The descriptor is not
- * made non-blocking: that would bind everybody who shares it.)
+ * What must hold: only the thread writes to the descriptor, and the lock is not held while
+ * something is written. So a stuck reader stops only the thread. (The descriptor is not made
+ * non-blocking: that would affect every process that shares it.)
  */
 #include "log.h"
 
@@ -27,7 +27,7 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-/* A pipe takes so much in one piece, whoever else writes into it. */
+/* A pipe takes this much in one piece, even if others write to it. */
 #define PIECE_BYTES 4096u
 
 /* Whole lines. */
@@ -42,7 +42,7 @@ struct log {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t work;   /* there are lines, lines were left out, or the end has come */
-    pthread_cond_t at_end; /* the thread has written all that it will */
+    pthread_cond_t at_end; /* the thread has finished writing */
     struct part *filling;  /* under the lock */
     struct part *writing;  /* the thread's */
     struct log_limits limits;
@@ -122,7 +122,7 @@ static bool write_all(int fd, const char *bytes, size_t length) {
             bytes += written;
             length -= (size_t)written;
         } else if (written < 0 && errno == EAGAIN) {
-            /* Somebody who shares the descriptor made it non-blocking. */
+            /* Another process that shares the descriptor made it non-blocking. */
             (void)poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
         } else if (written < 0 && errno != EINTR) {
             return false;
@@ -153,7 +153,7 @@ static void tell_dropped(struct log *log) {
     const struct log_field fields[] = {LOG_NUMBER("dropped", number), LOG_END};
     struct log_line line;
     log_line_make(&line, log->journal, LOG_LEVEL_WARN,
-                  "log lines were lost, for nobody took them in time", fields);
+                  "log lines were lost because they were not read in time", fields);
     if (write_all(log->fd, line.text, line.length)) {
         log->dropped_told = dropped;
     }

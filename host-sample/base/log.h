@@ -1,13 +1,13 @@
 /*
- * log.h - structured log lines: one JSON object per line, written by a thread of the log's own.
+ * log.h - structured log lines: one JSON object per line, written by the log's own thread.
  *
- * Whoever logs never waits for a reader: a line goes into a bounded queue, and where that is full
- * it is dropped and counted. When lines can be written again, one of them says how many were lost.
+ * Logging never waits for a reader: a line goes into a bounded queue, and if that is full it
+ * is dropped and counted. When lines can be written again, one of them says how many were lost.
  * Lines that clients can cause are limited by kind: a burst of LOG_BURST, then LOG_PER_S a second;
  * once a second a line says how many more there were.
  *
  * Where the descriptor is the journal's (JOURNAL_STREAM names it), each line begins with its
- * priority in the form that the journal takes away again, so that `journalctl -p err` finds errors.
+ * priority in the form that the journal strips, so that `journalctl -p err` finds errors.
  */
 #ifndef LOG_H
 #define LOG_H
@@ -20,12 +20,13 @@
 
 struct log;
 
-/* Starts the thread, which writes to this descriptor and handles no signal. NULL if memory or a
- * thread is lacking. The descriptor stays the caller's, and its flags as they are. */
+/* Starts the thread, which writes to this descriptor and handles no signal. NULL if there is no
+ * memory or no thread. The descriptor stays the caller's, with its flags unchanged. */
 struct log *log_start(int fd);
 
-/* Writes what is queued, for at most so long, and frees the log. If a reader is stuck it is left to
- * the end of the process, which must then be near. No other call may be under way or follow. */
+/* Writes what is queued, for at most that long, and frees the log. If a reader is stuck the log is
+ * left to the end of the process, which must be near then. No other call may be under way or
+ * follow. */
 void log_stop(struct log *log, uint32_t limit_ms);
 
 /* [thread-safe] Queues {"time":...,"level":...,"message":...} and the fields, which end with
@@ -38,7 +39,8 @@ void log_write(struct log *log, enum log_level level, const char *message,
 void log_write_limited(struct log *log, enum log_kind kind, enum log_level level,
                        const char *message, const struct log_field *fields);
 
-/* [thread-safe] How many lines were lost, because nobody took them or they could not be written. */
+/* [thread-safe] How many lines were lost, because they were not read in time or could not be
+ * written. */
 uint64_t log_dropped(const struct log *log);
 
 /* "info", "warn" or "error" to a level; anything else is an error's. */

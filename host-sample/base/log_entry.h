@@ -13,7 +13,7 @@
 
 enum log_level { LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
 
-/* What clients can cause, each with a limit of its own. */
+/* Lines that clients can cause, each kind with its own limit. */
 enum log_kind {
     LOG_NOT_FOUND,
     LOG_FAILED,
@@ -26,7 +26,7 @@ enum log_kind {
 struct log_field {
     const char *name;
     const char *value; /* NULL: the field is left out */
-    bool is_number;    /* the value is a JSON number, and stands without quotes */
+    bool is_number;    /* the value is a JSON number, written without quotes */
 };
 
 #define LOG_TEXT(name_, value_)                                                                    \

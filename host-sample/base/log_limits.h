@@ -6,14 +6,14 @@
 
 #include "log_entry.h"
 
-/* Begins as all zero. */
+/* All zero at first. */
 struct log_limits {
     struct {
         uint64_t spent_until_ns; /* a token bucket in one word: when it would be full again */
         uint64_t left_out;       /* since the last summary */
         enum log_level level;    /* of the lines left out */
     } kinds[LOG_KINDS];
-    uint64_t summary_ns; /* when what was left out is to be told; 0: nothing was */
+    uint64_t summary_ns; /* when to report what was left out; 0: nothing was */
 };
 
 /* Whether a line of that kind may be written now; if not, it is counted. */

@@ -36,7 +36,7 @@ static void put_string(struct log_line *line, const char *text) {
         } else if (byte == '"' || byte == '\\' || byte < 0x20) {
             put(line, escape, json_escape(escape, byte));
         } else if (byte == 0x7f) {
-            put(line, "\\u007f", 6); /* JSON would take it as it is, terminals not */
+            put(line, "\\u007f", 6); /* valid in JSON as it is, but not harmless on terminals */
         } else {
             put(line, text, step);
         }
@@ -76,7 +76,7 @@ void log_line_make(struct log_line *line, bool priority, enum log_level level, c
                    const struct log_field *fields) {
     static const struct {
         const char *name;
-        const char *mark; /* as sd-daemon(3) has it */
+        const char *mark; /* in the form of sd-daemon(3) */
     } levels[] = {{"info", "<6>"}, {"warn", "<4>"}, {"error", "<3>"}};
     line->length = 0;
     line->full = false;

@@ -1,6 +1,6 @@
 /*
- * api.c - the functions of a cluster: arguments are checked, time moves on, and what is to be done
- * goes out in its order.
+ * api.c - the functions of a cluster: they check arguments, move time on, and hand out actions in
+ * order.
  */
 #include "api.h"
 
@@ -165,10 +165,10 @@ static void expire(struct rp_cluster *cluster) {
 static void take_out(struct rp_cluster *cluster, uint32_t index) {
     struct server *server = &cluster->servers[index];
     server->state = RP_SERVER_OFF;
-    roles_changed(cluster); /* nobody is sent there any more */
+    roles_changed(cluster); /* no read is sent there any more */
     asks_end(cluster, index);
     reads_leave_server(cluster, index);
-    /* Generations go on: an answer to a question of before must never pass for a later one's. */
+    /* Generations go on: an answer to an earlier question must never be taken for a later one's. */
     uint32_t generations[ASK_KINDS];
     for (uint32_t kind = 0; kind < ASK_KINDS; kind++) {
         generations[kind] = server->asks[kind].generation;
@@ -474,7 +474,7 @@ struct counter_row {
 static const struct counter_row counter_rows[] = {
     ROW(polls, "Questions to servers about who and where they are."),
     ROW(locates, "Questions to the primary for its WAL position, each shared by those who waited."),
-    ROW(watches, "Questions to replicas for their replay position while somebody awaits one."),
+    ROW(watches, "Questions to replicas for their replay position while reads await one."),
     ROW(role_changes, "Servers whose role, or the reason why they are out, has changed."),
     ROW(detours, "Reads that were sent to another replica, since the first could not be read."),
     ROW(conflicts, "Reads that were asked again after a conflict with recovery."),

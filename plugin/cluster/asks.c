@@ -9,7 +9,7 @@
 
 #define MS UINT64_C(1000000)
 
-/* While nobody who leads answers, a new leader is found within this. */
+/* While no leader answers, a new one is found within this time. */
 #define LOST_POLL_NS (250 * MS)
 
 /* The lower bound of a timeline that is behind is asked for at least this often. */
@@ -18,16 +18,17 @@
 /* A question that is not answered in this time is dropped. */
 #define ASK_LIMIT_NS (1000 * MS)
 
-/* A standby beside its primary replays a commit within a millisecond. One that has not after many
- * questions is behind by more, and is asked less often. */
+/* A standby near its primary replays a commit within a millisecond. One that has not done so after
+ * many questions is far behind, and is asked less often. */
 #define WATCH_NS      (1 * MS)
 #define SLOW_WATCH_NS (5 * MS)
 #define QUICK_WATCHES 64u
 
-/* What may be granted meanwhile is seen after so many polls. */
+/* Rights that are granted later are noticed after this many polls. */
 #define POLLS_PER_PROBE 60u
 
-/* So many probes in a row that fail as statements: the server can tell nothing of itself. */
+/* After this many probes in a row that fail as statements, the server counts as unable to tell
+ * anything about itself. */
 #define BLIND_PROBES 2u
 
 static uint32_t index_of(const struct rp_cluster *cluster, const struct server *server) {
@@ -131,7 +132,7 @@ void asks_wake(struct rp_cluster *cluster, uint32_t index) {
     if (heap_first(&server->waiters) == NULL) {
         return;
     }
-    /* Under a rehearsal the primary stands in for its replica. */
+    /* In a rehearsal the primary acts as its own replica. */
     bool readable = (cluster->replicas & server_bit(index)) != 0 || index == cluster->primary;
     if (!readable || server->said.position == 0) {
         fail_waiters(cluster, server, "the replica's position is not known any more");
@@ -189,7 +190,7 @@ void asks_prepare(struct rp_cluster *cluster) {
     prepare_locate(cluster);
 }
 
-/* The question of that kind as this server can be asked it; the probe first. */
+/* The question of that kind in the form that this server can answer; the probe first. */
 static const char *text_of(struct server *server, struct ask *ask) {
     const char *text = NULL;
     ask->probes = false;
@@ -245,8 +246,8 @@ bool asks_next(struct rp_cluster *cluster, struct rp_action *action) {
                 send(cluster, &server->asks[kind], text, action);
                 return true;
             }
-            /* Not probed yet, or not to be asked: whoever waits for it is told at its limit, or by
-             * prepare_locate. */
+            /* Not probed yet, or not to be asked: reads that wait for it get their report at the
+             * limit, or from prepare_locate. */
             server->asks[kind].state = ASK_IDLE;
             if (kind == ASK_WATCH) {
                 fail_waiters(cluster, server, "the replica does not tell its position");
@@ -279,8 +280,7 @@ static void located(struct rp_cluster *cluster, uint32_t index, const struct fac
     }
 }
 
-/* It failed as a statement: cancelled, or what could be asked cannot be asked any more, or it is no
- * PostgreSQL. */
+/* It failed as a statement: cancelled, or no longer allowed, or the server is not PostgreSQL. */
 static void question_failed(struct rp_cluster *cluster, struct ask *ask) {
     struct server *server = &cluster->servers[ask->server];
     server->polls_since_probe = POLLS_PER_PROBE;

@@ -5,9 +5,8 @@
  *   heap, position, questions, health, lag, notices   know nothing of a cluster
  *   roles      what servers said becomes who they are: system, primary, replicas, splits
  *   proofs     what an answer proves, by what is known of who gave it
- *   asks       polls, locates, watches: questions and their answers; reads that waited for them get
- *              their report here
- *   reads      one read: the policy's steps become actions, answers become reports
+ *   asks       polls, locates, watches: questions and their answers, which become reports for the
+ * reads that waited reads      one read: the policy's steps become actions, answers become reports
  *   cluster    the functions of the header
  * A read that an answer has woken is put on the list `reported`; reads.c takes it from there. So
  * nothing calls upwards.
@@ -19,11 +18,11 @@
 #ifndef CLUSTER_H
 #define CLUSTER_H
 
-#include "plugin/read_policy.h"
 #include "health.h"
 #include "heap.h"
 #include "lag.h"
 #include "notices.h"
+#include "plugin/read_policy.h"
 #include "questions.h"
 
 #include <stdbool.h>
@@ -59,9 +58,9 @@ struct ask {
 struct instance {
     uint64_t start; /* facts.instance; 0: none */
     uint64_t system;
-    uint32_t lower; /* the greatest lower bound of its timeline that it told; it only grows */
+    uint32_t lower; /* the greatest lower bound of its timeline that it reported; it only grows */
     uint64_t used_event;
-    /* Rule 5: with which primary instance its position was compared, and what came of it. */
+    /* Rule 5: the primary instance that its position was compared with, and the result. */
     uint64_t compared_with;
     bool ahead;
     uint64_t noted_position; /* to be compared with a primary that is asked after noted_event */
@@ -78,7 +77,7 @@ enum why {
     WHY_STANDBY,   /* expect = primary, and in recovery: serves as a replica */
     WHY_DIVERGED,  /* streams a timeline above the primary's */
     WHY_AHEAD,     /* replayed more than its primary has written */
-    WHY_UNCERTAIN, /* said something else than before, and is being asked */
+    WHY_UNCERTAIN, /* said something different than before, and is being asked */
     WHY_COUNT
 };
 
@@ -104,8 +103,8 @@ struct server {
     uint64_t failed_event;  /* a question that failed; 0: none yet */
     bool tried;             /* it answered or failed since it was added */
     bool answers;           /* the last question was answered */
-    bool uncertain;         /* a read learnt that it is not what it said last */
-    bool blind;             /* it answers, but can tell nothing of itself */
+    bool uncertain;         /* a read learnt that it is no longer what it last said */
+    bool blind;             /* it answers, but can tell nothing about itself */
     struct instance instances[MAX_INSTANCES];
     struct instance *instance; /* of said; NULL: none */
 
@@ -131,7 +130,7 @@ struct server {
     struct heap_node poll;  /* timer */
     struct heap_node watch; /* timer, between two questions of a watch */
     struct heap waiters;    /* reads that await a position, by it */
-    uint32_t watches;       /* questions in a row that woke not everyone */
+    uint32_t watches;       /* questions in a row that left reads waiting */
     uint64_t redial_ns;     /* no redial before */
 };
 
@@ -161,7 +160,7 @@ struct read {
     uint64_t offered; /* bit i: server i is one of the replicas offered to the policy */
     uint64_t sent_ns;
     uint64_t sent_event;
-    uint64_t position; /* that the last answer told, for DONE; 0: unknown */
+    uint64_t position; /* from the last answer, for DONE; 0: unknown */
     uint64_t located_instance;
     uint32_t located_timeline;
     uint32_t generation;        /* of its id */
@@ -224,8 +223,8 @@ struct rp_cluster {
     bool settled;
     bool split;
     bool compare_pending; /* a replica's position waits for an answer of the primary */
-    bool suspected;       /* somebody may be a second primary, and is being asked */
-    bool two_systems;     /* out of recovery, and nobody says which one counts */
+    bool suspected;       /* a server may be a second primary, and is being asked */
+    bool two_systems;     /* out of recovery, and no `expect` says which one counts */
     uint32_t split_servers[2];
     uint64_t replicas; /* bit i: reads may be offered to server i */
     uint64_t others;   /* bit i: it is on, and is not the primary: a replica that can perhaps not be

@@ -9,14 +9,16 @@
 
 void health_failed(struct health *health, bool silent, uint64_t now_ns, uint64_t random) {
     health->silent = silent;
-    /* Reads that were sent before the back-off fail one after the other: one failure. */
+    /* Reads that were sent before the back-off fail one after the other: they count as one failure.
+     */
     if (health_backs_off(health, now_ns)) {
         return;
     }
     uint32_t doublings = health->failures < MAX_DOUBLINGS ? health->failures : MAX_DOUBLINGS;
     uint64_t backoff = FIRST_BACKOFF_NS << doublings;
     backoff = backoff < MAX_BACKOFF_NS ? backoff : MAX_BACKOFF_NS;
-    /* From half of it to all of it, so that hosts that saw the same failure do not return together.
+    /* Between half the back-off and all of it, so that hosts that saw the same failure do not
+     * return together.
      */
     health->until_ns = now_ns + backoff / 2 + random % (backoff / 2);
     health->failures++;

@@ -2,9 +2,9 @@
  * heap.h - a priority queue of nodes that live in other structures: timers by their time, waiting
  * reads by the position that they wait for.
  *
- * A pairing heap (Fredman, Sedgewick, Sleator and Tarjan, "The pairing heap", 1986): to insert, and
- * to take out a node that has come to nothing, costs a few stores, which is what becomes of nearly
- * every deadline; to take the least costs O(log n) over time. Nothing is allocated.
+ * A pairing heap (Fredman, Sedgewick, Sleator and Tarjan, "The pairing heap", 1986): inserting a
+ * node, and removing one that is no longer needed, costs a few stores, and that is the fate of
+ * nearly every deadline; taking the least costs O(log n) over time. Nothing is allocated.
  */
 #ifndef CLUSTER_HEAP_H
 #define CLUSTER_HEAP_H

@@ -2,15 +2,15 @@
  * lag.h - how far a replica is behind, in time.
  *
  * The age of the newest position of the primary that the replica has reached, by this process's
- * clock alone. So it is exact to the time between two questions to the primary, and it grows while
- * a replica stands still, however long.
+ * clock alone. So it is exact to the time between two questions to the primary, and it grows as
+ * long as a replica does not move.
  */
 #ifndef CLUSTER_LAG_H
 #define CLUSTER_LAG_H
 
 #include <stdint.h>
 
-#define LAG_HISTORY 128u /* when it is full, every second entry goes: any span, ever coarser */
+#define LAG_HISTORY 128u /* when full, every other entry is dropped: any span, ever coarser */
 
 /* Where the primary was, and when it was asked. All zero: nothing known. */
 struct lag_history {
@@ -22,8 +22,8 @@ struct lag_history {
     uint64_t least_apart_ns; /* entries closer than this to the one before are not kept */
 };
 
-/* A primary that stands at `position` was asked at at_ns. A position below the last one (another
- * history) begins anew. */
+/* A primary that was asked at at_ns was at `position`. A position below the last one (another
+ * history) starts over. */
 void lag_note_primary(struct lag_history *history, uint64_t position, uint64_t at_ns);
 
 void lag_forget(struct lag_history *history);

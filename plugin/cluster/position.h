@@ -1,13 +1,13 @@
 /*
- * position.h - WAL positions as text, and as what an idle primary means by its own.
+ * position.h - WAL positions as text, and what an idle primary's position means.
  */
 #ifndef CLUSTER_POSITION_H
 #define CLUSTER_POSITION_H
 
 #include <stdint.h>
 
-/* Reads "16/B374D848" and goes on behind it. 0, and nothing read, if there is none. The position
- * 0/0, which is no position, is read as 0. */
+/* Reads "16/B374D848" and moves past it. 0, and nothing read, if there is none. 0/0, which is not a
+ * position, is read as 0. */
 uint64_t position_read(const char **text);
 
 /* The functions of struct rp_cluster_calls. */
@@ -16,9 +16,9 @@ void position_print(uint64_t position, char *text);
 
 /*
  * The position that a standby must have replayed to have all of a primary whose insert position is
- * `inserted`. An idle primary can be just past the header of a page that has no record yet: nobody
- * replays a header, so the standby stays before it. block: bytes of a WAL page (wal_block_size);
- * segment: bytes of a WAL file (wal_segment_size); powers of two.
+ * `inserted`. An idle primary can be just past the header of a page that has no record yet: a
+ * header alone is never replayed, so the standby stays before it. block: bytes of a WAL page
+ * (wal_block_size); segment: bytes of a WAL file (wal_segment_size); powers of two.
  */
 uint64_t position_without_page_header(uint64_t inserted, uint64_t block, uint64_t segment);
 

@@ -1,5 +1,5 @@
 /*
- * proofs.h - what an answer proves, by what is known of who gave it.
+ * proofs.h - what an answer proves, given what is known about the server that gave it.
  *
  * Everything here is a question of "known and the same": what is unknown proves nothing.
  */
@@ -11,8 +11,8 @@
 /* The position by which a replica's answer may prove that a row is absent, facts being what it said
  * before it, in the same transaction; 0: none. Known and the same: the isolation READ COMMITTED; in
  * recovery; the primary's system, and the timeline (lower bound, upper bound and the primary's)
- * that the read was located on, by the same primary instance; compared with that primary; and
- * nobody else claims to be the primary. */
+ * that the read was located on, by the same primary instance; compared with that primary; and no
+ * other server claims to be the primary. */
 uint64_t proof_position(const struct rp_cluster *cluster, const struct read *read,
                         const struct facts *facts);
 

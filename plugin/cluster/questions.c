@@ -1,7 +1,7 @@
 /*
  * questions.c - the questions' SQL, for PostgreSQL 13 and later.
  *
- * Whatever is named is named with its schema: the search path is the host's.
+ * Every name has its schema, because the search path is the host's.
  */
 #include "questions.h"
 
@@ -14,7 +14,7 @@
 
 #define FUNCTION(name) "pg_catalog.to_regprocedure('pg_catalog." name "')"
 
-/* Whether the role may call it; false where there is none. */
+/* Whether the role may call it; false if it does not exist. */
 #define MAY(name)                                                                                  \
     "coalesce(pg_catalog.has_function_privilege(" FUNCTION(name) ", 'execute'), false)"
 
@@ -44,8 +44,8 @@ const char question_probe[] =
     "CASE pg_catalog.current_setting('transaction_isolation')"                                     \
     " WHEN 'read committed' THEN 'c' ELSE 'x' END"
 
-/* A standby: replayed, -, lower, upper. The position's subquery stands still (OFFSET 0) and is read
- * before the receiver's, which depends on it; l, if given, is read before both. */
+/* A standby: replayed, -, lower, upper. The position's subquery is not inlined (OFFSET 0) and is
+ * read before the receiver's, which depends on it; l, if given, is read before both. */
 #define STANDBY_BY_RECEIVER(lower, from, upper)                                                    \
     "(SELECT pg_catalog.concat_ws(' ', 'r', coalesce(a.p::text, '-'), '-', " lower ", " upper ")"  \
     " FROM " from ")"
@@ -61,15 +61,15 @@ const char question_probe[] =
     " CROSS JOIN LATERAL (SELECT pg_catalog.pg_last_wal_replay_lsn() AS p"                         \
     " WHERE l.t IS NOT NULL OFFSET 0) a"
 
-/* From PostgreSQL 19 on the replayed timeline is told with its position, in one row. */
+/* From PostgreSQL 19 on the replayed timeline comes with its position, in one row. */
 #define STANDBY_BY_RECOVERY                                                                        \
     "(SELECT pg_catalog.concat_ws(' ', 'r', coalesce(r.last_replayed_end_lsn::text, '-'), '-',"    \
     " coalesce(r.last_replayed_tli::text, '-'), coalesce(r.last_replayed_tli::text, '-'))"         \
     " FROM pg_catalog.pg_stat_recovery r)"
 
-/* A primary: inserted, flushed, and its timeline in hexadecimal. The timeline is in the name
- * of the file that it writes; the control file's is that of the last checkpoint, which comes some
- * time after a promotion. These functions fail in recovery, so they stand under a CASE. */
+/* A primary: inserted, flushed, and its timeline in hexadecimal. The timeline is in the name of the
+ * file that it writes; the control file's is that of the last checkpoint, which comes some time
+ * after a promotion. These functions fail in recovery, so they are under a CASE. */
 #define PRIMARY                                                                                    \
     "(SELECT pg_catalog.concat_ws(' ', 'p', i.p, pg_catalog.pg_current_wal_flush_lsn(),"           \
     " pg_catalog.left(pg_catalog.pg_walfile_name(i.p), 8))"                                        \

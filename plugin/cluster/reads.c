@@ -3,10 +3,10 @@
  */
 #include "reads.h"
 
+#include "asks.h"
 #include "plugin/machine.h"
 #include "plugin/plan.h"
 #include "plugin/slot.h"
-#include "asks.h"
 #include "position.h"
 #include "proofs.h"
 #include "reports.h"
@@ -24,7 +24,7 @@ static struct read *take(struct rp_cluster *cluster) {
     if (read != NULL) {
         TAILQ_REMOVE(&cluster->free_reads, read, entry);
     } else if (cluster->read_count < cluster->max_reads) {
-        /* Memory that was never used is not touched before it is needed. */
+        /* Unused memory is not touched before it is needed. */
         read = &cluster->reads[cluster->read_count++];
         read->timer.kind = TIMER_READ;
         read->machine.struct_size = sizeof read->machine;
@@ -113,7 +113,7 @@ static uint64_t within_max_lag(const struct rp_cluster *cluster, uint64_t server
     return within;
 }
 
-/* Those that are well; failing that, all: then the read fails there, and is not silently shifted to
+/* The healthy ones; failing that, all: then the read fails there, and is not silently shifted to
  * the primary. */
 static uint64_t replicas_to_offer(struct rp_cluster *cluster, const struct rp_plan *plan) {
     uint64_t replicas = cluster->replicas;
@@ -400,7 +400,7 @@ bool reads_next_done(struct rp_cluster *cluster, struct rp_action *action) {
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-/* The same step again, as a new action, with a question of its own. */
+/* The same step again, as a new action, with its own question. */
 static void send_again(struct rp_cluster *cluster, struct read *read) {
     read_leave(cluster, read);
     if (!begin_send(cluster, read, read->step)) {
@@ -485,7 +485,7 @@ static void answered(struct rp_cluster *cluster, struct read *read, int32_t outc
     }
 }
 
-/* Where the server was after the answer's snapshot. */
+/* The server's position after the answer's snapshot. */
 static void note_position(const struct rp_cluster *cluster, struct read *read, const char *after) {
     uint64_t position;
     read->position = 0;
@@ -554,7 +554,7 @@ void reads_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, cons
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-/* What the policy would call the part of the read that is under way. */
+/* The current part of the read in the policy's words. */
 static const struct rp_step *overdue_step(const struct read *read) {
     static const char message[] = "not answered within its deadline";
 #define OVERDUE(during)                                                                            \
@@ -580,7 +580,7 @@ static void end_overdue(struct rp_cluster *cluster, struct read *read) {
 /* A replica has not answered in time: the policy may know another server. */
 static void give_up_answer(struct rp_cluster *cluster, struct read *read) {
     struct health *health = &cluster->servers[read->server].health;
-    /* It has answered nobody since this was sent. */
+    /* It has answered no read since this was sent. */
     if (health->answered_ns <= read->sent_ns) {
         health_failed(health, true, cluster->now_ns, cluster_random(cluster));
     }

@@ -10,10 +10,10 @@
 struct read *reads_start(struct rp_cluster *cluster, const struct rp_policy *policy,
                          const struct rp_request *request, uint64_t tag);
 
-/* Nobody wants it any more. */
+/* It is no longer wanted. */
 void reads_forget(struct rp_cluster *cluster, uint64_t id);
 
-/* Tells policies what has become of their steps, until no read has news. */
+/* Reports the results of steps to the policies, until no read has news. */
 void reads_take_reports(struct rp_cluster *cluster);
 
 /* The next read to send, and the next that is done. False: none. */

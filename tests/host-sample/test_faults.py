@@ -360,7 +360,7 @@ class MoreLinkFaults(LinkFaults):
             self.relay.cut()
             self.wait_noticed(load)
             wait_for(lambda: host.metrics().value("snapshot_host_connect_failures_total",
-                                                  server=self.section) >= 4, "attempts in vain")
+                                                  server=self.section) >= 4, "failed attempts")
             self.relay.pass_through()
 
     def test_server_too_old(self):

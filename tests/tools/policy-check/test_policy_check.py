@@ -180,7 +180,7 @@ class PolicyCheck(unittest.TestCase):
             self.assertIn(policy, picture.stdout)
             self.assertEqual(picture.stderr, "")
 
-    # -- what is set in vain -------------------------------------------------------------------
+    # -- what is set without effect ------------------------------------------------------------
 
     def test_keys_that_the_policy_does_not_use_are_noted(self):
         path = self.file("[one]\npolicy = primary_only\nfirst_ms = 3\n")
