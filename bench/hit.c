@@ -79,7 +79,11 @@ static void answered(struct pg_statement *statement, struct pg_reply *reply) {
         give_up("%s", reply->error);
     }
     struct snapshot_result read;
-    bool found = snapshot_read(&read, reply->rows) == SNAPSHOT_FOUND;
+    const struct snapshot_question asked = {
+        .snapshot = {lookup->values[0], strlen(lookup->values[0])},
+        .run = {lookup->values[1], strlen(lookup->values[1])},
+    };
+    bool found = snapshot_read(&read, reply->rows, &asked) == SNAPSHOT_FOUND;
     if (lookup->with_plugin) {
         const struct rp_report report = {.struct_size = sizeof report,
                                          .outcome = found ? RP_FOUND : RP_MISSING,
@@ -142,7 +146,7 @@ static void connect_server(struct run *run, const char *conninfo, uint32_t links
         .connect_timeout_s = 3,
         .settings = snapshot_settings,
         .setting_count = SNAPSHOT_SETTING_COUNT,
-        .prepared = snapshot_statements,
+        .prepared = snapshot_statements[0],
         .prepared_count = SNAPSHOT_STATEMENT_COUNT,
         .jitter_seed = 1,
     };
@@ -180,7 +184,7 @@ int main(int argc, char **argv) {
     for (uint32_t i = 0; i < at_once; i++) {
         lookups[i].run = &run;
         lookups[i].statement.kind = PG_READ;
-        lookups[i].statement.prepared = SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT;
+        lookups[i].statement.prepared = SNAPSHOT_LEAN;
         lookups[i].statement.values = lookups[i].values;
         lookups[i].statement.done = answered;
         begin(&lookups[i]);

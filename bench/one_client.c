@@ -52,19 +52,24 @@ static PGresult *execute(PGconn *connection, const char *name, const struct targ
 
 /* As the host does: the lean statement where it has been enough lately, else the full one. */
 static void run_host_statement(struct bench *bench, const struct target *target) {
-    const char *lean = snapshot_statements[SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT].name;
-    const char *full = snapshot_statements[SNAPSHOT_STATEMENT_ANY_ENVIRONMENT].name;
+    const char *lean = snapshot_statements[0][SNAPSHOT_LEAN].name;
+    const char *full = snapshot_statements[0][SNAPSHOT_FULL].name;
+    const struct snapshot_question asked = {
+        .snapshot = {target->snapshot, strlen(target->snapshot)},
+        .run = {target->run, strlen(target->run)},
+        .as_replica = true,
+    };
     bool begins_lean = statement_choice_is_lean(bench->choice);
     PGresult *result = execute(bench->connection, begins_lean ? lean : full, target, 1);
     struct snapshot_result read;
-    enum snapshot_outcome outcome = snapshot_read(&read, result_rows_all(result));
+    enum snapshot_outcome outcome = snapshot_read(&read, result_rows_all(result), &asked);
     if (begins_lean) {
         statement_choice_learn(bench->choice, outcome == SNAPSHOT_NEEDS_FULL);
     }
     if (outcome == SNAPSHOT_NEEDS_FULL) {
         PQclear(result);
         result = execute(bench->connection, full, target, 1);
-        outcome = snapshot_read(&read, result_rows_all(result));
+        outcome = snapshot_read(&read, result_rows_all(result), &asked);
     }
     if (outcome != SNAPSHOT_FOUND) {
         give_up("snapshot %s is not found", target->snapshot);
@@ -164,10 +169,9 @@ static void set_up(struct bench *bench, char **argv) {
     http_get_open(&bench->http, (uint16_t)atoi(argv[2]), argv[3]);
     prepare(bench->connection, "known_row", known_row_sql);
     prepare(bench->connection, "plain", read_file(argv[4]));
-    const enum snapshot_statement statements[] = {SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT,
-                                                  SNAPSHOT_STATEMENT_ANY_ENVIRONMENT};
+    const enum snapshot_statement statements[] = {SNAPSHOT_LEAN, SNAPSHOT_FULL};
     for (size_t i = 0; i < 2; i++) {
-        const struct pg_prepared *prepared = &snapshot_statements[statements[i]];
+        const struct pg_prepared *prepared = &snapshot_statements[0][statements[i]];
         prepare(bench->connection, prepared->name, prepared->sql);
     }
 }

@@ -46,6 +46,7 @@ struct lookup {
     const char *values[3];
     int lengths[3];
     struct lookup_request request;
+    struct snapshot_question question;
     char error[MAX_ERROR_BYTES]; /* of the last failure, "" if none */
 };
 
@@ -293,6 +294,12 @@ static int32_t outcome_of(struct lookup *lookup, const struct pg_reply *reply,
         return RP_PARTIAL;
     case SNAPSHOT_MISSING:
         return RP_MISSING;
+    case SNAPSHOT_ROLE_CHANGED:
+        copy_error(lookup, "asked as a replica, but the server is not in recovery");
+        return RP_FAILED;
+    case SNAPSHOT_FOREIGN:
+        copy_error(lookup, "the server sent the answer to another question");
+        return RP_FAILED;
     default:
         copy_error(lookup, "the server sent a result of unknown shape");
         return RP_FAILED;
@@ -300,11 +307,19 @@ static int32_t outcome_of(struct lookup *lookup, const struct pg_reply *reply,
 }
 
 static void use_statement(struct lookup *lookup, bool lean) {
-    static const int statements[2][2] = {
-        {SNAPSHOT_STATEMENT_ANY_ENVIRONMENT, SNAPSHOT_STATEMENT_ONE_ENVIRONMENT},
-        {SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT, SNAPSHOT_STATEMENT_LEAN_ONE_ENVIRONMENT}};
+    static const int statements[2][2] = {{SNAPSHOT_FULL, SNAPSHOT_FULL_IN_ENVIRONMENT},
+                                         {SNAPSHOT_LEAN, SNAPSHOT_LEAN_IN_ENVIRONMENT}};
     lookup->statement.prepared = statements[lean][lookup->request.environment.length > 0];
     lookup->lean = lean;
+    lookup->question.as_replica = true;
+}
+
+/* One statement, always: what the policy or an operator counts as one read of the primary. */
+static void use_primary_statement(struct lookup *lookup) {
+    lookup->statement.prepared =
+        lookup->request.environment.length > 0 ? SNAPSHOT_PRIMARY_IN_ENVIRONMENT : SNAPSHOT_PRIMARY;
+    lookup->lean = false;
+    lookup->question.as_replica = false;
 }
 
 static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
@@ -315,7 +330,7 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     note_answer(lookup->lookups, lookup->now_ns);
     note_health(lookup, reply);
     if (reply->status == PG_REPLY_ROWS) {
-        found = snapshot_read(&read, reply->rows);
+        found = snapshot_read(&read, reply->rows, &lookup->question);
     }
     if (lookup->lean && reply->status == PG_REPLY_ROWS && found != SNAPSHOT_MISSING) {
         statement_choice_learn(&lookup->lookups->choice, found == SNAPSHOT_NEEDS_FULL);
@@ -397,9 +412,7 @@ static bool start_read(struct lookup *lookup, const struct rp_step *step) {
     lookup->error[0] = '\0';
     lookup->asked_ns = lookup->now_ns;
     if (step->target == RP_TARGET_PRIMARY) {
-        /* One statement, always: what the policy or an operator counts as one read of the primary.
-         */
-        use_statement(lookup, false);
+        use_primary_statement(lookup);
     } else {
         struct lookup_replica *replica = offered_replica(lookup, step->replica);
         uint64_t timeout_ns =
@@ -472,14 +485,21 @@ static void follow(struct lookup *lookup, const struct rp_step *step,
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-/* Replicas with a link up and no back-off; failing that, those with a link up; failing that, all of
- * them: then the read fails there, and is not silently shifted to the primary. */
+/* Replicas with a link up and no back-off; failing that, those with a link up; failing
+ * that, all of them: then the read fails there, and is not silently shifted to the primary. One
+ * that says it is out of recovery is none. */
 static uint32_t offered_replicas(const struct lookups *lookups, uint64_t now_ns) {
     uint32_t count = lookups->replica_count;
     uint32_t up = 0;
     uint32_t left_alone = 0;
+    uint32_t promoted = 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct lookup_replica *replica = &lookups->replicas[i];
+        struct pg_identity identity;
+        if (pg_server_identity(replica->server, &identity) && !identity.in_recovery) {
+            promoted |= 1u << i;
+            continue;
+        }
         up |= (uint32_t)pg_server_is_up(replica->server) << i;
         if (replica->health.failures > 0) {
             left_alone |= (uint32_t)replica_health_is_left_alone(&replica->health, now_ns) << i;
@@ -488,7 +508,7 @@ static uint32_t offered_replicas(const struct lookups *lookups, uint64_t now_ns)
     if ((up & ~left_alone) != 0) {
         return up & ~left_alone;
     }
-    return up != 0 ? up : (1u << count) - 1;
+    return up != 0 ? up : ((1u << count) - 1) & ~promoted;
 }
 
 static struct lookup *take_lookup(struct lookups *lookups) {
@@ -520,6 +540,10 @@ static void set_parameters(struct lookup *lookup, const struct lookup_request *r
     lookup->lengths[0] = (int)request->snapshot.length;
     lookup->lengths[1] = (int)request->run.length;
     lookup->lengths[2] = (int)request->environment.length;
+    lookup->question.snapshot = (struct text){lookup->values[0], request->snapshot.length};
+    lookup->question.run = (struct text){lookup->values[1], request->run.length};
+    lookup->question.environment = (struct text){
+        request->environment.length > 0 ? lookup->values[2] : NULL, request->environment.length};
 }
 
 /* One more lookup, if max_lookups allows. */

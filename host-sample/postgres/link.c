@@ -162,6 +162,14 @@ static bool take_own_answer(struct pg_link *link, const struct pg_request *reque
     if (request->purpose == PG_REQUEST_SETTING) {
         return true;
     }
+    if (request->purpose == PG_REQUEST_VARIANT) {
+        const struct pg_server_options *options = &link->shared->options;
+        if (pg_setup_take_variant(request, options, &link->traffic.variant)) {
+            return true;
+        }
+        lose(link, request->failed ? pg_result_error(request->result) : options->no_variant);
+        return false;
+    }
     pg_identity_take(&link->traffic.identity, request);
     link->identity_open--;
     if (link->identity_open > 0) {
@@ -180,6 +188,22 @@ static bool take_own_answer(struct pg_link *link, const struct pg_request *reque
 }
 
 /* ---- bytes in and out ---- */
+
+static void push_out(struct pg_link *link);
+
+/* A part of the set-up is done. */
+static void go_on(struct pg_link *link) {
+    if (link->preparing) {
+        come_up(link);
+        return;
+    }
+    link->preparing = true;
+    if (pg_setup_finish(&link->traffic.pipeline, &link->shared->options, link->traffic.variant)) {
+        push_out(link);
+    } else {
+        lose(link, pg_pipeline_why_lost(&link->traffic.pipeline));
+    }
+}
 
 /* Handles everything that was received. */
 static void take_answers(struct pg_link *link) {
@@ -207,7 +231,7 @@ static void take_answers(struct pg_link *link) {
             if (link->state == PG_LINK_READY) {
                 watch_deadlines(link, false);
             } else if (!pg_pipeline_is_owed(&link->traffic.pipeline)) {
-                come_up(link);
+                go_on(link);
             }
             return;
         }
@@ -258,6 +282,8 @@ static void begin_setup(struct pg_link *link, PGconn *conn) {
     link->state = PG_LINK_SETTING_UP;
     link->traffic.identity = (struct pg_identity){0};
     link->identity_open = IDENTITY_QUESTIONS;
+    link->preparing = false;
+    link->traffic.variant = 0;
     link->traffic.in_hot_standby = false;
     event_assign(&link->readable, base, PQsocket(conn), EV_READ | EV_PERSIST, on_readable, link);
     event_assign(&link->writable, base, PQsocket(conn), EV_WRITE, on_writable, link);

@@ -1,7 +1,7 @@
 /*
  * link.h - one link of a server: how it comes up, carries statements, is lost and comes up again.
  *
- *   DOWN --(back-off)--> CONNECTING --(thread)--> SETTING_UP --(first batch)--> READY
+ *   DOWN --(back-off)--> CONNECTING --(thread)--> SETTING_UP --(its answers)--> READY
  *     ^---------------------- any failure, any loss -------------------------------'
  *
  * [one thread]: the thread of the server's event base.
@@ -23,6 +23,7 @@ struct pg_link {
     struct pg_shared *shared;
     enum pg_link_state state;
     bool tried;            /* its first attempt has ended */
+    bool preparing;        /* SETTING_UP: the settings hold, the rest of the set-up is sent */
     bool failed_since_up;  /* an attempt has failed since it was last up */
     bool attempt_overdue;  /* CONNECTING: counted as failed already */
     uint32_t backoff_ms;   /* before the next attempt, unless a good link was lost */

@@ -10,7 +10,8 @@
 enum { LINKS_MAX = 64, STATEMENT_TIMEOUT_MAX_MS = 3600000, CONNECT_TIMEOUT_MAX_S = 600 };
 
 static bool check_prepared(const struct pg_server_options *options, char *err, size_t err_length) {
-    for (size_t i = 0; i < options->prepared_count; i++) {
+    const size_t sets = options->variant_sql != NULL ? options->variant_count : 1;
+    for (size_t i = 0; i < sets * options->prepared_count; i++) {
         const struct pg_prepared *prepared = &options->prepared[i];
         if (prepared->parameter_count < 0 || prepared->parameter_count > PG_PARAMETERS_MAX) {
             (void)snprintf(err, err_length, "prepared statement %s: %d parameters, not 0 to %d",

@@ -34,10 +34,17 @@ struct pg_server_options {
     /* 1 to 600; bounds an attempt, and the set-up after it. A connect_timeout in conninfo bounds
      * the attempt instead, but statements wait for it no longer than this and a second. */
     uint32_t connect_timeout_s;
-    const char *const *settings;        /* "SET ..." that every link begins with, beside its own */
-    size_t setting_count;               /* at most PG_SETTINGS_MAX */
-    const struct pg_prepared *prepared; /* result format is binary */
-    size_t prepared_count;              /* at most PG_PREPARED_MAX */
+    const char *const *settings; /* "SET ..." that every link begins with, beside its own */
+    size_t setting_count;        /* at most PG_SETTINGS_MAX */
+    /* Servers may differ in their schema, so the statements may come in several sets, one behind
+     * the other: this, asked when a link comes up, is one row of one integer, the number of the
+     * link's set, from 0. NULL: there is one set. */
+    const char *variant_sql;
+    size_t variant_count;   /* sets; not looked at without variant_sql */
+    const char *no_variant; /* why a link is refused if there is no such set, or NULL came */
+    const struct pg_prepared *prepared; /* result format is binary; the sets are alike in all but
+                                           their texts */
+    size_t prepared_count;              /* of one set, at most PG_PREPARED_MAX */
     uint64_t jitter_seed;               /* for back-off: capped, doubling, jittered */
     /* One line for the log: "info", a link came up (but to the server that it was just given up
      * for); "warn", one was lost or given up, an attempt failed (what stays the same at most every

@@ -26,6 +26,7 @@ enum {
 enum pg_request_purpose {
     PG_REQUEST_STATEMENT, /* a statement of the host's, or a group of them */
     PG_REQUEST_SETTING,   /* a part of the set-up: SET or PREPARE */
+    PG_REQUEST_VARIANT,   /* which set of the prepared statements? */
     PG_REQUEST_RECOVERY,  /* is the server in recovery? */
     PG_REQUEST_SYSTEM,    /* its system identifier */
     PG_REQUEST_TIMELINE   /* its timeline */

@@ -56,23 +56,43 @@ static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_o
     return sent;
 }
 
-static bool send_prepared(struct pg_pipeline *pipeline, const struct pg_server_options *options) {
+static bool send_prepared(struct pg_pipeline *pipeline, const struct pg_server_options *options,
+                          size_t variant) {
     bool sent = prepare(pipeline, pg_position_name,
                         pg_position_sql(options->role, options->insert_position), 0);
     for (size_t i = 0; sent && i < options->prepared_count; i++) {
-        const struct pg_prepared *prepared = &options->prepared[i];
+        const struct pg_prepared *prepared =
+            &options->prepared[variant * options->prepared_count + i];
         sent = prepare(pipeline, prepared->name, prepared->sql, prepared->parameter_count) &&
                (prepared->group_sql == NULL ||
                 prepare(pipeline, prepared->group_name, prepared->group_sql,
                         prepared->parameter_count));
     }
-    return sent;
+    return sent && pg_pipeline_sync(pipeline);
 }
 
 bool pg_setup_send(struct pg_pipeline *pipeline, const struct pg_server_options *options) {
-    return send_settings(pipeline, options) &&
-           (!options->use_prepared || send_prepared(pipeline, options)) &&
-           pg_pipeline_sync(pipeline) && pg_identity_ask(pipeline);
+    return send_settings(pipeline, options) && pg_pipeline_sync(pipeline) &&
+           (options->variant_sql == NULL ||
+            (send_query(pipeline, PG_REQUEST_VARIANT, options->variant_sql) &&
+             pg_pipeline_sync(pipeline)));
+}
+
+bool pg_setup_take_variant(const struct pg_request *request,
+                           const struct pg_server_options *options, size_t *variant) {
+    uint64_t value;
+    if (request->failed || !pg_single_value(request->result, &value) ||
+        value >= options->variant_count) {
+        return false;
+    }
+    *variant = value;
+    return true;
+}
+
+bool pg_setup_finish(struct pg_pipeline *pipeline, const struct pg_server_options *options,
+                     size_t variant) {
+    return (!options->use_prepared || send_prepared(pipeline, options, variant)) &&
+           pg_identity_ask(pipeline);
 }
 
 bool pg_identity_ask(struct pg_pipeline *pipeline) {

@@ -17,10 +17,20 @@ extern const char pg_position_name[];
 bool pg_setup_refuses(const PGconn *conn, const struct pg_server_options *options, char *why,
                       size_t why_length);
 
-/* The first batches of a link: settings and prepared statements, which must succeed
- * (PG_REQUEST_SETTING), and then the questions of pg_identity_ask. False if the connection is lost.
- */
+/* The first two batches of a link: settings, which must succeed (PG_REQUEST_SETTING), and
+ * variant_sql (PG_REQUEST_VARIANT). The settings have a transaction of their own: what they set
+ * holds from the next one on, and the server's default may be an isolation level in which nothing
+ * can be asked. False if the connection is lost. */
 bool pg_setup_send(struct pg_pipeline *pipeline, const struct pg_server_options *options);
+
+/* Which set it is that the answer of a PG_REQUEST_VARIANT names. False if there is no such set. */
+bool pg_setup_take_variant(const struct pg_request *request,
+                           const struct pg_server_options *options, size_t *variant);
+
+/* When those are answered: the prepared statements of the set, which must succeed, and then the
+ * questions of pg_identity_ask. False if the connection is lost. */
+bool pg_setup_finish(struct pg_pipeline *pipeline, const struct pg_server_options *options,
+                     size_t variant);
 
 /* Recovery, system and timeline, each in its own batch, so that what the role may not see aborts
  * nothing else. Needs an empty batch and three free requests; false if the connection is lost.

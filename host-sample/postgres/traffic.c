@@ -35,7 +35,8 @@ static bool send_position(struct pg_traffic *traffic) {
 
 static bool send_read(struct pg_traffic *traffic, const struct pg_statement *first) {
     const struct pg_server_options *options = &traffic->shared->options;
-    const struct pg_prepared *prepared = &options->prepared[first->prepared];
+    const struct pg_prepared *prepared =
+        &options->prepared[traffic->variant * options->prepared_count + (size_t)first->prepared];
     PGconn *conn = traffic->pipeline.conn;
     if (first->next_in_group != NULL) {
         return pg_group_send(conn, prepared, options->use_prepared, first,

@@ -8,6 +8,7 @@
 #include "shared.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What is under way on a link that is up or being set up, and what its server is. */
@@ -15,6 +16,7 @@ struct pg_traffic {
     struct pg_shared *shared;
     struct pg_pipeline pipeline;
     uint32_t statements;         /* on the link, forgotten ones too */
+    size_t variant;              /* the set of prepared statements */
     bool in_hot_standby;         /* as the server last reported it unasked */
     struct pg_identity identity; /* as it last answered on this link */
 };

@@ -1,18 +1,19 @@
 /*
- * read.h - the lookup "snapshots of run R since snapshot S": its statements and its
- * answer.
+ * read.h - the lookup "snapshots of run R since snapshot S": its statements and its answer.
  *
  * Every answer comes from one statement, and so from one MVCC snapshot. The columns are raw, in
  * binary format; the JSON is written here. Of libpq only PGresult is known here, no connection.
  *
- * There are two statements. The lean one returns everything for an answer with few rows and neither
- * a checkpoint nor a completed waitpoint, which is the most common, and tells when it is not
- * enough: then the full one is to be run on the same server, and only its result counts, outcome
- * included. A result itself tells which statement it comes from.
+ * There are two kinds of statement. The lean one gives all of an answer that has few rows and
+ * neither a checkpoint nor a completed waitpoint, the commonest, and tells when that is not so:
+ * then the full one is to be run on the same server, and its result alone counts, outcome included.
+ * Which kind a result is of, the result itself tells. And there are those for a replica, which read
+ * nothing on a server that is out of recovery, and those for a primary.
  */
 #ifndef SNAPSHOT_READ_H
 #define SNAPSHOT_READ_H
 
+#include "head.h"
 #include "host-sample/base/byte_buffer.h"
 #include "host-sample/postgres/prepared.h"
 #include "host-sample/postgres/result_rows.h"
@@ -26,14 +27,31 @@
 /* The statements, with and without an environment. Parameters, all text:
  * $1 snapshot id, $2 run id, and $3 environment id where there is one. */
 enum snapshot_statement {
-    SNAPSHOT_STATEMENT_ANY_ENVIRONMENT, /* full */
-    SNAPSHOT_STATEMENT_ONE_ENVIRONMENT,
-    SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT,
-    SNAPSHOT_STATEMENT_LEAN_ONE_ENVIRONMENT,
+    SNAPSHOT_FULL, /* of a replica */
+    SNAPSHOT_FULL_IN_ENVIRONMENT,
+    SNAPSHOT_LEAN, /* of a replica */
+    SNAPSHOT_LEAN_IN_ENVIRONMENT,
+    SNAPSHOT_PRIMARY, /* full */
+    SNAPSHOT_PRIMARY_IN_ENVIRONMENT,
     SNAPSHOT_STATEMENT_COUNT
 };
 
-extern const struct pg_prepared snapshot_statements[SNAPSHOT_STATEMENT_COUNT];
+/* Where the links of snapshots to waitpoints stand. */
+enum snapshot_schema {
+    SNAPSHOT_SCHEMA_IMPLICIT, /* "_completedWaitpoints" ("A", "B") */
+    SNAPSHOT_SCHEMA_EXPLICIT, /* "CompletedWaitpoint" ("snapshotId", "waitpointId") */
+    SNAPSHOT_SCHEMA_BOTH,
+    SNAPSHOT_SCHEMA_COUNT
+};
+
+extern const struct pg_prepared snapshot_statements[SNAPSHOT_SCHEMA_COUNT]
+                                                   [SNAPSHOT_STATEMENT_COUNT];
+
+/* Which of them a database has: one row of one integer, an enum snapshot_schema, or NULL: none. */
+extern const char snapshot_schema_sql[];
+#define SNAPSHOT_NO_SCHEMA                                                                         \
+    "the database has neither a table \"_completedWaitpoints\" nor \"CompletedWaitpoint\" that "   \
+    "the search_path leads to"
 
 /* What the statements need from the server and from each link to it. */
 enum { SNAPSHOT_MIN_SERVER_VERSION = 130000 /* FETCH FIRST ... WITH TIES */ };
@@ -41,12 +59,13 @@ enum { SNAPSHOT_SETTING_COUNT = 2 };
 extern const char *const snapshot_settings[SNAPSHOT_SETTING_COUNT];
 
 enum snapshot_outcome {
-    SNAPSHOT_FOUND,      /* the since row is there, and all that must come with the newer rows */
-    SNAPSHOT_PARTIAL,    /* the latest row's waitpoint links are fewer than the distinct ids in its
-                            completedWaitpointOrder */
-    SNAPSHOT_MISSING,    /* no since row */
-    SNAPSHOT_NEEDS_FULL, /* of a lean statement only: run the full one */
-    SNAPSHOT_MALFORMED   /* the result is not of a statement's shape, or out of memory: a failure */
+    SNAPSHOT_FOUND,        /* the since row is there, and all that must come with the newer rows */
+    SNAPSHOT_PARTIAL,      /* the latest row lacks waitpoints: `lacking` of them */
+    SNAPSHOT_MISSING,      /* no since row */
+    SNAPSHOT_NEEDS_FULL,   /* of a lean statement only: run the full one */
+    SNAPSHOT_ROLE_CHANGED, /* asked as a replica, the server was out of recovery and read nothing */
+    SNAPSHOT_FOREIGN,      /* not the answer to this question: the link is not to be trusted */
+    SNAPSHOT_MALFORMED     /* an answer's rows are not of its shape, or out of memory: a failure */
 };
 
 /* A snapshot's row and its place among the others. */
@@ -60,16 +79,23 @@ struct snapshot_result {
     struct result_rows source;
     enum snapshot_outcome outcome;
     bool lean;
-    int count; /* of newest_first */
-    int links; /* of the latest to waitpoints, whether or not the waitpoint is there */
+    struct snapshot_head head; /* all zero if the outcome is FOREIGN */
+    int count;                 /* of newest_first */
+    int links;   /* of the latest to waitpoints, whether or not the waitpoint is there */
+    int lacking; /* PARTIAL: waitpoints of the latest that are not there, or not linked to it yet */
     /* One more than an answer may have, for the row under inspection. */
     struct snapshot_place newest_first[SNAPSHOT_MAX_ROWS + 1];
     struct row rows[SNAPSHOT_MAX_ROWS + 1];
 };
 
-/* Parses everything that a snapshot statement returned (rows of a PGRES_TUPLES_OK) and says what it
- * means. Never reads past a column. */
-enum snapshot_outcome snapshot_read(struct snapshot_result *read, struct result_rows rows);
+/* Looks at all that a snapshot statement gave (rows of a PGRES_TUPLES_OK) and says what it means.
+ * Never reads past a column. `asked` is not kept. */
+enum snapshot_outcome snapshot_read(struct snapshot_result *read, struct result_rows rows,
+                                    const struct snapshot_question *asked);
+
+/* Whether it is an answer to this question at all; snapshot_read would not say FOREIGN but for a
+ * row of another run or environment. */
+bool snapshot_is_answer(const struct result_rows *rows, const struct snapshot_question *asked);
 
 /* Appends {"snapshots":[...]} for a result that is FOUND or PARTIAL. now_ms: Unix time, printed
  * where completedAt is NULL. False if the result is anything else (discard out then), if now_ms

@@ -53,7 +53,7 @@ static void insert(struct snapshot_result *read, int index) {
 
 /* How many rows there are of each kind. */
 struct tally {
-    int lean, full, nothing;
+    int lean, full, nothing, waitpoints;
     bool checkpoints; /* that the lean statement left out */
 };
 
@@ -72,6 +72,7 @@ static bool collect(struct snapshot_result *read, int number, struct tally *tall
         return true;
     case ROW_WAITPOINT:
         read->links++;
+        tally->waitpoints += row->fields[WAITPOINT_ID].bytes != NULL;
         return true;
     case ROW_NOTHING:
         tally->nothing++;
@@ -82,75 +83,118 @@ static bool collect(struct snapshot_result *read, int number, struct tally *tall
     return false;
 }
 
-/* Every row is checked. False if they do not belong together. */
+/* Every row is checked. False if they do not belong together: of the full statement there is one
+ * row with a head alone, and links only with a snapshot; of the lean one there is such a row or
+ * snapshots. */
 static bool collect_all(struct snapshot_result *read, struct tally *tally) {
     for (int number = 0; number < read->source.count; number++) {
         if (!collect(read, number, tally)) {
             return false;
         }
     }
-    if (tally->nothing > 0) {
-        return read->source.count == 1;
+    if (read->lean) {
+        return tally->nothing == 0 ? tally->lean <= SNAPSHOT_MAX_LEAN_ROWS + 1
+                                   : tally->nothing == 1 && tally->lean == 0;
     }
-    return tally->lean > 0 ? tally->lean <= SNAPSHOT_MAX_LEAN_ROWS + 1 : tally->full > 0;
+    return tally->nothing == 1 && (tally->full > 0 || read->links == 0);
 }
 
 /* ---- what it means ---- */
 
-static size_t count_distinct(const struct occurrences *occurrences) {
-    size_t distinct = occurrences->count > 0;
+static bool text_equal(const struct text *a, const struct text *b) {
+    return text_compare(a, b) == 0;
+}
+
+static bool are_of_question(const struct snapshot_result *read,
+                            const struct snapshot_question *asked) {
+    for (int i = 0; i < read->count; i++) {
+        const struct row *row = &read->rows[read->newest_first[i].row];
+        if (!text_equal(&row->fields[SNAPSHOT_RUN_ID], &asked->run) ||
+            (asked->environment.bytes != NULL &&
+             !text_equal(&row->fields[SNAPSHOT_ENVIRONMENT_ID], &asked->environment))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int count_distinct(const struct occurrences *occurrences) {
+    int distinct = occurrences->count > 0;
     for (size_t i = 1; i < occurrences->count; i++) {
         distinct += text_compare(&occurrences->sorted[i - 1].id, &occurrences->sorted[i].id) != 0;
     }
     return distinct;
 }
 
-static enum snapshot_outcome found_or_partial(const struct snapshot_result *read,
-                                              const struct row *latest) {
-    struct occurrences order;
-    if (row_text_array(latest, SNAPSHOT_ORDER).count <= read->links) {
-        return SNAPSHOT_FOUND;
+/* There must be a link for each distinct id in the latest row's order, and at the end of each link
+ * a waitpoint. */
+static enum snapshot_outcome found_or_partial(struct snapshot_result *read, int waitpoints) {
+    const struct row *latest = &read->rows[read->newest_first[0].row];
+    int wanted = read->links;
+    if (row_text_array(latest, SNAPSHOT_ORDER).count > read->links) {
+        struct occurrences order;
+        if (!occurrences_read(&order, latest)) {
+            return SNAPSHOT_MALFORMED;
+        }
+        const int distinct = count_distinct(&order);
+        wanted = distinct > wanted ? distinct : wanted;
+        free(order.sorted);
     }
-    if (!occurrences_read(&order, latest)) {
-        return SNAPSHOT_MALFORMED;
-    }
-    const bool partial = (size_t)read->links < count_distinct(&order);
-    free(order.sorted);
-    return partial ? SNAPSHOT_PARTIAL : SNAPSHOT_FOUND;
+    read->lacking = wanted - waitpoints;
+    return read->lacking > 0 ? SNAPSHOT_PARTIAL : SNAPSHOT_FOUND;
 }
 
-static enum snapshot_outcome outcome_of(struct snapshot_result *read) {
-    const struct result_rows *rows = &read->source;
+static bool needs_full(const struct snapshot_result *read, const struct tally *tally) {
+    return read->lean && (tally->checkpoints || tally->lean > SNAPSHOT_MAX_LEAN_ROWS ||
+                          row_boolean(&read->rows[read->newest_first[0].row], LEAN_HAS_LINK));
+}
+
+static enum snapshot_outcome outcome_of(struct snapshot_result *read,
+                                        const struct snapshot_question *asked) {
     struct tally tally = {.lean = 0};
-    if (!rows_have_columns(rows)) {
+    const struct text head = rows_head(&read->source);
+    if (!head_read(&read->head, &head, asked)) {
+        return SNAPSHOT_FOREIGN;
+    }
+    if (asked->as_replica && !read->head.recovering) {
+        return SNAPSHOT_ROLE_CHANGED;
+    }
+    if (!collect_all(read, &tally) || (!read->head.found && read->count > 0)) {
         return SNAPSHOT_MALFORMED;
     }
-    if (rows->count == 0) {
+    if (!are_of_question(read, asked)) {
+        return SNAPSHOT_FOREIGN;
+    }
+    if (!read->head.found) {
         return SNAPSHOT_MISSING;
     }
-    if (!collect_all(read, &tally)) {
-        return SNAPSHOT_MALFORMED;
-    }
-    if (tally.nothing > 0) {
+    if (read->count == 0) {
         return SNAPSHOT_FOUND;
     }
-    const struct row *latest = &read->rows[read->newest_first[0].row];
-    read->lean = tally.lean > 0;
-    if (read->lean && (tally.checkpoints || tally.lean > SNAPSHOT_MAX_LEAN_ROWS ||
-                       row_boolean(latest, LEAN_HAS_LINK))) {
-        return SNAPSHOT_NEEDS_FULL;
-    }
-    return found_or_partial(read, latest);
+    return needs_full(read, &tally) ? SNAPSHOT_NEEDS_FULL
+                                    : found_or_partial(read, tally.waitpoints);
 }
 
-enum snapshot_outcome snapshot_read(struct snapshot_result *read, struct result_rows rows) {
+enum snapshot_outcome snapshot_read(struct snapshot_result *read, struct result_rows rows,
+                                    const struct snapshot_question *asked) {
     read->source = rows;
-    read->lean = false;
+    read->head = (struct snapshot_head){.after = NULL};
     read->count = 0;
     read->links = 0;
+    read->lacking = 0;
     read->newest_first[SNAPSHOT_MAX_ROWS].row = SNAPSHOT_MAX_ROWS;
-    read->outcome = outcome_of(read);
+    read->lean = rows_are_lean(&rows);
+    read->outcome = rows_have_columns(&rows) ? outcome_of(read, asked) : SNAPSHOT_FOREIGN;
     return read->outcome;
+}
+
+bool snapshot_is_answer(const struct result_rows *rows, const struct snapshot_question *asked) {
+    struct snapshot_head head;
+    if (!rows_have_columns(rows)) {
+        return false;
+    }
+    const struct text text = rows_head(rows);
+    return head_read(&head, &text, asked);
 }
 
 /* ---- the order of completion ---- */

@@ -21,8 +21,9 @@ struct field_rule {
 #define NULLABLE                             false
 #define FIELD_RULE(name, column, type, null) [name] = {type, null},
 
-static const struct field_rule lean_rules[] = {SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE)
-                                                   LEAN_FIELDS(FIELD_RULE)};
+static const struct field_rule lean_rules[] = {
+    SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE)
+        LEAN_FIELDS(FIELD_RULE)[LEAN_HAS_LINK] = {FIELD_BOOLEAN, REQUIRED}};
 static const struct field_rule full_rules[] = {SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE)
                                                    CHECKPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
 static const struct field_rule waitpoint_rules[] = {WAITPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
@@ -208,7 +209,7 @@ static struct text take_column(const struct result_rows *rows, int number, int c
 }
 
 static enum row_kind read_lean(const struct result_rows *rows, int number, struct row *row) {
-    const struct text value = take_column(rows, number, 0);
+    const struct text value = take_column(rows, number, LEAN_COLUMN);
     if (value.bytes == NULL) {
         return ROW_NOTHING;
     }
@@ -237,24 +238,25 @@ static bool take_waitpoint(const struct text *value, struct row *row) {
 static enum row_kind read_full(const struct result_rows *rows, int number, struct row *row) {
     const struct text waitpoint = take_column(rows, number, WAITPOINT_COLUMN);
     const struct text checkpoint = take_column(rows, number, CHECKPOINT_COLUMN);
+    const bool has_head = take_column(rows, number, HEAD_COLUMN).bytes != NULL;
     int values = 0;
     for (int i = 0; i < SNAPSHOT_FIELD_COUNT; i++) {
-        row->fields[i] = take_column(rows, number, i);
+        row->fields[i] = take_column(rows, number, FIELDS_COLUMN + i);
         values += row->fields[i].bytes != NULL;
     }
-    if (waitpoint.bytes == NULL && values > 0) {
+    if (has_head) {
+        return values == 0 && checkpoint.bytes == NULL && waitpoint.bytes == NULL ? ROW_NOTHING
+                                                                                  : ROW_MALFORMED;
+    }
+    if (waitpoint.bytes == NULL) {
         return fields_fit(row->fields, full_rules, SNAPSHOT_FIELD_COUNT) &&
                        take_checkpoint(&checkpoint, row)
                    ? ROW_FULL
                    : ROW_MALFORMED;
     }
-    if (values > 0 || checkpoint.bytes != NULL) {
-        return ROW_MALFORMED;
-    }
-    if (waitpoint.bytes == NULL) {
-        return ROW_NOTHING;
-    }
-    return take_waitpoint(&waitpoint, row) ? ROW_WAITPOINT : ROW_MALFORMED;
+    return values == 0 && checkpoint.bytes == NULL && take_waitpoint(&waitpoint, row)
+               ? ROW_WAITPOINT
+               : ROW_MALFORMED;
 }
 
 static int column_count(const struct result_rows *rows) {
@@ -270,7 +272,14 @@ bool rows_have_columns(const struct result_rows *rows) {
     return binary && (count == LEAN_COLUMN_COUNT || count == FULL_COLUMN_COUNT);
 }
 
+struct text rows_head(const struct result_rows *rows) {
+    return rows->count > 0 ? take_column(rows, 0, HEAD_COLUMN) : (struct text){.bytes = NULL};
+}
+
+bool rows_are_lean(const struct result_rows *rows) {
+    return column_count(rows) == LEAN_COLUMN_COUNT;
+}
+
 enum row_kind row_read(const struct result_rows *rows, int number, struct row *row) {
-    return column_count(rows) == LEAN_COLUMN_COUNT ? read_lean(rows, number, row)
-                                                   : read_full(rows, number, row);
+    return rows_are_lean(rows) ? read_lean(rows, number, row) : read_full(rows, number, row);
 }

@@ -1,11 +1,12 @@
 /*
  * rows.h - the rows that the snapshot statements return, and how to parse them.
  *
- * A lean row is one column, a composite value in binary format (PostgreSQL's record_send), because
- * each column of a result costs the server something even without rows, and the most common poll
- * has none. A full row has a column for each field, because with many rows the composite values are
- * what costs. The lists here are both the statements' columns and the reader's rules, so that they
- * cannot disagree.
+ * The first column is the head (head.h). A lean row is one more, a composite value in binary format
+ * (PostgreSQL's record_send), because the server spends on each column of a result, rows or none,
+ * and the commonest poll has none. A full row has a column for each field, because with many rows
+ * it is the composite values that cost; the head has a row of its own there, and is NULL in others.
+ * The lists here are both the statements' columns and the reader's rules, so that they cannot
+ * disagree.
  *
  * A well-formed row has been checked completely, so the accessors need no checks. They return
  * pointers into the PGresult.
@@ -42,13 +43,13 @@ enum field_type {
     X(SNAPSHOT_RUN_STATUS, "n.\"runStatus\"", FIELD_TEXT, REQUIRED)                                \
     X(SNAPSHOT_BATCH_ID, "n.\"batchId\"", FIELD_TEXT, NULLABLE)                                    \
     X(SNAPSHOT_ATTEMPT_NUMBER, "n.\"attemptNumber\"", FIELD_INTEGER, NULLABLE)                     \
+    X(SNAPSHOT_ENVIRONMENT_ID, "n.\"environmentId\"", FIELD_TEXT, REQUIRED)                        \
     X(SNAPSHOT_ORDER, "n.\"completedWaitpointOrder\"", FIELD_TEXT_ARRAY, NULLABLE)                 \
     X(SNAPSHOT_CREATED_AT, "n.\"createdAt\"", FIELD_TIME, REQUIRED)
 
-/* A lean row continues with these. */
+/* A lean row goes on with these, and then with whether the snapshot has links. */
 #define LEAN_FIELDS(X)                                                                             \
-    X(LEAN_HAS_CHECKPOINT, "n.\"checkpointId\" IS NOT NULL", FIELD_BOOLEAN, REQUIRED)              \
-    X(LEAN_HAS_LINK, SNAPSHOT_SQL_HAS_LINK, FIELD_BOOLEAN, REQUIRED)
+    X(LEAN_HAS_CHECKPOINT, "n.\"checkpointId\" IS NOT NULL", FIELD_BOOLEAN, REQUIRED)
 
 /* A full row continues with these: a separate group in a separate column, which is a composite
  * value or NULL. In struct row they are like all others. */
@@ -81,7 +82,8 @@ enum field_type {
 enum snapshot_field { SNAPSHOT_FIELDS(FIELD_NAME, FIELD_NAME) SNAPSHOT_FIELD_COUNT };
 enum lean_field {
     LEAN_BEFORE = SNAPSHOT_FIELD_COUNT - 1,
-    LEAN_FIELDS(FIELD_NAME) LEAN_ROW_FIELD_COUNT
+    LEAN_FIELDS(FIELD_NAME) LEAN_HAS_LINK,
+    LEAN_ROW_FIELD_COUNT
 };
 enum full_field {
     CHECKPOINT_BEFORE = SNAPSHOT_FIELD_COUNT - 1,
@@ -90,18 +92,21 @@ enum full_field {
 enum waitpoint_field { WAITPOINT_FIELDS(FIELD_NAME, FIELD_NAME) WAITPOINT_ROW_FIELD_COUNT };
 #undef FIELD_NAME
 
-#define ROW_MAX_FIELDS 15
+#define ROW_MAX_FIELDS 16
 
 enum {
-    LEAN_COLUMN_COUNT = 1,
-    CHECKPOINT_COLUMN = SNAPSHOT_FIELD_COUNT,
+    HEAD_COLUMN,
+    LEAN_COLUMN,
+    LEAN_COLUMN_COUNT,
+    FIELDS_COLUMN = HEAD_COLUMN + 1, /* the first of a full row's fields */
+    CHECKPOINT_COLUMN = FIELDS_COLUMN + SNAPSHOT_FIELD_COUNT,
     WAITPOINT_COLUMN,
     FULL_COLUMN_COUNT
 };
 
 enum row_kind {
     ROW_MALFORMED,
-    ROW_NOTHING, /* there is a since row, and nothing newer */
+    ROW_NOTHING, /* but a head */
     ROW_LEAN,
     ROW_FULL,
     ROW_WAITPOINT
@@ -119,7 +124,13 @@ struct row {
 /* Whether the columns are those of one of the statements. */
 bool rows_have_columns(const struct result_rows *rows);
 
-/* Parses row `number` (from 0) of a result with these columns and checks it completely. */
+/* Whether they are those of a lean statement, if they are any. */
+bool rows_are_lean(const struct result_rows *rows);
+
+/* The first row's head. bytes NULL: there is no row, or no head in it. */
+struct text rows_head(const struct result_rows *rows);
+
+/* Takes row `number` (from 0) of those, which have the columns, apart and checks it whole. */
 enum row_kind row_read(const struct result_rows *rows, int number, struct row *row);
 
 /* NULL or ''. */

@@ -107,6 +107,12 @@ static void put_good_field(struct value *value, enum field_type type, struct inp
     }
 }
 
+/* Most often the one that is asked for. */
+static void put_run(struct value *value, struct input *input) {
+    put_integer(value, 2);
+    put(value, take_byte(input) < 240 ? "wa" : "wb", 2);
+}
+
 /* A field: well-formed, NULL, or any bytes. */
 static void put_field(struct value *value, enum field_type type, struct input *input) {
     const uint8_t choice = take_byte(input);
@@ -124,7 +130,7 @@ static void put_field(struct value *value, enum field_type type, struct input *i
 
 #define FIELD_TYPE(name, column, type, null) type,
 static const enum field_type lean_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE)
-                                                 LEAN_FIELDS(FIELD_TYPE)};
+                                                 LEAN_FIELDS(FIELD_TYPE) FIELD_BOOLEAN};
 static const enum field_type full_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
 static const enum field_type checkpoint_types[] = {CHECKPOINT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
 static const enum field_type waitpoint_types[] = {WAITPOINT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
@@ -135,7 +141,12 @@ static void put_fields(struct value *value, const enum field_type *types, uint32
                        struct input *input) {
     put_integer(value, count);
     for (uint32_t i = 0; i < count; i++) {
-        put_field(value, types[i], input);
+        if (types == lean_types && i == SNAPSHOT_RUN_ID) {
+            put_integer(value, 25);
+            put_run(value, input);
+        } else {
+            put_field(value, types[i], input);
+        }
     }
 }
 
@@ -167,13 +178,34 @@ static void set_record(PGresult *result, int row, int column, const enum field_t
 /* Its checkpoint is one, NULL or any bytes. */
 static void add_full_row(PGresult *result, int row, struct input *input) {
     const uint8_t choice = take_byte(input);
+    char wa[] = "wa";
     for (int i = 0; i < SNAPSHOT_FIELD_COUNT; i++) {
-        set_field(result, row, i, full_types[i], input);
+        if (i == SNAPSHOT_RUN_ID) {
+            set_column(result, row, FIELDS_COLUMN + i, wa, take_byte(input) < 240 ? 2 : 1);
+            continue;
+        }
+        set_field(result, row, FIELDS_COLUMN + i, full_types[i], input);
     }
     if (choice < 128) {
         set_record(result, row, CHECKPOINT_COLUMN, checkpoint_types, CHECKPOINT_FIELD_COUNT, input);
     } else if (choice >= 192) {
         set_field(result, row, CHECKPOINT_COLUMN, FIELD_TEXT, input);
+    }
+}
+
+/* Of the question; the rows may belong to another. */
+static const struct snapshot_question asked = {{"wb", 2}, {"wa", 2}, {NULL, 0}, true};
+
+/* The good one, one of a missing row, or any bytes. */
+static void set_head(PGresult *result, int row, struct input *input) {
+    static char found[] = "wb\nwa\nrf0/1", missing[] = "wb\nwa\nrm0/1";
+    const uint8_t choice = take_byte(input);
+    if (choice < 224) {
+        char *head = choice < 192 ? found : missing;
+        set_column(result, row, HEAD_COLUMN, head, (int)strlen(head));
+    } else {
+        const struct input part = take_part(input, choice - 224);
+        set_column(result, row, HEAD_COLUMN, (char *)(uintptr_t)part.at, (int)part.size);
     }
 }
 
@@ -183,12 +215,15 @@ static void add_row(PGresult *result, struct input *input) {
     const int row = PQntuples(result);
     const uint8_t kind = take_byte(input) % KINDS;
     struct input part = take_part(input, take_byte(input));
-    set_column(result, row, 0, NULL, -1);
+    set_column(result, row, HEAD_COLUMN, NULL, -1);
+    if (row == 0 || kind == LEAN) {
+        set_head(result, row, &part);
+    }
     if (kind == RAW) {
         const int column = part.size > 0 ? part.at[0] % PQnfields(result) : 0;
         set_column(result, row, column, (char *)(uintptr_t)part.at, (int)part.size);
     } else if (kind == LEAN) {
-        set_record(result, row, 0, lean_types, LEAN_ROW_FIELD_COUNT, &part);
+        set_record(result, row, LEAN_COLUMN, lean_types, LEAN_ROW_FIELD_COUNT, &part);
     } else if (kind == FULL) {
         add_full_row(result, row, &part);
     } else if (kind == WAITPOINT) {
@@ -227,10 +262,10 @@ static void check_json(const struct byte_buffer *json) {
 static void check(PGresult *result) {
     struct byte_buffer out = BYTE_BUFFER_EMPTY;
     struct snapshot_result read;
-    const enum snapshot_outcome outcome = snapshot_read(&read, result_rows_all(result));
+    const enum snapshot_outcome outcome = snapshot_read(&read, result_rows_all(result), &asked);
     const bool answered = snapshot_answer_write(&out, &read, NOW_MS);
     assert(answered == (outcome == SNAPSHOT_FOUND || outcome == SNAPSHOT_PARTIAL));
-    assert(outcome != SNAPSHOT_MISSING || PQntuples(result) == 0);
+    assert(outcome != SNAPSHOT_MISSING || PQntuples(result) == 1);
     if (answered) {
         check_json(&out);
     }
@@ -244,7 +279,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     /* Of the lean statement, the full one, or neither. */
     const uint8_t shape = take_byte(&input);
-    const int count = shape == 254 ? 2 : shape % 2 == 0 ? LEAN_COLUMN_COUNT : FULL_COLUMN_COUNT;
+    const int count = shape == 254 ? 1 : shape % 2 == 0 ? LEAN_COLUMN_COUNT : FULL_COLUMN_COUNT;
     PGresAttDesc columns[FULL_COLUMN_COUNT];
     for (int i = 0; i < FULL_COLUMN_COUNT; i++) {
         columns[i] = (PGresAttDesc){

@@ -2,10 +2,12 @@
  * test_snapshot_read.c - the lookup's statements and its JSON on a real PostgreSQL: every row of
  * the answer's field table, in exact text.
  *
- * Every expectation is put to all four statements, alone and in a group: the full ones must meet
- * it, the lean ones must meet it too or ask for the full one. The database sorts text by a
- * language's rules and prints dates in an odd style and zone, which no answer may depend on. Each
- * test works in a transaction that is rolled back.
+ * Every expectation is put to all statements of each schema, alone and in a group: the full ones
+ * must meet it, the lean ones must meet it too or ask for the full one. The database sorts text by
+ * a language's rules and prints dates in an odd style and zone, which no answer may depend on. Each
+ * test works in a transaction that is rolled back, which no standby can do: here the statements for
+ * a replica are prepared with the server's recovery taken for granted. test_snapshot_roles has them
+ * as they are.
  */
 #include "host-sample/base/json_string.h"
 #include "host-sample/postgres/group.h"
@@ -77,6 +79,12 @@ static void change_waitpoint(const char *id, const char *columns) {
 
 static void put_link(const char *snapshot, const char *waitpoint) {
     sql("INSERT INTO \"_completedWaitpoints\" VALUES ('%s', '%s')", snapshot, waitpoint);
+    sql("INSERT INTO \"CompletedWaitpoint\" VALUES ('%s', '%s')", snapshot, waitpoint);
+}
+
+static void unlink_snapshot(const char *snapshot) {
+    sql("DELETE FROM \"_completedWaitpoints\" WHERE \"A\" = '%s'", snapshot);
+    sql("DELETE FROM \"CompletedWaitpoint\" WHERE \"snapshotId\" = '%s'", snapshot);
 }
 
 /* ---- what is expected ---- */
@@ -103,29 +111,53 @@ static void put_link(const char *snapshot, const char *waitpoint) {
     "json\",\"outputIsError\":false,\"completedAt\":\"2026-01-02T00:00:00.000Z\"" more "}"
 #define INDEXED(id, index) WAITPOINT(id, ",\"index\":" index)
 
-static PGresult *run_statement(enum snapshot_statement which, const char *since, const char *run,
+/* A statement under a name of this program's, since all schemas' are prepared on one connection. */
+struct named {
+    char name[100];
+    char group_name[100];
+};
+
+/* A loop's number, and other things that go through all of them, says schema and statement. */
+enum { ALL_STATEMENTS = SNAPSHOT_SCHEMA_COUNT * SNAPSHOT_STATEMENT_COUNT };
+
+static struct pg_prepared prepared_of(int number, struct named *named) {
+    struct pg_prepared prepared =
+        snapshot_statements[number / SNAPSHOT_STATEMENT_COUNT][number % SNAPSHOT_STATEMENT_COUNT];
+    const int schema = number / SNAPSHOT_STATEMENT_COUNT;
+    (void)snprintf(named->name, sizeof(named->name), "%d_%s", schema, prepared.name);
+    (void)snprintf(named->group_name, sizeof(named->group_name), "%d_%s", schema,
+                   prepared.group_name);
+    prepared.name = named->name;
+    prepared.group_name = named->group_name;
+    return prepared;
+}
+
+static PGresult *run_statement(int which, const char *since, const char *run,
                                const char *environment) {
-    const struct pg_prepared *prepared = &snapshot_statements[which];
+    struct named named;
+    const struct pg_prepared prepared = prepared_of(which, &named);
     const char *const values[] = {since, run, environment};
-    PGresult *result = PQexecPrepared(link_to_server, prepared->name, prepared->parameter_count,
+    PGresult *result = PQexecPrepared(link_to_server, prepared.name, prepared.parameter_count,
                                       values, NULL, NULL, 1);
     ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQresultErrorMessage(result));
     return result;
 }
 
+#define OTHER_SNAPSHOT "no such snapshot"
+
 /* The same lookup as the second and the fourth of a group; the others find nothing. */
-static PGresult *run_group(enum snapshot_statement which, const char *since, const char *run,
-                           const char *environment) {
+static PGresult *run_group(int which, const char *since, const char *run, const char *environment) {
+    struct named named;
+    const struct pg_prepared prepared = prepared_of(which, &named);
     const char *const values[] = {since, run, environment};
-    const char *const others[] = {"no such snapshot", run, environment};
+    const char *const others[] = {OTHER_SNAPSHOT, run, environment};
     struct pg_statement group[5] = {{.number = 1, .values = others}};
     struct byte_buffer scratch = BYTE_BUFFER_EMPTY;
     for (int i = 1; i < 5; i++) {
         group[i].values = i % 2 == 0 ? others : values;
         pg_group_append(&group[i - 1], &group[i]);
     }
-    ck_assert(
-        pg_group_send(link_to_server, &snapshot_statements[which], true, &group[0], &scratch));
+    ck_assert(pg_group_send(link_to_server, &prepared, true, &group[0], &scratch));
     PGresult *result = PQgetResult(link_to_server);
     ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQresultErrorMessage(result));
     ck_assert(pg_group_is_result(result, 5));
@@ -157,38 +189,65 @@ static void check_answer(const char *name, const struct snapshot_result *read, c
     byte_buffer_free(&out);
 }
 
-static bool is_lean(enum snapshot_statement which) {
-    return which == SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT ||
-           which == SNAPSHOT_STATEMENT_LEAN_ONE_ENVIRONMENT;
+static bool is_lean(int which) {
+    return which % SNAPSHOT_STATEMENT_COUNT == SNAPSHOT_LEAN ||
+           which % SNAPSHOT_STATEMENT_COUNT == SNAPSHOT_LEAN_IN_ENVIRONMENT;
 }
 
+static bool is_of_replica(int which) {
+    return which % SNAPSHOT_STATEMENT_COUNT < SNAPSHOT_PRIMARY;
+}
+
+static bool names_environment(int which) {
+    return snapshot_statements[0][which % SNAPSHOT_STATEMENT_COUNT].parameter_count == 3;
+}
+
+static struct text text_of(const char *text) {
+    return (struct text){text, text != NULL ? strlen(text) : 0};
+}
+
+/* What is lacking where the outcome is partial. */
+static int expected_lacking = 1;
+
 /* Returns whether a lean statement asked for the full one. json: NULL for no answer. */
-static bool expect_rows(enum snapshot_statement which, struct result_rows rows,
+static bool expect_rows(int which, struct result_rows rows, const struct snapshot_question *asked,
                         enum snapshot_outcome outcome, const char *json) {
-    const char *name = snapshot_statements[which].name;
+    const char *name = snapshot_statements[0][which % SNAPSHOT_STATEMENT_COUNT].name;
     struct snapshot_result read;
-    const enum snapshot_outcome got = snapshot_read(&read, rows);
+    const enum snapshot_outcome got = snapshot_read(&read, rows, asked);
     const bool needs_full = is_lean(which) && got == SNAPSHOT_NEEDS_FULL;
-    ck_assert_msg(needs_full || got == outcome, "%s: outcome %d, not %d", name, (int)got,
-                  (int)outcome);
+    ck_assert_msg(needs_full || got == outcome, "%s, schema %d: outcome %d, not %d", name,
+                  which / SNAPSHOT_STATEMENT_COUNT, (int)got, (int)outcome);
+    ck_assert(snapshot_is_answer(&rows, asked));
+    ck_assert(read.head.recovering == is_of_replica(which));
+    ck_assert(read.head.after[0] != '\0' || is_of_replica(which));
+    if (got == SNAPSHOT_PARTIAL) {
+        ck_assert_int_eq(read.lacking, expected_lacking);
+    }
     check_answer(name, &read, needs_full ? NULL : json);
     return needs_full;
 }
 
-/* In a group the answer is the same, whatever the lookup's place. */
-static bool expect_of(enum snapshot_statement which, const char *since, const char *run,
-                      const char *environment, enum snapshot_outcome outcome, const char *json) {
+/* In a group the answer is the same, wherever the lookup stands. */
+static bool expect_of(int which, const char *since, const char *run, const char *environment,
+                      enum snapshot_outcome outcome, const char *json) {
+    struct snapshot_question asked = {text_of(since), text_of(run), text_of(environment),
+                                      is_of_replica(which)};
+    struct snapshot_question other = asked;
+    other.snapshot = text_of(OTHER_SNAPSHOT);
     PGresult *result = run_statement(which, since, run, environment);
-    const bool needs_full = expect_rows(which, result_rows_all(result), outcome, json);
+    struct result_rows rows = result_rows_all(result);
+    const bool needs_full = expect_rows(which, rows, &asked, outcome, json);
+    ck_assert(!snapshot_is_answer(&rows, &other));
     PQclear(result);
     result = run_group(which, since, run, environment);
     int at = 0;
     for (uint32_t number = 1; number <= 5; number++) {
-        const struct result_rows rows = pg_group_rows(result, number, &at);
+        rows = pg_group_rows(result, number, &at);
         if (number % 2 == 0) {
-            ck_assert(expect_rows(which, rows, outcome, json) == needs_full);
+            ck_assert(expect_rows(which, rows, &asked, outcome, json) == needs_full);
         } else {
-            (void)expect_rows(which, rows, SNAPSHOT_MISSING, NULL);
+            (void)expect_rows(which, rows, &other, SNAPSHOT_MISSING, NULL);
         }
     }
     ck_assert_int_eq(at, PQntuples(result));
@@ -196,18 +255,29 @@ static bool expect_of(enum snapshot_statement which, const char *since, const ch
     return needs_full;
 }
 
+/* By all statements that name an environment, or by all that do not. */
+static bool expect_by_all(const char *environment, const char *since, const char *run,
+                          enum snapshot_outcome outcome, const char *json) {
+    bool needs_full = false;
+    for (int which = 0; which < ALL_STATEMENTS; which++) {
+        if (names_environment(which) == (environment != NULL)) {
+            const bool needs = expect_of(which, since, run, environment, outcome, json);
+            ck_assert(which <= SNAPSHOT_LEAN_IN_ENVIRONMENT || !is_lean(which) ||
+                      needs == needs_full);
+            needs_full = is_lean(which) ? needs : needs_full;
+        }
+    }
+    return needs_full;
+}
+
 static bool expect_in(const char *environment, const char *since, const char *run,
                       enum snapshot_outcome outcome, const char *json) {
-    (void)expect_of(SNAPSHOT_STATEMENT_ONE_ENVIRONMENT, since, run, environment, outcome, json);
-    return expect_of(SNAPSHOT_STATEMENT_LEAN_ONE_ENVIRONMENT, since, run, environment, outcome,
-                     json);
+    return expect_by_all(environment, since, run, outcome, json);
 }
 
 /* Of run r1, whose rows are all in environment e1, unless a test says otherwise. */
 static bool expect(const char *since, enum snapshot_outcome outcome, const char *json) {
-    (void)expect_of(SNAPSHOT_STATEMENT_ANY_ENVIRONMENT, since, "r1", NULL, outcome, json);
-    const bool needs_full =
-        expect_of(SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT, since, "r1", NULL, outcome, json);
+    const bool needs_full = expect_by_all(NULL, since, "r1", outcome, json);
     ck_assert(expect_in("e1", since, "r1", outcome, json) == needs_full);
     return needs_full;
 }
@@ -262,10 +332,8 @@ START_TEST(newer_snapshots_of_another_environment_or_run) {
     change_snapshot("s3", "\"environmentId\" = 'e2'");
     change_snapshot("s4", "\"runId\" = 'r2'");
     (void)expect_in("e1", "s1", "r1", SNAPSHOT_FOUND, ANSWER(SNAPSHOT("s2", "00:00:02.000")));
-    (void)expect_of(SNAPSHOT_STATEMENT_LEAN_ANY_ENVIRONMENT, "s1", "r1", NULL, SNAPSHOT_FOUND,
-                    ANSWER(SNAPSHOT("s2", "00:00:02.000") "," SNAPSHOT("s3", "00:00:03.000")));
-    (void)expect_of(SNAPSHOT_STATEMENT_ANY_ENVIRONMENT, "s1", "r1", NULL, SNAPSHOT_FOUND,
-                    ANSWER(SNAPSHOT("s2", "00:00:02.000") "," SNAPSHOT("s3", "00:00:03.000")));
+    (void)expect_by_all(NULL, "s1", "r1", SNAPSHOT_FOUND,
+                        ANSWER(SNAPSHOT("s2", "00:00:02.000") "," SNAPSHOT("s3", "00:00:03.000")));
 }
 END_TEST
 
@@ -326,12 +394,13 @@ START_TEST(the_latest_of_a_tie_has_the_waitpoints) {
     put_link("B", "w2");
     expect_found("s1", ANSWER(SNAPSHOT("B", "00:00:02.000") "," SNAPSHOT_WITH(
                            "a", "00:00:02.000", WAITPOINT("w1", ""))));
-    sql("DELETE FROM \"_completedWaitpoints\" WHERE \"A\" = 'B'");
+    unlink_snapshot("B");
     ck_assert_msg(expect("s1", SNAPSHOT_FOUND,
                          ANSWER(SNAPSHOT("B", "00:00:02.000") "," SNAPSHOT_WITH(
                              "a", "00:00:02.000", WAITPOINT("w1", "")))),
                   "the lean statement cannot tell");
     sql("UPDATE \"_completedWaitpoints\" SET \"A\" = 'B'");
+    sql("UPDATE \"CompletedWaitpoint\" SET \"snapshotId\" = 'B'");
     ck_assert_msg(!expect("s1", SNAPSHOT_FOUND,
                           ANSWER(SNAPSHOT("B", "00:00:02.000") "," SNAPSHOT("a", "00:00:02.000"))),
                   "another row's links are nothing to it");
@@ -749,7 +818,7 @@ START_TEST(only_the_latest_has_waitpoints) {
                            "s3", "00:00:03.000", WAITPOINT("w2", ""))));
     expect_found("s2", ANSWER(SNAPSHOT_WITH("s3", "00:00:03.000", WAITPOINT("w2", ""))));
     expect_found("s3", NOTHING_NEW);
-    sql("DELETE FROM \"_completedWaitpoints\" WHERE \"A\" = 's3'");
+    unlink_snapshot("s3");
     ck_assert_msg(
         !expect("s1", SNAPSHOT_FOUND,
                 ANSWER(SNAPSHOT("s2", "00:00:02.000") "," SNAPSHOT("s3", "00:00:03.000"))),
@@ -759,33 +828,31 @@ END_TEST
 
 /* ---- the order of completion ---- */
 
-/* w1, w2 and w3 are there; w1, w2 and w4 are linked. */
+/* w1, w2 and w3 are there; w1 and w2 are linked, and at first a w4, which is not there. */
 static const struct {
     const char *order;
-    enum snapshot_outcome outcome;
+    int distinct; /* ids in the order */
     const char *waitpoints;
 } orders[] = {
-    {"NULL", SNAPSHOT_FOUND, WAITPOINT("w1", "") "," WAITPOINT("w2", "")},
-    {"'{}'", SNAPSHOT_FOUND, WAITPOINT("w1", "") "," WAITPOINT("w2", "")},
-    {"'{w2,w1}'", SNAPSHOT_FOUND, INDEXED("w1", "1") "," INDEXED("w2", "0")},
-    {"'{w2}'", SNAPSHOT_FOUND, WAITPOINT("w1", "") "," INDEXED("w2", "0")},
-    {"'{w2,w1,w2,w2,w1}'", SNAPSHOT_FOUND,
+    {"NULL", 0, WAITPOINT("w1", "") "," WAITPOINT("w2", "")},
+    {"'{}'", 0, WAITPOINT("w1", "") "," WAITPOINT("w2", "")},
+    {"'{w2,w1}'", 2, INDEXED("w1", "1") "," INDEXED("w2", "0")},
+    {"'{w2}'", 1, WAITPOINT("w1", "") "," INDEXED("w2", "0")},
+    {"'{w2,w1,w2,w2,w1}'", 2,
      INDEXED("w1", "1") "," INDEXED("w1", "4") "," INDEXED("w2", "0") "," INDEXED(
          "w2", "2") "," INDEXED("w2", "3")},
-    {"'{NULL,w2,NULL,w1}'", SNAPSHOT_FOUND, INDEXED("w1", "3") "," INDEXED("w2", "1")},
-    {"'{NULL,NULL,NULL,NULL,NULL}'", SNAPSHOT_FOUND, WAITPOINT("w1", "") "," WAITPOINT("w2", "")},
-    {"'[5:6]={w2,w1}'", SNAPSHOT_FOUND, INDEXED("w1", "1") "," INDEXED("w2", "0")},
-    /* Not linked, or not there: no entry, but a place; and as many as there are links. */
-    {"'{w3,w1}'", SNAPSHOT_FOUND, INDEXED("w1", "1") "," WAITPOINT("w2", "")},
-    {"'{w3,w4,w1}'", SNAPSHOT_FOUND, INDEXED("w1", "2") "," WAITPOINT("w2", "")},
-    {"'{w3,w4,w1,w1,w1}'", SNAPSHOT_FOUND,
+    {"'{NULL,w2,NULL,w1}'", 2, INDEXED("w1", "3") "," INDEXED("w2", "1")},
+    {"'{NULL,NULL,NULL,NULL,NULL}'", 0, WAITPOINT("w1", "") "," WAITPOINT("w2", "")},
+    {"'[5:6]={w2,w1}'", 2, INDEXED("w1", "1") "," INDEXED("w2", "0")},
+    /* Not linked, or not there: no entry, but a place. */
+    {"'{w3,w1}'", 2, INDEXED("w1", "1") "," WAITPOINT("w2", "")},
+    {"'{w3,w4,w1}'", 3, INDEXED("w1", "2") "," WAITPOINT("w2", "")},
+    {"'{w3,w4,w1,w1,w1}'", 3,
      INDEXED("w1", "2") "," INDEXED("w1", "3") "," INDEXED("w1", "4") "," WAITPOINT("w2", "")},
-    {"'{w,W1,w10,w1}'", SNAPSHOT_PARTIAL, INDEXED("w1", "3") "," WAITPOINT("w2", "")},
-    {"'{\"\",w2,w1}'", SNAPSHOT_FOUND, INDEXED("w1", "2") "," INDEXED("w2", "1")},
-    /* More than there are links, of which there are three. */
-    {"'{w1,w2,w3,w4}'", SNAPSHOT_PARTIAL, INDEXED("w1", "0") "," INDEXED("w2", "1")},
-    {"'{w1,w2,w5,w4,w1,w5}'", SNAPSHOT_PARTIAL,
-     INDEXED("w1", "0") "," INDEXED("w1", "4") "," INDEXED("w2", "1")},
+    {"'{w,W1,w10,w1}'", 4, INDEXED("w1", "3") "," WAITPOINT("w2", "")},
+    {"'{\"\",w2,w1}'", 3, INDEXED("w1", "2") "," INDEXED("w2", "1")},
+    {"'{w1,w2,w3,w4}'", 4, INDEXED("w1", "0") "," INDEXED("w2", "1")},
+    {"'{w1,w2,w5,w4,w1,w5}'", 4, INDEXED("w1", "0") "," INDEXED("w1", "4") "," INDEXED("w2", "1")},
 };
 
 START_TEST(an_order) {
@@ -803,7 +870,13 @@ START_TEST(an_order) {
     ck_assert_int_gt(asprintf(&json, ANSWER(HEAD("s2", AT("00:00:02.000")) RUN TAIL("%s")),
                               orders[_i].waitpoints),
                      0);
-    ck_assert(expect("s1", orders[_i].outcome, json));
+    expected_lacking = orders[_i].distinct > 3 ? orders[_i].distinct - 2 : 1;
+    ck_assert(expect("s1", SNAPSHOT_PARTIAL, json));
+    sql("DELETE FROM \"_completedWaitpoints\" WHERE \"B\" = 'w4'");
+    sql("DELETE FROM \"CompletedWaitpoint\" WHERE \"waitpointId\" = 'w4'");
+    expected_lacking = orders[_i].distinct - 2;
+    ck_assert(expect("s1", expected_lacking > 0 ? SNAPSHOT_PARTIAL : SNAPSHOT_FOUND, json));
+    expected_lacking = 1;
     free(json);
 }
 END_TEST
@@ -837,13 +910,64 @@ START_TEST(only_the_latest_order_counts) {
 }
 END_TEST
 
-START_TEST(a_link_to_nothing) {
+START_TEST(a_link_to_nothing_is_partial) {
     put_snapshot("s1", "00:00:01");
     put_snapshot("s2", "00:00:02");
     put_link("s2", "w1");
-    expect_found("s1", ANSWER(SNAPSHOT("s2", "00:00:02.000")));
+    (void)expect("s1", SNAPSHOT_PARTIAL, ANSWER(SNAPSHOT("s2", "00:00:02.000")));
     change_snapshot("s2", "\"completedWaitpointOrder\" = '{w1}'");
-    expect_found("s1", ANSWER(SNAPSHOT("s2", "00:00:02.000")));
+    (void)expect("s1", SNAPSHOT_PARTIAL, ANSWER(SNAPSHOT("s2", "00:00:02.000")));
+    put_waitpoint("w2");
+    put_link("s2", "w2");
+    (void)expect("s1", SNAPSHOT_PARTIAL, ONE_WAITPOINT(WAITPOINT("w2", "")));
+    put_snapshot("s3", "00:00:03");
+    expect_found("s1", ANSWER(SNAPSHOT("s2", "00:00:02.000") "," SNAPSHOT("s3", "00:00:03.000")));
+}
+END_TEST
+
+/* In a database that has both tables a link counts once, wherever it stands. */
+START_TEST(links_of_both_schemas) {
+    static const int first = SNAPSHOT_SCHEMA_BOTH * SNAPSHOT_STATEMENT_COUNT;
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    put_waitpoint("w1");
+    put_waitpoint("w2");
+    put_waitpoint("w3");
+    put_link("s2", "w1");
+    sql("INSERT INTO \"_completedWaitpoints\" VALUES ('s2', 'w2')");
+    sql("INSERT INTO \"CompletedWaitpoint\" VALUES ('s2', 'w3')");
+    (void)expect_of(
+        first + SNAPSHOT_FULL, "s1", "r1", NULL, SNAPSHOT_FOUND,
+        ONE_WAITPOINT(WAITPOINT("w1", "") "," WAITPOINT("w2", "") "," WAITPOINT("w3", "")));
+    unlink_snapshot("s2");
+    sql(_i == 0 ? "INSERT INTO \"_completedWaitpoints\" VALUES ('s2', 'w2')"
+                : "INSERT INTO \"CompletedWaitpoint\" VALUES ('s2', 'w2')");
+    ck_assert(expect_of(first + SNAPSHOT_LEAN, "s1", "r1", NULL, SNAPSHOT_FOUND, NULL));
+    (void)expect_of(first + SNAPSHOT_FULL, "s1", "r1", NULL, SNAPSHOT_FOUND,
+                    ONE_WAITPOINT(WAITPOINT("w2", "")));
+}
+END_TEST
+
+static const char *schema_that_is_there(void) {
+    static char number[8];
+    PGresult *result = PQexec(link_to_server, snapshot_schema_sql);
+    ck_assert_int_eq(PQresultStatus(result), PGRES_TUPLES_OK);
+    (void)snprintf(number, sizeof(number), "%s", PQgetvalue(result, 0, 0));
+    PQclear(result);
+    return number;
+}
+
+START_TEST(which_schema_is_there) {
+    ck_assert_int_eq(atoi(schema_that_is_there()), SNAPSHOT_SCHEMA_BOTH);
+    sql("DROP TABLE \"_completedWaitpoints\"");
+    ck_assert_int_eq(atoi(schema_that_is_there()), SNAPSHOT_SCHEMA_EXPLICIT);
+    sql("DROP TABLE \"CompletedWaitpoint\"");
+    ck_assert_str_eq(schema_that_is_there(), "");
+    sql("CREATE SCHEMA elsewhere");
+    sql("CREATE TABLE elsewhere.\"_completedWaitpoints\" ()");
+    ck_assert_str_eq(schema_that_is_there(), "");
+    sql("SET LOCAL search_path = elsewhere");
+    ck_assert_str_eq(schema_that_is_there(), "0");
 }
 END_TEST
 
@@ -875,6 +999,7 @@ START_TEST(a_thousand_waitpoints) {
     sql("INSERT INTO \"_completedWaitpoints\" SELECT 's2', 'w' || i FROM generate_series(1000, "
         "1999)"
         " i");
+    sql("INSERT INTO \"CompletedWaitpoint\" SELECT * FROM \"_completedWaitpoints\"");
     change_snapshot("s2", "\"completedWaitpointOrder\" = ARRAY(SELECT 'w' || i FROM"
                           " generate_series(1999, 1000, -1) i)");
     struct byte_buffer json = BYTE_BUFFER_EMPTY;
@@ -936,39 +1061,61 @@ END_TEST
 /* ---- the statements ---- */
 
 /* A loop's number says which statement, and in which form. */
-static const char *name_of(int number) {
-    const struct pg_prepared *prepared = &snapshot_statements[number / 2];
-    return number % 2 == 0 ? prepared->name : prepared->group_name;
-}
-
 START_TEST(a_statement_has_its_parameters_and_columns) {
+    struct named named;
     const bool group = _i % 2 != 0;
-    PGresult *result = PQdescribePrepared(link_to_server, name_of(_i));
+    const struct pg_prepared prepared = prepared_of(_i / 2, &named);
+    PGresult *result =
+        PQdescribePrepared(link_to_server, group ? prepared.group_name : prepared.name);
     ck_assert_int_eq(PQresultStatus(result), PGRES_COMMAND_OK);
-    ck_assert_int_eq(PQnparams(result), snapshot_statements[_i / 2].parameter_count);
+    ck_assert_int_eq(PQnparams(result), prepared.parameter_count);
     for (int i = 0; i < PQnparams(result); i++) {
         ck_assert_uint_eq(PQparamtype(result, i), group ? 1009 : 25); /* text[], text */
     }
-    ck_assert_int_eq(
-        PQnfields(result),
-        (is_lean((enum snapshot_statement)(_i / 2)) ? LEAN_COLUMN_COUNT : FULL_COLUMN_COUNT) +
-            group); /* the number of the lookup */
+    ck_assert_int_eq(PQnfields(result), (is_lean(_i / 2) ? LEAN_COLUMN_COUNT : FULL_COLUMN_COUNT) +
+                                            group); /* the number of the lookup */
     PQclear(result);
 }
 END_TEST
 
-/* What would read more of a table than an answer needs. Only ids that tie may be sorted. */
+/* What would read more of a table than an answer needs. Only ids that tie may be sorted, and links
+ * of one snapshot. */
 static bool is_costly(const char *plan_line) {
     static const char *const costs[] = {"Seq Scan", "Hash", "Materialize", "Bitmap"};
-    bool costly = strstr(plan_line, "Sort Key") != NULL && strstr(plan_line, "t.id") == NULL;
+    bool costly = strstr(plan_line, "Sort Key") != NULL && strstr(plan_line, "t.id") == NULL &&
+                  strstr(plan_line, "l.\"B\"") == NULL;
     for (int i = 0; i < COUNT(costs); i++) {
         costly = costly || strstr(plan_line, costs[i]) != NULL;
     }
     return costly;
 }
 
+static void check_plan(int which, bool group) {
+    char explain[200];
+    struct named named;
+    const struct pg_prepared prepared = prepared_of(which, &named);
+    const char *name = group ? prepared.group_name : prepared.name;
+    (void)snprintf(explain, sizeof(explain),
+                   group ? "EXPLAIN (ANALYZE, TIMING OFF) EXECUTE \"%s\"('{s1}', '{r1}'%s)"
+                         : "EXPLAIN (ANALYZE, TIMING OFF) EXECUTE \"%s\"('s1', 'r1'%s)",
+                   name,
+                   prepared.parameter_count < 3 ? ""
+                   : group                      ? ", '{e1}'"
+                                                : ", 'e1'");
+    PGresult *plan = PQexec(link_to_server, explain);
+    ck_assert_msg(PQresultStatus(plan) == PGRES_TUPLES_OK, "%s", PQresultErrorMessage(plan));
+    bool generic = false;
+    for (int i = 0; i < PQntuples(plan); i++) {
+        const char *line = PQgetvalue(plan, i, 0);
+        ck_assert_msg(!is_costly(line), "%s: %s", name, line);
+        generic = generic || strstr(line, group ? "q.snapshot" : "$1") != NULL;
+    }
+    ck_assert(generic);
+    PQclear(plan);
+}
+
 /* Through indexes alone, with large tables, by a plan made for any parameters. */
-START_TEST(a_statement_reads_no_whole_table) {
+START_TEST(no_statement_reads_a_whole_table) {
     sql("INSERT INTO \"TaskRunExecutionSnapshot\" (id, \"executionStatus\", description, \"runId\","
         " \"runStatus\", \"environmentId\", \"createdAt\") SELECT 's' || i, 'EXECUTING', 'd',"
         " 'r' || i %% 1000, 'EXECUTING', 'e' || i %% 10, timestamp '2026-01-01' + i * interval '1 "
@@ -981,32 +1128,29 @@ START_TEST(a_statement_reads_no_whole_table) {
         " FROM generate_series(1, 5000) i");
     sql("INSERT INTO \"_completedWaitpoints\" SELECT 's' || i, 'w' || i %% 5000"
         " FROM generate_series(1, 10000) i");
+    sql("INSERT INTO \"CompletedWaitpoint\" SELECT * FROM \"_completedWaitpoints\"");
     sql("ANALYZE");
-    char explain[200];
-    (void)snprintf(explain, sizeof(explain),
-                   _i % 2 == 0 ? "EXPLAIN (ANALYZE, TIMING OFF) EXECUTE %s('s1', 'r1'%s)"
-                               : "EXPLAIN (ANALYZE, TIMING OFF) EXECUTE %s('{s1}', '{r1}'%s)",
-                   name_of(_i),
-                   snapshot_statements[_i / 2].parameter_count < 3 ? ""
-                   : _i % 2 == 0                                   ? ", 'e1'"
-                                                                   : ", '{e1}'");
-    PGresult *plan = PQexec(link_to_server, explain);
-    ck_assert_msg(PQresultStatus(plan) == PGRES_TUPLES_OK, "%s", PQresultErrorMessage(plan));
-    bool generic = false;
-    for (int i = 0; i < PQntuples(plan); i++) {
-        const char *line = PQgetvalue(plan, i, 0);
-        ck_assert_msg(!is_costly(line), "%s: %s", name_of(_i), line);
-        generic = generic || strstr(line, _i % 2 == 0 ? "$1" : "q.snapshot") != NULL;
+    for (int which = 0; which < ALL_STATEMENTS; which++) {
+        check_plan(which, false);
+        check_plan(which, true);
     }
-    ck_assert(generic);
-    PQclear(plan);
 }
 END_TEST
 
 /* ---- set-up ---- */
 
-static void prepare(const char *name, const char *text) {
-    PGresult *result = PQprepare(link_to_server, name, text, 0, NULL);
+/* As on a server that is in recovery. */
+static void prepare(const char *name, const char *text, bool in_recovery) {
+    static const char question[] = "pg_catalog.pg_is_in_recovery()";
+    char *taken = strdup(text);
+    char *at = strstr(taken, question);
+    ck_assert_ptr_nonnull(at);
+    if (in_recovery) {
+        memset(at, ' ', strlen(question));
+        memcpy(at, "true", 4);
+    }
+    PGresult *result = PQprepare(link_to_server, name, taken, 0, NULL);
+    free(taken);
     ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s: %s", name,
                   PQresultErrorMessage(result));
     PQclear(result);
@@ -1018,9 +1162,11 @@ static void begin(void) {
     link_to_server = PQconnectdb(conninfo);
     ck_assert_msg(PQstatus(link_to_server) == CONNECTION_OK, "%s", PQerrorMessage(link_to_server));
     sql("SET plan_cache_mode = force_generic_plan");
-    for (int i = 0; i < SNAPSHOT_STATEMENT_COUNT; i++) {
-        prepare(snapshot_statements[i].name, snapshot_statements[i].sql);
-        prepare(snapshot_statements[i].group_name, snapshot_statements[i].group_sql);
+    for (int i = 0; i < ALL_STATEMENTS; i++) {
+        struct named named;
+        const struct pg_prepared prepared = prepared_of(i, &named);
+        prepare(prepared.name, prepared.sql, is_of_replica(i));
+        prepare(prepared.group_name, prepared.group_sql, is_of_replica(i));
     }
     sql("BEGIN");
 }
@@ -1060,6 +1206,9 @@ static void create_database(void) {
     throwaway_conninfo(&server, conninfo, sizeof(conninfo), "dbname=lookups");
     PGconn *connection = PQconnectdb(conninfo);
     load_schema(connection, "tests/schema.sql");
+    PQclear(PQexec(connection, "CREATE TABLE \"CompletedWaitpoint\" (\"snapshotId\" text NOT NULL,"
+                               " \"waitpointId\" text NOT NULL,"
+                               " PRIMARY KEY (\"snapshotId\", \"waitpointId\"))"));
     PQfinish(connection);
 }
 
@@ -1110,7 +1259,9 @@ static void add_waitpoint_cases(Suite *suite) {
     tcase_add_test(waitpoints, an_order_of_two_dimensions_is_malformed);
     tcase_add_test(waitpoints, an_order_without_any_link_is_partial);
     tcase_add_test(waitpoints, only_the_latest_order_counts);
-    tcase_add_test(waitpoints, a_link_to_nothing);
+    tcase_add_test(waitpoints, a_link_to_nothing_is_partial);
+    tcase_add_loop_test(waitpoints, links_of_both_schemas, 0, 2);
+    tcase_add_test(waitpoints, which_schema_is_there);
     tcase_add_test(waitpoints, waitpoints_are_ordered_by_id);
     tcase_add_test(waitpoints, a_thousand_waitpoints);
     tcase_add_test(waitpoints, large_outputs);
@@ -1122,9 +1273,9 @@ int main(void) {
     add_field_cases(suite);
     add_waitpoint_cases(suite);
     TCase *statements = add_case(suite, "statements");
-    const int forms = 2 * SNAPSHOT_STATEMENT_COUNT; /* alone and in a group */
+    const int forms = 2 * ALL_STATEMENTS; /* alone and in a group */
     tcase_add_loop_test(statements, a_statement_has_its_parameters_and_columns, 0, forms);
-    tcase_add_loop_test(statements, a_statement_reads_no_whole_table, 0, forms);
+    tcase_add_test(statements, no_statement_reads_a_whole_table);
     if (suite_is_wanted()) {
         create_database();
     }

@@ -64,7 +64,7 @@ static const struct field checkpoint[] = {BYTES("c1"),   BYTES("checkpoint_c1"),
 /* Of the lean statement, of the full one (whose last column is the checkpoint), and a waitpoint. */
 #define SNAPSHOT_OF_ROW                                                                            \
     BYTES("s2"), BYTES("EXECUTING"), BYTES("d"), BYTES("r1"), BYTES("EXECUTING"), NOTHING,         \
-        BYTES("\0\0\0\1"), ORDER_W1_W2, DATE
+        BYTES("\0\0\0\1"), BYTES("e1"), ORDER_W1_W2, DATE
 static const struct field lean_row[] = {SNAPSHOT_OF_ROW, FALSE, FALSE};
 static const struct field full_row[] = {SNAPSHOT_OF_ROW, NOTHING};
 static const struct field waitpoint_row[] = {BYTES("w1"),  BYTES("waitpoint_w1"),
@@ -76,14 +76,15 @@ static const struct field waitpoint_row[] = {BYTES("w1"),  BYTES("waitpoint_w1")
                                              FALSE};
 
 /* What may be NULL in a row that is there. */
-static const int lean_nullable[] = {5, 6, 7, -1};
-static const int full_nullable[] = {5, 6, 7, 9, -1};                /* 9: no checkpoint */
+static const int lean_nullable[] = {5, 6, 8, -1};
+static const int full_nullable[] = {5, 6, 8, 10, -1};               /* 10: no checkpoint */
 static const int waitpoint_nullable[] = {0, 3, 6, 7, 8, 9, 10, -1}; /* 0: no waitpoint */
 
-/* Of another length than these, a field is malformed; 0: any length will do; -1: an array. */
-enum { NO_LENGTH = 99 };
-static const int lean_lengths[] = {0, 0, 0, 0, 0, 0, 4, -1, 8, 1, 1};
-static const int full_lengths[] = {0, 0, 0, 0, 0, 0, 4, -1, 8, NO_LENGTH};
+/* Of another length than these, a field is malformed; 0: any length will do; -1: an array. Another
+ * run makes the row foreign. */
+enum { NO_LENGTH = 99, RUN = 98 };
+static const int lean_lengths[] = {0, 0, 0, RUN, 0, 0, 4, 0, -1, 8, 1, 1};
+static const int full_lengths[] = {0, 0, 0, RUN, 0, 0, 4, 0, -1, 8, NO_LENGTH};
 static const int waitpoint_lengths[] = {0, 0, 0, 8, 0, 1, 0, 0, 8, 0, 0, 0, 1};
 
 static const struct {
@@ -101,12 +102,12 @@ static const struct {
     const struct field *fields;
     int count, columns, column;
 } composites[] = {
-    {lean_row, COUNT(lean_row), LEAN_COLUMN_COUNT, 0},
+    {lean_row, COUNT(lean_row), LEAN_COLUMN_COUNT, LEAN_COLUMN},
     {waitpoint_row, COUNT(waitpoint_row), FULL_COLUMN_COUNT, WAITPOINT_COLUMN},
     {checkpoint, COUNT(checkpoint), FULL_COLUMN_COUNT, CHECKPOINT_COLUMN},
 };
 
-enum { MAX_FIELDS = 16 };
+enum { MAX_FIELDS = 17 };
 
 static void put_integer(struct byte_buffer *out, int32_t value) {
     const uint32_t bytes = htobe32((uint32_t)value);
@@ -155,26 +156,41 @@ static void set_composite(PGresult *result, int row, int column, const struct fi
     byte_buffer_free(&value);
 }
 
+/* What all results here are asked for, unless a test says otherwise, and their head. */
+static const struct snapshot_question asked = {{"s1", 2}, {"r1", 2}, {NULL, 0}, true};
+#define HEAD(letters) BYTES("s1\nr1\n" letters "16/B374D848")
+
+static void add_head(PGresult *result) {
+    set_value(result, PQntuples(result), HEAD_COLUMN, (struct field)HEAD("rf"));
+}
+
 static void add_row(PGresult *result, enum row_kind kind, const struct field *fields, int count) {
     const int row = PQntuples(result);
     if (kind == ROW_FULL) {
         for (int i = 0; i < count; i++) {
-            set_value(result, row, i, fields[i]);
+            set_value(result, row, FIELDS_COLUMN + i, fields[i]);
         }
+    } else if (kind == ROW_LEAN) {
+        add_head(result);
+        set_composite(result, row, LEAN_COLUMN, fields, count);
     } else {
-        set_composite(result, row, kind == ROW_LEAN ? 0 : WAITPOINT_COLUMN, fields, count);
+        set_composite(result, row, WAITPOINT_COLUMN, fields, count);
     }
 }
 
 static PGresult *begin_result(enum row_kind kind) {
-    return empty_result(kind == ROW_LEAN ? LEAN_COLUMN_COUNT : FULL_COLUMN_COUNT, 1);
+    PGresult *result = empty_result(kind == ROW_LEAN ? LEAN_COLUMN_COUNT : FULL_COLUMN_COUNT, 1);
+    if (kind != ROW_LEAN) {
+        add_head(result);
+    }
+    return result;
 }
 
 /* Writes only what the outcome promises; nothing at all of what is malformed or missing. */
 static enum snapshot_outcome judge(PGresult *result) {
     struct byte_buffer out = BYTE_BUFFER_EMPTY;
     struct snapshot_result read;
-    const enum snapshot_outcome outcome = snapshot_read(&read, result_rows_all(result));
+    const enum snapshot_outcome outcome = snapshot_read(&read, result_rows_all(result), &asked);
     const bool expected = outcome == SNAPSHOT_FOUND || outcome == SNAPSHOT_PARTIAL;
     ck_assert(snapshot_answer_write(&out, &read, NOW_MS) == expected);
     ck_assert(!out.failed);
@@ -197,10 +213,12 @@ static enum snapshot_outcome judge_row(int kind, const struct field *fields, int
 static enum snapshot_outcome judge_composite(int which, struct field value) {
     const int column = composites[which].column;
     PGresult *result = empty_result(composites[which].columns, 1);
+    add_head(result);
     if (composites[which].columns == FULL_COLUMN_COUNT) {
         add_row(result, ROW_FULL, full_row, COUNT(full_row));
     }
-    set_value(result, column == CHECKPOINT_COLUMN ? 0 : PQntuples(result), column, value);
+    set_value(result, column == WAITPOINT_COLUMN ? PQntuples(result) : PQntuples(result) - 1,
+              column, value);
     return judge(result);
 }
 
@@ -294,7 +312,9 @@ START_TEST(another_length_in_each_field) {
             fields[i] = (struct field){zeros, length};
             /* Twelve zeros are an empty array. */
             const bool good = wanted == 0 || length == (wanted < 0 ? 12 : wanted);
-            ck_assert_msg((judge_row(_i, fields, kinds[_i].count) != SNAPSHOT_MALFORMED) == good,
+            const enum snapshot_outcome outcome = judge_row(_i, fields, kinds[_i].count);
+            ck_assert_msg(wanted == RUN ? outcome == SNAPSHOT_FOREIGN
+                                        : (outcome != SNAPSHOT_MALFORMED) == good,
                           "field %d of %d bytes", i, length);
         }
     }
@@ -326,7 +346,7 @@ static const struct {
 START_TEST(an_array) {
     struct field fields[COUNT(full_row)];
     memcpy(fields, full_row, sizeof(full_row));
-    fields[7] = arrays[_i].order;
+    fields[SNAPSHOT_ORDER] = arrays[_i].order;
     ck_assert_int_eq(judge_row(ROW_FULL, fields, COUNT(full_row)) != SNAPSHOT_MALFORMED,
                      arrays[_i].good);
 }
@@ -334,7 +354,8 @@ END_TEST
 
 /* ---- rows together ---- */
 
-/* l, f, w: a lean, a full, a waitpoint's row; 0: NULLs. */
+/* l, f, w: a lean, a full, a waitpoint's row; 0: a head alone; n: NULLs. The full ones begin with a
+ * head alone. */
 static PGresult *result_of(bool lean, const char *rows) {
     PGresult *result = begin_result(lean ? ROW_LEAN : ROW_FULL);
     for (; *rows != '\0'; rows++) {
@@ -342,7 +363,9 @@ static PGresult *result_of(bool lean, const char *rows) {
                                    : *rows == 'f' ? ROW_FULL
                                                   : ROW_WAITPOINT;
         if (*rows == '0') {
-            set_value(result, PQntuples(result), 0, (struct field)NOTHING);
+            add_head(result);
+        } else if (*rows == 'n') {
+            set_value(result, PQntuples(result), HEAD_COLUMN, (struct field)NOTHING);
         } else {
             add_row(result, kind, kinds[kind].fields, kinds[kind].count);
         }
@@ -355,13 +378,13 @@ static const struct {
     const char *rows;
     enum snapshot_outcome outcome;
 } together[] = {
-    {true, "", SNAPSHOT_MISSING},      {true, "0", SNAPSHOT_FOUND},
+    {true, "", SNAPSHOT_FOREIGN},      {true, "0", SNAPSHOT_FOUND},
     {true, "00", SNAPSHOT_MALFORMED},  {true, "l0", SNAPSHOT_MALFORMED},
     {true, "0l", SNAPSHOT_MALFORMED},  {true, "l", SNAPSHOT_PARTIAL},
-    {true, "lll", SNAPSHOT_PARTIAL},   {false, "", SNAPSHOT_MISSING},
-    {false, "0", SNAPSHOT_FOUND},      {false, "00", SNAPSHOT_MALFORMED},
-    {false, "f0", SNAPSHOT_MALFORMED}, {false, "0f", SNAPSHOT_MALFORMED},
-    {false, "0w", SNAPSHOT_MALFORMED}, {false, "f", SNAPSHOT_PARTIAL},
+    {true, "lll", SNAPSHOT_PARTIAL},   {true, "n", SNAPSHOT_FOREIGN},
+    {false, "", SNAPSHOT_FOUND},       {false, "0", SNAPSHOT_MALFORMED},
+    {false, "n", SNAPSHOT_MALFORMED},  {false, "f0", SNAPSHOT_MALFORMED},
+    {false, "fn", SNAPSHOT_MALFORMED}, {false, "f", SNAPSHOT_PARTIAL},
     {false, "fw", SNAPSHOT_PARTIAL},   {false, "fww", SNAPSHOT_FOUND},
     {false, "wfw", SNAPSHOT_FOUND},    {false, "fffwww", SNAPSHOT_FOUND},
     {false, "w", SNAPSHOT_MALFORMED},  {false, "ww", SNAPSHOT_MALFORMED},
@@ -403,7 +426,7 @@ START_TEST(ties_beyond_the_limit) {
         fields[0] = (struct field){id, snprintf(id, sizeof(id), "s%03d", i * STEP % ROWS)};
         add_row(result, ROW_FULL, fields, COUNT(full_row));
     }
-    (void)snapshot_read(&read, result_rows_all(result));
+    (void)snapshot_read(&read, result_rows_all(result), &asked);
     ck_assert(snapshot_answer_write(&out, &read, NOW_MS));
     byte_buffer_append(&out, "", 1);
     const char *at = out.data;
@@ -435,31 +458,141 @@ START_TEST(a_checkpoint_with_a_null) {
 }
 END_TEST
 
-/* A snapshot and a waitpoint; a waitpoint and something of a snapshot. */
+/* A snapshot and a waitpoint; a waitpoint and something of a snapshot; a head and something. */
 START_TEST(a_row_of_two_kinds) {
     PGresult *result = begin_result(ROW_FULL);
     add_row(result, ROW_FULL, full_row, COUNT(full_row));
-    set_composite(result, 0, WAITPOINT_COLUMN, waitpoint_row, COUNT(waitpoint_row));
+    set_composite(result, 1, WAITPOINT_COLUMN, waitpoint_row, COUNT(waitpoint_row));
     ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
-    for (int column = 0; column < WAITPOINT_COLUMN; column++) {
+    for (int column = HEAD_COLUMN; column < WAITPOINT_COLUMN; column++) {
         result = result_of(false, "fww");
-        set_value(result, 1, column, (struct field)BYTES("x"));
+        set_value(result, 2, column, (struct field)BYTES("x"));
         ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
     }
-    result = result_of(false, "0");
-    set_composite(result, 0, CHECKPOINT_COLUMN, checkpoint, COUNT(checkpoint));
-    ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+    for (int column = FIELDS_COLUMN; column < FULL_COLUMN_COUNT; column++) {
+        result = result_of(false, "");
+        set_value(result, 0, column, (struct field)BYTES("x"));
+        ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+    }
 }
 END_TEST
 
 START_TEST(other_columns) {
-    for (int columns = 0; columns < MAX_FIELDS; columns++) {
+    for (int columns = 1; columns < MAX_FIELDS; columns++) {
         const bool good = columns == LEAN_COLUMN_COUNT || columns == FULL_COLUMN_COUNT;
-        ck_assert_int_eq(judge(empty_result(columns, 1)),
-                         good ? SNAPSHOT_MISSING : SNAPSHOT_MALFORMED);
-        ck_assert_int_eq(judge(empty_result(columns, 0)), SNAPSHOT_MALFORMED); /* text */
+        for (int format = 0; format < 2; format++) {
+            PGresult *result = empty_result(columns, format);
+            add_head(result);
+            ck_assert_int_eq(judge(result),
+                             good && format == 1 ? SNAPSHOT_FOUND : SNAPSHOT_FOREIGN);
+        }
     }
-    ck_assert_int_eq(judge(PQmakeEmptyPGresult(NULL, PGRES_COMMAND_OK)), SNAPSHOT_MALFORMED);
+    ck_assert_int_eq(judge(empty_result(0, 1)), SNAPSHOT_FOREIGN);
+    ck_assert_int_eq(judge(PQmakeEmptyPGresult(NULL, PGRES_COMMAND_OK)), SNAPSHOT_FOREIGN);
+}
+END_TEST
+
+/* ---- heads ---- */
+
+static const struct {
+    struct field head;
+    enum snapshot_outcome outcome;   /* of a result without a newer snapshot */
+    enum snapshot_outcome with_rows; /* and with some */
+    const char *environment;         /* asked for */
+    bool as_primary;
+} heads[] = {
+    {HEAD("rf"), SNAPSHOT_FOUND, SNAPSHOT_FOUND, NULL, false},
+    {HEAD("rm"), SNAPSHOT_MISSING, SNAPSHOT_MALFORMED, NULL, false},
+    {HEAD("pf"), SNAPSHOT_ROLE_CHANGED, SNAPSHOT_ROLE_CHANGED, NULL, false},
+    {HEAD("pm"), SNAPSHOT_ROLE_CHANGED, SNAPSHOT_ROLE_CHANGED, NULL, false},
+    {HEAD("rf"), SNAPSHOT_FOUND, SNAPSHOT_FOUND, NULL, true},
+    {HEAD("pf"), SNAPSHOT_FOUND, SNAPSHOT_FOUND, NULL, true},
+    {HEAD("pm"), SNAPSHOT_MISSING, SNAPSHOT_MALFORMED, NULL, true},
+    {BYTES("s1\nr1\nrf"), SNAPSHOT_FOUND, SNAPSHOT_FOUND, NULL, false}, /* no position */
+    {BYTES("s1\nr1\nr"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false},
+    {BYTES("s1\nr1\n"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false},
+    {BYTES("s1\nr1"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false},
+    {BYTES("s1"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false},
+    {BYTES(""), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false},
+    {BYTES("s1\nr1\nxf1/2"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false},
+    {BYTES("s1\nr1\nrx1/2"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false},
+    {BYTES("s1\nr1\nrf1/\0002"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false},
+    {BYTES("s2\nr1\nrf1/2"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false},
+    {BYTES("s1\nr2\nrf1/2"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false},
+    {BYTES("s11\nr1\nrf1/2"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false},
+    {BYTES("s1\nr11\nrf1/2"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false},
+    {BYTES("s\nr1\nrf1/2"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false},
+    {BYTES("s1\nr1\ne1\nrf1/2"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false},
+    {BYTES("s1\nr1\ne1\nrf1/2"), SNAPSHOT_FOUND, SNAPSHOT_FOUND, "e1", false},
+    {BYTES("s1\nr1\ne1\nrf1/2"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, "e2", false},
+    {BYTES("s1\nr1\ne2\nrf1/2"), SNAPSHOT_FOUND, SNAPSHOT_FOREIGN, "e2",
+     false}, /* the rows' is e1 */
+    {HEAD("rf"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, "e1", false},
+};
+
+static void judge_head(int number, const char *rows, enum snapshot_outcome outcome) {
+    struct snapshot_result read;
+    struct snapshot_question question = asked;
+    if (heads[number].environment != NULL) {
+        question.environment = (struct text){heads[number].environment, 2};
+    }
+    question.as_replica = !heads[number].as_primary;
+    PGresult *result = result_of(false, rows);
+    set_value(result, 0, HEAD_COLUMN, heads[number].head);
+    struct result_rows all = result_rows_all(result);
+    ck_assert_int_eq(snapshot_read(&read, all, &question), outcome);
+    ck_assert(snapshot_is_answer(&all, &question) == (heads[number].outcome != SNAPSHOT_FOREIGN));
+    PQclear(result);
+}
+
+START_TEST(a_head) {
+    judge_head(_i, "", heads[_i].outcome);
+    judge_head(_i, "fww", heads[_i].with_rows);
+}
+END_TEST
+
+START_TEST(a_head_tells_where_the_server_is) {
+    struct snapshot_result read;
+    PGresult *result = result_of(true, "0");
+    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result), &asked), SNAPSHOT_FOUND);
+    ck_assert(read.head.recovering);
+    ck_assert_str_eq(read.head.after, "16/B374D848");
+    PQclear(result);
+}
+END_TEST
+
+/* Without a head there is nothing to tell whose the rows are. */
+START_TEST(a_result_without_a_head) {
+    PGresult *result = result_of(true, "l");
+    set_value(result, 0, HEAD_COLUMN, (struct field)NOTHING);
+    ck_assert_int_eq(judge(result), SNAPSHOT_FOREIGN);
+    result = result_of(false, "fww");
+    set_value(result, 0, HEAD_COLUMN, (struct field)NOTHING);
+    ck_assert_int_eq(judge(result), SNAPSHOT_FOREIGN);
+}
+END_TEST
+
+/* Linked, and there; linked, and not there; in the order, and not linked. */
+START_TEST(what_is_lacking) {
+    static const struct {
+        int there, not_there, lacking;
+    } links[] = {{2, 0, 0}, {1, 1, 1}, {0, 2, 2}, {1, 0, 1}, {0, 0, 2}, {2, 1, 1}, {5, 0, 0}};
+    for (int i = 0; i < COUNT(links); i++) {
+        struct snapshot_result read;
+        struct field absent[COUNT(waitpoint_row)];
+        PGresult *result = result_of(false, "f");
+        for (int j = 0; j < COUNT(absent); j++) {
+            absent[j] = (struct field)NOTHING;
+        }
+        for (int j = 0; j < links[i].there + links[i].not_there; j++) {
+            add_row(result, ROW_WAITPOINT, j < links[i].there ? waitpoint_row : absent,
+                    COUNT(waitpoint_row));
+        }
+        ck_assert_int_eq(snapshot_read(&read, result_rows_all(result), &asked),
+                         links[i].lacking > 0 ? SNAPSHOT_PARTIAL : SNAPSHOT_FOUND);
+        ck_assert_int_eq(read.lacking, links[i].lacking);
+        PQclear(result);
+    }
 }
 END_TEST
 
@@ -467,7 +600,7 @@ START_TEST(a_lean_row_that_needs_more) {
     for (int i = 0; i < 2; i++) {
         struct field fields[COUNT(lean_row)];
         memcpy(fields, lean_row, sizeof(lean_row));
-        fields[9 + i] = (struct field)TRUE;
+        fields[LEAN_HAS_CHECKPOINT + i] = (struct field)TRUE;
         ck_assert_int_eq(judge_row(ROW_LEAN, fields, COUNT(lean_row)), SNAPSHOT_NEEDS_FULL);
     }
 }
@@ -496,11 +629,11 @@ START_TEST(a_moment) {
     struct field fields[COUNT(full_row)];
     struct byte_buffer out = BYTE_BUFFER_EMPTY;
     memcpy(fields, full_row, sizeof(full_row));
-    fields[8] = moments[_i].created_at;
+    fields[SNAPSHOT_CREATED_AT] = moments[_i].created_at;
     PGresult *result = begin_result(ROW_FULL);
     add_row(result, ROW_FULL, fields, COUNT(full_row));
     struct snapshot_result read;
-    (void)snapshot_read(&read, result_rows_all(result));
+    (void)snapshot_read(&read, result_rows_all(result), &asked);
     ck_assert(snapshot_answer_write(&out, &read, NOW_MS) == (moments[_i].date != NULL));
     if (moments[_i].date != NULL) {
         byte_buffer_append(&out, "", 1);
@@ -519,7 +652,7 @@ START_TEST(a_clock_out_of_bounds) {
                                      INT64_C(-62135596800001)};
     PGresult *result = result_of(true, "0");
     struct snapshot_result read;
-    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result)), SNAPSHOT_FOUND);
+    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result), &asked), SNAPSHOT_FOUND);
     for (int i = 0; i < COUNT(clocks); i++) {
         struct byte_buffer out = BYTE_BUFFER_EMPTY;
         ck_assert(!snapshot_answer_write(&out, &read, clocks[i]));
@@ -556,7 +689,7 @@ START_TEST(a_hundred_thousand_waitpoints) {
     ck_assert(!order.failed);
     struct field fields[COUNT(full_row)];
     memcpy(fields, full_row, sizeof(full_row));
-    fields[7] = (struct field){order.data, (int)order.length};
+    fields[SNAPSHOT_ORDER] = (struct field){order.data, (int)order.length};
     add_row(result, ROW_FULL, fields, COUNT(full_row));
     for (int i = 0; i < WAITPOINTS; i++) {
         struct field waitpoint[COUNT(waitpoint_row)];
@@ -566,7 +699,7 @@ START_TEST(a_hundred_thousand_waitpoints) {
         add_row(result, ROW_WAITPOINT, waitpoint, COUNT(waitpoint_row));
     }
     struct snapshot_result read;
-    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result)), SNAPSHOT_FOUND);
+    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result), &asked), SNAPSHOT_FOUND);
     ck_assert(snapshot_answer_write(&out, &read, NOW_MS));
     const char *at = memchr(out.data, '[', out.length);
     at = memchr(at + 1, '[', out.length - (size_t)(at + 1 - out.data));
@@ -595,11 +728,11 @@ START_TEST(memory_runs_out_while_the_outcome_is_found) {
     allocations = 0;
     failing_allocation = 1;
     struct snapshot_result read;
-    const enum snapshot_outcome failed = snapshot_read(&read, result_rows_all(result));
+    const enum snapshot_outcome failed = snapshot_read(&read, result_rows_all(result), &asked);
     failing_allocation = 0;
     ck_assert_uint_eq(allocations, 1); /* 0: not linked with --wrap */
     ck_assert_int_eq(failed, SNAPSHOT_MALFORMED);
-    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result)), SNAPSHOT_PARTIAL);
+    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result), &asked), SNAPSHOT_PARTIAL);
     PQclear(result);
 }
 END_TEST
@@ -607,7 +740,7 @@ END_TEST
 START_TEST(memory_runs_out_while_the_answer_is_written) {
     PGresult *result = result_of(false, "ffwww");
     struct snapshot_result read;
-    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result)), SNAPSHOT_FOUND);
+    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result), &asked), SNAPSHOT_FOUND);
     bool good = false;
     unsigned failures = 0;
     while (!good) {
@@ -677,6 +810,10 @@ int main(void) {
     tcase_add_test(shapes, a_row_of_two_kinds);
     tcase_add_test(shapes, other_columns);
     tcase_add_test(shapes, a_lean_row_that_needs_more);
+    tcase_add_loop_test(shapes, a_head, 0, COUNT(heads));
+    tcase_add_test(shapes, a_head_tells_where_the_server_is);
+    tcase_add_test(shapes, a_result_without_a_head);
+    tcase_add_test(shapes, what_is_lacking);
     tcase_add_loop_test(shapes, a_moment, 0, COUNT(moments));
     tcase_add_test(shapes, a_clock_out_of_bounds);
 
