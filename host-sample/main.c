@@ -39,7 +39,7 @@ static void print_usage(FILE *out) {
              "       snapshot-host -t -c FILE    check both INI files and the plugin, say what "
              "each section does\n"
              "       snapshot-host --keys        list every key of snapshot-host.ini\n"
-             "       snapshot-host --version\n"
+             "       snapshot-host --help | --version\n"
              "\n"
              "SIGHUP reloads the policy file; SIGTERM and SIGINT finish what is under way and "
              "exit; SIGUSR1 and\nSIGUSR2 are ignored.\n");

@@ -8,6 +8,7 @@ BINDIR  ?= $(PREFIX)/bin
 INCDIR  ?= $(PREFIX)/include
 MANDIR  ?= $(PREFIX)/share/man
 DOCDIR  ?= $(PREFIX)/share/doc/read-policy
+COMPLETION_DIR ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSCONF ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 $(call no_spaces,BINDIR INCDIR MANDIR DOCDIR UNITDIR SYSCONF)
@@ -53,6 +54,7 @@ INSTALLED = \
 	644:conf/read-policy.ini:$(HOST_EXAMPLES_DIR)/read-policy.ini \
 	644:$(BUILD)/install/snapshot-host.ini:$(HOST_EXAMPLES_DIR)/snapshot-host.ini \
 	$(foreach f,$(wildcard conf/prometheus/* conf/grafana/*),644:$f:$(HOST_EXAMPLES_DIR)/$(f:conf/%=%)) \
+	$(foreach f,$(wildcard conf/bash-completion/*),644:$f:$(COMPLETION_DIR)/$(notdir $f)) \
 	$(foreach f,$(MAN_PAGES),644:$f:$(MANDIR)/man$(subst .,,$(suffix $f))/$(notdir $f))
 
 # The operator's own: copied only where there is none, and removed only if it was not edited. The host's may

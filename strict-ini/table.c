@@ -148,15 +148,19 @@ static uint32_t unit_factor(const struct ini_key *key, const char *unit) {
 static struct verdict no_number(const struct ini_key *key, const char *value) {
     const char *mistyped = wrong_typing(value);
     struct verdict verdict = {.wrong = mistyped != NULL ? mistyped : "not a number"};
-    char *rest;
-    const unsigned long long number = strtoull(value, &rest, 10);
-    if (rest == value || value[0] < '0' || value[0] > '9' || number > UINT32_MAX) {
+    const size_t digits = strspn(value, DECIMAL_DIGITS);
+    uint64_t number = 0;
+    if (digits == 0 || digits > 10) {
         return verdict;
     }
+    for (size_t i = 0; i < digits; i++) {
+        number = number * 10 + (uint64_t)(value[i] - '0');
+    }
+    const char *rest = value + digits;
     rest += strspn(rest, " \t");
     const uint32_t factor = mistyped == NULL ? unit_factor(key, rest) : rest[0] == '#';
     if (factor > 0 && number * factor >= key->min && number * factor <= key->max) {
-        (void)snprintf(verdict.guess, sizeof verdict.guess, "%llu", number * factor);
+        (void)snprintf(verdict.guess, sizeof verdict.guess, "%" PRIu64, number * factor);
         verdict.wrong = mistyped != NULL ? mistyped : "a number is written without its unit";
     }
     return verdict;

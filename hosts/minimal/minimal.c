@@ -13,6 +13,7 @@
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -159,8 +160,10 @@ int main(int argc, char **argv) {
     struct rp_set *set;
     int status = EXIT_SUCCESS;
     if (argc < 8) {
-        (void)fprintf(stderr, "usage: PLUGIN INI SECTION REPLICA PRIMARY TABLE ID...\n");
-        return 2;
+        const int asked = argc == 2 && strcmp(argv[1], "--help") == 0;
+        (void)fprintf(asked ? stdout : stderr,
+                      "usage: minimal-host PLUGIN INI SECTION REPLICA PRIMARY TABLE ID...\n");
+        return asked ? EXIT_SUCCESS : 2;
     }
     const struct rp_plugin *plugin = load(argv[1]);
     if (plugin == NULL) {

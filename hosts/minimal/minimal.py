@@ -211,6 +211,9 @@ def look_up(plugin, policy, servers, identity):
 
 
 def main():
+    if sys.argv[1:] == ["--help"]:
+        print(__doc__)
+        return
     if len(sys.argv) < 8:
         sys.exit("usage: minimal.py PLUGIN INI SECTION REPLICA PRIMARY TABLE ID...")
     path, ini, section, replica, primary, table, *identities = sys.argv[1:]

@@ -32,6 +32,9 @@ include/read_policy.h
 lib/pkgconfig/read-policy.pc
 lib/read-policy/read_policy.so
 lib/systemd/system/snapshot-host.service
+share/bash-completion/completions/policy-check
+share/bash-completion/completions/policy-sim
+share/bash-completion/completions/snapshot-host
 share/doc/read-policy/CHANGELOG.md
 share/doc/read-policy/LICENSE
 share/doc/read-policy/README.md

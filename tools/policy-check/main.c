@@ -8,11 +8,14 @@
 #include "loader/find_plugin.h"
 #include "loader/plugin_loader.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define INPUT_LIMIT (4u << 20) /* bytes of standard input */
 
 enum { EXIT_GOOD = 0, EXIT_ERRORS = 1, EXIT_USAGE = 2 };
 
@@ -28,7 +31,7 @@ struct arguments {
 };
 
 static const char help[] =
-    "usage: policy-check [OPTION...] FILE\n"
+    "usage: policy-check [OPTION...] FILE    (FILE may be - for standard input)\n"
     "       policy-check [--plugin PATH] --keys[=FORM] | --policies[=FORM]\n"
     "\n"
     "Checks a read policy INI file as a host would at its start, without a host. All errors go to\n"
@@ -169,6 +172,14 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments) {
     return -1;
 }
 
+static bool is_input(const struct arguments *arguments) {
+    return arguments->file != NULL && strcmp(arguments->file, "-") == 0;
+}
+
+static const char *shown_name(const struct arguments *arguments) {
+    return is_input(arguments) ? "standard input" : arguments->file;
+}
+
 /* ---- what the plugin says -------------------------------------------------------------------- */
 
 /* Prints all of the text that describe or diagram returns. */
@@ -192,6 +203,13 @@ static bool print_section(const struct arguments *arguments, const struct rp_plu
                                        : print_text(plugin->diagram, policy, "");
 }
 
+static void list_sections(FILE *out, const struct rp_plugin *plugin, struct rp_set *set) {
+    const char *name;
+    for (uint32_t i = 0; (name = plugin->section(set, i)) != NULL; i++) {
+        (void)fprintf(out, "%s[%s]", i > 0 ? ", " : "", name);
+    }
+}
+
 /* Prints the requested sections; `count` becomes the number of them that the file has. */
 static int print_sections(const struct arguments *arguments, const struct rp_plugin *plugin,
                           struct rp_set *set) {
@@ -204,7 +222,10 @@ static int print_sections(const struct arguments *arguments, const struct rp_plu
         }
     }
     if (arguments->what == CHECK) {
-        (void)printf("%s: good, %u section%s\n", arguments->file, count, count == 1 ? "" : "s");
+        (void)printf("%s: good, %u section%s: ", shown_name(arguments), count,
+                     count == 1 ? "" : "s");
+        list_sections(stdout, plugin, set);
+        (void)putchar('\n');
     }
     return EXIT_GOOD;
 }
@@ -220,15 +241,46 @@ static void print_notes(const struct rp_plugin *plugin, struct rp_set *set) {
     }
 }
 
+/* All of standard input; what is over any plugin's limit is not read. NULL with errno set: it
+ * cannot be read, or memory ran out. */
+static char *read_input(uint32_t *length) {
+    char *text = malloc(INPUT_LIMIT);
+    if (text == NULL) {
+        return NULL;
+    }
+    *length = (uint32_t)fread(text, 1, INPUT_LIMIT, stdin);
+    if (ferror(stdin) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static int32_t open_set(const struct arguments *arguments, const struct rp_plugin *plugin,
+                        struct rp_set **set, char *errors, uint32_t errors_length) {
+    if (!is_input(arguments)) {
+        return plugin->open(arguments->file, arguments->capabilities, set, errors, errors_length);
+    }
+    uint32_t length = 0;
+    char *text = read_input(&length);
+    if (text == NULL) {
+        (void)snprintf(errors, errors_length, "%s: %s", shown_name(arguments), strerror(errno));
+        return RP_E_CONFIG;
+    }
+    const int32_t status = plugin->open_text(text, length, shown_name(arguments),
+                                             arguments->capabilities, set, errors, errors_length);
+    free(text);
+    return status;
+}
+
 static int check_file(const struct arguments *arguments, const struct rp_plugin *plugin) {
     char errors[RP_ERROR_BYTES] = "";
     struct rp_set *set = NULL;
-    int32_t status =
-        plugin->open(arguments->file, arguments->capabilities, &set, errors, sizeof errors);
+    const int32_t status = open_set(arguments, plugin, &set, errors, sizeof errors);
     if (status != RP_OK) {
         size_t length = strlen(errors);
         if (length == 0) {
-            (void)fprintf(stderr, "%s: refused by the plugin, status %d\n", arguments->file,
+            (void)fprintf(stderr, "%s: refused by the plugin, status %d\n", shown_name(arguments),
                           status);
         } else {
             (void)fprintf(stderr, "%s%s", errors, errors[length - 1] == '\n' ? "" : "\n");
@@ -237,7 +289,12 @@ static int check_file(const struct arguments *arguments, const struct rp_plugin 
     }
     int exit_status = EXIT_ERRORS;
     if (arguments->section != NULL && plugin->policy(set, arguments->section) == NULL) {
-        (void)fprintf(stderr, "%s: no section [%s]\n", arguments->file, arguments->section);
+        (void)fprintf(stderr,
+                      "%s: no section [%s]: a host that looks for it does not start, or keeps its "
+                      "previous configuration; there is ",
+                      shown_name(arguments), arguments->section);
+        list_sections(stderr, plugin, set);
+        (void)fputc('\n', stderr);
     } else {
         print_notes(plugin, set);
         exit_status = print_sections(arguments, plugin, set);
@@ -259,11 +316,12 @@ static int print_list(const struct arguments *arguments, const struct rp_plugin 
 /* Members newer than RP_PLUGIN_MIN_SIZE that are needed here. */
 static bool has_members(const struct arguments *arguments, const struct rp_plugin *plugin) {
     bool all = RP_HAS(plugin, section) && RP_HAS(plugin, key) && RP_HAS(plugin, diagram) &&
-               (arguments->what != POLICIES || RP_HAS(plugin, kind));
+               (arguments->what != POLICIES || RP_HAS(plugin, kind)) &&
+               (!is_input(arguments) || RP_HAS(plugin, open_text));
     if (!all) {
         (void)fprintf(stderr,
                       "policy-check: %s: version %s is too old: its table lacks section, key, "
-                      "diagram or kind\n",
+                      "diagram, kind or open_text\n",
                       arguments->plugin_path, plugin->version);
     }
     return all;

@@ -200,6 +200,7 @@ static const struct option_row record_rows[] = {
     {"out", "FILE", OPTION_TEXT, 0, 0, RECORD_AT(out), NULL, NULL,
      "Where to write the trace. An existing file is overwritten."},
     {"help", NULL, OPTION_FLAG, 0, 0, RECORD_AT(help), NULL, NULL, "This text."},
+    {"version", NULL, OPTION_FLAG, 0, 0, RECORD_AT(version), NULL, NULL, "The version."},
 };
 
 bool record_options_parse(int argc, char **argv, struct record_options *options, char *err,
@@ -210,7 +211,7 @@ bool record_options_parse(int argc, char **argv, struct record_options *options,
     if (first < 0) {
         return false;
     }
-    if (options->help) {
+    if (options->help || options->version) {
         return true;
     }
     const char *missing = options->primary == NULL   ? "--primary"

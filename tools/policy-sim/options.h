@@ -31,6 +31,7 @@ struct record_options {
     uint32_t seconds;
     uint64_t interval_ns;
     bool help;
+    bool version;
 };
 
 /* False with one line in err. Texts point into argv; call sim_options_free in either case. */

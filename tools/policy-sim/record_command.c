@@ -53,6 +53,10 @@ int record_command(int argc, char **argv) {
         (void)fprintf(stderr, "policy-sim: %s; see policy-sim record --help\n", err);
         return EXIT_USAGE;
     }
+    if (options.version) {
+        (void)printf("policy-sim %s\n", READ_POLICY_VERSION);
+        return 0;
+    }
     if (options.help) {
         record_options_help(stdout);
         return EXIT_DONE;

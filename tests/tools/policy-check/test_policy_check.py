@@ -128,8 +128,8 @@ class PolicyCheck(unittest.TestCase):
 
     def test_good_files(self):
         path = self.file(GOOD)
-        self.assertEqual(self.run_check(path), f"{path}: good, 2 sections\n")
-        self.assertEqual(self.run_check(SAMPLE), f"{SAMPLE}: good, 1 section\n")
+        self.assertEqual(self.run_check(path), f"{path}: good, 2 sections: [snapshots], [runs]\n")
+        self.assertEqual(self.run_check(SAMPLE), f"{SAMPLE}: good, 1 section: [snapshots_since]\n")
 
     def test_all_errors_at_once_one_a_line(self):
         path = self.file(BAD)
@@ -217,7 +217,8 @@ class PolicyCheck(unittest.TestCase):
         path = self.file(GOOD)
         for mode in ([], ["--describe"], ["--dot"]):
             error = self.run_check(*mode, "--section", "nowhere", path, status=1)
-            self.assertEqual(error, f"{path}: no section [nowhere]\n")
+            self.assertTrue(error.startswith(f"{path}: no section [nowhere]: "), error)
+        self.assertTrue(error.endswith("[snapshots], [runs]\n"), error)
 
     # -- keys ----------------------------------------------------------------------------------
 
@@ -256,6 +257,22 @@ class PolicyCheck(unittest.TestCase):
                                timeout=60, check=True).stdout
         plain = re.sub(r".\x08", "", plain)
         self.assertRegex(plain, r"One of\s+miss,\s+always;\s+default\s+miss\.")
+
+    # -- standard input ------------------------------------------------------------------------
+
+    def check_input(self, text):
+        return subprocess.run([PROGRAM, "-"], input=text, capture_output=True, text=True, timeout=60,
+                              check=False)
+
+    def test_standard_input(self):
+        done = self.check_input("[a]\npolicy = primary_only\n[b]\npolicy = replica_only\n")
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (0, "standard input: good, 2 sections: [a], [b]\n", ""))
+        done = self.check_input("[a]\npolicy = primary_onyl\n")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertRegex(done.stderr, r"^standard input:2: \[a\] policy = primary_onyl: .*primary_only")
+        for text in ("", "x" * (5 << 20)):
+            self.assertEqual(self.check_input(text).returncode, 1)
 
     # -- the command line ----------------------------------------------------------------------
 
