@@ -156,7 +156,7 @@ const struct ini_key rp_option_keys[RP_OPTION_COUNT] = {KEYS(ROW)};
 static void (*const sayings[RP_OPTION_COUNT])(struct text *, const struct rp_options *,
                                               const struct rp_policy_kind *) = {KEYS(SAY)};
 
-#define ONE(...) +1
+#define ONE(...) +1 /* NOLINT(bugprone-macro-parentheses): a term of a sum */
 static_assert(0 KEYS(ONE) == RP_OPTION_COUNT, "RP_OPTION_COUNT says how many keys there are");
 
 bool options_are_used(const struct rp_policy_kind *kind, const char *key) {

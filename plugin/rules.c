@@ -49,12 +49,12 @@ struct check {
 /* ---- what does not depend on settings -------------------------------------------------------- */
 
 static const char *const condition_keys[IF_COUNT] = {
-#define KEY(condition, key, holds) [condition] = key,
+#define KEY(condition, key, holds) [condition] = (key),
     RP_CONDITIONS(KEY)
 #undef KEY
 };
 static const char *const guard_keys[G_COUNT] = {
-#define KEY(guard, holds, key, label) [guard] = key,
+#define KEY(guard, holds, key, label) [guard] = (key),
     RP_GUARDS(KEY)
 #undef KEY
 };

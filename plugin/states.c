@@ -26,5 +26,5 @@ const struct rp_state_row rp_states[ST_COUNT] = {RP_STATES(ROW)};
 const struct rp_outcome_row rp_outcomes[RP_OUTCOME_COUNT] = {RP_OUTCOMES(OUTCOME)};
 
 /* An outcome of the header that has no line in the table would have neither steps nor a word. */
-#define ONE(...) +1
+#define ONE(...) +1 /* NOLINT(bugprone-macro-parentheses): a term of a sum */
 static_assert(0 RP_OUTCOMES(ONE) == RP_OUTCOME_COUNT, "each outcome is one line of RP_OUTCOMES");

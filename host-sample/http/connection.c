@@ -78,7 +78,9 @@ static void linger(struct http_connection *connection) {
 
         http_connection_close(http_connection_of(oldest));
     }
-    arrange_next(connection);
+    if (connection->readable && !connection->busy) {
+        http_connection_resume_later(connection);
+    }
 }
 
 /* Whether the client is known to have left, or to be about to: it has ended its side, or the
@@ -92,16 +94,6 @@ static bool has_left(const struct http_connection *connection) {
 }
 
 /* --- replies --- */
-
-/* The socket has taken the whole reply. */
-static void finish_reply(struct http_connection *connection) {
-    if (connection->keep_alive) {
-        connection->state = HTTP_READING;
-        arrange_next(connection);
-    } else {
-        linger(connection);
-    }
-}
 
 /* The reply that was started first has had the most time: if it is still unsent, its reader is the
  * slowest. This may close the connection that has just come. */
@@ -133,8 +125,8 @@ static void keep_unsent(struct http_connection *connection,
 }
 
 /* Only the reply's status, type, headers and body count; connection->keep_alive says what comes
- * next. */
-static void send_reply(struct http_connection *connection, const struct http_reply *reply) {
+ * next. Whether the socket has taken all of it: what is left is kept, or the connection closed. */
+static bool send_reply(struct http_connection *connection, const struct http_reply *reply) {
     struct http_reply_writer *writer = &connection->connections->writer;
     struct iovec parts[HTTP_OUTPUT_PARTS];
 
@@ -142,20 +134,30 @@ static void send_reply(struct http_connection *connection, const struct http_rep
     http_reply_compose(writer, reply, connection->keep_alive);
     if (writer->head.failed || reply->body->failed) {
         http_connection_close(connection);
-        return;
+        return false;
     }
     parts[0] = (struct iovec){writer->head.data, writer->head.length};
     parts[1] = (struct iovec){reply->body->data, connection->is_head ? 0 : reply->body->length};
     switch (http_send(connection->fd, parts)) {
     case HTTP_SENT:
-        finish_reply(connection);
-        break;
+        return true;
     case HTTP_SEND_BLOCKED:
         keep_unsent(connection, parts, reply->body);
         break;
     case HTTP_SEND_FAILED:
         http_connection_close(connection);
         break;
+    }
+    return false;
+}
+
+/* The socket has taken the whole reply. */
+static void finish_reply(struct http_connection *connection) {
+    if (connection->keep_alive) {
+        connection->state = HTTP_READING;
+        arrange_next(connection);
+    } else {
+        linger(connection);
     }
 }
 
@@ -187,7 +189,9 @@ void http_connection_refuse(struct http_connection *connection, uint32_t status)
     deadline_clear(&connection->deadline);
     connection->keep_alive = false;
     connection->is_head = false;
-    send_reply(connection, &reply);
+    if (send_reply(connection, &reply)) {
+        linger(connection);
+    }
 }
 
 /* --- receiving --- */
@@ -426,7 +430,9 @@ void http_exchange_reply(struct http_exchange *exchange, struct http_reply *repl
     if (sent.close || connections->draining) {
         connection->keep_alive = false;
     }
-    send_reply(connection, &sent);
+    if (send_reply(connection, &sent)) {
+        finish_reply(connection);
+    }
     if (body != NULL) {
         byte_buffer_reset(body, MAX_KEPT_BODY);
     }

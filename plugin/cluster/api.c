@@ -430,23 +430,22 @@ static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns, struct 
     }
     *action = (struct rp_action){.struct_size = action->struct_size};
     note_lateness(cluster, now_ns);
-    advance(cluster, now_ns);
-    expire(cluster);
-    reads_take_reports(cluster);
-    /* Drops first, so that there is always room for the next ones; then what ends. */
-    if (next_drop(cluster, action) || reads_next_done(cluster, action)) {
-        return 1;
-    }
-    asks_prepare(cluster);
-    reads_take_reports(cluster);
-    if (reads_next_done(cluster, action) || next_redial(cluster, action) ||
-        asks_next(cluster, action) || reads_next(cluster, action)) {
-        return 1;
-    }
-    /* A question that could not be asked has news for those who waited for it. */
-    if (!TAILQ_EMPTY(&cluster->reported)) {
-        return cluster_next(cluster, now_ns, action, wake_ns);
-    }
+    do {
+        advance(cluster, now_ns);
+        expire(cluster);
+        reads_take_reports(cluster);
+        /* Drops first, so that there is always room for the next ones; then what ends. */
+        if (next_drop(cluster, action) || reads_next_done(cluster, action)) {
+            return 1;
+        }
+        asks_prepare(cluster);
+        reads_take_reports(cluster);
+        if (reads_next_done(cluster, action) || next_redial(cluster, action) ||
+            asks_next(cluster, action) || reads_next(cluster, action)) {
+            return 1;
+        }
+        /* A question that could not be asked has news for those who waited for it. */
+    } while (!TAILQ_EMPTY(&cluster->reported));
     const struct heap_node *first = heap_first(&cluster->timers);
     *wake_ns = first != NULL ? first->key : UINT64_MAX;
     cluster->promised_wake_ns = *wake_ns;

@@ -11,8 +11,9 @@
 static const char *const why_texts[WHY_COUNT] = {
     [WHY_FINE] = "",
     [WHY_FOREIGN] = "it belongs to another system than the primary",
-    [WHY_DEPOSED] = "it is out of recovery on an older timeline than the primary's: a primary that "
-                    "was deposed and not fenced",
+    [WHY_DEPOSED] =
+        ("it is out of recovery on an older timeline than the primary's: a primary that "
+         "was deposed and not fenced"),
     [WHY_PROMOTED] = "it is expected to be a replica, and is out of recovery",
     [WHY_SECOND] = "it is out of recovery beside the primary",
     [WHY_STANDBY] = "it is expected to be the primary, and is in recovery; it serves as a replica",

@@ -14,7 +14,7 @@ enum duration_kind { DURATION_UNIFORM, DURATION_EXPONENTIAL };
 struct duration_model {
     enum duration_kind kind;
     uint64_t min_ns;
-    uint64_t max_ns; /* UNIFORM; equal to min_ns: constant */
+    uint64_t max_ns;  /* UNIFORM; equal to min_ns: constant */
     uint64_t mean_ns; /* EXPONENTIAL: of what is added to min_ns */
 };
 
