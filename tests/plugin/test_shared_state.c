@@ -6,6 +6,7 @@
 #include "tests/lib/suite.h"
 
 #include <check.h>
+#include <err.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -26,6 +27,14 @@
 
 static char error[RP_ERROR_BYTES];
 
+/* For what the processes of a test do too: each ck_assert of libcheck's writes to one pipe, which
+ * several of them, or one that is killed, would garble. */
+static void must(bool holds, const char *what) {
+    if (!holds) {
+        errx(1, "%s", what);
+    }
+}
+
 /* A file in memory, which each process maps at an address of its own. */
 struct state_file {
     int descriptor;
@@ -41,7 +50,7 @@ static struct state_file a_file(uint64_t bytes) {
 
 static void *map_file(const struct state_file *file) {
     void *memory = mmap(NULL, file->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file->descriptor, 0);
-    ck_assert_ptr_ne(memory, MAP_FAILED);
+    must(memory != MAP_FAILED, "mmap");
     return memory;
 }
 
@@ -59,9 +68,7 @@ static int32_t share(const struct opened_section *section, const struct state_fi
 }
 
 static void must_share(const struct opened_section *section, const struct state_file *file) {
-    if (share(section, file) != RP_OK) {
-        ck_abort_msg("%s", error);
-    }
+    must(share(section, file) == RP_OK, error);
 }
 
 /* One read that misses and that the retry then finds. */
@@ -76,7 +83,7 @@ static void count_one(const struct opened_section *section) {
             .struct_size = sizeof report, .outcome = outcomes[i], .now_ns = START};
         step = section->plugin.table->next(&read, &report);
     }
-    ck_assert_int_eq(step->served_by, RP_SERVED_BY_REPLICA_RETRY);
+    must(step->served_by == RP_SERVED_BY_REPLICA_RETRY, "not served by the retry");
 }
 
 static uint64_t count_of(const struct opened_section *section, const char *name, int counter) {
@@ -382,10 +389,9 @@ static void take_entries(unsigned process, const struct state_file *file, struct
     const uint64_t bytes = section.plugin.table->shared_bytes(ALIKE);
     for (unsigned round = 0; (round + 1) * bytes <= file->bytes; round++) {
         meet(meeting, round + 1);
-        if (section.plugin.table->share(section.set, memory + round * bytes, bytes, error,
-                                        sizeof error) != RP_OK) {
-            ck_abort_msg("%s", error);
-        }
+        must(section.plugin.table->share(section.set, memory + round * bytes, bytes, error,
+                                         sizeof error) == RP_OK,
+             error);
         section.policy = section.plugin.table->policy(section.set, alike[process]);
         count_one(&section);
     }
