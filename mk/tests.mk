@@ -41,9 +41,10 @@ include mk/plugin-tests.mk mk/fuzz.mk
 
 # Most of them wait most of the time, for servers to start and for time to pass: more of them at a time
 # than there are cores. The longest come first.
-CHECK_JOBS ?= 3
-LONG_TESTS := tests/host-sample/test_faults.py $(BUILD)/tests/host-sample/postgres/test_pg_server \
-	tests/tools/policy-sim/test_policy_sim_honesty.py
+CHECK_JOBS ?= $(shell expr $$(nproc) + 2)
+LONG_TESTS := tests/host-sample/test_faults.py $(BUILD)/tests/policies/explorer \
+	$(BUILD)/tests/host-sample/postgres/test_pg_server tests/tools/policy-sim/test_policy_sim_honesty.py \
+	tests/host-sample/test_exact_reads.py tests/policies/test_new_policy.py tests/lib/test_harness.py
 CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer \
 	$(PY_TESTS) $(PY_CHECKS) bench/smoke.py)
 

@@ -5,6 +5,7 @@ or the compiler has been replaced."""
 import glob
 import os
 import pwd
+import shlex
 import shutil
 import stat
 import subprocess
@@ -60,6 +61,7 @@ class Checkout(unittest.TestCase):
 
     def run_there(self, *command, **more):
         environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+        environment["CCACHE_DISABLE"] = "1"  # another user cannot write to its folder
         done = subprocess.run(command, cwd=self.checkout, stdin=subprocess.DEVNULL, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
                               timeout=200, env={**environment, **more.pop("env", {})}, **self.as_user)
@@ -101,8 +103,9 @@ class Checkout(unittest.TestCase):
         for name, program in (("cc", shutil.which("cc")), ("pkg-config", shutil.which("pkg-config"))):
             wrapper = os.path.join(tools, name)
             with open(wrapper, "w", encoding="utf-8") as file:
-                file.write(f'#!/bin/sh\ncase "$1" in --version|--modversion) echo 99.9;; *)'
-                           f' exec {program} "$@";; esac\n')
+                # A compiler that is a cache looks for the real one in PATH, and would find this one.
+                file.write(f'#!/bin/sh\nPATH={shlex.quote(os.environ["PATH"])}\ncase "$1" in'
+                           f' --version|--modversion) echo 99.9;; *) exec {program} "$@";; esac\n')
             os.chmod(wrapper, 0o755)
             path = {"PATH": f"{tools}:{os.environ['PATH']}"}
             with self.subTest(name=name):

@@ -3,13 +3,15 @@
  */
 #include "suite.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #undef tcase_create
 
-enum { MAX_CASES = 100, MAX_TESTS = 1000 };
+enum { MAX_CASES = 100, MAX_TESTS = 1000, MAX_DESCRIPTORS = 1024 };
 
 /* Check tells nobody what a case is called. */
 static struct {
@@ -102,4 +104,14 @@ int suite_run(Suite *suite) {
 
 int suite_run_in_one_process(Suite *suite) {
     return run(suite, CK_NOFORK);
+}
+
+/* Which of the open files is Check's cannot be known. */
+void suite_in_forked_process(int kept) {
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = STDERR_FILENO + 1; fd < MAX_DESCRIPTORS; fd++) {
+        if (fd != kept && fcntl(fd, F_GETFD) >= 0) {
+            (void)dup2(null, fd);
+        }
+    }
 }

@@ -33,6 +33,11 @@ bool suite_is_wanted(void);
 int suite_run(Suite *suite);
 int suite_run_in_one_process(Suite *suite);
 
+/* In a process that a test has forked: its failures show by its exit status alone. Check writes
+ * each assertion to a file that all processes share, and those of several would mix. Every
+ * descriptor but the first three and `kept` (or -1) leads to /dev/null from then on. */
+void suite_in_forked_process(int kept);
+
 #undef tcase_add_test
 #undef tcase_add_loop_test
 #define tcase_create(name)                           suite_create_case(name)

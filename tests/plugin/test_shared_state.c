@@ -342,6 +342,7 @@ static void run_processes(void (*run)(unsigned process, const struct state_file 
         children[i] = fork();
         ck_assert_int_ge(children[i], 0);
         if (children[i] == 0) {
+            suite_in_forked_process(file->descriptor);
             run(i, file, meeting);
             _exit(0);
         }
@@ -464,6 +465,7 @@ START_TEST(a_killed_process_leaves_nothing_taken) {
         const pid_t child = fork();
         ck_assert_int_ge(child, 0);
         if (child == 0) {
+            suite_in_forked_process(file.descriptor);
             for (uint64_t now = START;; now += MS) {
                 (void)reaches_primary(&section, now);
                 count_one(&section);
