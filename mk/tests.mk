@@ -66,6 +66,7 @@ NEEDS_bench/smoke.py = bench-programs
 NEEDS_tests/lib/test_harness.py = $(addprefix $(BUILD)/tests/,policies/test_policies plugin/test_abi \
 	host-sample/postgres/test_pg_group)
 NEEDS_tests/hosts/nginx/test_nginx_host.py = $(NGINX_MODULE)
+NEEDS_tests/hosts/nginx/test_nginx_host.py = $(NGINX_MODULE)
 NEEDS_tests/plugin/mutants.py = $(BUILD)/tests/policies/explorer $(PLUGIN_CHECK_PROGRAMS)
 
 .PHONY: test chosen-programs
