@@ -3,6 +3,7 @@
 
 import contextlib
 import datetime
+import glob
 import json
 import os
 import shlex
@@ -229,6 +230,15 @@ class Case(unittest.TestCase):
         status, _, error = self.run_case("direct_read", self.NO_SUITE)
         self.assertEqual(status, 1)
         self.assertIn("no suite", error)
+
+    def test_every_python_suite_can_be_listed(self):
+        suites = sorted(glob.glob("tests/**/test_*.py", root_dir=ROOT, recursive=True))
+        for suite in suites:
+            with self.subTest(suite=suite):
+                listed = subprocess.run(["/usr/bin/python3", "-B", "tests/lib/list_tests.py", suite],
+                                        cwd=ROOT, text=True, capture_output=True, check=True)
+                self.assertRegex(listed.stdout, r"^\w+\.test_\w+\n")
+        self.assertGreater(len(suites), 15)
 
     def test_failures_are_seen(self):
         with tempfile.TemporaryDirectory() as directory:
