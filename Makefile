@@ -103,7 +103,7 @@ BUILD_PACKAGES := gcc libc6-dev make pkgconf libpq-dev libinih-dev libbsd-dev li
 	'libllhttp-dev|libhttp-parser-dev'
 RUN_PACKAGES   := postgresql python3 python3-psycopg2
 CHECK_PACKAGES := check g++ curl prometheus binutils systemtap-sdt-dev gnuplot-nox graphviz mandoc luajit python3-cffi patch
-LINT_PACKAGES  := clang clang-format clang-tidy cppcheck shellcheck
+LINT_PACKAGES  := clang clang-format-$(LINT_LLVM) clang-tidy-$(LINT_LLVM) cppcheck shellcheck
 
 .PHONY: deps demo-deps lint-deps
 deps:
@@ -137,18 +137,19 @@ help:
 	'make test T=WORD K=PART  some of them: tests/README.md' \
 	'make deps               install the packages that demo and check need' \
 	'make explore, mutants, fuzz MINUTES=n, soak SECONDS=n SEED=n, bench     the longer campaigns' \
-	'make lint               clang-format, clang-tidy, cppcheck, shellcheck' \
+	'make lint               clang-format, clang-tidy, cppcheck, shellcheck; make format' \
 	'make man                the manual pages, in build/man/' \
 	'make nginx              the module for nginx; nginx-demo, bench-nginx' \
 	'make install            into $$(DESTDIR)$$(PREFIX); uninstall takes it back' \
 	'make deb                Debian packages, in build/deb/ (installs what is missing)' \
 	'make deb-try            the same, tried in a clean root' \
+	'make matrix             all of this on Debian 12, 13 and unstable, in clean roots: see mk/matrix.mk' \
 	'make clean              remove build/' \
 	'SANITIZE=address,undefined or thread, with any of them: build with sanitizers; V=1: show the commands'
 
 # ---- manuals, installing, packages --------------------------------------------------------------------
 
-include mk/man.mk mk/install.mk mk/deb.mk mk/lint.mk
+include mk/man.mk mk/install.mk mk/deb.mk mk/lint.mk mk/matrix.mk
 
 .PHONY: clean clean-objects
 clean:

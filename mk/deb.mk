@@ -1,6 +1,6 @@
 # deb.mk - Debian packages; included by the Makefile.
 
-DEB_PACKAGES := debhelper lintian debootstrap systemtap-sdt-dev systemd-container curl
+DEB_PACKAGES := build-essential debhelper lintian debootstrap systemtap-sdt-dev systemd-container curl
 
 .PHONY: deb deb-try deb-deps
 deb-deps:

@@ -6,7 +6,7 @@
 # file of the corpus.
 
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(filter-out %/fuzz_dose.c,$(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_PACKAGES := clang libclang-rt-14-dev
+FUZZ_PACKAGES := clang
 MINUTES ?= 1
 
 DOSES := $(FUZZ_NAMES:%=$(BUILD)/tests/dose_%)
@@ -31,6 +31,7 @@ DOSE_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/dose SANITIZE=address,un
 
 fuzz:
 	@tools/install-packages $(BUILD_PACKAGES) check $(FUZZ_PACKAGES)
+	@tools/install-packages libclang-rt-$$(clang -dumpversion | cut -d. -f1)-dev
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang SANITIZE=address,undefined \
 		CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' fuzz-programs
 	@for name in $(FUZZ_NAMES); do \

@@ -48,8 +48,10 @@ LONG_TESTS := tests/host-sample/test_faults.py $(BUILD)/tests/policies/explorer 
 CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer \
 	$(PY_TESTS) $(PY_CHECKS) bench/smoke.py)
 
-.PHONY: check-programs run-checks soak
-check-programs: all bench-programs $(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer $(NGINX_MODULE)
+.PHONY: programs check-programs run-checks soak
+# Every program that is built here, those of the tests included: whether it builds, for other compilers and flags.
+programs: all bench-programs $(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer
+check-programs: programs $(NGINX_MODULE)
 	@+$(DOSE_MAKE) dose-programs
 run-checks:
 	@$(PYTHON) tests/run.py --jobs $(CHECK_JOBS) $(CHECKS) $(call dose_checks,$(FUZZ_NAMES))

@@ -18,6 +18,9 @@
 #ifdef __clang__
 /* The macros of sys/sdt.h end in empty variable arguments, here where they are expanded. */
 #pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments"
+#if __has_warning("-Wc23-extensions")
+#pragma clang diagnostic ignored "-Wc23-extensions"
+#endif
 #endif
 #define PROBE_LOOKUP_BEGIN(lookup, run, snapshot)                                                  \
     DTRACE_PROBE3(snapshot_host, lookup_begin, lookup, run, snapshot)

@@ -28,7 +28,7 @@ static void write_date(struct http_reply_writer *writer, time_t now) {
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     struct tm utc;
 
-    gmtime_r(&now, &utc);
+    (void)gmtime_r(&now, &utc);
     (void)snprintf(writer->date, sizeof(writer->date),
                    "Date: %s, %02u %s %04u %02u:%02u:%02u GMT\r\n", days[utc.tm_wday],
                    (unsigned)utc.tm_mday % 100, months[utc.tm_mon],

@@ -19,7 +19,8 @@ bool host_process_open(struct host_process *process, struct world *world, uint32
     *process = (struct host_process){.world = world, .index = index};
     process->random = random_begin(scenario->seed, PROCESS_STREAM + index);
     TAILQ_INIT(&process->under_way);
-    for (uint16_t server = 0; server <= scenario->replica_count; server++) {
+    const uint16_t replicas = (uint16_t)scenario->replica_count;
+    for (uint16_t server = 0; server <= replicas; server++) {
         struct station *station = &process->stations[server];
         station_init(station, &world->events, world->figures);
         station->process = index;

@@ -49,7 +49,8 @@ static void arrive(struct simulation *simulation) {
 
 static void tick(struct simulation *simulation) {
     struct world *world = &simulation->world;
-    for (uint16_t server = 1; server <= world->scenario->replica_count; server++) {
+    const uint16_t replicas = (uint16_t)world->scenario->replica_count;
+    for (uint16_t server = 1; server <= replicas; server++) {
         figures_add_lag(world->figures, world->now_ns,
                         world->now_ns + 1 - world_replica_position(world, server));
     }

@@ -5,6 +5,7 @@
 
 #include "quantity.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,7 @@ static const char *read_lines(struct lag_trace *trace, FILE *file, unsigned long
 /* Times count from the first sample; after the last one the trace starts again, as long after it as
  * samples are apart on average. */
 static void make_periodic(struct lag_trace *trace) {
+    assert(trace->count >= 2);
     uint64_t first = trace->samples[0].at_ns;
     uint64_t span = trace->samples[trace->count - 1].at_ns - first;
     for (size_t i = 0; i < trace->count; i++) {
