@@ -48,6 +48,7 @@ struct log {
     struct log_limits limits;
     bool stopping;
     bool ended;
+    bool left_alone; /* the thread frees the log */
     _Atomic uint64_t dropped;
     uint64_t dropped_told; /* the thread's */
 };
@@ -210,6 +211,19 @@ static bool wait_for_work(struct log *log) {
     }
 }
 
+static void free_log(struct log *log) {
+    free(log->filling);
+    free(log->writing);
+    free(log);
+}
+
+static void destroy(struct log *log) {
+    (void)pthread_cond_destroy(&log->work);
+    (void)pthread_cond_destroy(&log->at_end);
+    (void)pthread_mutex_destroy(&log->lock);
+    free_log(log);
+}
+
 static void *write_lines(void *context) {
     struct log *log = context;
     (void)pthread_mutex_lock(&log->lock);
@@ -223,8 +237,12 @@ static void *write_lines(void *context) {
         (void)pthread_mutex_lock(&log->lock);
     }
     log->ended = true;
+    const bool left_alone = log->left_alone;
     (void)pthread_cond_signal(&log->at_end);
     (void)pthread_mutex_unlock(&log->lock);
+    if (left_alone) {
+        destroy(log);
+    }
     return NULL;
 }
 
@@ -266,12 +284,6 @@ static bool start_thread(struct log *log) {
     return started;
 }
 
-static void free_log(struct log *log) {
-    free(log->filling);
-    free(log->writing);
-    free(log);
-}
-
 struct log *log_start(int fd) {
     struct log *log = calloc(1, sizeof *log);
     if (log == NULL) {
@@ -304,14 +316,13 @@ void log_stop(struct log *log, uint32_t limit_ms) {
         status = pthread_cond_timedwait(&log->at_end, &log->lock, &until);
     }
     const bool ended = log->ended;
+    const pthread_t thread = log->thread;
+    log->left_alone = !ended;
     (void)pthread_mutex_unlock(&log->lock);
     if (ended) {
-        (void)pthread_join(log->thread, NULL);
-        (void)pthread_cond_destroy(&log->work);
-        (void)pthread_cond_destroy(&log->at_end);
-        (void)pthread_mutex_destroy(&log->lock);
-        free_log(log);
+        (void)pthread_join(thread, NULL);
+        destroy(log);
     } else {
-        (void)pthread_detach(log->thread);
+        (void)pthread_detach(thread);
     }
 }
