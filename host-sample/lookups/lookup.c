@@ -272,7 +272,7 @@ static void note_health(struct lookup *lookup, const struct pg_reply *reply) {
         return;
     }
     struct replica_health *health = &offered_replica(lookup, step->replica)->health;
-    if (reply->status == PG_REPLY_FAILED) {
+    if (reply->status == PG_REPLY_FAILED && reply->failure != PG_NO_SUCH_TEXT) {
         replica_health_failed(health, replica_failure_of(reply->sqlstate), lookup->now_ns,
                               entropy_next(lookup->lookups->random));
     } else {
@@ -282,7 +282,7 @@ static void note_health(struct lookup *lookup, const struct pg_reply *reply) {
 
 static int32_t outcome_of(struct lookup *lookup, const struct pg_reply *reply,
                           enum snapshot_outcome found) {
-    if (reply->status == PG_REPLY_FAILED) {
+    if (reply->status == PG_REPLY_FAILED && reply->failure != PG_NO_SUCH_TEXT) {
         copy_error(lookup, reply->error);
         return RP_FAILED;
     }
@@ -322,6 +322,11 @@ static void use_primary_statement(struct lookup *lookup) {
     lookup->question.as_replica = false;
 }
 
+static bool is_answer(const struct pg_statement *statement, const struct result_rows *rows) {
+    const struct lookup *lookup = container_of(statement, const struct lookup, statement);
+    return snapshot_is_answer(rows, &lookup->question);
+}
+
 static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     struct lookup *lookup = container_of(statement, struct lookup, statement);
     struct snapshot_result read;
@@ -331,6 +336,8 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     note_health(lookup, reply);
     if (reply->status == PG_REPLY_ROWS) {
         found = snapshot_read(&read, reply->rows, &lookup->question);
+    } else if (reply->failure == PG_NO_SUCH_TEXT) {
+        found = SNAPSHOT_MISSING; /* nothing in this database has an id like that */
     }
     if (lookup->lean && reply->status == PG_REPLY_ROWS && found != SNAPSHOT_MISSING) {
         statement_choice_learn(&lookup->lookups->choice, found == SNAPSHOT_NEEDS_FULL);
@@ -523,6 +530,7 @@ static struct lookup *take_lookup(struct lookups *lookups) {
         lookup->lookups = lookups;
         lookup->statement.values = lookup->values;
         lookup->statement.lengths = lookup->lengths;
+        lookup->statement.is_answer = is_answer;
         lookup->statement.done = read_done;
         lookup->locate.done = located;
         lookup->position_wait.done = position_wait_done;

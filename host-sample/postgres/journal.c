@@ -70,3 +70,8 @@ void pg_journal_attempt_failed(struct pg_journal *journal, const char *text) {
     note_error(journal, text);
     write_log_now_and_then(journal, "no link", text);
 }
+
+void pg_journal_link_was_closed(struct pg_journal *journal) {
+    counter_subtract(&journal->tally->links_up, 1);
+    write_log(journal, "info", "link closed, to be dialled anew");
+}

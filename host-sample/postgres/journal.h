@@ -26,6 +26,8 @@ void pg_journal_link_was_lost(struct pg_journal *journal, const char *text);
 /* Given up by the link itself, because of the server that it leads to; it will try the address
  * again. */
 void pg_journal_link_was_given_up(struct pg_journal *journal, const char *text);
+/* By the host. */
+void pg_journal_link_was_closed(struct pg_journal *journal);
 void pg_journal_attempt_failed(struct pg_journal *journal, const char *text);
 
 #endif

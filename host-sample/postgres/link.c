@@ -41,11 +41,15 @@ static void note_first_attempt(struct pg_link *link) {
 
 /* ---- down ---- */
 
-/* Drops the connection, if there is one, and fails everything that was under way on it. */
-static void close_link(struct pg_link *link) {
+/* Lets go of the connection, if there is one. What was under way on it fails, or is sent again. */
+static void close_link(struct pg_link *link, bool again) {
     event_del(&link->timer);
     if (link->traffic.pipeline.conn != NULL) {
-        pg_traffic_fail_all(&link->traffic, link->error);
+        if (again) {
+            pg_traffic_send_all_again(&link->traffic);
+        } else {
+            pg_traffic_fail_all(&link->traffic, link->error);
+        }
         event_del(&link->readable);
         event_del(&link->writable);
         pg_pipeline_close(&link->traffic.pipeline);
@@ -72,7 +76,8 @@ static void lose(struct pg_link *link, const char *why) {
     one_line(link->error, sizeof(link->error), why);
     bool was_ready = link->state == PG_LINK_READY;
     bool was_good = was_ready && monotonic_ms() - link->up_since_ms >= GOOD_LINK_MS;
-    close_link(link);
+    link->shared->changed = link->shared->changed || was_ready;
+    close_link(link, false);
     if (was_ready && link->given_up.known) {
         pg_journal_link_was_given_up(&link->shared->journal, link->error);
     } else if (was_ready) {
@@ -85,6 +90,22 @@ static void lose(struct pg_link *link, const char *why) {
         begin_attempt(link);
     } else { /* a server that accepts links only to drop them must not make us spin */
         link->failed_since_up = true;
+        back_off(link);
+    }
+}
+
+/* A link that is up, but whose answers are of no use any more, makes way for a new one. What was
+ * under way on it is sent again, and waits for the new one if there is no other. */
+static void renew(struct pg_link *link, const char *why) {
+    one_line(link->error, sizeof(link->error), why);
+    const bool was_good = monotonic_ms() - link->up_since_ms >= GOOD_LINK_MS;
+    close_link(link, true);
+    pg_journal_link_was_given_up(&link->shared->journal, link->error);
+    if (was_good) {
+        link->backoff_ms = BACKOFF_MIN_MS;
+        begin_attempt(link);
+    } else {
+        link->renewing = true;
         back_off(link);
     }
 }
@@ -124,6 +145,7 @@ static void look_at_recovery(struct pg_link *link) {
     if (in_hot_standby != link->traffic.in_hot_standby) {
         link->traffic.in_hot_standby = in_hot_standby;
         link->identity_due_ms = 0;
+        link->shared->changed = true;
     }
 }
 
@@ -133,6 +155,7 @@ static void come_up(struct pg_link *link) {
         return;
     }
     link->state = PG_LINK_READY;
+    link->shared->changed = true;
     link->failed_since_up = false;
     link->error[0] = '\0';
     link->up_since_ms = monotonic_ms();
@@ -212,7 +235,10 @@ static void take_answers(struct pg_link *link) {
         switch (pg_pipeline_next(&link->traffic.pipeline, &request)) {
         case PG_PIPELINE_ANSWERED:
             if (request.purpose == PG_REQUEST_STATEMENT) {
-                pg_traffic_answer(&link->traffic, &request);
+                if (!pg_traffic_answer(&link->traffic, &request)) {
+                    renew(link, link->traffic.why_void);
+                    return;
+                }
                 break;
             }
             bool kept = take_own_answer(link, &request);
@@ -284,6 +310,8 @@ static void begin_setup(struct pg_link *link, PGconn *conn) {
     link->identity_open = IDENTITY_QUESTIONS;
     link->preparing = false;
     link->traffic.variant = 0;
+    link->traffic.prepared_questions = 0;
+    link->traffic.why_void[0] = '\0';
     link->traffic.in_hot_standby = false;
     event_assign(&link->readable, base, PQsocket(conn), EV_READ | EV_PERSIST, on_readable, link);
     event_assign(&link->writable, base, PQsocket(conn), EV_WRITE, on_writable, link);
@@ -321,6 +349,7 @@ static void on_attempt_ended(evutil_socket_t fd, short what, void *context) {
 static void begin_attempt(struct pg_link *link) {
     const struct pg_server_options *options = &link->shared->options;
     link->attempt_overdue = false;
+    link->renewing = false;
     link->attempt = pg_attempt_start(options->conninfo, options->application_name,
                                      options->connect_timeout_s, link->error, sizeof(link->error));
     if (link->attempt == NULL) {
@@ -405,6 +434,23 @@ void pg_link_start(struct pg_link *link, struct pg_shared *shared) {
     begin_attempt(link);
 }
 
+void pg_link_redial(struct pg_link *link) {
+    const bool was_ready = link->state == PG_LINK_READY;
+    if (link->attempt != NULL) {
+        event_del(&link->attempt_ended);
+        pg_attempt_cancel(link->attempt);
+        pg_attempt_release(link->attempt, 0);
+        link->attempt = NULL;
+    }
+    close_link(link, true);
+    if (was_ready) {
+        pg_journal_link_was_closed(&link->shared->journal);
+    }
+    link->failed_since_up = false;
+    link->backoff_ms = BACKOFF_MIN_MS;
+    begin_attempt(link);
+}
+
 void pg_link_cancel(struct pg_link *link) {
     if (link->attempt != NULL) {
         pg_attempt_cancel(link->attempt);
@@ -427,7 +473,8 @@ void pg_link_free(struct pg_link *link, int wait_ms) {
 }
 
 bool pg_link_may_come_up(const struct pg_link *link) {
-    return (link->state == PG_LINK_CONNECTING || link->state == PG_LINK_SETTING_UP) &&
+    return (link->state == PG_LINK_CONNECTING || link->state == PG_LINK_SETTING_UP ||
+            link->renewing) &&
            !link->failed_since_up;
 }
 

@@ -25,6 +25,7 @@ struct pg_link {
     bool tried;            /* its first attempt has ended */
     bool preparing;        /* SETTING_UP: the settings hold, the rest of the set-up is sent */
     bool failed_since_up;  /* an attempt has failed since it was last up */
+    bool renewing;         /* DOWN: a link that was up was closed for what it answered */
     bool attempt_overdue;  /* CONNECTING: counted as failed already */
     uint32_t backoff_ms;   /* before the next attempt, unless a good link was lost */
     uint64_t up_since_ms;  /* READY */
@@ -45,6 +46,10 @@ struct pg_link {
 
 /* Begins the first attempt to connect. */
 void pg_link_start(struct pg_link *link, struct pg_shared *shared);
+
+/* Closes it and begins a new attempt, which looks up names again. What was under way on it is sent
+ * again. */
+void pg_link_redial(struct pg_link *link);
 
 /* For good, in two steps, so that many links end together: all attempts are asked to end, then
  * waited for. */

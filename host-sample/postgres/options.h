@@ -53,6 +53,10 @@ struct pg_server_options {
     /* Every link has been tried once, and came up or failed. Called once, in the same way as a
      * statement's callback. May be NULL. */
     void (*tried)(void *context, struct pg_server *server);
+    /* Something has changed about the server: a link came up or was lost, or the server said
+     * unasked that it entered or left recovery (a pooler may say so long afterwards: a hint, no
+     * fact). Called like the callback of a statement. May be NULL. */
+    void (*changed)(void *context, struct pg_server *server);
     void *context;
 };
 

@@ -33,6 +33,7 @@ bool pg_pipeline_open(struct pg_pipeline *pipeline, PGconn *conn) {
     pipeline->in_flight = 0;
     pipeline->syncs = 0;
     pipeline->unsynced = false;
+    pipeline->drains = 0;
     pipeline->last_word[0] = '\0';
     PQsetNoticeReceiver(conn, on_notice, pipeline);
     return PQsetnonblocking(conn, 1) == 0 && PQenterPipelineMode(conn) == 1;
@@ -41,6 +42,7 @@ bool pg_pipeline_open(struct pg_pipeline *pipeline, PGconn *conn) {
 void pg_pipeline_close(struct pg_pipeline *pipeline) {
     for (uint32_t place = 0; place < pipeline->in_flight; place++) {
         PQclear(pg_pipeline_request(pipeline, place)->result);
+        PQclear(pg_pipeline_request(pipeline, place)->before);
     }
     pipeline->in_flight = 0;
     pipeline->syncs = 0;
@@ -61,7 +63,7 @@ struct pg_request *pg_pipeline_append(struct pg_pipeline *pipeline, enum pg_requ
         pipeline->owed_since_ms = monotonic_ms();
     }
     struct pg_request *request = pg_pipeline_request(pipeline, pipeline->in_flight);
-    *request = (struct pg_request){.purpose = purpose, .queries = queries};
+    *request = (struct pg_request){.purpose = purpose, .queries = queries, .preparing = -1};
     pipeline->in_flight++;
     pipeline->unsynced = true;
     return request;
@@ -76,7 +78,26 @@ bool pg_pipeline_sync(struct pg_pipeline *pipeline) {
     return true;
 }
 
+/* libpq reads as much at once as it has room for, at least 8 kB. Of a TLS record (or a GSSAPI
+ * packet), of at most 16 kB, the rest then lies in the library that has decrypted it, and no event
+ * tells of that: so as long as an answer is owed it is asked for, often enough for one record. */
+static void allow_drains(struct pg_pipeline *pipeline) {
+    enum { DRAINS_PER_RECORD = 2 };
+    const bool encrypted = PQsslInUse(pipeline->conn) || PQgssEncInUse(pipeline->conn);
+    pipeline->drains = encrypted ? DRAINS_PER_RECORD : 0;
+}
+
+/* False if there is nothing to be drained. */
+static bool drain(struct pg_pipeline *pipeline) {
+    if (pipeline->drains == 0 || !pg_pipeline_is_owed(pipeline)) {
+        return false;
+    }
+    pipeline->drains--;
+    return PQconsumeInput(pipeline->conn) == 1; /* if not, the next event tells why */
+}
+
 bool pg_pipeline_receive(struct pg_pipeline *pipeline) {
+    allow_drains(pipeline);
     return PQconsumeInput(pipeline->conn) == 1;
 }
 
@@ -84,9 +105,13 @@ bool pg_pipeline_receive(struct pg_pipeline *pipeline) {
 static void take_result(struct pg_request *request, PGresult *result) {
     bool is_position = request->position_first;
     request->position_first = false;
+    const bool is_read = request->reads && request->queries == 1;
+    const bool is_question = request->asks && request->queries == 1 + request->reads;
+    const bool is_preparation = request->preparing >= 0 && !is_read && !is_question;
     ExecStatusType status = PQresultStatus(result);
-    bool is_good = status == PGRES_TUPLES_OK ||
-                   (request->purpose == PG_REQUEST_SETTING && status == PGRES_COMMAND_OK);
+    bool is_good =
+        status == (request->purpose == PG_REQUEST_SETTING || is_preparation ? PGRES_COMMAND_OK
+                                                                            : PGRES_TUPLES_OK);
     if (status == PGRES_PIPELINE_ABORTED) {
         request->aborted = true;
     } else if (request->failed) {
@@ -95,6 +120,12 @@ static void take_result(struct pg_request *request, PGresult *result) {
         PQclear(request->result);
         request->result = result;
         request->failed = true;
+        request->read_failed = is_read;
+        return;
+    } else if (is_preparation) {
+        request->preparing = -1;
+    } else if (is_question && request->before == NULL) {
+        request->before = result;
         return;
     } else if (is_position) {
         request->position = pg_position_of(result);
@@ -146,10 +177,12 @@ enum pg_pipeline_event pg_pipeline_next(struct pg_pipeline *pipeline, struct pg_
     /* PQisBusy is called even when no answer is owed: it also processes what the server sends
      * unasked.
      */
-    while (event == PG_PIPELINE_QUIET && !PQisBusy(pipeline->conn) &&
-           pg_pipeline_is_owed(pipeline)) {
-        event = take(pipeline, PQgetResult(pipeline->conn), request);
-    }
+    do {
+        while (event == PG_PIPELINE_QUIET && !PQisBusy(pipeline->conn) &&
+               pg_pipeline_is_owed(pipeline)) {
+            event = take(pipeline, PQgetResult(pipeline->conn), request);
+        }
+    } while (event == PG_PIPELINE_QUIET && drain(pipeline));
     return event;
 }
 

@@ -38,12 +38,17 @@ struct pg_request {
     uint32_t statements;            /* sent in the request */
     enum pg_request_purpose purpose;
     uint64_t sent_ms;    /* of a group, by the monotonic clock */
-    uint8_t queries;     /* whose end has not been seen yet */
+    uint8_t queries;     /* whose end has not been seen yet: a PREPARE, a question, a read */
+    bool asks;           /* there is a question among them, the last one or before the read */
+    bool reads;          /* the last one is a read */
+    int8_t preparing;    /* number of the question whose PREPARE comes first; -1: none, or done */
     bool position_first; /* the next result is a position, not rows */
     bool failed;         /* result is an error, the first one of the request */
+    bool read_failed;    /* and it is the read's */
     bool aborted;        /* not run, because of an error before it in its batch */
     uint64_t position;   /* 0: unknown */
-    PGresult *result;    /* rows or, if failed, the error; NULL if only a position was asked for */
+    PGresult *before;    /* the question's answer; NULL: none */
+    PGresult *result;    /* rows or, if failed, the error; NULL if there was no read */
 };
 
 struct pg_pipeline {
@@ -52,6 +57,7 @@ struct pg_pipeline {
     uint32_t in_flight;     /* requests in use */
     uint32_t syncs;         /* sent and not answered */
     bool unsynced;          /* something was sent since the last sync */
+    uint32_t drains;        /* how often what TLS holds may still be asked for */
     uint64_t owed_since_ms; /* since when the server has owed an answer without any coming */
     char last_word[256];    /* why the server ended the connection, if it said so; one line */
     struct pg_request requests[PG_PIPELINE_DEPTH];

@@ -8,6 +8,7 @@
 #include "result.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 enum {
     GROUP_LOOKS = 64, /* at statements that may not fit the group, before it is sent as it is */
@@ -55,6 +56,7 @@ void pg_queue_submit(struct pg_queue *queue, struct pg_statement *statement) {
     statement->queue = queue;
     leave_link(statement);
     statement->resends = 0;
+    statement->renewals = 0;
     statement->alone = false;
     statement->answered = false;
     begin_waiting(statement);
@@ -66,7 +68,8 @@ struct pg_statement *pg_queue_take_group(struct pg_queue *queue, uint32_t max, u
     end_waiting(first);
     first->number = 1;
     *count = 1;
-    if (first->kind == PG_POSITION || first->resends > 0 || /* a neighbour aborted it before */
+    if (first->kind == PG_POSITION || first->kind == PG_ASK ||
+        first->resends > 0 || /* a neighbour aborted it before */
         queue->prepared[first->prepared].group_sql == NULL) {
         return first;
     }
@@ -75,7 +78,8 @@ struct pg_statement *pg_queue_take_group(struct pg_queue *queue, uint32_t max, u
     struct pg_statement *next, *one = TAILQ_FIRST(&queue->pending);
     for (int strangers = 0; one != NULL && *count < max && strangers < GROUP_LOOKS; one = next) {
         next = TAILQ_NEXT(one, entry);
-        if (one->kind == first->kind && one->prepared == first->prepared) {
+        if (one->kind == first->kind && one->prepared == first->prepared &&
+            one->question == first->question) {
             end_waiting(one);
             pg_group_append(last, one);
             last = one;
@@ -100,13 +104,18 @@ void pg_queue_answer(struct pg_queue *queue, struct pg_statement *statement,
                      const struct pg_reply *reply) {
     leave_link(statement);
     statement->reply = *reply;
+    if (reply->before != NULL) {
+        (void)snprintf(statement->before, sizeof(statement->before), "%s", reply->before);
+        statement->reply.before = statement->before;
+    }
     statement->answered = true;
     TAILQ_INSERT_TAIL(&queue->answered, statement, entry);
     counter_add(&queue->tally->failures, reply->status == PG_REPLY_FAILED);
 }
 
 void pg_queue_fail_waiting(struct pg_queue *queue, const char *error) {
-    const struct pg_reply reply = {.status = PG_REPLY_FAILED, .error = error};
+    const struct pg_reply reply = {
+        .status = PG_REPLY_FAILED, .failure = PG_NOT_SENT, .error = error};
     while (queue->waiting > 0) {
         struct pg_statement *statement = first_waiting(queue);
         end_waiting(statement);

@@ -66,6 +66,13 @@ static bool make_callbacks(struct pg_server *server) {
             made = true;
         }
     }
+    if (!server->freed && server->shared.changed) {
+        server->shared.changed = false;
+        if (server->shared.options.changed != NULL) {
+            server->shared.options.changed(server->shared.options.context, server);
+            made = true;
+        }
+    }
     server->calling = false;
     if (server->freed) {
         destroy(server);
@@ -82,7 +89,8 @@ static void on_event_ended(struct pg_shared *shared) {
 /* ---- statements ---- */
 
 void pg_server_submit(struct pg_server *server, struct pg_statement *statement) {
-    assert(statement->kind == PG_POSITION ||
+    assert(statement->kind != PG_ASK || statement->question != NULL);
+    assert(statement->kind == PG_POSITION || statement->kind == PG_ASK ||
            (statement->prepared >= 0 &&
             (size_t)statement->prepared < server->shared.options.prepared_count));
     pg_queue_submit(&server->shared.queue, statement);
@@ -220,6 +228,12 @@ bool pg_server_identity(const struct pg_server *server, struct pg_identity *iden
 void pg_server_set_reference(struct pg_server *server, const struct pg_server *primary) {
     server->shared.reference =
         primary != NULL ? &primary->shared.identity : &server->shared.identity;
+}
+
+void pg_server_redial(struct pg_server *server) {
+    for (uint32_t i = 0; i < server->shared.options.links; i++) {
+        pg_link_redial(&server->links[i]);
+    }
 }
 
 bool pg_server_is_up(const struct pg_server *server) {

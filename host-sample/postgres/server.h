@@ -57,6 +57,11 @@ void pg_server_submit(struct pg_server *server, struct pg_statement *statement);
  * were made (and so more may have been submitted: call again). Does nothing within a callback. */
 bool pg_server_flush(struct pg_server *server);
 
+/* Closes all links and makes them anew, with names looked up again: for an address that may lead
+ * elsewhere by now. Statements under way are sent again, and wait for the first attempts of the new
+ * links; if those fail they fail as not sent. */
+void pg_server_redial(struct pg_server *server);
+
 bool pg_server_is_up(const struct pg_server *server); /* at least one link is ready */
 const char *pg_server_name(const struct pg_server *server);
 const char *pg_server_last_error(const struct pg_server *server); /* of its links; "" if none */

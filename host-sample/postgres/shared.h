@@ -16,9 +16,12 @@
 #include "queue.h"
 #include "tally.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct event_base;
+
+enum { PG_QUESTIONS_MAX = 16 /* that are prepared; others are sent as they are */ };
 
 struct pg_shared {
     struct event_base *base;
@@ -30,6 +33,10 @@ struct pg_shared {
     /* Of the server whose positions this one's are compared with, which may be itself. */
     const struct pg_identity *reference;
     uint32_t untried; /* links whose first attempt has not ended */
+    bool changed;     /* options.changed is to be called */
+    /* The questions that have been asked; links prepare them by their numbers here. */
+    const char *questions[PG_QUESTIONS_MAX];
+    uint32_t question_count;
     struct byte_buffer scratch;
     uint64_t random; /* see entropy.h */
     /* The end of an event of a link's: makes all callbacks. The server may be gone when it returns.

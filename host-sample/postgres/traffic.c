@@ -3,25 +3,24 @@
  */
 #include "traffic.h"
 
+#include "failure.h"
 #include "group.h"
 #include "host-sample/base/monotonic.h"
+#include "host-sample/base/one_line.h"
 #include "questions.h"
+#include "result.h"
 #include "setup.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum {
     RESENDS_IN_COMPANY = 1, /* of a statement that a neighbour's error has aborted */
     RESENDS_MAX = 10        /* never reached where a sync ends a batch; a limit all the same */
 };
 
-/* Cancelled by statement_timeout, the host's or one that a pooler or a role sets, or by an
- * operator. */
-static const char QUERY_CANCELED[] = "57014";
-
 /* ---- out ---- */
 
+/* Only in the transition to questions. */
 static bool send_position(struct pg_traffic *traffic) {
     const struct pg_server_options *options = &traffic->shared->options;
     PGconn *conn = traffic->pipeline.conn;
@@ -31,6 +30,44 @@ static bool send_position(struct pg_traffic *traffic) {
             : PQsendQueryParams(conn, pg_position_sql(options->role, options->insert_position), 0,
                                 NULL, NULL, NULL, NULL, 1);
     return sent == 1;
+}
+
+enum { NOT_PREPARED = -1 };
+
+/* The number of a question that links may prepare. */
+static int number_of(struct pg_shared *shared, const char *question) {
+    uint32_t number = 0;
+    while (number < shared->question_count && shared->questions[number] != question) {
+        number++;
+    }
+    if (number == PG_QUESTIONS_MAX || !shared->options.use_prepared) {
+        return NOT_PREPARED;
+    }
+    if (number == shared->question_count) {
+        shared->questions[shared->question_count++] = question;
+    }
+    return (int)number;
+}
+
+static bool is_prepared(const struct pg_traffic *traffic, int number) {
+    return (traffic->prepared_questions >> number & 1) != 0;
+}
+
+/* The question, its answer in text; and before it, if need be, its PREPARE. */
+static bool send_question(struct pg_traffic *traffic, const char *question, int number) {
+    PGconn *conn = traffic->pipeline.conn;
+    char name[24];
+    if (number == NOT_PREPARED) {
+        return PQsendQueryParams(conn, question, 0, NULL, NULL, NULL, NULL, 0) == 1;
+    }
+    (void)snprintf(name, sizeof(name), "question_%d", number);
+    if (!is_prepared(traffic, number)) {
+        if (PQsendPrepare(conn, name, question, 0, NULL) != 1) {
+            return false;
+        }
+        traffic->prepared_questions |= UINT32_C(1) << number;
+    }
+    return PQsendQueryPrepared(conn, name, 0, NULL, NULL, NULL, 0) == 1;
 }
 
 static bool send_read(struct pg_traffic *traffic, const struct pg_statement *first) {
@@ -50,12 +87,22 @@ static bool send_read(struct pg_traffic *traffic, const struct pg_statement *fir
     return sent == 1;
 }
 
+static bool reads(const struct pg_statement *statement) {
+    return statement->kind == PG_READ || statement->kind == PG_READ_AT_POSITION;
+}
+
+static bool asks_position(const struct pg_statement *statement) {
+    return statement->kind == PG_POSITION || statement->kind == PG_READ_AT_POSITION;
+}
+
 /* From now on the statements belong to the request. */
 static void occupy(struct pg_traffic *traffic, struct pg_request *request,
                    struct pg_statement *first) {
     struct pg_tally *tally = &traffic->shared->tally;
     request->statement = first;
-    request->position_first = first->kind != PG_READ;
+    request->position_first = asks_position(first);
+    request->asks = first->question != NULL;
+    request->reads = reads(first);
     for (struct pg_statement *one = first; one != NULL; one = one->next_in_group) {
         one->group = &request->statement;
         request->statements++;
@@ -65,10 +112,11 @@ static void occupy(struct pg_traffic *traffic, struct pg_request *request,
     }
     traffic->statements += request->statements;
     counter_add(&tally->in_flight, request->statements);
-    counter_add(&tally->executions, request->queries);
+    counter_add(&tally->executions,
+                (uint64_t)request->asks + request->reads + request->position_first);
     if (first->resends == 0) {
         counter_add(&tally->statements, request->statements);
-        counter_add(&tally->reads, first->kind != PG_POSITION ? request->statements : 0);
+        counter_add(&tally->reads, request->reads ? request->statements : 0);
     }
 }
 
@@ -76,16 +124,20 @@ bool pg_traffic_send(struct pg_traffic *traffic, struct pg_statement *first) {
     /* Errors abort the rest of a batch, and only of a batch: a statement alone between two syncs
      * gets its answer, whatever happens to the others. */
     const bool alone = first->alone;
+    const bool has_question = first->question != NULL;
+    const int number = has_question ? number_of(traffic->shared, first->question) : NOT_PREPARED;
+    const bool prepares = number != NOT_PREPARED && !is_prepared(traffic, number);
     bool sent = !alone || !traffic->pipeline.unsynced || pg_traffic_sync(traffic);
-    bool reads = first->kind != PG_POSITION;
-    bool asks_position = first->kind != PG_READ;
-    occupy(traffic,
-           pg_pipeline_append(&traffic->pipeline, PG_REQUEST_STATEMENT,
-                              (uint8_t)(asks_position + reads)),
-           first);
-    /* The position first: it qualifies the read only if it was read before the read's snapshot. */
-    return sent && (!asks_position || send_position(traffic)) &&
-           (!reads || send_read(traffic, first)) && (!alone || pg_traffic_sync(traffic));
+    struct pg_request *request = pg_pipeline_append(
+        &traffic->pipeline, PG_REQUEST_STATEMENT,
+        (uint8_t)(prepares + has_question + asks_position(first) + reads(first)));
+    request->preparing = (int8_t)(prepares ? number : NOT_PREPARED);
+    occupy(traffic, request, first);
+    /* The question first: it qualifies the read only if it was answered before the read's snapshot.
+     */
+    return sent && (!asks_position(first) || send_position(traffic)) &&
+           (!has_question || send_question(traffic, first->question, number)) &&
+           (!reads(first) || send_read(traffic, first)) && (!alone || pg_traffic_sync(traffic));
 }
 
 bool pg_traffic_sync(struct pg_traffic *traffic) {
@@ -109,8 +161,7 @@ static bool position_counts(const struct pg_traffic *traffic) {
 /* Cancelled after a good part of one statement's time: whatever the reads waited for, a lock
  * perhaps, each of them would wait for it again, one after the other. */
 static bool has_had_its_time(const struct pg_traffic *traffic, const struct pg_request *request) {
-    const char *sqlstate = PQresultErrorField(request->result, PG_DIAG_SQLSTATE);
-    return sqlstate != NULL && strcmp(sqlstate, QUERY_CANCELED) == 0 &&
+    return pg_error_is_cancellation(request->result) &&
            monotonic_ms() - request->sent_ms >= traffic->shared->options.statement_timeout_ms / 2;
 }
 
@@ -130,21 +181,80 @@ static bool is_neighbours_failure(const struct pg_request *request) {
     return !request->failed && request->aborted && request->statement->resends < RESENDS_MAX;
 }
 
+/* One row of one column, in text, and not too long. */
+static bool is_answer_to_question(const PGresult *result) {
+    return PQntuples(result) == 1 && PQnfields(result) == 1 && PQfformat(result, 0) == 0 &&
+           PQgetlength(result, 0, 0) < PG_BEFORE_BYTES;
+}
+
+static struct result_rows rows_of(const struct pg_request *request,
+                                  const struct pg_statement *statement, int *at) {
+    return request->statements > 1 ? pg_group_rows(request->result, statement->number, at)
+                                   : result_rows_all(request->result);
+}
+
+/* Whether what came is the answer to what was asked. A link whose answers are shifted, by an error
+ * that a pooler put in, gives those of the neighbours. */
+static bool is_answer(const struct pg_request *request) {
+    int at = 0;
+    if (request->asks && !is_answer_to_question(request->before)) {
+        return false;
+    }
+    for (const struct pg_statement *one = request->statement; request->reads && one != NULL;
+         one = one->next_in_group) {
+        const struct result_rows rows = rows_of(request, one, &at);
+        if (one->is_answer != NULL && !one->is_answer(one, &rows)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether the answer says that the link is not to be used any more. */
+static bool voids_link(struct pg_traffic *traffic, const struct pg_request *request) {
+    if (request->failed) {
+        const bool of_prepared = request->read_failed && traffic->shared->options.use_prepared;
+        if (!pg_error_voids_session(request->result, of_prepared)) {
+            return false;
+        }
+        one_line(traffic->why_void, sizeof(traffic->why_void), pg_result_error(request->result));
+        return true;
+    }
+    if (request->aborted || is_answer(request)) {
+        return false;
+    }
+    (void)snprintf(traffic->why_void, sizeof(traffic->why_void),
+                   "the answer to another question came");
+    return true;
+}
+
+static struct pg_reply failed_reply(const struct pg_request *request) {
+    struct pg_reply reply = {.status = PG_REPLY_FAILED,
+                             .failure = pg_failure_of(request->result),
+                             .rows.result = request->result};
+    (void)snprintf(reply.sqlstate, sizeof(reply.sqlstate), "%s",
+                   pg_error_sqlstate(request->result));
+    return reply;
+}
+
 static struct pg_reply reply_of(const struct pg_traffic *traffic,
                                 const struct pg_request *request) {
     struct pg_reply reply = {.status = PG_REPLY_FAILED, .rows.result = request->result};
     if (request->failed) {
-        const char *sqlstate = PQresultErrorField(request->result, PG_DIAG_SQLSTATE);
-        (void)snprintf(reply.sqlstate, sizeof(reply.sqlstate), "%s",
-                       sqlstate != NULL ? sqlstate : "");
+        reply = failed_reply(request);
     } else if (request->aborted) {
         reply.error = "aborted repeatedly by errors of other statements";
+    } else if (traffic->why_void[0] != '\0') {
+        reply.error = traffic->why_void;
     } else if (pg_traffic_is_false_primary(traffic)) {
         reply.error = PG_FALSE_PRIMARY;
     } else {
         reply.status = PG_REPLY_ROWS;
-        reply.rows = result_rows_all(request->result);
         reply.position = position_counts(traffic) ? request->position : 0;
+    }
+    if (request->asks && request->before != NULL && is_answer_to_question(request->before) &&
+        !PQgetisnull(request->before, 0, 0)) {
+        reply.before = PQgetvalue(request->before, 0, 0);
     }
     return reply;
 }
@@ -154,14 +264,14 @@ static void reply_to(struct pg_traffic *traffic, const struct pg_request *reques
     struct pg_reply reply = reply_of(traffic, request);
     struct pg_statement *next;
     int at = 0;
-    if (reply.status == PG_REPLY_ROWS && request->result != NULL) {
+    if (reply.status == PG_REPLY_ROWS && request->reads) {
         pg_queue_note_size(&traffic->shared->queue, request->statement->prepared,
                            request->statements, PQresultMemorySize(request->result));
     }
     for (struct pg_statement *one = request->statement; one != NULL; one = next) {
         next = one->next_in_group;
-        if (reply.status == PG_REPLY_ROWS && request->statements > 1) {
-            reply.rows = pg_group_rows(request->result, one->number, &at);
+        if (reply.status == PG_REPLY_ROWS && request->result != NULL) {
+            reply.rows = rows_of(request, one, &at);
         }
         pg_queue_answer(&traffic->shared->queue, one, &reply);
     }
@@ -177,18 +287,46 @@ static void send_again(struct pg_traffic *traffic, const struct pg_request *requ
     PQclear(request->result);
 }
 
-void pg_traffic_answer(struct pg_traffic *traffic, struct pg_request *request) {
+/* Every link of the server may be in the same state, and after them a new one once. */
+static bool may_try_another_link(const struct pg_traffic *traffic,
+                                 const struct pg_request *request) {
+    uint32_t most = 0;
+    for (struct pg_statement *one = request->statement; one != NULL; one = one->next_in_group) {
+        one->renewals++;
+        most = one->renewals > most ? one->renewals : most;
+    }
+    return most <= traffic->shared->options.links + 1;
+}
+
+bool pg_traffic_answer(struct pg_traffic *traffic, struct pg_request *request) {
+    bool is_void = false;
     traffic->statements -= request->statements;
     counter_subtract(&traffic->shared->tally.in_flight, request->statements);
+    if (request->preparing >= 0) {
+        traffic->prepared_questions &= ~(UINT32_C(1) << request->preparing);
+    }
     if (request->statement == NULL) {
         PQclear(request->result);
     } else if (is_neighbours_failure(request)) {
         send_again(traffic, request, false);
-    } else if (is_groups_failure(traffic, request)) {
+    } else if (is_groups_failure(traffic, request) &&
+               !(request->failed && voids_link(traffic, request))) {
         send_again(traffic, request, true);
     } else {
-        reply_to(traffic, request);
+        is_void = voids_link(traffic, request);
+        if (is_void && may_try_another_link(traffic, request)) {
+            send_again(traffic, request, false);
+        } else {
+            reply_to(traffic, request);
+        }
     }
+    PQclear(request->before);
+    return !is_void;
+}
+
+static void empty(struct pg_traffic *traffic) {
+    counter_subtract(&traffic->shared->tally.in_flight, traffic->statements);
+    traffic->statements = 0;
 }
 
 void pg_traffic_fail_all(struct pg_traffic *traffic, const char *error) {
@@ -196,13 +334,23 @@ void pg_traffic_fail_all(struct pg_traffic *traffic, const char *error) {
         struct pg_request *request = pg_pipeline_request(&traffic->pipeline, place);
         struct pg_statement *next;
         for (struct pg_statement *one = request->statement; one != NULL; one = next) {
-            const struct pg_reply reply = {.status = PG_REPLY_FAILED, .error = error};
+            const struct pg_reply reply = {
+                .status = PG_REPLY_FAILED, .failure = PG_SERVER_GONE, .error = error};
             next = one->next_in_group;
             pg_queue_answer(&traffic->shared->queue, one, &reply);
         }
     }
-    counter_subtract(&traffic->shared->tally.in_flight, traffic->statements);
-    traffic->statements = 0;
+    empty(traffic);
+}
+
+void pg_traffic_send_all_again(struct pg_traffic *traffic) {
+    for (uint32_t place = 0; place < traffic->pipeline.in_flight; place++) {
+        struct pg_request *request = pg_pipeline_request(&traffic->pipeline, place);
+        send_again(traffic, request, false);
+        request->statement = NULL;
+        request->result = NULL;
+    }
+    empty(traffic);
 }
 
 void pg_traffic_forget_all(struct pg_traffic *traffic) {

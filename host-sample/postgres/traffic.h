@@ -17,8 +17,10 @@ struct pg_traffic {
     struct pg_pipeline pipeline;
     uint32_t statements;         /* on the link, forgotten ones too */
     size_t variant;              /* the set of prepared statements */
+    uint32_t prepared_questions; /* a bit for each of shared->questions */
     bool in_hot_standby;         /* as the server last reported it unasked */
     struct pg_identity identity; /* as it last answered on this link */
+    char why_void[256];          /* one line */
 };
 
 /* A server configured as the primary that is in recovery is an old primary come back as a standby,
@@ -37,13 +39,17 @@ bool pg_traffic_send(struct pg_traffic *traffic, struct pg_statement *first);
 bool pg_traffic_sync(struct pg_traffic *traffic);
 
 /* Collects the replies of an answered request (PG_REQUEST_STATEMENT), or queues its statements
- * again. Takes over request->result. */
-void pg_traffic_answer(struct pg_traffic *traffic, struct pg_request *request);
+ * again. Takes over its results. False if the link is not to be used any more: its session is void,
+ * or it gives the answers to other questions; traffic->why_void says so. */
+bool pg_traffic_answer(struct pg_traffic *traffic, struct pg_request *request);
 
 /* Collects a failure for all statements on the link. `error` must stay until the callbacks are
  * made.
  */
 void pg_traffic_fail_all(struct pg_traffic *traffic, const char *error);
+
+/* Queues all statements on the link again, for whichever link. */
+void pg_traffic_send_all_again(struct pg_traffic *traffic);
 
 /* Forgets all statements on the link. */
 void pg_traffic_forget_all(struct pg_traffic *traffic);

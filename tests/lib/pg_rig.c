@@ -19,6 +19,9 @@ static void on_done(struct pg_statement *statement, struct pg_reply *reply) {
     struct rig_call *call = (struct rig_call *)statement;
     call->answers++;
     call->status = reply->status;
+    call->failure = reply->failure;
+    call->has_before = reply->before != NULL;
+    snprintf(call->before, sizeof(call->before), "%.60s", call->has_before ? reply->before : "");
     call->position = reply->position;
     memcpy(call->sqlstate, reply->sqlstate, sizeof(call->sqlstate));
     snprintf(call->error, sizeof(call->error), "%s", reply->error != NULL ? reply->error : "");

@@ -30,6 +30,9 @@ struct rig_call {
     char parameter[32];
     unsigned answers;
     enum pg_reply_status status;
+    enum pg_failure failure;
+    bool has_before;
+    char before[64]; /* the question's answer, its beginning */
     uint64_t position;
     char sqlstate[6];
     char error[300];
