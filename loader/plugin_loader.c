@@ -101,10 +101,11 @@ static uint64_t promised_bytes(int descriptor) {
         if (pread(descriptor, &segment, sizeof segment, (off_t)at) != (ssize_t)sizeof segment) {
             return UINT64_MAX;
         }
-        if (segment.p_filesz > UINT64_MAX - segment.p_offset) {
+        const uint64_t offset = segment.p_offset, size = segment.p_filesz;
+        if (size > UINT64_MAX - offset) {
             return UINT64_MAX;
         }
-        const uint64_t end = segment.p_offset + segment.p_filesz;
+        const uint64_t end = offset + size;
         promised = segment.p_type == PT_LOAD && end > promised ? end : promised;
     }
     return promised;

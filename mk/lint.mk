@@ -19,8 +19,9 @@ format:
 lint-format:
 	$Qclang-format-$(LINT_LLVM) --dry-run -Werror $(C_FILES)
 lint-tidy:
-	$Qclang-tidy-$(LINT_LLVM) --quiet $(TIDY_FILES) -- $(STANDARD) -DREAD_POLICY_VERSION='"$(VERSION)"' \
-		-DREAD_POLICY_PLUGIN_DIR='"$(LIBDIR)/read-policy"' $(call pkg_cflags,$(HOST_PKGS))
+	$Qprintf '%s\n' $(TIDY_FILES) | xargs -P "$$(nproc)" -n 8 sh -c 'clang-tidy-$(LINT_LLVM) --quiet "$$@" -- \
+		$(STANDARD) -DREAD_POLICY_VERSION=\"$(VERSION)\" -DREAD_POLICY_PLUGIN_DIR=\"$(LIBDIR)/read-policy\" \
+		$(call pkg_cflags,$(HOST_PKGS)) 2>/dev/null' sh
 lint-cppcheck:
 	$Qcppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
 		--suppress=missingIncludeSystem --suppress=missingInclude -I. -D'RB_GENERATE_INTERNAL(n,t,f,c,a)=' \

@@ -118,7 +118,7 @@ struct named {
 };
 
 /* A loop's number, and other things that go through all of them, says schema and statement. */
-enum { ALL_STATEMENTS = SNAPSHOT_SCHEMA_COUNT * SNAPSHOT_STATEMENT_COUNT };
+enum { ALL_STATEMENTS = (int)SNAPSHOT_SCHEMA_COUNT * (int)SNAPSHOT_STATEMENT_COUNT };
 
 static struct pg_prepared prepared_of(int number, struct named *named) {
     struct pg_prepared prepared =
@@ -927,7 +927,7 @@ END_TEST
 
 /* In a database that has both tables a link counts once, wherever it stands. */
 START_TEST(links_of_both_schemas) {
-    static const int first = SNAPSHOT_SCHEMA_BOTH * SNAPSHOT_STATEMENT_COUNT;
+    static const int first = (int)SNAPSHOT_SCHEMA_BOTH * (int)SNAPSHOT_STATEMENT_COUNT;
     put_snapshot("s1", "00:00:01");
     put_snapshot("s2", "00:00:02");
     put_waitpoint("w1");
