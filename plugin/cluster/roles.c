@@ -336,8 +336,9 @@ static int32_t level_of(const struct rp_cluster *cluster, const struct server *s
 static void tell_role(struct rp_cluster *cluster, uint32_t index) {
     static const char *const roles[] = {"not known", "the primary", "a replica", "out"};
     struct server *server = &cluster->servers[index];
+    /* Of one that does not answer nothing new is known. */
     if ((server->role == server->noted_role && server->why == server->noted_why) ||
-        server->why == WHY_UNCERTAIN) {
+        server->why == WHY_UNCERTAIN || !server->answers) {
         return;
     }
     server->noted_role = server->role;
