@@ -18,12 +18,20 @@ $(BUILD)/tests/policies/explorer: $(call objects,$(EXPLORER_SRC)) $(PLUGIN_TEST_
 	$(call step,LINK,$@)$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -ldl
 $(call include_dependencies,$(EXPLORER_SRC))
 
+CLUSTER_EXPLORER_SRC := $(wildcard tests/plugin/cluster/*.c)
+CLUSTER_EXPLORER := $(BUILD)/tests/plugin/cluster/cluster_explorer
+$(CLUSTER_EXPLORER): $(call objects,$(CLUSTER_EXPLORER_SRC)) $(PLUGIN_TEST_HELPERS) | $(BUILD)/read_policy.so
+	@mkdir -p $(@D)
+	$(call step,LINK,$@)$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -ldl
+$(call include_dependencies,$(CLUSTER_EXPLORER_SRC))
+
 .PHONY: explore
-explore: $(BUILD)/tests/policies/explorer
+explore: $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER)
 	$(BUILD)/tests/policies/explorer --full
+	$(CLUSTER_EXPLORER) --full
 
 .PHONY: mutants
-mutants: $(BUILD)/tests/policies/explorer $(PLUGIN_CHECK_PROGRAMS)
+mutants: $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER) $(PLUGIN_CHECK_PROGRAMS)
 	BUILD=$(BUILD) $(PYTHON) tests/plugin/mutants.py --all
 
 # Besides the suites: what is one test each, by its exit status.

@@ -42,7 +42,7 @@ include mk/plugin-tests.mk mk/fuzz.mk
 # Most of them wait most of the time, for servers to start and for time to pass: more of them at a time
 # than there are cores. The longest come first.
 CHECK_JOBS ?= $(shell expr $$(nproc) + 2)
-LONG_TESTS := tests/host-sample/test_faults.py $(BUILD)/tests/policies/explorer \
+LONG_TESTS := tests/host-sample/test_faults.py $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER) \
 	$(BUILD)/tests/host-sample/postgres/test_pg_server tests/tools/policy-sim/test_policy_sim_honesty.py \
 	tests/host-sample/test_exact_reads.py tests/policies/test_new_policy.py tests/lib/test_harness.py
 CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer \
@@ -50,7 +50,7 @@ CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/te
 
 .PHONY: programs check-programs run-checks soak
 # Every program that is built here, those of the tests included: whether it builds, for other compilers and flags.
-programs: all bench-programs $(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer
+programs: all bench-programs $(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER)
 check-programs: programs $(NGINX_MODULE)
 	@+$(DOSE_MAKE) dose-programs
 run-checks:
@@ -69,7 +69,7 @@ NEEDS_tests/lib/test_harness.py = $(addprefix $(BUILD)/tests/,policies/test_poli
 	host-sample/postgres/test_pg_group)
 NEEDS_tests/hosts/nginx/test_nginx_host.py = $(NGINX_MODULE)
 NEEDS_tests/hosts/nginx/test_nginx_host.py = $(NGINX_MODULE)
-NEEDS_tests/plugin/mutants.py = $(BUILD)/tests/policies/explorer $(PLUGIN_CHECK_PROGRAMS)
+NEEDS_tests/plugin/mutants.py = $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER) $(PLUGIN_CHECK_PROGRAMS)
 
 .PHONY: test chosen-programs
 chosen-programs: all $(filter $(BUILD)/%,$(CHOSEN)) $(foreach check,$(CHOSEN),$(NEEDS_$(check)))

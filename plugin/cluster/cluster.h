@@ -222,9 +222,8 @@ struct rp_cluster {
     bool primary_answers;
     bool settled;
     bool split;
-    bool compare_pending; /* a replica's position waits for an answer of the primary */
-    bool suspected;       /* a server may be a second primary, and is being asked */
-    bool two_systems;     /* out of recovery, and no `expect` says which one counts */
+    bool suspected;   /* a server may be a second primary, and is being asked */
+    bool two_systems; /* out of recovery, and no `expect` says which one counts */
     uint32_t split_servers[2];
     uint64_t replicas; /* bit i: reads may be offered to server i */
     uint64_t others;   /* bit i: it is on, and is not the primary: a replica that can perhaps not be

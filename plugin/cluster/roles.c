@@ -371,41 +371,48 @@ static void judge_redial(struct rp_cluster *cluster, uint32_t index) {
 
 /* ---- a replica and its primary --------------------------------------------------------------- */
 
-/* Rule: a position is compared only with an inserted one that was asked for after that position had
- * arrived; a healthy standby is ahead of what was located before. */
-static void compare_with_primary(struct rp_cluster *cluster, struct server *server) {
+/* A position is compared only with an inserted one that was asked for after that position had
+ * arrived; a healthy standby is ahead of what was located before. Nothing is proven before it was
+ * compared once; after that each position that it tells is, so that one which replays on what its
+ * primary has lost is seen. Returns whether anything was learnt. */
+static bool compare_with_primary(struct rp_cluster *cluster, struct server *server) {
     const struct server *primary = &cluster->servers[cluster->primary];
     struct instance *instance = server->instance;
-    if (!follows(server) || instance == NULL || is_foreign(cluster, server) ||
-        instance->compared_with == primary->said.instance || server->said.position == 0 ||
+    if (!follows(server) || is_foreign(cluster, server) || server->said.position == 0 ||
         primary->said.position == 0) {
-        return;
+        return false;
     }
+    bool first = instance->compared_with != primary->said.instance;
     if (instance->noted_event == 0) {
         instance->noted_position = server->said.position;
         instance->noted_event = server->said_event;
     }
     if (primary->said_sent_event <= instance->noted_event) {
-        cluster->compare_pending = true;
-        cluster->judge_again |= server_bit(cluster->primary);
-        return;
+        if (first) {
+            cluster->judge_again |= server_bit(cluster->primary);
+        }
+        return false;
     }
     if (is_diverged(cluster, server)) {
-        return; /* another matter: a split */
+        return false; /* another matter: a split */
     }
-    instance->ahead = instance->noted_position > primary->said.position;
+    bool ahead = instance->noted_position > primary->said.position || (!first && instance->ahead);
+    bool learnt = first || ahead != instance->ahead;
+    instance->ahead = ahead;
     instance->compared_with = primary->said.instance;
     instance->noted_event = 0;
+    return learnt;
 }
 
-static void compare_all(struct rp_cluster *cluster) {
-    cluster->compare_pending = false;
+static bool compare_all(struct rp_cluster *cluster) {
+    bool learnt = false;
     if (cluster->primary == NO_SERVER || !cluster->primary_answers) {
-        return;
+        return false;
     }
     for (uint32_t i = 0; i < cluster->server_count; i++) {
-        compare_with_primary(cluster, &cluster->servers[i]);
+        learnt = compare_with_primary(cluster, &cluster->servers[i]) || learnt;
     }
+    return learnt;
 }
 
 /* ---- all together ---------------------------------------------------------------------------- */
@@ -451,7 +458,7 @@ static void judge_sets(struct rp_cluster *cluster) {
 static void judge(struct rp_cluster *cluster) {
     judge_system(cluster);
     judge_primary(cluster);
-    compare_all(cluster);
+    (void)compare_all(cluster);
     judge_splits(cluster);
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         judge_server(cluster, i);
@@ -587,6 +594,10 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     server->said = *facts;
     server->said_sent_event = sent_event;
     server->said_event = cluster->event;
+    if (facts->in_recovery && instance->noted_event == 0 && full) {
+        instance->noted_position = facts->position;
+        instance->noted_event = facts->position != 0 ? cluster->event : 0;
+    }
     if (facts->in_recovery) {
         server->leading_event = 0;
     } else if (!led) {
@@ -601,10 +612,11 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     server->answers = true;
     health_answered(&server->health, cluster->now_ns);
     /* What is unchanged needs no judgement, unless somebody waits for this answer. */
-    if (learnt || cluster->suspected || cluster->split || cluster->forgetting ||
-        server->redial_ns != 0 || cluster->primary == NO_SERVER ||
-        instance->compared_with != cluster->servers[cluster->primary].said.instance ||
-        (index == cluster->primary && cluster->compare_pending)) {
+    bool uncompared = facts->in_recovery && cluster->primary != NO_SERVER &&
+                      instance->compared_with != cluster->servers[cluster->primary].said.instance;
+    learnt = (index == cluster->primary && compare_all(cluster)) || learnt;
+    if (learnt || uncompared || cluster->suspected || cluster->split || cluster->forgetting ||
+        server->redial_ns != 0 || cluster->primary == NO_SERVER) {
         judge_and_forget(cluster);
     }
     note_lag(cluster, index, cluster->now_ns);

@@ -26,12 +26,17 @@ static void find_plugin(char *path, size_t capacity) {
         err(BAD_FIXTURE, "/proc/self/exe");
     }
     path[length] = '\0';
-    static const char plugin_name[] = "/../../read_policy.so";
-    char *slash = strrchr(path, '/');
-    if (slash == NULL || (size_t)(slash - path) + sizeof plugin_name > capacity) {
-        errx(BAD_FIXTURE, "no room for the plugin's path");
+    static const char plugin_name[] = "/read_policy.so";
+    char *slash;
+    while ((slash = strrchr(path, '/')) != NULL &&
+           (size_t)(slash - path) + sizeof plugin_name <= capacity) {
+        memcpy(slash, plugin_name, sizeof plugin_name);
+        if (access(path, F_OK) == 0) {
+            return;
+        }
+        *slash = '\0';
     }
-    memcpy(slash, plugin_name, sizeof plugin_name);
+    errx(BAD_FIXTURE, "no read_policy.so in a folder above the program's");
 }
 
 void plugin_open(struct opened_plugin *plugin) {

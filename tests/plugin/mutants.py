@@ -42,7 +42,13 @@ class Mutant:
 
     @property
     def by_explorer(self):
-        return re.fullmatch(r"I\d+|rules", self.caught) is not None
+        return re.fullmatch(r"[IC]\d+|rules", self.caught) is not None
+
+    @property
+    def program(self):
+        if self.by_explorer:
+            return "cluster/cluster_explorer" if self.caught[0] == "C" else "explorer"
+        return self.caught
 
 
 class Tree:
@@ -100,7 +106,7 @@ class Tree:
 
 def run_test(mutant, plugin):
     """What the test reported about the mutant, or None if it noticed nothing."""
-    program = "explorer" if mutant.by_explorer else mutant.caught
+    program = mutant.program
     command = glob.glob(os.path.join(BUILD, "tests", "p*", program))
     if mutant.by_explorer:
         command.append(mutant.caught)

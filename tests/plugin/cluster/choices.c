@@ -1,0 +1,46 @@
+/*
+ * choices.c - see choices.h.
+ */
+#include "choices.h"
+
+static uint64_t next_random(uint64_t *state) {
+    uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+int choose(struct choices *choices, int of) {
+    if (of <= 1) {
+        return 0;
+    }
+    if (choices->random) {
+        return (int)(next_random(&choices->seed) % (uint64_t)of);
+    }
+    if (choices->count == MAX_CHOICES) {
+        return 0;
+    }
+    int at = choices->count++;
+    choices->of[at] = (uint8_t)of;
+    if (at >= choices->given) {
+        choices->taken[at] = 0;
+    }
+    return choices->taken[at];
+}
+
+void choices_begin(struct choices *choices) {
+    choices->count = 0;
+}
+
+bool choices_advance(struct choices *choices) {
+    int at = choices->count - 1;
+    while (at >= 0 && choices->taken[at] + 1 >= choices->of[at]) {
+        at--;
+    }
+    if (at < 0) {
+        return false;
+    }
+    choices->taken[at]++;
+    choices->given = at + 1;
+    return true;
+}

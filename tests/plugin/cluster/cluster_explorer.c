@@ -1,0 +1,327 @@
+/*
+ * cluster_explorer.c - what must hold of a cluster, in small worlds exhaustively and in large ones
+ * at random, through the built shared object.
+ *
+ * cluster_explorer [INVARIANT]        every scenario, every policy: all orders with a few
+ * deviations from "the oldest first", and a dose of chance cluster_explorer --full [SECONDS]   more
+ * deviations, and chance for that long cluster_explorer --seed N SCENARIO  one random play again
+ * cluster_explorer --only SCENARIO    that one, enumerated
+ *
+ * An argument that names an invariant only says which violation is looked for; the exit status is 1
+ * at the first violation of any.
+ *
+ * Deviations bound the enumeration as delays do in "Delay-bounded scheduling" (Emmi, Qadeer and
+ * Rakamaric, 2011): with none, everything is answered in the order in which it was asked, and the
+ * world's events come as late as they can.
+ */
+#include "choices.h"
+#include "play.h"
+#include "scenarios.h"
+#include "tests/lib/plugin_fixture.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define MS UINT64_C(1000000)
+
+static const char *const policies[] = {
+    "policy = read_index",
+    "policy = read_index\nwhen = always",
+    "policy = replica_then_primary\nreplica_retry_max_ms = 0",
+    "policy = read_index\nreplica_pick = next\non_replica_failure = primary",
+    "policy = read_index\nmax_wait_ms = 0\non_replica_failure = primary",
+};
+enum { POLICIES = sizeof policies / sizeof policies[0] };
+
+struct figures {
+    uint64_t plays;
+    uint64_t moments;
+    uint64_t ends[RP_VERDICT_SHED + 1];
+};
+
+struct explorer {
+    struct opened_section sections[POLICIES];
+    struct figures figures;
+    int deviations;
+    uint64_t most_plays; /* of one scenario and policy */
+};
+
+/* ---- one play -------------------------------------------------------------------------------- */
+
+struct stage {
+    const struct scenario *scenario;
+    struct play play;
+    int next_event;
+    int rows[2];
+    int reads_left;
+};
+
+/* What may come next beside what is under way: an event of the world, a standby's replay, another
+ * read, a commit. */
+enum { MAY_EVENT, MAY_REPLAY_B, MAY_REPLAY_C, MAY_READ, MAY_KINDS };
+
+static bool may(const struct stage *stage, int kind) {
+    const struct play *play = &stage->play;
+    switch (kind) {
+    case MAY_EVENT:
+        return stage->next_event < MAX_WORLD_EVENTS &&
+               stage->scenario->events[stage->next_event] != NULL;
+    case MAY_REPLAY_B:
+        return !world_caught_up(&play->world, 1);
+    case MAY_REPLAY_C:
+        return stage->scenario->standbys > 1 && !world_caught_up(&play->world, 2);
+    default:
+        return stage->reads_left > 0;
+    }
+}
+
+static void begin_read(struct stage *stage) {
+    struct play *play = &stage->play;
+    int kind = choose(play->choices, 3);
+    int row = kind == 2 ? -1 : world_commit(&play->world, !stage->scenario->asynchronous);
+    stage->reads_left--;
+    play_start(play, row, kind == 1 ? row : -1);
+}
+
+static void happen(struct stage *stage, int kind) {
+    switch (kind) {
+    case MAY_EVENT:
+        stage->scenario->events[stage->next_event++](&stage->play);
+        break;
+    case MAY_REPLAY_B:
+    case MAY_REPLAY_C:
+        (void)world_replay(&stage->play.world, kind - MAY_REPLAY_B + 1);
+        break;
+    default:
+        begin_read(stage);
+        break;
+    }
+}
+
+/* Something else happens now, instead of the oldest action's next moment, if it is so chosen. */
+static bool deviate(struct stage *stage) {
+    struct play *play = &stage->play;
+    int kinds[MAY_KINDS];
+    int count = 0;
+    for (int kind = 0; kind < MAY_KINDS; kind++) {
+        if (may(stage, kind)) {
+            kinds[count++] = kind;
+        }
+    }
+    if (count == 0 || play->deviations == 0) {
+        return false;
+    }
+    int chosen = choose(play->choices, count + 1);
+    if (chosen == 0) {
+        return false;
+    }
+    play->deviations--;
+    happen(stage, kinds[chosen - 1]);
+    return true;
+}
+
+/* With nothing under way: what the scenario still has to bring, then time. */
+static void go_on(struct stage *stage) {
+    for (int kind = 0; kind < MAY_KINDS; kind++) {
+        if (may(stage, kind) && kind != MAY_READ) {
+            happen(stage, kind);
+            return;
+        }
+    }
+    if (stage->reads_left > 0) {
+        begin_read(stage);
+    } else {
+        play_wait(&stage->play, 1000 * MS);
+    }
+}
+
+/* At last everything is calm: what can be answered is answered. */
+static void see_the_end(struct stage *stage) {
+    struct play *play = &stage->play;
+    if (stage->scenario->stays_split || !play->world.servers[play->world.truth].up) {
+        return;
+    }
+    play_calm(play, 4000 * MS);
+    const int found = play->ends[RP_VERDICT_FOUND];
+    const int row = world_commit(&play->world, true);
+    play_start(play, row, -1);
+    play_calm(play, 1000 * MS);
+    if (row >= 0 && play->violation[0] == '\0' && play->ends[RP_VERDICT_FOUND] != found + 1) {
+        (void)snprintf(play->violation, sizeof play->violation,
+                       "C9: when all is calm a committed row is not found");
+    }
+    struct rp_server_info info = {.struct_size = sizeof info};
+    (void)play->calls->server(play->cluster, (uint32_t)stage->scenario->out, &info);
+    if (stage->scenario->out != 0 && info.role != RP_ROLE_OUT && play->violation[0] == '\0') {
+        (void)snprintf(
+            play->violation, sizeof play->violation,
+            "C6: when all is calm a server that is no replica of the primary is not out");
+    }
+    const int missing = play->ends[RP_VERDICT_NOT_FOUND];
+    play_start(play, -1, -1);
+    play_calm(play, 1000 * MS);
+    if (play->violation[0] == '\0' && play->ends[RP_VERDICT_NOT_FOUND] != missing + 1) {
+        (void)snprintf(play->violation, sizeof play->violation,
+                       "C9: when all is calm a row that does not exist is not told from a failure");
+    }
+}
+
+static void run_play(struct stage *stage, struct explorer *explorer,
+                     const struct scenario *scenario, int policy, struct choices *choices,
+                     int deviations) {
+    const struct opened_section *section = &explorer->sections[policy];
+    struct play_setting setting = {.servers = scenario->known != 0 ? scenario->known
+                                                                   : scenario->standbys + 1,
+                                   .timeout_ns = 5000 * MS};
+    memset(stage, 0, sizeof *stage);
+    memcpy(setting.expect, scenario->expect, sizeof setting.expect);
+    stage->scenario = scenario;
+    stage->reads_left = 2;
+    stage->play.plugin = section->plugin.table;
+    stage->play.calls = section->plugin.table->cluster;
+    stage->play.policy = section->policy;
+    stage->play.choices = choices;
+    world_init(&stage->play.world, scenario->standbys);
+    if (!play_begin(&stage->play, &setting, section->set)) {
+        exit(2);
+    }
+    play_calm(&stage->play, 2500 * MS);
+    if (scenario->set_up != NULL) {
+        scenario->set_up(&stage->play);
+        play_calm(&stage->play, 2500 * MS);
+    }
+    stage->play.deviations = deviations;
+    for (int i = 0; i < 2000 && stage->play.violation[0] == '\0'; i++) {
+        bool over = stage->reads_left == 0 && !may(stage, MAY_EVENT) && play_is_done(&stage->play);
+        if (over) {
+            break;
+        }
+        if (!deviate(stage) && !play_step(&stage->play)) {
+            go_on(stage);
+        }
+    }
+    see_the_end(stage);
+    play_end(&stage->play);
+    explorer->figures.plays++;
+    explorer->figures.moments += stage->play.steps;
+    for (int i = 0; i <= RP_VERDICT_SHED; i++) {
+        explorer->figures.ends[i] += (uint64_t)stage->play.ends[i];
+    }
+}
+
+static bool tell(const struct stage *stage, int policy, uint64_t seed,
+                 const struct choices *choices) {
+    if (stage->play.violation[0] == '\0') {
+        return true;
+    }
+    (void)printf("VIOLATED: %s\n  scenario %s (%s), policy %d: ", stage->play.violation,
+                 stage->scenario->name, stage->scenario->what, policy);
+    if (choices->random) {
+        (void)printf("--seed %" PRIu64 " %s\n", seed, stage->scenario->name);
+    } else {
+        for (int i = 0; i < choices->count; i++) {
+            (void)printf("%d", choices->taken[i]);
+        }
+        (void)printf("\n");
+    }
+    return false;
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+static bool enumerate(struct explorer *explorer, const struct scenario *scenario, int policy) {
+    struct choices choices = {0};
+    struct stage stage;
+    uint64_t plays = 0;
+    do {
+        choices_begin(&choices);
+        run_play(&stage, explorer, scenario, policy, &choices, explorer->deviations);
+        if (!tell(&stage, policy, 0, &choices)) {
+            return false;
+        }
+    } while (++plays < explorer->most_plays && choices_advance(&choices));
+    return true;
+}
+
+static bool at_random(struct explorer *explorer, const struct scenario *scenario, uint64_t seed) {
+    struct choices choices = {.random = true, .seed = seed};
+    struct stage stage;
+    int policy = (int)(seed % POLICIES);
+    run_play(&stage, explorer, scenario, policy, &choices, 200);
+    return tell(&stage, policy, seed, &choices);
+}
+
+static bool all_at_random(struct explorer *explorer, uint64_t seeds, double seconds) {
+    const clock_t begun = clock();
+    for (uint64_t seed = 1;; seed++) {
+        double passed = (double)(clock() - begun) / CLOCKS_PER_SEC;
+        if (seed > seeds && passed >= seconds) {
+            return true;
+        }
+        for (int i = 0; i < scenario_count; i++) {
+            if (!at_random(explorer, &scenarios[i], seed)) {
+                return false;
+            }
+        }
+    }
+}
+
+static bool all_enumerated(struct explorer *explorer, const char *only) {
+    for (int i = 0; i < scenario_count; i++) {
+        if (only != NULL && strcmp(scenarios[i].name, only) != 0) {
+            continue;
+        }
+        for (int policy = 0; policy < POLICIES; policy++) {
+            if (!enumerate(explorer, &scenarios[i], policy)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void print_figures(const struct figures *figures) {
+    (void)printf("%" PRIu64 " plays of %d scenarios, %" PRIu64 " moments; reads found %" PRIu64
+                 ", not found %" PRIu64 ", failed %" PRIu64 ", shed %" PRIu64 "\n",
+                 figures->plays, scenario_count, figures->moments, figures->ends[RP_VERDICT_FOUND],
+                 figures->ends[RP_VERDICT_NOT_FOUND], figures->ends[RP_VERDICT_FAILED],
+                 figures->ends[RP_VERDICT_SHED]);
+}
+
+static bool one_again(struct explorer *explorer, const char *seed, const char *name) {
+    for (int i = 0; i < scenario_count; i++) {
+        if (strcmp(scenarios[i].name, name) == 0) {
+            return at_random(explorer, &scenarios[i], strtoull(seed, NULL, 10));
+        }
+    }
+    (void)fprintf(stderr, "no scenario is called %s\n", name);
+    return false;
+}
+
+int main(int argc, char **argv) {
+    static struct explorer explorer;
+    bool full = argc > 1 && strcmp(argv[1], "--full") == 0;
+    bool good;
+    for (int i = 0; i < POLICIES; i++) {
+        section_open(&explorer.sections[i], "%s", policies[i]);
+    }
+    explorer.deviations = full ? 4 : 2;
+    explorer.most_plays = full ? 2000000 : 1000;
+    if (argc > 3 && strcmp(argv[1], "--seed") == 0) {
+        good = one_again(&explorer, argv[2], argv[3]);
+    } else if (argc > 2 && strcmp(argv[1], "--only") == 0) {
+        good = all_enumerated(&explorer, argv[2]);
+    } else {
+        double seconds = full && argc > 2 ? strtod(argv[2], NULL) : 0;
+        good = all_enumerated(&explorer, NULL) &&
+               all_at_random(&explorer, full ? 20000 : 150, seconds);
+    }
+    print_figures(&explorer.figures);
+    for (int i = 0; i < POLICIES; i++) {
+        section_close(&explorer.sections[i]);
+    }
+    return good ? 0 : 1;
+}

@@ -1,0 +1,371 @@
+/*
+ * play.c - see play.h.
+ */
+#include "play.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MS UINT64_C(1000000)
+
+static void violated(struct play *play, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void violated(struct play *play, const char *format, ...) {
+    if (play->violation[0] != '\0') {
+        return;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(play->violation, sizeof play->violation, format, arguments);
+    va_end(arguments);
+}
+
+/* ---- the cluster's side ---------------------------------------------------------------------- */
+
+static void see_action(struct play *play, const struct rp_action *action) {
+    struct rp_server_info info = {.struct_size = sizeof info};
+    (void)play->calls->server(play->cluster, action->server, &info);
+    if (action->kind == RP_ACTION_READ && action->target == RP_TARGET_REPLICA) {
+        if (info.role != RP_ROLE_REPLICA) {
+            violated(play, "C6: a read as a replica goes to server %" PRIu32 ", whose role is %d",
+                     action->server, info.role);
+        }
+        if (info.in_recovery == 0) {
+            violated(play,
+                     "C8: a read as a replica goes to server %" PRIu32
+                     ", which said that it is out of recovery",
+                     action->server);
+        }
+    }
+}
+
+/* A balancer leads each transaction to another server. */
+static int lead_to(struct play *play, uint32_t index) {
+    const int *behind = play->behind[index];
+    return behind[1] < 0 ? behind[0] : behind[play->turn[index]++ % 2];
+}
+
+static void take_action(struct play *play, const struct rp_action *action) {
+    see_action(play, action);
+    if (play->action_count == MAX_PLAY_ACTIONS) {
+        violated(play, "bound: more actions are out than the play has room for");
+        return;
+    }
+    struct play_action *taken = &play->actions[play->action_count++];
+    *taken = (struct play_action){.id = action->id,
+                                  .kind = action->kind,
+                                  .server = lead_to(play, action->server),
+                                  .index = action->server,
+                                  .tag = action->tag,
+                                  .target = action->target,
+                                  .asks = action->text != NULL};
+    if (action->kind == RP_ACTION_ASK) {
+        taken->probes = strstr(action->text, "server_version_num") != NULL;
+        taken->full = strstr(action->text, "pg_last_xact_replay_timestamp") != NULL;
+    }
+    taken->instance = play->world.servers[taken->server].instance;
+    if (action->kind == RP_ACTION_READ && play->reads[taken->tag].row >= 0) {
+        taken->showed = world_shows(&play->world, taken->server, play->reads[taken->tag].row);
+    }
+    if (!play->world.servers[taken->server].up) {
+        taken->lost = true;
+    }
+}
+
+/* The others keep their order: the oldest is always the first. */
+static void remove_action(struct play *play, int which) {
+    play->action_count--;
+    memmove(&play->actions[which], &play->actions[which + 1],
+            (size_t)(play->action_count - which) * sizeof play->actions[0]);
+}
+
+static void drop_action(struct play *play, uint64_t id) {
+    for (int i = 0; i < play->action_count; i++) {
+        if (play->actions[i].id == id) {
+            remove_action(play, i);
+            return;
+        }
+    }
+    violated(play, "C7: an action is dropped that is not out");
+}
+
+static void see_not_found(struct play *play, const struct play_read *read) {
+    if (read->row >= 0 && read->acknowledged && read->heard_truth &&
+        world_shows(&play->world, play->world.truth, read->row)) {
+        violated(play,
+                 "C2: not found, but row %d was committed and acknowledged before the read "
+                 "began",
+                 read->row);
+    }
+}
+
+static void see_found(struct play *play, const struct play_read *read, int32_t served_by) {
+    if (read->row < 0) {
+        violated(play, "I9: found, but no server has the row");
+    }
+    if (read->floor != 0 && served_by != RP_SERVED_BY_PRIMARY && !read->keeps_floor) {
+        violated(play, "C3: found on a replica that had not reached the caller's position");
+    }
+}
+
+static void end_read(struct play *play, const struct rp_action *action) {
+    struct play_read *read = &play->reads[action->tag];
+    if (action->tag >= (uint64_t)play->read_count || !read->open || read->id != action->read_id) {
+        violated(play, "C9: a read is done that is not open");
+        return;
+    }
+    read->open = false;
+    play->ends[action->verdict]++;
+    if (play->now_ns > read->deadline_ns) {
+        violated(play, "C4: a read ended %" PRIu64 " ns after its deadline",
+                 play->now_ns - read->deadline_ns);
+    }
+    if (action->verdict == RP_VERDICT_NOT_FOUND) {
+        see_not_found(play, read);
+    } else if (action->verdict == RP_VERDICT_FOUND) {
+        see_found(play, read, action->served_by);
+    }
+}
+
+/* Roles change in answers alone: the rest of what the host calls leaves them as they are. */
+struct seen_roles {
+    int32_t roles[MAX_WORLD_SERVERS];
+};
+
+static struct seen_roles roles_now(struct play *play) {
+    struct seen_roles seen;
+    for (uint32_t i = 0; i < MAX_WORLD_SERVERS; i++) {
+        struct rp_server_info info = {.struct_size = sizeof info};
+        (void)play->calls->server(play->cluster, i, &info);
+        seen.roles[i] = info.role;
+    }
+    return seen;
+}
+
+static void compare_roles(struct play *play, const struct seen_roles *before, const char *during) {
+    const struct seen_roles after = roles_now(play);
+    for (int i = 0; i < MAX_WORLD_SERVERS; i++) {
+        if (before->roles[i] != after.roles[i] && after.roles[i] != RP_ROLE_OUT) {
+            violated(play, "C5: during %s the role of server %d changed from %d to %d", during, i,
+                     before->roles[i], after.roles[i]);
+        }
+    }
+}
+
+static void pump(struct play *play) {
+    struct rp_action action = {.struct_size = sizeof action};
+    struct rp_notice notice = {.struct_size = sizeof notice};
+    const struct seen_roles before = roles_now(play);
+    for (int i = 0; play->calls->next(play->cluster, play->now_ns, &action, &play->wake_ns); i++) {
+        if (i > 1000) {
+            violated(play, "C9: next does not come to an end");
+            return;
+        }
+        switch (action.kind) {
+        case RP_ACTION_ASK:
+        case RP_ACTION_READ:
+            take_action(play, &action);
+            break;
+        case RP_ACTION_DROP:
+            drop_action(play, action.id);
+            break;
+        case RP_ACTION_DONE:
+            end_read(play, &action);
+            break;
+        default:
+            break;
+        }
+    }
+    compare_roles(play, &before, "next");
+    while (play->calls->notice(play->cluster, &notice)) {
+    }
+}
+
+/* ---- moments --------------------------------------------------------------------------------- */
+
+static void question_is_answered(struct play *play, struct play_action *action) {
+    if (action->probes) {
+        world_answer_probe(&play->world, action->server, action->before, sizeof action->before);
+    } else if (action->asks) {
+        world_answer_question(&play->world, action->server, action->full, action->before,
+                              sizeof action->before);
+    }
+}
+
+static void read_sees_snapshot(struct play *play, struct play_action *action) {
+    struct play_read *read = &play->reads[action->tag];
+    const struct world_server *server = &play->world.servers[action->server];
+    bool shows = read->row >= 0 && world_shows(&play->world, action->server, read->row);
+    if (server->repeatable_read && action->asks) {
+        shows = action->showed;
+    }
+    action->outcome = shows ? RP_FOUND : RP_MISSING;
+    action->role_changed =
+        action->target == RP_TARGET_REPLICA && !server->in_recovery && !play->unguarded;
+    action->keeps_floor = read->floor == 0 ||
+                          world_has(&play->world, action->server, read->floor_lineage, read->floor);
+    world_answer_after(&play->world, action->server, action->after, sizeof action->after);
+}
+
+static void see_truth(struct play *play, const struct play_action *action) {
+    if (action->kind == RP_ACTION_ASK && !action->probes && action->server == play->world.truth &&
+        strstr(action->before, " p ") != NULL) {
+        play->truth_heard = true;
+    }
+}
+
+static void arrives(struct play *play, struct play_action *action) {
+    const struct play_action copy = *action;
+    int32_t outcome = RP_SERVER_GONE;
+    remove_action(play, (int)(action - play->actions));
+    if (!copy.lost && copy.kind == RP_ACTION_ASK) {
+        outcome = RP_ANSWERED;
+        see_truth(play, &copy);
+    } else if (!copy.lost) {
+        outcome = copy.role_changed ? RP_ROLE_CHANGED : copy.outcome;
+        play->reads[copy.tag].keeps_floor = copy.keeps_floor;
+    }
+    play->calls->answer(play->cluster, copy.id, outcome, copy.asks ? copy.before : NULL, copy.after,
+                        play->now_ns);
+    /* Once more, and one that nobody asked for: nothing may come of it. */
+    const struct seen_roles before = roles_now(play);
+    play->calls->answer(play->cluster, copy.id, outcome, copy.before, copy.after, play->now_ns);
+    play->calls->answer(play->cluster, copy.id + (UINT64_C(1) << 32), RP_FOUND, copy.before,
+                        copy.after, play->now_ns);
+    compare_roles(play, &before, "a late answer");
+}
+
+static void next_moment(struct play *play, struct play_action *action) {
+    const struct world_server *server = &play->world.servers[action->server];
+    if (!server->up || server->instance != action->instance) {
+        action->lost = true;
+    }
+    play->now_ns += MS / 10;
+    if (action->lost || action->moments == (action->kind == RP_ACTION_READ ? 2 : 1)) {
+        arrives(play, action);
+        pump(play);
+        return;
+    }
+    if (action->moments == 0) {
+        question_is_answered(play, action);
+    } else {
+        read_sees_snapshot(play, action);
+    }
+    action->moments++;
+}
+
+/* ---- the play -------------------------------------------------------------------------------- */
+
+bool play_begin(struct play *play, const struct play_setting *setting, struct rp_set *set) {
+    char err[256];
+    const struct rp_cluster_options options = {
+        .struct_size = sizeof options,
+        .flags = setting->flags,
+        .max_servers = MAX_WORLD_SERVERS,
+        .max_reads = MAX_PLAY_READS,
+        .timeout_ms = (uint32_t)(setting->timeout_ns / MS),
+        .now_ns = 1000 * MS,
+        .seed = 1,
+    };
+    play->now_ns = options.now_ns;
+    play->entropy = 1;
+    if (play->calls->open(set, &options, &play->cluster, err, sizeof err) != RP_OK) {
+        return false;
+    }
+    for (int i = 0; i < setting->servers; i++) {
+        static const char *const names[MAX_WORLD_SERVERS] = {"a", "b", "c", "d"};
+        play->behind[i][0] = i;
+        play->behind[i][1] = -1;
+        (void)play->calls->server_set(play->cluster, (uint32_t)i, names[i], setting->expect[i],
+                                      RP_SERVER_ON, play->now_ns);
+    }
+    pump(play);
+    return true;
+}
+
+void play_end(struct play *play) {
+    uint32_t open = 0;
+    for (int i = 0; i < play->read_count; i++) {
+        open += play->reads[i].open;
+    }
+    if (play->calls->close(play->cluster) != open) {
+        violated(play, "C9: close counts other reads than are open");
+    }
+}
+
+void play_start(struct play *play, int row, int floor_row) {
+    if (play->read_count == MAX_PLAY_READS) {
+        return;
+    }
+    struct play_read *read = &play->reads[play->read_count];
+    struct rp_request request = {.struct_size = sizeof request,
+                                 .now_ns = play->now_ns,
+                                 .deadline_ns = play->now_ns + 5000 * MS,
+                                 .entropy = play->entropy++ * UINT64_C(0x9E3779B97F4A7C15)};
+    *read = (struct play_read){.open = true,
+                               .row = row,
+                               .acknowledged = row >= 0,
+                               .deadline_ns = request.deadline_ns,
+                               .heard_truth = play->truth_heard};
+    if (floor_row >= 0) {
+        read->floor_lineage = play->world.rows[floor_row].lineage;
+        read->floor = request.position = play->world.rows[floor_row].position;
+    }
+    if (play->calls->start(play->cluster, play->policy, &request, (uint64_t)play->read_count,
+                           &read->id) != RP_OK) {
+        violated(play, "C9: a read could not be begun");
+        return;
+    }
+    play->read_count++;
+    pump(play);
+}
+
+bool play_is_done(const struct play *play) {
+    for (int i = 0; i < play->read_count; i++) {
+        if (play->reads[i].open) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool play_step(struct play *play) {
+    play->steps++;
+    if (play->action_count == 0) {
+        return false;
+    }
+    int which = 0;
+    if (play->action_count > 1 && play->deviations > 0) {
+        which = choose(play->choices, play->action_count);
+        play->deviations -= which != 0;
+    }
+    next_moment(play, &play->actions[which]);
+    return true;
+}
+
+void play_wait(struct play *play, uint64_t most_ns) {
+    uint64_t until = play->now_ns + most_ns;
+    if (play->wake_ns < until) {
+        until = play->wake_ns > play->now_ns ? play->wake_ns : play->now_ns;
+    }
+    play->now_ns = until;
+    pump(play);
+}
+
+void play_calm(struct play *play, uint64_t duration_ns) {
+    const uint64_t until = play->now_ns + duration_ns;
+    while (play->now_ns < until && play->violation[0] == '\0') {
+        for (int i = 0; i < MAX_WORLD_SERVERS; i++) {
+            while (world_replay(&play->world, i)) {
+            }
+        }
+        if (play->action_count > 0) {
+            next_moment(play, &play->actions[0]);
+        } else {
+            play_wait(play, until - play->now_ns);
+        }
+    }
+}

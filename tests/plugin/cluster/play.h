@@ -1,0 +1,105 @@
+/*
+ * play.h - a host on a cluster in a modelled world, and what must hold of it.
+ *
+ * Whatever takes time is cut into its moments: a question is answered, the read behind it sees its
+ * snapshot, the answer arrives. Between any two of them anything else may happen. So an answer can
+ * be old when it arrives, and overtaken by others.
+ */
+#ifndef PLAY_H
+#define PLAY_H
+
+#include "choices.h"
+#include "plugin/read_policy.h"
+#include "world.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { MAX_PLAY_READS = 16, MAX_PLAY_ACTIONS = 32, MAX_VIOLATION = 400 };
+
+struct play_action {
+    uint64_t id;
+    int32_t kind; /* of enum rp_action_kind */
+    int server;   /* the world's, behind the cluster's index */
+    uint32_t index;
+    uint64_t tag;
+    int32_t target;
+    int moments; /* that have passed: the question, the read */
+    bool asks;
+    bool probes;
+    bool full;
+    bool lost; /* the server was down at one of the moments, or is not the same any more */
+    bool role_changed;
+    bool showed; /* under REPEATABLE READ: at its first statement */
+    uint64_t instance;
+    char before[160];
+    char after[32];
+    int32_t outcome;
+    bool keeps_floor; /* what it showed includes the floor's place */
+};
+
+struct play_read {
+    bool open;
+    uint64_t id;
+    int row;           /* -1: a row that does not exist */
+    bool acknowledged; /* its commit was, before the read began */
+    int floor_lineage;
+    uint64_t floor;
+    uint64_t deadline_ns;
+    bool heard_truth; /* when it began, whoever counts had been heard to lead */
+    bool keeps_floor; /* of the last answer */
+    bool last_primary;
+};
+
+struct play {
+    const struct rp_plugin *plugin;
+    const struct rp_cluster_calls *calls;
+    struct rp_cluster *cluster;
+    const struct rp_policy *policy;
+    struct choices *choices;
+    struct world world;
+    int behind[MAX_WORLD_SERVERS][2]; /* by index: the world's servers that its address leads to */
+    int turn[MAX_WORLD_SERVERS];
+    uint64_t now_ns;
+    uint64_t wake_ns;
+    uint64_t entropy;
+    struct play_action actions[MAX_PLAY_ACTIONS];
+    int action_count;
+    struct play_read reads[MAX_PLAY_READS];
+    int read_count;
+    int deviations; /* that are left */
+    bool truth_heard;
+    bool unguarded; /* the host does not see whether a replica is one when it is read */
+    int ends[RP_VERDICT_SHED + 1];
+    uint64_t steps;
+    char violation[MAX_VIOLATION]; /* "": none. Begins with the name of what does not hold */
+};
+
+struct play_setting {
+    int servers; /* of the cluster; world server i behind index i, unless set otherwise after
+                    play_begin */
+    int32_t expect[MAX_WORLD_SERVERS];
+    uint32_t flags; /* enum rp_cluster_flag */
+    uint64_t timeout_ns;
+};
+
+/* The world is to be set up before. False: the cluster could not be opened. */
+bool play_begin(struct play *play, const struct play_setting *setting, struct rp_set *set);
+void play_end(struct play *play);
+
+/* Begins a read of that row. floor_row: the read must not be behind that row's commit; -1: none. */
+void play_start(struct play *play, int row, int floor_row);
+
+/* One moment of something, as chosen. False: nothing is under way, and only time can go on. */
+bool play_step(struct play *play);
+
+/* Time goes on to when the cluster wants to be called, or by this much if that is sooner. */
+void play_wait(struct play *play, uint64_t most_ns);
+
+/* Without any choice: everything arrives at once, standbys replay all, for this long. */
+void play_calm(struct play *play, uint64_t duration_ns);
+
+/* Whether all reads have ended. */
+bool play_is_done(const struct play *play);
+
+#endif

@@ -1,0 +1,278 @@
+/*
+ * scenarios.c - see scenarios.h.
+ */
+#include "scenarios.h"
+
+enum { A, B, C, D };
+
+static void nothing_yet(struct play *play) {
+    (void)play;
+}
+
+/* ---- what happens ---------------------------------------------------------------------------- */
+
+static void truth_moves(struct play *play) {
+    play->truth_heard = false;
+}
+
+static void fail_over_to_b(struct play *play) {
+    world_fail_over(&play->world, B);
+}
+
+static void c_follows_b(struct play *play) {
+    world_follow(&play->world, C, B);
+}
+
+static void c_follows_b_past_fork(struct play *play) {
+    world_follow_past_fork(&play->world, C, B);
+}
+
+static void c_restart_point(struct play *play) {
+    world_restart_point(&play->world, C);
+}
+
+static void b_is_promoted(struct play *play) {
+    world_promote(&play->world, B);
+}
+
+/* A lives on, and nobody may count on it: B is the primary from now on. */
+static void b_takes_over_unfenced(struct play *play) {
+    world_promote(&play->world, B);
+    play->world.truth = B;
+    truth_moves(play);
+}
+
+static void c_is_promoted_too(struct play *play) {
+    world_promote(&play->world, C);
+}
+
+static void b_writes_on(struct play *play) {
+    for (int i = 0; i < 4; i++) {
+        world_write(&play->world, B, true);
+    }
+}
+
+static void a_writes_on(struct play *play) {
+    for (int i = 0; i < 4; i++) {
+        world_write(&play->world, A, true);
+    }
+}
+
+static void a_is_restored(struct play *play) {
+    while (world_replay(&play->world, B)) {
+    }
+    world_restore(&play->world, A, 20);
+}
+
+static void a_restarts(struct play *play) {
+    world_restart(&play->world, A);
+}
+
+static void b_restarts(struct play *play) {
+    world_restart(&play->world, B);
+}
+
+static void b_dies(struct play *play) {
+    play->world.servers[B].up = false;
+}
+
+static void b_stops_streaming(struct play *play) {
+    play->world.servers[B].streaming = false;
+}
+
+static void a_is_dead(struct play *play) {
+    play->world.servers[A].up = false;
+}
+
+/* Two standbys are promoted, and both claim the same new timeline; D follows the wrong one. */
+static void b_and_c_are_promoted(struct play *play) {
+    world_fail_over(&play->world, B);
+    world_promote(&play->world, C);
+    world_follow(&play->world, D, C);
+    truth_moves(play);
+}
+
+static void d_restart_point(struct play *play) {
+    world_restart_point(&play->world, D);
+}
+
+static void c_writes_on(struct play *play) {
+    for (int i = 0; i < 4; i++) {
+        world_write(&play->world, C, true);
+    }
+}
+
+/* B is started without standby.signal: out of recovery, on the same timeline. */
+static void b_is_restarted_as_a_primary(struct play *play) {
+    world_twin(&play->world, B);
+}
+
+/* ---- how it begins --------------------------------------------------------------------------- */
+
+static void roles_see_nothing(struct play *play) {
+    for (int i = 0; i < MAX_WORLD_SERVERS; i++) {
+        play->world.servers[i].sees_receiver = false;
+        play->world.servers[i].sees_control = false;
+    }
+}
+
+/* B is a standby of another system, which is ahead. */
+static void b_is_foreign(struct play *play) {
+    struct world *world = &play->world;
+    int foreign = world->lineage_count++;
+    world->lineages[foreign] = (struct lineage){.parent = -1,
+                                                .end = 100 * WORLD_UNIT,
+                                                .number = 1,
+                                                .system = world->lineages[0].system + 1};
+    world->servers[B].lineage = foreign;
+    world->servers[B].received = foreign;
+    world->servers[B].position = 100 * WORLD_UNIT;
+}
+
+static void b_is_foreign_and_hides_it(struct play *play) {
+    b_is_foreign(play);
+    world_restart(&play->world, B);
+}
+
+static void b_pool_repeats_reads(struct play *play) {
+    play->world.servers[B].repeatable_read = true;
+}
+
+static void b_leads_to_both(struct play *play) {
+    play->behind[B][1] = C;
+}
+
+static void a_leads_to_c_too(struct play *play) {
+    play->behind[A][1] = C;
+}
+
+static void a_leads_to_b(struct play *play) {
+    play->behind[A][0] = B;
+}
+
+static void a_leads_to_a_again(struct play *play) {
+    play->behind[A][0] = A;
+}
+
+static void host_does_not_guard(struct play *play) {
+    play->unguarded = true;
+}
+
+/* Behind a pooler a standby is exchanged for another server. */
+static void b_is_exchanged_for_c(struct play *play) {
+    play->behind[B][0] = C;
+}
+
+const struct scenario scenarios[] = {
+    {.name = "calm", .what = "nothing happens", .standbys = 1, .events = {nothing_yet}},
+    {.name = "async",
+     .what = "commits are acknowledged before their WAL is flushed",
+     .standbys = 1,
+     .events = {a_writes_on},
+     .asynchronous = true},
+    {.name = "failover",
+     .what = "the primary dies, B takes over, C follows it",
+     .standbys = 2,
+     .events = {fail_over_to_b, c_follows_b, b_writes_on, c_restart_point}},
+    {.name = "cascade",
+     .what = "B is promoted by mistake, and C follows it; A is still the primary",
+     .standbys = 2,
+     .expect = {RP_EXPECT_PRIMARY, RP_EXPECT_ANY, RP_EXPECT_REPLICA},
+     .events = {b_is_promoted, c_follows_b, b_writes_on, c_restart_point},
+     .stays_split = true},
+    {.name = "cascade_role",
+     .what = "the same, where the role may not see timelines",
+     .standbys = 2,
+     .expect = {RP_EXPECT_PRIMARY, RP_EXPECT_ANY, RP_EXPECT_REPLICA},
+     .set_up = roles_see_nothing,
+     .events = {b_is_promoted, c_follows_b, b_writes_on, c_restart_point},
+     .stays_split = true,
+     .proves_nothing = true},
+    {.name = "past_fork",
+     .what = "C has received WAL beyond the fork of a failover, and replays it while it streams",
+     .standbys = 2,
+     .events = {a_writes_on, fail_over_to_b, c_follows_b_past_fork, b_writes_on, c_restart_point},
+     .proves_nothing = true},
+    {.name = "deposed",
+     .what = "B takes over, and A lives on unfenced",
+     .standbys = 2,
+     .events = {b_takes_over_unfenced, a_writes_on, b_writes_on},
+     .stays_split = true},
+    {.name = "two_promoted",
+     .what = "two standbys are promoted, and both say timeline 2",
+     .standbys = 3,
+     .events = {b_and_c_are_promoted, c_writes_on, d_restart_point, b_writes_on},
+     .stays_split = true},
+    {.name = "twin",
+     .what = "a standby is restarted as a primary, on the same timeline; the host does not guard",
+     .standbys = 2,
+     .set_up = host_does_not_guard,
+     .events = {b_is_restarted_as_a_primary, b_writes_on},
+     .stays_split = true},
+    {.name = "address_back",
+     .what = "the primary's address leads to the new one, and then to the deposed one again",
+     .standbys = 2,
+     .known = 1,
+     .events = {b_takes_over_unfenced, a_leads_to_b, a_leads_to_a_again},
+     .stays_split = true},
+    {.name = "address_standby",
+     .what = "the primary's address leads to a standby every other time",
+     .standbys = 2,
+     .known = 1,
+     .events = {a_leads_to_c_too, a_writes_on},
+     .stays_split = true},
+    {.name = "restore",
+     .what = "the primary comes back from an older volume; the standby is ahead",
+     .standbys = 1,
+     .events = {a_writes_on, a_writes_on, a_writes_on, a_writes_on, a_is_restored},
+     .out = B,
+     .proves_nothing = true},
+    {.name = "foreign",
+     .what = "the replica is of another system, and ahead",
+     .standbys = 1,
+     .set_up = b_is_foreign_and_hides_it,
+     .events = {nothing_yet},
+     .out = B,
+     .proves_nothing = true},
+    {.name = "foreign_hidden",
+     .what = "the same, where the role may not see systems",
+     .standbys = 1,
+     .set_up = b_is_foreign,
+     .events = {roles_see_nothing, b_restarts, a_writes_on},
+     .out = B,
+     .proves_nothing = true},
+    {.name = "isolation",
+     .what = "a pooler forgets the isolation level",
+     .standbys = 1,
+     .set_up = b_pool_repeats_reads,
+     .events = {nothing_yet},
+     .proves_nothing = true},
+    {.name = "balancer",
+     .what = "one address leads to two standbys in turn",
+     .standbys = 2,
+     .set_up = b_leads_to_both,
+     .events = {b_restarts},
+     .proves_nothing = true},
+    {.name = "pooler",
+     .what = "the replica's address leads to another standby from now on, which was promoted",
+     .standbys = 2,
+     .known = 2,
+     .events = {c_is_promoted_too, b_is_exchanged_for_c, a_writes_on},
+     .stays_split = true},
+    {.name = "archive_only",
+     .what = "a standby stops streaming, and its bounds agree, both stale",
+     .standbys = 2,
+     .events = {b_stops_streaming, fail_over_to_b, c_follows_b, b_writes_on},
+     .proves_nothing = true},
+    {.name = "restarts",
+     .what = "servers restart and die",
+     .standbys = 2,
+     .events = {b_restarts, a_restarts, b_dies},
+     .proves_nothing = true},
+    {.name = "primary_dies",
+     .what = "the primary dies, and nobody takes over",
+     .standbys = 2,
+     .events = {a_is_dead},
+     .stays_split = true},
+};
+const int scenario_count = (int)(sizeof scenarios / sizeof scenarios[0]);
