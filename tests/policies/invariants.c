@@ -231,6 +231,22 @@ static const char *genuine_misses_and_failures_are_not(const struct transition *
                                                                        : "primary_shed miscounted";
 }
 
+/* So that a host can say of its own reads what the counters say of all. */
+static const char *the_end_names_its_counter(const struct transition *t) {
+    static const int32_t names[COUNT_COUNT] = {[COUNT_RETRY] = RP_COUNTED_REPLICA_RETRY,
+                                               [COUNT_PRIMARY] = RP_COUNTED_PRIMARY,
+                                               [COUNT_ABSENT] = RP_COUNTED_PROVEN_ABSENT,
+                                               [COUNT_SHED] = RP_COUNTED_PRIMARY_SHED};
+    if (t->step->kind != RP_STEP_DONE) {
+        return NULL;
+    }
+    int32_t name = RP_COUNTED_NONE;
+    for (int i = 0; i < COUNT_COUNT; i++) {
+        name = t->counted.value[i] != 0 ? names[i] : name;
+    }
+    return t->step->counted == name ? NULL : "another counter grew than the end names";
+}
+
 static const char *warns_when_the_primary_served_a_miss(const struct transition *t) {
     if (!is_done(t)) {
         return NULL;
@@ -529,6 +545,7 @@ const struct invariant invariants[] = {
     KEPT(
         genuine_misses_and_failures_are_not,
         "I7: never counted: a genuine miss, a failure; absences and sheds have their own counters"),
+    KEPT(the_end_names_its_counter, "I6: counted names the counter that grew, if one did"),
     KEPT(warns_when_the_primary_served_a_miss,
          "I8: WARN exactly when the primary served a replica's miss; ERROR for all that is not "
          "found"),
