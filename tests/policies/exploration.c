@@ -95,14 +95,23 @@ static void start_replay(struct replay *replay, struct explored_section *section
     }
 }
 
+/* Times become relative to the read's beginning, and addresses within it to its own. On a 32-bit
+ * machine a time may begin at any multiple of four bytes. */
 static void read_words_of(const struct replay *replay, uint64_t words[READ_WORDS]) {
-    memcpy(words, &replay->read, sizeof replay->read);
-    for (uint32_t i = 0; i < READ_WORDS; i++) {
-        if (words[i] >= replay->begun_ns - BEFORE_NS && words[i] < replay->begun_ns + SPAN_NS / 2) {
-            words[i] = words[i] - replay->begun_ns + RELATIVE_TO;
-        }
-        if (words[i] >= (uintptr_t)&replay->read && words[i] < (uintptr_t)(&replay->read + 1)) {
-            words[i] -= (uintptr_t)&replay->read; /* it points into itself */
+    char *const bytes = (char *)words;
+    memcpy(bytes, &replay->read, sizeof replay->read);
+    for (size_t at = 0; at + sizeof(uint64_t) <= sizeof replay->read; at += sizeof(uintptr_t)) {
+        uint64_t time_ns;
+        uintptr_t address;
+        memcpy(&time_ns, bytes + at, sizeof time_ns);
+        memcpy(&address, bytes + at, sizeof address);
+        if (time_ns >= replay->begun_ns - BEFORE_NS && time_ns < replay->begun_ns + SPAN_NS / 2) {
+            time_ns = time_ns - replay->begun_ns + RELATIVE_TO;
+            memcpy(bytes + at, &time_ns, sizeof time_ns);
+        } else if (address >= (uintptr_t)&replay->read &&
+                   address < (uintptr_t)(&replay->read + 1)) {
+            address -= (uintptr_t)&replay->read;
+            memcpy(bytes + at, &address, sizeof address);
         }
     }
 }
