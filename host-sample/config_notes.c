@@ -4,6 +4,7 @@
 #include "config_notes.h"
 
 #include "conninfo.h"
+#include "host-sample/postgres/connect.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,17 @@ static void note_one_server(const struct host_config *config, struct ini_errors 
                            "database",
                            same == 0 ? config->primary.name : config->replicas[same - 1].name,
                            server->name);
+        }
+    }
+}
+
+static void note_password_files(const struct host_config *config, struct ini_errors *notes) {
+    for (uint32_t i = 0; i <= config->replica_count; i++) {
+        const struct server_config *server = i == 0 ? &config->primary : &config->replicas[i - 1];
+        char why[256];
+        if (server->conninfo[0] != '\0' &&
+            pg_conninfo_password_file_is_refused(server->conninfo, why, sizeof why)) {
+            ini_errors_add(notes, "[%s] %s", server->name, why);
         }
     }
 }
@@ -52,5 +64,6 @@ static void note_long_waits(const struct host_config *config, struct ini_errors 
 
 void config_notes(const struct host_config *config, struct ini_errors *notes) {
     note_one_server(config, notes);
+    note_password_files(config, notes);
     note_long_waits(config, notes);
 }

@@ -3,11 +3,10 @@
  */
 #include "connect.h"
 
+#include "destination.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/one_line.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,24 +15,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-/* How long sent bytes may stay unacknowledged on a link before the kernel gives it up. */
-#define USER_TIMEOUT_MS 10000
 
 struct pg_attempt {
     atomic_uint references; /* the thread's and the caller's */
     int ended_fd;           /* eventfd: the thread has finished */
     int cancel_fd;          /* eventfd: the caller has lost interest */
     uint32_t timeout_s;
-    bool own_user_timeout; /* ours, not the operator's: short while connecting, then longer */
+    struct pg_start from;
+    atomic_bool cancelled;
     char *conninfo;
     const char *application_name; /* NULL: none */
     /* Written by the thread before it drops its reference or writes to ended_fd. */
     atomic_bool ended;
     PGconn *conn;
-    char error[256];
+    struct pg_start next;
+    char error[512];
 };
 
 /* ---- options ---- */
@@ -58,92 +55,35 @@ bool pg_conninfo_is_valid(const char *conninfo, char *err, size_t err_length) {
     return valid;
 }
 
-static const char *given_value(const PQconninfoOption *options, const char *keyword) {
-    for (; options != NULL && options->keyword != NULL; options++) {
-        if (strcmp(options->keyword, keyword) == 0) {
-            return options->val;
-        }
+static bool is_given(const PQconninfoOption *options, const char *keyword) {
+    while (options->keyword != NULL && strcmp(options->keyword, keyword) != 0) {
+        options++;
     }
-    return NULL;
+    return options->keyword != NULL && options->val != NULL;
 }
 
-struct keyword_list {
-    const char **keywords;
-    const char **values;
-    size_t count;
-};
-
-static void add(struct keyword_list *list, const char *keyword, const char *value) {
-    list->keywords[list->count] = keyword;
-    list->values[list->count] = value;
-    list->count++;
-}
-
-static bool add_default(struct keyword_list *list, const PQconninfoOption *given,
+static void add_default(struct pg_keywords *list, const PQconninfoOption *given,
                         const char *keyword, const char *value) {
-    bool ours = given_value(given, keyword) == NULL;
-    if (ours) {
-        add(list, keyword, value);
+    if (!is_given(given, keyword)) {
+        pg_keywords_add(list, keyword, value);
     }
-    return ours;
 }
 
-/* The options of the string and, after them, ours. Later ones win. Returns whether tcp_user_timeout
- * is one of ours. */
-static bool fill_keywords(struct keyword_list *list, const PQconninfoOption *given,
-                          const char *user_timeout, const char *application_name) {
-    bool own_user_timeout = false;
+/* The options of the string, then ours. */
+static void fill_keywords(struct pg_keywords *list, const PQconninfoOption *given,
+                          const char *application_name) {
     for (const PQconninfoOption *option = given; option->keyword != NULL; option++) {
-        if (option->val != NULL) {
-            add(list, option->keyword, option->val);
-        }
+        pg_keywords_add(list, option->keyword, option->val);
     }
-    if (given_value(given, "service") == NULL && getenv("PGSERVICE") == NULL) {
+    if (!is_given(given, "service") && getenv("PGSERVICE") == NULL) {
         add_default(list, given, "keepalives_idle", "10");
         add_default(list, given, "keepalives_interval", "5");
         add_default(list, given, "keepalives_count", "3");
-        own_user_timeout = add_default(list, given, "tcp_user_timeout", user_timeout);
+        /* How long sent bytes may stay unacknowledged before the kernel gives the link up. */
+        add_default(list, given, "tcp_user_timeout", "10000");
     }
-    if (application_name != NULL) {
-        add_default(list, given, "fallback_application_name", application_name);
-    }
-    add(list, "client_encoding", "UTF8");
-    return own_user_timeout;
-}
-
-static PGconn *start_connecting(struct pg_attempt *attempt) {
-    const size_t ours = 6 + 1; /* what fill_keywords may add, and the NULL at the end */
-    PGconn *conn = NULL;
-    PQconninfoOption *given = PQconninfoParse(attempt->conninfo, NULL);
-    size_t count = 0;
-    while (given != NULL && given[count].keyword != NULL) {
-        count++;
-    }
-    struct keyword_list list = {calloc(count + ours, sizeof(char *)),
-                                calloc(count + ours, sizeof(char *)), 0};
-    if (given != NULL && list.keywords != NULL && list.values != NULL) {
-        char user_timeout[16];
-        (void)snprintf(user_timeout, sizeof(user_timeout), "%u", attempt->timeout_s * 1000 / 2);
-        attempt->own_user_timeout =
-            fill_keywords(&list, given, user_timeout, attempt->application_name);
-        conn = PQconnectStartParams(list.keywords, list.values, 0);
-    }
-    free(list.keywords);
-    free(list.values);
-    PQconninfoFree(given);
-    return conn;
-}
-
-/* connect_timeout as the string, its service or the environment gives it, else the caller's. */
-static uint64_t timeout_ms(const struct pg_attempt *attempt, PGconn *conn) {
-    PQconninfoOption *effective = PQconninfo(conn);
-    const char *value = given_value(effective, "connect_timeout");
-    long seconds = value != NULL ? strtol(value, NULL, 10) : 0;
-    PQconninfoFree(effective);
-    if (seconds <= 0 || seconds > 3600) {
-        seconds = (long)attempt->timeout_s;
-    }
-    return (uint64_t)seconds * 1000;
+    add_default(list, given, "fallback_application_name", application_name);
+    pg_keywords_add(list, "client_encoding", "UTF8");
 }
 
 /* ---- the thread ---- */
@@ -165,9 +105,11 @@ static bool wait_for_socket(const struct pg_attempt *attempt, PGconn *conn, shor
     return poll(polled, 2, (int)(deadline_ms - now)) > 0 && polled[1].revents == 0;
 }
 
-static bool step_until_connected(struct pg_attempt *attempt, PGconn *conn) {
-    uint64_t limit_ms = timeout_ms(attempt, conn);
-    uint64_t deadline_ms = monotonic_ms() + limit_ms;
+enum outcome { CONNECTED, REFUSED, TIMED_OUT };
+
+static enum outcome step_until_connected(struct pg_attempt *attempt, PGconn *conn,
+                                         uint32_t timeout_s) {
+    uint64_t deadline_ms = monotonic_ms() + (uint64_t)timeout_s * 1000;
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
         short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
@@ -177,37 +119,130 @@ static bool step_until_connected(struct pg_attempt *attempt, PGconn *conn) {
             (void)snprintf(
                 attempt->error, sizeof(attempt->error),
                 "connection to server at \"%.150s\", port %.10s: not established within %u ms",
-                host != NULL ? host : "", port != NULL ? port : "", (unsigned)limit_ms);
-            return false;
+                host != NULL ? host : "", port != NULL ? port : "", timeout_s * 1000);
+            return TIMED_OUT;
         }
         status = PQconnectPoll(conn);
     }
     if (status == PGRES_POLLING_FAILED) {
         one_line(attempt->error, sizeof(attempt->error), PQerrorMessage(conn));
     }
-    return status == PGRES_POLLING_OK;
+    return status == PGRES_POLLING_OK ? CONNECTED : REFUSED;
 }
 
-static void connect_now(struct pg_attempt *attempt) {
-    PGconn *conn = start_connecting(attempt);
+static enum outcome try_address(struct pg_attempt *attempt, const struct pg_keywords *list,
+                                uint32_t timeout_s) {
+    enum outcome outcome = REFUSED;
+    PGconn *conn = PQconnectStartParams(list->keywords, list->values, 0);
     if (conn == NULL) {
         (void)snprintf(attempt->error, sizeof(attempt->error), "out of memory");
-        return;
+        return REFUSED;
     }
     PQsetNoticeReceiver(conn, drop_notice, NULL);
     if (PQstatus(conn) == CONNECTION_BAD) {
         one_line(attempt->error, sizeof(attempt->error), PQerrorMessage(conn));
-    } else if (step_until_connected(attempt, conn)) {
-        if (attempt->own_user_timeout) {
-            const unsigned longer = USER_TIMEOUT_MS;
-            /* Fails on a Unix-domain socket, which needs none. */
-            (void)setsockopt(PQsocket(conn), IPPROTO_TCP, TCP_USER_TIMEOUT, &longer,
-                             sizeof(longer));
-        }
-        attempt->conn = conn;
-        return;
+    } else {
+        outcome = step_until_connected(attempt, conn, timeout_s);
     }
-    PQfinish(conn);
+    if (outcome == CONNECTED) {
+        attempt->conn = conn;
+    } else {
+        PQfinish(conn);
+    }
+    return outcome;
+}
+
+/* Some of the addresses of one host. The next attempt begins behind the last one that hung. */
+static bool try_host(struct pg_attempt *attempt, const struct pg_destination *destination,
+                     const struct pg_keywords *keywords, uint32_t number, uint32_t first,
+                     uint32_t end) {
+    struct pg_host host;
+    bool connected = false;
+    if (pg_host_find(&host, destination, number, attempt->error, sizeof(attempt->error))) {
+        for (uint32_t i = first;
+             i < end && i < host.address_count && !connected && !atomic_load(&attempt->cancelled);
+             i++) {
+            char address[PG_ADDRESS_BYTES];
+            struct pg_keywords list = *keywords;
+            pg_host_add(&host, i, &list, address);
+            enum outcome outcome = try_address(attempt, &list, destination->timeout_s);
+            connected = outcome == CONNECTED;
+            if (outcome == TIMED_OUT) {
+                const bool last = i + 1 == host.address_count;
+                attempt->next = (struct pg_start){
+                    last ? (number + 1) % destination->host_count : number, last ? 0 : i + 1};
+            }
+        }
+    }
+    pg_host_free(&host);
+    return connected;
+}
+
+/* All addresses once, from where the attempt begins. */
+static bool try_all(struct pg_attempt *attempt, const struct pg_destination *destination,
+                    const struct pg_keywords *keywords) {
+    const struct pg_start from = attempt->from;
+    const uint32_t hosts = destination->host_count;
+    bool connected = false;
+    for (uint32_t i = 0; i < hosts && !connected && !atomic_load(&attempt->cancelled); i++) {
+        connected = try_host(attempt, destination, keywords, (from.host + i) % hosts,
+                             i == 0 ? from.address : 0, UINT32_MAX);
+    }
+    return connected ||
+           (from.address > 0 && !atomic_load(&attempt->cancelled) &&
+            try_host(attempt, destination, keywords, from.host % hosts, 0, from.address));
+}
+
+static void add_to_error(struct pg_attempt *attempt, const char *text) {
+    const size_t length = strlen(attempt->error);
+    (void)snprintf(attempt->error + length, sizeof(attempt->error) - length, " (%s)", text);
+}
+
+static void connect_now(struct pg_attempt *attempt) {
+    struct pg_keywords list = {.count = 0};
+    struct pg_destination destination = {.hosts = NULL};
+    PQconninfoOption *given = PQconninfoParse(attempt->conninfo, NULL);
+    if (given != NULL) {
+        fill_keywords(&list, given, attempt->application_name);
+    }
+    if (given == NULL || !pg_destination_read(&destination, &list, attempt->timeout_s)) {
+        (void)snprintf(attempt->error, sizeof(attempt->error), "out of memory");
+    } else {
+        /* libpq would say it again, on stderr. */
+        pg_keywords_add(&list, "passfile",
+                        destination.warning[0] != '\0' ? "/dev/null/none" : NULL);
+        if (destination.prefers_standby) {
+            /* With one address at a time it is for us to go round twice. */
+            struct pg_keywords standbys = list;
+            pg_keywords_add(&standbys, "target_session_attrs", "standby");
+            pg_keywords_add(&list, "target_session_attrs", "any");
+            (void)(try_all(attempt, &destination, &standbys) ||
+                   try_all(attempt, &destination, &list));
+        } else {
+            (void)try_all(attempt, &destination, &list);
+        }
+    }
+    if (attempt->conn == NULL && destination.warning[0] != '\0') {
+        add_to_error(attempt, destination.warning);
+    }
+    pg_destination_free(&destination);
+    PQconninfoFree(given);
+}
+
+bool pg_conninfo_password_file_is_refused(const char *conninfo, char *why, size_t why_length) {
+    struct pg_keywords list = {.count = 0};
+    struct pg_destination destination = {.hosts = NULL};
+    PQconninfoOption *given = PQconninfoParse(conninfo, NULL);
+    why[0] = '\0';
+    if (given != NULL) {
+        fill_keywords(&list, given, NULL);
+        if (pg_destination_read(&destination, &list, 1)) {
+            (void)snprintf(why, why_length, "%s", destination.warning);
+        }
+    }
+    pg_destination_free(&destination);
+    PQconninfoFree(given);
+    return why[0] != '\0';
 }
 
 static void drop_reference(struct pg_attempt *attempt) {
@@ -250,13 +285,16 @@ static bool start_thread(struct pg_attempt *attempt) {
 /* ---- the caller's side ---- */
 
 struct pg_attempt *pg_attempt_start(const char *conninfo, const char *application_name,
-                                    uint32_t timeout_s, char *err, size_t err_length) {
+                                    uint32_t timeout_s, struct pg_start from, char *err,
+                                    size_t err_length) {
     struct pg_attempt *attempt = calloc(1, sizeof(*attempt));
     if (attempt == NULL) {
         (void)snprintf(err, err_length, "out of memory");
         return NULL;
     }
     atomic_init(&attempt->references, 2);
+    atomic_init(&attempt->cancelled, false);
+    attempt->from = attempt->next = from;
     attempt->timeout_s = timeout_s;
     attempt->application_name = application_name;
     attempt->conninfo = strdup(conninfo);
@@ -282,11 +320,13 @@ int pg_attempt_descriptor(const struct pg_attempt *attempt) {
     return attempt->ended_fd;
 }
 
-PGconn *pg_attempt_take(struct pg_attempt *attempt, char *err, size_t err_length) {
+PGconn *pg_attempt_take(struct pg_attempt *attempt, struct pg_start *next, char *err,
+                        size_t err_length) {
     PGconn *conn = NULL;
     if (atomic_load(&attempt->ended)) {
         conn = attempt->conn;
         attempt->conn = NULL;
+        *next = attempt->next;
         one_line(err, err_length, attempt->error);
     } else {
         (void)snprintf(err, err_length, "the attempt has not ended");
@@ -296,6 +336,7 @@ PGconn *pg_attempt_take(struct pg_attempt *attempt, char *err, size_t err_length
 }
 
 void pg_attempt_cancel(struct pg_attempt *attempt) {
+    atomic_store(&attempt->cancelled, true);
     eventfd_write(attempt->cancel_fd, 1);
 }
 

@@ -24,22 +24,34 @@ struct pg_attempt;
 /* Whether libpq can parse the string. If not: err (one line, no password in it). [thread-safe] */
 bool pg_conninfo_is_valid(const char *conninfo, char *err, size_t err_length);
 
-/* Starts an attempt. Sets what the string does not set: keep-alives and tcp_user_timeout (unless
- * the string names a service, whose file may set them, which we cannot see), application_name (a
- * fallback; must outlive all attempts; NULL: none); and always client_encoding. The attempt ends
- * after the connect_timeout that the string, its service or the environment gives, or else
- * timeout_s; the look-up of a name, which cannot be interrupted, may overrun it. If an address does
- * not answer at all, the next one is tried after half that time. NULL and err: no memory,
- * descriptor or thread. */
+/* Whether libpq would not use the password file that the string leads to, and complain about it on
+ * stderr: why, in one line. An attempt does without it then, and its error says so. */
+bool pg_conninfo_password_file_is_refused(const char *conninfo, char *why, size_t why_length);
+
+/* Which of a conninfo's addresses an attempt begins with. All zero: the first one. */
+struct pg_start {
+    uint32_t host;    /* of the conninfo's list */
+    uint32_t address; /* of its */
+};
+
+/* Starts an attempt, which tries each address of each host once. Sets what the string does not set:
+ * keep-alives and tcp_user_timeout (unless the string names a service, whose file may set them,
+ * which we cannot see), application_name (a fallback; must outlive all attempts; NULL: none); and
+ * always client_encoding. Each address may take the connect_timeout that the string, its service or
+ * the environment gives, or else timeout_s; the look-up of a name, which cannot be interrupted, may
+ * take longer. NULL and err: no memory, descriptor or thread. */
 struct pg_attempt *pg_attempt_start(const char *conninfo, const char *application_name,
-                                    uint32_t timeout_s, char *err, size_t err_length);
+                                    uint32_t timeout_s, struct pg_start from, char *err,
+                                    size_t err_length);
 
 /* Readable once the attempt has ended; the attempt's own, valid until it is taken or released. */
 int pg_attempt_descriptor(const struct pg_attempt *attempt);
 
 /* After the descriptor became readable: hands over the connection, CONNECTION_OK, blocking, its
- * notices dropped; or NULL and err (one line). The attempt is released. */
-PGconn *pg_attempt_take(struct pg_attempt *attempt, char *err, size_t err_length);
+ * notices dropped; or NULL and err (one line). next: where the next attempt is to begin, behind an
+ * address that hung. The attempt is released. */
+PGconn *pg_attempt_take(struct pg_attempt *attempt, struct pg_start *next, char *err,
+                        size_t err_length);
 
 /* Asks the thread to give up; it does so at once, unless it is looking up a name. */
 void pg_attempt_cancel(struct pg_attempt *attempt);

@@ -3,7 +3,6 @@
  */
 #include "link.h"
 
-#include "connect.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/one_line.h"
 #include "result.h"
@@ -331,7 +330,7 @@ static void on_attempt_ended(evutil_socket_t fd, short what, void *context) {
     (void)fd;
     (void)what;
     struct pg_link *link = context;
-    PGconn *conn = pg_attempt_take(link->attempt, link->error, sizeof(link->error));
+    PGconn *conn = pg_attempt_take(link->attempt, &link->start, link->error, sizeof(link->error));
     link->attempt = NULL;
     event_del(&link->timer);
     if (conn != NULL) {
@@ -350,8 +349,9 @@ static void begin_attempt(struct pg_link *link) {
     const struct pg_server_options *options = &link->shared->options;
     link->attempt_overdue = false;
     link->renewing = false;
-    link->attempt = pg_attempt_start(options->conninfo, options->application_name,
-                                     options->connect_timeout_s, link->error, sizeof(link->error));
+    link->attempt =
+        pg_attempt_start(options->conninfo, options->application_name, options->connect_timeout_s,
+                         link->start, link->error, sizeof(link->error));
     if (link->attempt == NULL) {
         note_failure(link);
         back_off(link);

@@ -9,13 +9,12 @@
 #ifndef PG_LINK_H
 #define PG_LINK_H
 
+#include "connect.h"
 #include "traffic.h"
 
 #include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-struct pg_attempt;
 
 enum pg_link_state { PG_LINK_DOWN, PG_LINK_CONNECTING, PG_LINK_SETTING_UP, PG_LINK_READY };
 
@@ -35,6 +34,7 @@ struct pg_link {
     struct pg_identity given_up; /* the server that it led to before, if it was given up for that
                                     and no attempt has failed since then */
 
+    struct pg_start start;      /* of the next attempt */
     struct pg_attempt *attempt; /* CONNECTING */
     struct event attempt_ended; /* CONNECTING */
     struct event readable;      /* SETTING_UP and READY */

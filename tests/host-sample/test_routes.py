@@ -90,9 +90,10 @@ class PatientClients:
 
 def setUpModule():
     global cluster, history, host, run, since, patient
-    cluster, history = module_cluster(seed=3)
+    cluster, history = module_cluster("standby", seed=3)
     life = history.life_of_a_run()
     history.write(cluster.primary)
+    cluster.wait_caught_up()
     run, since = life[0]["runId"], life[0]["id"]
     host = Host(cluster.primary, policy={"policy": "primary_only"},
                 settings={"auth": {"deployment_id": DEPLOYMENT}, "listen": {"threads": 2}}).start()
@@ -105,12 +106,13 @@ def tearDownModule():
 
 @contextlib.contextmanager
 def locked_table():
-    """No lookup ends within this block."""
+    """No lookup ends within this block, on whichever server."""
     connection = cluster.primary.connect()
     try:
         connection.autocommit = False
         connection.cursor().execute(
             'LOCK TABLE "TaskRunExecutionSnapshot" IN ACCESS EXCLUSIVE MODE')
+        cluster.wait_caught_up()  # the standby takes the lock too
         yield
     finally:
         connection.close()
@@ -506,7 +508,7 @@ class BusyPoll(RouteCase):
     KEYS = {"listen": {"busy_poll_us": 1000}}
 
     def host(self, settings, **policy):
-        return Host(cluster.primary, replicas=[cluster.primary],
+        return Host(cluster.primary, replicas=[cluster.standby],
                     policy={"policy": "replica_then_primary", **policy}, settings=settings)
 
     def answers(self, other):
@@ -586,7 +588,7 @@ class Overload(RouteCase):
     def test_primary_budget(self):
         policy = {"policy": "replica_then_primary", "replica_retry_max_ms": 0,
                   "primary_budget_per_s": 1, "primary_budget_burst": 2}
-        with Host(cluster.primary, [cluster.primary], policy=policy) as other:
+        with Host(cluster.primary, [cluster.standby], policy=policy) as other:
             asked_at = time.time()
             *served, shed = exhaust_budget(other)
             self.assertGreaterEqual(len(served), 2)
@@ -610,7 +612,7 @@ class Overload(RouteCase):
 
     def test_clients_that_leave_make_room(self):
         settings = {"limits": {"max_lookups": 3, "lookup_timeout_ms": 9000}}
-        with Host(cluster.primary, [cluster.primary], settings=settings, policy={
+        with Host(cluster.primary, [cluster.standby], settings=settings, policy={
                 "policy": "replica_then_primary", "replica_retry_min_ms": 8000,
                 "replica_retry_max_ms": 8000}) as other:
             for _ in range(10):  # each waits for its retry until its client leaves
@@ -630,7 +632,7 @@ class Reload(RouteCase):
 
     def test_good_broken_good(self):
         retry = {"policy": "replica_then_primary", "replica_retry_max_ms": 0}
-        with Host(cluster.primary, [cluster.primary], policy=retry) as other:
+        with Host(cluster.primary, [cluster.standby], policy=retry) as other:
             self.assertEqual(other.lookup(run, since).served_by, "replica")
             other.reload({"policy": "primary_only"})
             self.assertEqual(other.lookup(run, since).served_by, "primary")
@@ -669,7 +671,7 @@ class Reload(RouteCase):
     def test_counters_survive(self):
         policy = {"policy": "replica_then_primary", "replica_retry_max_ms": 0,
                   "primary_budget_per_s": 1}
-        with Host(cluster.primary, [cluster.primary], policy=policy) as other:
+        with Host(cluster.primary, [cluster.standby], policy=policy) as other:
             exhaust_budget(other)
             self.assertEqual(other.counters(), {"primary_shed": 1})
             other.reload({"policy": "primary_only"})
@@ -679,7 +681,7 @@ class Reload(RouteCase):
     def test_reads_under_way_finish_as_they_began(self):
         policy = {"policy": "replica_then_primary", "replica_retry_min_ms": 1000,
                   "replica_retry_max_ms": 1000}
-        with Host(cluster.primary, [cluster.primary], policy=policy) as other:
+        with Host(cluster.primary, [cluster.standby], policy=policy) as other:
             with other.until_read():
                 future = other.begin_lookup(run, history.new_id())
             other.reload({"policy": "replica_only"})
@@ -925,7 +927,7 @@ class Strictness(ConfigurationCase):
         self.assert_refused(self.check({"replica.": {"conninfo": "port=1"}}), r"replica\.")
 
     def test_several_replicas_serve(self):
-        replicas = {name: {"conninfo": cluster.primary.conninfo(), "links": 1}
+        replicas = {name: {"conninfo": cluster.standby.conninfo(), "links": 1}
                     for name in ("replica", "replica.b")}
         with Host(cluster.primary, settings=replicas) as other:
             for _ in range(40):

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -532,31 +533,109 @@ START_TEST(freed_while_it_connects) {
 }
 END_TEST
 
-START_TEST(second_host_where_the_first_one_drops_everything) {
-    /* A full queue of connections: the kernel silently drops the next one. */
+/* Each address has connect_timeout of its own, and the next attempt begins behind one that hung. */
+START_TEST(second_host_where_the_first_one_hangs) {
     const uint16_t port = free_port();
-    const int listener = silent_listener("127.0.0.2", port, 0);
+    const bool drops = _i == 0;
+    /* A full queue of connections: the kernel silently drops the next one. */
+    const int listener = silent_listener("127.0.0.2", port, drops ? 0 : 16);
     int fillers[4];
     for (unsigned i = 0; i < 4; i++) {
         struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
         inet_pton(AF_INET, "127.0.0.2", &name.sin_addr);
         fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        (void)connect(fillers[i], (struct sockaddr *)&name, sizeof(name));
+        (void)connect(fillers[i], (struct sockaddr *)&name, drops ? sizeof(name) : 0);
     }
     char conninfo[128];
     snprintf(conninfo, sizeof(conninfo),
-             "host=127.0.0.2,127.0.0.1 port=%u,%u dbname=postgres user=postgres", port,
-             primary.port);
+             "host=127.0.0.2,127.0.0.1 port=%u,%u dbname=postgres user=postgres connect_timeout=1",
+             port, primary.port);
     struct pg_server_options options = rig_options(conninfo);
     struct pg_server *server = rig_add(&options);
-    const uint64_t began = rig_now_ms();
+    uint64_t began = rig_now_ms();
     RIG_UNTIL(pg_server_is_up(server));
-    ck_assert_uint_ge(rig_now_ms() - began, 800);
+    ck_assert_uint_ge(rig_now_ms() - began, 900);
     ck_assert_uint_le(rig_now_ms() - began, 1900);
+    ck_assert_uint_eq(rig_counters(server).connect_failures, 0);
+    began = rig_now_ms();
+    pg_server_redial(server);
+    RIG_UNTIL(pg_server_is_up(server));
+    ck_assert_uint_le(rig_now_ms() - began, 900);
     for (unsigned i = 0; i < 4; i++) {
         close(fillers[i]);
     }
     close(listener);
+}
+END_TEST
+
+/* Of a name with several addresses each is tried; here most often ::1, where nobody listens. */
+START_TEST(a_name) {
+    char conninfo[128];
+    snprintf(conninfo, sizeof(conninfo), "host=localhost port=%u dbname=postgres user=postgres%s",
+             primary.port, _i == 0 ? "" : " target_session_attrs=prefer-standby");
+    struct pg_server_options options = rig_options(conninfo);
+    struct pg_server *server = rig_add(&options);
+    RIG_UNTIL(pg_server_is_up(server));
+    ck_assert_uint_eq(rig_counters(server).connect_failures, 0);
+}
+END_TEST
+
+/* libpq prefers, and then takes what there is; that is of all hosts, not of each. */
+START_TEST(a_standby_is_preferred) {
+    char conninfo[200];
+    static struct rig_call call;
+    for (int i = 0; i < 2; i++) {
+        snprintf(conninfo, sizeof(conninfo),
+                 "host=127.0.0.1,127.0.0.1 port=%u,%u dbname=postgres user=postgres"
+                 " target_session_attrs=%s",
+                 primary.port, standby.port, i == 0 ? "prefer-standby" : "any");
+        struct pg_server_options options = rig_options(conninfo);
+        struct pg_server *server = rig_add(&options);
+        rig_ask(server, &call, PG_READ, SETTING, "port");
+        ck_assert_int_eq(atoi(call.value), i == 0 ? standby.port : primary.port);
+    }
+}
+END_TEST
+
+START_TEST(lists_of_hosts_that_do_not_match) {
+    static struct rig_call call;
+    refused("host=127.0.0.1,127.0.0.1 port=1,2,3 user=postgres", &call);
+    rig_assert_failed(&call, "", "could not match 3 port numbers to 2 hosts");
+}
+END_TEST
+
+/* libpq would say so on stderr, at every attempt. */
+START_TEST(a_password_file_that_is_too_open) {
+    char path[200], conninfo[400];
+    snprintf(path, sizeof(path), "%s/passwords", throwaway_directory());
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fprintf(file, "*:*:*:*:right-one\n");
+    fclose(file);
+    chmod(path, 0644);
+    const int saved = dup(STDERR_FILENO);
+    FILE *caught = tmpfile();
+    dup2(fileno(caught), STDERR_FILENO);
+    snprintf(conninfo, sizeof(conninfo),
+             "host=127.0.0.1 port=%u dbname=postgres user=%s passfile=%s", primary.port,
+             _i == 0 ? "locked" : "postgres", path);
+    struct pg_server_options options = rig_options(conninfo);
+    options.links = 3;
+    struct pg_server *server = rig_add(&options);
+    RIG_UNTIL(rig.tried == 1);
+    ck_assert(pg_server_is_up(server) == (_i == 1));
+    if (_i == 0) {
+        static struct rig_call call;
+        rig_ask(server, &call, PG_READ, NUMBER, "1");
+        rig_assert_failed(&call, "", "is open to group or others");
+        chmod(path, 0600);
+        RIG_UNTIL(rig_counters(server).links_up == 3);
+    }
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    fseek(caught, 0, SEEK_END);
+    ck_assert_int_eq(ftell(caught), 0);
+    fclose(caught);
 }
 END_TEST
 
@@ -1009,7 +1088,11 @@ static void add_link_cases(Suite *suite) {
     tcase_add_test(attempts, closed_port);
     tcase_add_test(attempts, server_that_never_answers);
     tcase_add_test(attempts, freed_while_it_connects);
-    tcase_add_test(attempts, second_host_where_the_first_one_drops_everything);
+    tcase_add_loop_test(attempts, second_host_where_the_first_one_hangs, 0, 2);
+    tcase_add_loop_test(attempts, a_name, 0, 2);
+    tcase_add_test(attempts, a_standby_is_preferred);
+    tcase_add_test(attempts, lists_of_hosts_that_do_not_match);
+    tcase_add_loop_test(attempts, a_password_file_that_is_too_open, 0, 2);
     tcase_add_test(attempts, second_host_where_the_first_one_refuses);
     tcase_add_test(attempts, name_that_does_not_resolve);
     tcase_add_test(attempts, wrong_password);

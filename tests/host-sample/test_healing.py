@@ -1,0 +1,244 @@
+#!/usr/bin/python3
+"""Links that heal by themselves: migrations under load, schemas of two kinds, databases of other
+encodings and defaults, poolers that make mistakes, TLS records of any size."""
+
+import collections
+import concurrent.futures
+import os
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import psycopg2
+
+from framed import SuperfluousErrors, TlsRecords
+from history import History
+from host import Host, run_host
+from lookup_case import LookupCase, module_cluster
+from oracle import differences, expected_answer
+from testbed import ROOT, wait_for
+
+cluster = None
+history = None
+
+STEPS = [
+    # As a migration tool removes a value from an enum.
+    """BEGIN;
+    CREATE TYPE "Status_new" AS ENUM ('RUN_CREATED', 'QUEUED', 'QUEUED_EXECUTING',
+        'PENDING_EXECUTING', 'EXECUTING', 'EXECUTING_WITH_WAITPOINTS', 'SUSPENDED',
+        'PENDING_CANCEL', 'FINISHED', 'DELAYED');
+    ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "executionStatus" TYPE "Status_new"
+        USING ("executionStatus"::text::"Status_new");
+    ALTER TYPE "TaskRunExecutionStatus" RENAME TO "Status_old";
+    ALTER TYPE "Status_new" RENAME TO "TaskRunExecutionStatus";
+    DROP TYPE "Status_old";
+    COMMIT""",
+    'ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "batchId" TYPE varchar(64)',
+    """BEGIN;
+    ALTER TABLE "TaskRunCheckpoint" RENAME TO old;
+    CREATE TABLE "TaskRunCheckpoint" (LIKE old INCLUDING ALL);
+    INSERT INTO "TaskRunCheckpoint" SELECT * FROM old;
+    DROP TABLE old;
+    COMMIT""",
+]
+
+TO_NEWER_SCHEMA = """
+    ALTER TABLE "_completedWaitpoints" RENAME TO "CompletedWaitpoint";
+    ALTER TABLE "CompletedWaitpoint" RENAME "A" TO "snapshotId";
+    ALTER TABLE "CompletedWaitpoint" RENAME "B" TO "waitpointId"
+"""
+TO_OLDER_SCHEMA = """
+    ALTER TABLE "CompletedWaitpoint" RENAME "snapshotId" TO "A";
+    ALTER TABLE "CompletedWaitpoint" RENAME "waitpointId" TO "B";
+    ALTER TABLE "CompletedWaitpoint" RENAME TO "_completedWaitpoints"
+"""
+
+
+def setUpModule():
+    global cluster, history
+    cluster, history = module_cluster("standby")
+    # A lock that a migration takes cancels no read: that is another matter.
+    cluster.standby.execute("ALTER SYSTEM SET max_standby_streaming_delay = '30s'")
+    cluster.standby.execute("SELECT pg_reload_conf()")
+
+
+class Healing(LookupCase):
+    def setUp(self):
+        self.begin_with_a_run(cluster, history)
+
+    def assert_right(self, answer, run, since):
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(differences(answer.json, expected_answer(history.rows(), run, since)), [])
+
+    def keep_asking(self, host, until):
+        """Until the event is set: statuses of answers; a wrong one fails the test."""
+        statuses = collections.Counter()
+        while not until.is_set():
+            answer = host.lookup(self.run_id, self.life[0]["id"])
+            statuses[answer.status] += 1
+            if answer.status == 200:
+                self.assert_right(answer, self.run_id, self.life[0]["id"])
+        return statuses
+
+    def test_a_migration_under_load_costs_no_lookup(self):
+        for prepared in ("yes", "no"):
+            settings = {name: {"prepared": prepared} for name in ("primary", "replica")}
+            with Host(cluster.primary, [cluster.standby], settings=settings) as host, \
+                    concurrent.futures.ThreadPoolExecutor(8) as pool:
+                host.wait_for_links("primary", "replica")
+                done = threading.Event()
+                asking = [pool.submit(self.keep_asking, host, done) for _ in range(8)]
+                for step in STEPS:
+                    cluster.primary.execute(step)
+                    cluster.wait_caught_up()
+                    time.sleep(0.1)
+                done.set()
+                statuses = sum((one.result() for one in asking), collections.Counter())
+                self.assertEqual(set(statuses), {200}, statuses)
+
+    def test_the_join_table_of_the_newer_schema(self):
+        waiting = history.resumed_snapshot(self.run_id, [history.waitpoint(output="o")])
+        lacking_run = history.new_run()
+        anchor = history.snapshot(lacking_run)
+        lacking = history.snapshot(lacking_run)
+        history.write(cluster.primary)
+        cluster.primary.execute('INSERT INTO "_completedWaitpoints" VALUES (%s, %s)',
+                                (lacking["id"], "elsewhere"))
+        self.addCleanup(cluster.primary.execute, 'DELETE FROM "_completedWaitpoints"'
+                        ' WHERE "B" = \'elsewhere\'')
+        with Host(cluster.primary, [cluster.standby]) as host:
+            host.wait_for_links("primary", "replica")
+            cluster.primary.execute(TO_NEWER_SCHEMA)
+            try:
+                cluster.wait_caught_up()
+                for _ in range(3):  # on the links that came up before
+                    answer = host.lookup(self.run_id, self.life[0]["id"])
+                    self.assert_right(answer, self.run_id, self.life[0]["id"])
+                    self.assertEqual(answer.served_by, "replica")
+                    self.assertEqual(answer.json["snapshots"][-1]["snapshot"]["id"], waiting["id"])
+                    self.assertEqual(len(answer.json["snapshots"][-1]["completedWaitpoints"]), 1)
+                # A waitpoint that this database lacks is asked of the primary, and then not there.
+                answer = host.lookup(lacking_run, anchor["id"])
+                self.assertEqual((answer.status, answer.served_by), (200, "primary"))
+                cluster.primary.execute('ALTER TABLE "CompletedWaitpoint" RENAME TO gone')
+                cluster.wait_caught_up()
+                self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
+                host.wait_for_log(lambda line: "neither a table" in line.text, "why no link is up")
+                cluster.primary.execute('ALTER TABLE gone RENAME TO "CompletedWaitpoint"')
+                cluster.wait_caught_up()
+                wait_for(lambda: host.lookup(self.run_id, self.life[0]["id"]).status == 200,
+                         "the host to find the table again")
+            finally:
+                cluster.primary.execute('ALTER TABLE IF EXISTS gone RENAME TO "CompletedWaitpoint"')
+                cluster.primary.execute(TO_OLDER_SCHEMA)
+
+    def test_ids_that_a_database_cannot_hold(self):
+        cluster.primary.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1'"
+                                " LOCALE 'C'" + (" LOCALE_PROVIDER libc"
+                                                 if cluster.major >= 15 else ""))
+        connection = psycopg2.connect(cluster.primary.conninfo(dbname="latin"))
+        connection.autocommit = True
+        with connection.cursor() as cursor, open(ROOT + "/tests/schema.sql",
+                                                 encoding="utf-8") as schema:
+            cursor.execute(schema.read())
+            cursor.execute('INSERT INTO "TaskRunExecutionSnapshot" (id, "executionStatus",'
+                           ' description, "runId", "runStatus", "environmentId") VALUES'
+                           " ('caf' || chr(233), 'EXECUTING', 'caf' || chr(233), 'r', 'EXECUTING',"
+                           " 'e')")
+        connection.close()
+        cluster.wait_caught_up()
+        settings = {name: {"conninfo": server.conninfo(dbname="latin")}
+                    for name, server in (("primary", cluster.primary), ("replica", cluster.standby))}
+        with Host(settings=settings, policy={"policy": "replica_then_primary",
+                                             "replica_retry_max_ms": 0}) as host:
+            host.wait_for_links("primary", "replica")
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                ids = ["caf\u00e9" if i % 4 else "s\U0001F600" for i in range(100)]
+                answers = list(pool.map(lambda one: host.lookup("r", one), ids))
+            for identity, answer in zip(ids, answers):
+                self.assertEqual(answer.status, 200 if identity == "caf\u00e9" else 404, answer)
+        cluster.primary.execute("DROP DATABASE latin WITH (FORCE)")
+
+    def test_a_default_of_serializable(self):
+        cluster.primary.execute("ALTER DATABASE postgres SET default_transaction_isolation ="
+                                " 'serializable'")
+        self.addCleanup(cluster.primary.execute, "ALTER DATABASE postgres RESET"
+                        " default_transaction_isolation")
+        cluster.wait_caught_up()
+        with Host(cluster.primary, [cluster.standby]) as host:
+            host.wait_for_links("primary", "replica")
+            answer = host.lookup(self.run_id, self.life[0]["id"])
+            self.assert_right(answer, self.run_id, self.life[0]["id"])
+            self.assertEqual(answer.served_by, "replica")
+
+    def test_superfluous_errors(self):
+        """Answers are shifted by one: nobody gets another's."""
+        lives = [history.life_of_a_run() for _ in range(8)]
+        history.write(cluster.primary)
+        cluster.wait_caught_up()
+
+        def ask(number):
+            life, until = lives[number], time.monotonic() + 1
+            statuses = collections.Counter()
+            while time.monotonic() < until:
+                answer = host.lookup(life[0]["runId"], life[0]["id"],
+                                     environment="env0production" if number % 2 else None)
+                statuses[answer.status] += 1
+                if answer.status == 200:
+                    self.assert_right(answer, life[0]["runId"], life[0]["id"])
+            return statuses
+
+        for sqlstate in ("08006", "XX000", "22012"):
+            with SuperfluousErrors(cluster.standby, sqlstate) as pooler, \
+                    Host(cluster.primary, [pooler],
+                         policy={"policy": "replica_then_primary",
+                                 "on_replica_failure": "primary"}) as host, \
+                    concurrent.futures.ThreadPoolExecutor(8) as pool:
+                host.wait_for_links("primary", "replica")
+                pooler.every = 20
+                statuses = sum(pool.map(ask, range(8)), collections.Counter())
+                self.assertGreater(pooler.sent, 3)
+                self.assertEqual(set(statuses), {200}, statuses)
+
+    def test_tls_records_of_any_size(self):
+        with tempfile.TemporaryDirectory() as directory:
+            certificate, key = (os.path.join(directory, name) for name in ("c", "k"))
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days",
+                            "2", "-subj", "/CN=localhost", "-keyout", key, "-out", certificate],
+                           check=True, capture_output=True)
+            cases = []
+            for size in range(20, 230, 5):  # so that the last record is of every length
+                run = history.new_run()
+                cases.append((run, history.snapshot(run)["id"]))
+                history.resumed_snapshot(run, [history.waitpoint(output="x" * 200)
+                                               for _ in range(size)])
+            history.write(cluster.primary)
+            for record in (16384, 8192, 1000):
+                with TlsRecords(cluster.primary, certificate, key, record) as relay, \
+                        Host(relay, policy={"policy": "primary_only"}) as host:
+                    host.wait_for_links("primary")
+                    for run, since in cases if record == 16384 else cases[::6]:
+                        answer = host.lookup(run, since)
+                        self.assert_right(answer, run, since)
+                        self.assertLess(answer.milliseconds, 1000, "an answer that waited for an event")
+
+    def test_a_password_file_that_is_too_open(self):
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write("*:*:*:*:secret\n")
+            file.flush()
+            os.chmod(file.name, 0o644)
+            conninfo = cluster.primary.conninfo(passfile=file.name)
+            with Host(settings={"primary": {"conninfo": conninfo, "links": 3}},
+                      policy={"policy": "primary_only"}) as host:
+                host.wait_for_links("primary")
+                checked = run_host("-t", "-c", host.config_path)
+            said = [line.text for line in host.log if "is open to group or others" in line.text]
+            self.assertEqual(len(said), 1, host.log)
+            self.assertRegex(checked.stdout, r"Note: \[primary\] password file .* is open to group")
+            self.assertEqual((checked.returncode, checked.stderr), (0, ""), checked)
+
+
+if __name__ == "__main__":
+    unittest.main()
