@@ -23,7 +23,8 @@ SIZES = {"200 B": 200, "20 kB": 20_000, "1 MB": 1_000_000}
 SUBJECTS = ("plain", "policy")
 
 API = """
-    server { listen PORT; access_log off; root DIRECTORY; keepalive_requests 1000000000; sendfile on; }
+    server { listen PORT; access_log off; root DIRECTORY; keepalive_requests 1000000000;
+        keepalive_timeout 1h; sendfile on; }
 """
 FRONT = """
     read_policy_file read-policy.ini;
@@ -32,6 +33,7 @@ FRONT = """
         listen PORT;
         access_log off;
         keepalive_requests 1000000000;
+        keepalive_timeout 1h;
         location /plain/ {{ proxy_pass http://api/; }}
         location /policy/ {{
             read_policy reads;
@@ -63,13 +65,19 @@ class Subject:
     def _receive(self, end):
         data = b""
         while end not in data:
-            data += self._sockets[0].recv(65536)
+            taken = self._sockets[0].recv(65536)
+            if not taken:
+                raise RuntimeError("nginx closed a connection")
+            data += taken
         return data
 
     @staticmethod
     def _drain(connection, count):
         while count > 0:
-            count -= len(connection.recv(min(count, 1 << 20)))
+            taken = len(connection.recv(min(count, 1 << 20)))
+            if taken == 0:
+                raise RuntimeError("nginx closed a connection")
+            count -= taken
 
     def rate(self, seconds):
         """Requests a second by wrk."""

@@ -344,6 +344,8 @@ class Failures(Host):
             self.assertEqual(self.nginx.get("/at_once/missed").status, 502)
             self.assertEqual(self.nginx.told("/at_once/missed")[:4],
                              ["502", "failed", "-", "primary_fallback"])
+            self.assertEqual(self.nginx.get("/pages/missed").body, b"a page of our own: of=error")
+            self.assertEqual(self.nginx.told("/pages/missed")[1], "failed")
         finally:
             self.primary.start()
 
