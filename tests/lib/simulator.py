@@ -12,8 +12,8 @@ from testbed import BUILD
 PROGRAM = os.path.join(BUILD, "policy-sim")
 
 # A world in which only waiting takes time, for figures that can be computed by hand.
-INSTANT = ["--replica-read", "0", "--primary-read", "0", "--position-read", "0", "--links", "0",
-           "--timer-step", "0"]
+INSTANT = ["--replica-read", "0", "--primary-read", "0", "--position-read", "0",
+           "--question-read", "0", "--links", "0"]
 
 
 class Figures(dict):

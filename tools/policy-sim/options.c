@@ -98,6 +98,9 @@ static const struct option_row sim_rows[] = {
     {"position-read", "TIME", OPTION_MODEL, 0, 0, IN(position_read), "0.1ms", NULL,
      "How long asking a server for its WAL position takes: locating the primary, and each\n"
      "question to a replica whose position is awaited."},
+    {"question-read", "TIME", OPTION_MODEL, 0, 0, IN(question_read), "0.05ms", NULL,
+     "How much longer a read takes whose answer counts only with the server's position: such a\n"
+     "question is sent along with the read."},
     {"replica-failures", "SHARE", OPTION_SHARE, 0, 0, IN(replica_failures), "0", NULL,
      "Share of the reads of a replica that fail."},
     {"links", "N", OPTION_COUNT, 0, 1000, IN(links), "2", NULL,
@@ -107,9 +110,15 @@ static const struct option_row sim_rows[] = {
      "Lookups under way at once in each process; more are refused."},
     {"timeout", "TIME", OPTION_DURATION, 1, 0, IN(timeout_ns), "5s", NULL,
      "A lookup that takes longer than this has failed."},
-    {"timer-step", "TIME", OPTION_DURATION, 0, 0, IN(timer_step_ns), "1ms", NULL,
-     "The host's timers are rounded up to a multiple of this, as in a loop around poll or\n"
-     "epoll. 0: they are exact."},
+    {"timer-step", "TIME", OPTION_DURATION, 0, 0, IN(timer_step_ns), "0", NULL,
+     "A process that has nothing to do sleeps for a multiple of this, as a loop around poll or\n"
+     "epoll_wait does (1ms). 0: until its next timer, as snapshot-host does."},
+    {"retries", "N", OPTION_COUNT, 0, 100, IN(repeats), "0", NULL,
+     "How often a client repeats a lookup that was shed, refused or failed; each time counts as\n"
+     "a lookup."},
+    {"retry-wait", "TIME", OPTION_MODEL, 0, 0, IN(repeat_wait), "uniform:1s,2s", NULL,
+     "How long it waits after it was shed or refused; same forms as --age. The default is what\n"
+     "snapshot-host asks for. After a failure it waits 0.5 s, and twice as long each time."},
     {"csv", NULL, OPTION_FLAG, 0, 0, AT(csv), NULL, NULL,
      "Print CSV, one line per section, times in microseconds, instead of the table."},
     {"plot", "FILE", OPTION_TEXT, 0, 0, AT(plot), NULL, NULL,

@@ -12,13 +12,12 @@
 #include <stdint.h>
 
 enum sim_event_kind {
-    EVENT_ARRIVAL,    /* the next lookup arrives */
-    EVENT_SNAPSHOT,   /* a server takes the snapshot for a statement */
-    EVENT_ANSWER,     /* the statement's answer arrives, and its link is free */
-    EVENT_TIMER,      /* a wait is over, or an await has timed out */
-    EVENT_PAUSE_OVER, /* a replica's position may be asked for again */
-    EVENT_DEADLINE,   /* the oldest lookup of a process times out */
-    EVENT_TICK        /* the replicas' lag is recorded */
+    EVENT_ARRIVAL,  /* the next lookup arrives */
+    EVENT_REPEAT,   /* a client repeats a lookup that it got no answer to */
+    EVENT_SNAPSHOT, /* a server takes the snapshot for a statement */
+    EVENT_ANSWER,   /* the statement's answer arrives, and its link is free */
+    EVENT_WAKE,     /* a process's cluster wants to be asked what to do */
+    EVENT_TICK      /* the replicas' lag is recorded */
 };
 
 struct sim_event {
@@ -28,8 +27,8 @@ struct sim_event {
     uint8_t statement;   /* enum statement_kind */
     uint16_t server;     /* 0: the primary; n: replica n - 1 */
     uint32_t process;    /* of the host */
-    uint32_t lookup;     /* its index */
-    uint32_t generation; /* of the lookup's step; an event of an older one is ignored */
+    uint32_t asker;      /* statement_kind tells whose index: a lookup's or a question's */
+    uint32_t generation; /* of the asker; an event of an older one is ignored */
 };
 
 struct event_queue {

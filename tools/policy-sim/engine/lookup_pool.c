@@ -1,11 +1,9 @@
 /*
- * lookup_pool.c - blocks of lookups; a block never moves, because a read under way must not.
+ * lookup_pool.c - blocks of lookups; a block never moves, because statements stand in queues.
  */
 #include "lookup_pool.h"
 
 #include <stdlib.h>
-
-#define BLOCK_LOOKUPS 256u
 
 void lookup_pool_init(struct lookup_pool *pool) {
     *pool = (struct lookup_pool){0};
@@ -21,7 +19,7 @@ void lookup_pool_free(struct lookup_pool *pool) {
 }
 
 static bool add_block(struct lookup_pool *pool) {
-    struct lookup *block = calloc(BLOCK_LOOKUPS, sizeof *block);
+    struct lookup *block = calloc(LOOKUP_POOL_BLOCK, sizeof *block);
     struct lookup **blocks =
         block == NULL ? NULL
                       : realloc(pool->blocks, (pool->block_count + 1u) * sizeof(struct lookup *));
@@ -31,8 +29,8 @@ static bool add_block(struct lookup_pool *pool) {
     }
     pool->blocks = blocks;
     blocks[pool->block_count] = block;
-    for (uint32_t i = 0; i < BLOCK_LOOKUPS; i++) {
-        block[i].index = pool->block_count * BLOCK_LOOKUPS + i;
+    for (uint32_t i = 0; i < LOOKUP_POOL_BLOCK; i++) {
+        block[i].index = pool->block_count * LOOKUP_POOL_BLOCK + i;
         TAILQ_INSERT_TAIL(&pool->spare, &block[i], entry);
     }
     pool->block_count++;
@@ -55,6 +53,6 @@ void lookup_pool_give(struct lookup_pool *pool, struct lookup *lookup) {
 
 struct lookup *lookup_pool_find(const struct lookup_pool *pool, uint32_t index,
                                 uint32_t generation) {
-    struct lookup *lookup = &pool->blocks[index / BLOCK_LOOKUPS][index % BLOCK_LOOKUPS];
+    struct lookup *lookup = lookup_pool_at(pool, index);
     return lookup->generation == generation ? lookup : NULL;
 }

@@ -9,9 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* How often the replicas' lag is recorded. */
-#define TICK_NS (100 * NS_PER_MS)
-
 #define REPLICAS_STREAM 0u
 #define COMMITS_STREAM  3000000u
 
@@ -52,9 +49,20 @@ static void tick(struct simulation *simulation) {
     const uint16_t replicas = (uint16_t)world->scenario->replica_count;
     for (uint16_t server = 1; server <= replicas; server++) {
         figures_add_lag(world->figures, world->now_ns,
-                        world->now_ns + 1 - world_replica_position(world, server));
+                        world->now_ns + 1 - world_replica_reach(world, server));
     }
-    put(simulation, world->now_ns + TICK_NS, EVENT_TICK);
+    put(simulation, world->now_ns + FIGURES_TICK_NS, EVENT_TICK);
+}
+
+static void count_all(struct simulation *simulation) {
+    struct world *world = &simulation->world;
+    world->figures->span_ns = world->now_ns - SCENARIO_START_NS;
+    for (uint32_t i = 0; i < world->scenario->processes; i++) {
+        host_process_count(&simulation->processes[i]);
+    }
+    for (uint32_t i = 0; i < world->scenario->replica_count; i++) {
+        world->figures->bursts[i] = world->replicas[i].bursts;
+    }
 }
 
 /* Runs until every lookup has arrived and ended. False if memory ran out. */
@@ -63,7 +71,7 @@ static bool run(struct simulation *simulation) {
     struct sim_event event;
     put(simulation, SCENARIO_START_NS, EVENT_TICK);
     put_next_arrival(simulation);
-    while (!(simulation->all_arrived && world->lookups_under_way == 0) &&
+    while (!(simulation->all_arrived && world->lookups_open == 0) &&
            event_queue_take(&world->events, &event)) {
         world->now_ns = event.at_ns;
         switch (event.kind) {
@@ -81,15 +89,15 @@ static bool run(struct simulation *simulation) {
             return false;
         }
     }
-    world->figures->span_ns = world->now_ns - SCENARIO_START_NS;
+    count_all(simulation);
     return true;
 }
 
-static bool open_processes(struct simulation *simulation, const char *file, const char *section,
-                           char *err, uint32_t err_length) {
+static bool open_processes(struct simulation *simulation, const struct policy_text *policies,
+                           const char *section, char *err, uint32_t err_length) {
     struct world *world = &simulation->world;
     for (uint32_t i = 0; i < world->scenario->processes; i++) {
-        if (!host_process_open(&simulation->processes[i], world, i, file, section, err,
+        if (!host_process_open(&simulation->processes[i], world, i, policies, section, err,
                                err_length)) {
             return false;
         }
@@ -116,8 +124,9 @@ static void begin_world(struct world *world, const struct rp_plugin *plugin,
                      SCENARIO_START_NS);
 }
 
-struct figures *simulate(const struct rp_plugin *plugin, const char *file, const char *section,
-                         const struct scenario *scenario, char *err, uint32_t err_length) {
+struct figures *simulate(const struct rp_plugin *plugin, const struct policy_text *policies,
+                         const char *section, const struct scenario *scenario, char *err,
+                         uint32_t err_length) {
     struct simulation *simulation = calloc(1, sizeof *simulation);
     struct figures *figures = figures_new();
     bool done = false;
@@ -128,7 +137,7 @@ struct figures *simulate(const struct rp_plugin *plugin, const char *file, const
     begin_world(&simulation->world, plugin, scenario, figures);
     simulation->processes = calloc(scenario->processes, sizeof *simulation->processes);
     if (simulation->processes == NULL ||
-        !open_processes(simulation, file, section, err, err_length)) {
+        !open_processes(simulation, policies, section, err, err_length)) {
         goto out;
     }
     done = run(simulation);

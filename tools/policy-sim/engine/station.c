@@ -6,25 +6,20 @@
 void station_init(struct station *station, struct event_queue *events, struct figures *figures) {
     station->events = events;
     station->figures = figures;
-    TAILQ_INIT(&station->queue);
+    for (int kind = 0; kind < STATEMENT_KINDS; kind++) {
+        TAILQ_INIT(&station->queues[kind]);
+    }
 }
 
 static void count(const struct station *station, const struct statement *statement,
                   uint64_t now_ns) {
-    switch (statement->kind) {
-    case STATEMENT_LOCATE:
-        station->figures->locates++;
-        break;
-    case STATEMENT_POLL:
-        station->figures->polls++;
-        break;
-    default:
-        if (station->server == 0) {
-            figures_add_primary_read(station->figures, now_ns);
-        } else {
-            station->figures->replica_reads++;
-        }
-        break;
+    if (statement->kind != STATEMENT_READ) {
+        return; /* the cluster counts its questions */
+    }
+    if (station->server == 0) {
+        figures_add_primary_read(station->figures, now_ns);
+    } else {
+        station->figures->replica_reads++;
     }
 }
 
@@ -35,7 +30,7 @@ static void start(struct station *station, const struct statement *statement, ui
         .statement = (uint8_t)statement->kind,
         .server = station->server,
         .process = station->process,
-        .lookup = statement->lookup,
+        .asker = statement->asker,
         .generation = statement->generation,
     };
     station->busy++;
@@ -51,12 +46,15 @@ void station_submit(struct station *station, struct statement *statement, uint64
         start(station, statement, now_ns);
     } else {
         statement->queued_at = station;
-        TAILQ_INSERT_TAIL(&station->queue, statement, entry);
+        TAILQ_INSERT_TAIL(&station->queues[statement->kind], statement, entry);
     }
 }
 
 void station_answered(struct station *station, uint64_t now_ns) {
-    struct statement *first = TAILQ_FIRST(&station->queue);
+    struct statement *first = TAILQ_FIRST(&station->queues[STATEMENT_QUESTION]);
+    if (first == NULL) {
+        first = TAILQ_FIRST(&station->queues[STATEMENT_READ]);
+    }
     station->busy--;
     if (first != NULL) {
         statement_forget(first); /* by the queue */
@@ -66,7 +64,7 @@ void station_answered(struct station *station, uint64_t now_ns) {
 
 void statement_forget(struct statement *statement) {
     if (statement->queued_at != NULL) {
-        TAILQ_REMOVE(&statement->queued_at->queue, statement, entry);
+        TAILQ_REMOVE(&statement->queued_at->queues[statement->kind], statement, entry);
         statement->queued_at = NULL;
     }
 }

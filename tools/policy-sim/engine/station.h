@@ -1,9 +1,9 @@
 /*
- * station.h - one server as one process of the host sees it: a few links, and a queue in front of
+ * station.h - one server as one process of the host sees it: a few links, and queues in front of
  * them.
  *
- * A link carries one statement at a time; statements that come while all are busy wait their turn.
- * A server takes the snapshot in the middle of a statement's time.
+ * A link carries one statement at a time; statements that come while all are busy wait their turn,
+ * questions before reads. A server takes the snapshot in the middle of a statement's time.
  */
 #ifndef STATION_H
 #define STATION_H
@@ -13,14 +13,14 @@
 
 #include <sys/queue.h>
 
-enum statement_kind { STATEMENT_READ, STATEMENT_LOCATE, STATEMENT_POLL };
+enum statement_kind { STATEMENT_QUESTION, STATEMENT_READ, STATEMENT_KINDS };
 
 struct station;
 
 /* Embedded in the object that asks. It may be submitted again once it was answered or forgotten. */
 struct statement {
     enum statement_kind kind;
-    uint32_t lookup; /* READ: whose, and of which of its steps */
+    uint32_t asker; /* as in struct sim_event */
     uint32_t generation;
     uint64_t takes_ns;
     struct station *queued_at; /* non-NULL exactly while it waits for a link */
@@ -35,7 +35,7 @@ struct station {
     uint16_t server; /* as in struct sim_event */
     uint32_t links;  /* 0: any number */
     uint32_t busy;
-    struct statement_list queue;
+    struct statement_list queues[STATEMENT_KINDS];
 };
 
 void station_init(struct station *station, struct event_queue *events, struct figures *figures);

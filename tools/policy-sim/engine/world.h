@@ -21,20 +21,28 @@ struct world {
     struct lag_course primary;
     uint64_t newest_row; /* the greatest position of a row looked up so far */
     struct lookup_pool lookups;
-    uint64_t lookups_under_way;
+    uint64_t lookups_open; /* under way, or to be repeated */
     struct figures *figures;
     bool out_of_memory;
 };
-
-/* A replica's position now: see sim_event.server and lag_model.h. */
-static inline uint64_t world_replica_position(struct world *world, uint16_t server) {
-    return lag_course_position(&world->replicas[server - 1], world->now_ns);
-}
 
 /* The primary's position now: that of its last commit, of a row that is looked up or of another. */
 static inline uint64_t world_primary_position(struct world *world) {
     uint64_t position = lag_course_position(&world->primary, world->now_ns);
     return position > world->newest_row ? position : world->newest_row;
+}
+
+/* Up to where a replica has all rows now: see sim_event.server and lag_model.h. It may be later
+ * than the primary's last commit. */
+static inline uint64_t world_replica_reach(struct world *world, uint16_t server) {
+    return lag_course_position(&world->replicas[server - 1], world->now_ns);
+}
+
+/* A server's position now, as it would say: a replica has replayed no more than was written. */
+static inline uint64_t world_position(struct world *world, uint16_t server) {
+    uint64_t written = world_primary_position(world);
+    uint64_t reach = server == 0 ? written : world_replica_reach(world, server);
+    return reach < written ? reach : written;
 }
 
 /* When a timer that the host sets now for `then` fires: a loop around poll or epoll sleeps for

@@ -103,6 +103,7 @@ static uint64_t exponential_position(struct lag_course *course, uint64_t now_ns)
 static uint64_t bursts_position(struct lag_course *course, uint64_t now_ns) {
     const struct lag_model *model = course->model;
     while (course->next_ns <= now_ns) {
+        course->bursts++;
         course->begun_ns = course->next_ns;
         course->next_ns += model->length_ns + random_exponential(&course->random, model->mean_ns);
     }

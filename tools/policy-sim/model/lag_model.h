@@ -48,6 +48,7 @@ void lag_model_free(struct lag_model *model);
 struct lag_course {
     const struct lag_model *model;
     struct random_stream random;
+    uint32_t bursts;   /* BURSTS: that have begun */
     uint64_t begun_ns; /* EXPONENTIAL: when it last caught up; BURSTS: the current or last burst */
     uint64_t next_ns;  /* EXPONENTIAL: the next one; BURSTS: the next burst */
     size_t sample;     /* TRACE: the next sample, its time and position, and those before it */

@@ -86,6 +86,7 @@ static void make_periodic(struct lag_trace *trace) {
     for (size_t i = 0; i < trace->count; i++) {
         trace->samples[i].at_ns -= first;
     }
+    trace->span_ns = span;
     trace->period_ns = span + span / (trace->count - 1);
 }
 

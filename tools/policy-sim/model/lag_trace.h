@@ -21,6 +21,7 @@ struct lag_sample {
 struct lag_trace {
     struct lag_sample *samples;
     size_t count;       /* at least 2 once loaded */
+    uint64_t span_ns;   /* from the first sample to the last */
     uint64_t period_ns; /* from the first sample to where the trace starts again */
 };
 

@@ -10,8 +10,9 @@
 #define SCENARIO_MAX_REPLICAS  16u
 #define SCENARIO_MAX_PROCESSES 10000u
 
-/* Virtual time starts here: later than the longest lag. */
-#define SCENARIO_START_NS (UINT64_C(1) << 60)
+/* Virtual time starts here: later than the longest lag, and so early that positions have space for
+ * more digits. */
+#define SCENARIO_START_NS (UINT64_C(1) << 52)
 
 struct scenario {
     uint32_t seed;
@@ -32,10 +33,13 @@ struct scenario {
     struct duration_model replica_read;
     struct duration_model primary_read;
     struct duration_model position_read; /* a server is asked for its WAL position */
+    struct duration_model question_read; /* the same before a read, in its transaction */
     uint32_t replica_failures;           /* share of the reads of a replica that fail */
     uint32_t links;                      /* statements at once, per process and server; 0: any */
     uint32_t max_lookups;                /* under way at once, per process */
     uint64_t timeout_ns;                 /* of a lookup */
+    uint32_t repeats;                    /* how often a client repeats what was not answered */
+    struct duration_model repeat_wait;   /* after it was shed or refused */
     uint64_t timer_step_ns; /* a host's timers are rounded up to a multiple; 0: exact */
 };
 

@@ -4,7 +4,6 @@
 #include "figures.h"
 
 #include "tools/policy-sim/model/quantity.h"
-#include "tools/policy-sim/model/scenario.h"
 
 #include <stdlib.h>
 
@@ -55,6 +54,7 @@ void figures_add_lookup(struct figures *figures, const struct figures_lookup *lo
     figures->ends[lookup->end]++;
     figures->missed += lookup->missed;
     figures->wrong += lookup->wrong;
+    figures->given_up += lookup->end > NOT_FOUND_REPLICA && !lookup->repeated;
     if (lookup->end == ENDED_SHED) {
         second->sheds++;
     } else if (lookup->end <= NOT_FOUND_REPLICA) {
@@ -78,9 +78,18 @@ void figures_add_primary_read(struct figures *figures, uint64_t now_ns) {
 
 void figures_add_lag(struct figures *figures, uint64_t now_ns, uint64_t lag_ns) {
     struct figures_second *second = second_of(figures, now_ns);
+    latency_histogram_add(&figures->lag, lag_ns);
     if (second != NULL && lag_ns > second->longest_lag_ns) {
         second->longest_lag_ns = lag_ns;
     }
+}
+
+uint64_t figures_bursts(const struct figures *figures) {
+    uint64_t bursts = 0;
+    for (uint32_t i = 0; i < SCENARIO_MAX_REPLICAS; i++) {
+        bursts += figures->bursts[i];
+    }
+    return bursts;
 }
 
 uint32_t figures_peak_primary_reads(const struct figures *figures) {

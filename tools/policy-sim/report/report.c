@@ -77,9 +77,39 @@ static uint64_t locates(const struct figures *figures, unsigned unused) {
     return figures->locates;
 }
 
+static uint64_t watches(const struct figures *figures, unsigned unused) {
+    (void)unused;
+    return figures->watches;
+}
+
 static uint64_t polls(const struct figures *figures, unsigned unused) {
     (void)unused;
     return figures->polls;
+}
+
+static uint64_t repeats(const struct figures *figures, unsigned unused) {
+    (void)unused;
+    return figures->repeats;
+}
+
+static uint64_t given_up(const struct figures *figures, unsigned unused) {
+    (void)unused;
+    return figures->given_up;
+}
+
+static uint64_t span_s(const struct figures *figures, unsigned unused) {
+    (void)unused;
+    return figures->span_ns / NS_PER_S;
+}
+
+static uint64_t bursts(const struct figures *figures, unsigned unused) {
+    (void)unused;
+    return figures_bursts(figures);
+}
+
+static uint64_t lag(const struct figures *figures, unsigned percent) {
+    return percent == 100 ? figures->lag.longest_ns
+                          : latency_histogram_percentile(&figures->lag, percent);
 }
 
 static const struct row rows[] = {
@@ -112,7 +142,17 @@ static const struct row rows[] = {
     {"primary_reads_per_s", "  primary reads", primary_reads, 0, RATE},
     {"primary_reads_peak", "  primary reads, peak", peak_primary_reads, 0, COUNT},
     {"locates_per_s", "  primary located", locates, 0, RATE},
-    {"polls_per_s", "  replica positions", polls, 0, RATE},
+    {"polls_per_s", "  replica positions", watches, 0, RATE},
+    {"server_polls_per_s", "  servers polled", polls, 0, RATE},
+    {NULL, "clients", NULL, 0, COUNT},
+    {"repeats", "  repeated lookups", repeats, 0, COUNT},
+    {"given_up", "  gave up", given_up, 0, COUNT},
+    {NULL, "the run", NULL, 0, COUNT},
+    {"span_s", "  seconds", span_s, 0, COUNT},
+    {"bursts", "  bursts of lag", bursts, 0, COUNT},
+    {"lag_p50_us", "  lag in ms, p50", lag, 50, TIME},
+    {"lag_p99_us", "  lag in ms, p99", lag, 99, TIME},
+    {"lag_max_us", "  lag in ms, max", lag, 100, TIME},
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 
