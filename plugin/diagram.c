@@ -76,8 +76,9 @@ static uint32_t reachable_states(const struct rp_plan *plan) {
 static void add_label(struct text *text, const struct rp_plan *plan, uint32_t state,
                       uint32_t outcome, const struct rp_move *move) {
     const char *separator = "";
-    for (uint32_t other = outcome; other < RP_BEGUN; other++) {
-        if (same_moves(moves_of(plan, state, outcome), moves_of(plan, state, other))) {
+    for (uint32_t other = outcome; other < RP_OUTCOME_COUNT; other++) {
+        if (other != RP_BEGUN &&
+            same_moves(moves_of(plan, state, outcome), moves_of(plan, state, other))) {
             text_add(text, "%s%s", separator, rp_outcomes[other].word);
             separator = ", ";
         }

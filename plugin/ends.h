@@ -26,12 +26,14 @@
     END(END_ABSENT_RETRY,      NOT_FOUND, REPLICA_RETRY, ERROR, "replica_retry",    PROVEN_ABSENT,      "proven absent: not on the replica, which had reached the primary's position") \
     END(END_FAILED_DIRECT,     FAILED,    NONE,          ERROR, NULL,               NONE,               "the read of the primary failed") \
     END(END_FAILED_REPLICA,    FAILED,    NONE,          ERROR, NULL,               NONE,               "the read of the replica failed") \
+    END(END_FAILED_OUT,        FAILED,    NONE,          ERROR, NULL,               NONE,               "there are replicas, but none may be asked now") \
     END(END_FAILED_RETRY,      FAILED,    NONE,          ERROR, "replica_retry",    NONE,               "missed on the replica, and the retry there failed") \
     END(END_FAILED_PRIMARY,    FAILED,    NONE,          ERROR, "primary_fallback", NONE,               "not served by the replica, and the read of the primary failed") \
     END(END_SHED,              SHED,      NONE,          ERROR, "primary_budget",   PRIMARY_SHED,       "not served by the replica, and the primary's budget is used up") \
     END(END_BROKEN,            FAILED,    NONE,          ERROR, NULL,               NONE,               "the host reported an outcome that the step under way cannot have")
 
-/* The counters of a section: name behind the prefix, help, and the one attribute if there is one. */
+/* The counters of a section, in the order of enum rp_counted: name behind the prefix, help, and the
+ * one attribute if there is one. */
 #define RP_COUNTERS(COUNTER)                                                                                                 \
     COUNTER(MISS_REPLICA_RETRY, "replica_miss",  RP_MISS_HELP, "outcome", "replica_retry")                                   \
     COUNTER(MISS_PRIMARY,       "replica_miss",  RP_MISS_HELP, "outcome", "primary")                                         \

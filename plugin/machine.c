@@ -149,16 +149,23 @@ static bool holds(uint32_t guard, struct read_state *read, uint64_t position) {
 /* A miss may move on to the next replica, which is then awaited and read: only once for each miss,
  * however many waits follow it, or with two replicas it would come back to the one that missed. */
 static void leave_replica(struct read_state *read) {
-    if (read->plan->pick_next) {
+    if (read->plan->pick == RP_PICK_NEXT) {
         read->replica = read->asked + 1 < read->replicas ? read->asked + 1 : 0;
     }
 }
 
+/* Whether the host may take a replica that is further than the one that the step names. */
+static bool may_be_freshest(const struct read_state *read, const struct rp_state_row *row) {
+    return read->plan->pick == RP_PICK_FRESHEST && row->use != RP_SPREAD;
+}
+
 /* A step in the read's own memory, with its replica, and for a wait or an await with its end. */
-static const struct rp_step *own_step(struct read_state *read, const struct rp_step *step) {
+static const struct rp_step *own_step(struct read_state *read, const struct rp_state_row *row) {
+    const struct rp_step *step = &row->step;
     read->step = *step;
     if (step->kind != RP_STEP_WAIT) {
         read->step.replica = read->replica;
+        read->step.flags |= may_be_freshest(read, row) ? RP_STEP_FRESHEST : 0;
     }
     if (step->kind != RP_STEP_READ) {
         read->step.until_ns = read->until_ns;
@@ -175,14 +182,14 @@ static const struct rp_step *enter(struct read_state *read, uint32_t state) {
     read->state = state;
     if (step->kind == RP_STEP_READ && step->target == RP_TARGET_REPLICA) {
         read->asked = read->replica;
-        if (read->replica != 0) {
-            step = own_step(read, step);
+        if (read->replica != 0 || may_be_freshest(read, row)) {
+            step = own_step(read, row);
         }
     } else if (step->kind == RP_STEP_WAIT || step->kind == RP_STEP_AWAIT) {
-        if (row->moves_on) {
+        if (row->use == RP_MOVES_ON) {
             leave_replica(read);
         }
-        step = own_step(read, step);
+        step = own_step(read, row);
     }
     read->current = step;
     return step;
@@ -243,8 +250,12 @@ const struct rp_step *machine_begin(const struct rp_policy *policy,
     read->polls = 0;
     read->replicas = request->replicas;
     read->replica = (uint32_t)(((request->entropy & UINT32_MAX) * request->replicas) >> 32);
-    uint32_t direct = request->replicas == 0 || (request->flags & RP_IN_TRANSACTION) != 0;
-    return advance(read, read->plan->start[direct], 0);
+    uint32_t start = START_REPLICA;
+    if (request->replicas == 0 || (request->flags & RP_IN_TRANSACTION) != 0) {
+        const uint32_t flags = request->flags & (RP_IN_TRANSACTION | RP_REPLICAS_OUT);
+        start = flags == RP_REPLICAS_OUT ? START_OUT : START_DIRECT;
+    }
+    return advance(read, read->plan->start[start], 0);
 }
 
 const struct rp_step *machine_next(struct rp_read *memory, const struct rp_report *report) {

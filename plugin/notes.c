@@ -17,15 +17,24 @@ static const struct rp_policy_kind *kind_of(const struct ini_section *section) {
     return policy != NULL ? *kind : NULL;
 }
 
+static void begin_note(struct text *text, const struct ini_document *document,
+                       const struct ini_section *section, const struct ini_entry *entry) {
+    text_add(text, "%s%s:%u: [%s] %s = %s: ", text->needed > 0 ? "\n" : "", document->path,
+             entry->line, section->name, entry->key, entry->value);
+}
+
 static void add_notes(struct text *text, const struct ini_document *document,
                       const struct ini_section *section) {
     const struct rp_policy_kind *kind = kind_of(section);
     for (const struct ini_entry *entry = section->entries; kind != NULL && entry != NULL;
          entry = entry->next) {
         if (!options_are_used(kind, entry->key)) {
-            text_add(text, "%s%s:%u: [%s] %s = %s: not used by policy = %s",
-                     text->needed > 0 ? "\n" : "", document->path, entry->line, section->name,
-                     entry->key, entry->value, kind->name);
+            begin_note(text, document, section, entry);
+            text_add(text, "not used by policy = %s", kind->name);
+        } else if (strcmp(entry->key, "max_lag_ms") == 0 && strtoul(entry->value, NULL, 10) != 0) {
+            begin_note(text, document, section, entry);
+            text_add(text, "with the primary away lag is unknown, and replicas leave after "
+                           "max_lag_ms");
         }
     }
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const char *const when_choices[] = {"miss", "always", NULL};
-static const char *const pick_choices[] = {"same", "next", NULL};
+static const char *const pick_choices[] = {"same", "next", "freshest", NULL};
 static const char *const failure_choices[] = {"error", "primary", NULL};
 
 #define AT(member) offsetof(struct rp_options, member)
@@ -69,9 +69,24 @@ static void say_when(struct text *text, const struct rp_options *options,
 static void say_pick(struct text *text, const struct rp_options *options,
                      const struct rp_policy_kind *kind) {
     (void)kind;
-    text_add(text, " With several replicas, a retry %s.",
-             options->replica_pick == RP_PICK_NEXT ? "moves on to the next one"
-                                                   : "stays on the one that was asked");
+    static const char *const words[] = {
+        [RP_PICK_SAME] = "stays on the one that was asked",
+        [RP_PICK_NEXT] = "moves on to the next one",
+        [RP_PICK_FRESHEST] = "goes to one that has reached the wanted position, or else to the one "
+                             "that is furthest"};
+    text_add(text, " With several replicas, a retry %s.", words[options->replica_pick]);
+}
+
+static void say_lag(struct text *text, const struct rp_options *options,
+                    const struct rp_policy_kind *kind) {
+    (void)kind;
+    if (options->max_lag_ms != 0) {
+        text_add(
+            text,
+            " A replica that is more than %u ms behind, or has been of unknown lag for longer, "
+            "is not asked; if none is left, that is a failure of the replica.",
+            options->max_lag_ms);
+    }
 }
 
 static void say_failure(struct text *text, const struct rp_options *options,
@@ -110,6 +125,14 @@ static void say_prefix(struct text *text, const struct rp_options *options,
 
 /* ---- the table ---- */
 
+/* Where the default depends on the policy, the table has the usual one. */
+#define READ_INDEX_MAX_WAIT "300"
+static const struct {
+    const char *policy;
+    const char *key;
+    const char *fallback;
+} own_defaults[] = {{"read_index", "max_wait_ms", READ_INDEX_MAX_WAIT}};
+
 /* KEY(name, what says it, and its struct ini_key) */
 #define KEYS(KEY)                                                                                  \
     KEY(policy, say_policy, .type = INI_CHOICE, .choices = rp_policy_names, .unit = "",            \
@@ -124,15 +147,19 @@ static void say_prefix(struct text *text, const struct rp_options *options,
     KEY(max_wait_ms, say_max_wait, .type = INI_NUMBER, .max = MAX_MS, .fallback = "200",           \
         .unit = "ms",                                                                              \
         .help = "Longest wait for a position (read_index, each) or of all polls together "         \
-                "(replica_backoff); 0 means no wait.")                                             \
+                "(replica_backoff); 0 means no wait. Under read_index the default "                \
+                "is " READ_INDEX_MAX_WAIT ".")                                                     \
     KEY(when, say_when, .type = INI_CHOICE, .choices = when_choices, .fallback = "miss",           \
         .unit = "",                                                                                \
         .help = "Whether read_index locates the primary after a miss or always before the first "  \
                 "read.")                                                                           \
     KEY(replica_pick, say_pick, .type = INI_CHOICE, .choices = pick_choices, .fallback = "same",   \
         .unit = "",                                                                                \
-        .help = "With several replicas: whether a retry stays on the one that was asked or moves " \
-                "on.")                                                                             \
+        .help = "With several replicas: whether a retry stays on the one that was asked, moves "   \
+                "on, or goes to the one that is furthest.")                                        \
+    KEY(max_lag_ms, say_lag, .type = INI_NUMBER, .max = MAX_MS, .fallback = "0", .unit = "ms",     \
+        .help = "How far a replica may be behind, or of unknown lag, and still be asked; if none " \
+                "is left, on_replica_failure decides. 0 sets no bound.")                           \
     KEY(on_replica_failure, say_failure, .type = INI_CHOICE, .choices = failure_choices,           \
         .fallback = "error", .unit = "",                                                           \
         .help = "Whether a read that fails on a replica (not: misses) is an error or goes to the " \
@@ -277,13 +304,29 @@ static void set_default_prefix(struct rp_options *options, const char *section) 
     }
 }
 
+/* The table, with the defaults of the section's policy. */
+static void list_keys(const struct ini_section *section, struct ini_key keys[RP_OPTION_COUNT]) {
+    const struct ini_entry *policy = ini_find(section, "policy");
+    memcpy(keys, rp_option_keys, sizeof rp_option_keys);
+    for (size_t i = 0; i < sizeof own_defaults / sizeof own_defaults[0]; i++) {
+        for (size_t k = 0; policy != NULL && k < RP_OPTION_COUNT; k++) {
+            if (strcmp(policy->value, own_defaults[i].policy) == 0 &&
+                strcmp(keys[k].name, own_defaults[i].key) == 0) {
+                keys[k].fallback = own_defaults[i].fallback;
+            }
+        }
+    }
+}
+
 void options_read(const struct ini_document *document, const struct ini_section *section,
                   struct rp_options *options, struct ini_errors *errors) {
     static const char *const retry[] = {"replica_retry_min_ms", "replica_retry_max_ms", NULL};
     static const char *const budget[] = {"primary_budget_per_s", "primary_budget_burst", NULL};
     /* A reload compares all bytes of the options, so none may be undefined. */
     memset(options, 0, sizeof *options);
-    ini_read_section(document, section, rp_option_keys, RP_OPTION_COUNT, options, errors);
+    struct ini_key keys[RP_OPTION_COUNT];
+    list_keys(section, keys);
+    ini_read_section(document, section, keys, RP_OPTION_COUNT, options, errors);
     if (all_good(section, retry)) {
         check_retry_bounds(document, section, options, errors);
     }

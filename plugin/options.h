@@ -12,7 +12,7 @@
 #include "text.h"
 
 enum rp_when { RP_WHEN_MISS, RP_WHEN_ALWAYS };
-enum rp_replica_pick { RP_PICK_SAME, RP_PICK_NEXT };
+enum rp_replica_pick { RP_PICK_SAME, RP_PICK_NEXT, RP_PICK_FRESHEST };
 enum rp_on_replica_failure { RP_FAILURE_ERROR, RP_FAILURE_PRIMARY };
 
 struct rp_options {
@@ -23,13 +23,14 @@ struct rp_options {
     uint32_t max_wait_ms;
     int32_t when;               /* enum rp_when */
     int32_t replica_pick;       /* enum rp_replica_pick */
+    uint32_t max_lag_ms;        /* 0: no bound */
     int32_t on_replica_failure; /* enum rp_on_replica_failure */
     uint32_t primary_budget_per_s;
     uint32_t primary_budget_burst;
     char metric_prefix[INI_MAX_VALUE_BYTES + 1]; /* never empty once read */
 };
 
-#define RP_OPTION_COUNT 11u
+#define RP_OPTION_COUNT 12u
 extern const struct ini_key rp_option_keys[RP_OPTION_COUNT];
 
 /* Reads one section into options: the table's checks, then those that concern several keys

@@ -18,7 +18,8 @@ uint32_t plan_conditions(const struct rp_options *options) {
     return 0 RP_CONDITIONS(BIT_IF);
 }
 
-static struct rp_move compile_move(uint8_t guard, uint8_t to, uint8_t end) {
+static struct rp_move compile_move(const struct rp_plan *plan, uint8_t guard, uint8_t to,
+                                   uint8_t end) {
     struct rp_move move = {.guard = guard, .to = to, .end = end};
     if (end != END_NONE) {
         move.step = &rp_ends[end].step;
@@ -28,6 +29,9 @@ static struct rp_move compile_move(uint8_t guard, uint8_t to, uint8_t end) {
         bool constant = move.step->kind == RP_STEP_READ || move.step->kind == RP_STEP_LOCATE;
         bool replica = move.step->kind == RP_STEP_READ && move.step->target == RP_TARGET_REPLICA;
         move.quick = !constant ? QUICK_NEVER : replica ? QUICK_FIRST_REPLICA : QUICK_ALWAYS;
+        if (replica && plan->pick == RP_PICK_FRESHEST && rp_states[to].use != RP_SPREAD) {
+            move.quick = QUICK_NEVER;
+        }
     }
     if (guard != G_NONE) {
         move.quick = QUICK_NEVER;
@@ -46,7 +50,7 @@ static uint32_t compile_cell(struct rp_plan *plan, uint32_t conditions, uint32_t
             (conditions & (1u << rule->condition)) == 0) {
             continue;
         }
-        plan->moves[used++] = compile_move(rule->guard, rule->to, rule->end);
+        plan->moves[used++] = compile_move(plan, rule->guard, rule->to, rule->end);
         if (rule->guard == G_NONE) {
             break;
         }
@@ -71,17 +75,18 @@ static void set_budget(struct rp_plan *plan) {
 static void set_start(struct rp_plan *plan) {
     uint8_t first = plan->first_move[ST_BEGIN][RP_BEGUN];
     const struct rp_move *move = &plan->moves[first];
-    plan->start[0] = first;
-    plan->start[1] = first;
+    plan->start[START_REPLICA] = first;
+    plan->start[START_DIRECT] = first;
+    plan->start[START_OUT] = plan->first_move[ST_BEGIN][RP_OUT];
     if (move->guard == G_NO_REPLICA) {
-        plan->start[0] = (uint8_t)(first + 1);
-        plan->start[1] = (uint8_t)plan->move_count;
-        plan->moves[plan->move_count] = compile_move(G_NONE, move->to, move->end);
+        plan->start[START_REPLICA] = (uint8_t)(first + 1);
+        plan->start[START_DIRECT] = (uint8_t)plan->move_count;
+        plan->moves[plan->move_count] = compile_move(plan, G_NONE, move->to, move->end);
     }
 }
 
 void plan_compile_rules(struct rp_plan *plan, uint32_t conditions) {
-    plan->moves[0] = compile_move(G_NONE, ST_BEGIN, END_BROKEN);
+    plan->moves[0] = compile_move(plan, G_NONE, ST_BEGIN, END_BROKEN);
     uint32_t used = 1;
     for (uint32_t state = 0; state < ST_COUNT; state++) {
         for (uint32_t outcome = 0; outcome < RP_OUTCOME_COUNT; outcome++) {
@@ -102,7 +107,8 @@ void plan_compile(struct rp_plan *plan, const struct rp_options *options, struct
     plan->first_ns = options->first_ms * NS_PER_MS;
     plan->max_wait_ns = options->max_wait_ms * NS_PER_MS;
     plan->max_polls = options_max_polls(options);
-    plan->pick_next = options->replica_pick == RP_PICK_NEXT;
+    plan->max_lag_ns = options->max_lag_ms * NS_PER_MS;
+    plan->pick = (uint32_t)options->replica_pick;
     set_budget(plan);
     counters_name(plan->metric_names, plan->options.metric_prefix);
     plan_compile_rules(plan, plan_conditions(options));

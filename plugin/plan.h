@@ -20,6 +20,14 @@ enum rp_quick {
     QUICK_ALWAYS         /* nothing: the step is returned unchanged */
 };
 
+/* How a read can begin. */
+enum rp_start {
+    START_REPLICA, /* with a replica to ask */
+    START_DIRECT,  /* without one, or in a transaction */
+    START_OUT,     /* all replicas are out */
+    START_COUNT
+};
+
 /* One way out of a state on an outcome. Moves of the same state and outcome follow each other; the
  * last of them has no guard. */
 struct rp_move {
@@ -46,11 +54,11 @@ struct rp_plan {
     uint64_t max_lag_ns;         /* a replica further behind is not offered; 0: no bound */
     uint64_t budget_interval_ns; /* between two admitted reads at the long-term rate; 0: no limit */
     uint32_t max_polls;          /* replica_backoff: 0 to RP_MAX_POLLS */
-    uint32_t pick_next;          /* replica_pick = next */
+    uint32_t pick;               /* enum rp_replica_pick */
     uint32_t move_count;
-    uint8_t start[2]; /* the move that begins a read: [0] with a replica to ask, [1] without */
+    uint8_t start[START_COUNT];                      /* the move that begins a read */
     uint8_t first_move[ST_COUNT][RP_OUTCOME_STRIDE]; /* index into moves; 0: broken contract */
-    struct rp_move moves[RP_MAX_MOVES + 1];          /* and start[1]'s, which comes last */
+    struct rp_move moves[RP_MAX_MOVES + 1];          /* and START_DIRECT's, which comes last */
     char metric_names[COUNTER_COUNT][RP_METRIC_NAME_BYTES];
     struct rp_options
         options;           /* as configured: for describe, and to see whether a reload changes it */

@@ -83,6 +83,12 @@ struct rp_rule {
         ST_DIRECT, ON_FAILED, IF_ANY, G_NONE, END(END_FAILED_DIRECT)                               \
     }
 
+/* There are replicas, and all of them are out: as if the first read had failed. */
+#define RULES_OUT                                                                                  \
+    RULES_TO_PRIMARY(ST_BEGIN, ON_OUT, IF_FAILOVER, ST_FAILOVER), {                                \
+        ST_BEGIN, ON_OUT, IF_ANY, G_NONE, END(END_FAILED_OUT)                                      \
+    }
+
 /* The primary's answer after a replica's miss. */
 #define RULES_PRIMARY                                                                              \
     {ST_PRIMARY, ON_SERVED, IF_ANY, G_NONE, END(END_FOUND_PRIMARY)},                               \
@@ -106,8 +112,8 @@ struct rp_rule {
         from, ON_FAILED, IF_ANY, G_NONE, END(END_FAILED_RETRY)                                     \
     }
 
-/* The primary's answer where the replica had failed without missing: not a miss, so neither counted
- * nor logged. */
+/* The primary's answer where the replica had failed without missing, or was out: not a miss, so
+ * neither counted nor logged. */
 #define RULES_FAILOVER                                                                             \
     {ST_FAILOVER, ON_SERVED, IF_FAILOVER, G_NONE, END(END_FOUND_FAILOVER)},                        \
         {ST_FAILOVER, ON_MISSING, IF_FAILOVER, G_NONE, END(END_NOT_FOUND_PRIMARY)}, {              \

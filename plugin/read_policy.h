@@ -164,9 +164,9 @@ enum rp_step_flag {
     /* RP_STEP_READ of a replica: report its replay position, taken by an earlier statement. Without
      * the flag a position is not needed (0 may be reported). */
     RP_STEP_WITH_POSITION = 1,
-    /* RP_STEP_READ of a replica, RP_STEP_AWAIT: replica_pick = freshest. A host that knows the
-     * replicas' positions may take another of those offered than `replica` says: one that has
-     * reached the position, else the one that is furthest. */
+    /* RP_STEP_READ of a replica but for a first one, RP_STEP_AWAIT: replica_pick = freshest. A host
+     * that knows the replicas' positions may take another of those offered than `replica` says: one
+     * that has reached the position, else the one that is furthest. */
     RP_STEP_FRESHEST = 2
 };
 
@@ -679,10 +679,10 @@ struct rp_plugin {
     int32_t (*kind)(uint32_t index, struct rp_kind *kind);
 
     /*
-     * Writes what has no effect in the configuration that was loaded last, one note per line: the
-     * keys that their section's policy does not use. [control] For the log, after open and reload:
-     * a note is not an error. The text is empty if there is none, as after a NULL set. Arguments
-     * and result as of describe.
+     * Writes notes on the configuration that was loaded last, one per line: keys that their
+     * section's policy does not use, and values with effects that are easily missed. [control] For
+     * the log, after open and reload: a note is not an error. The text is empty if there is none,
+     * as after a NULL set. Arguments and result as of describe.
      */
     uint32_t (*notes)(struct rp_set *set, char *buf, uint32_t len);
 

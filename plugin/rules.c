@@ -85,7 +85,7 @@ static bool check_rule(const struct check *check, uint32_t index) {
     }
     return uses_key(check, condition_keys[rule->condition]) &&
            uses_key(check, guard_keys[rule->guard]) &&
-           (rule->end != END_NONE || !rp_states[rule->to].moves_on ||
+           (rule->end != END_NONE || rp_states[rule->to].use != RP_MOVES_ON ||
             uses_key(check, "replica_pick"));
 }
 
@@ -115,16 +115,18 @@ static bool is_read_of(uint8_t state, int32_t target) {
     return step->kind == RP_STEP_READ && step->target == target;
 }
 
-static bool read_failed_over(const struct check *check, uint32_t outcome) {
-    return outcome == RP_FAILED && (check->conditions & 1u << IF_FAILOVER) != 0;
+/* The replica has failed, or none may be asked, and the primary may serve such reads. */
+static bool fails_over(const struct check *check, const struct situation *at, uint32_t outcome) {
+    const bool failed = is_read_of(at->state, RP_TARGET_REPLICA) && outcome == RP_FAILED;
+    return (failed || outcome == RP_OUT) && (check->conditions & 1u << IF_FAILOVER) != 0;
 }
 
 /* A read's history after the outcome, guards aside. */
 static struct situation after_outcome(const struct check *check, const struct situation *at,
                                       uint32_t outcome) {
     struct situation after = *at;
-    if (is_read_of(at->state, RP_TARGET_REPLICA) &&
-        ((1u << outcome & ON_MISS) != 0 || read_failed_over(check, outcome))) {
+    if ((is_read_of(at->state, RP_TARGET_REPLICA) && (1u << outcome & ON_MISS) != 0) ||
+        fails_over(check, at, outcome)) {
         after.may_fall_back = true;
     }
     return after;

@@ -5,14 +5,12 @@
 
 #include <assert.h>
 
-#define STAYS    false
-#define MOVES_ON true
-#define ROW(name_, kind_, target_, flags_, moves_on_, label_)                                      \
+#define ROW(name_, kind_, target_, flags_, use_, label_)                                           \
     [name_] = {.step = {.struct_size = sizeof(struct rp_step),                                     \
                         .kind = RP_STEP_##kind_,                                                   \
                         .target = RP_TARGET_##target_,                                             \
                         .flags = (flags_)},                                                        \
-               .moves_on = (moves_on_),                                                            \
+               .use = RP_##use_,                                                                   \
                .name = #name_,                                                                     \
                .label = "" label_},
 const struct rp_state_row rp_states[ST_COUNT] = {RP_STATES(ROW)};

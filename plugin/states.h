@@ -12,16 +12,17 @@
 #include <stdbool.h>
 
 /*
- * What a read is waiting for, and the step that entering the state gives. MOVES_ON: after a miss,
- * the first step that has to do with a replica again; replica_pick = next takes effect here, once
- * for each miss.
+ * What a read is waiting for, and the step that entering the state gives. SPREAD: a first read,
+ * which replica_pick does not concern, or all of them would go to one replica. MOVES_ON: after a
+ * miss, the first step that has to do with a replica again; replica_pick = next takes effect here,
+ * once for each miss.
  */
 /* clang-format off */
 #define RP_STATES(STATE)                                                                                                     \
     /*    name                kind    target   flags                  replica   name in diagrams */                          \
     STATE(ST_BEGIN,           DONE,   REPLICA, 0,                     STAYS,    "begin")                                     \
     STATE(ST_DIRECT,          READ,   PRIMARY, 0,                     STAYS,    "read the primary\\n(no replica, or in a transaction)") \
-    STATE(ST_REPLICA,         READ,   REPLICA, 0,                     STAYS,    "read the replica")                          \
+    STATE(ST_REPLICA,         READ,   REPLICA, 0,                     SPREAD,   "read the replica")                          \
     STATE(ST_WAIT,            WAIT,   REPLICA, 0,                     MOVES_ON, "wait")                                      \
     STATE(ST_RETRY,           READ,   REPLICA, 0,                     STAYS,    "read the replica again")                    \
     STATE(ST_PRIMARY,         READ,   PRIMARY, 0,                     STAYS,    "read the primary\\n(after a miss)")         \
@@ -35,7 +36,8 @@
     STATE(ST_AWAIT,           AWAIT,  REPLICA, 0,                     MOVES_ON, "await the located position\\n(after a miss)") \
     STATE(ST_RETRY_CURRENT,   READ,   REPLICA, RP_STEP_WITH_POSITION, STAYS,    "read the replica again\\n(has reached the position)")
 
-/* What may be reported, after which kind of step, and in words. BEGUN is what begins a read. */
+/* What may be reported, after which kind of step, and in words. The last ones are the machine's own:
+ * BEGUN begins a read, and OUT one whose replicas are all out. */
 #define RP_OUTCOMES(OUTCOME)                                                                       \
     OUTCOME(FOUND,       AFTER_READ,                            "found")                           \
     OUTCOME(PARTIAL,     AFTER_READ,                            "partial")                         \
@@ -45,7 +47,8 @@
     OUTCOME(LOCATED,     AFTER_LOCATE,                          "located")                         \
     OUTCOME(REACHED,     AFTER_AWAIT,                           "reached")                         \
     OUTCOME(NOT_REACHED, AFTER_AWAIT,                           "not reached")                     \
-    OUTCOME(BEGUN,       AFTER_NOTHING,                         "")
+    OUTCOME(BEGUN,       AFTER_NOTHING,                         "")                                \
+    OUTCOME(OUT,         AFTER_NOTHING,                         "no replica may be asked now")
 /* clang-format on */
 
 #define STATE_NAME(name, ...) name,
@@ -54,7 +57,8 @@ enum rp_state { RP_STATES(STATE_NAME) ST_COUNT };
 
 /* Not for hosts to report. */
 #define RP_BEGUN         (RP_NOT_REACHED + 1)
-#define RP_OUTCOME_COUNT (RP_BEGUN + 1)
+#define RP_OUT           (RP_BEGUN + 1)
+#define RP_OUTCOME_COUNT (RP_OUT + 1)
 
 /* Outcomes as sets. */
 #define OUTCOME_BIT(name, ...) ON_##name = 1 << RP_##name,
@@ -66,10 +70,12 @@ enum rp_outcomes {
 };
 #undef OUTCOME_BIT
 
+enum rp_replica_use { RP_SPREAD, RP_STAYS, RP_MOVES_ON };
+
 struct rp_state_row {
     struct rp_step step; /* as it is returned, unless another replica than the first, a time or a
                             position belongs into it; that of ST_BEGIN is never returned */
-    bool moves_on;       /* may leave the replica that missed */
+    uint8_t use;         /* enum rp_replica_use */
     const char *name;    /* as the policies write it */
     const char *label;   /* for diagrams */
 };

@@ -20,6 +20,7 @@
 
 static const struct rp_rule rules[] = {
     RULES_DIRECT,
+    RULES_OUT,
     {ST_BEGIN, ON_BEGUN, IF_WHEN_ALWAYS, G_FLOOR, GO(ST_FLOOR_FIRST)},
     {ST_BEGIN, ON_BEGUN, IF_WHEN_ALWAYS, G_NONE, GO(ST_LOCATE_FIRST)},
     {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
@@ -71,6 +72,7 @@ static const char *const keys[] = {
     "when",
     "max_wait_ms",
     "replica_pick",
+    "max_lag_ms",
     "on_replica_failure",
     "primary_budget_per_s",
     "primary_budget_burst",

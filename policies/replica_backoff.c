@@ -13,6 +13,7 @@
 
 static const struct rp_rule rules[] = {
     RULES_DIRECT,
+    RULES_OUT,
     {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
 
     {ST_REPLICA, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_REPLICA)},
@@ -35,6 +36,7 @@ static const char *const keys[] = {
     "first_ms",
     "max_wait_ms",
     "replica_pick",
+    "max_lag_ms",
     "on_replica_failure",
     "primary_budget_per_s",
     "primary_budget_burst",

@@ -8,13 +8,14 @@
 
 static const struct rp_rule rules[] = {
     RULES_DIRECT,
+    {ST_BEGIN, ON_OUT, IF_ANY, G_NONE, END(END_FAILED_OUT)},
     {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
     {ST_REPLICA, ON_SERVED, IF_ANY, G_NONE, END(END_FOUND_REPLICA)},
     {ST_REPLICA, ON_MISSING, IF_ANY, G_NONE, END(END_NOT_FOUND_REPLICA)},
     {ST_REPLICA, ON_FAILED, IF_ANY, G_NONE, END(END_FAILED_REPLICA)},
 };
 
-static const char *const keys[] = {"metric_prefix", NULL};
+static const char *const keys[] = {"max_lag_ms", "metric_prefix", NULL};
 
 extern const struct rp_policy_kind rp_replica_only;
 const struct rp_policy_kind rp_replica_only = {

@@ -13,6 +13,7 @@
 
 static const struct rp_rule rules[] = {
     RULES_DIRECT,
+    RULES_OUT,
     {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
 
     {ST_REPLICA, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_REPLICA)},
@@ -31,8 +32,9 @@ static const struct rp_rule rules[] = {
 };
 
 static const char *const keys[] = {
-    "replica_retry_min_ms", "replica_retry_max_ms", "replica_pick",  "on_replica_failure",
-    "primary_budget_per_s", "primary_budget_burst", "metric_prefix", NULL,
+    "replica_retry_min_ms", "replica_retry_max_ms", "replica_pick",
+    "max_lag_ms",           "on_replica_failure",   "primary_budget_per_s",
+    "primary_budget_burst", "metric_prefix",        NULL,
 };
 
 extern const struct rp_policy_kind rp_replica_then_primary;

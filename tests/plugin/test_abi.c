@@ -339,7 +339,7 @@ START_TEST(keys_are_enumerated_without_gaps) {
         ck_assert((key.type == RP_KEY_CHOICE) == (key.choices != NULL));
         count++;
     }
-    ck_assert_uint_eq(count, 11);
+    ck_assert_uint_eq(count, 12);
     ck_assert_int_eq(plugin->key(count, &key), RP_E_END);
     ck_assert_int_eq(plugin->key(UINT32_MAX, &key), RP_E_END);
     ck_assert_int_eq(plugin->key(0, NULL), RP_E_ARGUMENT);
@@ -476,6 +476,10 @@ static const char *const descriptions[][4] = {
     {"policy = primary_only\nmetric_prefix = other\n", "Every read goes to the primary", "other.*",
      "[s]"},
     {"policy = replica_only\n", "its answer is final", "[s]", "run_engine.s"},
+    {"policy = replica_only\nmax_lag_ms = 777\n", "more than 777 ms behind", "of unknown lag",
+     "a failure of the replica"},
+    {"policy = read_index\nreplica_pick = freshest\n", "for at most 300 ms", "furthest",
+     "proven absent"},
 };
 
 START_TEST(descriptions_give_effective_values) {
@@ -597,6 +601,11 @@ START_TEST(keys_that_the_policy_does_not_use_are_noted) {
     assert_notes(notes);
     section_reload(&section, "policy = primary_only\nmetric_prefix = m\n");
     assert_notes("");
+    section_reload(&section, "policy = replica_only\nmax_lag_ms = 0\n");
+    assert_notes("");
+    section_reload(&section, "policy = replica_only\nmax_lag_ms = 50\n");
+    assert_notes("%s:3: [s] max_lag_ms = 50: with the primary away lag is unknown, and replicas "
+                 "leave after max_lag_ms");
     ck_assert_uint_eq(plugin->notes(NULL, error, sizeof error), 0);
     ck_assert_str_eq(error, "");
     ck_assert_uint_eq(plugin->notes(section.set, NULL, 1), 0);

@@ -78,7 +78,8 @@ static const struct {
     {"first_ms", RP_KEY_NUMBER, 1, 60000, "2", "ms", NULL, ""},
     {"max_wait_ms", RP_KEY_NUMBER, 0, 60000, "200", "ms", NULL, ""},
     {"when", RP_KEY_CHOICE, 0, 0, "miss", "", "miss always", ""},
-    {"replica_pick", RP_KEY_CHOICE, 0, 0, "same", "", "same next", ""},
+    {"replica_pick", RP_KEY_CHOICE, 0, 0, "same", "", "same next freshest", ""},
+    {"max_lag_ms", RP_KEY_NUMBER, 0, 60000, "0", "ms", NULL, ""},
     {"on_replica_failure", RP_KEY_CHOICE, 0, 0, "error", "", "error primary", ""},
     {"primary_budget_per_s", RP_KEY_NUMBER, 0, 1000000, "0", "reads per second", NULL, ""},
     {"primary_budget_burst", RP_KEY_NUMBER, 0, 1000000, "0", "reads", NULL,
@@ -179,6 +180,13 @@ END_TEST
 
 /* ---- defaults ---- */
 
+/* read_index waits longer: while a bulk transaction runs, the primary's WAL is flushed, and so
+ * replayed, every 200 ms. */
+static const char *default_of(const char *policy, const char *key, const char *usual) {
+    const bool own = strcmp(policy, "read_index") == 0 && strcmp(key, "max_wait_ms") == 0;
+    return own ? "300" : usual;
+}
+
 /* Written out they change nothing. */
 START_TEST(a_default_written_out_is_the_default) {
     static const char *const policies[] = {"replica_then_primary", "read_index", "replica_backoff"};
@@ -194,7 +202,7 @@ START_TEST(a_default_written_out_is_the_default) {
         load(text, said, sizeof said, without);
         ck_assert_str_eq(said, "");
         (void)snprintf(text, sizeof text, "[s]\npolicy = %s\n%s = %s\n", policies[i], keys[_i].name,
-                       keys[_i].fallback);
+                       default_of(policies[i], keys[_i].name, keys[_i].fallback));
         load(text, said, sizeof said, with);
         ck_assert_str_eq(said, "");
         ck_assert_str_eq(with, without);
@@ -223,12 +231,19 @@ static const struct {
      ":3: [s] Policy = primary_only: unknown key; did you mean policy?"},
     {"[s]\n" THEN_PRIMARY "zzzzzz = 1\n",
      ":3: [s] zzzzzz = 1: unknown key; known keys: policy, replica_retry_min_ms, "
-     "replica_retry_max_ms, first_ms, max_wait_ms, when, replica_pick, on_replica_failure, "
+     "replica_retry_max_ms, first_ms, max_wait_ms, when, replica_pick, max_lag_ms, "
+     "on_replica_failure, "
      "primary_budget_per_s, primary_budget_burst, metric_prefix"},
     {"[s]\n" THEN_PRIMARY "when = Miss\n",
      ":3: [s] when = Miss: unknown; did you mean miss? accepted: miss or always, default miss"},
     {"[s]\n" THEN_PRIMARY "replica_pick = random\n",
-     ":3: [s] replica_pick = random: unknown; accepted: same or next, default same"},
+     ":3: [s] replica_pick = random: unknown; accepted: same, next or freshest, default "
+     "same"},
+
+    {"[s]\npolicy = read_index\nmax_wait_ms = x\n",
+     ":3: [s] max_wait_ms = x: not a number; accepted: 0 to 60000 (ms), default 300"},
+    {"[s]\npolicy = replica_backoff\nmax_wait_ms = x\n",
+     ":3: [s] max_wait_ms = x: not a number; accepted: 0 to 60000 (ms), default 200"},
 
     /* the minimum and the maximum */
     {"[s]\n" THEN_PRIMARY "replica_retry_min_ms = 201\n",
@@ -276,7 +291,8 @@ static const struct {
      ":2: [s] policy = x: unknown; accepted: " POLICIES "\n"
      ":3: [s] first_ms = 0: too small; accepted: 1 to 60000 (ms), default 2\n"
      ":4: [s] foo = 1: unknown key; known keys: policy, replica_retry_min_ms, "
-     "replica_retry_max_ms, first_ms, max_wait_ms, when, replica_pick, on_replica_failure, "
+     "replica_retry_max_ms, first_ms, max_wait_ms, when, replica_pick, max_lag_ms, "
+     "on_replica_failure, "
      "primary_budget_per_s, primary_budget_burst, metric_prefix\n"
      ":7: [t] replica_retry_min_ms = 300 is above replica_retry_max_ms = 200 (the default); the "
      "minimum must not exceed the maximum, unless the maximum is 0 (no retry)\n"

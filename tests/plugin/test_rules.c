@@ -22,7 +22,8 @@
     { .name = "p", .summary = "A policy.", .most_steps = (steps), __VA_ARGS__ }
 
 #define ONLY_REPLICA                                                                               \
-    {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},                                          \
+    {ST_BEGIN, ON_OUT, IF_ANY, G_NONE, END(END_FAILED_OUT)},                                       \
+        {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},                                      \
         {ST_REPLICA, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_REPLICA)}, {                          \
         ST_REPLICA, ON_FAILED, IF_ANY, G_NONE, END(END_FAILED_REPLICA)                             \
     }
@@ -60,21 +61,22 @@ static const struct {
      "RULES_DIRECT must come first"},
     {KIND(1, KEYS(NULL), RULES({ST_BEGIN, ON_BEGUN, IF_ANY, G_NO_REPLICA, GO(ST_REPLICA)})),
      "without a replica it does not read the primary"},
-    {KIND(1, KEYS(NULL), RULES(RULES_DIRECT, {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_DIRECT)})),
+    {KIND(1, KEYS(NULL),
+          RULES(RULES_DIRECT, {ST_BEGIN, ON_BEGUN | ON_OUT, IF_ANY, G_NONE, GO(ST_DIRECT)})),
      "in ST_BEGIN, on \"\", the primary is read although no replica missed"},
     {KIND(1, .reads_primary_first = true, KEYS(NULL),
-          RULES(RULES_DIRECT, {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_DIRECT)})),
+          RULES(RULES_DIRECT, {ST_BEGIN, ON_BEGUN | ON_OUT, IF_ANY, G_NONE, GO(ST_DIRECT)})),
      NULL},
     {KIND(2, .reads_primary_first = true, KEYS(NULL),
           RULES(RULES_DIRECT, ONLY_REPLICA, MISS_TO_PRIMARY, RULES_PRIMARY)),
      "it never reads the primary first"},
     {KIND(2, KEYS("on_replica_failure", "primary_budget_per_s", NULL),
-          RULES(RULES_DIRECT, {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
+          RULES(RULES_DIRECT, RULES_OUT, {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
                 {ST_REPLICA, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_REPLICA)},
                 {ST_REPLICA, ON_MISS | ON_FAILED, IF_ANY, G_NONE, GO(ST_PRIMARY)}, RULES_PRIMARY)),
      "in ST_REPLICA, on \"failed\", the primary is read although no replica missed"},
     {KIND(2, KEYS("on_replica_failure", "primary_budget_per_s", NULL),
-          RULES(RULES_DIRECT, {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
+          RULES(RULES_DIRECT, RULES_OUT, {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
                 {ST_REPLICA, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_REPLICA)},
                 RULES_FIRST_READ_FAILED(ST_REPLICA), MISS_TO_PRIMARY, RULES_PRIMARY,
                 RULES_FAILOVER)),
@@ -94,11 +96,11 @@ static const struct {
     {KIND(2, KEYS(NULL),
           RULES(RULES_DIRECT, ONLY_REPLICA, MISS_TO_PRIMARY, RULES_PRIMARY,
                 {ST_REPLICA, ON_MISS, IF_ANY, G_NONE, END(END_SHED)})),
-     "rule 12 (from ST_REPLICA) is never used"},
+     "rule 13 (from ST_REPLICA) is never used"},
     {KIND(2, KEYS(NULL),
           RULES(RULES_DIRECT, ONLY_REPLICA, MISS_TO_PRIMARY, RULES_PRIMARY,
                 {ST_WAIT, ON_WAITED, IF_ANY, G_NONE, GO(ST_RETRY)})),
-     "rule 12 (from ST_WAIT) is never used"},
+     "rule 13 (from ST_WAIT) is never used"},
 
     /* answers */
     {KIND(1, KEYS(NULL),

@@ -86,9 +86,9 @@ void coverage_note(struct coverage *coverage, const struct configured *configure
     }
 }
 
-/* What decides nothing about a read. */
+/* Not what decides nothing about a read, or only which replicas are offered for it. */
 static bool bears_on_reads(const char *key) {
-    return strcmp(key, "metric_prefix") != 0;
+    return strcmp(key, "metric_prefix") != 0 && strcmp(key, "max_lag_ms") != 0;
 }
 
 static bool is_varied(const struct coverage *coverage, int policy, const char *key) {

@@ -42,7 +42,8 @@ const struct rp_step *begin_read(const struct opened_section *section, const str
                                  uint64_t begun_ns, struct rp_read *read) {
     const struct rp_request request = {
         .struct_size = sizeof request,
-        .flags = asked->in_transaction ? RP_IN_TRANSACTION : 0,
+        .flags = (asked->in_transaction ? (uint32_t)RP_IN_TRANSACTION : 0) |
+                 (asked->replicas_out ? (uint32_t)RP_REPLICAS_OUT : 0),
         .replicas = asked->replicas,
         .now_ns = begun_ns,
         .deadline_ns = asked->has_deadline ? begun_ns + (uint64_t)asked->deadline_ns : 0,

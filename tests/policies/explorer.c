@@ -81,7 +81,7 @@ static struct deadlines deadlines_of(const struct configured *configured) {
 static bool is_usual(const struct setting *setting) {
     const struct asked *asked = &setting->asked;
     return asked->replicas == 1 && !asked->in_transaction && asked->entropy == entropies[0] &&
-           !setting->configured.pick_next && setting->configured.budget_per_s == 0;
+           setting->configured.pick == SAME && setting->configured.budget_per_s == 0;
 }
 
 static bool visit(struct explorer *explorer, struct explored_section *section,
@@ -144,16 +144,21 @@ static bool visit_deadlines(struct explorer *explorer, struct explored_section *
 /* Without --full, each number of replicas has one entropy of its own, and one replica has all. */
 static bool visit_requests(struct explorer *explorer, struct explored_section *section,
                            struct setting *setting) {
-    for (size_t i = 0; i < COUNT_OF(replica_counts) * COUNT_OF(entropies) * 4; i++) {
+    for (size_t i = 0; i < COUNT_OF(replica_counts) * COUNT_OF(entropies) * 8; i++) {
         const size_t entropy = i % COUNT_OF(entropies);
         const size_t count = i / COUNT_OF(entropies) % COUNT_OF(replica_counts);
         const size_t rest = i / COUNT_OF(entropies) / COUNT_OF(replica_counts);
+        const bool out = rest / 4 != 0;
         if (!explorer->full && count > 0 && entropy != count % COUNT_OF(entropies)) {
             continue;
         }
+        if (!explorer->full && out && replica_counts[count] > 1) {
+            continue; /* it says nothing where there are replicas */
+        }
         setting->asked = (struct asked){.replicas = replica_counts[count],
+                                        .replicas_out = out,
                                         .in_transaction = rest % 2 != 0,
-                                        .position = rest / 2 != 0 ? CALLER_POSITION : 0,
+                                        .position = rest / 2 % 2 != 0 ? CALLER_POSITION : 0,
                                         .entropy = entropies[entropy]};
         const bool ok = explorer->full || is_usual(setting)
                             ? visit_deadlines(explorer, section, setting)
@@ -188,9 +193,9 @@ static bool visit_budgets(struct explorer *explorer, struct configured *configur
 }
 
 static bool visit_choices(struct explorer *explorer, struct configured *configured) {
-    for (int choice = 0; choice < 4; choice++) {
-        configured->failover = (choice & 1) != 0;
-        configured->pick_next = (choice & 2) != 0;
+    for (int choice = 0; choice < 2 * PICK_COUNT; choice++) {
+        configured->failover = choice % 2 != 0;
+        configured->pick = (enum explored_pick)(choice / 2);
         if (!visit_budgets(explorer, configured)) {
             return false;
         }

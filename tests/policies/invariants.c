@@ -98,11 +98,17 @@ static const char *no_primary_read_before_a_miss(const struct transition *t) {
     if (is_policy(t, REPLICA_ONLY)) {
         return "replica_only came to the primary";
     }
-    const bool failed_over = t->setting->configured.failover && t->told->replica_failures > 0;
+    const bool failed_over = t->setting->configured.failover &&
+                             (t->told->replica_failures > 0 || begins_out(t->setting));
     return t->told->misses > 0 || failed_over ? NULL : "the primary was read without a miss";
 }
 
 static const char *no_replica_read_where_none_may_be(const struct transition *t) {
+    if (begins_out(t->setting)) {
+        return gives(t, RP_STEP_READ) && !gives_read_of(t, RP_TARGET_PRIMARY)
+                   ? "no replica may be asked, and one was"
+                   : NULL;
+    }
     if (!is_direct(t->setting)) {
         return t->told->steps == 0 && gives_read_of(t, RP_TARGET_PRIMARY)
                    ? "a replica may be read, and was not"
@@ -275,7 +281,8 @@ static const char *verdicts_are_what_some_server_said(const struct transition *t
         return tells(t, RP_MISSING) ? NULL : "not found, and no server said so";
     }
     if (ends_as(t, RP_VERDICT_FAILED)) {
-        return tells(t, RP_FAILED) && t->told->step.kind == RP_STEP_READ
+        const bool out = t->told->steps == 0 && begins_out(t->setting);
+        return out || (tells(t, RP_FAILED) && t->told->step.kind == RP_STEP_READ)
                    ? NULL
                    : "failed, and no read did";
     }
@@ -311,7 +318,7 @@ static const char *what_failed_is_named(const struct transition *t) {
     if (ends_as(t, RP_VERDICT_SHED)) {
         during = "primary_budget";
     } else if (!ends_as(t, RP_VERDICT_FOUND) && reports_primary_read(t)) {
-        during = t->told->replica_reads > 0 ? "primary_fallback" : NULL;
+        during = is_direct(t->setting) ? NULL : "primary_fallback";
     } else if (!ends_as(t, RP_VERDICT_FOUND)) {
         during = t->told->replica_reads > 1 ? "replica_retry" : NULL;
     }
@@ -321,7 +328,8 @@ static const char *what_failed_is_named(const struct transition *t) {
 /* ---- failures are no misses ---- */
 
 static const char *a_failure_is_no_miss(const struct transition *t) {
-    if (!reports_replica_read(t) || !tells(t, RP_FAILED)) {
+    const bool out = t->told->steps == 0 && begins_out(t->setting);
+    if (!out && (!reports_replica_read(t) || !tells(t, RP_FAILED))) {
         return NULL;
     }
     const bool fails_over = t->setting->configured.failover && !is_policy(t, REPLICA_ONLY);
@@ -412,7 +420,7 @@ static const char *a_reached_position_is_read_at(const struct transition *t) {
     if (reached) {
         const uint32_t flags = floor ? 0 : RP_STEP_WITH_POSITION;
         return gives_read_of(t, RP_TARGET_REPLICA) && t->step->replica == told->step.replica &&
-                       t->step->flags == flags
+                       (t->step->flags & ~(uint32_t)RP_STEP_FRESHEST) == flags
                    ? NULL
                    : "the replica that reached the position was not read, or not with it";
     }
@@ -420,7 +428,7 @@ static const char *a_reached_position_is_read_at(const struct transition *t) {
         return gives(t, RP_STEP_LOCATE) ? NULL : "no locate after the caller's position";
     }
     if (told->misses == 0) {
-        return gives_read_of(t, RP_TARGET_REPLICA) && t->step->flags == 0
+        return gives_read_of(t, RP_TARGET_REPLICA) && (t->step->flags & RP_STEP_WITH_POSITION) == 0
                    ? NULL
                    : "no plain first read without the position reached";
     }
@@ -455,8 +463,22 @@ static const char *replicas_are_picked_as_configured(const struct transition *t)
         return NULL; /* a first read; or a_reached_position_is_read_at */
     }
     const uint32_t next = t->told->last_replica == replicas - 1 ? 0 : t->told->last_replica + 1;
-    const uint32_t expected = t->setting->configured.pick_next ? next : t->told->last_replica;
+    const bool moves_on = t->setting->configured.pick == NEXT;
+    const uint32_t expected = moves_on ? next : t->told->last_replica;
     return t->step->replica == expected ? NULL : "the retry is on the wrong replica";
+}
+
+/* Whether the host may take a replica that is further: never for a plain first read. */
+static bool may_be_freshest(const struct transition *t) {
+    const bool follows = t->told->replica_reads > 0 || gives(t, RP_STEP_AWAIT) ||
+                         (t->step->flags & RP_STEP_WITH_POSITION) != 0;
+    const bool on_replica = gives(t, RP_STEP_AWAIT) || gives_read_of(t, RP_TARGET_REPLICA);
+    return on_replica && follows && t->setting->configured.pick == FRESHEST;
+}
+
+static const char *the_freshest_may_be_taken(const struct transition *t) {
+    const bool flagged = (t->step->flags & RP_STEP_FRESHEST) != 0;
+    return flagged == may_be_freshest(t) ? NULL : "the wrong steps may go to the freshest replica";
 }
 
 /* ---- the budget ---- */
@@ -502,10 +524,9 @@ static const char *steps_are_well_formed(const struct transition *t) {
     if (!timed && step->until_ns != 0) {
         return "a time that nothing is waited for";
     }
-    const bool flagged = step->flags != 0 && step->flags != RP_STEP_WITH_POSITION;
-    return flagged || (step->flags != 0 && !gives_read_of(t, RP_TARGET_REPLICA))
-               ? "flags that mean nothing"
-               : NULL;
+    uint32_t meant = gives_read_of(t, RP_TARGET_REPLICA) ? RP_STEP_WITH_POSITION : 0;
+    meant |= may_be_freshest(t) ? (uint32_t)RP_STEP_FRESHEST : 0;
+    return (step->flags & ~meant) == 0 ? NULL : "flags that mean nothing";
 }
 
 static const char *a_breach_ends_the_read_as_failed(const struct transition *t) {
@@ -573,6 +594,8 @@ const struct invariant invariants[] = {
     KEPT(read_index_locates_before_it_falls_back,
          "I16: the primary's tables are read only where a position did not help"),
     KEPT(replicas_are_picked_as_configured, "I17: the retry follows replica_pick"),
+    KEPT(the_freshest_may_be_taken,
+         "I17: replica_pick = freshest holds for awaits, and for reads but a plain first one"),
     KEPT(the_budget_admits_and_sheds_exactly,
          "I18: sheds and admissions never exceed what the bucket allows"),
     KEPT(steps_are_well_formed, "I19: a step says what its kind needs and nothing else"),

@@ -14,10 +14,10 @@
 
 static const struct configured explored[] = {
     {.policy = THEN_PRIMARY, .retry_min_ms = 50, .retry_max_ms = 200, .first_ms = 1},
-    {.policy = THEN_PRIMARY, .first_ms = 1, .failover = true, .pick_next = true},
+    {.policy = THEN_PRIMARY, .first_ms = 1, .failover = true, .pick = NEXT},
     {.policy = READ_INDEX, .max_wait_ms = 200, .first_ms = 1, .failover = true},
-    {.policy = READ_INDEX, .max_wait_ms = 200, .first_ms = 1, .always = true},
-    {.policy = BACKOFF, .max_wait_ms = 20, .first_ms = 3, .pick_next = true},
+    {.policy = READ_INDEX, .max_wait_ms = 200, .first_ms = 1, .always = true, .pick = FRESHEST},
+    {.policy = BACKOFF, .max_wait_ms = 20, .first_ms = 3, .pick = NEXT},
     {.policy = PRIMARY_ONLY, .first_ms = 1},
     {.policy = REPLICA_ONLY, .first_ms = 1},
 };

@@ -9,6 +9,8 @@
 #define NAME(policy, name) [policy] = #name,
 const char *const policy_names[POLICY_COUNT] = {EXPLORED_POLICIES(NAME)};
 
+static const char *const picks[PICK_COUNT] = {"same", "next", "freshest"};
+
 int find_explored(const char *name) {
     int policy = POLICY_COUNT - 1;
     while (policy >= 0 && strcmp(policy_names[policy], name) != 0) {
@@ -21,13 +23,13 @@ void write_lines(const struct configured *configured, char *lines, size_t capaci
     (void)snprintf(lines, capacity,
                    "policy = %s\nreplica_retry_min_ms = %u\nreplica_retry_max_ms = %u\n"
                    "first_ms = %u\nmax_wait_ms = %u\nwhen = %s\nreplica_pick = %s\n"
-                   "on_replica_failure = %s\nprimary_budget_per_s = %u\n"
+                   "max_lag_ms = %u\non_replica_failure = %s\nprimary_budget_per_s = %u\n"
                    "primary_budget_burst = %u\n",
                    policy_names[configured->policy], configured->retry_min_ms,
                    configured->retry_max_ms, configured->first_ms, configured->max_wait_ms,
-                   configured->always ? "always" : "miss", configured->pick_next ? "next" : "same",
-                   configured->failover ? "primary" : "error", configured->budget_per_s,
-                   configured->budget_burst);
+                   configured->always ? "always" : "miss", picks[configured->pick],
+                   configured->max_lag_ms, configured->failover ? "primary" : "error",
+                   configured->budget_per_s, configured->budget_burst);
 }
 
 void write_setting(const struct setting *setting, char *text, size_t capacity) {
@@ -40,21 +42,25 @@ void write_setting(const struct setting *setting, char *text, size_t capacity) {
     }
     (void)snprintf(text, capacity,
                    "%s: retry %u-%u ms, first %u ms, at most %u ms, when %s, pick %s, on failure "
-                   "%s, budget %u/s burst %u; %u replicas%s, deadline %s, position %llu, entropy "
+                   "%s, budget %u/s burst %u; %u replicas%s%s, deadline %s, position %llu, entropy "
                    "%llx, %u tokens, clock %s",
                    policy_names[configured->policy], configured->retry_min_ms,
                    configured->retry_max_ms, configured->first_ms, configured->max_wait_ms,
-                   configured->always ? "always" : "miss", configured->pick_next ? "next" : "same",
+                   configured->always ? "always" : "miss", picks[configured->pick],
                    configured->failover ? "primary" : "error", configured->budget_per_s,
-                   configured->budget_burst, asked->replicas,
+                   configured->budget_burst, asked->replicas, asked->replicas_out ? " (out)" : "",
                    asked->in_transaction ? ", in a transaction" : "", deadline,
                    (unsigned long long)asked->position, (unsigned long long)asked->entropy,
                    asked->tokens, clocks[asked->clock]);
 }
 
 bool is_direct(const struct setting *setting) {
-    return setting->configured.policy == PRIMARY_ONLY || setting->asked.replicas == 0 ||
-           setting->asked.in_transaction;
+    return setting->configured.policy == PRIMARY_ONLY || setting->asked.in_transaction ||
+           (setting->asked.replicas == 0 && !setting->asked.replicas_out);
+}
+
+bool begins_out(const struct setting *setting) {
+    return setting->asked.replicas == 0 && !is_direct(setting);
 }
 
 uint32_t poll_limit(const struct configured *configured) {
@@ -66,7 +72,7 @@ uint32_t poll_limit(const struct configured *configured) {
 }
 
 uint32_t step_limit(const struct setting *setting) {
-    if (is_direct(setting)) {
+    if (is_direct(setting) || begins_out(setting)) {
         return 1;
     }
     const struct configured *configured = &setting->configured;

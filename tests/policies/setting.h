@@ -26,6 +26,8 @@ extern const char *const policy_names[POLICY_COUNT];
 /* The enum explored_policy of that name, or -1. */
 int find_explored(const char *name);
 
+enum explored_pick { SAME, NEXT, FRESHEST, PICK_COUNT };
+
 struct configured {
     enum explored_policy policy;
     uint32_t retry_min_ms;
@@ -33,7 +35,8 @@ struct configured {
     uint32_t first_ms;
     uint32_t max_wait_ms;
     bool always;
-    bool pick_next;
+    enum explored_pick pick;
+    uint32_t max_lag_ms;
     bool failover;
     uint32_t budget_per_s; /* 0: none */
     uint32_t budget_burst;
@@ -50,6 +53,7 @@ enum host_clock {
 /* Times are in ns since the read began. */
 struct asked {
     uint32_t replicas;
+    bool replicas_out; /* there are replicas, and none may be asked */
     bool in_transaction;
     bool has_deadline;
     int64_t deadline_ns;
@@ -72,6 +76,9 @@ void write_setting(const struct setting *setting, char *text, size_t capacity);
 
 /* Whether the read must go to the primary and nowhere else. */
 bool is_direct(const struct setting *setting);
+
+/* Whether the read must begin as if a replica had failed. */
+bool begins_out(const struct setting *setting);
 
 /* The most waits of replica_backoff: of n waits the k-th takes at least half of first_ms * 2^k, so
  * this many use up max_wait_ms. */

@@ -19,6 +19,7 @@ struct row {
     uint64_t position;
     uint32_t deadline_ms; /* after the beginning; 0: none */
     bool no_replica;
+    bool replicas_out;
     bool in_transaction;
     bool budget_empty; /* drained before the read begins */
 };
@@ -64,6 +65,27 @@ static const struct row direct_rows[] = {
     {.reports = "partial", .steps = "primary", .end = DIRECT},
     {.reports = "missing", .steps = "primary", .end = DIRECT_MISSING},
     {.reports = "failed", .steps = "primary", .end = DIRECT_FAILED},
+};
+
+/* ---- all replicas out: as if the first read had failed ---- */
+
+#define OUT(policy_, options_, ...) ROW(policy_, options_, __VA_ARGS__, .replicas_out = true)
+
+static const struct row out_rows[] = {
+    OUT(THEN_PRIMARY, NULL, "", "", REPLICA_FAILED),
+    OUT(INDEX, NULL, "", "", REPLICA_FAILED),
+    OUT(INDEX, ALWAYS, "", "", REPLICA_FAILED),
+    OUT(BACKOFF, NULL, "", "", REPLICA_FAILED),
+    OUT("replica_only", FAILOVER, "", "", REPLICA_FAILED),
+    OUT("primary_only", NULL, "found", "primary", DIRECT),
+    OUT(THEN_PRIMARY, FAILOVER, "found", "primary", DIRECT),
+    OUT(INDEX, ALWAYS FAILOVER, "partial", "primary", DIRECT),
+    OUT(BACKOFF, FAILOVER, "missing", "primary", NOWHERE),
+    OUT(INDEX, FAILOVER, "failed", "primary", PRIMARY_FAILED),
+    OUT(THEN_PRIMARY, FAILOVER BUDGET, "", "", SHED, .budget_empty = true),
+    OUT(INDEX, FAILOVER BUDGET, "", "", SHED, .budget_empty = true),
+    OUT(THEN_PRIMARY, BUDGET, "found", "primary", DIRECT, .in_transaction = true,
+        .budget_empty = true),
 };
 
 /* ---- primary_only, replica_only ---- */
@@ -338,8 +360,9 @@ static void run_row(const struct row *row, const char *policy) {
         drain_budget(&section, SCRIPT_START_NS);
     }
     const struct scripted_read script = {
-        .replicas = row->no_replica ? 0 : 1,
-        .flags = row->in_transaction ? RP_IN_TRANSACTION : 0,
+        .replicas = row->no_replica || row->replicas_out ? 0 : 1,
+        .flags = (row->in_transaction ? (uint32_t)RP_IN_TRANSACTION : 0) |
+                 (row->replicas_out ? (uint32_t)RP_REPLICAS_OUT : 0),
         .position = row->position,
         .deadline_ns = row->deadline_ms == 0 ? 0 : SCRIPT_START_NS + row->deadline_ms * MS,
         .entropy = UINT64_C(0x0123456789abcdef),
@@ -375,6 +398,7 @@ END_TEST
     }                                                                                              \
     END_TEST
 
+ROW_TEST(out)
 ROW_TEST(single_read)
 ROW_TEST(then_primary)
 ROW_TEST(backoff)
@@ -389,6 +413,7 @@ int main(void) {
     TCase *rows = tcase_create("tables");
     suite_add_tcase(suite, rows);
     tcase_add_loop_test(rows, direct_read, 0, COUNT_OF(direct_rows));
+    ADD_ROWS(out);
     ADD_ROWS(single_read);
     ADD_ROWS(then_primary);
     ADD_ROWS(backoff);

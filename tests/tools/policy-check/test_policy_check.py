@@ -203,7 +203,7 @@ class PolicyCheck(unittest.TestCase):
         self.assertIn("    at most 1 step; reads the primary first", lines)
         self.assertIn("    at most 8 steps; reads a replica first; the host must be able to tell "
                       "positions", lines)
-        self.assertEqual(lines.count("    keys: metric_prefix"), 2)
+        self.assertEqual(lines.count("    keys: metric_prefix"), 1)
         self.assertEqual(self.run_check("--policies=text").splitlines(), lines)
 
     def test_policies_as_markdown_and_mdoc(self):
