@@ -23,6 +23,11 @@ static void begin_note(struct text *text, const struct ini_document *document,
              entry->line, section->name, entry->key, entry->value);
 }
 
+/* Of a number that was read without an error. */
+static bool is_zero(const char *value) {
+    return value[strspn(value, "0")] == '\0';
+}
+
 static void add_notes(struct text *text, const struct ini_document *document,
                       const struct ini_section *section) {
     const struct rp_policy_kind *kind = kind_of(section);
@@ -31,7 +36,7 @@ static void add_notes(struct text *text, const struct ini_document *document,
         if (!options_are_used(kind, entry->key)) {
             begin_note(text, document, section, entry);
             text_add(text, "not used by policy = %s", kind->name);
-        } else if (strcmp(entry->key, "max_lag_ms") == 0 && strtoul(entry->value, NULL, 10) != 0) {
+        } else if (strcmp(entry->key, "max_lag_ms") == 0 && !is_zero(entry->value)) {
             begin_note(text, document, section, entry);
             text_add(text, "with the primary away lag is unknown, and replicas leave after "
                            "max_lag_ms");

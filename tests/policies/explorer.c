@@ -196,6 +196,9 @@ static bool visit_choices(struct explorer *explorer, struct configured *configur
     for (int choice = 0; choice < 2 * PICK_COUNT; choice++) {
         configured->failover = choice % 2 != 0;
         configured->pick = (enum explored_pick)(choice / 2);
+        if (!explorer->full && configured->pick == FRESHEST && configured->failover) {
+            continue; /* the pick bears on flags alone */
+        }
         if (!visit_budgets(explorer, configured)) {
             return false;
         }
