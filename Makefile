@@ -95,7 +95,7 @@ $(BUILD)/snapshot-host: $(call objects,$(HOST_SRC) $(INI_SRC))
 include_dependencies = $(eval include $(wildcard $(patsubst %.o,%.d,$(call objects,$(1)))))
 $(call include_dependencies,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC))
 
-include mk/tools.mk mk/nginx.mk mk/bench.mk mk/tests.mk
+include mk/tools.mk mk/nginx.mk mk/npm.mk mk/bench.mk mk/tests.mk
 
 # ---- packages -----------------------------------------------------------------------------------------
 
@@ -141,6 +141,7 @@ help:
 	'make man                the manual pages, in build/man/' \
 	'make nginx              the module for nginx; nginx-demo, bench-nginx' \
 	'make install            into $$(DESTDIR)$$(PREFIX); uninstall takes it back' \
+	'make npm                the package for Node.js, in build/npm/ (installs what is missing)' \
 	'make deb                Debian packages, in build/deb/ (installs what is missing)' \
 	'make deb-try            the same, tried in a clean root' \
 	'make matrix             all of this on Debian 12, 13 and unstable, in clean roots: see mk/matrix.mk' \

@@ -4,7 +4,7 @@
 # Another version formats differently and finds other things: this one is in Debian 12, 13 and unstable.
 LINT_LLVM := 19
 
-LINT_FOLDERS = plugin policies strict-ini loader host-sample hosts tools
+LINT_FOLDERS = plugin policies strict-ini loader host-sample hosts bindings tools
 C_FILES = $(sort $(shell find . \( -path './.*' -o -path ./$(BUILD) -o -name node_modules \) -prune -o -name '*.[ch]' -print))
 TIDY_FILES = $(filter %.c,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC) $(TOOL_SRC))
 SHELL_FILES = $(sort $(shell grep -rlE '^\#!/(bin/sh|usr/bin/env bash)' tools .ci))

@@ -53,13 +53,14 @@ ROOMS = {
                          "tools/policy-sim/engine", "tools/policy-sim/record", "loader", PLUGIN],
     "hosts/minimal": [PLUGIN],
     "hosts/nginx": [PLUGIN],
+    "bindings/node": [PLUGIN],
 }
 
 # What a room may take from above, or from the file that holds it together: the plugin its list of
 # policies, filled in where they are; the parts of an nginx module the module's table, by which nginx
-# finds their settings, and the plugin's entry, for it is linked in.
+# finds their settings; and those that the plugin is linked into, its entry.
 HOOKS = {("plugin", "policies/registry"), ("hosts/nginx", "hosts/nginx/module"),
-         ("hosts/nginx", "plugin/entry")}
+         ("hosts/nginx", "plugin/entry"), ("bindings/node", "plugin/entry")}
 
 FOLDERS = ("strict-ini", "plugin", "policies", "loader", "host-sample", "tools", "hosts", "bindings")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)

@@ -1,0 +1,457 @@
+'use strict';
+
+const {
+  native, AT, viewOf, WAIT_MS, LIMIT_MS, ID, READ_ID, ACTION, TARGET, OUTCOME, REQUEST, CLUSTER, STATUS,
+  VERDICTS, SERVED_BY, COUNTED, LOG_LEVELS, EXPECTS, STATES, ROLES,
+} = require('./native.js');
+const { PolicySet } = require('./policy_set.js');
+const { PgServer } = require('./pg_server.js');
+const { msLeft } = require('./deadline.js');
+const { observe } = require('./observe.js');
+
+const MAX_SERVERS = 64;
+const OUTCOMES = { found: OUTCOME.FOUND, partial: OUTCOME.PARTIAL, missing: OUTCOME.MISSING };
+
+/** Timers beyond this wake earlier and look again. */
+const LONGEST_TIMER_MS = 60000;
+
+/** A read under way; its place in the list of reads is its tag. */
+class Read {
+  constructor(what, resolve, reject) {
+    this.what = what;
+    this.resolve = resolve;
+    this.reject = reject;
+    this.id = 0n;
+    this.result = null;
+    this.error = undefined;
+    this.onAbort = null;
+  }
+}
+
+/** What the host's `outcome` said, or by the number of rows. */
+function outcomeOf(rows, result, what) {
+  const said = what.outcome ? what.outcome(rows, result) : rows.length > 0 ? 'found' : 'missing';
+  const outcome = OUTCOMES[said];
+  if (outcome === undefined) {
+    throw new TypeError(`outcome: expected 'found', 'partial' or 'missing', not ${String(said)}`);
+  }
+  return outcome;
+}
+
+/**
+ * Reads over a cluster of PostgreSQL servers: who is the primary, where each server stands, what an
+ * answer proves, is the plugin's; this sends what it asks for and tells it the answers. Made by connect.
+ */
+class Cluster {
+  #set;
+  #ownsSet;
+  #handle;
+  #view;
+  #servers = new Array(MAX_SERVERS).fill(null);
+  #maxServers;
+  #Pool;
+  #options;
+  #policies = new Map();
+  #reads = [];
+  #freeTags = [];
+  #open = 0;
+  #works = new Map();
+  #timer = null;
+  #timerAt = Infinity;
+  #onTimer = () => {
+    this.#timer = null;
+    this.#timerAt = Infinity;
+    this.#drive();
+  };
+  #settled = null;
+  #closing = null;
+  #isClosed = false;
+  #left = null;
+
+  /** @private Use connect. */
+  constructor(set, ownsSet, options) {
+    this.#set = set;
+    this.#ownsSet = ownsSet;
+    this.#options = options;
+    this.#maxServers = options.maxServers ?? Math.max(options.servers.length, 8);
+    const flags = (options.strict ? CLUSTER.STRICT : 0) | (options.firstMisses ? CLUSTER.FIRST_MISSES : 0);
+    const { handle, record } = native.clusterOpen(set.handle, flags, this.#maxServers,
+      options.maxReads ?? 16384, options.pollMs ?? 0, options.timeoutMs ?? 0);
+    set.enter();
+    this.#handle = handle;
+    this.#view = viewOf(record);
+  }
+
+  /**
+   * One read of a section.
+   *
+   * @param section its name
+   * @param what {sql, values, name, rowMode, types} as for pg; outcome(rows, result) says 'found',
+   *   'partial' or 'missing' (default: found if there are rows); position(rows) gives the answer's
+   *   position where the statement has one (AFTER_COLUMN)
+   * @param options position: a floor; wantPosition; deadline; signal; client: the host's own, in its own
+   *   transaction on the primary
+   */
+  read(section, what, options = {}) {
+    return new Promise((resolve, reject) => {
+      const { signal, client, position } = options;
+      signal?.throwIfAborted();
+      if (this.#closing) throw new Error('the cluster is closed');
+      const policy = this.#policy(section);
+      const read = new Read({ ...what, client, wantPosition: options.wantPosition ?? this.#options.wantPosition ?? false },
+        resolve, reject);
+      const tag = this.#freeTags.length > 0 ? this.#freeTags.pop() : this.#reads.length;
+      let status;
+      try {
+        status = native.start(this.#handle, policy.number, tag, client ? REQUEST.IN_TRANSACTION : 0,
+          msLeft(options.deadline), position ?? null);
+      } catch (error) {
+        this.#freeTags.push(tag);
+        throw error;
+      }
+      if (status !== STATUS.OK) {
+        this.#freeTags.push(tag);
+        if (status !== STATUS.BUSY) throw new Error(`the read could not be begun (${status})`);
+        resolve(busy());
+        return;
+      }
+      read.id = this.#view.ids[READ_ID];
+      this.#reads[tag] = read;
+      if (signal) this.#watch(read, tag, signal);
+      if (++this.#open === 1) this.#timer?.ref();
+      this.#drive();
+    });
+  }
+
+  /** What is known of each server. */
+  servers() {
+    return this.#named().map(({ name, index }) => {
+      const info = native.server(this.#handle, index);
+      return { ...info, name, role: ROLES[info.role], expect: EXPECTS[info.expect], state: STATES[info.state] };
+    });
+  }
+
+  /** The cluster as a whole; `primary` is a server's name, or null. */
+  info() {
+    const info = native.clusterInfo(this.#handle);
+    return { ...info, primary: this.#servers[info.primary]?.name ?? null };
+  }
+
+  /**
+   * Adds a server, or changes its state or what is expected of it. Another address is another server:
+   * take the old one out first (state 'off').
+   */
+  async setServer(name, { pool, expect = 'any', state = 'on' } = {}) {
+    const known = this.#named().find((server) => server.name === name);
+    const numbers = [EXPECTS.indexOf(expect), STATES.indexOf(state)];
+    if (numbers.includes(-1)) {
+      throw new TypeError(`server ${name}: expect is one of ${EXPECTS.join(', ')}, state one of ${STATES.join(', ')}`);
+    }
+    if (known && pool) throw new TypeError(`server ${name} is there; take it out (state: 'off') first`);
+    if (!known && !pool) throw new TypeError(`server ${name}: pool is missing`);
+    const index = known?.index ?? this.#servers.indexOf(null);
+    if (index < 0 || index >= this.#maxServers) throw new RangeError(`at most ${this.#maxServers} servers (maxServers)`);
+    native.serverSet(this.#handle, index, name, ...numbers);
+    const server = known ?? (this.#servers[index] = { name, index, pg: this.#makeServer(pool, index) });
+    if (state === 'off') this.#servers[index] = null;
+    this.#drive();
+    if (state === 'off') await server.pg.close();
+  }
+
+  /** Forgets the system and timeline that are remembered, once every server was asked anew. */
+  forgetHistory() {
+    native.forgetHistory(this.#handle);
+    this.#drive();
+  }
+
+  /** Whether it is a WAL position as PostgreSQL prints it. */
+  isPosition(text) {
+    return native.isPosition(this.#handle, text);
+  }
+
+  /** The set's counters and the cluster's own. */
+  metrics() {
+    return [...this.#set.metrics(), ...native.clusterMetrics(this.#handle)];
+  }
+
+  /** As PolicySet.observe, with the cluster's own counters. */
+  observe(meter) {
+    return observe(meter, () => (this.#isClosed ? [] : this.metrics()));
+  }
+
+  /** The set that the cluster runs on. */
+  get policies() {
+    return this.#set;
+  }
+
+  /** Ends when the reads under way have ended, which their time limits see to. Pools that were given
+   * stay open. */
+  close() {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** @private When every server has answered, or failed, once. */
+  settle() {
+    return new Promise((resolve) => {
+      this.#settled = resolve;
+      this.#timer?.ref();
+      this.#drive();
+    });
+  }
+
+  // ---- the loop ----
+
+  /** Does all that there is to do now, and sets the timer for what comes next. */
+  #drive() {
+    if (this.#isClosed) return;
+    let kind;
+    while ((kind = native.clusterNext(this.#handle)) !== ACTION.NONE) {
+      if (kind === ACTION.READ) this.#send();
+      else if (kind === ACTION.DONE) this.#done();
+      else if (kind === ACTION.ASK) this.#ask();
+      else if (kind === ACTION.DROP) this.#drop();
+      else if (kind === ACTION.REDIAL) this.#servers[this.#view.ints[AT.server]]?.pg.redial();
+      if (this.#isClosed) return;
+    }
+    this.#setTimer(this.#view.times[WAIT_MS]);
+    while (this.#view.ints[AT.hasNotice] !== 0) this.#tell(native.notice(this.#handle));
+    if (this.#settled && native.clusterInfo(this.#handle).settled) {
+      this.#settled();
+      this.#settled = null;
+      if (this.#open === 0) this.#timer?.unref();
+    }
+  }
+
+  /** A timer that comes too early only looks again, so it is kept. */
+  #setTimer(ms) {
+    if (ms < 0) return;
+    const wait = Math.min(Math.max(Math.ceil(ms), 1), LONGEST_TIMER_MS);
+    const at = performance.now() + wait;
+    if (at >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#onTimer, wait);
+    this.#timerAt = at;
+    if (this.#open === 0 && !this.#settled) this.#timer.unref();
+  }
+
+  #ask() {
+    const { ints, ids } = this.#view;
+    const id = ids[ID];
+    const { pg } = this.#servers[ints[AT.server]];
+    this.#keep(id, pg.ask(this.#set.text(ints[AT.text]), (outcome, error, value) => {
+      this.#answer(id, outcome, value ?? null, null);
+    }));
+  }
+
+  #send() {
+    const { ints, ids } = this.#view;
+    const id = ids[ID];
+    const read = this.#reads[ints[AT.tag]];
+    const { what } = read;
+    const { pg } = this.#servers[ints[AT.server]];
+    this.#keep(id, pg.read({
+      question: this.#set.text(ints[AT.text]),
+      query: queryOf(what),
+      judgeRows: (result) => ({ outcome: outcomeOf(result.rows, result, what), after: what.position?.(result.rows) ?? null }),
+      isReplica: ints[AT.target] === TARGET.REPLICA,
+      wantsPosition: what.wantPosition && !what.position,
+      client: what.client,
+    }, (outcome, error, before, after, result) => {
+      if (outcome === null) {
+        this.#give(read, error);
+        return;
+      }
+      read.result = result ?? null;
+      read.error = error;
+      this.#answer(id, outcome, before ?? null, after ?? null);
+    }));
+  }
+
+  /** What is under way for an action, and until when its answer counts. */
+  #keep(id, work) {
+    work.limit = performance.now() + this.#view.times[LIMIT_MS];
+    this.#works.set(id, work);
+  }
+
+  #answer(id, outcome, before, after) {
+    this.#works.delete(id);
+    if (this.#isClosed) return;
+    native.answer(this.#handle, id, outcome, before, after);
+    this.#drive();
+  }
+
+  #drop() {
+    const { ids, times } = this.#view;
+    const work = this.#works.get(ids[ID]);
+    this.#works.delete(ids[ID]);
+    work?.drop(times[LIMIT_MS]);
+  }
+
+  #done() {
+    const { ints } = this.#view;
+    const tag = ints[AT.tag];
+    const read = this.#leave(tag);
+    const verdict = VERDICTS[ints[AT.verdict]];
+    const isFound = verdict === 'found';
+    read.resolve({
+      verdict,
+      rows: isFound ? read.result.rows : [],
+      result: isFound ? read.result : null,
+      error: read.error,
+      servedBy: SERVED_BY[ints[AT.servedBy]],
+      failedDuring: this.#set.text(ints[AT.failedDuring]),
+      counted: COUNTED[ints[AT.counted]],
+      logLevel: LOG_LEVELS[ints[AT.logLevel]],
+      message: this.#set.text(ints[AT.message]),
+      reason: this.#set.text(ints[AT.reason]),
+      position: ints[AT.hasPosition] !== 0 ? native.position(this.#handle) : null,
+    });
+  }
+
+  /** The read of that tag has ended. */
+  #leave(tag) {
+    const read = this.#reads[tag];
+    this.#reads[tag] = null;
+    this.#freeTags.push(tag);
+    read.onAbort?.();
+    if (--this.#open === 0) {
+      if (!this.#settled) this.#timer?.unref();
+      this.#left?.();
+    }
+    return read;
+  }
+
+  #watch(read, tag, signal) {
+    const stop = () => this.#forget(read, tag, signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    read.onAbort = () => signal.removeEventListener('abort', stop);
+    read.tag = tag;
+  }
+
+  /** The read ends with a rejection, whatever the servers say. */
+  #forget(read, tag, reason) {
+    this.#leave(tag);
+    native.forget(this.#handle, read.id);
+    read.reject(reason);
+    this.#drive();
+  }
+
+  #give(read, error) {
+    const tag = this.#reads.indexOf(read);
+    if (tag >= 0) this.#forget(read, tag, error);
+  }
+
+  #tell(notice) {
+    const { onNotice = logNotice } = this.#options;
+    try {
+      onNotice({ ...notice, level: LOG_LEVELS[notice.level], server: this.#servers[notice.server]?.name ?? null });
+    } catch (error) {
+      // The host's mistake surfaces, but not in the middle of another's read.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+
+  // ---- parts ----
+
+  #policy(section) {
+    let policy = this.#policies.get(section);
+    if (!policy) this.#policies.set(section, (policy = this.#set.policy(section)));
+    return policy;
+  }
+
+  #named() {
+    return this.#servers.filter((server) => server !== null);
+  }
+
+  #makeServer(target, index) {
+    this.#Pool ??= this.#options.pg?.Pool;
+    if (!this.#Pool && typeof target.connect !== 'function') this.#Pool = require('pg').Pool;
+    return new PgServer(target, this.#Pool, () => {
+      if (this.#isClosed) return;
+      native.prompt(this.#handle, index);
+      this.#drive();
+    });
+  }
+
+  async #close() {
+    if (this.#open > 0) {
+      await new Promise((resolve) => {
+        this.#left = resolve;
+      });
+    }
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    for (const work of this.#works.values()) work.drop(0);
+    this.#works.clear();
+    native.clusterClose(this.#handle);
+    await Promise.all(this.#named().map(({ pg }) => pg.close()));
+    this.#set.leave();
+    if (this.#ownsSet) await this.#set.close();
+  }
+}
+
+function queryOf({ sql, values, name, rowMode, types }) {
+  const query = { text: sql };
+  if (values !== undefined) query.values = values;
+  if (name !== undefined) query.name = name;
+  if (rowMode !== undefined) query.rowMode = rowMode;
+  if (types !== undefined) query.types = types;
+  return query;
+}
+
+/** maxReads are under way: for the host the same as a budget that is empty. */
+function busy() {
+  return {
+    verdict: 'shed', rows: [], result: null, error: undefined, servedBy: null, failedDuring: 'max_reads',
+    counted: null, logLevel: 'none', message: 'too many reads are under way', reason: null, position: null,
+  };
+}
+
+function logNotice({ level, server, text }) {
+  const line = `read-policy: ${server === null ? '' : `${server}: `}${text}`;
+  if (level === 'error') console.error(line);
+  else if (level === 'warn') console.warn(line);
+}
+
+/** {name, pool, expect, state} of every server that the options name. */
+function serversOf({ primary, replicas = [], servers = [] }) {
+  const all = servers.map((server, i) => ({ name: `server${i}`, ...server }));
+  if (primary) all.push({ name: 'primary', pool: primary, expect: 'primary' });
+  const several = replicas.length > 1;
+  replicas.forEach((pool, i) => all.push({ name: several ? `replica${i}` : 'replica', pool, expect: 'replica' }));
+  if (all.length === 0) throw new TypeError('connect: no servers; give primary and replicas, or servers');
+  return all;
+}
+
+/**
+ * A cluster over pg's pools. Ends when every server has answered, or failed, once; reads may begin
+ * before, of what comes back.
+ *
+ * @param options set (a PolicySet, or the path of an INI file); primary and replicas, or servers:
+ *   pools, or the options of a pool; see README.md for the rest
+ */
+async function connect(options) {
+  const servers = serversOf(options);
+  const ownsSet = !(options.set instanceof PolicySet);
+  const set = ownsSet ? PolicySet.fromFile(options.set) : options.set;
+  let cluster;
+  try {
+    cluster = new Cluster(set, ownsSet, { ...options, servers });
+  } catch (error) {
+    if (ownsSet) await set.close();
+    throw error;
+  }
+  try {
+    for (const { name, ...server } of servers) await cluster.setServer(name, server);
+    await cluster.settle();
+  } catch (error) {
+    await cluster.close();
+    throw error;
+  }
+  return cluster;
+}
+
+module.exports = { Cluster, connect };

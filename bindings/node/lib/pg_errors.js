@@ -1,0 +1,27 @@
+'use strict';
+
+const { OUTCOME } = require('./native.js');
+
+/** What a statement's error says of the server, and whether its connection may be used again. */
+const KEEP = (outcome) => ({ outcome, broken: false });
+const DROP = (outcome) => ({ outcome, broken: true });
+
+/** Sessions that are void: a plan that was cached before a migration, a statement that a pooler's
+ * DISCARD took away, a protocol that is out of step. The read is asked again on another one. */
+const VOID_SESSION = new Set(['0A000', '26000', '08P01']);
+
+/**
+ * @param error what pg gave
+ * @param isGone the client said that its connection ended
+ */
+function judge(error, isGone) {
+  if (isGone) return DROP(OUTCOME.SERVER_GONE);
+  const code = typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) && error.severity ? error.code : '';
+  if (code === '') return DROP(OUTCOME.FAILED); // pg's own, a query_timeout among them
+  if (code === '40001') return KEEP(OUTCOME.CONFLICT);
+  if (VOID_SESSION.has(code)) return DROP(OUTCOME.CONFLICT);
+  const isFatal = error.severity !== 'ERROR' || code.startsWith('57P') || code.startsWith('08');
+  return isFatal ? DROP(OUTCOME.SERVER_GONE) : KEEP(OUTCOME.FAILED);
+}
+
+module.exports = { judge };

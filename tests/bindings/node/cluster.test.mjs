@@ -1,0 +1,310 @@
+// connect, on a real primary and standby.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { test } from 'node:test';
+import pg from 'pg';
+import { AFTER_COLUMN, connect, PolicySet } from 'read-policy';
+import { ask, caughtUp, clusterOf, counted, known, newRow, optionsOf, pauseReplay, pidOf, resumeReplay, until } from './pair.mjs';
+
+const INDEX = '[snapshots_since]\npolicy = read_index\nmax_wait_ms = 5000\n';
+const RETRY = '[snapshots_since]\npolicy = replica_then_primary\nreplica_retry_min_ms = 10\nreplica_retry_max_ms = 20\n';
+
+/** How often the primary's table was looked at: backends tell when they end. */
+async function primaryScans(pools) {
+  await Promise.all(pools.map((pool) => until(() => pool.idleCount === pool.totalCount, 'idle clients')));
+  await ask('primary', `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`);
+  await until(async () => (await ask('primary', `SELECT count(*)::int AS n FROM pg_stat_activity
+    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`))[0].n <= 2, 'backends to end');
+  return (await ask('primary', "SELECT (seq_scan + idx_scan)::int AS n FROM pg_stat_user_tables WHERE relname = 'known'"))[0].n;
+}
+
+test('a hit is the replica\'s, by one statement', async () => {
+  const { cluster, set, pools, close } = await clusterOf(INDEX);
+  const id = await newRow();
+  await caughtUp();
+  const seen = [];
+  pools[1].on('acquire', (client) => {
+    const query = client.query;
+    client.query = (...all) => { seen.push(all[0].text); return query.apply(client, all); };
+    client.once('release', () => { client.query = query; });
+  });
+  const end = await cluster.read('snapshots_since', known(id));
+  assert.deepEqual([end.verdict, end.rows, end.servedBy, end.counted, end.logLevel], ['found', [{ id }], 'replica', null, 'none']);
+  assert.deepEqual(seen, ['SELECT id FROM known WHERE id = $1']);
+  assert.deepEqual(counted(set), {});
+  assert.deepEqual(cluster.servers().map(({ name, role }) => [name, role]), [['primary', 'primary'], ['replica', 'replica']]);
+  await close();
+});
+
+test('a row that the replica lacks is awaited there; one that is nowhere is proven absent', async () => {
+  const { cluster, set, close } = await clusterOf(INDEX);
+  await pauseReplay();
+  try {
+    const id = await newRow();
+    const late = cluster.read('snapshots_since', known(id));
+    await sleep(20);
+    await resumeReplay();
+    const end = await late;
+    assert.deepEqual([end.verdict, end.servedBy, end.counted], ['found', 'replica_retry', 'replica_retry']);
+    const absent = await cluster.read('snapshots_since', known('nowhere'));
+    assert.deepEqual([absent.verdict, absent.servedBy, absent.counted], ['not_found', 'replica_retry', 'proven_absent']);
+    assert.deepEqual(counted(set), { 'replica_miss:replica_retry': 1, proven_absent: 1 });
+  } finally {
+    await resumeReplay();
+  }
+  await close();
+});
+
+test('a replica that never gets the row: the primary serves, or is spared by its budget', async () => {
+  const { cluster, set, close } = await clusterOf(`${RETRY}primary_budget_per_s = 1\nprimary_budget_burst = 1\n`);
+  await pauseReplay();
+  try {
+    const id = await newRow();
+    const served = await cluster.read('snapshots_since', known(id));
+    assert.deepEqual([served.verdict, served.servedBy, served.counted, served.logLevel], ['found', 'primary', 'primary', 'warn']);
+    const shed = await cluster.read('snapshots_since', known(id));
+    assert.deepEqual([shed.verdict, shed.failedDuring, shed.counted], ['shed', 'primary_budget', 'primary_shed']);
+    assert.deepEqual(counted(set), { 'replica_miss:primary': 1, primary_shed: 1 });
+  } finally {
+    await resumeReplay();
+  }
+  await close();
+});
+
+test('absent on both is said by the primary with a proof', async () => {
+  const { cluster, set, close } = await clusterOf(RETRY);
+  const end = await cluster.read('snapshots_since', known('nowhere'));
+  assert.deepEqual([end.verdict, end.servedBy, end.failedDuring, end.logLevel], ['not_found', 'primary', 'primary_fallback', 'error']);
+  assert.deepEqual(counted(set), {});
+  await close();
+});
+
+test('partial is treated as a miss on the replica', async () => {
+  const { cluster, close } = await clusterOf(RETRY);
+  const id = await newRow();
+  await caughtUp();
+  let asked = 0;
+  const end = await cluster.read('snapshots_since', known(id, { outcome: () => (++asked < 3 ? 'partial' : 'found') }));
+  assert.deepEqual([end.verdict, end.servedBy, asked], ['found', 'primary', 3]);
+  await close();
+});
+
+test('a position that comes out goes in again', async () => {
+  const { cluster, pools, close } = await clusterOf(INDEX);
+  const id = await newRow();
+  await caughtUp();
+  const one = await cluster.read('snapshots_since', known(id), { wantPosition: true });
+  assert.ok(cluster.isPosition(one.position), one.position);
+  const two = await cluster.read('snapshots_since', known(id), { position: one.position, wantPosition: true });
+  assert.equal(two.verdict, 'found');
+  const [{ kept }] = await ask('primary', 'SELECT $1::pg_lsn >= $2::pg_lsn AS kept', [two.position, one.position]);
+  assert.equal(kept, true);
+  await assert.rejects(cluster.read('snapshots_since', known(id), { position: 'x' }), TypeError);
+  assert.equal((await cluster.read('snapshots_since', known(id))).position, null, 'not asked for, not paid for');
+  await until(() => pools.every((pool) => pool.idleCount === pool.totalCount), 'all clients to be given back');
+  await close();
+});
+
+test('the position may be a column of the host\'s own statement', async () => {
+  const { cluster, close } = await clusterOf(INDEX);
+  const id = await newRow();
+  await caughtUp();
+  const end = await cluster.read('snapshots_since', {
+    sql: `SELECT id, ${AFTER_COLUMN} AS at FROM known WHERE id = $1`, values: [id], position: (rows) => rows[0]?.at,
+  }, { wantPosition: true });
+  assert.equal(end.position, end.rows[0].at);
+  await close();
+});
+
+test('an error of the host\'s statement is told, with what threw it', async () => {
+  const { cluster, pools, close } = await clusterOf(RETRY);
+  const end = await cluster.read('snapshots_since', { sql: 'SELECT nothing FROM known' });
+  assert.deepEqual([end.verdict, end.error.code, end.failedDuring], ['failed', '42703', null]);
+  const mistake = new Error('in outcome');
+  await assert.rejects(cluster.read('snapshots_since', known('x', { outcome: () => { throw mistake; } })), mistake);
+  await assert.rejects(cluster.read('snapshots_since', known('x', { outcome: () => 'perhaps' })), TypeError);
+  await assert.rejects(cluster.read('other', known('x')), /no section \[other\]/);
+  await until(() => pools.every((pool) => pool.idleCount === pool.totalCount), 'all clients to be given back');
+  await close();
+});
+
+test('a read that a recovery conflict cancels is asked again', async () => {
+  const { cluster, set, pools, close } = await clusterOf(RETRY);
+  const id = await newRow();
+  await ask('primary', "INSERT INTO known VALUES ('slow')");
+  await caughtUp();
+  // As long as it sees that row, the statement takes its time; vacuum then takes the row away from it.
+  const read = cluster.read('snapshots_since', {
+    sql: `SELECT id FROM known WHERE id = $1 AND NOT EXISTS
+      (SELECT FROM known WHERE id = 'slow' AND pg_sleep(4) IS NOT NULL)`, values: [id],
+  });
+  await until(async () => (await ask('standby', "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))[0].n === 1, 'the sleep');
+  await ask('primary', "DELETE FROM known WHERE id = 'slow'");
+  await ask('primary', 'VACUUM known');
+  const end = await read;
+  assert.deepEqual([end.verdict, end.servedBy, end.error], ['found', 'replica', undefined]);
+  assert.equal(cluster.metrics().find(({ name }) => name.endsWith('conflicts')).value, 1);
+  assert.deepEqual(counted(set), {});
+  assert.equal(pools[1].totalCount, 1);
+  await close();
+});
+
+test('an abort rejects at once, and the client comes back', async () => {
+  const { cluster, pools, close } = await clusterOf(RETRY);
+  const abort = new AbortController();
+  const reason = new Error('the client left');
+  const read = cluster.read('snapshots_since', { sql: 'SELECT pg_sleep(0.2)' }, { signal: abort.signal });
+  await until(() => pools[1].totalCount - pools[1].idleCount === 1, 'the statement to be sent');
+  const begun = performance.now();
+  abort.abort(reason);
+  await assert.rejects(read, reason);
+  assert.ok(performance.now() - begun < 100);
+  await until(() => pools[1].totalCount === 1 && pools[1].idleCount === 1, 'the client, unharmed');
+  assert.equal(cluster.info().reads, 0);
+  await close();
+});
+
+test('a server that hangs costs no read more than its deadline, nor its clients', async () => {
+  const { cluster, pools, close } = await clusterOf(RETRY);
+  const pid = pidOf('standby');
+  await cluster.read('snapshots_since', known('nowhere'));
+  const backends = await ask('standby', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'");
+  const stop = (signal) => [pid, ...backends.map((backend) => backend.pid)].forEach((each) => {
+    try {
+      process.kill(each, signal);
+    } catch {} // the one that was asked has ended
+  });
+  stop('SIGSTOP');
+  try {
+    const begun = performance.now();
+    const end = await cluster.read('snapshots_since', known('nowhere'), { deadline: Date.now() + 300 });
+    assert.equal(end.verdict, 'failed');
+    assert.ok(performance.now() - begun < 1000, 'within its deadline');
+    await until(() => pools[1].totalCount === pools[1].idleCount + pools[1].waitingCount, 'no client to be kept by it');
+  } finally {
+    stop('SIGCONT');
+  }
+  await until(async () => (await cluster.read('snapshots_since', known('nowhere'))).verdict === 'not_found', 'the standby again');
+  await close();
+});
+
+test('connections that are cut cost no read, and no crash', async () => {
+  const { cluster, pools, close } = await clusterOf(`${RETRY}on_replica_failure = primary\n`);
+  const id = await newRow();
+  await caughtUp();
+  await Promise.all(Array.from({ length: 20 }, () => cluster.read('snapshots_since', known(id))));
+  const slow = cluster.read('snapshots_since', { sql: 'SELECT id FROM known, pg_sleep(0.3) WHERE id = $1', values: [id] });
+  await sleep(50);
+  await ask('standby', `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`);
+  assert.equal((await slow).verdict, 'found');
+  await until(async () => (await cluster.read('snapshots_since', known(id))).servedBy === 'replica', 'the replica again');
+  await until(() => pools.every((pool) => pool.idleCount === pool.totalCount), 'all clients to be given back');
+  await close();
+});
+
+test('the host\'s own transaction sees its own writes', async () => {
+  const { cluster, pools, close } = await clusterOf(INDEX);
+  const client = await pools[0].connect();
+  await client.query('BEGIN');
+  await client.query("INSERT INTO known (id) VALUES ('mine')");
+  const end = await cluster.read('snapshots_since', known('mine'), { client });
+  assert.deepEqual([end.verdict, end.servedBy], ['found', 'primary']);
+  assert.equal((await cluster.read('snapshots_since', known('nowhere'), { client })).verdict, 'not_found');
+  await client.query('ROLLBACK');
+  client.release();
+  assert.equal((await cluster.read('snapshots_since', known('mine'))).verdict, 'not_found');
+  await close();
+});
+
+test('10 000 reads at once: every one its own row, and too many are shed', async () => {
+  const { cluster, set, close } = await clusterOf(INDEX, { maxReads: 10000, timeoutMs: 60000 });
+  await ask('primary', "INSERT INTO known SELECT 'many-' || i FROM generate_series(0, 9999) i ON CONFLICT DO NOTHING");
+  await caughtUp();
+  const reads = Array.from({ length: 10001 }, (_, i) => cluster.read('snapshots_since', known(`many-${i}`)));
+  const over = (await reads.pop());
+  assert.deepEqual([over.verdict, over.failedDuring], ['shed', 'max_reads']);
+  (await Promise.all(reads)).forEach((end, i) => {
+    assert.deepEqual(end.rows, [{ id: `many-${i}` }]);
+    assert.equal(end.servedBy, 'replica');
+  });
+  assert.deepEqual(counted(set), {});
+  await close();
+});
+
+test('bogus ids never reach the primary\'s table', async () => {
+  const { cluster, pools, close } = await clusterOf(INDEX);
+  await caughtUp();
+  const before = await primaryScans([pools[0]]);
+  await until(async () => (await cluster.read('snapshots_since', known('nowhere'))).counted === 'proven_absent', 'a proof again');
+  const ends = await Promise.all(Array.from({ length: 500 }, (_, i) => cluster.read('snapshots_since', known(`bogus-${i}`))));
+  assert.ok(ends.every(({ counted: which }) => which === 'proven_absent'));
+  assert.equal(await primaryScans([pools[0]]), before);
+  await close();
+});
+
+test('servers come and go', async () => {
+  const { cluster, close } = await clusterOf(INDEX);
+  const id = await newRow();
+  await caughtUp();
+  await cluster.setServer('replica', { expect: 'replica', state: 'off' });
+  assert.equal((await cluster.read('snapshots_since', known(id))).servedBy, 'primary');
+  await cluster.setServer('again', { pool: optionsOf('standby'), expect: 'replica' });
+  await until(async () => (await cluster.read('snapshots_since', known(id))).servedBy === 'replica', 'the new replica');
+  await assert.rejects(cluster.setServer('again', { pool: optionsOf('standby') }), /take it out/);
+  await assert.rejects(cluster.setServer('more', {}), /pool is missing/);
+  await close();
+});
+
+test('close waits for the reads under way, and lets none begin', async () => {
+  const { cluster, close } = await clusterOf(RETRY);
+  const read = cluster.read('snapshots_since', { sql: 'SELECT pg_sleep(0.1)' });
+  const closed = close();
+  await assert.rejects(cluster.read('snapshots_since', known('x')), /closed/);
+  assert.equal((await read).verdict, 'found');
+  await closed;
+});
+
+test('a program that closes nothing ends all the same, and a pool of its own is opened by connect', () => {
+  const code = `
+    import { connect } from 'read-policy';
+    const { optionsOf, known } = await import('./pair.mjs');
+    const cluster = await connect({ set: process.argv[1], primary: optionsOf('primary', { allowExitOnIdle: true }),
+      replicas: [optionsOf('standby', { allowExitOnIdle: true })] });
+    console.log((await cluster.read('snapshots_since', known('nowhere'))).verdict);`;
+  const path = new URL('./index.ini', import.meta.url).pathname;
+  const said = execFileSync(process.execPath, ['--input-type=module', '-e', code, path], { timeout: 15000, encoding: 'utf8' });
+  assert.equal(said, 'not_found\n');
+});
+
+test('what is wrong is said before anything is opened', async () => {
+  await assert.rejects(connect({ set: '/nowhere.ini', primary: {} }), { code: 'RP_E_CONFIG' });
+  await assert.rejects(connect({ set: PolicySet.fromText(INDEX) }), /no servers/);
+  await assert.rejects(connect({ set: PolicySet.fromText(INDEX), primary: new pg.Pool(optionsOf('primary')), pollMs: 5 }), /poll_ms|poll/);
+});
+
+test('clusters that are opened and closed leave nothing behind', async () => {
+  const one = async () => {
+    const { cluster, close } = await clusterOf(INDEX);
+    await Promise.all(Array.from({ length: 50 }, () => cluster.read('snapshots_since', known('nowhere'))));
+    await close();
+  };
+  const grow = async () => {
+    for (let i = 0; i < 8; i++) await one();
+    for (let i = 0; i < 4; i++) {
+      await sleep(0);
+      globalThis.gc();
+    }
+    return process.memoryUsage();
+  };
+  await grow();
+  const first = await grow();
+  const last = await grow();
+  assert.ok(last.heapUsed - first.heapUsed < 1e6, `heap: ${first.heapUsed} to ${last.heapUsed}`);
+  assert.ok(last.rss - first.rss < 16e6, `resident: ${first.rss} to ${last.rss}`);
+  assert.ok(!process.getActiveResourcesInfo().includes('TCPSocketWrap') ||
+    await until(() => !process.getActiveResourcesInfo().includes('TCPSocketWrap'), 'sockets to close'));
+});

@@ -1,0 +1,2 @@
+CREATE TABLE known (id text PRIMARY KEY);
+INSERT INTO known VALUES ('old');
