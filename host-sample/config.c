@@ -12,7 +12,8 @@
 #include <string.h>
 
 static const char *const yes_no[] = {"no", "yes", NULL};
-static const char *const positions[] = {"flush", "insert", NULL};
+static const char *const expectations[] = {"any", "primary", "replica", NULL};
+static const char *const states[] = {"off", "on", "drain", NULL};
 
 #define AT(member)        offsetof(struct host_config, member)
 #define OF_SERVER(member) offsetof(struct server_config, member)
@@ -56,26 +57,35 @@ static const struct ini_key auth_keys[] = {
 
 #define SERVER_KEYS                                                                                \
     SECRET("conninfo", OF_SERVER(conninfo), 1, NULL, true, "How libpq reaches the server."),       \
-        NUMBER("links", OF_SERVER(links), 1, 64, "2", "", "Links for each thread."), {             \
-        .name = "prepared", .type = INI_CHOICE, .choices = yes_no, .fallback = "yes", .unit = "",  \
-        .offset = OF_SERVER(prepared), .open = true,                                               \
-        .help = "Whether statements are prepared; no for poolers that cannot."                     \
+        NUMBER("links", OF_SERVER(links), 1, 64, "2", "", "Links for each thread."),               \
+        {.name = "prepared",                                                                       \
+         .type = INI_CHOICE,                                                                       \
+         .choices = yes_no,                                                                        \
+         .fallback = "yes",                                                                        \
+         .unit = "",                                                                               \
+         .offset = OF_SERVER(prepared),                                                            \
+         .open = true,                                                                             \
+         .help = "Whether statements are prepared; no for poolers that cannot."},                  \
+    {                                                                                              \
+        .name = "state", .type = INI_CHOICE, .choices = states, .fallback = "on", .unit = "",      \
+        .offset = OF_SERVER(state), .open = true,                                                  \
+        .help = "off: not used at all; drain: asked how it is, but no read begins there."          \
     }
 
-static const struct ini_key replica_keys[] = {SERVER_KEYS};
+/* [primary], [replica], [replica.NAME]: what is expected of them is in the name. */
+static const struct ini_key named_server_keys[] = {SERVER_KEYS};
 
-static const struct ini_key primary_keys[] = {
+static const struct ini_key server_keys[] = {
     SERVER_KEYS,
-    {.name = "position",
+    {.name = "expect",
      .type = INI_CHOICE,
-     .choices = positions,
-     .fallback = "flush",
+     .choices = expectations,
+     .fallback = "any",
      .unit = "",
-     .offset = OF_SERVER(position),
+     .offset = OF_SERVER(expect),
      .open = true,
-     .help =
-         "Which WAL position a replica has to reach: flush where commits are synchronous, insert "
-         "where synchronous_commit = off."},
+     .help = "The role that it should have; roles are observed, and one that has another role is "
+             "out, with an error in the log."},
 };
 
 static const struct ini_key plugin_keys[] = {
@@ -108,7 +118,7 @@ static const struct ini_key log_keys[] = {
 #define COUNT(keys) (sizeof(keys) / sizeof((keys)[0]))
 #define MAX_KEYS    64 /* in all sections together */
 
-/* Every section but the replicas, which may be many. */
+/* Every section but the servers, which may be many. */
 static const struct {
     const char *name;
     const struct ini_key *keys;
@@ -118,14 +128,28 @@ static const struct {
 } sections[] = {
     {"listen", listen_keys, COUNT(listen_keys), 0, false},
     {"auth", auth_keys, COUNT(auth_keys), 0, false},
-    {"primary", primary_keys, COUNT(primary_keys), AT(primary), true},
     {"plugin", plugin_keys, COUNT(plugin_keys), 0, true},
     {"limits", limit_keys, COUNT(limit_keys), 0, false},
     {"log", log_keys, COUNT(log_keys), 0, false},
 };
 
-static bool is_replica(const char *name) {
-    return strcmp(name, "replica") == 0 || (strncmp(name, "replica.", 8) == 0 && name[8] != '\0');
+static bool has_name_behind(const char *section, const char *word) {
+    const size_t length = strlen(word);
+    return strncmp(section, word, length) == 0 && section[length] == '.' &&
+           section[length + 1] != '\0';
+}
+
+/* Whether a section is a server's, and what is expected of it by its name alone. */
+static bool is_server(const char *name, int32_t *expect) {
+    if (strcmp(name, "primary") == 0) {
+        *expect = HOST_EXPECT_PRIMARY;
+    } else if (strcmp(name, "replica") == 0 || has_name_behind(name, "replica")) {
+        *expect = HOST_EXPECT_REPLICA;
+    } else {
+        *expect = HOST_EXPECT_ANY;
+        return has_name_behind(name, "server");
+    }
+    return true;
 }
 
 /* A conninfo that libpq refuses will never work; better said now than at each attempt. */
@@ -139,38 +163,40 @@ static void check_conninfo(const struct ini_document *document, const struct ini
     }
 }
 
-static void read_server(const struct ini_document *document, const struct ini_section *section,
-                        const struct ini_key *keys, size_t key_count, struct server_config *server,
+static void read_server(struct host_config *config, const struct ini_document *document,
+                        const struct ini_section *section, int32_t expect,
                         struct ini_errors *errors) {
-    ini_read_section(document, section, keys, key_count, server, errors);
+    if (config->server_count == HOST_MAX_SERVERS) {
+        ini_errors_add(errors, "%s:%u: [%s]: more than %u servers", document->path, section->line,
+                       section->shown, HOST_MAX_SERVERS);
+        return;
+    }
+    struct server_config *server = &config->servers[config->server_count++];
+    if (expect == HOST_EXPECT_ANY) {
+        ini_read_section(document, section, server_keys, COUNT(server_keys), server, errors);
+    } else {
+        ini_read_section(document, section, named_server_keys, COUNT(named_server_keys), server,
+                         errors);
+        server->expect = expect;
+    }
     (void)strlcpy(server->name, section->name, sizeof server->name);
     check_conninfo(document, section, server, errors);
 }
 
-static void read_replica(struct host_config *config, const struct ini_document *document,
-                         const struct ini_section *section, struct ini_errors *errors) {
-    if (config->replica_count == HOST_MAX_REPLICAS) {
-        ini_errors_add(errors, "%s:%u: [%s]: more than %u replicas", document->path, section->line,
-                       section->shown, HOST_MAX_REPLICAS);
-        return;
-    }
-    read_server(document, section, replica_keys, COUNT(replica_keys),
-                &config->replicas[config->replica_count++], errors);
-}
-
 static void unknown_section(const struct ini_document *document, const struct ini_section *section,
                             struct ini_errors *errors) {
-    const char *names[COUNT(sections) + 2];
+    const char *names[COUNT(sections) + 4];
     for (size_t i = 0; i < COUNT(sections); i++) {
         names[i] = sections[i].name;
     }
-    names[COUNT(sections)] = "replica";
-    names[COUNT(sections) + 1] = NULL;
+    names[COUNT(sections)] = "primary";
+    names[COUNT(sections) + 1] = "replica";
+    names[COUNT(sections) + 2] = "server";
+    names[COUNT(sections) + 3] = NULL;
     const char *near = ini_nearest(section->name, names);
     ini_errors_add(errors,
-                   "%s:%u: [%s]: unknown section; %s%s%saccepted: [listen], [auth], [primary], "
-                   "[replica], [replica.NAME], [plugin], [limits], "
-                   "[log]",
+                   "%s:%u: [%s]: unknown section; %s%s%saccepted: [listen], [auth], [server.NAME], "
+                   "[primary], [replica], [replica.NAME], [plugin], [limits], [log]",
                    document->path, section->line, section->shown,
                    near != NULL ? "did you mean [" : "", near != NULL ? near : "",
                    near != NULL ? "]? " : "");
@@ -184,13 +210,11 @@ static void read_sections(struct host_config *config, const struct ini_document 
         while (i < COUNT(sections) && strcmp(sections[i].name, section->name) != 0) {
             i++;
         }
-        if (is_replica(section->name)) {
-            read_replica(config, document, section, errors);
+        int32_t expect;
+        if (is_server(section->name, &expect)) {
+            read_server(config, document, section, expect, errors);
         } else if (i == COUNT(sections)) {
             unknown_section(document, section, errors);
-        } else if (sections[i].keys == primary_keys) {
-            read_server(document, section, primary_keys, COUNT(primary_keys), &config->primary,
-                        errors);
         } else {
             ini_read_section(document, section, sections[i].keys, sections[i].key_count,
                              (char *)config + sections[i].base, errors);
@@ -204,14 +228,20 @@ static void read_sections(struct host_config *config, const struct ini_document 
             continue; /* it may be missing because of an error reported already */
         }
         if (sections[i].required) {
-            ini_errors_add(errors, "%s: the section [%s] is missing; it must have the key %s",
-                           document->path, sections[i].name,
-                           sections[i].keys == primary_keys ? "conninfo"
-                                                            : "path and the key config");
+            ini_errors_add(errors,
+                           "%s: the section [%s] is missing; it must have the key path and the key "
+                           "config",
+                           document->path, sections[i].name);
         } else {
             ini_read_defaults(sections[i].keys, sections[i].key_count,
                               (char *)config + sections[i].base);
         }
+    }
+    if (config->server_count == 0 && !document->incomplete) {
+        ini_errors_add(errors,
+                       "%s: there is no server; accepted: a section [server.NAME] for each, or "
+                       "[primary] and [replica], each with the key conninfo",
+                       document->path);
     }
 }
 
@@ -291,6 +321,9 @@ static void list_keys(const char *keys[MAX_KEYS + 1]) {
             keys[count++] = sections[i].keys[key].name;
         }
     }
+    for (size_t key = 0; key < COUNT(server_keys) && count < MAX_KEYS; key++) {
+        keys[count++] = server_keys[key].name;
+    }
     keys[count] = NULL;
 }
 
@@ -348,6 +381,8 @@ void host_config_describe_keys(struct ini_text_sink sink) {
         sink.write(sink.context, header);
         ini_describe_keys(sections[i].keys, sections[i].key_count, sink);
     }
-    sink.write(sink.context, "[replica], [replica.NAME]\n");
-    ini_describe_keys(replica_keys, COUNT(replica_keys), sink);
+    sink.write(sink.context, "[server.NAME]\n");
+    ini_describe_keys(server_keys, COUNT(server_keys), sink);
+    sink.write(sink.context, "[primary], [replica], [replica.NAME]\n");
+    ini_describe_keys(named_server_keys, COUNT(named_server_keys), sink);
 }

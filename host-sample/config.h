@@ -12,18 +12,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HOST_MAX_REPLICAS 16u /* a lookup remembers the offered ones in the bits of a word */
-#define HOST_MAX_SECRET   (INI_MAX_VALUE_BYTES + 1u)
+#define HOST_MAX_SERVERS 32u
+#define HOST_MAX_SECRET  (INI_MAX_VALUE_BYTES + 1u)
 
 enum { HOST_NO, HOST_YES };
-enum { HOST_POSITION_FLUSH, HOST_POSITION_INSERT };
+/* As enum rp_expect and enum rp_server_state. */
+enum { HOST_EXPECT_ANY, HOST_EXPECT_PRIMARY, HOST_EXPECT_REPLICA };
+enum { HOST_SERVER_OFF, HOST_SERVER_ON, HOST_SERVER_DRAIN };
 
 struct server_config {
-    char name[INI_MAX_SECTION_BYTES + 1]; /* of its section: "primary", "replica", "replica.b" */
+    char name[INI_MAX_SECTION_BYTES + 1]; /* of its section: "server.a", "primary", "replica.b" */
     char conninfo[INI_MAX_VALUE_BYTES + 1];
     uint32_t links;
     int32_t prepared; /* HOST_NO, HOST_YES */
-    int32_t position; /* primary only: HOST_POSITION_FLUSH, HOST_POSITION_INSERT */
+    int32_t expect;   /* HOST_EXPECT_ANY, HOST_EXPECT_PRIMARY, HOST_EXPECT_REPLICA */
+    int32_t state;    /* HOST_SERVER_OFF, HOST_SERVER_ON, HOST_SERVER_DRAIN */
 };
 
 struct host_config {
@@ -38,9 +41,8 @@ struct host_config {
         char token_file[PATH_MAX];
         char deployment_id[INI_MAX_VALUE_BYTES + 1];
     } auth;
-    struct server_config primary;
-    struct server_config replicas[HOST_MAX_REPLICAS];
-    uint32_t replica_count;
+    struct server_config servers[HOST_MAX_SERVERS]; /* in the order of the file */
+    uint32_t server_count;
     struct {
         char path[PATH_MAX]; /* these two begin where the file is, if they are relative */
         char config[PATH_MAX];

@@ -12,9 +12,9 @@
 #define IDENTITY_BYTES (INI_MAX_VALUE_BYTES + 32)
 
 static void note_one_server(const struct host_config *config, struct ini_errors *notes) {
-    char identities[HOST_MAX_REPLICAS + 1][IDENTITY_BYTES];
-    for (uint32_t i = 0; i <= config->replica_count; i++) {
-        const struct server_config *server = i == 0 ? &config->primary : &config->replicas[i - 1];
+    char identities[HOST_MAX_SERVERS][IDENTITY_BYTES];
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        const struct server_config *server = &config->servers[i];
         conninfo_identity(server->conninfo, identities[i], sizeof identities[i]);
         uint32_t same = 0;
         while (same < i && strcmp(identities[same], identities[i]) != 0) {
@@ -24,8 +24,7 @@ static void note_one_server(const struct host_config *config, struct ini_errors 
             ini_errors_add(notes,
                            "[%s] and [%s] are one server: they have the same host, port and "
                            "database",
-                           same == 0 ? config->primary.name : config->replicas[same - 1].name,
-                           server->name);
+                           config->servers[same].name, server->name);
         }
     }
 }

@@ -12,7 +12,7 @@
 #include "host-sample/base/counter.h"
 #include "host-sample/lookups/lookups.h"
 #include "host-sample/lookups/requests.h"
-#include "host-sample/replicas/lag_sampler.h"
+#include "host-sample/servers/servers.h"
 
 #include <event2/event_struct.h>
 #include <pthread.h>
@@ -21,7 +21,6 @@
 
 struct event_base;
 struct http_front;
-struct pg_server;
 
 struct worker {
     struct host *host;
@@ -32,13 +31,10 @@ struct worker {
     struct event_base *base;
     struct event wake_event;
     struct http_front *front;
-    struct pg_server *primary;
-    struct pg_server *replicas[HOST_MAX_REPLICAS];
-    uint32_t untried; /* servers whose first attempts to connect are still under way */
+    struct servers servers;
     struct lookups lookups;
     struct requests requests;
-    struct lag_sampler lag; /* runs in worker 0 */
-    uint64_t random;        /* see entropy.h */
+    uint64_t random; /* see entropy.h */
     bool draining;
     struct event drain_event;
 };

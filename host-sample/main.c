@@ -160,10 +160,10 @@ static void describe_section(const struct host *host, const char *section) {
 /* What -t prints, once everything has been loaded without an error. */
 static void describe_host(const struct host *host) {
     const struct host_config *config = host->service.config;
-    (void)printf("%s: good. Listens on %s:%u with %u thread%s; 1 primary, %u replica%s.\n",
-                 host->config_path, config->listen.address, config->listen.port,
-                 config->listen.threads, config->listen.threads == 1 ? "" : "s",
-                 config->replica_count, config->replica_count == 1 ? "" : "s");
+    (void)printf("%s: good. Listens on %s:%u with %u thread%s; %u server%s.\n", host->config_path,
+                 config->listen.address, config->listen.port, config->listen.threads,
+                 config->listen.threads == 1 ? "" : "s", config->server_count,
+                 config->server_count == 1 ? "" : "s");
     if (config->auth.token[0] == '\0') {
         (void)printf("Nobody is let in on the worker route: [auth] has neither token nor "
                      "token_file.\n");

@@ -10,7 +10,6 @@
 #include "host-sample/lookups/lookup.h"
 #include "host-sample/lookups/requests.h"
 #include "host-sample/operate/metrics.h"
-#include "host-sample/snapshots/read.h"
 #include "host.h"
 
 #include <assert.h>
@@ -25,71 +24,32 @@
 #define IDLE_TIMEOUT_MS    25000u
 #define REQUEST_TIMEOUT_MS 10000u
 #define REPLY_TIMEOUT_MS   30000u
-#define CONNECT_TIMEOUT_S  3u
 #define MAX_UNSENT_BYTES   (UINT64_C(64) << 20)
 
 /* A drain that takes longer than any lookup may is cut short. */
 #define DRAIN_GRACE_MS 2000u
 
-static void log_server(void *context, const char *level, const char *server, const char *message) {
-    const struct worker *worker = context;
-    const struct log_field fields[] = {LOG_TEXT("server", server), LOG_END};
-    log_write_limited(worker->host->service.log, LOG_SERVER, log_level_of(level), message, fields);
-}
-
-/* Requests are taken once every server has been tried: else the first of them would go to servers
- * that are not yet known to be away. */
-static void server_tried(void *context, struct pg_server *server) {
+/* Requests are taken once it is known who is who: else the first of them would go to servers that
+ * are away, or fail for want of a primary. */
+static void servers_known(void *context) {
     struct worker *worker = context;
-    (void)server;
-    if (--worker->untried == 0 && !worker->draining && !http_front_start(worker->front)) {
+    if (!worker->draining && !http_front_start(worker->front)) {
         log_write(worker->host->service.log, LOG_LEVEL_ERROR, "cannot accept connections", NULL);
     }
 }
 
-static struct pg_server *new_server(struct worker *worker, const struct server_config *config,
-                                    enum pg_server_role role, char *err, size_t err_length) {
-    const struct pg_server_options options = {
-        .name = config->name,
-        .role = role,
-        .conninfo = config->conninfo,
-        .application_name = "snapshot-host",
-        .min_version = SNAPSHOT_MIN_SERVER_VERSION,
-        .links = config->links,
-        .use_prepared = config->prepared == HOST_YES,
-        .insert_position = config->position == HOST_POSITION_INSERT,
-        .statement_timeout_ms = worker->host->service.config->limits.lookup_timeout_ms,
-        .connect_timeout_s = CONNECT_TIMEOUT_S,
-        .settings = snapshot_settings,
-        .setting_count = SNAPSHOT_SETTING_COUNT,
-        .variant_sql = snapshot_schema_sql,
-        .variant_count = SNAPSHOT_SCHEMA_COUNT,
-        .no_variant = SNAPSHOT_NO_SCHEMA,
-        .prepared = snapshot_statements[0],
-        .prepared_count = SNAPSHOT_STATEMENT_COUNT,
-        .jitter_seed = entropy_next(&worker->random),
-        .log = log_server,
-        .tried = server_tried,
-        .context = worker,
-    };
-    return pg_server_new(worker->base, &options, err, err_length);
-}
-
 static bool make_servers(struct worker *worker, char *err, size_t err_length) {
-    const struct host_config *config = worker->host->service.config;
-    worker->untried = config->replica_count + 1;
-    worker->primary = new_server(worker, &config->primary, PG_PRIMARY, err, err_length);
-    if (worker->primary == NULL) {
-        return false;
-    }
-    for (uint32_t i = 0; i < config->replica_count; i++) {
-        worker->replicas[i] = new_server(worker, &config->replicas[i], PG_REPLICA, err, err_length);
-        if (worker->replicas[i] == NULL) {
-            return false;
-        }
-        pg_server_set_reference(worker->replicas[i], worker->primary);
-    }
-    return true;
+    const struct servers_options options = {
+        .config = worker->host->service.config,
+        .plugin = worker->host->service.plugin,
+        .set = worker->host->set,
+        .log = worker->host->service.log,
+        .user = lookups_user(&worker->lookups),
+        .known = servers_known,
+        .known_context = worker,
+        .random = &worker->random,
+    };
+    return servers_init(&worker->servers, &options, worker->base, err, err_length);
 }
 
 static void drain_is_over(evutil_socket_t fd, short events, void *context) {
@@ -169,32 +129,11 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint1
     if (!make_servers(worker, err, err_length)) {
         return false;
     }
-    if (!lookups_init(&worker->lookups, &host->service, worker->base, worker->primary,
-                      worker->replicas, &worker->random)) {
-        (void)snprintf(err, err_length, "cannot make a timer");
+    if (!lookups_init(&worker->lookups, &host->service, &worker->servers, &worker->random)) {
+        (void)snprintf(err, err_length, "out of memory");
         return false;
     }
-    if (!make_front(worker, port, err, err_length)) {
-        return false;
-    }
-    if (index == 0) {
-        lag_sampler_start(&worker->lag, worker->base, worker->primary, worker->replicas,
-                          host->service.config->replica_count);
-    }
-    return true;
-}
-
-/* Sends what the turn has brought. A flush may fail statements at once, and their lookups may then
- * ask for more. */
-static void end_turn(struct worker *worker) {
-    bool again;
-    do {
-        lookups_flush(&worker->lookups);
-        again = pg_server_flush(worker->primary);
-        for (uint32_t i = 0; i < worker->host->service.config->replica_count; i++) {
-            again = pg_server_flush(worker->replicas[i]) || again;
-        }
-    } while (again);
+    return make_front(worker, port, err, err_length);
 }
 
 /* Drained: nothing is under way, and a last look at the sockets has found no request that had come.
@@ -204,7 +143,7 @@ static bool is_drained(struct worker *worker) {
         return false;
     }
     (void)event_base_loop(worker->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-    end_turn(worker);
+    servers_flush(&worker->servers);
     bool idle = http_front_is_idle(worker->front);
     assert(!idle || worker->lookups.reads == 0);
     return idle;
@@ -219,13 +158,13 @@ static bool take_turn(struct worker *worker) {
 }
 
 void worker_run(struct worker *worker) {
-    end_turn(worker);
+    servers_flush(&worker->servers);
     while (!is_drained(worker) && !event_base_got_break(worker->base)) {
         if (!take_turn(worker)) {
             log_write(worker->host->service.log, LOG_LEVEL_ERROR, "the event loop failed", NULL);
             break;
         }
-        end_turn(worker);
+        servers_flush(&worker->servers);
     }
 }
 
@@ -240,16 +179,8 @@ void worker_free(struct worker *worker) {
     if (worker->front != NULL) {
         http_front_free(worker->front);
     }
-    lag_sampler_stop(&worker->lag);
+    servers_free(&worker->servers);
     lookups_free(&worker->lookups);
-    for (uint32_t i = 0; i < HOST_MAX_REPLICAS; i++) {
-        if (worker->replicas[i] != NULL) {
-            pg_server_free(worker->replicas[i]);
-        }
-    }
-    if (worker->primary != NULL) {
-        pg_server_free(worker->primary);
-    }
     if (worker->base != NULL) {
         (void)event_del(&worker->wake_event);
         (void)event_del(&worker->drain_event);

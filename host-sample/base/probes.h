@@ -5,7 +5,7 @@
  * systemtap-sdt-dev) there are none.
  *
  *   lookup_begin(lookup, run id, snapshot id)
- *   lookup_wait(lookup, kind)     kind: enum rp_step_kind, 1 wait, 2 locate, 3 await
+ *   lookup_wait(lookup)           the first read did not end it, or something comes before that
  *   lookup_done(lookup, verdict, served by, microseconds)   see enum rp_verdict, enum rp_served_by
  *
  * `lookup` tells lookups apart that are under way at once.
@@ -24,12 +24,12 @@
 #endif
 #define PROBE_LOOKUP_BEGIN(lookup, run, snapshot)                                                  \
     DTRACE_PROBE3(snapshot_host, lookup_begin, lookup, run, snapshot)
-#define PROBE_LOOKUP_WAIT(lookup, kind) DTRACE_PROBE2(snapshot_host, lookup_wait, lookup, kind)
+#define PROBE_LOOKUP_WAIT(lookup) DTRACE_PROBE1(snapshot_host, lookup_wait, lookup)
 #define PROBE_LOOKUP_DONE(lookup, verdict, served_by, microseconds)                                \
     DTRACE_PROBE4(snapshot_host, lookup_done, lookup, verdict, served_by, microseconds)
 #else
 #define PROBE_LOOKUP_BEGIN(lookup, run, snapshot)                   ((void)0)
-#define PROBE_LOOKUP_WAIT(lookup, kind)                             ((void)0)
+#define PROBE_LOOKUP_WAIT(lookup)                                   ((void)0)
 #define PROBE_LOOKUP_DONE(lookup, verdict, served_by, microseconds) ((void)0)
 #endif
 

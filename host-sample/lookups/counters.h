@@ -17,8 +17,6 @@ struct lookup_counters {
     _Atomic uint64_t latency_sum_us;
     _Atomic uint64_t timeouts; /* of verdict failed: lookup_timeout_ms had passed */
     _Atomic uint64_t gone;     /* lookups whose client left */
-    _Atomic uint64_t locates;  /* sent */
-    _Atomic uint64_t position_polls;
     _Atomic uint64_t busy_polls[BUSY_POLL_ENDS]; /* by enum busy_poll_end */
 };
 

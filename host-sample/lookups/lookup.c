@@ -1,5 +1,5 @@
 /*
- * lookup.c - follows the steps of one read.
+ * lookup.c - one lookup: the cluster says which server to read, and when it is done.
  */
 #include "lookup.h"
 
@@ -17,43 +17,31 @@
 #include <string.h>
 #include <time.h>
 
-/* Lookups kept for reuse in each thread, of about 1 kB each. */
-#define MAX_SPARE 256u
-
 #define MAX_ERROR_BYTES 256u
 
 struct lookup {
-    TAILQ_ENTRY(lookup) entry;       /* while spare */
-    struct deadline deadline;        /* of the whole lookup */
-    struct deadline answer_deadline; /* of the replica asked last */
+    TAILQ_ENTRY(lookup) entry; /* while spare */
     struct lookups *lookups;
+    uint64_t tag; /* its index in lookups->all */
     struct http_exchange *exchange;
+    uint64_t read_id;
+    uint64_t action_id; /* of the read under way */
     uint64_t started_ns;
-    uint64_t now_ns;            /* time of the event that is reported to the policy */
-    const struct rp_step *step; /* under way */
-    uint32_t offered;           /* bit i: replica i is one of those offered to the policy */
-    struct pg_server *server;   /* asked last */
-    bool lean;                  /* the read under way asks the lean statement */
-    uint64_t asked_ns;          /* when the replica asked last was asked */
-    bool failed_over;           /* a replica failed */
-    bool missed;                /* a replica missed */
-    bool watched;               /* it is noticed if the client leaves */
-    struct rp_read read;
+    uint64_t now_ns; /* time of the event that is handled */
+    uint64_t deadline_ns;
+    struct pg_server *links; /* that are read */
+    bool open;
+    bool first;   /* nothing has been read yet */
+    bool lean;    /* the read under way asks the lean statement */
+    bool watched; /* it is noticed if the client leaves */
     struct pg_statement statement;
-    struct locate locate;
-    struct position_wait position_wait;
-    struct wake_up timer; /* of a wait, or the end of an await */
     const char *values[3];
     int lengths[3];
     struct lookup_request request;
     struct snapshot_question question;
-    char error[MAX_ERROR_BYTES]; /* of the last failure, "" if none */
+    const struct snapshot_result *result; /* of the answer that is handled; else NULL */
+    char error[MAX_ERROR_BYTES];          /* of the last failure, "" if none */
 };
-
-static void follow(struct lookup *lookup, const struct rp_step *step,
-                   const struct snapshot_result *read);
-static void deadline_is_over(void *context, struct deadline_queue *queue,
-                             struct deadline *deadline);
 
 static void copy_error(struct lookup *lookup, const char *error) {
     (void)snprintf(lookup->error, sizeof lookup->error, "%s", error);
@@ -61,60 +49,30 @@ static void copy_error(struct lookup *lookup, const char *error) {
 
 /* ---- beginning and ending -------------------------------------------------------------------- */
 
-bool lookups_init(struct lookups *lookups, struct lookup_service *service, struct event_base *base,
-                  struct pg_server *primary, struct pg_server *const *replicas, uint64_t *random) {
-    const uint32_t timeout_ms = service->config->limits.lookup_timeout_ms;
-    if (!wake_ups_init(&lookups->wake_ups, base)) {
-        return false;
-    }
+bool lookups_init(struct lookups *lookups, struct lookup_service *service, struct servers *servers,
+                  uint64_t *random) {
     lookups->service = service;
-    lookups->primary = primary;
-    lookups->replica_count = service->config->replica_count;
+    lookups->servers = servers;
     lookups->random = random;
     lookups->answers.random = random;
     lookups->poll.limit_ns = service->config->listen.busy_poll_us * UINT64_C(1000);
     TAILQ_INIT(&lookups->spare);
-    locator_init(&lookups->locator, primary, &lookups->counters.locates);
-    for (uint32_t i = 0; i < lookups->replica_count; i++) {
-        lookups->replicas[i].server = replicas[i];
-        position_watcher_init(&lookups->replicas[i].watcher, &lookups->wake_ups, replicas[i],
-                              &lookups->counters.position_polls);
-    }
-    lookups->deadline_queues[LOOKUP_DEADLINE].length_ms = timeout_ms;
-    /* A replica that does not answer may cost three quarters of a lookup's time: the rest is for
-     * the primary, where the policy falls back to it. */
-    lookups->deadline_queues[ANSWER_DEADLINE].length_ms = timeout_ms - timeout_ms / 4;
-    deadlines_init(&lookups->deadlines, base, lookups->deadline_queues, DEADLINE_COUNT,
-                   deadline_is_over, lookups);
-    return true;
+    lookups->all = calloc(service->config->limits.max_lookups, sizeof(struct lookup *));
+    return lookups->all != NULL;
 }
 
 void lookups_free(struct lookups *lookups) {
-    struct lookup *lookup;
-    if (lookups->service == NULL) {
-        return;
+    for (uint32_t i = 0; i < lookups->count; i++) {
+        free(lookups->all[i]);
     }
-    for (uint32_t i = 0; i < lookups->replica_count; i++) {
-        position_watcher_stop(&lookups->replicas[i].watcher);
-    }
-    deadlines_free(&lookups->deadlines);
-    wake_ups_free(&lookups->wake_ups);
-    while ((lookup = TAILQ_FIRST(&lookups->spare)) != NULL) {
-        TAILQ_REMOVE(&lookups->spare, lookup, entry);
-        free(lookup);
-    }
+    free(lookups->all);
     byte_buffer_free(&lookups->answers.scratch);
 }
 
-void lookups_flush(struct lookups *lookups) {
-    locator_flush(&lookups->locator);
-}
-
-static void submit(struct lookup *lookup, struct pg_server *server) {
-    lookup->server = server;
+static void submit(struct lookup *lookup) {
     lookup->lookups->reads++;
     lookup->lookups->poll.asked_ns = lookup->now_ns;
-    pg_server_submit(server, &lookup->statement);
+    pg_server_submit(lookup->links, &lookup->statement);
 }
 
 /* The answer to the statement has arrived. */
@@ -134,27 +92,19 @@ static void forget_answer(struct lookup *lookup) {
     }
 }
 
-/* Cancels everything that is still asked for and releases the lookup. The exchange must be answered
- * or gone. */
+/* The exchange must be answered or gone. */
 static void release(struct lookup *lookup) {
     struct lookups *lookups = lookup->lookups;
     forget_answer(lookup);
-    locator_leave(&lookup->locate);
-    position_watcher_leave(&lookup->position_wait);
-    wake_up_clear(&lookup->timer);
-    deadline_clear(&lookup->deadline);
-    deadline_clear(&lookup->answer_deadline);
+    lookup->open = false;
+    lookup->action_id = 0;
     counter_subtract_shared(&lookups->service->under_way, 1);
-    if (lookups->spare_count < MAX_SPARE) {
-        lookups->spare_count++;
-        TAILQ_INSERT_HEAD(&lookups->spare, lookup, entry);
-    } else {
-        free(lookup);
-    }
+    TAILQ_INSERT_HEAD(&lookups->spare, lookup, entry);
 }
 
 void lookup_abandon(struct lookup *lookup) {
     counter_add(&lookup->lookups->counters.gone, 1);
+    servers_forget(lookup->lookups->servers, lookup->read_id);
     release(lookup);
 }
 
@@ -165,33 +115,23 @@ static int64_t unix_now_ms(void) {
 }
 
 /* Writes the answer of the last read into the thread's scratch buffer. */
-static bool write_answer(struct lookup *lookup, const struct snapshot_result *read) {
+static bool write_answer(struct lookup *lookup) {
     struct byte_buffer *body = &lookup->lookups->answers.scratch;
     byte_buffer_reset(body, SIZE_MAX);
-    return read != NULL && snapshot_answer_write(body, read, unix_now_ms());
-}
-
-/* The current part of the read in the policy's words, see rp_step.failed_during. */
-static const char *stage_of(const struct lookup *lookup) {
-    bool on_primary =
-        lookup->step->kind == RP_STEP_READ && lookup->step->target == RP_TARGET_PRIMARY;
-    if (on_primary && (lookup->missed || lookup->failed_over)) {
-        return "primary_fallback";
-    }
-    return lookup->missed ? "replica_retry" : NULL;
+    return lookup->result != NULL && snapshot_answer_write(body, lookup->result, unix_now_ms());
 }
 
 /* Records how the lookup ended, and releases it. */
-static void end_lookup(struct lookup *lookup, int32_t verdict, int32_t served_by, int32_t log_level,
-                       const char *message, const char *failed_during) {
+static void end_lookup(struct lookup *lookup, const struct rp_action *done, int32_t log_level,
+                       const char *message) {
     const struct lookup_end end = {
         .lookup = lookup,
         .request = &lookup->request,
-        .verdict = verdict,
-        .served_by = served_by,
+        .verdict = done->verdict,
+        .served_by = done->served_by,
         .log_level = log_level,
         .message = message,
-        .failed_during = failed_during,
+        .failed_during = done->failed_during,
         .error = lookup->error,
         .took_us = (monotonic_ns() - lookup->started_ns) / 1000,
     };
@@ -199,94 +139,153 @@ static void end_lookup(struct lookup *lookup, int32_t verdict, int32_t served_by
     release(lookup);
 }
 
-/* Ends the lookup as failed, with one of the host's own messages. */
-static void fail(struct lookup *lookup, const char *message) {
-    struct lookups *lookups = lookup->lookups;
-    struct http_exchange *exchange = lookup->exchange;
-    end_lookup(lookup, RP_VERDICT_FAILED, RP_SERVED_BY_NONE, RP_LOG_ERROR, message,
-               stage_of(lookup));
-    answer_error(&lookups->answers, exchange, lookup_status(RP_VERDICT_FAILED), message, NULL);
-}
-
-/* The policy has decided. `read` is the last read's result, if the step followed a read. */
-static void finish(struct lookup *lookup, const struct rp_step *step,
-                   const struct snapshot_result *read) {
-    struct lookups *lookups = lookup->lookups;
-    struct http_exchange *exchange = lookup->exchange;
-    uint32_t status = lookup_status(step->verdict);
-    const char *served_by = lookup_served_by(step->served_by);
-    char headers[64] = "";
-    if (step->verdict == RP_VERDICT_FOUND && !write_answer(lookup, read)) {
-        fail(lookup,
-             "the answer could not be written: out of memory, or a result of unknown shape");
+/* Why it failed: what a server said last, else what the cluster or the links know. */
+static void explain_failure(struct lookup *lookup, const struct rp_action *done) {
+    char why[MAX_ERROR_BYTES / 2];
+    if (done->verdict != RP_VERDICT_FAILED || lookup->error[0] != '\0') {
         return;
     }
-    if (served_by != NULL) {
-        (void)snprintf(headers, sizeof headers, "x-read-served-by: %s\r\n", served_by);
+    servers_last_error(lookup->lookups->servers, why, sizeof why);
+    (void)snprintf(lookup->error, sizeof lookup->error, "%.120s%s%s",
+                   done->reason != NULL ? done->reason : "",
+                   done->reason != NULL && why[0] != '\0' ? "; " : "", why);
+}
+
+/* x-read-served-by and x-read-position, of what a lookup has found out. */
+static void put_headers(const struct lookup *lookup, const struct rp_action *done, char *headers,
+                        size_t length) {
+    const char *served_by = lookup_served_by(done->served_by);
+    char position[RP_POSITION_BYTES];
+    headers[0] = '\0';
+    if (served_by == NULL) {
+        return;
     }
-    end_lookup(lookup, step->verdict, step->served_by, step->log_level, step->message,
-               step->failed_during);
-    if (step->verdict == RP_VERDICT_FOUND) {
-        answer_scratch(&lookups->answers, exchange, status, "application/json", headers);
-    } else if (step->verdict == RP_VERDICT_SHED) {
-        answer_shed(&lookups->answers, exchange, step->message);
+    if (done->position == 0) {
+        (void)snprintf(headers, length, "x-read-served-by: %s\r\n", served_by);
+        return;
+    }
+    lookup->lookups->servers->calls->position_print(done->position, position);
+    (void)snprintf(headers, length, "x-read-served-by: %s\r\nx-read-position: %s\r\n", served_by,
+                   position);
+}
+
+static void fail_to_write(struct lookup *lookup, const struct rp_action *done) {
+    static const char message[] =
+        "the answer could not be written: out of memory, or a result of unknown shape";
+    struct rp_action failed = *done;
+    struct answers *answers = &lookup->lookups->answers;
+    struct http_exchange *exchange = lookup->exchange;
+    failed.verdict = RP_VERDICT_FAILED;
+    failed.served_by = RP_SERVED_BY_NONE;
+    end_lookup(lookup, &failed, RP_LOG_ERROR, message);
+    answer_error(answers, exchange, lookup_status(RP_VERDICT_FAILED), message, NULL);
+}
+
+/* The log's message of a found answer that nobody has whole: the primary gave it, or a replica that
+ * was asked where it is. */
+static const char *tell_lacking(const struct lookup *lookup, char *text, size_t length,
+                                int32_t *log_level, const char *message) {
+    if (lookup->result == NULL || lookup->result->lacking == 0 ||
+        lookup->statement.question == NULL) {
+        return message;
+    }
+    if (*log_level == RP_LOG_NONE) {
+        *log_level = RP_LOG_WARN;
+    }
+    (void)snprintf(text, length, "%s; the answer lacks %d completed waitpoint%s that nobody has",
+                   message, lookup->result->lacking, lookup->result->lacking == 1 ? "" : "s");
+    return text;
+}
+
+static void answer_found(struct lookup *lookup, const struct rp_action *done) {
+    struct answers *answers = &lookup->lookups->answers;
+    struct http_exchange *exchange = lookup->exchange;
+    int32_t log_level = done->log_level;
+    char headers[96];
+    char text[192];
+    if (!write_answer(lookup)) {
+        fail_to_write(lookup, done);
+        return;
+    }
+    const char *message = tell_lacking(lookup, text, sizeof text, &log_level, done->message);
+    put_headers(lookup, done, headers, sizeof headers);
+    end_lookup(lookup, done, log_level, message);
+    answer_scratch(answers, exchange, lookup_status(done->verdict), "application/json", headers);
+}
+
+static void finish(struct lookup *lookup, const struct rp_action *done) {
+    struct answers *answers = &lookup->lookups->answers;
+    struct http_exchange *exchange = lookup->exchange;
+    const char *message = done->message;
+    const uint32_t status = lookup_status(done->verdict);
+    char headers[96];
+    if (done->verdict == RP_VERDICT_FOUND) {
+        answer_found(lookup, done);
+        return;
+    }
+    if (done->verdict == RP_VERDICT_FAILED && monotonic_ns() >= lookup->deadline_ns) {
+        counter_add(&lookup->lookups->counters.timeouts, 1);
+        message = "not answered within lookup_timeout_ms";
+    }
+    explain_failure(lookup, done);
+    put_headers(lookup, done, headers, sizeof headers);
+    end_lookup(lookup, done, done->log_level, message);
+    if (done->verdict == RP_VERDICT_SHED) {
+        answer_shed(answers, exchange, message);
     } else {
-        answer_error(&lookups->answers, exchange, status,
-                     step->verdict == RP_VERDICT_NOT_FOUND ? "Snapshot not found" : step->message,
+        answer_error(answers, exchange, status,
+                     done->verdict == RP_VERDICT_NOT_FOUND ? "Snapshot not found" : message,
                      headers);
     }
 }
 
-/* ---- steps ----------------------------------------------------------------------------------- */
+/* ---- reads ----------------------------------------------------------------------------------- */
 
-/* The policy's answer to what became of the step under way. */
-static const struct rp_step *next_step(struct lookup *lookup, int32_t outcome, uint64_t position) {
-    lookup->failed_over = lookup->failed_over || outcome == RP_FAILED;
-    const struct rp_report report = {.struct_size = sizeof report,
-                                     .outcome = outcome,
-                                     .now_ns = lookup->now_ns,
-                                     .position = position};
-    /* A step is the plugin's memory or the read's, never the report's. */
-    /* cppcheck-suppress returnDanglingLifetime */
-    return lookup->lookups->service->plugin->next(&lookup->read, &report);
-}
-
-static void report(struct lookup *lookup, int32_t outcome, uint64_t position,
-                   const struct snapshot_result *read) {
-    follow(lookup, next_step(lookup, outcome, position), read);
-}
-
-/* The replica that the policy knows as number `number`: the number-th of those offered. */
-static struct lookup_replica *offered_replica(struct lookup *lookup, uint32_t number) {
-    uint32_t offered = lookup->offered;
-    for (uint32_t i = 0; i < number; i++) {
-        offered &= offered - 1;
-    }
-    return &lookup->lookups->replicas[__builtin_ctz(offered)];
-}
-
-/* What a replica's answer or failure says about its next ones. */
-static void note_health(struct lookup *lookup, const struct pg_reply *reply) {
-    const struct rp_step *step = lookup->step;
-    if (step->target != RP_TARGET_REPLICA) {
-        return;
-    }
-    struct replica_health *health = &offered_replica(lookup, step->replica)->health;
-    if (reply->status == PG_REPLY_FAILED && reply->failure != PG_NO_SUCH_TEXT) {
-        replica_health_failed(health, replica_failure_of(reply->sqlstate), lookup->now_ns,
-                              entropy_next(lookup->lookups->random));
-    } else {
-        replica_health_answered(health, lookup->now_ns);
+/* Everything after the first read takes long enough for the client to leave. */
+static void watch_client(struct lookup *lookup) {
+    if (!lookup->watched) {
+        lookup->watched = true;
+        PROBE_LOOKUP_WAIT(lookup);
+        http_exchange_watch_client(lookup->exchange, true);
     }
 }
 
-static int32_t outcome_of(struct lookup *lookup, const struct pg_reply *reply,
-                          enum snapshot_outcome found) {
-    if (reply->status == PG_REPLY_FAILED && reply->failure != PG_NO_SUCH_TEXT) {
-        copy_error(lookup, reply->error);
+/* As a replica, lean or full; as a primary one full statement, always: what the policy or an
+ * operator counts as one read of the primary. */
+static void use_statement(struct lookup *lookup, int32_t target, bool lean) {
+    static const int statements[3][2] = {{SNAPSHOT_FULL, SNAPSHOT_FULL_IN_ENVIRONMENT},
+                                         {SNAPSHOT_LEAN, SNAPSHOT_LEAN_IN_ENVIRONMENT},
+                                         {SNAPSHOT_PRIMARY, SNAPSHOT_PRIMARY_IN_ENVIRONMENT}};
+    const bool primary = target == RP_TARGET_PRIMARY;
+    const int kind = primary ? 2 : lean ? 1 : 0;
+    lookup->statement.prepared = statements[kind][lookup->request.environment.length > 0];
+    lookup->lean = lean && !primary;
+    lookup->question.as_replica = !primary;
+}
+
+static bool is_answer(const struct pg_statement *statement, const struct result_rows *rows) {
+    const struct lookup *lookup = container_of(statement, const struct lookup, statement);
+    return snapshot_is_answer(rows, &lookup->question);
+}
+
+static int32_t outcome_of_failure(struct lookup *lookup, const struct pg_reply *reply) {
+    if (reply->failure == PG_NO_SUCH_TEXT) {
+        return RP_MISSING; /* nothing in this database has an id like that */
+    }
+    copy_error(lookup, reply->error);
+    switch (reply->failure) {
+    case PG_CONFLICT:
+        return RP_CONFLICT;
+    case PG_SERVER_GONE:
+        return RP_SERVER_GONE;
+    case PG_NOT_SENT:
+        return RP_NOT_SENT;
+    default:
         return RP_FAILED;
     }
-    lookup->missed = lookup->missed || found == SNAPSHOT_PARTIAL || found == SNAPSHOT_MISSING;
+}
+
+static int32_t outcome_of_answer(struct lookup *lookup, enum snapshot_outcome found) {
     switch (found) {
     case SNAPSHOT_FOUND:
         return RP_FOUND;
@@ -296,7 +295,7 @@ static int32_t outcome_of(struct lookup *lookup, const struct pg_reply *reply,
         return RP_MISSING;
     case SNAPSHOT_ROLE_CHANGED:
         copy_error(lookup, "asked as a replica, but the server is not in recovery");
-        return RP_FAILED;
+        return RP_ROLE_CHANGED;
     case SNAPSHOT_FOREIGN:
         copy_error(lookup, "the server sent the answer to another question");
         return RP_FAILED;
@@ -306,242 +305,97 @@ static int32_t outcome_of(struct lookup *lookup, const struct pg_reply *reply,
     }
 }
 
-static void use_statement(struct lookup *lookup, bool lean) {
-    static const int statements[2][2] = {{SNAPSHOT_FULL, SNAPSHOT_FULL_IN_ENVIRONMENT},
-                                         {SNAPSHOT_LEAN, SNAPSHOT_LEAN_IN_ENVIRONMENT}};
-    lookup->statement.prepared = statements[lean][lookup->request.environment.length > 0];
-    lookup->lean = lean;
-    lookup->question.as_replica = true;
-}
-
-/* One statement, always: what the policy or an operator counts as one read of the primary. */
-static void use_primary_statement(struct lookup *lookup) {
-    lookup->statement.prepared =
-        lookup->request.environment.length > 0 ? SNAPSHOT_PRIMARY_IN_ENVIRONMENT : SNAPSHOT_PRIMARY;
-    lookup->lean = false;
-    lookup->question.as_replica = false;
-}
-
-static bool is_answer(const struct pg_statement *statement, const struct result_rows *rows) {
-    const struct lookup *lookup = container_of(statement, const struct lookup, statement);
-    return snapshot_is_answer(rows, &lookup->question);
-}
-
 static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     struct lookup *lookup = container_of(statement, struct lookup, statement);
-    struct snapshot_result read;
-    enum snapshot_outcome found = SNAPSHOT_MALFORMED;
+    struct lookups *lookups = lookup->lookups;
+    struct snapshot_result result;
+    const char *after = NULL;
+    int32_t outcome;
     lookup->now_ns = monotonic_ns();
-    note_answer(lookup->lookups, lookup->now_ns);
-    note_health(lookup, reply);
+    note_answer(lookups, lookup->now_ns);
     if (reply->status == PG_REPLY_ROWS) {
-        found = snapshot_read(&read, reply->rows, &lookup->question);
-    } else if (reply->failure == PG_NO_SUCH_TEXT) {
-        found = SNAPSHOT_MISSING; /* nothing in this database has an id like that */
-    }
-    if (lookup->lean && reply->status == PG_REPLY_ROWS && found != SNAPSHOT_MISSING) {
-        statement_choice_learn(&lookup->lookups->choice, found == SNAPSHOT_NEEDS_FULL);
-    }
-    /* After the first read the full statement is used at once: then there is usually something new
-     * to return, and a read that the primary's budget admitted is one statement there. */
-    use_statement(lookup, false);
-    if (found == SNAPSHOT_NEEDS_FULL) {
-        /* The policy sees one read: only the full statement's result counts. */
-        lookup->asked_ns = lookup->now_ns;
-        submit(lookup, lookup->server);
-        return;
-    }
-    deadline_clear(&lookup->answer_deadline);
-    report(lookup, outcome_of(lookup, reply, found), reply->position,
-           reply->status == PG_REPLY_ROWS ? &read : NULL);
-}
-
-static void located(struct locate *locate, bool known, uint64_t position) {
-    struct lookup *lookup = container_of(locate, struct lookup, locate);
-    if (!known) {
-        copy_error(lookup, pg_server_last_error(lookup->lookups->primary));
-    }
-    lookup->now_ns = monotonic_ns();
-    report(lookup, known ? RP_LOCATED : RP_FAILED, position, NULL);
-}
-
-/* The replica asked last has not answered in time: the policy may know another server. */
-static void give_up_answer(struct lookup *lookup) {
-    struct lookups *lookups = lookup->lookups;
-    struct replica_health *health = &offered_replica(lookup, lookup->step->replica)->health;
-    lookup->now_ns = monotonic_ns();
-    /* It has answered no read since it was asked, and that is a while ago: it may have been asked
-     * for the full statement just after it had answered the lean one. */
-    bool silent = health->answered_ns <= lookup->asked_ns &&
-                  lookup->now_ns - lookup->asked_ns >=
-                      lookups->deadline_queues[ANSWER_DEADLINE].length_ms * UINT64_C(500000);
-    replica_health_failed(health, silent ? REPLICA_SILENT : REPLICA_FAILED_ONCE, lookup->now_ns,
-                          entropy_next(lookups->random));
-    forget_answer(lookup);
-    use_statement(lookup, false);
-    copy_error(lookup, "the replica did not answer within three quarters of lookup_timeout_ms");
-    report(lookup, RP_FAILED, 0, NULL);
-}
-
-static void deadline_is_over(void *context, struct deadline_queue *queue,
-                             struct deadline *deadline) {
-    struct lookups *lookups = context;
-    if (queue == &lookups->deadline_queues[ANSWER_DEADLINE]) {
-        give_up_answer(container_of(deadline, struct lookup, answer_deadline));
-        return;
-    }
-    struct lookup *lookup = container_of(deadline, struct lookup, deadline);
-    counter_add(&lookups->counters.timeouts, 1);
-    fail(lookup, "not answered within lookup_timeout_ms");
-}
-
-static void position_wait_done(struct position_wait *wait, enum position_wait_end end,
-                               uint64_t position) {
-    struct lookup *lookup = container_of(wait, struct lookup, position_wait);
-    wake_up_clear(&lookup->timer);
-    lookup->now_ns = monotonic_ns();
-    report(lookup, end == POSITION_REACHED ? RP_REACHED : RP_FAILED, position, NULL);
-}
-
-static void time_is_up(struct wake_up *timer) {
-    struct lookup *lookup = container_of(timer, struct lookup, timer);
-    bool awaiting = lookup->step->kind == RP_STEP_AWAIT;
-    position_watcher_leave(&lookup->position_wait);
-    lookup->now_ns = monotonic_ns();
-    report(lookup, awaiting ? RP_NOT_REACHED : RP_WAITED, 0, NULL);
-}
-
-/* False if the read was not started: its replica must not be asked just now. */
-static bool start_read(struct lookup *lookup, const struct rp_step *step) {
-    struct lookups *lookups = lookup->lookups;
-    struct pg_server *server = lookups->primary;
-    lookup->statement.kind = PG_READ;
-    lookup->error[0] = '\0';
-    lookup->asked_ns = lookup->now_ns;
-    if (step->target == RP_TARGET_PRIMARY) {
-        use_primary_statement(lookup);
-    } else {
-        struct lookup_replica *replica = offered_replica(lookup, step->replica);
-        uint64_t timeout_ns =
-            lookups->deadline_queues[ANSWER_DEADLINE].length_ms * UINT64_C(1000000);
-        if (!replica_health_may_ask(&replica->health, lookup->asked_ns, timeout_ns)) {
-            copy_error(lookup, "the replica is not answering; backing off");
-            use_statement(lookup, false);
-            return false;
+        const enum snapshot_outcome found = snapshot_read(&result, reply->rows, &lookup->question);
+        if (lookup->lean && found != SNAPSHOT_MISSING) {
+            statement_choice_learn(&lookups->choice, found == SNAPSHOT_NEEDS_FULL);
         }
-        server = replica->server;
-        deadline_set(&lookup->answer_deadline, &lookups->deadline_queues[ANSWER_DEADLINE]);
-        if ((step->flags & RP_STEP_WITH_POSITION) != 0) {
-            lookup->statement.kind = PG_READ_AT_POSITION;
-        }
-    }
-    submit(lookup, server);
-    return true;
-}
-
-/* Everything after the first read takes long enough for the client to leave. */
-static void watch_client(struct lookup *lookup, const struct rp_step *step) {
-    if (!lookup->watched && step->kind != RP_STEP_DONE &&
-        (lookup->step != NULL || step->kind != RP_STEP_READ)) {
-        lookup->watched = true;
-        http_exchange_watch_client(lookup->exchange, true);
-    }
-}
-
-static void start_await(struct lookup *lookup, const struct rp_step *step) {
-    lookup->position_wait.target = step->position;
-    wake_up_set(&lookup->lookups->wake_ups, &lookup->timer, step->until_ns);
-    position_watcher_join(&offered_replica(lookup, step->replica)->watcher, &lookup->position_wait);
-}
-
-/* Does what the step says, and what the next one says if that could not be started. May end the
- * lookup, so nothing of it may be touched afterwards. */
-static void follow(struct lookup *lookup, const struct rp_step *step,
-                   const struct snapshot_result *read) {
-    watch_client(lookup, step);
-    lookup->step = step;
-    while (step->kind == RP_STEP_READ) {
-        if (start_read(lookup, step)) {
+        if (found == SNAPSHOT_NEEDS_FULL) {
+            /* The policy sees one read: only the full statement's result counts. */
+            use_statement(lookup, RP_TARGET_REPLICA, false);
+            submit(lookup);
             return;
         }
-        read = NULL;
-        step = next_step(lookup, RP_FAILED, 0);
-        lookup->step = step;
+        lookup->result = &result;
+        after = result.head.after;
+        outcome = outcome_of_answer(lookup, found);
+    } else {
+        outcome = outcome_of_failure(lookup, reply);
     }
-    if (step->kind != RP_STEP_DONE) {
-        PROBE_LOOKUP_WAIT(lookup, step->kind);
+    servers_answer(lookups->servers, lookup->action_id, outcome, reply->before, after,
+                   lookup->now_ns);
+    servers_run(lookups->servers);
+    lookup->result = NULL;
+    if (lookup->open) {
+        watch_client(lookup);
     }
-    switch (step->kind) {
-    case RP_STEP_WAIT:
-        wake_up_set(&lookup->lookups->wake_ups, &lookup->timer, step->until_ns);
-        break;
-    case RP_STEP_LOCATE:
-        locator_join(&lookup->lookups->locator, &lookup->locate);
-        break;
-    case RP_STEP_AWAIT:
-        start_await(lookup, step);
-        break;
-    case RP_STEP_DONE:
-        finish(lookup, step, read);
-        break;
-    default:
-        fail(lookup, "the plugin asked for a step that this host does not know");
-        break;
+}
+
+static void begin_read(void *context, const struct rp_action *action, struct pg_server *links) {
+    struct lookups *lookups = context;
+    struct lookup *lookup = lookups->all[action->tag];
+    /* After the first read the full statement is used at once: then there is usually something new
+     * to return. */
+    const bool lean = lookup->first && statement_choice_is_lean(&lookups->choice);
+    lookup->first = false;
+    lookup->action_id = action->id;
+    lookup->links = links;
+    lookup->error[0] = '\0';
+    lookup->statement.question = action->text;
+    use_statement(lookup, action->target, lean);
+    submit(lookup);
+}
+
+static void drop_read(void *context, const struct rp_action *action) {
+    struct lookups *lookups = context;
+    struct lookup *lookup = lookups->all[action->tag];
+    if (lookup->open && lookup->action_id == action->id) {
+        forget_answer(lookup);
     }
+}
+
+static void read_is_over(void *context, const struct rp_action *action) {
+    struct lookups *lookups = context;
+    finish(lookups->all[action->tag], action);
+}
+
+struct servers_user lookups_user(struct lookups *lookups) {
+    return (struct servers_user){
+        .read = begin_read, .drop = drop_read, .done = read_is_over, .context = lookups};
 }
 
 /* ---- start ----------------------------------------------------------------------------------- */
-
-/* Replicas with a link up and no back-off; failing that, those with a link up; failing
- * that, all of them: then the read fails there, and is not silently shifted to the primary. One
- * that says it is out of recovery is none. */
-static uint32_t offered_replicas(const struct lookups *lookups, uint64_t now_ns) {
-    uint32_t count = lookups->replica_count;
-    uint32_t up = 0;
-    uint32_t left_alone = 0;
-    uint32_t promoted = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct lookup_replica *replica = &lookups->replicas[i];
-        struct pg_identity identity;
-        if (pg_server_identity(replica->server, &identity) && !identity.in_recovery) {
-            promoted |= 1u << i;
-            continue;
-        }
-        up |= (uint32_t)pg_server_is_up(replica->server) << i;
-        if (replica->health.failures > 0) {
-            left_alone |= (uint32_t)replica_health_is_left_alone(&replica->health, now_ns) << i;
-        }
-    }
-    if ((up & ~left_alone) != 0) {
-        return up & ~left_alone;
-    }
-    return up != 0 ? up : ((1u << count) - 1) & ~promoted;
-}
 
 static struct lookup *take_lookup(struct lookups *lookups) {
     struct lookup *lookup = TAILQ_FIRST(&lookups->spare);
     if (lookup != NULL) {
         TAILQ_REMOVE(&lookups->spare, lookup, entry);
-        lookups->spare_count--;
         return lookup;
     }
     lookup = calloc(1, sizeof *lookup);
     if (lookup != NULL) {
         lookup->lookups = lookups;
+        lookup->tag = lookups->count;
+        lookups->all[lookups->count++] = lookup;
+        lookup->statement.kind = PG_READ;
         lookup->statement.values = lookup->values;
         lookup->statement.lengths = lookup->lengths;
         lookup->statement.is_answer = is_answer;
         lookup->statement.done = read_done;
-        lookup->locate.done = located;
-        lookup->position_wait.done = position_wait_done;
-        lookup->timer.woken = time_is_up;
     }
     return lookup;
 }
 
 static void set_parameters(struct lookup *lookup, const struct lookup_request *request) {
     lookup->request = *request;
-    use_statement(lookup, statement_choice_is_lean(&lookup->lookups->choice));
     lookup->values[0] = lookup->request.snapshot.text;
     lookup->values[1] = lookup->request.run.text;
     lookup->values[2] = lookup->request.environment.text;
@@ -564,13 +418,17 @@ static bool admit(struct lookup_service *service) {
     return false;
 }
 
+static uint32_t refuse(struct lookups *lookups, struct http_exchange *exchange) {
+    counter_add(&lookups->counters.verdicts[RP_VERDICT_NONE], 1);
+    answer_shed(&lookups->answers, exchange, "max_lookups lookups are under way");
+    return lookup_status(RP_VERDICT_SHED);
+}
+
 uint32_t lookup_start(struct lookups *lookups, struct http_exchange *exchange,
                       const struct lookup_request *request) {
     struct lookup_service *service = lookups->service;
     if (!admit(service)) {
-        counter_add(&lookups->counters.verdicts[RP_VERDICT_NONE], 1);
-        answer_shed(&lookups->answers, exchange, "max_lookups lookups are under way");
-        return lookup_status(RP_VERDICT_SHED);
+        return refuse(lookups, exchange);
     }
     struct lookup *lookup = take_lookup(lookups);
     if (lookup == NULL) {
@@ -581,26 +439,29 @@ uint32_t lookup_start(struct lookups *lookups, struct http_exchange *exchange,
     set_parameters(lookup, request);
     lookup->exchange = exchange;
     lookup->started_ns = lookup->now_ns = monotonic_ns();
-    lookup->step = NULL;
-    lookup->missed = false;
-    lookup->failed_over = false;
+    lookup->deadline_ns =
+        lookup->started_ns + service->config->limits.lookup_timeout_ms * UINT64_C(1000000);
+    lookup->open = true;
+    lookup->first = true;
     lookup->watched = false;
     lookup->error[0] = '\0';
-    lookup->offered = offered_replicas(lookups, lookup->started_ns);
-    deadline_set(&lookup->deadline, &lookups->deadline_queues[LOOKUP_DEADLINE]);
-    http_exchange_set_user(exchange, lookup);
-
-    struct rp_request read_request = {
+    const struct rp_request read_request = {
         .struct_size = sizeof read_request,
-        .replicas = (uint32_t)__builtin_popcount(lookup->offered),
         .now_ns = lookup->started_ns,
-        .deadline_ns =
-            lookup->started_ns + service->config->limits.lookup_timeout_ms * UINT64_C(1000000),
+        .deadline_ns = lookup->deadline_ns,
         .entropy = entropy_next(lookups->random),
         .position = request->position,
     };
-    lookup->read.struct_size = sizeof lookup->read;
+    if (servers_start(lookups->servers, service->policy, &read_request, lookup->tag,
+                      &lookup->read_id) != RP_OK) {
+        release(lookup);
+        return refuse(lookups, exchange);
+    }
+    http_exchange_set_user(exchange, lookup);
     PROBE_LOOKUP_BEGIN(lookup, lookup->request.run.text, lookup->request.snapshot.text);
-    follow(lookup, service->plugin->begin(service->policy, &read_request, &lookup->read), NULL);
+    servers_run(lookups->servers);
+    if (lookup->open && lookup->first) {
+        watch_client(lookup); /* something else comes before the first read */
+    }
     return 0;
 }

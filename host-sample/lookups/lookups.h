@@ -7,14 +7,9 @@
 #include "answer.h"
 #include "counters.h"
 #include "host-sample/base/busy_poll.h"
-#include "host-sample/base/deadlines.h"
 #include "host-sample/base/log.h"
-#include "host-sample/base/wake_ups.h"
 #include "host-sample/config.h"
-#include "host-sample/postgres/server.h"
-#include "host-sample/replicas/locator.h"
-#include "host-sample/replicas/position_watcher.h"
-#include "host-sample/replicas/replica_health.h"
+#include "host-sample/servers/servers.h"
 #include "host-sample/snapshots/choice.h"
 #include "plugin/read_policy.h"
 
@@ -36,30 +31,16 @@ struct lookup_service {
     _Atomic uint64_t shed_next_log_ns; /* no line about sheds before */
 };
 
-/* The deadlines of a lookup. */
-enum { LOOKUP_DEADLINE, ANSWER_DEADLINE, DEADLINE_COUNT };
-
-struct lookup_replica {
-    struct pg_server *server;
-    struct position_watcher watcher;
-    struct replica_health health;
-};
-
 /* Of one thread, which alone touches it, except the counters. */
 struct lookups {
     struct lookup_service *service;
-    struct pg_server *primary;
-    struct lookup_replica replicas[HOST_MAX_REPLICAS];
-    uint32_t replica_count;
-    struct locator locator;
-    struct wake_ups wake_ups; /* of lookups that wait, and of watchers between their questions */
-    struct deadlines deadlines;
-    struct deadline_queue deadline_queues[DEADLINE_COUNT];
+    struct servers *servers;
+    struct lookup **all; /* max_lookups of them at most; made when they are first needed */
+    uint32_t count;
+    struct lookup_list spare; /* those that are not under way */
     struct statement_choice choice;
     struct busy_poll poll;
-    uint32_t reads;           /* that a server has been asked for and has not answered */
-    struct lookup_list spare; /* for reuse */
-    uint32_t spare_count;
+    uint32_t reads;   /* that a server has been asked for and has not answered */
     uint64_t *random; /* see entropy.h */
     struct answers answers;
     struct lookup_counters counters;

@@ -21,9 +21,9 @@ void descriptors_raise_limit(void) {
 }
 
 static uint64_t count_links(const struct host_config *config) {
-    uint64_t links = config->primary.links;
-    for (uint32_t i = 0; i < config->replica_count; i++) {
-        links += config->replicas[i].links;
+    uint64_t links = 0;
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        links += config->servers[i].links;
     }
     return links * config->listen.threads;
 }

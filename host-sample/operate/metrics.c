@@ -9,6 +9,7 @@
 #include "host-sample/http/front.h"
 #include "host-sample/lookups/record.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,10 +159,6 @@ static void put_lookups(const struct host *host, struct byte_buffer *out) {
                "Lookups whose client left before the answer.", SUM(host, gone));
     put_single(out, "snapshot_host_lookups_in_flight", "gauge", "Lookups under way.",
                counter_value(&host->service.under_way));
-    put_single(out, "snapshot_host_locates_total", "counter",
-               "Questions to the primary for its WAL position.", SUM(host, locates));
-    put_single(out, "snapshot_host_position_polls_total", "counter",
-               "Questions to replicas for their replay position.", SUM(host, position_polls));
     name = "snapshot_host_busy_polls_total";
     put_header(
         out, name, "counter",
@@ -221,9 +218,12 @@ static const struct {
      offsetof(struct pg_server_counters, in_flight)},
 };
 
-/* Server 0 is the primary, the others are the replicas in the order of the configuration. */
-static const struct pg_server *server_of(const struct worker *worker, uint32_t server) {
-    return server == 0 ? worker->primary : worker->replicas[server - 1];
+static const struct servers *servers_of(const struct host *host) {
+    return &host->workers[0].servers;
+}
+
+static const char *name_of(const struct host *host, uint32_t server) {
+    return pg_server_name(servers_of(host)->servers[server].links);
 }
 
 static uint64_t server_sum(const struct host *host, uint32_t server, size_t offset) {
@@ -231,7 +231,7 @@ static uint64_t server_sum(const struct host *host, uint32_t server, size_t offs
     for (uint32_t i = 0; i < host->worker_count; i++) {
         struct pg_server_counters counters;
         uint64_t value;
-        pg_server_read_counters(server_of(&host->workers[i], server), &counters);
+        pg_server_read_counters(host->workers[i].servers.servers[server].links, &counters);
         memcpy(&value, (const char *)&counters + offset, sizeof value);
         sum += value;
     }
@@ -239,12 +239,11 @@ static uint64_t server_sum(const struct host *host, uint32_t server, size_t offs
 }
 
 static void put_servers(const struct host *host, struct byte_buffer *out) {
-    uint32_t servers = host->service.config->replica_count + 1;
+    uint32_t servers = servers_of(host)->count;
     for (size_t row = 0; row < sizeof server_rows / sizeof server_rows[0]; row++) {
         put_header(out, server_rows[row].name, server_rows[row].type, server_rows[row].help);
         for (uint32_t i = 0; i < servers; i++) {
-            put_labelled(out, server_rows[row].name, "server",
-                         pg_server_name(server_of(&host->workers[0], i)),
+            put_labelled(out, server_rows[row].name, "server", name_of(host, i),
                          server_sum(host, i, server_rows[row].offset));
         }
     }
@@ -263,33 +262,86 @@ static void put_gauge(struct byte_buffer *out, const char *name, const char *ser
     }
 }
 
+/* One gauge a server, of its view; RP_UNKNOWN, and 0 for a position, is NaN. */
+static void put_view(const struct host *host, struct byte_buffer *out, const char *name,
+                     const char *help, size_t offset, double scale, uint64_t unknown) {
+    put_header(out, name, "gauge", help);
+    for (uint32_t i = 0; i < servers_of(host)->count; i++) {
+        const struct server_view *view = &servers_of(host)->servers[i].view;
+        const char *at = (const char *)view + offset;
+        const uint64_t value = counter_value((const _Atomic uint64_t *)(const void *)at);
+        put_gauge(out, name, name_of(host, i), value != unknown, (double)value * scale);
+    }
+}
+#define VIEW(member) offsetof(struct server_view, member)
+
 static void put_lag(const struct host *host, struct byte_buffer *out) {
-    const struct worker *worker = &host->workers[0];
-    const struct lag_sampler *lag = &worker->lag;
-    const char *name = "snapshot_host_wal_position_bytes";
+    put_view(host, out, "snapshot_host_wal_position_bytes",
+             "WAL position of each server: inserted, or replayed.", VIEW(position), 1, 0);
+    put_view(host, out, "snapshot_host_replica_lag_bytes",
+             "WAL that a replica has not replayed yet; NaN: unknown.", VIEW(lag_bytes), 1,
+             RP_UNKNOWN);
+    put_view(host, out, "snapshot_host_replica_lag_seconds",
+             "Age of the newest position of the primary that a replica has reached; NaN: unknown.",
+             VIEW(lag_ns), 1e-9, RP_UNKNOWN);
+    put_view(host, out, "snapshot_host_replica_lag_at_least_seconds",
+             "The same where it was last known, and still grows while it is unknown; 0: none.",
+             VIEW(lag_at_least_ns), 1e-9, RP_UNKNOWN);
+    put_view(host, out, "snapshot_host_server_answers",
+             "1 if the server answered the last question about itself.", VIEW(answers), 1,
+             RP_UNKNOWN);
+    put_view(host, out, "snapshot_host_server_timeline", "Timeline of each server; NaN: unknown.",
+             VIEW(timeline), 1, 0);
+}
+
+static void put_roles(const struct host *host, struct byte_buffer *out) {
+    static const char *const roles[] = {"unknown", "primary", "replica", "out"};
+    const char *name = "snapshot_host_server_role";
     put_header(out, name, "gauge",
-               "WAL position of each server: the primary's, and replayed ones.");
-    uint64_t position = counter_value(&lag->primary.position);
-    put_gauge(out, name, pg_server_name(worker->primary), position != 0, (double)position);
-    for (uint32_t i = 0; i < lag->replica_count; i++) {
-        position = counter_value(&lag->replicas[i].position);
-        put_gauge(out, name, pg_server_name(worker->replicas[i]), position != 0, (double)position);
+               "1 for the role that each server has, as observed; why it is out, if it is.");
+    for (uint32_t i = 0; i < servers_of(host)->count; i++) {
+        const struct server_view *view = &servers_of(host)->servers[i].view;
+        const uint64_t role = counter_value(&view->role);
+        for (uint64_t k = 0; k < sizeof roles / sizeof roles[0]; k++) {
+            byte_buffer_append_text(out, name);
+            put_label(out, "{", "server", name_of(host, i));
+            put_label(out, ",", "role", roles[k]);
+            byte_buffer_append_format(out, "} %d\n", role == k);
+        }
     }
-    name = "snapshot_host_replica_lag_bytes";
-    put_header(out, name, "gauge", "WAL that a replica has not replayed yet; NaN: unknown.");
-    for (uint32_t i = 0; i < lag->replica_count; i++) {
-        uint64_t bytes = counter_value(&lag->replicas[i].lag_bytes);
-        put_gauge(out, name, pg_server_name(worker->replicas[i]), bytes != LAG_UNKNOWN,
-                  (double)bytes);
+    put_single(out, "snapshot_host_split", "gauge",
+               "1 while two servers, or lineages, claim to be the primary.",
+               counter_value(&servers_of(host)->split));
+    put_single(out, "snapshot_host_primary_answers", "gauge", "1 while a primary answers.",
+               counter_value(&servers_of(host)->primary_answers));
+}
+
+static uint64_t cluster_sum(const struct host *host, uint32_t counter) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        sum += counter_value(&host->workers[i].servers.counters[counter]);
     }
-    name = "snapshot_host_replica_lag_seconds";
-    put_header(
-        out, name, "gauge",
-        "Age of the newest position of the primary that a replica has reached; NaN: unknown.");
-    for (uint32_t i = 0; i < lag->replica_count; i++) {
-        uint64_t ms = counter_value(&lag->replicas[i].lag_ms);
-        put_gauge(out, name, pg_server_name(worker->replicas[i]), ms != LAG_UNKNOWN,
-                  (double)ms / 1000);
+    return sum;
+}
+
+/* The cluster's own, by their names; two of them have had others before. */
+static void put_cluster(const struct host *host, struct byte_buffer *out) {
+    static const char *const older[][2] = {
+        {"cluster.locates", "snapshot_host_locates_total"},
+        {"cluster.watches", "snapshot_host_position_polls_total"}};
+    const struct servers *servers = servers_of(host);
+    for (uint32_t i = 0; i < servers->counter_count; i++) {
+        const struct rp_metric *metric = &servers->counter_names[i];
+        const char *dot = strchr(metric->name, '.');
+        char name[96];
+        (void)snprintf(name, sizeof name, "snapshot_host_cluster_%s_total",
+                       dot != NULL ? dot + 1 : metric->name);
+        for (size_t k = 0; k < sizeof older / sizeof older[0]; k++) {
+            if (strcmp(metric->name, older[k][0]) == 0) {
+                (void)snprintf(name, sizeof name, "%s", older[k][1]);
+            }
+        }
+        put_single(out, name, "counter", metric->help, cluster_sum(host, i));
     }
 }
 
@@ -358,6 +410,8 @@ void host_metrics_write(const struct host *host, struct byte_buffer *out) {
     put_latency(host, out);
     put_servers(host, out);
     put_lag(host, out);
+    put_roles(host, out);
+    put_cluster(host, out);
     put_http(host, out);
     put_reloads(host, out);
     put_log(host, out);

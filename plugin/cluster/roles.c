@@ -417,12 +417,20 @@ static bool compare_all(struct rp_cluster *cluster) {
 
 /* ---- all together ---------------------------------------------------------------------------- */
 
+/* Its first comparison is under way: it takes one more question to the primary. */
+static bool is_being_compared(const struct rp_cluster *cluster, const struct server *server) {
+    return follows(server) && cluster->primary_answers && server->said.position != 0 &&
+           !is_foreign(cluster, server) && !is_diverged(cluster, server) &&
+           server->instance->compared_with != cluster->servers[cluster->primary].said.instance;
+}
+
 static void judge_settled(struct rp_cluster *cluster) {
     if (cluster->settled) {
         return;
     }
     for (uint32_t i = 0; i < cluster->server_count; i++) {
-        if (is_on(&cluster->servers[i]) && !cluster->servers[i].tried) {
+        const struct server *server = &cluster->servers[i];
+        if (is_on(server) && (!server->tried || is_being_compared(cluster, server))) {
             return;
         }
     }

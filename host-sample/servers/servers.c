@@ -1,0 +1,355 @@
+/*
+ * servers.c - see servers.h.
+ */
+#include "servers.h"
+
+#include "host-sample/base/container_of.h"
+#include "host-sample/base/entropy.h"
+#include "host-sample/base/monotonic.h"
+#include "host-sample/snapshots/read.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CONNECT_TIMEOUT_S 3u
+
+/* Views are filled at most this often: pages and metrics are read by people and scrapers. */
+#define VIEW_NS UINT64_C(20000000)
+
+#define NO_SERVER UINT32_MAX
+
+/* ---- questions ------------------------------------------------------------------------------- */
+
+static int32_t outcome_of_failure(const struct pg_reply *reply) {
+    switch (reply->failure) {
+    case PG_SERVER_GONE:
+        return RP_SERVER_GONE;
+    case PG_NOT_SENT:
+        return RP_NOT_SENT;
+    default:
+        return RP_FAILED;
+    }
+}
+
+static void asked(struct pg_statement *statement, struct pg_reply *reply) {
+    struct server_ask *ask = container_of(statement, struct server_ask, statement);
+    struct servers *servers = ask->servers;
+    bool good = reply->status == PG_REPLY_ROWS;
+    servers->news = true;
+    servers->calls->answer(servers->cluster, ask->id,
+                           good ? (int32_t)RP_ANSWERED : outcome_of_failure(reply), reply->before,
+                           NULL, monotonic_ns());
+}
+
+static void ask(struct servers *servers, const struct rp_action *action) {
+    struct server *server = &servers->servers[action->server];
+    for (uint32_t i = 0; i < SERVER_ASKS; i++) {
+        struct server_ask *slot = &server->asks[i];
+        if (!pg_statement_is_submitted(&slot->statement)) {
+            slot->id = action->id;
+            slot->statement.question = action->text;
+            pg_server_submit(server->links, &slot->statement);
+            return;
+        }
+    }
+    servers->calls->answer(servers->cluster, action->id, RP_NOT_SENT, NULL, NULL, monotonic_ns());
+}
+
+static void drop(struct servers *servers, const struct rp_action *action) {
+    struct server *server = &servers->servers[action->server];
+    for (uint32_t i = 0; i < SERVER_ASKS; i++) {
+        if (server->asks[i].id == action->id) {
+            pg_statement_forget(&server->asks[i].statement);
+            return;
+        }
+    }
+    servers->options.user.drop(servers->options.user.context, action);
+}
+
+/* ---- what the cluster says ------------------------------------------------------------------- */
+
+static void log_notices(struct servers *servers) {
+    struct rp_notice notice = {.struct_size = sizeof notice};
+    while (servers->calls->notice(servers->cluster, &notice)) {
+        const bool known = notice.server < servers->count;
+        const struct log_field fields[] = {
+            LOG_TEXT("server",
+                     known ? pg_server_name(servers->servers[notice.server].links) : "all"),
+            LOG_END};
+        const char *level = notice.level == RP_LOG_ERROR  ? "error"
+                            : notice.level == RP_LOG_WARN ? "warn"
+                                                          : "info";
+        log_write_limited(servers->options.log, LOG_SERVER, log_level_of(level), notice.text,
+                          fields);
+    }
+}
+
+static void set(_Atomic uint64_t *word, uint64_t value) {
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static void fill_view(struct servers *servers, struct server *server) {
+    struct rp_server_info info = {.struct_size = sizeof info};
+    struct server_view *view = &server->view;
+    if (servers->calls->server(servers->cluster, server->index, &info) != RP_OK) {
+        return;
+    }
+    set(&view->role, (uint64_t)info.role);
+    set(&view->answers, info.answers);
+    set(&view->in_recovery, info.in_recovery);
+    set(&view->timeline, info.timeline);
+    set(&view->position, info.position);
+    set(&view->lag_bytes, info.lag_bytes);
+    set(&view->lag_ns, info.lag_ns);
+    set(&view->lag_at_least_ns, info.lag_at_least_ns);
+    set(&view->version, info.version);
+    set(&view->system, info.system);
+    set(&view->instance, info.instance);
+    atomic_store_explicit(&view->why, info.why, memory_order_relaxed);
+    atomic_store_explicit(&view->grants, info.grants, memory_order_relaxed);
+}
+
+static void fill_views(struct servers *servers) {
+    const uint64_t now_ns = monotonic_ns();
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    struct rp_metric metric = {.struct_size = sizeof metric};
+    if (!servers->news || now_ns - servers->viewed_ns < VIEW_NS) {
+        return;
+    }
+    servers->news = false;
+    servers->viewed_ns = now_ns;
+    for (uint32_t i = 0; i < servers->count; i++) {
+        fill_view(servers, &servers->servers[i]);
+    }
+    (void)servers->calls->info(servers->cluster, &info);
+    set(&servers->split, info.split);
+    set(&servers->settled, info.settled);
+    set(&servers->primary_answers, info.primary_answers);
+    for (uint32_t i = 0; i < servers->counter_count; i++) {
+        (void)servers->calls->metrics(servers->cluster, i, &metric);
+        set(&servers->counters[i], metric.value);
+    }
+}
+
+static void obey(struct servers *servers, const struct rp_action *action) {
+    struct servers_user *user = &servers->options.user;
+    switch (action->kind) {
+    case RP_ACTION_ASK:
+        ask(servers, action);
+        break;
+    case RP_ACTION_READ:
+        user->read(user->context, action, servers->servers[action->server].links);
+        break;
+    case RP_ACTION_DROP:
+        drop(servers, action);
+        break;
+    case RP_ACTION_DONE:
+        user->done(user->context, action);
+        break;
+    case RP_ACTION_REDIAL:
+        pg_server_redial(servers->servers[action->server].links);
+        break;
+    default:
+        break;
+    }
+}
+
+void servers_run(struct servers *servers) {
+    struct rp_action action = {.struct_size = sizeof action};
+    uint64_t wake_ns;
+    while (servers->calls->next(servers->cluster, monotonic_ns(), &action, &wake_ns)) {
+        obey(servers, &action);
+    }
+    if (wake_ns == UINT64_MAX) {
+        wake_up_clear(&servers->wake_up);
+    } else if (servers->wake_up.owner == NULL || servers->wake_up.at_ns != wake_ns) {
+        wake_up_set(&servers->wake_ups, &servers->wake_up, wake_ns);
+    }
+}
+
+/* Once every link has been tried, and every server was heard or failed. */
+static void announce(struct servers *servers) {
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    if (servers->announced || servers->untried > 0) {
+        return;
+    }
+    (void)servers->calls->info(servers->cluster, &info);
+    if (info.settled) {
+        servers->announced = true;
+        servers->options.known(servers->options.known_context);
+    }
+}
+
+void servers_flush(struct servers *servers) {
+    bool again;
+    do {
+        servers_run(servers);
+        again = false;
+        for (uint32_t i = 0; i < servers->count; i++) {
+            again = pg_server_flush(servers->servers[i].links) || again;
+        }
+    } while (again);
+    log_notices(servers);
+    fill_views(servers);
+    announce(servers);
+}
+
+/* The end of the turn calls the cluster. */
+static void woken(struct wake_up *wake_up) {
+    (void)wake_up;
+}
+
+/* ---- reads ----------------------------------------------------------------------------------- */
+
+int32_t servers_start(struct servers *servers, const struct rp_policy *policy,
+                      const struct rp_request *request, uint64_t tag, uint64_t *read_id) {
+    return servers->calls->start(servers->cluster, policy, request, tag, read_id);
+}
+
+void servers_forget(struct servers *servers, uint64_t read_id) {
+    servers->calls->forget(servers->cluster, read_id);
+}
+
+void servers_answer(struct servers *servers, uint64_t id, int32_t outcome, const char *before,
+                    const char *after, uint64_t now_ns) {
+    servers->calls->answer(servers->cluster, id, outcome, before, after, now_ns);
+}
+
+void servers_last_error(const struct servers *servers, char *text, size_t length) {
+    text[0] = '\0';
+    for (uint32_t i = 0; i < servers->count && text[0] == '\0'; i++) {
+        const struct pg_server *links = servers->servers[i].links;
+        if (!pg_server_is_up(links) && pg_server_last_error(links)[0] != '\0') {
+            (void)snprintf(text, length, "%s: %s", pg_server_name(links),
+                           pg_server_last_error(links));
+        }
+    }
+}
+
+/* ---- beginning and ending -------------------------------------------------------------------- */
+
+static void log_server(void *context, const char *level, const char *name, const char *message) {
+    const struct server *server = context;
+    const struct log_field fields[] = {LOG_TEXT("server", name), LOG_END};
+    log_write_limited(server->servers->options.log, LOG_SERVER, log_level_of(level), message,
+                      fields);
+}
+
+static void tried(void *context, struct pg_server *links) {
+    struct server *server = context;
+    struct servers *servers = server->servers;
+    (void)links;
+    servers->untried--;
+}
+
+static void changed(void *context, struct pg_server *links) {
+    struct server *server = context;
+    (void)links;
+    server->servers->calls->prompt(server->servers->cluster, server->index, monotonic_ns());
+}
+
+static bool dial(struct servers *servers, struct event_base *base, struct server *server,
+                 const struct server_config *config, char *err, size_t err_length) {
+    const struct pg_server_options options = {
+        .name = config->name,
+        .role = PG_REPLICA,
+        .conninfo = config->conninfo,
+        .application_name = "snapshot-host",
+        .min_version = SNAPSHOT_MIN_SERVER_VERSION,
+        .links = config->links,
+        .use_prepared = config->prepared == HOST_YES,
+        .statement_timeout_ms = servers->options.config->limits.lookup_timeout_ms,
+        .connect_timeout_s = CONNECT_TIMEOUT_S,
+        .settings = snapshot_settings,
+        .setting_count = SNAPSHOT_SETTING_COUNT,
+        .variant_sql = snapshot_schema_sql,
+        .variant_count = SNAPSHOT_SCHEMA_COUNT,
+        .no_variant = SNAPSHOT_NO_SCHEMA,
+        .prepared = snapshot_statements[0],
+        .prepared_count = SNAPSHOT_STATEMENT_COUNT,
+        .jitter_seed = entropy_next(servers->options.random),
+        .log = log_server,
+        .tried = tried,
+        .changed = changed,
+        .context = server,
+    };
+    server->links = pg_server_new(base, &options, err, err_length);
+    return server->links != NULL;
+}
+
+static bool add_server(struct servers *servers, struct event_base *base,
+                       const struct server_config *config, char *err, size_t err_length) {
+    const uint32_t index = servers->count;
+    struct server *server = &servers->servers[index];
+    server->servers = servers;
+    server->index = index;
+    atomic_store_explicit(&server->view.why, "", memory_order_relaxed);
+    atomic_store_explicit(&server->view.grants, "", memory_order_relaxed);
+    set(&server->view.lag_bytes, RP_UNKNOWN);
+    set(&server->view.lag_ns, RP_UNKNOWN);
+    for (uint32_t i = 0; i < SERVER_ASKS; i++) {
+        server->asks[i].servers = servers;
+        server->asks[i].statement.kind = PG_ASK;
+        server->asks[i].statement.done = asked;
+    }
+    if (!dial(servers, base, server, config, err, err_length)) {
+        return false;
+    }
+    servers->count++;
+    servers->untried++;
+    return servers->calls->server_set(servers->cluster, index, config->name, config->expect,
+                                      config->state, monotonic_ns()) == RP_OK;
+}
+
+bool servers_init(struct servers *servers, const struct servers_options *options,
+                  struct event_base *base, char *err, size_t err_length) {
+    const struct rp_cluster_options cluster = {
+        .struct_size = sizeof cluster,
+        .max_servers = HOST_MAX_SERVERS,
+        .max_reads = options->config->limits.max_lookups,
+        .timeout_ms = options->config->limits.lookup_timeout_ms,
+        .now_ns = monotonic_ns(),
+        .seed = entropy_next(options->random),
+    };
+    servers->options = *options;
+    servers->calls = options->plugin->cluster;
+    servers->wake_up.woken = woken;
+    if (!wake_ups_init(&servers->wake_ups, base)) {
+        (void)snprintf(err, err_length, "cannot make a timer");
+        return false;
+    }
+    if (servers->calls->open(options->set, &cluster, &servers->cluster, err,
+                             (uint32_t)err_length) != RP_OK) {
+        return false;
+    }
+    servers->counter_names[0].struct_size = sizeof servers->counter_names[0];
+    while (servers->counter_count < SERVERS_MAX_COUNTERS &&
+           servers->calls->metrics(servers->cluster, servers->counter_count,
+                                   &servers->counter_names[servers->counter_count]) == RP_OK) {
+        if (++servers->counter_count < SERVERS_MAX_COUNTERS) {
+            servers->counter_names[servers->counter_count].struct_size =
+                sizeof servers->counter_names[0];
+        }
+    }
+    for (uint32_t i = 0; i < options->config->server_count; i++) {
+        const struct server_config *config = &options->config->servers[i];
+        if (config->state != HOST_SERVER_OFF &&
+            !add_server(servers, base, config, err, err_length)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void servers_free(struct servers *servers) {
+    if (servers->calls == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < HOST_MAX_SERVERS; i++) {
+        if (servers->servers[i].links != NULL) {
+            pg_server_free(servers->servers[i].links);
+        }
+    }
+    (void)servers->calls->close(servers->cluster);
+    wake_ups_free(&servers->wake_ups);
+}

@@ -1,0 +1,133 @@
+/*
+ * servers.h - the servers of one thread: links to each, and the cluster that knows who is who.
+ *
+ * The cluster says what to ask and what to read; questions are asked here, reads are handed to
+ * whoever uses the servers.
+ *
+ * [one thread]: of the event base, but for the views and counters, which any thread may read.
+ */
+#ifndef SERVERS_H
+#define SERVERS_H
+
+#include "host-sample/base/counter.h"
+#include "host-sample/base/log.h"
+#include "host-sample/base/wake_ups.h"
+#include "host-sample/config.h"
+#include "host-sample/postgres/server.h"
+#include "plugin/read_policy.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct event_base;
+struct servers;
+
+/* Questions that can be under way to one server; the cluster asks fewer. */
+enum { SERVER_ASKS = 4 };
+
+/* The cluster's own counters, in the order of its metrics; more are not shown. */
+enum { SERVERS_MAX_COUNTERS = 16 };
+
+struct server_ask {
+    struct pg_statement statement;
+    struct servers *servers;
+    uint64_t id;
+};
+
+/* What is known of a server, for metrics and pages: struct rp_server_info, in words that any thread
+ * may read. */
+struct server_view {
+    _Atomic uint64_t role;
+    _Atomic uint64_t answers;
+    _Atomic uint64_t in_recovery;
+    _Atomic uint64_t timeline;
+    _Atomic uint64_t position;
+    _Atomic uint64_t lag_bytes;
+    _Atomic uint64_t lag_ns;
+    _Atomic uint64_t lag_at_least_ns;
+    _Atomic uint64_t version;
+    _Atomic uint64_t system;
+    _Atomic uint64_t instance;
+    const char *_Atomic why; /* a constant; "": nothing */
+    const char *_Atomic grants;
+};
+
+struct server {
+    struct pg_server *links;
+    struct servers *servers;
+    uint32_t index;
+    struct server_ask asks[SERVER_ASKS];
+    struct server_view view;
+};
+
+/* Who reads from the servers. */
+struct servers_user {
+    /* Read it: the question of action->text first, if there is one. servers_answer comes later. */
+    void (*read)(void *context, const struct rp_action *action, struct pg_server *links);
+    /* The answer is not wanted any more. */
+    void (*drop)(void *context, const struct rp_action *action);
+    void (*done)(void *context, const struct rp_action *action);
+    void *context;
+};
+
+struct servers_options {
+    const struct host_config *config;
+    const struct rp_plugin *plugin;
+    struct rp_set *set;
+    struct log *log;
+    struct servers_user user;
+    /* Every link has been tried once, and it is known who is who. Called once. */
+    void (*known)(void *context);
+    void *known_context;
+    uint64_t *random; /* see entropy.h */
+};
+
+struct servers {
+    struct servers_options options;
+    const struct rp_cluster_calls *calls;
+    struct rp_cluster *cluster;
+    struct server servers[HOST_MAX_SERVERS];
+    uint32_t count;
+    uint32_t untried; /* whose first attempts to connect are under way */
+    bool announced;
+    struct wake_ups wake_ups;
+    struct wake_up wake_up;
+    uint64_t viewed_ns; /* when the views were filled last */
+    bool news;          /* something was heard since then */
+    _Atomic uint64_t split;
+    _Atomic uint64_t settled;
+    _Atomic uint64_t primary_answers;
+    _Atomic uint64_t counters[SERVERS_MAX_COUNTERS];
+    struct rp_metric counter_names[SERVERS_MAX_COUNTERS]; /* constant once opened */
+    uint32_t counter_count;
+};
+
+/* Opens the cluster and begins to dial. False with a sentence in err; servers_free in either case.
+ */
+bool servers_init(struct servers *servers, const struct servers_options *options,
+                  struct event_base *base, char *err, size_t err_length);
+
+/* Harmless if it is all zero. Reads under way are forgotten without a callback. */
+void servers_free(struct servers *servers);
+
+/* Begins a read for the user; RP_E_BUSY if too many are under way. */
+int32_t servers_start(struct servers *servers, const struct rp_policy *policy,
+                      const struct rp_request *request, uint64_t tag, uint64_t *read_id);
+void servers_forget(struct servers *servers, uint64_t read_id);
+
+/* What became of a read: see the cluster's answer. */
+void servers_answer(struct servers *servers, uint64_t id, int32_t outcome, const char *before,
+                    const char *after, uint64_t now_ns);
+
+/* Does what the cluster says now; what is to be sent waits for servers_flush. Within a callback of
+ * the links, after servers_answer: DONE comes while the answer is still there. */
+void servers_run(struct servers *servers);
+
+/* Why servers are not reached, of the first that is not: "NAME: error"; "" if all are. */
+void servers_last_error(const struct servers *servers, char *text, size_t length);
+
+/* The end of a turn of the loop: does what the cluster says, and sends it, until there is nothing
+ * more to do now. */
+void servers_flush(struct servers *servers);
+
+#endif
