@@ -69,7 +69,9 @@ static const struct ini_key auth_keys[] = {
     {                                                                                              \
         .name = "state", .type = INI_CHOICE, .choices = states, .fallback = "on", .unit = "",      \
         .offset = OF_SERVER(state), .open = true,                                                  \
-        .help = "off: not used at all; drain: asked how it is, but no read begins there."          \
+        .help = "Whether it is used: off, not at all; drain, it is asked how it is, but no read "  \
+                "begins "                                                                          \
+                "there."                                                                           \
     }
 
 /* [primary], [replica], [replica.NAME]: what is expected of them is in the name. */
@@ -202,6 +204,15 @@ static void unknown_section(const struct ini_document *document, const struct in
                    near != NULL ? "]? " : "");
 }
 
+static bool has_possible_primary(const struct host_config *config) {
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        if (config->servers[i].expect != HOST_EXPECT_REPLICA) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void read_sections(struct host_config *config, const struct ini_document *document,
                           struct ini_errors *errors) {
     for (const struct ini_section *section = document->sections; section != NULL;
@@ -237,10 +248,11 @@ static void read_sections(struct host_config *config, const struct ini_document 
                               (char *)config + sections[i].base);
         }
     }
-    if (config->server_count == 0 && !document->incomplete) {
+    if (!document->incomplete && !has_possible_primary(config)) {
         ini_errors_add(errors,
-                       "%s: there is no server; accepted: a section [server.NAME] for each, or "
-                       "[primary] and [replica], each with the key conninfo",
+                       "%s: there is no server that may be the primary; accepted: a section "
+                       "[server.NAME] for each server, or [primary] and [replica], each with the "
+                       "key conninfo",
                        document->path);
     }
 }

@@ -30,8 +30,8 @@ static void note_one_server(const struct host_config *config, struct ini_errors 
 }
 
 static void note_password_files(const struct host_config *config, struct ini_errors *notes) {
-    for (uint32_t i = 0; i <= config->replica_count; i++) {
-        const struct server_config *server = i == 0 ? &config->primary : &config->replicas[i - 1];
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        const struct server_config *server = &config->servers[i];
         char why[256];
         if (server->conninfo[0] != '\0' &&
             pg_conninfo_password_file_is_refused(server->conninfo, why, sizeof why)) {

@@ -104,8 +104,8 @@ class Stage:
                          settings={"auth": {"token": TOKEN}})
         self.host.write_config(sample("snapshot-host.ini", {
             "listen": {"port": self.host.port},
-            "primary": {"conninfo": self.primary.conninfo(application_name=APPLICATION)},
-            "replica": {"conninfo": self.standby.conninfo(application_name=APPLICATION)},
+            "server.a": {"conninfo": self.primary.conninfo(application_name=APPLICATION)},
+            "server.b": {"conninfo": self.standby.conninfo(application_name=APPLICATION)},
             "plugin": {"path": testbed.PLUGIN, "config": self.host.policy_path}}))
         self.host.start()
 
@@ -160,9 +160,9 @@ class Demo:
         write. release: let the standby replay again as soon as it has been asked."""
         stage = self._stage
         show_whole("request", re.split("(?=/snapshots)", f"GET {lookup_path(self.run, snapshot)}"))
-        reads = {name: stage.reads(name) for name in ("replica", "primary")}
+        reads = {name: stage.reads(name) for name in ("server.a", "server.b")}
         if release:
-            with stage.host.until_read():
+            with stage.host.until_read("server.b"):
                 future = stage.host.begin_lookup(self.run, snapshot)
             stage.standby.resume_replay()
         else:

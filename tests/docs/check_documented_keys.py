@@ -71,7 +71,8 @@ def policy_keys():
 
 
 def host_keys():
-    """{section: {key: Key}} of snapshot-host.ini; [replica.NAME] is as [replica]."""
+    """{section: {key: Key}} of snapshot-host.ini. The sample has two servers; [primary] and [replica]
+    have no key that those lack."""
     tables, sections = {}, []
     for line in output_of("snapshot-host", "--keys").splitlines():
         match = HOST_KEY.match(line)
@@ -82,7 +83,11 @@ def host_keys():
             raise ValueError(f"snapshot-host prints a line that is no key: {line}")
         for section in sections if match else []:
             tables[section][match["name"]] = key_of(match)
-    del tables["replica.NAME"]
+    server = tables.pop("server.NAME")
+    for name in ("primary", "replica", "replica.NAME"):
+        if tables.pop(name).keys() - server.keys():
+            raise ValueError(f"[{name}] has keys that [server.NAME] lacks")
+    tables["server.a"] = tables["server.b"] = server
     return tables
 
 

@@ -865,7 +865,7 @@ class Strictness(ConfigurationCase):
                 ("listen", "threads", ("0", "65", "many")),
                 ("listen", "busy_poll_us", ("-1", "1001", "1ms")),
                 ("primary", "links", ("0", "65", "")), ("primary", "prepared", ("maybe", "1", "")),
-                ("primary", "position", ("commit", "")), ("replica", "links", ("-2",)),
+                ("primary", "state", ("commit", "")), ("replica", "links", ("-2",)),
                 ("limits", "max_lookups", ("0", "1000001")),
                 ("limits", "lookup_timeout_ms", ("0", "9001", "1s")),
                 ("primary", "conninfo", ("", "nonsense", "port"))):
@@ -923,7 +923,7 @@ class Strictness(ConfigurationCase):
             with self.subTest(names=names):
                 replicas = {name: {"conninfo": "port=1", "links": 1} for name in names}
                 self.assert_good(self.check({"replica": None, **replicas}),
-                                 rf"\b{len(names)} replica")
+                                 rf"\b{len(names) + 1} server")
         self.assert_refused(self.check({"replica.": {"conninfo": "port=1"}}), r"replica\.")
 
     def test_several_replicas_serve(self):

@@ -363,7 +363,8 @@ class FailingReplica(Scenario):
             self.assertEqual(host.counters(), {})
         self.assert_reads(host, primary=0)
         self.assert_logged(host, ("ERROR", None, run, since))
-        self.assertIn("conflict with recovery", host.lookup_log()[0].text)
+        # Asked again once, it finds the replayed lock in its way, and gets no answer in time.
+        self.assertRegex(host.lookup_log()[0].text, "conflict with recovery|did not answer")
 
 
 class IncompleteLinks(Scenario):
