@@ -25,6 +25,7 @@ from scrape import prometheus_command
 from testbed import wait_for
 
 WIDTH = 98
+ROLES = {"server.a": "primary", "server.b": "replica"}
 TOKEN = "demo-token"  # as in conf/snapshot-host.ini
 
 
@@ -175,7 +176,7 @@ class Demo:
             states = [entry["snapshot"]["executionStatus"] for entry in answer.json["snapshots"]]
             show("newer", " > ".join(states))
         asked = [name for name, count in reads.items() if stage.reads(name) > count]
-        show("read", " and ".join(f"the {name}" for name in asked))
+        show("read", " and ".join(f"the {ROLES[name]}" for name in asked))
         self.expect(answer.status, status, "the status")
         self.expect(answer.served_by, served_by, "x-read-served-by")
         if answer.status == status == 200 and served_by != "replica":
