@@ -1,201 +1,167 @@
-/*
- * minimal.c - the smallest host: blocking, one replica, one row a read, plain libpq.
- *
- *     minimal-host PLUGIN INI SECTION REPLICA PRIMARY TABLE ID...
- *
- * PLUGIN is read_policy.so, INI the policy file and SECTION one of its sections; REPLICA and
- * PRIMARY are connection strings of libpq. For each ID, the row of TABLE with that "id" is looked
- * up wherever the policy sends the read, and the policy's message about it is printed.
- */
+/* minimal.c - the smallest host: blocking, two servers, one row a read, plain libpq. */
 #include "plugin/read_policy.h"
 
 #include <dlfcn.h>
 #include <libpq-fe.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#define NS      UINT64_C(1000000000) /* a second */
+#define SERVERS 2u
 
-#define SECOND_NS UINT64_C(1000000000)
-#define POLL_US   1000
+/* As a replica a server that is not one shows no row, and says so (the second column). */
+static const char read_form[] = "SELECT (SELECT count(*) FROM %s WHERE id = $1%s),"
+                                " pg_is_in_recovery(), " RP_AFTER_COLUMN;
+static const char replica_only[] = " AND (SELECT pg_is_in_recovery())";
+static const char settings[] = "SET default_transaction_isolation = 'read committed';"
+                               "SET statement_timeout = 1000";
 
-/* All arrays are by enum rp_target: the replica, the primary. */
-struct lookup {
-    PGconn *server[2];
-    char read_sql[2][512];
-    const char *id;
+struct host {
+    const struct rp_cluster_calls *calls;
+    struct rp_cluster *cluster;
+    const char *conninfo[SERVERS];
+    PGconn *server[SERVERS];
+    char read_sql[2][512]; /* by enum rp_target */
 };
-
-/* One more than the rows; NULL, and so unknown, on a server in the wrong role: a promoted standby
- * is no replica, and a primary that is in recovery may lack rows that were committed. */
-static const char read_form[] = "SELECT CASE WHEN pg_is_in_recovery() = %s THEN"
-                                " 1 + (SELECT count(*) FROM %s WHERE id = $1) END";
-
-/* A position as a number. NULL in the wrong role, where it would prove nothing. */
-static const char *const position_sql[2] = {
-    "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() - '0/0' END",
-    "SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn() - '0/0' END"};
 
 static uint64_t now_ns(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
+    return (uint64_t)now.tv_sec * NS + (uint64_t)now.tv_nsec;
 }
 
-/* The one number that the server answers; 0 if that is NULL or something went wrong. */
-static uint64_t query_number(PGconn *server, const char *sql, const char *parameter) {
-    const int parameters = parameter != NULL ? 1 : 0;
-    PGresult *result = PQexecParams(server, sql, parameters, NULL, &parameter, NULL, NULL, 0);
-    uint64_t value = 0;
-    if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1) {
-        value = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+static PGconn *connection(struct host *host, uint32_t server) {
+    if (host->server[server] == NULL || PQstatus(host->server[server]) != CONNECTION_OK) {
+        PQfinish(host->server[server]);
+        host->server[server] = PQconnectdb(host->conninfo[server]);
+        PQclear(PQexec(host->server[server], settings));
     }
+    return host->server[server];
+}
+
+/* One row of text; the caller clears it. */
+static PGresult *ask(PGconn *server, const char *sql, const char *id) {
+    return PQexecParams(server, sql, id != NULL, NULL, &id, NULL, NULL, 0);
+}
+
+static int32_t outcome_of(PGconn *server, const PGresult *result, const struct rp_action *action) {
+    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1) {
+        return PQstatus(server) == CONNECTION_OK ? RP_FAILED : RP_SERVER_GONE;
+    }
+    if (action->kind == RP_ACTION_ASK) {
+        return RP_ANSWERED;
+    }
+    if (action->target == RP_TARGET_REPLICA && PQgetvalue(result, 0, 1)[0] != 't') {
+        return RP_ROLE_CHANGED;
+    }
+    return PQgetvalue(result, 0, 0)[0] == '0' ? RP_MISSING : RP_FOUND;
+}
+
+/* The question, if there is one, comes before the read, in its transaction. */
+static void do_as_told(struct host *host, const struct rp_action *action) {
+    PGconn *server = connection(host, action->server);
+    const char *id = (const char *)(uintptr_t)action->tag;
+    const char *sql = action->kind == RP_ACTION_ASK ? action->text : host->read_sql[action->target];
+    const char *question = action->kind == RP_ACTION_READ ? action->text : NULL;
+    PQclear(PQexec(server, "BEGIN"));
+    PGresult *before = question != NULL ? ask(server, question, NULL) : NULL;
+    PGresult *result = ask(server, sql, action->kind == RP_ACTION_ASK ? NULL : id);
+    PQclear(PQexec(server, "COMMIT"));
+    const char *text = PQntuples(before) == 1 ? PQgetvalue(before, 0, 0) : NULL;
+    const char *after = NULL;
+    if (PQntuples(result) == 1) {
+        text = action->kind == RP_ACTION_ASK ? PQgetvalue(result, 0, 0) : text;
+        after = action->kind == RP_ACTION_ASK ? NULL : PQgetvalue(result, 0, 2);
+    }
+    host->calls->answer(host->cluster, action->id, outcome_of(server, result, action), text, after,
+                        now_ns());
+    PQclear(before);
     PQclear(result);
-    return value;
 }
 
-static uint64_t position_of(const struct lookup *lookup, int32_t target) {
-    return query_number(lookup->server[target], position_sql[target], NULL);
-}
-
-/* ---- what only the host can do: one function for each kind of step ---- */
-
-static void do_read(const struct lookup *lookup, const struct rp_step *step,
-                    struct rp_report *report) {
-    /* The position is asked for before the read, whose snapshot is then at least that recent. */
-    if ((step->flags & RP_STEP_WITH_POSITION) != 0) {
-        report->position = position_of(lookup, RP_TARGET_REPLICA);
+/* Until a read is done; or, without one, until every server has been heard. */
+static void run(struct host *host, const char *id) {
+    struct rp_action action = {.struct_size = sizeof action};
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    uint64_t wake_ns;
+    do {
+        if (!host->calls->next(host->cluster, now_ns(), &action, &wake_ns)) {
+            (void)usleep((useconds_t)((wake_ns - now_ns()) / 1000 + 1));
+        } else if (action.kind == RP_ACTION_ASK || action.kind == RP_ACTION_READ) {
+            do_as_told(host, &action);
+        } else if (action.kind == RP_ACTION_REDIAL) {
+            PQfinish(host->server[action.server]);
+            host->server[action.server] = NULL;
+        }
+        (void)host->calls->info(host->cluster, &info);
+    } while (id != NULL ? action.kind != RP_ACTION_DONE : !info.settled);
+    if (id != NULL) {
+        (void)printf("%s: %s\n", id, action.message);
     }
-    uint64_t answer =
-        query_number(lookup->server[step->target], lookup->read_sql[step->target], lookup->id);
-    if (answer == 0) {
-        report->outcome = RP_FAILED;
-    } else {
-        report->outcome = answer == 1 ? RP_MISSING : RP_FOUND;
-    }
 }
 
-static void do_wait(const struct rp_step *step, struct rp_report *report) {
-    struct timespec until = {.tv_sec = (time_t)(step->until_ns / SECOND_NS),
-                             .tv_nsec = (long)(step->until_ns % SECOND_NS)};
-    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
-    report->outcome = RP_WAITED;
-}
-
-static void do_locate(const struct lookup *lookup, struct rp_report *report) {
-    report->position = position_of(lookup, RP_TARGET_PRIMARY);
-    report->outcome = report->position != 0 ? RP_LOCATED : RP_FAILED;
-}
-
-static void do_await(const struct lookup *lookup, const struct rp_step *step,
-                     struct rp_report *report) {
-    report->position = position_of(lookup, RP_TARGET_REPLICA);
-    while (report->position < step->position && now_ns() < step->until_ns) {
-        (void)usleep(POLL_US);
-        report->position = position_of(lookup, RP_TARGET_REPLICA);
-    }
-    report->outcome = report->position >= step->position ? RP_REACHED : RP_NOT_REACHED;
-}
-
-/* Called by rp_run. The report comes with outcome RP_FAILED, which is right for a step of a newer
- * plugin. */
-static void perform(void *context, const struct rp_step *step, struct rp_report *report) {
-    const struct lookup *lookup = context;
-    switch (step->kind) {
-    case RP_STEP_READ:
-        do_read(lookup, step, report);
-        break;
-    case RP_STEP_WAIT:
-        do_wait(step, report);
-        break;
-    case RP_STEP_LOCATE:
-        do_locate(lookup, report);
-        break;
-    case RP_STEP_AWAIT:
-        do_await(lookup, step, report);
-        break;
-    default:
-        break;
-    }
-    report->now_ns = now_ns();
-}
-
-/* ---- start ---- */
-
-/* The plugin's table, checked in the order that the header asks for; NULL if it is none. */
+/* NULL, with what is wrong on standard error. */
 static const struct rp_plugin *load(const char *path) {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     rp_entry_function entry = NULL;
-    if (library != NULL) {
-        *(void **)&entry = dlsym(library, RP_ENTRY_SYMBOL); /* the cast that POSIX asks for */
-    }
-    if (entry == NULL) {
-        (void)fprintf(stderr, "%s\n", dlerror());
-        return NULL;
-    }
-    const struct rp_plugin *plugin = entry();
+    *(void **)&entry = library != NULL ? dlsym(library, RP_ENTRY_SYMBOL) : NULL; /* as POSIX says */
+    const struct rp_plugin *plugin = entry != NULL ? entry() : NULL;
     if (plugin == NULL || plugin->magic != RP_PLUGIN_MAGIC || plugin->abi_major != RP_ABI_MAJOR ||
-        plugin->struct_size < RP_PLUGIN_MIN_SIZE) {
-        (void)fprintf(stderr, "%s: not a read policy plugin with ABI %u\n", path, RP_ABI_MAJOR);
+        !RP_HAS(plugin, cluster)) {
+        (void)fprintf(stderr, "%s\n", entry == NULL ? dlerror() : "not a plugin of ABI 1");
         return NULL;
     }
     return plugin;
 }
 
-/* Reads one row; returns the policy's last step, or NULL if there is no entropy. */
-static const struct rp_step *look_up(const struct rp_plugin *plugin, const struct rp_policy *policy,
-                                     struct lookup *lookup, struct rp_read *read) {
-    struct rp_request request = {.struct_size = sizeof request, .replicas = 1, .now_ns = now_ns()};
-    if (getentropy(&request.entropy, sizeof request.entropy) != 0) {
-        return NULL;
-    }
-    return rp_run(plugin, policy, &request, read, perform, lookup);
-}
-
 int main(int argc, char **argv) {
-    const uint32_t capabilities = RP_CAN_REPORT_POSITIONS | RP_CAN_AWAIT_POSITION;
-    char errors[RP_ERROR_BYTES];
-    struct lookup lookup;
+    static struct host host;
+    struct rp_cluster_options options = {
+        .struct_size = sizeof options, .max_servers = SERVERS, .max_reads = 1, .now_ns = now_ns()};
     struct rp_set *set;
-    int status = EXIT_SUCCESS;
+    char text[RP_ERROR_BYTES];
     if (argc < 8) {
-        const int asked = argc == 2 && strcmp(argv[1], "--help") == 0;
-        (void)fprintf(asked ? stdout : stderr,
-                      "usage: minimal-host PLUGIN INI SECTION REPLICA PRIMARY TABLE ID...\n");
-        return asked ? EXIT_SUCCESS : 2;
+        (void)fprintf(stderr, "usage: PLUGIN INI SECTION REPLICA PRIMARY TABLE ID...\n");
+        return 2;
     }
     const struct rp_plugin *plugin = load(argv[1]);
     if (plugin == NULL) {
         return 2;
     }
-    if (plugin->open(argv[2], capabilities, &set, errors, sizeof errors) != RP_OK) {
-        (void)fprintf(stderr, "%s\n", errors);
+    host.calls = plugin->cluster;
+    const uint32_t can = RP_CAN_REPORT_POSITIONS | RP_CAN_AWAIT_POSITION;
+    if (plugin->open(argv[2], can, &set, text, sizeof text) != RP_OK ||
+        getentropy(&options.seed, sizeof options.seed) != 0 ||
+        host.calls->open(set, &options, &host.cluster, text, sizeof text) != RP_OK) {
+        (void)fprintf(stderr, "%s\n", text);
         return 2;
     }
     const struct rp_policy *policy = plugin->policy(set, argv[3]);
-    if (policy == NULL) {
-        (void)fprintf(stderr, "%s: no section [%s]\n", argv[2], argv[3]);
-        plugin->close(set);
-        return 2;
+    for (uint32_t i = 0; i < SERVERS; i++) {
+        host.conninfo[i] = argv[4 + i];
+        (void)snprintf(host.read_sql[i], sizeof host.read_sql[i], read_form, argv[6],
+                       i == RP_TARGET_REPLICA ? replica_only : "");
+        (void)host.calls->server_set(host.cluster, i, i == 0 ? "replica" : "primary",
+                                     i == 0 ? RP_EXPECT_REPLICA : RP_EXPECT_PRIMARY, RP_SERVER_ON,
+                                     now_ns());
     }
-    for (int target = RP_TARGET_REPLICA; target <= RP_TARGET_PRIMARY; target++) {
-        lookup.server[target] = PQconnectdb(argv[4 + target]);
-        (void)snprintf(lookup.read_sql[target], sizeof lookup.read_sql[target], read_form,
-                       target == RP_TARGET_REPLICA ? "true" : "false", argv[6]);
-    }
-    for (int i = 7; i < argc && status == EXIT_SUCCESS; i++) {
-        struct rp_read read = {.struct_size = sizeof read};
-        lookup.id = argv[i];
-        const struct rp_step *end = look_up(plugin, policy, &lookup, &read);
-        if (end == NULL) {
-            status = 2;
-        } else { /* a host also acts on verdict, served_by, failed_during and log_level */
-            (void)printf("%s: %s\n", lookup.id, end->message);
+    run(&host, NULL);
+    for (int i = 7; i < argc; i++) {
+        struct rp_request request = {.struct_size = sizeof request, .now_ns = now_ns()};
+        uint64_t read_id;
+        if (getentropy(&request.entropy, sizeof request.entropy) != 0 ||
+            host.calls->start(host.cluster, policy, &request, (uintptr_t)argv[i], &read_id) !=
+                RP_OK) {
+            (void)fprintf(stderr, "%s: cannot be begun\n", argv[3]);
+            return 2;
         }
+        run(&host, argv[i]);
     }
-    PQfinish(lookup.server[RP_TARGET_REPLICA]);
-    PQfinish(lookup.server[RP_TARGET_PRIMARY]);
+    for (uint32_t i = 0; i < SERVERS; i++) {
+        PQfinish(host.server[i]);
+    }
+    (void)host.calls->close(host.cluster);
     plugin->close(set);
-    return status;
+    return 0;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The smallest host in Python: blocking, one replica, one row a read, ctypes and psycopg2.
+"""The smallest host in Python: blocking, two servers, one row a read, ctypes and psycopg2.
 
     hosts/minimal/minimal.py PLUGIN INI SECTION REPLICA PRIMARY TABLE ID...
 
@@ -26,10 +26,14 @@ MAGIC, ABI_MAJOR = 0x5264506C, 1
 ENTRY_SYMBOL = "read_policy_plugin_v1"
 ERROR_BYTES = 8192
 CAN_REPORT_POSITIONS, CAN_AWAIT_POSITION = 1, 2
-FOUND, PARTIAL, MISSING, FAILED, WAITED, LOCATED, REACHED, NOT_REACHED = range(8)  # rp_outcome
-READ, WAIT, LOCATE, AWAIT, DONE = range(5)  # rp_step_kind
-REPLICA, PRIMARY = range(2)  # rp_target
-WITH_POSITION = 1  # rp_step_flag
+FOUND, PARTIAL, MISSING, FAILED = range(4)  # rp_outcome
+ANSWERED, SERVER_GONE, ROLE_CHANGED, NOT_SENT, CONFLICT = range(16, 21)  # rp_answer_outcome
+NOTHING, READ, ASK, DROP, DONE, REDIAL = range(6)  # rp_action_kind
+REPLICA, PRIMARY = range(2)  # rp_target, and the indexes of our servers
+EXPECT_PRIMARY, EXPECT_REPLICA = 1, 2  # rp_expect
+SERVER_ON = 1  # rp_server_state
+AFTER_COLUMN = ("CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"
+                " ELSE pg_catalog.pg_current_wal_insert_lsn() END")
 
 
 class Request(Structure):
@@ -39,53 +43,67 @@ class Request(Structure):
                 ("entropy", c_uint64), ("position", c_uint64)]
 
 
-class Report(Structure):
-    """struct rp_report: what became of a step."""
-    _fields_ = [("struct_size", c_uint32), ("outcome", c_int32), ("now_ns", c_uint64),
-                ("position", c_uint64), ("flushed", c_uint64)]
+class Options(Structure):
+    """struct rp_cluster_options."""
+    _fields_ = [("struct_size", c_uint32), ("flags", c_uint32), ("max_servers", c_uint32),
+                ("max_reads", c_uint32), ("poll_ms", c_uint32), ("timeout_ms", c_uint32),
+                ("now_ns", c_uint64), ("seed", c_uint64)]
 
 
-class Step(Structure):
-    """struct rp_step: what to do next."""
-    _fields_ = [("struct_size", c_uint32), ("kind", c_int32), ("target", c_int32),
-                ("replica", c_uint32), ("flags", c_uint32), ("verdict", c_int32),
-                ("served_by", c_int32), ("log_level", c_int32), ("until_ns", c_uint64),
-                ("position", c_uint64), ("failed_during", c_char_p), ("message", c_char_p),
-                ("counted", c_int32), ("reserved", c_uint32)]
+class Action(Structure):
+    """struct rp_action: what to do."""
+    _fields_ = [("struct_size", c_uint32), ("kind", c_int32), ("id", c_uint64), ("tag", c_uint64),
+                ("read_id", c_uint64), ("server", c_uint32), ("flags", c_uint32),
+                ("target", c_int32), ("verdict", c_int32), ("limit_ns", c_uint64),
+                ("text", c_char_p), ("served_by", c_int32), ("log_level", c_int32),
+                ("counted", c_int32), ("reserved", c_uint32), ("failed_during", c_char_p),
+                ("message", c_char_p), ("reason", c_char_p), ("position", c_uint64)]
 
 
-class Read(Structure):
-    """struct rp_read: a read under way. The host owns this opaque memory, and must not move it while
-    the read lasts."""
-    _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32), ("opaque", c_uint64 * 23)]
+class Info(Structure):
+    """struct rp_cluster_info."""
+    _fields_ = [("struct_size", c_uint32), ("settled", c_uint32), ("split", c_uint32),
+                ("primary", c_uint32), ("primary_answers", c_uint32), ("timeline", c_uint32),
+                ("reads", c_uint32), ("replicas", c_uint32), ("system", c_uint64)]
 
 
-class Metric(Structure):
-    """struct rp_metric: a counter that describes itself."""
-    _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32), ("name", c_char_p),
-                ("help", c_char_p), ("section", c_char_p), ("attribute", c_char_p),
-                ("attribute_value", c_char_p), ("value", c_uint64)]
+# Sets, policies and clusters are opaque pointers that the host only hands back.
+Set = Policy = Opaque = c_void_p
 
 
-# Sets and policies are opaque pointers that the host only hands back.
-SetPointer = PolicyPointer = c_void_p
+class Calls(Structure):
+    """struct rp_cluster_calls; what this host does not call is a bare pointer."""
+    _fields_ = [
+        ("struct_size", c_uint32), ("reserved", c_uint32),
+        ("open", CFUNCTYPE(c_int32, Set, POINTER(Options), POINTER(Opaque), c_char_p, c_uint32)),
+        ("close", CFUNCTYPE(c_uint32, Opaque)),
+        ("server_set", CFUNCTYPE(c_int32, Opaque, c_uint32, c_char_p, c_int32, c_int32, c_uint64)),
+        ("server", c_void_p),
+        ("info", CFUNCTYPE(c_int32, Opaque, POINTER(Info))),
+        ("prompt", c_void_p), ("forget_history", c_void_p),
+        ("start", CFUNCTYPE(c_int32, Opaque, Policy, POINTER(Request), c_uint64,
+                            POINTER(c_uint64))),
+        ("forget", c_void_p),
+        ("next", CFUNCTYPE(c_int32, Opaque, c_uint64, POINTER(Action), POINTER(c_uint64))),
+        ("answer", CFUNCTYPE(None, Opaque, c_uint64, c_int32, c_char_p, c_char_p, c_uint64)),
+    ]
 
 
 class Plugin(Structure):
-    """struct rp_plugin, up to the member that every plugin of this major version has
-    (RP_PLUGIN_MIN_SIZE)."""
+    """struct rp_plugin, up to the cluster's functions."""
     _fields_ = [
         ("magic", c_uint32), ("struct_size", c_uint32),
         ("abi_major", c_uint32), ("abi_minor", c_uint32),
         ("name", c_char_p), ("version", c_char_p),
-        ("open", CFUNCTYPE(c_int32, c_char_p, c_uint32, POINTER(SetPointer), c_char_p, c_uint32)),
-        ("reload", CFUNCTYPE(c_int32, SetPointer, c_char_p, c_uint32)),
-        ("policy", CFUNCTYPE(PolicyPointer, SetPointer, c_char_p)),
-        ("begin", CFUNCTYPE(POINTER(Step), PolicyPointer, POINTER(Request), POINTER(Read))),
-        ("next", CFUNCTYPE(POINTER(Step), POINTER(Read), POINTER(Report))),
-        ("metrics", CFUNCTYPE(c_int32, SetPointer, c_uint32, POINTER(Metric))),
-        ("describe", CFUNCTYPE(c_uint32, PolicyPointer, c_char_p, c_uint32)),
-        ("close", CFUNCTYPE(None, SetPointer)),
+        ("open", CFUNCTYPE(c_int32, c_char_p, c_uint32, POINTER(Set), c_char_p, c_uint32)),
+        ("reload", c_void_p),
+        ("policy", CFUNCTYPE(Policy, Set, c_char_p)),
+        ("begin", c_void_p), ("next", c_void_p), ("metrics", c_void_p), ("describe", c_void_p),
+        ("close", CFUNCTYPE(None, Set)),
+        ("section", c_void_p), ("key", c_void_p), ("diagram", c_void_p), ("shared_bytes",
+        c_void_p), ("share", c_void_p), ("kind", c_void_p), ("notes", c_void_p),
+        ("open_text", c_void_p), ("reload_text", c_void_p),
+        ("cluster", POINTER(Calls)),
     ]
 
 
@@ -101,13 +119,13 @@ def load(path):
     plugin = table.contents
     if plugin.abi_major != ABI_MAJOR or plugin.struct_size < sizeof(Plugin):
         raise RuntimeError(f"{path} has ABI {plugin.abi_major}.{plugin.abi_minor}; expected"
-                           f" {ABI_MAJOR}.x")
+                           f" {ABI_MAJOR}.x with a cluster")
     return plugin
 
 
 def open_set(plugin, ini):
     """Opens the file's sections for use; raises all errors of the file at once."""
-    policies, errors = SetPointer(), create_string_buffer(ERROR_BYTES)
+    policies, errors = Set(), create_string_buffer(ERROR_BYTES)
     status = plugin.open(os.fsencode(ini), CAN_REPORT_POSITIONS | CAN_AWAIT_POSITION,
                          byref(policies), errors, ERROR_BYTES)
     if status != 0:
@@ -121,93 +139,104 @@ def open_set(plugin, ini):
 class Servers:
     """A primary and one replica of it, and how a row is read from them."""
 
-    # A server's position. NULL, and so unknown, if it is in the wrong role: a promoted standby says
-    # nothing about the primary's rows, and a primary that is in recovery may lack some itself.
-    POSITION = {
-        REPLICA: "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() - '0/0' END",
-        PRIMARY: "SELECT CASE WHEN NOT pg_is_in_recovery()"
-                 " THEN pg_current_wal_flush_lsn() - '0/0' END",
-    }
-
     def __init__(self, replica, primary, table):
-        self.conninfo = {REPLICA: replica, PRIMARY: primary}
+        self.conninfo = (replica, primary)
         self.connections = {}
-        rows = f"(SELECT count(*) FROM {table} WHERE id = %s)"
-        self.read = {
-            REPLICA: f"SELECT {rows}",
-            PRIMARY: f"SELECT CASE WHEN NOT pg_is_in_recovery() THEN {rows} END",
-        }
+        # As a replica a server that is not one shows no row, and says so.
+        row = f"SELECT count(*) FROM {table} WHERE id = %s"
+        guarded = row + " AND (SELECT pg_is_in_recovery())"
+        self.read = tuple(f"SELECT ({rows}), pg_is_in_recovery(), ({AFTER_COLUMN})::text"
+                          for rows in (guarded, row))
 
-    def ask(self, target, sql, values=()):
-        """The one number that the server returns; None if it is NULL or anything went wrong."""
+    def connection(self, server):
+        if server not in self.connections or self.connections[server].closed:
+            connection = psycopg2.connect(self.conninfo[server], connect_timeout=3,
+                                          options="-c statement_timeout=1000")
+            # Each statement has a snapshot of its own: what a position proves about a read that comes
+            # after it in the same transaction rests on that.
+            connection.set_session(isolation_level="READ COMMITTED")
+            self.connections[server] = connection
+        return self.connections[server]
+
+    def ask(self, action, identity):
+        """Does what the action says, in one transaction. Returns the outcome, and the texts `before`
+        and `after`."""
+        before = None
         try:
-            if target not in self.connections or self.connections[target].closed:
-                self.connections[target] = psycopg2.connect(self.conninfo[target])
-                # Each statement is its own transaction and has its own snapshot: what a position proves
-                # about a read rests on that.
-                self.connections[target].autocommit = True
-            with self.connections[target].cursor() as cursor:
-                cursor.execute(sql, values)
-                (value,) = cursor.fetchone()
-                return None if value is None else int(value)
+            with self.connection(action.server) as connection, connection.cursor() as cursor:
+                if action.text:
+                    # The question before the read, so that the read's snapshot is later.
+                    cursor.execute(action.text.decode())
+                    before = cursor.fetchone()[0]
+                if action.kind == ASK:
+                    return ANSWERED, before, None
+                cursor.execute(self.read[action.target], (identity,))
+                rows, in_recovery, after = cursor.fetchone()
         except psycopg2.Error as error:
             print(error, file=sys.stderr)
-            return None
+            known = self.connections.get(action.server)
+            return SERVER_GONE if known is None or known.closed else FAILED, None, None
+        if action.target == REPLICA and not in_recovery:
+            return ROLE_CHANGED, before, after
+        return FOUND if rows else MISSING, before, after
 
-    def position(self, target):
-        return self.ask(target, self.POSITION[target]) or 0
-
-    def perform(self, step, identity):
-        """Does what the step says. Returns the outcome and the position that belongs to it."""
-        if step.kind == READ:
-            # The position is asked for before the read, so that the read's snapshot is at least that
-            # recent.
-            with_position = step.target == REPLICA and step.flags & WITH_POSITION
-            position = self.position(REPLICA) if with_position else 0
-            rows = self.ask(step.target, self.read[step.target], (identity,))
-            return FAILED if rows is None else FOUND if rows else MISSING, position
-        if step.kind == WAIT:
-            sleep_until(step.until_ns)
-            return WAITED, 0
-        if step.kind == LOCATE:
-            position = self.position(PRIMARY)
-            return LOCATED if position else FAILED, position
-        if step.kind == AWAIT:
-            return self.wait_for_position(step.position, step.until_ns)
-        return FAILED, 0  # a step of a newer plugin
-
-    def wait_for_position(self, target, until_ns):
-        while True:
-            position = self.position(REPLICA)
-            if position >= target:
-                return REACHED, position
-            if position == 0:
-                return FAILED, 0
-            if time.monotonic_ns() >= until_ns:
-                return NOT_REACHED, position
-            sleep_until(min(until_ns, time.monotonic_ns() + 1_000_000))
-
-
-def sleep_until(until_ns):
-    time.sleep(max(0, until_ns - time.monotonic_ns()) / 1e9)
+    def redial(self, server):
+        if server in self.connections:
+            self.connections.pop(server).close()
 
 
 # -- one read -------------------------------------------------------------------------------------
 
 
-def look_up(plugin, policy, servers, identity):
-    """Follows the policy's steps to the end of one read; returns the last one."""
-    read = Read(struct_size=sizeof(Read))
-    request = Request(struct_size=sizeof(Request), replicas=1, now_ns=time.monotonic_ns(),
-                      entropy=int.from_bytes(os.urandom(8), "little"))
-    # A step is read before the next call for the same read: its memory may be part of `read`.
-    step = plugin.begin(policy, byref(request), byref(read)).contents
-    while step.kind != DONE:
-        outcome, position = servers.perform(step, identity)
-        report = Report(struct_size=sizeof(Report), outcome=outcome, now_ns=time.monotonic_ns(),
-                        position=position)
-        step = plugin.next(byref(read), byref(report)).contents
-    return step
+class Host:
+    """A cluster of two servers, and one read at a time."""
+
+    def __init__(self, plugin, policies, servers):
+        self.calls, self.cluster, self.servers = plugin.cluster.contents, Opaque(), servers
+        options = Options(struct_size=sizeof(Options), max_servers=2, max_reads=1,
+                          now_ns=time.monotonic_ns(), seed=int.from_bytes(os.urandom(8), "little"))
+        errors = create_string_buffer(ERROR_BYTES)
+        if self.calls.open(policies, byref(options), byref(self.cluster), errors, ERROR_BYTES) != 0:
+            raise RuntimeError(errors.value.decode())
+        for server, name, expect in ((REPLICA, b"replica", EXPECT_REPLICA),
+                                     (PRIMARY, b"primary", EXPECT_PRIMARY)):
+            self.calls.server_set(self.cluster, server, name, expect, SERVER_ON,
+                                  time.monotonic_ns())
+        self.run(None)
+
+    def has_settled(self):
+        info = Info(struct_size=sizeof(Info))
+        self.calls.info(self.cluster, byref(info))
+        return info.settled
+
+    def run(self, identity):
+        """Does what the cluster says until the read of that id is done; without one, until every
+        server has been heard."""
+        action, wake_ns = Action(struct_size=sizeof(Action)), c_uint64()
+        while identity is not None or not self.has_settled():
+            if not self.calls.next(self.cluster, time.monotonic_ns(), byref(action), byref(wake_ns)):
+                time.sleep(max(0, wake_ns.value - time.monotonic_ns()) / 1e9)
+            elif action.kind == DONE:
+                return action
+            elif action.kind == REDIAL:
+                self.servers.redial(action.server)
+            elif action.kind in (ASK, READ):
+                outcome, before, after = self.servers.ask(action, identity)
+                self.calls.answer(self.cluster, action.id, outcome,
+                                  before and before.encode(), after and after.encode(),
+                                  time.monotonic_ns())
+        return None
+
+    def look_up(self, policy, identity):
+        request = Request(struct_size=sizeof(Request), now_ns=time.monotonic_ns(),
+                          entropy=int.from_bytes(os.urandom(8), "little"))
+        read_id = c_uint64()
+        if self.calls.start(self.cluster, policy, byref(request), 0, byref(read_id)) != 0:
+            raise RuntimeError("the read could not be begun")
+        return self.run(identity)
+
+    def close(self):
+        self.calls.close(self.cluster)
 
 
 def main():
@@ -222,11 +251,12 @@ def main():
     policy = plugin.policy(policies, section.encode())
     if not policy:
         sys.exit(f"{ini}: no section [{section}]")
-    servers = Servers(replica, primary, table)
+    host = Host(plugin, policies, Servers(replica, primary, table))
     for identity in identities:
-        step = look_up(plugin, policy, servers, identity)
+        end = host.look_up(policy, identity)
         # A host also acts on verdict, served_by, failed_during and log_level, see read_policy.h.
-        print(f"{identity}: {step.message.decode()}")
+        print(f"{identity}: {end.message.decode()}")
+    host.close()
     plugin.close(policies)
 
 

@@ -13,7 +13,7 @@ import time
 import unittest
 
 from cluster import Cluster
-from testbed import BUILD, PLUGIN, ROOT
+from testbed import BUILD, PLUGIN, ROOT, wait_for
 
 POLICIES = """
 [retry]
@@ -142,12 +142,13 @@ class Host:
         cluster.standby.pause_replay()
         row = self.row()
         process = self.begin("index", row)
-        # The host awaits the position: its connection to the standby keeps asking for it.
-        asking = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%replay_lsn() - %%'" \
+        # The host awaits the position: it asks the standby for it again and again, far more often
+        # than it asks who is there.
+        asking = "SELECT max(query_start) FROM pg_stat_activity WHERE backend_type = 'client backend'" \
                  " AND pid <> pg_backend_pid()"
-        deadline = time.monotonic() + 20
-        while not cluster.standby.value(asking) and time.monotonic() < deadline:
-            time.sleep(0.002)
+        moments = set()
+        wait_for(lambda: moments.add(cluster.standby.value(asking)) or len(moments) > 20,
+                 "the host to ask for the position")
         self.assertIsNone(process.poll())
         cluster.standby.resume_replay()
         status, out, err = self.end(process)
