@@ -179,7 +179,7 @@ class Host:
         row = self.row()
         nobody = "host=127.0.0.1 port=1 dbname=postgres user=postgres"
         self.assertEqual(self.look_up("retry", row, replica=nobody),
-                         ["the read of the replica failed"])
+                         ["there are replicas, but none may be asked now"])
         self.assertEqual(self.look_up("failover", row, replica=nobody),
                          ["failed on the replica, served by the primary"])
 
