@@ -95,15 +95,16 @@ $(BUILD)/snapshot-host: $(call objects,$(HOST_SRC) $(INI_SRC))
 include_dependencies = $(eval include $(wildcard $(patsubst %.o,%.d,$(call objects,$(1)))))
 $(call include_dependencies,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC))
 
-include mk/tools.mk mk/nginx.mk mk/npm.mk mk/bench.mk mk/tests.mk
-
 # ---- packages -----------------------------------------------------------------------------------------
 
+# They stand before what adds to them.
 BUILD_PACKAGES := gcc libc6-dev make pkgconf libpq-dev libinih-dev libbsd-dev libevent-dev \
 	'libllhttp-dev|libhttp-parser-dev'
 RUN_PACKAGES   := postgresql python3 python3-psycopg2
 CHECK_PACKAGES := check g++ curl prometheus binutils systemtap-sdt-dev gnuplot-nox graphviz mandoc luajit python3-cffi patch
-LINT_PACKAGES  := clang clang-format-$(LINT_LLVM) clang-tidy-$(LINT_LLVM) cppcheck shellcheck
+LINT_PACKAGES   = clang clang-format-$(LINT_LLVM) clang-tidy-$(LINT_LLVM) cppcheck shellcheck
+
+include mk/tools.mk mk/nginx.mk mk/npm.mk mk/bench.mk mk/tests.mk
 
 .PHONY: deps demo-deps lint-deps
 deps:
