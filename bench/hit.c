@@ -87,8 +87,7 @@ static void answered(struct pg_statement *statement, struct pg_reply *reply) {
     if (lookup->with_plugin) {
         const struct rp_report report = {.struct_size = sizeof report,
                                          .outcome = found ? RP_FOUND : RP_MISSING,
-                                         .now_ns = now_ns,
-                                         .position = reply->position};
+                                         .now_ns = now_ns};
         const struct rp_step *step = run->plugin->next(&lookup->read, &report);
         found = step->kind == RP_STEP_DONE && step->verdict == RP_VERDICT_FOUND;
     }
@@ -138,7 +137,6 @@ static void slice(struct run *run, bool with_plugin, uint32_t slice_ms, bool pri
 static void connect_server(struct run *run, const char *conninfo, uint32_t links) {
     const struct pg_server_options options = {
         .name = "replica",
-        .role = PG_REPLICA,
         .conninfo = conninfo,
         .links = links,
         .use_prepared = true,

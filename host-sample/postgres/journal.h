@@ -20,7 +20,6 @@ struct pg_journal {
     uint64_t unlogged; /* how often it has recurred since then */
 };
 
-/* NULL: it leads to the server that it was given up for, which is in the log already. */
 void pg_journal_link_came_up(struct pg_journal *journal, const char *text);
 void pg_journal_link_was_lost(struct pg_journal *journal, const char *text);
 /* Given up by the link itself, because of the server that it leads to; it will try the address

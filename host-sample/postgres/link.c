@@ -18,10 +18,7 @@ enum {
     BACKOFF_MAX_MS = 2000,
     GOOD_LINK_MS = 1000,     /* a link that was up for this long is tried again at once when lost */
     ATTEMPT_SLACK_MS = 1000, /* beyond connect_timeout_s, before statements stop waiting for it */
-    OVERDUE_SLACK_MS = 1000, /* beyond statement_timeout_ms */
-    IDENTITY_PERIOD_MS = 5000, /* a server is asked who it is now every 2.5 to 5 s */
-    IDENTITY_QUESTIONS = 3,    /* of pg_identity_ask */
-    FALSE_PRIMARY_MS = 10000   /* how long it may take to be promoted under its links */
+    OVERDUE_SLACK_MS = 1000  /* beyond statement_timeout_ms */
 };
 
 static void begin_attempt(struct pg_link *link);
@@ -65,7 +62,6 @@ static void back_off(struct pg_link *link) {
 /* The attempt, or the set-up after it, counts as failed; link->error says why. */
 static void note_failure(struct pg_link *link) {
     link->failed_since_up = true;
-    link->given_up.known = false;
     pg_journal_attempt_failed(&link->shared->journal, link->error);
     note_first_attempt(link);
 }
@@ -77,9 +73,7 @@ static void lose(struct pg_link *link, const char *why) {
     bool was_good = was_ready && monotonic_ms() - link->up_since_ms >= GOOD_LINK_MS;
     link->shared->changed = link->shared->changed || was_ready;
     close_link(link, false);
-    if (was_ready && link->given_up.known) {
-        pg_journal_link_was_given_up(&link->shared->journal, link->error);
-    } else if (was_ready) {
+    if (was_ready) {
         pg_journal_link_was_lost(&link->shared->journal, link->error);
     } else {
         note_failure(link);
@@ -118,60 +112,42 @@ static uint64_t overdue_at_ms(const struct pg_link *link) {
                : UINT64_MAX;
 }
 
-/* One timer serves both deadlines of a ready link. It is not changed when a deadline is extended,
- * which every batch does: it then fires early, and is armed again. */
-static void watch_deadlines(struct pg_link *link, bool fired) {
-    uint64_t overdue_ms = overdue_at_ms(link);
-    uint64_t due_ms = overdue_ms < link->identity_due_ms ? overdue_ms : link->identity_due_ms;
-    if (fired || due_ms < link->timer_due_ms) {
-        uint64_t now_ms = monotonic_ms();
+/* The timer is not changed when the deadline is extended, which every batch does: it then fires
+ * early, and is armed again. */
+static void watch_deadline(struct pg_link *link) {
+    const uint64_t due_ms = overdue_at_ms(link);
+    if (due_ms < link->timer_due_ms) {
+        const uint64_t now_ms = monotonic_ms();
         link->timer_due_ms = due_ms;
         arm_timer(link, due_ms > now_ms ? due_ms - now_ms : 0);
     }
 }
 
-/* Jittered: the links of many hosts came up together, and must not all ask, or try a false
- * primary's address again, at the same time. */
-static void plan_identity_question(struct pg_link *link, uint64_t now_ms) {
-    link->identity_due_ms = now_ms + pg_shared_jitter(link->shared, IDENTITY_PERIOD_MS);
-}
-
 /* From PostgreSQL 14 on a server reports its promotion unasked, with the end of the first batch
- * that it answers after it. The reverse takes a restart, and so a new link. */
+ * that it answers after it: a reason to ask, no more. */
 static void look_at_recovery(struct pg_link *link) {
     const char *value = PQparameterStatus(link->traffic.pipeline.conn, "in_hot_standby");
     bool in_hot_standby = value != NULL && strcmp(value, "on") == 0;
     if (in_hot_standby != link->traffic.in_hot_standby) {
         link->traffic.in_hot_standby = in_hot_standby;
-        link->identity_due_ms = 0;
         link->shared->changed = true;
     }
 }
 
 static void come_up(struct pg_link *link) {
-    if (!link->traffic.identity.known) {
-        lose(link, "the server did not say whether it is in recovery");
-        return;
-    }
     link->state = PG_LINK_READY;
     link->shared->changed = true;
     link->failed_since_up = false;
     link->error[0] = '\0';
     link->up_since_ms = monotonic_ms();
     look_at_recovery(link);
-    plan_identity_question(link, link->up_since_ms);
-    watch_deadlines(link, true);
-    char text[128];
-    (void)snprintf(text, sizeof(text),
-                   "link up: PostgreSQL %d.%d, system %" PRIu64 ", timeline %" PRIu32 ", %s",
+    event_del(&link->timer);
+    link->timer_due_ms = UINT64_MAX;
+    char text[64];
+    (void)snprintf(text, sizeof(text), "link up: PostgreSQL %d.%d",
                    PQserverVersion(link->traffic.pipeline.conn) / 10000,
-                   PQserverVersion(link->traffic.pipeline.conn) % 10000,
-                   link->traffic.identity.system_identifier, link->traffic.identity.timeline,
-                   link->traffic.identity.in_recovery ? "in recovery" : "not in recovery");
-    bool leads_where_it_led = link->given_up.known && pg_traffic_is_false_primary(&link->traffic) &&
-                              pg_identity_agrees(&link->given_up, &link->traffic.identity);
-    link->given_up.known = false;
-    pg_journal_link_came_up(&link->shared->journal, leads_where_it_led ? NULL : text);
+                   PQserverVersion(link->traffic.pipeline.conn) % 10000);
+    pg_journal_link_came_up(&link->shared->journal, text);
     note_first_attempt(link);
 }
 
@@ -181,29 +157,10 @@ static bool take_own_answer(struct pg_link *link, const struct pg_request *reque
         lose(link, pg_result_error(request->result));
         return false;
     }
-    if (request->purpose == PG_REQUEST_SETTING) {
-        return true;
-    }
-    if (request->purpose == PG_REQUEST_VARIANT) {
-        const struct pg_server_options *options = &link->shared->options;
-        if (pg_setup_take_variant(request, options, &link->traffic.variant)) {
-            return true;
-        }
+    const struct pg_server_options *options = &link->shared->options;
+    if (request->purpose == PG_REQUEST_VARIANT &&
+        !pg_setup_take_variant(request, options, &link->traffic.variant)) {
         lose(link, request->failed ? pg_result_error(request->result) : options->no_variant);
-        return false;
-    }
-    pg_identity_take(&link->traffic.identity, request);
-    link->identity_open--;
-    if (link->identity_open > 0) {
-        return true;
-    }
-    link->shared->identity = link->traffic.identity;
-    if (link->state == PG_LINK_READY && pg_traffic_is_false_primary(&link->traffic) &&
-        monotonic_ms() - link->up_since_ms >= FALSE_PRIMARY_MS) {
-        /* The address may lead to the true primary by now, while this connection, which was never
-         * closed, still leads to the false one. Closing it loses no answer that would count. */
-        link->given_up = link->traffic.identity;
-        lose(link, PG_FALSE_PRIMARY);
         return false;
     }
     return true;
@@ -215,12 +172,13 @@ static void push_out(struct pg_link *link);
 
 /* A part of the set-up is done. */
 static void go_on(struct pg_link *link) {
-    if (link->preparing) {
+    const struct pg_server_options *options = &link->shared->options;
+    if (link->preparing || !options->use_prepared) {
         come_up(link);
         return;
     }
     link->preparing = true;
-    if (pg_setup_finish(&link->traffic.pipeline, &link->shared->options, link->traffic.variant)) {
+    if (pg_setup_finish(&link->traffic.pipeline, options, link->traffic.variant)) {
         push_out(link);
     } else {
         lose(link, pg_pipeline_why_lost(&link->traffic.pipeline));
@@ -254,7 +212,7 @@ static void take_answers(struct pg_link *link) {
             return;
         case PG_PIPELINE_QUIET:
             if (link->state == PG_LINK_READY) {
-                watch_deadlines(link, false);
+                watch_deadline(link);
             } else if (!pg_pipeline_is_owed(&link->traffic.pipeline)) {
                 go_on(link);
             }
@@ -305,8 +263,6 @@ static void on_writable(evutil_socket_t fd, short what, void *context) {
 static void begin_setup(struct pg_link *link, PGconn *conn) {
     struct event_base *base = link->shared->base;
     link->state = PG_LINK_SETTING_UP;
-    link->traffic.identity = (struct pg_identity){0};
-    link->identity_open = IDENTITY_QUESTIONS;
     link->preparing = false;
     link->traffic.variant = 0;
     link->traffic.prepared_questions = 0;
@@ -378,28 +334,14 @@ static void note_overdue_attempt(struct pg_link *link) {
     note_failure(link);
 }
 
-static void check_deadlines(struct pg_link *link) {
+static void check_deadline(struct pg_link *link) {
     uint64_t now_ms = monotonic_ms();
     link->timer_due_ms = UINT64_MAX;
     if (now_ms >= overdue_at_ms(link)) {
         lose(link, "no answer in time: the link is given up");
         return;
     }
-    if (now_ms >= link->identity_due_ms) {
-        plan_identity_question(link, now_ms);
-        bool room = PG_PIPELINE_DEPTH - link->traffic.pipeline.in_flight >= IDENTITY_QUESTIONS;
-        if (room && link->identity_open == 0) {
-            link->identity_open = IDENTITY_QUESTIONS;
-            if (!pg_identity_ask(&link->traffic.pipeline)) {
-                lose(link, pg_pipeline_why_lost(&link->traffic.pipeline));
-                return;
-            }
-            push_out(link);
-        }
-    }
-    if (link->state == PG_LINK_READY) {
-        watch_deadlines(link, true);
-    }
+    watch_deadline(link);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *context) {
@@ -417,7 +359,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context) {
         lose(link, "the link's set-up was not answered in time");
         break;
     case PG_LINK_READY:
-        check_deadlines(link);
+        check_deadline(link);
         break;
     }
     link->shared->event_ended(link->shared);
@@ -479,7 +421,7 @@ bool pg_link_may_come_up(const struct pg_link *link) {
 }
 
 uint32_t pg_link_room(const struct pg_link *link) {
-    const uint32_t depth = PG_PIPELINE_DEPTH - PG_PIPELINE_RESERVE;
+    const uint32_t depth = PG_PIPELINE_DEPTH;
     uint32_t taken = link->traffic.pipeline.in_flight;
     return link->state == PG_LINK_READY && taken < depth ? depth - taken : 0;
 }
@@ -503,6 +445,6 @@ void pg_link_end_batch(struct pg_link *link) {
     }
     push_out(link);
     if (link->state == PG_LINK_READY) {
-        watch_deadlines(link, false);
+        watch_deadline(link);
     }
 }

@@ -21,19 +21,14 @@ enum pg_link_state { PG_LINK_DOWN, PG_LINK_CONNECTING, PG_LINK_SETTING_UP, PG_LI
 struct pg_link {
     struct pg_shared *shared;
     enum pg_link_state state;
-    bool tried;            /* its first attempt has ended */
-    bool preparing;        /* SETTING_UP: the settings hold, the rest of the set-up is sent */
-    bool failed_since_up;  /* an attempt has failed since it was last up */
-    bool renewing;         /* DOWN: a link that was up was closed for what it answered */
-    bool attempt_overdue;  /* CONNECTING: counted as failed already */
-    uint32_t backoff_ms;   /* before the next attempt, unless a good link was lost */
-    uint64_t up_since_ms;  /* READY */
-    uint64_t timer_due_ms; /* READY */
-    uint64_t identity_due_ms;
-    uint32_t identity_open;      /* questions of pg_identity_ask that are not answered */
-    struct pg_identity given_up; /* the server that it led to before, if it was given up for that
-                                    and no attempt has failed since then */
-
+    bool tried;                 /* its first attempt has ended */
+    bool preparing;             /* SETTING_UP: the settings hold, the rest of the set-up is sent */
+    bool failed_since_up;       /* an attempt has failed since it was last up */
+    bool renewing;              /* DOWN: a link that was up was closed for what it answered */
+    bool attempt_overdue;       /* CONNECTING: counted as failed already */
+    uint32_t backoff_ms;        /* before the next attempt, unless a good link was lost */
+    uint64_t up_since_ms;       /* READY */
+    uint64_t timer_due_ms;      /* READY */
     struct pg_start start;      /* of the next attempt */
     struct pg_attempt *attempt; /* CONNECTING */
     struct event attempt_ended; /* CONNECTING */

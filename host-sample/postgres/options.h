@@ -4,7 +4,6 @@
 #ifndef PG_OPTIONS_H
 #define PG_OPTIONS_H
 
-#include "identity.h"
 #include "prepared.h"
 
 #include <stdbool.h>
@@ -18,7 +17,6 @@ enum { PG_SETTINGS_MAX = 16 };
 /* name and conninfo are copied; all other texts and `prepared` must outlive the server. */
 struct pg_server_options {
     const char *name; /* "primary", "replica", "replica.b": for logs and metrics */
-    enum pg_server_role role;
     const char *conninfo;
     const char *application_name; /* where conninfo, its service and the environment give none */
     int min_version;              /* as PQserverVersion: older servers get no link. 0: any */
@@ -26,8 +24,7 @@ struct pg_server_options {
     bool use_prepared; /* no: PQsendQueryParams each time. Behind a pooler in transaction mode the
                           SETs of a link's set-up may stay on another server connection: there the
                           operator must provide READ COMMITTED and a statement_timeout (ALTER ROLE
-                          SET), or no position proves anything */
-    bool insert_position; /* primary: pg_current_wal_insert_lsn() instead of flush */
+                          SET), or no answer to a question proves anything */
     /* 1 to 3600000; set on every link. A link is given up when an answer is owed and none has come
      * for a second more than this. The answers of a batch come together, when all of it is done. */
     uint32_t statement_timeout_ms;
@@ -46,9 +43,8 @@ struct pg_server_options {
                                            their texts */
     size_t prepared_count;              /* of one set, at most PG_PREPARED_MAX */
     uint64_t jitter_seed;               /* for back-off: capped, doubling, jittered */
-    /* One line for the log: "info", a link came up (but to the server that it was just given up
-     * for); "warn", one was lost or given up, an attempt failed (what stays the same at most every
-     * 10 s). Must not call back. NULL: no log. */
+    /* One line for the log: "info", a link came up; "warn", one was lost or given up, an attempt
+     * failed (what stays the same at most every 10 s). Must not call back. NULL: no log. */
     void (*log)(void *context, const char *level, const char *server, const char *message);
     /* Every link has been tried once, and came up or failed. Called once, in the same way as a
      * statement's callback. May be NULL. */

@@ -5,7 +5,6 @@
 
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/one_line.h"
-#include "questions.h"
 #include "result.h"
 
 #include <stdio.h>
@@ -103,8 +102,6 @@ bool pg_pipeline_receive(struct pg_pipeline *pipeline) {
 
 /* One result of the oldest request, which takes it over. */
 static void take_result(struct pg_request *request, PGresult *result) {
-    bool is_position = request->position_first;
-    request->position_first = false;
     const bool is_read = request->reads && request->queries == 1;
     const bool is_question = request->asks && request->queries == 1 + request->reads;
     const bool is_preparation = request->preparing >= 0 && !is_read && !is_question;
@@ -127,8 +124,6 @@ static void take_result(struct pg_request *request, PGresult *result) {
     } else if (is_question && request->before == NULL) {
         request->before = result;
         return;
-    } else if (is_position) {
-        request->position = pg_position_of(result);
     } else if (request->result == NULL) {
         request->result = result;
         return;

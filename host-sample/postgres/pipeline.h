@@ -19,17 +19,13 @@
 struct pg_statement;
 
 enum {
-    PG_PIPELINE_DEPTH = 256, /* requests */
-    PG_PIPELINE_RESERVE = 4  /* of them reserved for the link's own questions */
+    PG_PIPELINE_DEPTH = 256 /* requests */
 };
 
 enum pg_request_purpose {
     PG_REQUEST_STATEMENT, /* a statement of the host's, or a group of them */
     PG_REQUEST_SETTING,   /* a part of the set-up: SET or PREPARE */
-    PG_REQUEST_VARIANT,   /* which set of the prepared statements? */
-    PG_REQUEST_RECOVERY,  /* is the server in recovery? */
-    PG_REQUEST_SYSTEM,    /* its system identifier */
-    PG_REQUEST_TIMELINE   /* its timeline */
+    PG_REQUEST_VARIANT    /* which set of the prepared statements? */
 };
 
 struct pg_request {
@@ -37,18 +33,16 @@ struct pg_request {
                                        link's own question), or all are forgotten */
     uint32_t statements;            /* sent in the request */
     enum pg_request_purpose purpose;
-    uint64_t sent_ms;    /* of a group, by the monotonic clock */
-    uint8_t queries;     /* whose end has not been seen yet: a PREPARE, a question, a read */
-    bool asks;           /* there is a question among them, the last one or before the read */
-    bool reads;          /* the last one is a read */
-    int8_t preparing;    /* number of the question whose PREPARE comes first; -1: none, or done */
-    bool position_first; /* the next result is a position, not rows */
-    bool failed;         /* result is an error, the first one of the request */
-    bool read_failed;    /* and it is the read's */
-    bool aborted;        /* not run, because of an error before it in its batch */
-    uint64_t position;   /* 0: unknown */
-    PGresult *before;    /* the question's answer; NULL: none */
-    PGresult *result;    /* rows or, if failed, the error; NULL if there was no read */
+    uint64_t sent_ms; /* of a group, by the monotonic clock */
+    uint8_t queries;  /* whose end has not been seen yet: a PREPARE, a question, a read */
+    bool asks;        /* there is a question among them, the last one or before the read */
+    bool reads;       /* the last one is a read */
+    int8_t preparing; /* number of the question whose PREPARE comes first; -1: none, or done */
+    bool failed;      /* result is an error, the first one of the request */
+    bool read_failed; /* and it is the read's */
+    bool aborted;     /* not run, because of an error before it in its batch */
+    PGresult *before; /* the question's answer; NULL: none */
+    PGresult *result; /* rows or, if failed, the error; NULL if there was no read */
 };
 
 struct pg_pipeline {

@@ -68,8 +68,7 @@ struct pg_statement *pg_queue_take_group(struct pg_queue *queue, uint32_t max, u
     end_waiting(first);
     first->number = 1;
     *count = 1;
-    if (first->kind == PG_POSITION || first->kind == PG_ASK ||
-        first->resends > 0 || /* a neighbour aborted it before */
+    if (first->kind == PG_ASK || first->resends > 0 || /* a neighbour aborted it before */
         queue->prepared[first->prepared].group_sql == NULL) {
         return first;
     }

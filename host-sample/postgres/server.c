@@ -90,7 +90,7 @@ static void on_event_ended(struct pg_shared *shared) {
 
 void pg_server_submit(struct pg_server *server, struct pg_statement *statement) {
     assert(statement->kind != PG_ASK || statement->question != NULL);
-    assert(statement->kind == PG_POSITION || statement->kind == PG_ASK ||
+    assert(statement->kind == PG_ASK ||
            (statement->prepared >= 0 &&
             (size_t)statement->prepared < server->shared.options.prepared_count));
     pg_queue_submit(&server->shared.queue, statement);
@@ -195,7 +195,6 @@ struct pg_server *pg_server_new(struct event_base *base, const struct pg_server_
     shared->options = *options;
     shared->options.name = server->name = name;
     shared->options.conninfo = server->conninfo = conninfo;
-    shared->reference = &shared->identity;
     shared->untried = options->links;
     shared->random = options->jitter_seed;
     shared->event_ended = on_event_ended;
@@ -218,16 +217,6 @@ void pg_server_free(struct pg_server *server) {
     } else {
         destroy(server);
     }
-}
-
-bool pg_server_identity(const struct pg_server *server, struct pg_identity *identity) {
-    *identity = server->shared.identity;
-    return identity->known;
-}
-
-void pg_server_set_reference(struct pg_server *server, const struct pg_server *primary) {
-    server->shared.reference =
-        primary != NULL ? &primary->shared.identity : &server->shared.identity;
 }
 
 void pg_server_redial(struct pg_server *server) {

@@ -11,14 +11,13 @@
  *
  * Each connection attempt runs in its own short-lived thread, which resolves names and does TLS and
  * SCRAM within connect_timeout_s, so the loop never blocks and an attempt that hangs delays nothing
- * else. Set-up (SET, PREPARE, identity) is the link's first pipeline batch.
+ * else. Set-up (SET, PREPARE) is the link's first pipeline batches.
  *
  * [one thread]: everything here belongs to the thread of the event base, but for the counters.
  */
 #ifndef PG_SERVER_H
 #define PG_SERVER_H
 
-#include "identity.h"
 #include "options.h"
 #include "statement.h"
 
@@ -40,14 +39,6 @@ struct pg_server *pg_server_new(struct event_base *base, const struct pg_server_
  * then touches nothing of the caller's, and closes any connection it gets. */
 void pg_server_free(struct pg_server *server);
 
-/* What a link last learnt. Returns identity->known. */
-bool pg_server_identity(const struct pg_server *server, struct pg_identity *identity);
-
-/* Positions of this server are compared with `primary`'s: from now on they are 0, unknown, while
- * both servers' system identifiers are known and differ, or both their timelines. `primary` must
- * outlive the server's last callback; NULL ends the comparison. */
-void pg_server_set_reference(struct pg_server *server, const struct pg_server *primary);
-
 /* Queues the statement. `done` is called later, exactly once, unless it is forgotten. With no link
  * up: while the first attempt after a loss is still under way the statement waits for it; once an
  * attempt has failed, statements fail at the end of the turn until a link is up again. */
@@ -68,7 +59,7 @@ const char *pg_server_last_error(const struct pg_server *server); /* of its link
 
 struct pg_server_counters { /* read from any thread, relaxed */
     uint64_t statements;    /* sent, resends not counted */
-    uint64_t reads;         /* of them PG_READ and PG_READ_AT_POSITION */
+    uint64_t reads;         /* of them PG_READ */
     uint64_t executions;    /* executions for these reads: a group's reads share one */
     uint64_t failures;
     uint64_t resends;  /* sent again after a neighbour's error, or that of their group */

@@ -3,14 +3,11 @@
  */
 #include "setup.h"
 
-#include "questions.h"
 #include "result.h"
 
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
-
-const char pg_position_name[] = "wal_position";
 
 static bool send_query(struct pg_pipeline *pipeline, enum pg_request_purpose purpose,
                        const char *sql) {
@@ -35,11 +32,11 @@ bool pg_setup_refuses(const PGconn *conn, const struct pg_server_options *option
 }
 
 static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_options *options) {
-    /* READ COMMITTED is not a preference. A replica's answer is qualified by the replay position
-     * that an earlier statement of the same batch has read, and the statements of a batch share a
+    /* READ COMMITTED is not a preference. A replica's answer is qualified by the question that an
+     * earlier statement of the same batch has answered, and the statements of a batch share a
      * transaction: only where each statement takes a snapshot of its own is the read's snapshot
-     * later than the position. Under REPEATABLE READ both would use a snapshot taken before the
-     * position was read, and "reached and still missing" would prove nothing. */
+     * later than what the question saw. Under REPEATABLE READ both would use a snapshot taken
+     * before the replay position was read, and "reached and still missing" would prove nothing. */
     static const char isolation[] = "SET default_transaction_isolation = 'read committed'";
     char timed[2][80];
     (void)snprintf(timed[0], sizeof(timed[0]), "SET statement_timeout = %" PRIu32,
@@ -54,21 +51,6 @@ static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_o
         sent = send_query(pipeline, PG_REQUEST_SETTING, options->settings[i]);
     }
     return sent;
-}
-
-static bool send_prepared(struct pg_pipeline *pipeline, const struct pg_server_options *options,
-                          size_t variant) {
-    bool sent = prepare(pipeline, pg_position_name,
-                        pg_position_sql(options->role, options->insert_position), 0);
-    for (size_t i = 0; sent && i < options->prepared_count; i++) {
-        const struct pg_prepared *prepared =
-            &options->prepared[variant * options->prepared_count + i];
-        sent = prepare(pipeline, prepared->name, prepared->sql, prepared->parameter_count) &&
-               (prepared->group_sql == NULL ||
-                prepare(pipeline, prepared->group_name, prepared->group_sql,
-                        prepared->parameter_count));
-    }
-    return sent && pg_pipeline_sync(pipeline);
 }
 
 bool pg_setup_send(struct pg_pipeline *pipeline, const struct pg_server_options *options) {
@@ -91,28 +73,14 @@ bool pg_setup_take_variant(const struct pg_request *request,
 
 bool pg_setup_finish(struct pg_pipeline *pipeline, const struct pg_server_options *options,
                      size_t variant) {
-    return (!options->use_prepared || send_prepared(pipeline, options, variant)) &&
-           pg_identity_ask(pipeline);
-}
-
-bool pg_identity_ask(struct pg_pipeline *pipeline) {
-    return send_query(pipeline, PG_REQUEST_RECOVERY, pg_recovery_sql) &&
-           pg_pipeline_sync(pipeline) && send_query(pipeline, PG_REQUEST_SYSTEM, pg_system_sql) &&
-           pg_pipeline_sync(pipeline) &&
-           send_query(pipeline, PG_REQUEST_TIMELINE, pg_timeline_sql) && pg_pipeline_sync(pipeline);
-}
-
-void pg_identity_take(struct pg_identity *identity, const struct pg_request *request) {
-    uint64_t value;
-    if (request->failed || !pg_single_value(request->result, &value)) {
-        return;
+    bool sent = true;
+    for (size_t i = 0; sent && i < options->prepared_count; i++) {
+        const struct pg_prepared *prepared =
+            &options->prepared[variant * options->prepared_count + i];
+        sent = prepare(pipeline, prepared->name, prepared->sql, prepared->parameter_count) &&
+               (prepared->group_sql == NULL ||
+                prepare(pipeline, prepared->group_name, prepared->group_sql,
+                        prepared->parameter_count));
     }
-    if (request->purpose == PG_REQUEST_RECOVERY) {
-        identity->in_recovery = value != 0;
-        identity->known = true;
-    } else if (request->purpose == PG_REQUEST_SYSTEM) {
-        identity->system_identifier = value;
-    } else if (request->purpose == PG_REQUEST_TIMELINE) {
-        identity->timeline = (uint32_t)value;
-    }
+    return sent && pg_pipeline_sync(pipeline);
 }

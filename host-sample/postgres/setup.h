@@ -1,5 +1,5 @@
 /*
- * setup.h - what a link sends for itself: its set-up, and its questions about the server.
+ * setup.h - what a link sends for itself when it comes up.
  */
 #ifndef PG_SETUP_H
 #define PG_SETUP_H
@@ -9,9 +9,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-
-/* The prepared statement that asks for a position; its SQL is pg_position_sql's. */
-extern const char pg_position_name[];
 
 /* Whether a link to this server would be useless; `why` says why in one line. */
 bool pg_setup_refuses(const PGconn *conn, const struct pg_server_options *options, char *why,
@@ -27,18 +24,9 @@ bool pg_setup_send(struct pg_pipeline *pipeline, const struct pg_server_options 
 bool pg_setup_take_variant(const struct pg_request *request,
                            const struct pg_server_options *options, size_t *variant);
 
-/* When those are answered: the prepared statements of the set, which must succeed, and then the
- * questions of pg_identity_ask. False if the connection is lost. */
+/* When those are answered, with use_prepared: the prepared statements of the set, which must
+ * succeed. False if the connection is lost. */
 bool pg_setup_finish(struct pg_pipeline *pipeline, const struct pg_server_options *options,
                      size_t variant);
-
-/* Recovery, system and timeline, each in its own batch, so that what the role may not see aborts
- * nothing else. Needs an empty batch and three free requests; false if the connection is lost.
- */
-bool pg_identity_ask(struct pg_pipeline *pipeline);
-
-/* Takes over the answer of a request of pg_identity_ask; what was not answered stays as it was.
- */
-void pg_identity_take(struct pg_identity *identity, const struct pg_request *request);
 
 #endif

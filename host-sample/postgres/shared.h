@@ -10,7 +10,6 @@
 
 #include "host-sample/base/byte_buffer.h"
 #include "host-sample/base/entropy.h"
-#include "identity.h"
 #include "journal.h"
 #include "options.h"
 #include "queue.h"
@@ -29,9 +28,6 @@ struct pg_shared {
     struct pg_queue queue;
     struct pg_journal journal;
     struct pg_tally tally;
-    struct pg_identity identity; /* as a link last learnt it */
-    /* Of the server whose positions this one's are compared with, which may be itself. */
-    const struct pg_identity *reference;
     uint32_t untried; /* links whose first attempt has not ended */
     bool changed;     /* options.changed is to be called */
     /* The questions that have been asked; links prepare them by their numbers here. */

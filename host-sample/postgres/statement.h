@@ -13,18 +13,13 @@
 
 struct pg_queue;
 
-/* What may be sent. A position is a WAL position; see pg_reply. */
+/* What may be sent. */
 enum pg_statement_kind {
     /* One prepared statement; before it, if there is a question, that, as an earlier statement of
      * the same transaction: under READ COMMITTED what it says was so before the read's snapshot. */
     PG_READ,
     /* The question alone. */
-    PG_ASK,
-    /* The position and after it, as a later statement of the same pipeline (so with a later
-     * snapshot), the read: the position qualifies the answer. */
-    PG_READ_AT_POSITION,
-    /* The position alone: of replay on a replica, flushed or inserted on the primary. */
-    PG_POSITION
+    PG_ASK
 };
 
 enum pg_reply_status {
@@ -48,9 +43,8 @@ struct pg_reply {
                                 returns. Its result may be NULL */
     const char *before;      /* the question's answer, also if only the read failed; NULL: there is
                                 none, or it was a NULL. Valid until the callback returns */
-    uint64_t position; /* 0: unknown (not asked; not in recovery; another timeline or system) */
-    const char *error; /* PG_REPLY_FAILED: one line; valid until the callback returns */
-    char sqlstate[6];  /* "" if there is none (lost link, no link, timeout) */
+    const char *error;       /* PG_REPLY_FAILED: one line; valid until the callback returns */
+    char sqlstate[6];        /* "" if there is none (lost link, no link, timeout) */
 };
 
 enum { PG_BEFORE_BYTES = 512 /* an answer to a question, its NUL included; longer is a failure */ };

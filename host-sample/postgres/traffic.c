@@ -7,7 +7,6 @@
 #include "group.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/one_line.h"
-#include "questions.h"
 #include "result.h"
 #include "setup.h"
 
@@ -19,18 +18,6 @@ enum {
 };
 
 /* ---- out ---- */
-
-/* Only in the transition to questions. */
-static bool send_position(struct pg_traffic *traffic) {
-    const struct pg_server_options *options = &traffic->shared->options;
-    PGconn *conn = traffic->pipeline.conn;
-    int sent =
-        options->use_prepared
-            ? PQsendQueryPrepared(conn, pg_position_name, 0, NULL, NULL, NULL, 1)
-            : PQsendQueryParams(conn, pg_position_sql(options->role, options->insert_position), 0,
-                                NULL, NULL, NULL, NULL, 1);
-    return sent == 1;
-}
 
 enum { NOT_PREPARED = -1 };
 
@@ -88,11 +75,7 @@ static bool send_read(struct pg_traffic *traffic, const struct pg_statement *fir
 }
 
 static bool reads(const struct pg_statement *statement) {
-    return statement->kind == PG_READ || statement->kind == PG_READ_AT_POSITION;
-}
-
-static bool asks_position(const struct pg_statement *statement) {
-    return statement->kind == PG_POSITION || statement->kind == PG_READ_AT_POSITION;
+    return statement->kind == PG_READ;
 }
 
 /* From now on the statements belong to the request. */
@@ -100,7 +83,6 @@ static void occupy(struct pg_traffic *traffic, struct pg_request *request,
                    struct pg_statement *first) {
     struct pg_tally *tally = &traffic->shared->tally;
     request->statement = first;
-    request->position_first = asks_position(first);
     request->asks = first->question != NULL;
     request->reads = reads(first);
     for (struct pg_statement *one = first; one != NULL; one = one->next_in_group) {
@@ -112,8 +94,7 @@ static void occupy(struct pg_traffic *traffic, struct pg_request *request,
     }
     traffic->statements += request->statements;
     counter_add(&tally->in_flight, request->statements);
-    counter_add(&tally->executions,
-                (uint64_t)request->asks + request->reads + request->position_first);
+    counter_add(&tally->executions, (uint64_t)request->asks + request->reads);
     if (first->resends == 0) {
         counter_add(&tally->statements, request->statements);
         counter_add(&tally->reads, request->reads ? request->statements : 0);
@@ -128,15 +109,14 @@ bool pg_traffic_send(struct pg_traffic *traffic, struct pg_statement *first) {
     const int number = has_question ? number_of(traffic->shared, first->question) : NOT_PREPARED;
     const bool prepares = number != NOT_PREPARED && !is_prepared(traffic, number);
     bool sent = !alone || !traffic->pipeline.unsynced || pg_traffic_sync(traffic);
-    struct pg_request *request = pg_pipeline_append(
-        &traffic->pipeline, PG_REQUEST_STATEMENT,
-        (uint8_t)(prepares + has_question + asks_position(first) + reads(first)));
+    struct pg_request *request =
+        pg_pipeline_append(&traffic->pipeline, PG_REQUEST_STATEMENT,
+                           (uint8_t)(prepares + has_question + reads(first)));
     request->preparing = (int8_t)(prepares ? number : NOT_PREPARED);
     occupy(traffic, request, first);
     /* The question first: it qualifies the read only if it was answered before the read's snapshot.
      */
-    return sent && (!asks_position(first) || send_position(traffic)) &&
-           (!has_question || send_question(traffic, first->question, number)) &&
+    return sent && (!has_question || send_question(traffic, first->question, number)) &&
            (!reads(first) || send_read(traffic, first)) && (!alone || pg_traffic_sync(traffic));
 }
 
@@ -146,17 +126,6 @@ bool pg_traffic_sync(struct pg_traffic *traffic) {
 }
 
 /* ---- in ---- */
-
-bool pg_traffic_is_false_primary(const struct pg_traffic *traffic) {
-    return traffic->shared->options.role == PG_PRIMARY &&
-           (traffic->in_hot_standby || traffic->identity.in_recovery);
-}
-
-/* Positions of another system or another timeline mean nothing here, however great they are. The
- * primary's own links are compared with what the primary last said on any link. */
-static bool position_counts(const struct pg_traffic *traffic) {
-    return pg_identity_agrees(&traffic->identity, traffic->shared->reference);
-}
 
 /* Cancelled after a good part of one statement's time: whatever the reads waited for, a lock
  * perhaps, each of them would wait for it again, one after the other. */
@@ -246,11 +215,8 @@ static struct pg_reply reply_of(const struct pg_traffic *traffic,
         reply.error = "aborted repeatedly by errors of other statements";
     } else if (traffic->why_void[0] != '\0') {
         reply.error = traffic->why_void;
-    } else if (pg_traffic_is_false_primary(traffic)) {
-        reply.error = PG_FALSE_PRIMARY;
     } else {
         reply.status = PG_REPLY_ROWS;
-        reply.position = position_counts(traffic) ? request->position : 0;
     }
     if (request->asks && request->before != NULL && is_answer_to_question(request->before) &&
         !PQgetisnull(request->before, 0, 0)) {

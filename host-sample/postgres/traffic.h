@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What is under way on a link that is up or being set up, and what its server is. */
+/* What is under way on a link that is up or being set up. */
 struct pg_traffic {
     struct pg_shared *shared;
     struct pg_pipeline pipeline;
@@ -19,17 +19,8 @@ struct pg_traffic {
     size_t variant;              /* the set of prepared statements */
     uint32_t prepared_questions; /* a bit for each of shared->questions */
     bool in_hot_standby;         /* as the server last reported it unasked */
-    struct pg_identity identity; /* as it last answered on this link */
     char why_void[256];          /* one line */
 };
-
-/* A server configured as the primary that is in recovery is an old primary come back as a standby,
- * or the wrong address. It may lag like any standby; taken for the primary, it would "prove" that
- * rows do not exist which it merely has not replayed yet. So nothing that it says counts: its
- * answers are failures, with this error. */
-#define PG_FALSE_PRIMARY "configured as [primary] but in recovery"
-
-bool pg_traffic_is_false_primary(const struct pg_traffic *traffic);
 
 /* Puts a statement, or the group that it is the first of, on a ready link with room; it has its
  * request from then on. False if the connection is lost. */

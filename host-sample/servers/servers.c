@@ -252,7 +252,6 @@ static bool dial(struct servers *servers, struct event_base *base, struct server
                  const struct server_config *config, char *err, size_t err_length) {
     const struct pg_server_options options = {
         .name = config->name,
-        .role = PG_REPLICA,
         .conninfo = config->conninfo,
         .application_name = "snapshot-host",
         .min_version = SNAPSHOT_MIN_SERVER_VERSION,

@@ -33,7 +33,6 @@ struct rig_call {
     enum pg_failure failure;
     bool has_before;
     char before[64]; /* the question's answer, its beginning */
-    uint64_t position;
     char sqlstate[6];
     char error[300];
     char value[64]; /* of the first column of the first row, its beginning */
@@ -82,8 +81,7 @@ struct pg_server_options rig_options_to(const struct throwaway_server *target);
 struct pg_server *rig_add(const struct pg_server_options *options);
 
 /* One server with that many links, all up. */
-struct pg_server *rig_up(const struct throwaway_server *target, enum pg_server_role role,
-                         uint32_t links);
+struct pg_server *rig_up(const struct throwaway_server *target, uint32_t links);
 
 struct pg_server_counters rig_counters(const struct pg_server *server);
 

@@ -64,7 +64,7 @@ enum { MANY = 64 };
 /* ---- what is sent ---- */
 
 START_TEST(reads_that_wait_together_are_one_execution) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     static struct rig_call calls[10];
     rig_submit_numbers(rig.servers[0], calls, 10, PG_READ, ECHO);
     rig_flush();
@@ -81,7 +81,7 @@ START_TEST(reads_that_wait_together_are_one_execution) {
 END_TEST
 
 START_TEST(no_more_than_a_group_may_have) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     static struct rig_call calls[MANY];
     const unsigned count = 2 * PG_GROUP_MAX + 1;
     rig_submit_numbers(rig.servers[0], calls, count, PG_READ, ECHO);
@@ -94,7 +94,7 @@ START_TEST(no_more_than_a_group_may_have) {
 END_TEST
 
 START_TEST(each_link_has_its_share) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 2);
+    struct pg_server *server = rig_up(&primary, 2);
     static struct rig_call calls[20];
     rig_submit_numbers(rig.servers[0], calls, 20, PG_READ, ECHO);
     rig_flush();
@@ -106,29 +106,31 @@ START_TEST(each_link_has_its_share) {
 END_TEST
 
 START_TEST(only_reads_of_one_kind) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
-    static struct rig_call reads[3], positioned[3], others[3], plain[2], position;
+    struct pg_server *server = rig_up(&primary, 1);
+    static struct rig_call reads[3], qualified[3], others[3], plain[2], question;
     for (unsigned i = 0; i < 3; i++) {
         rig_submit_kind(server, &reads[i], PG_READ, ECHO, "a read");
-        rig_submit_kind(server, &positioned[i], PG_READ_AT_POSITION, ECHO, "at a position");
+        qualified[i].statement.question = "SELECT 'an answer'";
+        rig_submit_kind(server, &qualified[i], PG_READ, ECHO, "a qualified one");
         rig_submit_kind(server, &others[i], PG_READ, ROWS, "1");
     }
     rig_submit(server, &plain[0], NO_FORM, "plain");
     rig_submit(server, &plain[1], NO_FORM, "plain");
-    rig_submit_kind(server, &position, PG_POSITION, 0, "");
+    question.statement.question = "SELECT 'another'";
+    rig_submit_kind(server, &question, PG_ASK, 0, "");
     rig_flush();
-    /* the reads, the position and the reads at it, the others, the plain ones, the position */
+    /* the reads, the question and the reads after it, the others, the plain ones, the question */
     ck_assert_uint_eq(executions(), 1 + 2 + 1 + 2 + 1);
     RIG_UNTIL(rig_counters(server).in_flight == 0);
     for (unsigned i = 0; i < 3; i++) {
         rig_assert_rows(&reads[i], "a read");
-        ck_assert_uint_eq(reads[i].position, 0);
-        rig_assert_rows(&positioned[i], "at a position");
-        ck_assert_uint_gt(positioned[i].position, 0);
+        ck_assert(!reads[i].has_before);
+        rig_assert_rows(&qualified[i], "a qualified one");
+        ck_assert_str_eq(qualified[i].before, "an answer");
         rig_assert_rows(&others[i], "1");
     }
     rig_assert_rows(&plain[1], "plain");
-    ck_assert_uint_gt(position.position, 0);
+    ck_assert_str_eq(question.before, "another");
 }
 END_TEST
 
@@ -148,7 +150,7 @@ END_TEST
 /* ---- what comes back ---- */
 
 START_TEST(each_read_has_its_own_rows) {
-    rig_up(&primary, PG_PRIMARY, 1);
+    rig_up(&primary, 1);
     static struct rig_call calls[7];
     static const char *const counts[7] = {"0", "2", "1", "0", "0", "300", "0"};
     for (unsigned i = 0; i < 7; i++) {
@@ -165,7 +167,7 @@ START_TEST(each_read_has_its_own_rows) {
 END_TEST
 
 START_TEST(parameters_of_any_length) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     static struct rig_call calls[4];
     static const char *const values[4][2] = {
         {"", ""}, {"{a,\"b\"}", "NULL"}, {"\\", "cut short here"}, {"é", " "}};
@@ -186,7 +188,7 @@ END_TEST
 
 /* A group of large answers would keep the first of them back until the last is there. */
 START_TEST(large_answers_go_in_small_groups) {
-    rig_up(&primary, PG_PRIMARY, 1);
+    rig_up(&primary, 1);
     static struct rig_call calls[8];
     uint64_t before = 0, last = 0;
     static char large[PG_GROUP_RESULT_BYTES / 2];
@@ -213,7 +215,7 @@ START_TEST(large_answers_go_in_small_groups) {
 END_TEST
 
 START_TEST(a_result_that_is_no_groups) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     static struct rig_call calls[4];
     static const int which[4] = {NO_NUMBERS, DESCENDING, TOO_GREAT, TOO_NARROW};
     rig_submit_numbers(rig.servers[0], calls, 4, PG_READ, which[_i]);
@@ -250,7 +252,7 @@ END_TEST
 /* ---- errors ---- */
 
 START_TEST(an_error_is_only_its_own_reads) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     rig_divide_nine_times(server, DIVISION);
     ck_assert_uint_eq(rig_counters(server).failures, 1);
     ck_assert_uint_eq(rig_counters(server).statements, 9);
@@ -260,7 +262,7 @@ END_TEST
 /* A read that a neighbour's error aborted, or whose error aborted others, is never grouped again.
  */
 START_TEST(an_error_is_not_met_twice) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     static struct rig_call calls[5];
     rig_submit(server, &calls[0], DIVISION, "0");
     rig_submit(server, &calls[1], DIVISION, "5");
@@ -278,7 +280,7 @@ START_TEST(an_error_is_not_met_twice) {
 END_TEST
 
 START_TEST(an_error_of_another_aborts_nobody_for_good) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     static struct rig_call bad, calls[5];
     rig_submit(server, &bad, DIVISION, "0");
     rig_submit_numbers(rig.servers[0], calls, 5, PG_READ, ECHO);
@@ -290,7 +292,7 @@ START_TEST(an_error_of_another_aborts_nobody_for_good) {
 END_TEST
 
 START_TEST(the_statement_timeout_is_every_reads) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     static struct rig_call calls[3];
     for (unsigned i = 0; i < 3; i++) {
         rig_submit(server, &calls[i], SLEEP, i == 1 ? "60" : "0");
@@ -330,7 +332,7 @@ START_TEST(a_cancelled_groups_reads_are_asked_again) {
 END_TEST
 
 START_TEST(lost_with_a_group_in_flight) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     static struct rig_call calls[3];
     for (int times = 0; times < 2; times++) {
         RIG_UNTIL(pg_server_is_up(server));
@@ -356,7 +358,7 @@ END_TEST
 
 /* The first, a middle one, the last; and all. */
 START_TEST(forgotten_in_flight) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     static struct rig_call calls[5];
     static const unsigned gone[4] = {0x01, 0x0c, 0x10, 0x1f};
     rig_submit_numbers(rig.servers[0], calls, 5, PG_READ, ECHO);
@@ -380,7 +382,7 @@ START_TEST(forgotten_in_flight) {
 END_TEST
 
 START_TEST(forgotten_in_flight_before_an_error) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     static struct rig_call calls[2];
     rig_submit(server, &calls[0], DIVISION, "0");
     rig_submit(server, &calls[1], DIVISION, "5");
@@ -395,7 +397,7 @@ END_TEST
 /* A callback forgets others whose answers are there: the result must stay for it and for those that
  * are left, and go with the last of them. */
 START_TEST(forgotten_by_a_neighbours_callback) {
-    rig_up(&primary, PG_PRIMARY, 1);
+    rig_up(&primary, 1);
     static struct rig_call calls[4];
     static struct rig_call *const next[] = {&calls[1], NULL}, *const last[] = {&calls[3], NULL},
                                   *const all[] = {&calls[3], &calls[1], &calls[2], NULL};
@@ -415,7 +417,7 @@ END_TEST
 
 /* Of another group, which has its answer already or gets it later. */
 START_TEST(forgotten_by_another_groups_callback) {
-    rig_up(&primary, PG_PRIMARY, 1);
+    rig_up(&primary, 1);
     static struct rig_call calls[3], others[3];
     static struct rig_call *const ends[2][2] = {{&others[0], NULL}, {&others[2], NULL}};
     calls[0].then = rig_forget_listed;
@@ -439,7 +441,7 @@ static void submit_again(struct rig_call *call) {
 }
 
 START_TEST(submitted_again_by_its_callback) {
-    rig_up(&primary, PG_PRIMARY, 1);
+    rig_up(&primary, 1);
     static struct rig_call calls[3];
     calls[0].then = submit_again;
     calls[2].then = submit_again;
@@ -452,7 +454,7 @@ START_TEST(submitted_again_by_its_callback) {
 END_TEST
 
 START_TEST(freed_by_a_callback) {
-    rig_up(&primary, PG_PRIMARY, 1);
+    rig_up(&primary, 1);
     static struct rig_call calls[8];
     calls[1].then = rig_free_first_server;
     rig_submit_numbers(rig.servers[0], calls, 5, PG_READ, ECHO);
@@ -467,7 +469,7 @@ START_TEST(freed_by_a_callback) {
 END_TEST
 
 START_TEST(freed_with_a_group_in_flight) {
-    rig_up(&primary, PG_PRIMARY, 1);
+    rig_up(&primary, 1);
     static struct rig_call calls[3];
     rig_submit_numbers(rig.servers[0], calls, 3, PG_READ, ECHO);
     rig_flush();

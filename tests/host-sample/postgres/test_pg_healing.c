@@ -82,7 +82,7 @@ static void until_answered(struct rig_call *calls, unsigned count) {
 /* ---- questions ---- */
 
 START_TEST(a_question_has_the_transaction_of_its_read) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     static struct rig_call calls[2];
     for (int i = 0; i < 3; i++) {
         submit(server, &calls[0], transaction, WHO, "");
@@ -115,7 +115,7 @@ END_TEST
 
 /* One for all of them; reads with other questions are of other groups. */
 START_TEST(a_question_for_a_group) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     enum { GROUPS = 3, READS = 4 };
     static struct rig_call calls[GROUPS * READS];
     const char *const questions[GROUPS] = {transaction, nothing, NULL};
@@ -139,7 +139,7 @@ END_TEST
 
 /* A question's error is its statement's; the neighbours are asked again, question and all. */
 START_TEST(a_question_that_fails) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     static struct rig_call calls[5];
     submit(server, &calls[0], transaction, WHO, "");
     submit(server, &calls[1], not_allowed, ECHO, "x");
@@ -163,7 +163,7 @@ START_TEST(a_question_that_fails) {
 END_TEST
 
 START_TEST(more_questions_than_are_prepared) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     enum { QUESTIONS = 40 };
     static char texts[QUESTIONS][32];
     static struct rig_call calls[QUESTIONS];
@@ -184,7 +184,7 @@ END_TEST
 /* ---- failures ---- */
 
 START_TEST(what_a_failure_says) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     static struct rig_call calls[2];
     rig_ask(server, &calls[0], PG_READ, CONFLICT, "");
     rig_assert_failed(&calls[0], "40001", "conflict");
@@ -268,7 +268,7 @@ END_TEST
 /* ---- void sessions ---- */
 
 START_TEST(prepared_statements_are_gone) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 2);
+    struct pg_server *server = rig_up(&primary, 2);
     static struct rig_call calls[40];
     for (unsigned round = 1; round <= 2; round++) {
         rig_submit(server, &calls[0], FORGET, "");
@@ -305,7 +305,7 @@ static const char *const changes[] = {
 
 /* By a migration, under the reads of many: none of them sees it. */
 START_TEST(tables_change_under_prepared_statements) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 3);
+    struct pg_server *server = rig_up(&primary, 3);
     static struct rig_call calls[24];
     for (unsigned i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
         for (unsigned round = 0; round < 3; round++) {
@@ -329,7 +329,7 @@ END_TEST
 
 /* It is not tried for ever. */
 START_TEST(a_table_that_goes_for_good) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 2);
+    struct pg_server *server = rig_up(&primary, 2);
     static struct rig_call calls[3];
     rig_ask(server, &calls[0], PG_READ, READ, "");
     rig_assert_rows(&calls[0], "value");
@@ -361,7 +361,7 @@ static bool is_answer(const struct pg_statement *statement, const struct result_
 }
 
 START_TEST(the_answer_to_another_question) {
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     static struct rig_call calls[20];
     for (int round = 0; round < 2; round++) {
         foreign = 2;
@@ -443,7 +443,7 @@ END_TEST
 START_TEST(a_default_that_forbids_everything) {
     throwaway_execute(&primary, "ALTER ROLE postgres SET default_transaction_isolation ="
                                 " 'serializable'");
-    struct pg_server *server = rig_up(&primary, PG_PRIMARY, 1);
+    struct pg_server *server = rig_up(&primary, 1);
     static struct rig_call call;
     ask(server, &call, "SELECT current_setting('transaction_isolation')");
     throwaway_execute(&primary, "ALTER ROLE postgres RESET default_transaction_isolation");
