@@ -10,6 +10,7 @@ import hit
 import lag
 import loads
 import measure
+import node_hit
 import throughput
 from alternatives import Original, PgBouncer, Pgpool
 from ground import Ground
@@ -40,9 +41,12 @@ def main():
         check("waiting", growth.measure_waiting(ground, dose), "lookups")
         check("idle", growth.measure_idle(ground, dose)[1:], "idle connections")
         check("readers", growth.measure_slow_readers(ground, dose), "memory MB")
+        if node_hit.is_there():
+            check("node hit", node_hit.measure_node_hits(ground, dose), "reads/s", "cpu us")
         check("sections", growth.measure_sections(ground, dose), "load us", "hit ns")
     missing = [name for name, there in (
         ("wrk", loads.has_wrk()), ("node", Original.is_there()),
+        ("the npm package", node_hit.is_there()),
         ("PgBouncer", PgBouncer.is_there()), ("Pgpool-II", Pgpool.is_there())) if not there]
     if missing:
         print(f"bench-smoke: not installed, so left out: {', '.join(missing)}")

@@ -37,6 +37,9 @@ def lines(results):
     for row in results.rows("hit"):
         yield (f"hits with {row['policy']} against without", ">= 0.99",
                float(row["with/without"]), "x")
+    for subject in ("cluster.read", "policy.read"):
+        yield (f"CPU time that {subject} adds to a hit in Node.js", "<= 10",
+               results.figure("node_hit", "added us", subject=subject), "us")
     for answer in dict.fromkeys(row["answer"] for row in results.rows("throughput")):
         host = {"answer": answer, "subject": "snapshot-host"}
         node = {"answer": answer, "subject": "node, 4 statements"}

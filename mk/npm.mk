@@ -59,3 +59,10 @@ npm-package: $(NPM_TARBALL)
 # The packages come first, then everything else in a second make, which sees them.
 npm: npm-deps
 	@$(MAKE) --no-print-directory npm-package
+
+# What a hit costs a host in Node.js.
+.PHONY: bench-node-hit
+bench-node-hit: npm-deps
+	@tools/install-packages $(RUN_PACKAGES)
+	@$(MAKE) --no-print-directory $(NODE_BUILT)
+	@$(PYTHON) bench/node_hit.py $(DOSE)

@@ -1,7 +1,7 @@
 'use strict';
 
 const {
-  native, AT, viewOf, WAIT_MS, LIMIT_MS, ID, READ_ID, ACTION, TARGET, OUTCOME, REQUEST, CLUSTER, STATUS,
+  native, AT, viewOf, WAIT_MS, LIMIT_MS, ACTION, TARGET, REQUEST, CLUSTER, STATUS,
   VERDICTS, SERVED_BY, COUNTED, LOG_LEVELS, EXPECTS, STATES, ROLES,
 } = require('./native.js');
 const { PolicySet } = require('./policy_set.js');
@@ -10,32 +10,24 @@ const { msLeft } = require('./deadline.js');
 const { observe } = require('./observe.js');
 
 const MAX_SERVERS = 64;
-const OUTCOMES = { found: OUTCOME.FOUND, partial: OUTCOME.PARTIAL, missing: OUTCOME.MISSING };
 
 /** Timers beyond this wake earlier and look again. */
 const LONGEST_TIMER_MS = 60000;
 
 /** A read under way; its place in the list of reads is its tag. */
 class Read {
-  constructor(what, resolve, reject) {
+  constructor(tag, what, client, wantsPosition, resolve, reject) {
+    this.tag = tag;
     this.what = what;
+    this.client = client;
+    this.wantsPosition = wantsPosition;
     this.resolve = resolve;
     this.reject = reject;
-    this.id = 0n;
+    this.work = null;
     this.result = null;
     this.error = undefined;
     this.onAbort = null;
   }
-}
-
-/** What the host's `outcome` said, or by the number of rows. */
-function outcomeOf(rows, result, what) {
-  const said = what.outcome ? what.outcome(rows, result) : rows.length > 0 ? 'found' : 'missing';
-  const outcome = OUTCOMES[said];
-  if (outcome === undefined) {
-    throw new TypeError(`outcome: expected 'found', 'partial' or 'missing', not ${String(said)}`);
-  }
-  return outcome;
 }
 
 /**
@@ -55,7 +47,7 @@ class Cluster {
   #reads = [];
   #freeTags = [];
   #open = 0;
-  #works = new Map();
+  #asks = [];
   #timer = null;
   #timerAt = Infinity;
   #onTimer = () => {
@@ -94,17 +86,16 @@ class Cluster {
    */
   read(section, what, options = {}) {
     return new Promise((resolve, reject) => {
-      const { signal, client, position } = options;
+      const { signal, client, wantPosition = this.#options.wantPosition === true } = options;
       signal?.throwIfAborted();
       if (this.#closing) throw new Error('the cluster is closed');
       const policy = this.#policy(section);
-      const read = new Read({ ...what, client, wantPosition: options.wantPosition ?? this.#options.wantPosition ?? false },
-        resolve, reject);
       const tag = this.#freeTags.length > 0 ? this.#freeTags.pop() : this.#reads.length;
+      this.#reads[tag] = null;
       let status;
       try {
         status = native.start(this.#handle, policy.number, tag, client ? REQUEST.IN_TRANSACTION : 0,
-          msLeft(options.deadline), position ?? null);
+          msLeft(options.deadline), options.position ?? null);
       } catch (error) {
         this.#freeTags.push(tag);
         throw error;
@@ -115,9 +106,9 @@ class Cluster {
         resolve(busy());
         return;
       }
-      read.id = this.#view.ids[READ_ID];
+      const read = new Read(tag, what, client, wantPosition && !what.position, resolve, reject);
       this.#reads[tag] = read;
-      if (signal) this.#watch(read, tag, signal);
+      if (signal) this.#watch(read, signal);
       if (++this.#open === 1) this.#timer?.ref();
       this.#drive();
     });
@@ -236,56 +227,59 @@ class Cluster {
   }
 
   #ask() {
-    const { ints, ids } = this.#view;
-    const id = ids[ID];
+    const { ints } = this.#view;
+    const slot = ints[AT.tag];
+    if (ints[AT.isCurrent] === 0) return;
     const { pg } = this.#servers[ints[AT.server]];
-    this.#keep(id, pg.ask(this.#set.text(ints[AT.text]), (outcome, error, value) => {
-      this.#answer(id, outcome, value ?? null, null);
-    }));
+    this.#asks[slot] = this.#limited(pg.ask(this.#set.text(ints[AT.text]), this.#asked, slot));
   }
+
+  #asked = (slot, outcome, _error, answer) => {
+    this.#asks[slot] = null;
+    if (this.#isClosed) return;
+    native.answerAsk(this.#handle, slot, outcome, answer);
+    this.#drive();
+  };
 
   #send() {
-    const { ints, ids } = this.#view;
-    const id = ids[ID];
+    const { ints } = this.#view;
     const read = this.#reads[ints[AT.tag]];
-    const { what } = read;
     const { pg } = this.#servers[ints[AT.server]];
-    this.#keep(id, pg.read({
-      question: this.#set.text(ints[AT.text]),
-      query: queryOf(what),
-      judgeRows: (result) => ({ outcome: outcomeOf(result.rows, result, what), after: what.position?.(result.rows) ?? null }),
-      isReplica: ints[AT.target] === TARGET.REPLICA,
-      wantsPosition: what.wantPosition && !what.position,
-      client: what.client,
-    }, (outcome, error, before, after, result) => {
-      if (outcome === null) {
-        this.#give(read, error);
-        return;
-      }
-      read.result = result ?? null;
-      read.error = error;
-      this.#answer(id, outcome, before ?? null, after ?? null);
-    }));
+    read.work?.drop(); // of an action that is not wanted any more: its drop may come later
+    read.work = this.#limited(pg.read(read.what, read.client, this.#set.text(ints[AT.text]),
+      ints[AT.target] === TARGET.REPLICA, read.wantsPosition, this.#answered, read));
   }
 
-  /** What is under way for an action, and until when its answer counts. */
-  #keep(id, work) {
-    work.limit = performance.now() + this.#view.times[LIMIT_MS];
-    this.#works.set(id, work);
-  }
-
-  #answer(id, outcome, before, after) {
-    this.#works.delete(id);
+  #answered = (read, outcome, error, before, after, result) => {
+    if (outcome === null) {
+      this.#forget(read, error);
+      return;
+    }
+    read.work = null;
+    read.result = result;
+    read.error = error;
     if (this.#isClosed) return;
-    native.answer(this.#handle, id, outcome, before, after);
+    native.answer(this.#handle, read.tag, outcome, before, after);
     this.#drive();
+  };
+
+  /** The work, which has begun, and until when its answer counts. */
+  #limited(work) {
+    work.limit = performance.now() + this.#view.times[LIMIT_MS];
+    return work;
   }
 
   #drop() {
-    const { ids, times } = this.#view;
-    const work = this.#works.get(ids[ID]);
-    this.#works.delete(ids[ID]);
-    work?.drop(times[LIMIT_MS]);
+    const { ints } = this.#view;
+    if (ints[AT.isCurrent] === 0) return; // another action has taken its place
+    const tag = ints[AT.tag];
+    if (ints[AT.isRead] !== 0) {
+      this.#reads[tag]?.work?.drop();
+      if (this.#reads[tag]) this.#reads[tag].work = null;
+    } else {
+      this.#asks[tag]?.drop();
+      this.#asks[tag] = null;
+    }
   }
 
   #done() {
@@ -322,24 +316,19 @@ class Cluster {
     return read;
   }
 
-  #watch(read, tag, signal) {
-    const stop = () => this.#forget(read, tag, signal.reason);
+  #watch(read, signal) {
+    const stop = () => this.#forget(read, signal.reason);
     signal.addEventListener('abort', stop, { once: true });
     read.onAbort = () => signal.removeEventListener('abort', stop);
-    read.tag = tag;
   }
 
   /** The read ends with a rejection, whatever the servers say. */
-  #forget(read, tag, reason) {
-    this.#leave(tag);
-    native.forget(this.#handle, read.id);
+  #forget(read, reason) {
+    read.work?.drop();
+    native.forget(this.#handle, read.tag);
+    this.#leave(read.tag);
     read.reject(reason);
     this.#drive();
-  }
-
-  #give(read, error) {
-    const tag = this.#reads.indexOf(read);
-    if (tag >= 0) this.#forget(read, tag, error);
   }
 
   #tell(notice) {
@@ -384,8 +373,7 @@ class Cluster {
     }
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    for (const work of this.#works.values()) work.drop(0);
-    this.#works.clear();
+    for (const ask of this.#asks) ask?.drop();
     native.clusterClose(this.#handle);
     await Promise.all(this.#named().map(({ pg }) => pg.close()));
     this.#set.leave();

@@ -26,20 +26,19 @@ const native = load();
 /** The record's 32-bit places. */
 const AT = {
   kind: 0, server: 1, flags: 2, target: 3, verdict: 4, servedBy: 5, logLevel: 6, counted: 7, text: 8,
-  failedDuring: 9, message: 10, reason: 11, tag: 12, hasPosition: 13, hasNotice: 14,
+  failedDuring: 9, message: 10, reason: 11, tag: 12, hasPosition: 13, hasNotice: 14, isRead: 15,
+  isCurrent: 16,
 };
-const BYTES = { waitMs: 64, limitMs: 72, id: 80, readId: 88 };
+const TIMES_AT = 72;
 
 /** A record through typed arrays. */
 function viewOf(buffer) {
   return {
-    ints: new Int32Array(buffer, 0, 16),
-    times: new Float64Array(buffer, BYTES.waitMs, 2),
-    ids: new BigUint64Array(buffer, BYTES.id, 2),
+    ints: new Int32Array(buffer, 0, 17),
+    times: new Float64Array(buffer, TIMES_AT, 2),
   };
 }
 const WAIT_MS = 0, LIMIT_MS = 1; // of `times`
-const ID = 0, READ_ID = 1; // of `ids`
 
 const STEP = { READ: 0, WAIT: 1, LOCATE: 2, AWAIT: 3, DONE: 4 };
 const ACTION = { NONE: 0, READ: 1, ASK: 2, DROP: 3, DONE: 4, REDIAL: 5 };
@@ -62,6 +61,6 @@ const STATES = ['off', 'on', 'drain'];
 const ROLES = ['unknown', 'primary', 'replica', 'out'];
 
 module.exports = {
-  native, AT, viewOf, WAIT_MS, LIMIT_MS, ID, READ_ID, STEP, ACTION, TARGET, OUTCOME, CAPABILITY,
+  native, AT, viewOf, WAIT_MS, LIMIT_MS, STEP, ACTION, TARGET, OUTCOME, CAPABILITY,
   REQUEST, CLUSTER, STATUS, VERDICTS, SERVED_BY, COUNTED, LOG_LEVELS, EXPECTS, STATES, ROLES,
 };

@@ -18,75 +18,80 @@ function optionsOf(pool) {
 }
 
 const ignore = () => {};
+const OUTCOMES = { found: OUTCOME.FOUND, partial: OUTCOME.PARTIAL, missing: OUTCOME.MISSING };
 
 /**
- * One piece of work under way on a client of a pool. It ends once; what comes after is ignored, and
- * its connection closed when its time is over.
+ * One piece of work under way on a client of a pool. It ends once, and then tells `told`; what comes after
+ * is ignored, and its connection closed when its time is over.
+ *
+ * Hits are made of these, so nothing is allocated that is not needed.
  */
 class Work {
   #server;
   #pool;
-  #end;
+  #told;
+  #of;
   #client = null;
   #release = null;
   #isGone = false;
   #isOver = false;
   #isDropped = false;
-  #inTransaction = false;
   #timer = null;
-  #onError = () => {
-    this.#isGone = true;
-  };
+  /** Whether the client is in a transaction that was begun here. */
+  inTransaction = false;
+  /** When its answer ceases to count. */
+  limit = 0;
 
-  constructor(server, pool, end) {
+  /** @param told called as told(of, outcome, error, before, after, result) */
+  constructor(server, pool, told, of) {
     this.#server = server;
     this.#pool = pool;
-    this.#end = end;
+    this.#told = told;
+    this.#of = of;
   }
 
-  /** Calls `begin` with a client at hand, unless there is none. */
-  connect(begin) {
+  /** Calls this.begin() with a client at hand, unless there is none. */
+  connect() {
     this.#pool.connect((error, client, release) => {
       if (error) {
-        this.end(OUTCOME.NOT_SENT, error);
+        this.end(OUTCOME.NOT_SENT, error, null, null, null);
       } else if (this.#server.isStale(client)) {
         release(true);
-        this.connect(begin);
+        this.connect();
       } else if (this.#isDropped) {
         release();
       } else {
         this.#client = client;
         this.#release = release;
         client.on('error', this.#onError);
-        begin();
+        this.begin();
       }
     });
   }
 
+  #onError = () => {
+    this.#isGone = true;
+  };
+
   /** `next(result)` follows if the statement was a success; else the work ends. */
-  query(query, next) {
-    this.#client.query(query, (error, result) => {
+  query(text, values, next) {
+    this.#client.query(text, values, (error, result) => {
       if (error) this.#failed(error);
       else if (this.#isDropped) this.#quit();
       else next(result);
     });
   }
 
-  /** The statement that is sent next is in a transaction, or the last one of it. */
-  set inTransaction(is) {
-    this.#inTransaction = is;
-  }
-
-  /** Tells the work's end; the client is still here. */
-  end(outcome, error, ...answer) {
+  /** Tells the work's end; the client may still be here. */
+  end(outcome, error, before, after, result) {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#end(outcome, error, ...answer);
+    this.#told(this.#of, outcome, error, before, after, result);
   }
 
   /** The client goes back to its pool, or is closed. */
-  giveBack(broken = false) {
-    clearTimeout(this.#timer);
+  giveBack(broken) {
+    if (this.#timer) clearTimeout(this.#timer);
     const release = this.#release;
     if (!release) return;
     this.#release = null;
@@ -94,12 +99,12 @@ class Work {
     release(broken || this.#isGone);
   }
 
-  /** The answer is not wanted any more. The statement may run on for so long. */
-  drop(forMs) {
+  /** The answer is not wanted any more. The statement may run on as long as it would have counted. */
+  drop() {
     this.#isOver = true;
     this.#isDropped = true;
     if (!this.#release) return;
-    this.#timer = setTimeout(() => this.giveBack(true), forMs);
+    this.#timer = setTimeout(() => this.giveBack(true), Math.max(0, this.limit - performance.now()));
     this.#timer.unref();
   }
 
@@ -107,13 +112,160 @@ class Work {
     const { outcome, broken } = judge(error, this.#isGone);
     if (broken) this.giveBack(true);
     else this.#quit();
-    this.end(outcome, error);
+    this.end(outcome, error, null, null, null);
   }
 
   #quit() {
-    if (this.#inTransaction) this.#client.query('ROLLBACK', (failed) => this.giveBack(Boolean(failed)));
-    else this.giveBack();
+    if (this.inTransaction) this.#client.query('ROLLBACK', (failed) => this.giveBack(Boolean(failed)));
+    else this.giveBack(false);
   }
+}
+
+/** Work on the host's own client, in its own transaction: it is neither taken nor given back. */
+class BorrowedWork {
+  #client;
+  #told;
+  #of;
+  #isOver = false;
+  inTransaction = false;
+  limit = 0;
+
+  constructor(client, told, of) {
+    this.#client = client;
+    this.#told = told;
+    this.#of = of;
+  }
+
+  connect() {
+    this.begin();
+  }
+
+  query(text, values, next) {
+    this.#client.query(text, values, (error, result) => {
+      if (error) this.end(judge(error, false).outcome, error, null, null, null);
+      else if (!this.#isOver) next(result);
+    });
+  }
+
+  end(outcome, error, before, after, result) {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#told(this.#of, outcome, error, before, after, result);
+  }
+
+  giveBack() {}
+
+  drop() {
+    this.#isOver = true;
+  }
+}
+
+/** A statement of one value. */
+class Ask extends Work {
+  constructor(server, pool, told, of, text) {
+    super(server, pool, told, of);
+    this.text = text;
+  }
+
+  begin() {
+    this.query(plain(this.text), undefined, ({ rows }) => {
+      this.giveBack(false);
+      this.end(OUTCOME.ANSWERED, undefined, rows[0]?.[0] ?? null, null, null);
+    });
+  }
+}
+
+const plain = (text) => ({ text, rowMode: 'array', types: AS_TEXT });
+
+/**
+ * One read: the question, if there is one, and the host's statement after it in one READ COMMITTED
+ * transaction; so what the question tells of the server held before the statement's snapshot.
+ *
+ * Where the row is missing on a replica, or the position is wanted, one more statement behind it says
+ * whether the server is still in recovery, and where it stands: after the snapshot.
+ */
+const reading = (Base) => class extends Base {
+  /** What the action wants: {question, isReplica, wantsPosition, isTransaction, what, judge}. */
+  wants = null;
+  before = null;
+
+  begin() {
+    const { question, isTransaction } = this.wants;
+    if (question === null && !isTransaction) {
+      this.#ask();
+      return;
+    }
+    this.inTransaction = isTransaction;
+    const text = isTransaction ? (question === null ? BEGIN : `${BEGIN}; ${question}`) : question;
+    this.query(plain(text), undefined, (results) => {
+      if (question !== null) {
+        const answer = Array.isArray(results) ? results.at(-1) : results;
+        this.before = answer.rows[0]?.[0] ?? null;
+      }
+      this.#ask();
+    });
+  }
+
+  #ask() {
+    const { what } = this.wants;
+    const isPlain = what.name === undefined && what.rowMode === undefined && what.types === undefined;
+    this.query(isPlain ? what.sql : configOf(what), what.values, this.#answered);
+  }
+
+  #answered = (result) => {
+    const { what, isReplica, wantsPosition, isTransaction } = this.wants;
+    let outcome;
+    let after;
+    try {
+      outcome = outcomeOf(what, result);
+      after = what.position?.(result.rows) ?? null;
+    } catch (error) {
+      // The host's own mistake; it says nothing of the server.
+      this.end(null, error, null, null, null);
+      this.#finish(null, null, null, false);
+      return;
+    }
+    if (!wantsPosition && (outcome === OUTCOME.FOUND || !isReplica)) {
+      this.#finish(outcome, after, result, false);
+      return;
+    }
+    this.query(plain(isTransaction ? `${STAND}; COMMIT` : STAND), undefined, (stands) => {
+      const [inRecovery, position] = (Array.isArray(stands) ? stands[0] : stands).rows[0];
+      const hasChanged = isReplica && inRecovery !== 't';
+      this.#finish(hasChanged ? OUTCOME.ROLE_CHANGED : outcome, position, result, isTransaction);
+    });
+  };
+
+  /** Who asks next may have the client again; but nobody waits for a COMMIT. */
+  #finish(outcome, after, result, isCommitted) {
+    const isOpen = this.wants.isTransaction && !isCommitted;
+    this.inTransaction = false;
+    if (!isOpen) this.giveBack(false);
+    this.end(outcome, undefined, this.before, after, result);
+    if (isOpen) this.query('COMMIT', undefined, () => this.giveBack(false));
+  }
+};
+const PoolRead = reading(Work);
+const BorrowedRead = reading(BorrowedWork);
+
+/** What the host's `outcome` said, or by the number of rows. */
+function outcomeOf(what, result) {
+  const { rows } = result;
+  if (!what.outcome) return rows.length > 0 ? OUTCOME.FOUND : OUTCOME.MISSING;
+  const said = what.outcome(rows, result);
+  const outcome = OUTCOMES[said];
+  if (outcome === undefined) {
+    throw new TypeError(`outcome: expected 'found', 'partial' or 'missing', not ${String(said)}`);
+  }
+  return outcome;
+}
+
+function configOf({ sql, name, rowMode, types }) {
+  const config = { text: sql };
+  if (name !== undefined) config.name = name;
+  if (rowMode !== undefined) config.rowMode = rowMode;
+  if (types !== undefined) config.types = types;
+  return config;
 }
 
 /** A PostgreSQL server behind a pool of pg's. */
@@ -163,76 +315,19 @@ class PgServer {
     return (this.#generations.get(client) ?? 0) < this.#generation;
   }
 
-  /** Asks one statement of one value; end(outcome, error, value). Returns the work. */
-  ask(text, end) {
-    const work = new Work(this, this.#askPool, end);
-    work.connect(() => {
-      work.query({ text, rowMode: 'array', types: AS_TEXT }, ({ rows }) => {
-        work.giveBack();
-        work.end(OUTCOME.ANSWERED, undefined, rows[0]?.[0] ?? null);
-      });
-    });
+  /** Asks one statement of one value, which is told as `before`. Returns the work. */
+  ask(text, told, of) {
+    const work = new Ask(this, this.#askPool, told, of, text);
+    work.connect();
     return work;
   }
 
-  /**
-   * One read: the question, if there is one, and the host's statement after it in one READ COMMITTED
-   * transaction; so what the question tells of the server held before the statement's snapshot.
-   *
-   * Where the row is missing on a replica, or the position is wanted, one more statement behind it says
-   * whether the server is still in recovery, and where it stands: after the snapshot.
-   *
-   * end(outcome, error, before, after, result); returns the work.
-   */
-  read({ question, query, judgeRows, isReplica, wantsPosition, client }, end) {
-    const work = client ? new BorrowedWork(client, end) : new Work(this, this.#pool, end);
+  /** See `reading`. client: the host's own, or undefined. Returns the work. */
+  read(what, client, question, isReplica, wantsPosition, told, of) {
     const isTransaction = !client && (question !== null || wantsPosition);
-    let before = null;
-
-    // Who asks next may have the client again; but nobody waits for a COMMIT.
-    const finish = (outcome, after, result, isCommitted) => {
-      const isOpen = isTransaction && !isCommitted;
-      work.inTransaction = false;
-      if (!isOpen) work.giveBack();
-      work.end(outcome, undefined, before, after, result);
-      if (isOpen) work.query('COMMIT', () => work.giveBack());
-    };
-    const answered = (result) => {
-      let judged;
-      try {
-        judged = judgeRows(result);
-      } catch (error) {
-        // The host's own mistake; it says nothing of the server.
-        work.end(null, error);
-        finish(null, null, null, false);
-        return;
-      }
-      const { outcome, after } = judged;
-      if (!wantsPosition && (outcome === OUTCOME.FOUND || !isReplica)) {
-        finish(outcome, after, result, false);
-        return;
-      }
-      const text = isTransaction ? `${STAND}; COMMIT` : STAND;
-      work.query({ text, rowMode: 'array', types: AS_TEXT }, (stands) => {
-        const [inRecovery, position] = (Array.isArray(stands) ? stands[0] : stands).rows[0];
-        const hasChanged = isReplica && inRecovery !== 't';
-        finish(hasChanged ? OUTCOME.ROLE_CHANGED : outcome, position, result, isTransaction);
-      });
-    };
-
-    work.connect(() => {
-      if (question === null && !isTransaction) {
-        work.query(query, answered);
-        return;
-      }
-      work.inTransaction = isTransaction;
-      const text = [isTransaction ? BEGIN : null, question].filter(Boolean).join('; ');
-      work.query({ text, rowMode: 'array', types: AS_TEXT }, (results) => {
-        const last = Array.isArray(results) ? results.at(-1) : results;
-        before = question === null ? null : (last.rows[0]?.[0] ?? null);
-        work.query(query, answered);
-      });
-    });
+    const work = client ? new BorrowedRead(client, told, of) : new PoolRead(this, this.#pool, told, of);
+    work.wants = { what, question, isReplica, wantsPosition, isTransaction };
+    work.connect();
     return work;
   }
 
@@ -244,43 +339,6 @@ class PgServer {
     await this.#askPool.end().catch(ignore);
     if (this.#isOurs) await this.#pool.end().catch(ignore);
     this.#pool.off('error', this.#onPrompt);
-  }
-}
-
-/** Work on the host's own client, in its own transaction: it is neither taken nor given back. */
-class BorrowedWork {
-  #client;
-  #end;
-  #isOver = false;
-
-  constructor(client, end) {
-    this.#client = client;
-    this.#end = end;
-  }
-
-  connect(begin) {
-    begin();
-  }
-
-  query(query, next) {
-    this.#client.query(query, (error, result) => {
-      if (error) this.end(judge(error, false).outcome, error);
-      else next(result);
-    });
-  }
-
-  end(outcome, error, ...answer) {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#end(outcome, error, ...answer);
-  }
-
-  set inTransaction(_is) {}
-
-  giveBack() {}
-
-  drop() {
-    this.#isOver = true;
   }
 }
 

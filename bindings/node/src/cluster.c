@@ -10,8 +10,20 @@
 
 #define CLUSTER_MAGIC 0x5250434Cu
 
+/* JavaScript names reads by its own small numbers, and questions by slots given out here. */
+struct open_read {
+    uint64_t id;
+    uint64_t action; /* that is out last */
+};
+
+/* A cluster has no more questions out than this: a few to each server. */
+#define ASKS_MAX 256u
+
 struct cluster {
     uint32_t magic;
+    uint32_t read_room;
+    struct open_read *reads;
+    uint64_t asks[ASKS_MAX]; /* ids; 0: free */
     struct set *set;
     const struct rp_cluster_calls *calls;
     struct rp_cluster *rp; /* NULL: closed */
@@ -43,6 +55,9 @@ static struct cluster *cluster_of(napi_env env, napi_value value) {
 static uint32_t close_cluster(napi_env env, struct cluster *cluster) {
     uint32_t left = cluster->calls->close(cluster->rp);
     cluster->rp = NULL;
+    free(cluster->reads);
+    cluster->reads = NULL;
+    cluster->read_room = 0;
     if (cluster->record_ref != NULL) {
         (void)napi_delete_reference(env, cluster->record_ref);
         cluster->record_ref = NULL;
@@ -320,13 +335,55 @@ static napi_value is_position(napi_env env, napi_callback_info info) {
     return napi_get_boolean(env, good, &result) == napi_ok ? result : NULL;
 }
 
-/* start(cluster, policy, tag, flags, deadlineMs, position or null): the status; the read's id is in
- * the record. */
+/* Room for the read of that tag; JavaScript's tags have no gaps. */
+static bool make_room(napi_env env, struct cluster *cluster, uint32_t tag) {
+    if (tag < cluster->read_room) {
+        return true;
+    }
+    uint32_t room = cluster->read_room == 0 ? 64 : cluster->read_room * 2;
+    struct open_read *reads =
+        tag < room ? realloc(cluster->reads, room * sizeof *cluster->reads) : NULL;
+    if (reads == NULL) {
+        (void)throw_status(env, RP_E_MEMORY, "no room for a read of that tag");
+        return false;
+    }
+    cluster->reads = reads;
+    cluster->read_room = room;
+    return true;
+}
+
+/* The read of that tag; NULL after a throw. */
+static struct open_read *read_of(napi_env env, const struct cluster *cluster, napi_value value) {
+    uint32_t tag;
+    if (!take_u32(env, value, &tag)) {
+        return NULL;
+    }
+    if (tag >= cluster->read_room) {
+        (void)throw_type_error(env, "no such read");
+        return NULL;
+    }
+    return &cluster->reads[tag];
+}
+
+/* False after a throw. null: 0, no position. */
+static bool take_position(napi_env env, const struct rp_cluster_calls *calls, napi_value value,
+                          uint64_t *position) {
+    bool good;
+    char *text = take_optional_text(env, value, &good);
+    *position = 0;
+    if (text != NULL && calls->position_parse(text, position) != RP_OK) {
+        (void)throw_type_error(env, "position: not a WAL position such as 16/B374D848");
+        good = false;
+    }
+    free(text);
+    return good;
+}
+
+/* start(cluster, policy, tag, flags, deadlineMs, position or null): the status */
 static napi_value start(napi_env env, napi_callback_info info) {
     napi_value values[6];
     uint32_t tag;
     double deadline_ms;
-    bool good;
     struct rp_request request = {.struct_size = sizeof request};
     if (!take_arguments(env, info, 6, values) || !take_u32(env, values[2], &tag) ||
         !take_u32(env, values[3], &request.flags) || !take_double(env, values[4], &deadline_ms)) {
@@ -335,40 +392,80 @@ static napi_value start(napi_env env, napi_callback_info info) {
     struct cluster *cluster = cluster_of(env, values[0]);
     const struct rp_policy *policy =
         cluster != NULL ? policy_of(env, cluster->set, values[1]) : NULL;
-    if (policy == NULL) {
+    if (policy == NULL || !make_room(env, cluster, tag) ||
+        !take_position(env, cluster->calls, values[5], &request.position)) {
         return NULL;
-    }
-    char *position = take_optional_text(env, values[5], &good);
-    if (!good) {
-        return NULL;
-    }
-    if (position != NULL) {
-        int32_t status = cluster->calls->position_parse(position, &request.position);
-        free(position);
-        if (status != RP_OK) {
-            return throw_type_error(env, "position: not a WAL position such as 16/B374D848");
-        }
     }
     request.now_ns = clock_ns();
     request.deadline_ns = time_after_ms(request.now_ns, deadline_ms);
     request.entropy = random_next(&cluster->random);
-    int32_t status =
-        cluster->calls->start(cluster->rp, policy, &request, tag, &cluster->record->read_id);
-    return make_int(env, status);
+    cluster->reads[tag].action = 0;
+    return make_int(
+        env, cluster->calls->start(cluster->rp, policy, &request, tag, &cluster->reads[tag].id));
 }
 
-/* forget(cluster, readId) */
+/* forget(cluster, tag) */
 static napi_value forget(napi_env env, napi_callback_info info) {
     napi_value values[2];
-    uint64_t read_id;
-    if (!take_arguments(env, info, 2, values) || !take_u64(env, values[1], &read_id)) {
+    if (!take_arguments(env, info, 2, values)) {
         return NULL;
     }
     struct cluster *cluster = cluster_of(env, values[0]);
-    if (cluster != NULL) {
-        cluster->calls->forget(cluster->rp, read_id);
+    struct open_read *read = cluster != NULL ? read_of(env, cluster, values[1]) : NULL;
+    if (read != NULL) {
+        cluster->calls->forget(cluster->rp, read->id);
+        read->action = 0;
     }
     return NULL;
+}
+
+/* The slot of the question with that id, or a free one for id 0; ASKS_MAX: none. */
+static uint32_t ask_slot(const struct cluster *cluster, uint64_t id) {
+    uint32_t slot = 0;
+    while (slot < ASKS_MAX && cluster->asks[slot] != id) {
+        slot++;
+    }
+    return slot;
+}
+
+/* Without a free slot the question is not asked, and its limit ends it. */
+static void take_slot(struct cluster *cluster, uint64_t id) {
+    uint32_t slot = ask_slot(cluster, 0);
+    cluster->record->is_current = slot < ASKS_MAX;
+    cluster->record->tag = (int32_t)slot;
+    if (slot < ASKS_MAX) {
+        cluster->asks[slot] = id;
+    }
+}
+
+/* What JavaScript calls the action's read or question, and whether it is the one that is out. */
+static void name_action(struct cluster *cluster, const struct rp_action *action) {
+    struct record *record = cluster->record;
+    record->is_read = action->read_id != 0;
+    record->is_current = 1;
+    record->tag = (int32_t)action->tag;
+    switch (action->kind) {
+    case RP_ACTION_READ:
+        cluster->reads[action->tag].action = action->id;
+        break;
+    case RP_ACTION_ASK:
+        take_slot(cluster, action->id);
+        break;
+    case RP_ACTION_DROP:
+        if (record->is_read) {
+            record->is_current = cluster->reads[action->tag].action == action->id;
+        } else {
+            uint32_t slot = ask_slot(cluster, action->id);
+            record->is_current = slot < ASKS_MAX;
+            record->tag = (int32_t)slot;
+            if (slot < ASKS_MAX) {
+                cluster->asks[slot] = 0;
+            }
+        }
+        break;
+    default:
+        break;
+    }
 }
 
 static void record_action(struct cluster *cluster, const struct rp_action *action,
@@ -388,12 +485,10 @@ static void record_action(struct cluster *cluster, const struct rp_action *actio
         .failed_during = texts_number(texts, action->failed_during),
         .message = texts_number(texts, action->message),
         .reason = texts_number(texts, action->reason),
-        .tag = (int32_t)action->tag,
         .has_position = action->position != 0,
         .limit_ms = ms_until(now_ns, action->limit_ns),
-        .id = action->id,
-        .read_id = action->read_id,
     };
+    name_action(cluster, action);
 }
 
 /* clusterNext(cluster): the action's kind, the rest in the record; 0 with wait_ms: nothing before
@@ -420,27 +515,53 @@ static napi_value cluster_next(napi_env env, napi_callback_info info) {
     return make_int(env, RP_ACTION_NONE);
 }
 
-/* answer(cluster, id, outcome, before or null, after or null) */
+static void tell_answer(napi_env env, struct cluster *cluster, uint64_t id, uint32_t outcome,
+                        napi_value before_text, napi_value after_text) {
+    bool good;
+    char *before = take_optional_text(env, before_text, &good);
+    char *after = good ? take_optional_text(env, after_text, &good) : NULL;
+    if (good) {
+        cluster->calls->answer(cluster->rp, id, (int32_t)outcome, before, after, clock_ns());
+    }
+    free(before);
+    free(after);
+}
+
+/* answer(cluster, tag, outcome, before or null, after or null): of the read that is out */
 static napi_value answer(napi_env env, napi_callback_info info) {
     napi_value values[5];
-    uint64_t id;
     uint32_t outcome;
-    bool good;
-    if (!take_arguments(env, info, 5, values) || !take_u64(env, values[1], &id) ||
-        !take_u32(env, values[2], &outcome)) {
+    if (!take_arguments(env, info, 5, values) || !take_u32(env, values[2], &outcome)) {
+        return NULL;
+    }
+    struct cluster *cluster = cluster_of(env, values[0]);
+    struct open_read *read = cluster != NULL ? read_of(env, cluster, values[1]) : NULL;
+    if (read != NULL) {
+        tell_answer(env, cluster, read->action, outcome, values[3], values[4]);
+    }
+    return NULL;
+}
+
+/* answerAsk(cluster, slot, outcome, text or null) */
+static napi_value answer_ask(napi_env env, napi_callback_info info) {
+    napi_value values[4];
+    napi_value none;
+    uint32_t slot;
+    uint32_t outcome;
+    if (!take_arguments(env, info, 4, values) || !take_u32(env, values[1], &slot) ||
+        !take_u32(env, values[2], &outcome) || napi_get_null(env, &none) != napi_ok) {
         return NULL;
     }
     struct cluster *cluster = cluster_of(env, values[0]);
     if (cluster == NULL) {
         return NULL;
     }
-    char *before = take_optional_text(env, values[3], &good);
-    char *after = good ? take_optional_text(env, values[4], &good) : NULL;
-    if (good) {
-        cluster->calls->answer(cluster->rp, id, (int32_t)outcome, before, after, clock_ns());
+    if (slot >= ASKS_MAX || cluster->asks[slot] == 0) {
+        return throw_type_error(env, "no such question");
     }
-    free(before);
-    free(after);
+    uint64_t id = cluster->asks[slot];
+    cluster->asks[slot] = 0;
+    tell_answer(env, cluster, id, outcome, values[3], none);
     return NULL;
 }
 
@@ -495,6 +616,7 @@ bool cluster_export(napi_env env, napi_value exports) {
         {"forget", forget},
         {"clusterNext", cluster_next},
         {"answer", answer},
+        {"answerAsk", answer_ask},
         {"position", position},
         {"notice", notice},
     };

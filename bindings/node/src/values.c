@@ -89,15 +89,6 @@ bool take_double(napi_env env, napi_value value, double *number) {
     return true;
 }
 
-bool take_u64(napi_env env, napi_value value, uint64_t *number) {
-    bool lossless;
-    if (napi_get_value_bigint_uint64(env, value, number, &lossless) != napi_ok || !lossless) {
-        (void)throw_type_error(env, "expected a BigInt of 64 bits");
-        return false;
-    }
-    return true;
-}
-
 char *take_text(napi_env env, napi_value value, size_t *length) {
     size_t bytes;
     if (napi_get_value_string_utf8(env, value, NULL, 0, &bytes) != napi_ok) {

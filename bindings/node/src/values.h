@@ -26,14 +26,14 @@ struct record {
     int32_t failed_during;
     int32_t message;
     int32_t reason;
-    int32_t tag;
+    int32_t tag; /* of a read, or a question's slot */
     int32_t has_position;
     int32_t has_notice;
+    int32_t is_read;    /* DROP: of a read, not of a question */
+    int32_t is_current; /* DROP: no other action has taken its place; ASK: it has a slot */
     int32_t reserved;
     double wait_ms;  /* until the step's time, or the next one of the cluster; -1: none */
     double limit_ms; /* until the action's limit */
-    uint64_t id;
-    uint64_t read_id;
 };
 
 /* Constant texts of the plugin by number, so that JavaScript makes each string once. */
@@ -69,7 +69,6 @@ bool take_arguments(napi_env env, napi_callback_info info, size_t count, napi_va
 /* Each throws a TypeError and returns false if the value is not of the kind. */
 bool take_u32(napi_env env, napi_value value, uint32_t *number);
 bool take_double(napi_env env, napi_value value, double *number);
-bool take_u64(napi_env env, napi_value value, uint64_t *number);
 
 /* UTF-8 in memory of its own, to be released with free; a text with a NUL in it is refused. NULL
  * after a throw. length may be NULL. */

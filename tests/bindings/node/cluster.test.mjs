@@ -28,7 +28,7 @@ test('a hit is the replica\'s, by one statement', async () => {
   const seen = [];
   pools[1].on('acquire', (client) => {
     const query = client.query;
-    client.query = (...all) => { seen.push(all[0].text); return query.apply(client, all); };
+    client.query = (...all) => { seen.push(all[0]); return query.apply(client, all); };
     client.once('release', () => { client.query = query; });
   });
   const end = await cluster.read('snapshots_since', known(id));
@@ -116,6 +116,18 @@ test('the position may be a column of the host\'s own statement', async () => {
     sql: `SELECT id, ${AFTER_COLUMN} AS at FROM known WHERE id = $1`, values: [id], position: (rows) => rows[0]?.at,
   }, { wantPosition: true });
   assert.equal(end.position, end.rows[0].at);
+  await close();
+});
+
+test('statements are prepared by name, rows and types are as the host wants them', async () => {
+  const { cluster, close } = await clusterOf(INDEX);
+  const id = await newRow();
+  await caughtUp();
+  const end = await cluster.read('snapshots_since', {
+    sql: 'SELECT id, 1 + 1 AS n FROM known WHERE id = $1', values: [id], name: 'known', rowMode: 'array',
+    types: { getTypeParser: () => (text) => `<${text}>` },
+  });
+  assert.deepEqual(end.rows, [[`<${id}>`, '<2>']]);
   await close();
 });
 
