@@ -31,6 +31,9 @@
  * anything about itself. */
 #define BLIND_PROBES 2u
 
+/* Beside the outcomes of answers: none came. */
+#define TIMED_OUT (-1)
+
 static uint32_t index_of(const struct rp_cluster *cluster, const struct server *server) {
     return (uint32_t)(server - cluster->servers);
 }
@@ -291,14 +294,15 @@ static void question_failed(struct rp_cluster *cluster, struct ask *ask) {
     }
 }
 
-/* silent: nothing came in time. */
-static void ask_failed(struct rp_cluster *cluster, struct ask *ask, int32_t outcome, bool silent) {
+static void ask_failed(struct rp_cluster *cluster, struct ask *ask, int32_t outcome) {
     struct server *server = &cluster->servers[ask->server];
+    const bool timed_out = outcome == TIMED_OUT;
     if (outcome == RP_FAILED) {
         question_failed(cluster, ask);
     } else {
+        const bool silent = timed_out && server->health.answered_ns <= ask->sent_ns;
         health_failed(&server->health, silent, cluster->now_ns, cluster_random(cluster));
-        roles_unheard(cluster, ask->server);
+        roles_unheard(cluster, ask->server, !timed_out);
     }
     if (ask->kind == ASK_LOCATE) {
         fail_list(cluster, &cluster->located, "the primary could not be asked for its position");
@@ -311,7 +315,7 @@ static void probed(struct rp_cluster *cluster, struct ask *ask, const char *answ
     struct server *server = &cluster->servers[ask->server];
     struct abilities can;
     if (!question_read_probe(answer, &can)) {
-        ask_failed(cluster, ask, RP_FAILED, false);
+        ask_failed(cluster, ask, RP_FAILED);
         return;
     }
     const char *before = server->probed ? question_missing_grants(&server->can) : "";
@@ -338,7 +342,7 @@ static void answered(struct rp_cluster *cluster, struct ask *ask, const char *an
         return;
     }
     if (!question_read_facts(answer, &facts)) {
-        ask_failed(cluster, ask, RP_FAILED, false);
+        ask_failed(cluster, ask, RP_FAILED);
         return;
     }
     server->polls_since_probe += ask->kind == ASK_POLL;
@@ -380,7 +384,7 @@ void asks_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const
     if (outcome == RP_ANSWERED) {
         answered(cluster, ask, answer);
     } else {
-        ask_failed(cluster, ask, outcome, false);
+        ask_failed(cluster, ask, outcome);
     }
     if (ask->kind == ASK_WATCH) {
         watch_again(cluster, server);
@@ -392,8 +396,7 @@ void asks_limit_is_over(struct rp_cluster *cluster, struct ask *ask) {
     drop_action(cluster, id, ask->server, 0, 0);
     cluster_event(cluster);
     finish(cluster, ask);
-    ask_failed(cluster, ask, RP_SERVER_GONE,
-               cluster->servers[ask->server].health.answered_ns <= ask->sent_ns);
+    ask_failed(cluster, ask, TIMED_OUT);
     if (ask->kind == ASK_WATCH) {
         watch_again(cluster, &cluster->servers[ask->server]);
     }

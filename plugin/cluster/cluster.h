@@ -100,7 +100,8 @@ struct server {
     uint64_t said_event;
     uint64_t leading_event; /* when it first said that it was out of recovery, this instance,
                                without a break; 0: it does not */
-    uint64_t failed_event;  /* a question that failed; 0: none yet */
+    uint64_t lost_event;    /* a question that failed with its connection; 0: none yet */
+    uint64_t unheard_event; /* a question that brought nothing, that or a silence; 0: none yet */
     bool tried;             /* it answered or failed since it was added */
     bool answers;           /* the last question was answered */
     bool uncertain;         /* a read learnt that it is no longer what it last said */

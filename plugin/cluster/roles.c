@@ -139,14 +139,15 @@ static bool is_deposed(const struct rp_cluster *cluster, const struct server *se
     return leads(server) && server->said.upper < cluster->timeline && server->said.upper != 0;
 }
 
-/* Whether it is rather the primary than the other: the newer timeline; of the same, who answers,
- * and who came to lead last. */
+/* Whether it is rather the primary than the other: the newer timeline; of the same, who came to
+ * lead last. Of two names of one server the one that answers; a silence decides nothing between two
+ * servers. */
 static bool is_rather(const struct server *server, const struct server *other) {
+    if (server->said.instance == other->said.instance) {
+        return server->answers && !other->answers;
+    }
     if (server->said.upper != other->said.upper) {
         return server->said.upper > other->said.upper;
-    }
-    if (server->answers != other->answers) {
-        return server->answers;
     }
     return server->leading_event > other->leading_event;
 }
@@ -155,8 +156,7 @@ static void judge_primary(struct rp_cluster *cluster) {
     uint32_t before = cluster->primary;
     uint32_t best = NO_SERVER;
     remember_timeline(cluster);
-    /* The one before stays where nobody is rather the primary: so two names of one server do not
-     * take turns. */
+    /* The one before stays where nobody is rather the primary. */
     if (before != NO_SERVER && may_be_primary(cluster, &cluster->servers[before]) &&
         !is_deposed(cluster, &cluster->servers[before])) {
         best = before;
@@ -166,10 +166,7 @@ static void judge_primary(struct rp_cluster *cluster) {
         if (!may_be_primary(cluster, server) || is_deposed(cluster, server)) {
             continue;
         }
-        bool same = best != NO_SERVER &&
-                    server->said.instance == cluster->servers[best].said.instance &&
-                    server->answers == cluster->servers[best].answers;
-        if (best == NO_SERVER || (!same && is_rather(server, &cluster->servers[best]))) {
+        if (best == NO_SERVER || is_rather(server, &cluster->servers[best])) {
             best = i;
         }
     }
@@ -204,7 +201,7 @@ static void judge_pair(struct rp_cluster *cluster, uint32_t one_index, uint32_t 
     for (uint32_t i = 0; i < 2; i++) {
         const struct server *late = &cluster->servers[pair[i]];
         const struct server *news = &cluster->servers[pair[1 - i]];
-        if (!spoke_after(late, news) && late->failed_event <= news->leading_event) {
+        if (!spoke_after(late, news) && late->lost_event <= news->leading_event) {
             cluster->suspected = true;
             cluster->judge_again |= server_bit(pair[i]);
         }
@@ -486,7 +483,7 @@ static void finish_forgetting(struct rp_cluster *cluster) {
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         const struct server *server = &cluster->servers[i];
         if (is_on(server) && server->said_sent_event <= cluster->forget_event &&
-            server->failed_event <= cluster->forget_event) {
+            server->unheard_event <= cluster->forget_event) {
             return;
         }
     }
@@ -631,12 +628,15 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     tell_no_proof(cluster, index);
 }
 
-void roles_unheard(struct rp_cluster *cluster, uint32_t index) {
+void roles_unheard(struct rp_cluster *cluster, uint32_t index, bool lost) {
     struct server *server = &cluster->servers[index];
     if (!is_on(server)) {
         return;
     }
-    server->failed_event = cluster->event;
+    server->unheard_event = cluster->event;
+    if (lost) {
+        server->lost_event = cluster->event;
+    }
     server->tried = true;
     server->answers = false;
     judge_and_forget(cluster);
@@ -650,7 +650,8 @@ void roles_blind(struct rp_cluster *cluster, uint32_t index) {
     server->tried = true;
     server->answers = true;
     server->blind = true;
-    server->failed_event = cluster->event;
+    server->unheard_event = cluster->event;
+    server->lost_event = cluster->event;
     server->said.instance = 0;
     server->instance = NULL;
     server->leading_event = 0;

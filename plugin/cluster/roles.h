@@ -16,8 +16,9 @@
 void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts *facts,
                  uint64_t sent_event);
 
-/* A question was not answered: the connection is lost, or the time is up. */
-void roles_unheard(struct rp_cluster *cluster, uint32_t index);
+/* A question was not answered. lost: the connection is; otherwise the time is up, and who is merely
+ * silent may still be what it was. */
+void roles_unheard(struct rp_cluster *cluster, uint32_t index, bool lost);
 
 /* It answers questions, but none that tells of itself. */
 void roles_blind(struct rp_cluster *cluster, uint32_t index);

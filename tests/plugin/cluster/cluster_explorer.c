@@ -28,11 +28,11 @@
 #define MS UINT64_C(1000000)
 
 static const char *const policies[] = {
-    "policy = read_index",
-    "policy = read_index\nwhen = always",
-    "policy = replica_then_primary\nreplica_retry_max_ms = 0",
-    "policy = read_index\nreplica_pick = next\non_replica_failure = primary",
-    "policy = read_index\nmax_wait_ms = 0\non_replica_failure = primary",
+    "policy = read_index\non_replica_failure = primary",
+    "policy = read_index\nwhen = always\non_replica_failure = primary",
+    "policy = replica_then_primary\nreplica_retry_max_ms = 0\non_replica_failure = primary",
+    "policy = read_index\nreplica_pick = freshest\non_replica_failure = primary",
+    "policy = read_index\nreplica_pick = next",
 };
 enum { POLICIES = sizeof policies / sizeof policies[0] };
 
@@ -60,8 +60,8 @@ struct stage {
 };
 
 /* What may come next beside what is under way: an event of the world, a standby's replay, another
- * read, a commit. */
-enum { MAY_EVENT, MAY_REPLAY_B, MAY_REPLAY_C, MAY_READ, MAY_KINDS };
+ * read, a jump of time past a replica's limit. */
+enum { MAY_EVENT, MAY_REPLAY_B, MAY_REPLAY_C, MAY_REPLAY_D, MAY_READ, MAY_JUMP, MAY_KINDS };
 
 static bool may(const struct stage *stage, int kind) {
     const struct play *play = &stage->play;
@@ -73,6 +73,10 @@ static bool may(const struct stage *stage, int kind) {
         return !world_caught_up(&play->world, 1);
     case MAY_REPLAY_C:
         return stage->scenario->standbys > 1 && !world_caught_up(&play->world, 2);
+    case MAY_REPLAY_D:
+        return stage->scenario->standbys > 2 && !world_caught_up(&play->world, 3);
+    case MAY_JUMP:
+        return play->action_count > 0 && !play_is_done(play);
     default:
         return stage->reads_left > 0;
     }
@@ -93,7 +97,11 @@ static void happen(struct stage *stage, int kind) {
         break;
     case MAY_REPLAY_B:
     case MAY_REPLAY_C:
+    case MAY_REPLAY_D:
         (void)world_replay(&stage->play.world, kind - MAY_REPLAY_B + 1);
+        break;
+    case MAY_JUMP:
+        play_jump(&stage->play, 4000 * MS);
         break;
     default:
         begin_read(stage);
@@ -126,7 +134,7 @@ static bool deviate(struct stage *stage) {
 /* With nothing under way: what the scenario still has to bring, then time. */
 static void go_on(struct stage *stage) {
     for (int kind = 0; kind < MAY_KINDS; kind++) {
-        if (may(stage, kind) && kind != MAY_READ) {
+        if (may(stage, kind) && kind != MAY_READ && kind != MAY_JUMP) {
             happen(stage, kind);
             return;
         }
@@ -139,12 +147,19 @@ static void go_on(struct stage *stage) {
 }
 
 /* At last everything is calm: what can be answered is answered. */
-static void see_the_end(struct stage *stage) {
+static void see_the_end(struct stage *stage, int policy) {
     struct play *play = &stage->play;
+    const bool fails_over = strstr(policies[policy], "on_replica_failure") != NULL;
+    struct rp_cluster_info known = {.struct_size = sizeof known};
     if (stage->scenario->stays_split || !play->world.servers[play->world.truth].up) {
         return;
     }
     play_calm(play, 4000 * MS);
+    /* With all replicas out a read fails, unless the policy says otherwise. */
+    (void)play->calls->info(play->cluster, &known);
+    if (known.replicas == 0 && !fails_over) {
+        return;
+    }
     const int found = play->ends[RP_VERDICT_FOUND];
     const int row = world_commit(&play->world, true);
     play_start(play, row, -1);
@@ -203,7 +218,7 @@ static void run_play(struct stage *stage, struct explorer *explorer,
             go_on(stage);
         }
     }
-    see_the_end(stage);
+    see_the_end(stage, policy);
     play_end(&stage->play);
     explorer->figures.plays++;
     explorer->figures.moments += stage->play.steps;

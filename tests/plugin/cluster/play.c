@@ -85,6 +85,7 @@ static void remove_action(struct play *play, int which) {
 static void drop_action(struct play *play, uint64_t id) {
     for (int i = 0; i < play->action_count; i++) {
         if (play->actions[i].id == id) {
+            play->dropped = id;
             remove_action(play, i);
             return;
         }
@@ -238,12 +239,35 @@ static void arrives(struct play *play, struct play_action *action) {
     compare_roles(play, &before, "a late answer");
 }
 
+static int ended(const struct play *play) {
+    int sum = 0;
+    for (int i = 0; i <= RP_VERDICT_SHED; i++) {
+        sum += play->ends[i];
+    }
+    return sum;
+}
+
+/* The answer of an action that was dropped: nothing may come of it. */
+static void arrives_late(struct play *play) {
+    const int before = ended(play);
+    if (play->dropped == 0) {
+        return;
+    }
+    play->calls->answer(play->cluster, play->dropped, RP_FOUND, NULL, NULL, play->now_ns);
+    play->dropped = 0;
+    pump(play);
+    if (ended(play) != before) {
+        violated(play, "C7: the answer of an action that was dropped has ended a read");
+    }
+}
+
 static void next_moment(struct play *play, struct play_action *action) {
     const struct world_server *server = &play->world.servers[action->server];
     if (!server->up || server->instance != action->instance) {
         action->lost = true;
     }
     play->now_ns += MS / 10;
+    arrives_late(play);
     if (action->lost || action->moments == (action->kind == RP_ACTION_READ ? 2 : 1)) {
         arrives(play, action);
         pump(play);
@@ -353,6 +377,13 @@ void play_wait(struct play *play, uint64_t most_ns) {
     }
     play->now_ns = until;
     pump(play);
+}
+
+void play_jump(struct play *play, uint64_t by_ns) {
+    const uint64_t until = play->now_ns + by_ns;
+    while (play->now_ns < until && play->violation[0] == '\0') {
+        play_wait(play, until - play->now_ns);
+    }
 }
 
 void play_calm(struct play *play, uint64_t duration_ns) {

@@ -69,7 +69,8 @@ struct play {
     int read_count;
     int deviations; /* that are left */
     bool truth_heard;
-    bool unguarded; /* the host does not see whether a replica is one when it is read */
+    uint64_t dropped; /* an action that was dropped, whose answer comes late; 0: none */
+    bool unguarded;   /* the host does not see whether a replica is one when it is read */
     int ends[RP_VERDICT_SHED + 1];
     uint64_t steps;
     char violation[MAX_VIOLATION]; /* "": none. Begins with the name of what does not hold */
@@ -92,6 +93,9 @@ void play_start(struct play *play, int row, int floor_row);
 
 /* One moment of something, as chosen. False: nothing is under way, and only time can go on. */
 bool play_step(struct play *play);
+
+/* So much time passes in which no answer arrives. */
+void play_jump(struct play *play, uint64_t by_ns);
 
 /* Time goes on to when the cluster wants to be called, or by this much if that is sooner. */
 void play_wait(struct play *play, uint64_t most_ns);

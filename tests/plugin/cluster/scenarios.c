@@ -5,6 +5,11 @@
 
 enum { A, B, C, D };
 
+/* Long enough for everybody to be asked. */
+static void time_passes(struct play *play) {
+    play_calm(play, UINT64_C(2500000000));
+}
+
 static void nothing_yet(struct play *play) {
     (void)play;
 }
@@ -96,6 +101,14 @@ static void d_restart_point(struct play *play) {
     world_restart_point(&play->world, D);
 }
 
+static void c_writes_further(struct play *play) {
+    for (int i = 0; i < 16; i++) {
+        world_write(&play->world, C, true);
+    }
+    while (world_replay(&play->world, D)) {
+    }
+}
+
 static void c_writes_on(struct play *play) {
     for (int i = 0; i < 4; i++) {
         world_write(&play->world, C, true);
@@ -140,6 +153,12 @@ static void b_pool_repeats_reads(struct play *play) {
 
 static void b_leads_to_both(struct play *play) {
     play->behind[B][1] = C;
+}
+
+static void b_pools_both(struct play *play) {
+    b_leads_to_both(play);
+    play->world.servers[B].repeatable_read = true;
+    play->world.servers[C].repeatable_read = true;
 }
 
 static void a_leads_to_c_too(struct play *play) {
@@ -201,7 +220,8 @@ const struct scenario scenarios[] = {
     {.name = "two_promoted",
      .what = "two standbys are promoted, and both say timeline 2",
      .standbys = 3,
-     .events = {b_and_c_are_promoted, c_writes_on, d_restart_point, b_writes_on},
+     .events = {b_and_c_are_promoted, c_writes_on, time_passes, d_restart_point, b_writes_on,
+                b_writes_on, time_passes, c_writes_further},
      .stays_split = true},
     {.name = "twin",
      .what = "a standby is restarted as a primary, on the same timeline; the host does not guard",
@@ -213,7 +233,7 @@ const struct scenario scenarios[] = {
      .what = "the primary's address leads to the new one, and then to the deposed one again",
      .standbys = 2,
      .known = 1,
-     .events = {b_takes_over_unfenced, a_leads_to_b, a_leads_to_a_again},
+     .events = {b_takes_over_unfenced, a_leads_to_b, time_passes, a_leads_to_a_again},
      .stays_split = true},
     {.name = "address_standby",
      .what = "the primary's address leads to a standby every other time",
@@ -252,6 +272,13 @@ const struct scenario scenarios[] = {
      .standbys = 2,
      .set_up = b_leads_to_both,
      .events = {b_restarts},
+     .proves_nothing = true},
+    {.name = "balancer_isolation",
+     .what = "the same, where transactions repeat their reads",
+     .standbys = 2,
+     .known = 2,
+     .set_up = b_pools_both,
+     .events = {nothing_yet},
      .proves_nothing = true},
     {.name = "pooler",
      .what = "the replica's address leads to another standby from now on, which was promoted",
