@@ -46,6 +46,12 @@ static const struct ini_key listen_keys[] = {
            "turns it off."),
 };
 
+static const struct ini_key admin_keys[] = {
+    TEXT("address", AT(admin.address), 1, "127.0.0.1",
+         "IPv4 or IPv6 address of the listener for operators; without the section there is none."),
+    NUMBER("port", AT(admin.port), 0, 65535, "8081", "", "Its TCP port; 0 takes any free one."),
+};
+
 static const struct ini_key auth_keys[] = {
     SECRET("token", AT(auth.token), 0, "", false,
            "What clients of the worker route must send as bearer token; empty lets nobody in."),
@@ -104,6 +110,8 @@ static const struct ini_key limit_keys[] = {
            "A lookup is answered within this time, with an error if need be."),
     NUMBER("max_connections", AT(limits.max_connections), 1, 1000000, "16384", "",
            "Connections at once, in all threads; more are closed."),
+    NUMBER("drain_ms", AT(limits.drain_ms), 0, 60000, "0", "ms",
+           "How long after SIGTERM new connections are still served, for whoever watches /readyz."),
 };
 
 static const struct ini_key log_keys[] = {
@@ -129,6 +137,7 @@ static const struct {
     bool required;
 } sections[] = {
     {"listen", listen_keys, COUNT(listen_keys), 0, false},
+    {"admin", admin_keys, COUNT(admin_keys), 0, false},
     {"auth", auth_keys, COUNT(auth_keys), 0, false},
     {"plugin", plugin_keys, COUNT(plugin_keys), 0, true},
     {"limits", limit_keys, COUNT(limit_keys), 0, false},
@@ -197,8 +206,8 @@ static void unknown_section(const struct ini_document *document, const struct in
     names[COUNT(sections) + 3] = NULL;
     const char *near = ini_nearest(section->name, names);
     ini_errors_add(errors,
-                   "%s:%u: [%s]: unknown section; %s%s%saccepted: [listen], [auth], [server.NAME], "
-                   "[primary], [replica], [replica.NAME], [plugin], [limits], [log]",
+                   "%s:%u: [%s]: unknown section; %s%s%saccepted: [listen], [admin], [auth], "
+                   "[server.NAME], [primary], [replica], [replica.NAME], [plugin], [limits], [log]",
                    document->path, section->line, section->shown,
                    near != NULL ? "did you mean [" : "", near != NULL ? near : "",
                    near != NULL ? "]? " : "");
@@ -306,23 +315,22 @@ static void check_auth(struct host_config *config, const struct ini_document *do
     read_token_file(config, place, errors);
 }
 
-static void check_address(const struct host_config *config, const struct ini_document *document,
-                          struct ini_errors *errors) {
-    const struct ini_section *section = ini_find_section(document, "listen");
+static void check_address(const char *address_text, const char *section_name,
+                          const struct ini_document *document, struct ini_errors *errors) {
+    const struct ini_section *section = ini_find_section(document, section_name);
     struct in6_addr address;
     char place[PATH_MAX];
-    if (section == NULL || ini_find(section, "address") == NULL ||
-        config->listen.address[0] == '\0' ||
-        inet_pton(AF_INET, config->listen.address, &address) == 1 ||
-        inet_pton(AF_INET6, config->listen.address, &address) == 1) {
+    if (section == NULL || ini_find(section, "address") == NULL || address_text[0] == '\0' ||
+        inet_pton(AF_INET, address_text, &address) == 1 ||
+        inet_pton(AF_INET6, address_text, &address) == 1) {
         return;
     }
-    const bool is_word = strpbrk(config->listen.address, "= \t") == NULL;
+    const bool is_word = strpbrk(address_text, "= \t") == NULL;
     put_place(place, sizeof place, document, section, "address");
     ini_errors_add(errors,
                    "%s%s%s: not an address; accepted: an IPv4 or IPv6 address, such as 127.0.0.1, "
                    "0.0.0.0 or ::1",
-                   place, is_word ? " = " : "", is_word ? config->listen.address : "");
+                   place, is_word ? " = " : "", is_word ? address_text : "");
 }
 
 /* The keys that errors may name, whatever else is in their line. */
@@ -376,7 +384,9 @@ bool host_config_load(struct host_config *config, const char *path, char *err, s
     if (document != NULL) {
         read_sections(config, document, &errors);
         resolve_paths(config, path, &errors);
-        check_address(config, document, &errors);
+        config->admin.present = ini_find_section(document, "admin") != NULL;
+        check_address(config->listen.address, "listen", document, &errors);
+        check_address(config->admin.address, "admin", document, &errors);
         check_auth(config, document, &errors);
         ini_free(document);
     }

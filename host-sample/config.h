@@ -9,6 +9,7 @@
 #include "strict-ini/strict_ini.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,11 @@ struct host_config {
         uint32_t busy_poll_us;
     } listen;
     struct {
+        char address[INI_MAX_VALUE_BYTES + 1];
+        uint32_t port;
+        bool present; /* without the section there is no such listener */
+    } admin;
+    struct {
         char token[HOST_MAX_SECRET];
         char token_file[PATH_MAX];
         char deployment_id[INI_MAX_VALUE_BYTES + 1];
@@ -52,6 +58,7 @@ struct host_config {
         uint32_t max_lookups;
         uint32_t lookup_timeout_ms;
         uint32_t max_connections;
+        uint32_t drain_ms;
     } limits;
     struct {
         int32_t access; /* HOST_NO, HOST_YES */

@@ -31,11 +31,15 @@ struct worker {
     struct event_base *base;
     struct event wake_event;
     struct http_front *front;
+    struct http_front *admin_front; /* of the first worker only; NULL: none */
     struct servers servers;
     struct lookups lookups;
     struct requests requests;
-    uint64_t random; /* see entropy.h */
-    bool draining;
+    struct requests admin_requests;
+    uint64_t random;           /* see entropy.h */
+    bool leaving;              /* clients are told to go elsewhere */
+    bool draining;             /* and nothing new is taken */
+    struct event listen_event; /* the end of drain_ms */
     struct event drain_event;
 };
 
@@ -45,6 +49,7 @@ struct host {
     struct lookup_service service;
     struct worker *workers; /* config->listen.threads of them */
     uint32_t worker_count;
+    _Atomic uint64_t leaving; /* 1: it was asked to end */
     _Atomic uint64_t reloads;
     _Atomic uint64_t reload_failures;
     _Atomic uint64_t reload_ok; /* 1: the last one, or the start */

@@ -265,6 +265,15 @@ static void warn_if_taken(const struct host *host) {
               fields);
 }
 
+static void say_listening(const struct host *host, const char *message, const char *address,
+                          uint16_t port) {
+    char text[8];
+    (void)snprintf(text, sizeof text, "%u", port);
+    const struct log_field fields[] = {LOG_TEXT("address", address), LOG_NUMBER("port", text),
+                                       LOG_END};
+    log_write(host->service.log, LOG_LEVEL_INFO, message, fields);
+}
+
 static bool init_workers(struct host *host) {
     uint16_t port = (uint16_t)host->service.config->listen.port;
     char err[512] = "";
@@ -276,11 +285,11 @@ static bool init_workers(struct host *host) {
         /* With port = 0 all workers share the one that the first of them was given. */
         port = http_front_port(host->workers[i].front);
     }
-    char text[8];
-    (void)snprintf(text, sizeof text, "%u", port);
-    const struct log_field fields[] = {LOG_TEXT("address", host->service.config->listen.address),
-                                       LOG_NUMBER("port", text), LOG_END};
-    log_write(host->service.log, LOG_LEVEL_INFO, "listening", fields);
+    say_listening(host, "listening", host->service.config->listen.address, port);
+    if (host->workers[0].admin_front != NULL) {
+        say_listening(host, "listening for operators", host->service.config->admin.address,
+                      http_front_port(host->workers[0].admin_front));
+    }
     return true;
 }
 
@@ -311,6 +320,7 @@ static void wait_for_signals(struct host *host, const sigset_t *signals) {
                       fields);
         }
     }
+    counter_set(&host->leaving, 1);
     log_write(host->service.log, LOG_LEVEL_INFO, "draining", NULL);
 }
 

@@ -9,7 +9,7 @@
 #include "host-sample/http/front.h"
 #include "host-sample/lookups/lookup.h"
 #include "host-sample/lookups/requests.h"
-#include "host-sample/operate/metrics.h"
+#include "host-sample/operate/pages.h"
 #include "host.h"
 
 #include <assert.h>
@@ -25,6 +25,9 @@
 #define REQUEST_TIMEOUT_MS 10000u
 #define REPLY_TIMEOUT_MS   30000u
 #define MAX_UNSENT_BYTES   (UINT64_C(64) << 20)
+
+/* Of operators, and of what scrapes and probes. */
+#define ADMIN_CONNECTIONS 256u
 
 /* A drain that takes longer than any lookup may is cut short. */
 #define DRAIN_GRACE_MS 2000u
@@ -61,19 +64,35 @@ static void drain_is_over(evutil_socket_t fd, short events, void *context) {
     (void)event_base_loopbreak(worker->base);
 }
 
-static void wake(evutil_socket_t fd, short events, void *context) {
+static struct timeval interval_of(uint32_t ms) {
+    return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+}
+
+/* Whoever watches /readyz has had drain_ms to send no more clients. */
+static void stop_listening(evutil_socket_t fd, short events, void *context) {
     struct worker *worker = context;
-    uint64_t count;
+    (void)fd;
     (void)events;
-    if (read(fd, &count, sizeof count) < 0 || worker->draining) {
-        return;
-    }
     worker->draining = true;
     http_front_drain(worker->front);
-    uint32_t grace_ms = worker->host->service.config->limits.lookup_timeout_ms + DRAIN_GRACE_MS;
-    struct timeval grace = {.tv_sec = grace_ms / 1000,
-                            .tv_usec = (suseconds_t)(grace_ms % 1000) * 1000};
+    const struct timeval grace =
+        interval_of(worker->host->service.config->limits.lookup_timeout_ms + DRAIN_GRACE_MS);
     (void)event_add(&worker->drain_event, &grace);
+}
+
+static void wake(evutil_socket_t fd, short events, void *context) {
+    struct worker *worker = context;
+    const uint32_t drain_ms = worker->host->service.config->limits.drain_ms;
+    uint64_t count;
+    if (read(fd, &count, sizeof count) < 0 || worker->leaving) {
+        return;
+    }
+    worker->leaving = true;
+    http_front_say_close(worker->front);
+    const struct timeval delay = interval_of(drain_ms);
+    if (drain_ms == 0 || event_add(&worker->listen_event, &delay) != 0) {
+        stop_listening(fd, events, worker);
+    }
 }
 
 static bool make_front(struct worker *worker, uint16_t port, char *err, size_t err_length) {
@@ -99,8 +118,37 @@ static bool make_front(struct worker *worker, uint16_t port, char *err, size_t e
     return worker->front != NULL;
 }
 
-static void write_metrics(void *context, struct byte_buffer *out) {
-    host_metrics_write(context, out);
+/* The listener for operators: health can be asked for while the servers are not known yet, and
+ * until the last lookup has been answered. */
+static bool make_admin_front(struct worker *worker, char *err, size_t err_length) {
+    const struct host_config *config = worker->host->service.config;
+    const struct http_front_options options = {
+        .address = config->admin.address,
+        .port = (uint16_t)config->admin.port,
+        .reuse_port = config->listen.threads > 1,
+        .headers = requests_headers,
+        .header_count = REQUESTS_HEADER_COUNT,
+        .keep_alive_s = KEEP_ALIVE_S,
+        .max_connections = ADMIN_CONNECTIONS,
+        .idle_timeout_ms = IDLE_TIMEOUT_MS,
+        .request_timeout_ms = REQUEST_TIMEOUT_MS,
+        .reply_timeout_ms = REPLY_TIMEOUT_MS,
+        .max_unsent_bytes = (size_t)MAX_UNSENT_BYTES,
+    };
+    struct http_front_handlers handlers = requests_handlers;
+    if (!config->admin.present || worker->index > 0) {
+        return true;
+    }
+    handlers.context = &worker->admin_requests;
+    worker->admin_front = http_front_new(worker->base, &options, &handlers, err, err_length);
+    return worker->admin_front != NULL;
+}
+
+static struct requests requests_of(struct worker *worker, enum requests_listener listener) {
+    return (struct requests){.lookups = &worker->lookups,
+                             .listener = listener,
+                             .write_page = host_page_write,
+                             .pages_context = worker};
 }
 
 /* Whether there is a loop with all that runs on it but the front. */
@@ -112,6 +160,7 @@ static bool make_loop(struct worker *worker) {
     }
     (void)event_assign(&worker->wake_event, worker->base, worker->wake_fd, EV_READ | EV_PERSIST,
                        wake, worker);
+    (void)evtimer_assign(&worker->listen_event, worker->base, stop_listening, worker);
     (void)evtimer_assign(&worker->drain_event, worker->base, drain_is_over, worker);
     return event_add(&worker->wake_event, NULL) == 0;
 }
@@ -120,8 +169,9 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint1
                  size_t err_length) {
     worker->host = host;
     worker->index = index;
-    worker->requests = (struct requests){
-        .lookups = &worker->lookups, .write_metrics = write_metrics, .metrics_context = host};
+    worker->requests =
+        requests_of(worker, host->service.config->admin.present ? LISTENER_PUBLIC : LISTENER_ONLY);
+    worker->admin_requests = requests_of(worker, LISTENER_ADMIN);
     if (!make_loop(worker)) {
         (void)snprintf(err, err_length, "cannot make an event loop");
         return false;
@@ -133,7 +183,7 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint1
         (void)snprintf(err, err_length, "out of memory");
         return false;
     }
-    return make_front(worker, port, err, err_length);
+    return make_front(worker, port, err, err_length) && make_admin_front(worker, err, err_length);
 }
 
 /* Drained: nothing is under way, and a last look at the sockets has found no request that had come.
@@ -179,10 +229,12 @@ void worker_free(struct worker *worker) {
     if (worker->front != NULL) {
         http_front_free(worker->front);
     }
+    http_front_free(worker->admin_front);
     servers_free(&worker->servers);
     lookups_free(&worker->lookups);
     if (worker->base != NULL) {
         (void)event_del(&worker->wake_event);
+        (void)event_del(&worker->listen_event);
         (void)event_del(&worker->drain_event);
         event_base_free(worker->base);
     }

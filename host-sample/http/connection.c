@@ -427,7 +427,7 @@ void http_exchange_reply(struct http_exchange *exchange, struct http_reply *repl
     } else if (body == NULL) {
         sent.body = &none;
     }
-    if (sent.close || connections->draining) {
+    if (sent.close || connections->closing || connections->draining) {
         connection->keep_alive = false;
     }
     if (send_reply(connection, &sent)) {

@@ -62,6 +62,7 @@ struct http_connections {
     uint32_t lingering;      /* of those open */
     uint32_t exchanges_open; /* handed over and not answered */
     uint32_t replies_unsent; /* answered and not sent whole */
+    bool closing;            /* no reply keeps its connection */
     bool draining;
     struct http_counters counters;
 };

@@ -236,6 +236,10 @@ uint16_t http_front_port(const struct http_front *front) {
     return front->port;
 }
 
+void http_front_say_close(struct http_front *front) {
+    front->connections.closing = true;
+}
+
 void http_front_drain(struct http_front *front) {
     if (front->listener != NO_LISTENER) {
         /* Clients that the kernel has already connected are served too. */

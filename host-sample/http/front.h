@@ -48,6 +48,10 @@ bool http_front_start(struct http_front *front);
 /* The actual port. */
 uint16_t http_front_port(const struct http_front *front);
 
+/* Every reply from now on ends its connection, so that clients come back elsewhere; new ones are
+ * still served. */
+void http_front_say_close(struct http_front *front);
+
 /* Drain: stops listening, closes idle connections, answers what is under way with "Connection:
  * close". http_front_is_idle: no exchange is open and no reply unsent. */
 void http_front_drain(struct http_front *front);

@@ -39,8 +39,23 @@ static const struct http_text *header(const struct http_request *request, int wh
     return &request->headers[which];
 }
 
-static bool is_get(const struct http_request *request) {
-    return request->method.length == 3 && memcmp(request->method.bytes, "GET", 3) == 0;
+static bool method_is(const struct http_request *request, const char *method) {
+    const size_t length = strlen(method);
+    return request->method.length == length && memcmp(request->method.bytes, method, length) == 0;
+}
+
+static bool is_health(enum route route) {
+    return route == ROUTE_HEALTH || route == ROUTE_READY;
+}
+
+/* Probes of load balancers ask with OPTIONS, and want the status that GET has. */
+static bool method_fits(const struct http_request *request, enum route route) {
+    return method_is(request, "GET") || method_is(request, "HEAD") ||
+           (is_health(route) && method_is(request, "OPTIONS"));
+}
+
+static const char *allow_of(enum route route) {
+    return is_health(route) ? "Allow: GET, HEAD, OPTIONS\r\n" : "Allow: GET, HEAD\r\n";
 }
 
 /* A credential that is given twice counts as none: proxies and hosts may disagree on which one
@@ -75,12 +90,9 @@ static bool authorized(const struct host_config *config, enum route route,
     case ROUTE_WORKLOAD_SNAPSHOTS:
         return deployment_matches(config->auth.deployment_id,
                                   header(request, HEADER_DEPLOYMENT_ID));
-    case ROUTE_UNKNOWN:
-    case ROUTE_HEALTH:
-    case ROUTE_METRICS:
-        break;
+    default:
+        return false;
     }
-    return false;
 }
 
 /* Fills in the lookup's request; false with the reason in `why`. */
@@ -140,54 +152,76 @@ static uint32_t on_lookup(struct requests *requests, struct http_exchange *excha
     return lookup_start(requests->lookups, exchange, &lookup);
 }
 
-/* The workload route exists only if it has a credential. */
-static enum route existing_route(const struct host_config *config, enum route route) {
-    if (route == ROUTE_WORKLOAD_SNAPSHOTS && config->auth.deployment_id[0] == '\0') {
-        return ROUTE_UNKNOWN;
+static bool is_served(const struct requests *requests, enum route route) {
+    const enum requests_listener listener = requests->listener;
+    switch (route) {
+    case ROUTE_HEALTH:
+    case ROUTE_READY:
+        return true;
+    case ROUTE_METRICS:
+        return listener != LISTENER_PUBLIC;
+    case ROUTE_STATUS:
+    case ROUTE_STATUS_JSON:
+    case ROUTE_STATUS_TEXT:
+        return listener == LISTENER_ADMIN;
+    case ROUTE_WORKER_SNAPSHOTS:
+        return listener != LISTENER_ADMIN;
+    case ROUTE_WORKLOAD_SNAPSHOTS: /* it exists only if it has a credential */
+        return listener != LISTENER_ADMIN &&
+               requests->lookups->service->config->auth.deployment_id[0] != '\0';
+    case ROUTE_UNKNOWN:
+        break;
     }
-    return route;
+    return false;
+}
+
+static const char *type_of(enum route route) {
+    switch (route) {
+    case ROUTE_METRICS:
+        return "text/plain; version=0.0.4; charset=utf-8";
+    case ROUTE_STATUS:
+        return "text/html; charset=utf-8";
+    case ROUTE_STATUS_TEXT:
+        return "text/plain; charset=utf-8";
+    default:
+        return "application/json";
+    }
 }
 
 static uint32_t answer_page(struct requests *requests, struct http_exchange *exchange,
-                            const char *content_type) {
-    answer_scratch(&requests->lookups->answers, exchange, 200, content_type, NULL);
-    return 200;
-}
-
-static uint32_t answer_not_found(struct requests *requests, struct http_exchange *exchange) {
-    answer_error(&requests->lookups->answers, exchange, 404, "Not found", NULL);
-    return 404;
+                            const struct http_request *request, enum route route) {
+    struct answers *answers = &requests->lookups->answers;
+    const char *headers = method_is(request, "OPTIONS") ? allow_of(route) : NULL;
+    byte_buffer_reset(&answers->scratch, SIZE_MAX);
+    const uint32_t status = requests->write_page(requests->pages_context, route, &answers->scratch);
+    if (status == 200) {
+        answer_scratch(answers, exchange, status, type_of(route), headers);
+    } else {
+        char why[256];
+        (void)snprintf(why, sizeof why, "%.*s", (int)answers->scratch.length,
+                       answers->scratch.data);
+        answer_error(answers, exchange, status, why, headers);
+    }
+    return status;
 }
 
 /* Returns the status that was answered; 0 if a lookup was begun. */
 static uint32_t dispatch(struct requests *requests, struct http_exchange *exchange,
                          const struct http_request *request) {
-    struct byte_buffer *scratch = &requests->lookups->answers.scratch;
+    struct answers *answers = &requests->lookups->answers;
     struct route_match match = route_of_target(request->target.bytes, request->target.length);
-    enum route route = existing_route(requests->lookups->service->config, match.route);
-    if (route == ROUTE_UNKNOWN) {
-        return answer_not_found(requests, exchange);
+    if (!is_served(requests, match.route)) {
+        answer_error(answers, exchange, 404, "Not found", NULL);
+        return 404;
     }
-    if (!is_get(request)) {
-        answer_error(&requests->lookups->answers, exchange, 405, "Method not allowed",
-                     "Allow: GET\r\n");
+    if (!method_fits(request, match.route)) {
+        answer_error(answers, exchange, 405, "Method not allowed", allow_of(match.route));
         return 405;
     }
-    byte_buffer_reset(scratch, SIZE_MAX);
-    switch (route) {
-    case ROUTE_HEALTH:
-        BYTE_BUFFER_LITERAL(scratch, "{\"status\":\"ok\"}");
-        return answer_page(requests, exchange, "application/json");
-    case ROUTE_METRICS:
-        requests->write_metrics(requests->metrics_context, scratch);
-        return answer_page(requests, exchange, "text/plain; version=0.0.4; charset=utf-8");
-    case ROUTE_WORKER_SNAPSHOTS:
-    case ROUTE_WORKLOAD_SNAPSHOTS:
+    if (match.route == ROUTE_WORKER_SNAPSHOTS || match.route == ROUTE_WORKLOAD_SNAPSHOTS) {
         return on_lookup(requests, exchange, request, &match);
-    case ROUTE_UNKNOWN:
-        break;
     }
-    return answer_not_found(requests, exchange); /* nothing is served by being forgotten here */
+    return answer_page(requests, exchange, request, match.route);
 }
 
 /* The access log's line of a request that was answered at once. */

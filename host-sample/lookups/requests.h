@@ -6,13 +6,20 @@
 
 #include "host-sample/http/exchange.h"
 #include "lookups.h"
+#include "routes.h"
 
-/* Of one thread. */
+/* What a listener answers: where operators have one of their own, the public one has lookups and
+ * health only. */
+enum requests_listener { LISTENER_ONLY, LISTENER_PUBLIC, LISTENER_ADMIN };
+
+/* Of one listener of one thread. */
 struct requests {
     struct lookups *lookups;
-    /* Appends the page of metrics. */
-    void (*write_metrics)(void *context, struct byte_buffer *out);
-    void *metrics_context;
+    enum requests_listener listener;
+    /* Appends the page of a route that is no lookup; returns its status, and of any but 200 what
+     * has been appended is the reason, as text. */
+    uint32_t (*write_page)(void *context, enum route route, struct byte_buffer *out);
+    void *pages_context;
 };
 
 /* The headers that the front is to look at, for http_front_options. */

@@ -15,8 +15,9 @@ static const struct {
     enum route route;
     const char *path;
 } plain_routes[] = {
-    {ROUTE_HEALTH, "/healthz"},
-    {ROUTE_METRICS, "/metrics"},
+    {ROUTE_HEALTH, "/healthz"},          {ROUTE_READY, "/readyz"},
+    {ROUTE_METRICS, "/metrics"},         {ROUTE_STATUS, "/status"},
+    {ROUTE_STATUS_JSON, "/status.json"}, {ROUTE_STATUS_TEXT, "/status.txt"},
 };
 
 static const struct {

@@ -11,7 +11,11 @@
 enum route {
     ROUTE_UNKNOWN,
     ROUTE_HEALTH,
+    ROUTE_READY,
     ROUTE_METRICS,
+    ROUTE_STATUS,            /* a page for people */
+    ROUTE_STATUS_JSON,       /* the same for programs */
+    ROUTE_STATUS_TEXT,       /* and for terminals */
     ROUTE_WORKER_SNAPSHOTS,  /* /engine/v1/worker-actions/runs/{}/snapshots/since/{} */
     ROUTE_WORKLOAD_SNAPSHOTS /* /api/v1/workload-actions/runs/{}/snapshots/since/{} */
 };

@@ -109,13 +109,9 @@ static void fill_view(struct servers *servers, struct server *server) {
     atomic_store_explicit(&view->grants, info.grants, memory_order_relaxed);
 }
 
-static void fill_views(struct servers *servers) {
-    const uint64_t now_ns = monotonic_ns();
+static void fill_views(struct servers *servers, uint64_t now_ns) {
     struct rp_cluster_info info = {.struct_size = sizeof info};
     struct rp_metric metric = {.struct_size = sizeof metric};
-    if (!servers->news || now_ns - servers->viewed_ns < VIEW_NS) {
-        return;
-    }
     servers->news = false;
     servers->viewed_ns = now_ns;
     for (uint32_t i = 0; i < servers->count; i++) {
@@ -128,6 +124,19 @@ static void fill_views(struct servers *servers) {
     for (uint32_t i = 0; i < servers->counter_count; i++) {
         (void)servers->calls->metrics(servers->cluster, i, &metric);
         set(&servers->counters[i], metric.value);
+    }
+}
+
+/* What was heard is shown soon, whether or not anything follows. */
+static void show_news(struct servers *servers) {
+    const uint64_t now_ns = monotonic_ns();
+    if (!servers->news) {
+        return;
+    }
+    if (now_ns - servers->viewed_ns >= VIEW_NS) {
+        fill_views(servers, now_ns);
+    } else if (servers->view_wake_up.owner == NULL) {
+        wake_up_set(&servers->wake_ups, &servers->view_wake_up, servers->viewed_ns + VIEW_NS);
     }
 }
 
@@ -176,6 +185,7 @@ static void announce(struct servers *servers) {
     (void)servers->calls->info(servers->cluster, &info);
     if (info.settled) {
         servers->announced = true;
+        fill_views(servers, monotonic_ns());
         servers->options.known(servers->options.known_context);
     }
 }
@@ -190,11 +200,11 @@ void servers_flush(struct servers *servers) {
         }
     } while (again);
     log_notices(servers);
-    fill_views(servers);
+    show_news(servers);
     announce(servers);
 }
 
-/* The end of the turn calls the cluster. */
+/* The end of the turn does what is due. */
 static void woken(struct wake_up *wake_up) {
     (void)wake_up;
 }
@@ -313,6 +323,7 @@ bool servers_init(struct servers *servers, const struct servers_options *options
     servers->options = *options;
     servers->calls = options->plugin->cluster;
     servers->wake_up.woken = woken;
+    servers->view_wake_up.woken = woken;
     if (!wake_ups_init(&servers->wake_ups, base)) {
         (void)snprintf(err, err_length, "cannot make a timer");
         return false;

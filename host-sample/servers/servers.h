@@ -94,6 +94,7 @@ struct servers {
     struct wake_up wake_up;
     uint64_t viewed_ns; /* when the views were filled last */
     bool news;          /* something was heard since then */
+    struct wake_up view_wake_up;
     _Atomic uint64_t split;
     _Atomic uint64_t settled;
     _Atomic uint64_t primary_answers;

@@ -54,7 +54,7 @@ class Readme(unittest.TestCase):
         self.assertGreater(os.path.getsize(os.path.join(self.folder.name, "day.png")), 10000)
 
     def test_host(self):
-        """As written it listens on port 8080, so this runs only where that is free."""
+        """As written it listens on ports 8080 and 8081, so this runs only where they are free."""
         command = next(line for line in commands() if line.startswith("build/snapshot-host -c"))
         host = subprocess.Popen(shlex.split(command), cwd=self.folder.name, text=True,
                                 stderr=subprocess.PIPE)

@@ -164,6 +164,14 @@ class Paths(RouteCase):
     def test_healthz(self):
         self.assertEqual(self.get("/healthz").status, 200)
 
+    def test_readyz(self):
+        self.assertEqual(self.get("/readyz").status, 200)
+
+    def test_status_is_for_operators(self):
+        """It is not on the public listener, even where that is the only one."""
+        for path in ("/status", "/status.json", "/status.txt"):
+            self.assert_error(self.get(path), 404)
+
     def test_unknown_paths(self):
         known = worker_path()
         for path in ("/", "/nothing", "/healthz/x", "/metrics/x", "/engine", known + "/",
@@ -186,11 +194,18 @@ class Paths(RouteCase):
 
     def test_wrong_methods(self):
         for path in (worker_path(), WORKLOAD.format("run_a", "snapshot_b"), "/healthz", "/metrics"):
-            for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+            allow = "GET, HEAD, OPTIONS" if path == "/healthz" else "GET, HEAD"
+            for method in {"POST", "PUT", "DELETE", "PATCH", "OPTIONS"} - set(allow.split(", ")):
                 with self.subTest(path=path, method=method):
                     answer = host.request(method, path)
                     self.assert_error(answer, 405)
-                    self.assertIn("GET", answer.headers.get("allow", ""))
+                    self.assertEqual(answer.headers.get("allow"), allow)
+
+    def test_options_of_health_paths(self):
+        """What load balancers probe with: the status that GET has."""
+        for path in ("/healthz", "/readyz"):
+            answer = host.request("OPTIONS", path)
+            self.assertEqual((answer.status, answer.headers["allow"]), (200, "GET, HEAD, OPTIONS"))
 
     def test_body_of_a_wrong_method_is_not_a_request(self):
         smuggled = get("/metrics")
@@ -202,12 +217,18 @@ class Paths(RouteCase):
             answer = connection.read_answer()
             self.assertTrue(answer is None or answer.body == self.get("/healthz").body, answer)
 
-    def test_head_keeps_the_connection_in_step(self):
+    def test_head_is_get_without_a_body(self):
+        """On every path, lookups too, and the connection stays in step."""
         with RawConnection(host.port) as connection:
-            connection.send(get("/healthz").replace(b"GET", b"HEAD"))
-            self.assertIn(connection.read_answer(to_head=True).status, (200, 405))
-            connection.send(get("/healthz"))
-            self.assertEqual(connection.read_answer().status, 200)
+            for path, status in (("/healthz", 200), ("/readyz", 200), ("/metrics", 200),
+                                 (worker_path(), 200), (worker_path("run_x"), 404)):
+                with self.subTest(path=path):
+                    connection.send(get(path, BEARER).replace(b"GET", b"HEAD"))
+                    answer = connection.read_answer(to_head=True)
+                    self.assertEqual(answer.status, status)
+                    self.assertGreater(int(answer.headers["content-length"]), 10)
+                    connection.send(get("/healthz"))
+                    self.assertEqual(connection.read_answer().body, b'{"status":"ok"}')
 
     def test_checks_come_in_their_order(self):
         bad_ids = worker_path("nonsense", "nonsense")

@@ -227,6 +227,18 @@ class Host:
 
     # -- HTTP ----------------------------------------------------------------------------------
 
+    def admin(self, path, method="GET"):
+        """One request to the listener for operators, settings["admin"]["port"], and its Answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.settings["admin"]["port"],
+                                                timeout=20)
+        begun = time.monotonic()
+        with contextlib.closing(connection):
+            connection.request(method, path)
+            response = connection.getresponse()
+            body = response.read()
+        received = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, received, body, (time.monotonic() - begun) * 1000)
+
     def request(self, method, target, headers=None):
         """One request and its Answer, on a connection that each calling thread keeps, and reopens if
         the host has closed it in the meantime."""

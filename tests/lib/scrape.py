@@ -6,7 +6,7 @@ import os
 from testbed import ROOT
 
 DIRECTORY = os.path.join(ROOT, "conf", "prometheus")
-SAMPLE_TARGET = "127.0.0.1:8080"  # as in conf/snapshot-host.ini
+SAMPLE_TARGET = "127.0.0.1:8081"  # as in conf/snapshot-host.ini
 
 
 def write_scrape_configuration(directory, port, interval_s):

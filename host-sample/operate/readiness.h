@@ -1,0 +1,15 @@
+/*
+ * readiness.h - whether lookups can be answered here.
+ */
+#ifndef READINESS_H
+#define READINESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct worker;
+
+/* False with the reason, for people. [one thread]: the worker's. */
+bool host_is_ready(const struct worker *worker, char *why, size_t length);
+
+#endif
