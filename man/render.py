@@ -8,7 +8,8 @@ from the built programs or from the header, whichever is the authority:
 
     policy-keys       the keys of read-policy.ini, from policy-check; policy-kinds: its policies
     host-keys         the keys of snapshot-host.ini, from snapshot-host
-    sim-options       the options of policy-sim, from its help; record-options: of policy-sim record
+    sim-options       the options of policy-sim, from its help; replay-options, advise-options,
+                    record-options: of its commands
     header PART       plugin/read_policy.h; PART is a function of c_header.py
 """
 
@@ -47,6 +48,8 @@ class Pieces:
         return {"policy-keys": self.policy_keys, "policy-kinds": self.policy_kinds,
                 "host-keys": self.host_keys,
                 "sim-options": lambda: self.options("policy-sim", "--help"),
+                "replay-options": lambda: self.options("policy-sim", "replay", "--help"),
+                "advise-options": lambda: self.options("policy-sim", "advise", "--help"),
                 "record-options": lambda: self.options("policy-sim", "record", "--help")}[name]()
 
     def policy_keys(self):

@@ -134,6 +134,8 @@ class Manuals(unittest.TestCase):
         for page, command, at_least in (("policy-check.1", ["policy-check", "--help"], 8),
                                         ("policy-sim.1", ["policy-sim", "--help"], 20),
                                         ("policy-sim.1", ["policy-sim", "record", "--help"], 6),
+                                        ("policy-sim.1", ["policy-sim", "replay", "--help"], 15),
+                                        ("policy-sim.1", ["policy-sim", "advise", "--help"], 15),
                                         ("snapshot-host.8", ["snapshot-host", "--help"], 4)):
             help_text = run(os.path.join(BUILD, command[0]), *command[1:])
             options = set(re.findall(r"(?<![\w-])-(-?[a-z][a-z-]*)", help_text))

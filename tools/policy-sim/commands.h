@@ -4,9 +4,12 @@
 #ifndef COMMANDS_H
 #define COMMANDS_H
 
+#include "options.h"
+
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-int simulate_command(int argc, char **argv);
+/* policy-sim itself, replay, advise. */
+int simulate_command(enum sim_command of, int argc, char **argv);
 int record_command(int argc, char **argv);
 
 #endif

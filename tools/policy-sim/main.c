@@ -1,13 +1,21 @@
 /*
- * main.c - policy-sim: what a policy file will do, and `record`: what a replica's lag was.
+ * main.c - policy-sim: what a policy file will do; `replay`: would have done; `advise`: should say;
+ * `record`: what a replica's lag was.
  */
 #include "commands.h"
 
 #include <string.h>
 
 int main(int argc, char **argv) {
-    if (argc > 1 && strcmp(argv[1], "record") == 0) {
+    const char *word = argc > 1 ? argv[1] : "";
+    if (strcmp(word, "record") == 0) {
         return record_command(argc - 1, argv + 1);
     }
-    return simulate_command(argc, argv);
+    if (strcmp(word, "replay") == 0) {
+        return simulate_command(COMMAND_REPLAY, argc - 1, argv + 1);
+    }
+    if (strcmp(word, "advise") == 0) {
+        return simulate_command(COMMAND_ADVISE, argc - 1, argv + 1);
+    }
+    return simulate_command(COMMAND_SIMULATE, argc, argv);
 }

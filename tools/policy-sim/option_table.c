@@ -75,10 +75,14 @@ static bool take(const struct option_row *row, void *out, const char *text, char
     }
 }
 
-static bool take_defaults(const struct option_row *rows, size_t count, void *out, char *err,
-                          size_t err_length) {
+static bool has(const struct option_row *row, unsigned command) {
+    return row->only == 0 || (row->only & command) != 0;
+}
+
+static bool take_defaults(const struct option_row *rows, size_t count, unsigned command, void *out,
+                          char *err, size_t err_length) {
     for (size_t i = 0; i < count; i++) {
-        if (rows[i].fallback != NULL && rows[i].kind != OPTION_OTHER &&
+        if (has(&rows[i], command) && rows[i].fallback != NULL && rows[i].kind != OPTION_OTHER &&
             !take(&rows[i], out, rows[i].fallback, err, err_length)) {
             return false;
         }
@@ -86,16 +90,20 @@ static bool take_defaults(const struct option_row *rows, size_t count, void *out
     return true;
 }
 
-int option_table_parse(const struct option_row *rows, size_t count, int argc, char **argv,
-                       void *out, char *err, size_t err_length) {
+int option_table_parse(const struct option_row *rows, size_t count, unsigned command, int argc,
+                       char **argv, void *out, char *err, size_t err_length) {
     struct option options[OPTION_TABLE_MAX_ROWS + 1] = {{0}};
+    struct option *option = options;
     int code;
     for (size_t i = 0; i < count && i < OPTION_TABLE_MAX_ROWS; i++) {
-        options[i].name = rows[i].name;
-        options[i].has_arg = rows[i].argument != NULL ? required_argument : no_argument;
-        options[i].val = FIRST_CODE + (int)i;
+        if (has(&rows[i], command)) {
+            option->name = rows[i].name;
+            option->has_arg = rows[i].argument != NULL ? required_argument : no_argument;
+            option->val = FIRST_CODE + (int)i;
+            option++;
+        }
     }
-    if (!take_defaults(rows, count, out, err, err_length)) {
+    if (!take_defaults(rows, count, command, out, err, err_length)) {
         return -1;
     }
     /* getopt's own messages would not point to --help. */
@@ -119,9 +127,12 @@ int option_table_parse(const struct option_row *rows, size_t count, int argc, ch
     return optind;
 }
 
-void option_table_help(FILE *out, const struct option_row *rows, size_t count) {
+void option_table_help(FILE *out, const struct option_row *rows, size_t count, unsigned command) {
     for (size_t i = 0; i < count; i++) {
         const struct option_row *row = &rows[i];
+        if (!has(row, command)) {
+            continue;
+        }
         (void)fprintf(out, "  --%s%s%s", row->name, row->argument != NULL ? " " : "",
                       row->argument != NULL ? row->argument : "");
         if (row->fallback != NULL) {

@@ -30,15 +30,17 @@ struct option_row {
     /* OPTION_OTHER: may be called several times; false with one line in err. */
     bool (*take)(void *out, const char *text, char *err, size_t err_length);
     const char *help; /* lines without indentation */
+    unsigned only;    /* bits of the commands that have it; 0: all */
 };
 
 #define OPTION_TABLE_MAX_ROWS 64u
 
-/* Fills `out`, which the caller has zeroed: the defaults first, then what is given. Returns the
- * index of the first argument that is no option, or -1 with one line in err. */
-int option_table_parse(const struct option_row *rows, size_t count, int argc, char **argv,
-                       void *out, char *err, size_t err_length);
+/* Fills `out`, which the caller has zeroed, by the rows that the command (a bit) has: the defaults
+ * first, then what is given. Returns the index of the first argument that is no option, or -1 with
+ * one line in err. */
+int option_table_parse(const struct option_row *rows, size_t count, unsigned command, int argc,
+                       char **argv, void *out, char *err, size_t err_length);
 
-void option_table_help(FILE *out, const struct option_row *rows, size_t count);
+void option_table_help(FILE *out, const struct option_row *rows, size_t count, unsigned command);
 
 #endif

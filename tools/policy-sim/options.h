@@ -1,5 +1,5 @@
 /*
- * options.h - the command line of policy-sim and of policy-sim record.
+ * options.h - the command lines of policy-sim, and of its commands.
  */
 #ifndef OPTIONS_H
 #define OPTIONS_H
@@ -11,7 +11,21 @@
 
 #define OPTIONS_MAX_SECTIONS 64u
 
+/* Each has a bit, for the table of options. */
+enum sim_command { COMMAND_SIMULATE = 1, COMMAND_REPLAY = 2, COMMAND_ADVISE = 4 };
+
+/* What advise is to meet. */
+struct goals {
+    uint32_t primary_reads; /* in any one second; 0: no goal */
+    uint64_t p99_ns;        /* added latency; 0: no goal */
+    uint32_t shed;          /* share of all lookups */
+};
+
 struct sim_options {
+    enum sim_command command;
+    const char *day;      /* replay, advise */
+    const char *save_day; /* NULL: not */
+    struct goals goals;
     struct scenario scenario;
     bool replicas_given;
     const char *file;
@@ -35,14 +49,14 @@ struct record_options {
 };
 
 /* False with one line in err. Texts point into argv; call sim_options_free in either case. */
-bool sim_options_parse(int argc, char **argv, struct sim_options *options, char *err,
-                       size_t err_length);
+bool sim_options_parse(enum sim_command of, int argc, char **argv, struct sim_options *options,
+                       char *err, size_t err_length);
 void sim_options_free(struct sim_options *options);
 
 bool record_options_parse(int argc, char **argv, struct record_options *options, char *err,
                           size_t err_length);
 
-void sim_options_help(FILE *out);
+void sim_options_help(enum sim_command of, FILE *out);
 void record_options_help(FILE *out);
 
 #endif

@@ -2,14 +2,13 @@
  * record_command.c - policy-sim record: writes what the recorder finds to a file.
  */
 #include "commands.h"
+#include "new_file.h"
 #include "options.h"
 #include "tools/policy-sim/model/quantity.h"
 #include "tools/policy-sim/record/recorder.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #define ERROR_BYTES 1024u
 
@@ -18,28 +17,31 @@ static int failed(const char *err) {
     return EXIT_FAILED;
 }
 
+/* What was recorded before a server failed is left in the part. */
 static int record(const struct record_options *options, char *err) {
     struct recording recording = {.primary = options->primary,
                                   .replica = options->replica,
                                   .length_ns = options->seconds * NS_PER_S,
                                   .interval_ns = options->interval_ns};
-    FILE *out = fopen(options->out, "we");
-    if (out == NULL) {
-        (void)snprintf(err, ERROR_BYTES, "%s: %s", options->out, strerror(errno));
+    struct new_file file;
+    if (!new_file_open(&file, options->out, err, ERROR_BYTES)) {
         return failed(err);
     }
-    bool good = record_lag(&recording, out, err, ERROR_BYTES);
-    bool written = fclose(out) == 0;
-    if (!good) {
-        return failed(err);
-    }
-    if (!written) {
-        (void)snprintf(err, ERROR_BYTES, "%s: %s", options->out, strerror(errno));
+    if (!record_lag(&recording, file.out, err, ERROR_BYTES)) {
+        new_file_give_up(&file, recording.samples > 0);
+        if (recording.samples > 0) {
+            (void)fprintf(stderr, "policy-sim: %" PRIu64 " samples are in %s\n", recording.samples,
+                          file.part);
+        }
         return failed(err);
     }
     if (recording.samples == 0) {
+        new_file_give_up(&file, false);
         return failed(
             "the replica did not reach any commit while it was watched: is there traffic?");
+    }
+    if (!new_file_keep(&file, err, ERROR_BYTES)) {
+        return failed(err);
     }
     (void)fprintf(stderr, "policy-sim: %" PRIu64 " samples, after %" PRIu64 " without a commit\n",
                   recording.samples, recording.unknown);

@@ -147,7 +147,7 @@ bool runs_report(struct runs *runs, const struct sim_options *options) {
         (void)snprintf(runs->err, sizeof runs->err, "cannot write to standard output");
         return false;
     }
-    if (runs->section_count > 0) {
+    if (options->command == COMMAND_SIMULATE && runs->section_count > 0) {
         warn_of_none(runs, &options->scenario);
     }
     return options->plot == NULL || plot_png(options->plot, runs->sections, runs->section_count,

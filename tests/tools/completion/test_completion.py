@@ -33,6 +33,7 @@ class Completion(unittest.TestCase):
 
     def test_every_option_is_offered(self):
         for program, *command in (("policy-check",), ("policy-sim",), ("policy-sim", "record"),
+                                  ("policy-sim", "replay"), ("policy-sim", "advise"),
                                   ("snapshot-host",)):
             with self.subTest(program=program, command=command):
                 text = subprocess.run([os.path.join(BUILD, program), *command, "--help"], check=True,
@@ -44,6 +45,8 @@ class Completion(unittest.TestCase):
     def test_beginnings(self):
         self.assertEqual(completions("policy-check", "--desc"), ["--describe"])
         self.assertEqual(completions("policy-sim", "rec"), ["record"])
+        self.assertEqual(completions("policy-sim", "re"), ["record", "replay"])
+        self.assertEqual(completions("policy-sim", "adv"), ["advise"])
         self.assertEqual(completions("snapshot-host", "--key"), ["--keys"])
         self.assertIn("-t", completions("snapshot-host", "-"))
         self.assertEqual(completions("policy-sim", "--lookups", "5", "--rat"), ["--rate"])
@@ -55,7 +58,8 @@ class Completion(unittest.TestCase):
                          ["conf/read-policy.ini"])
 
     def test_each_program_tells_help_and_version(self):
-        for command in ("policy-check", "policy-sim", "policy-sim record", "snapshot-host"):
+        for command in ("policy-check", "policy-sim", "policy-sim record", "policy-sim replay",
+                        "policy-sim advise", "snapshot-host"):
             for option, word in (("--help", "usage: "), ("--version", command.split()[0])):
                 program, *rest = command.split()
                 done = subprocess.run([os.path.join(BUILD, program), *rest, option],

@@ -61,6 +61,7 @@ class Recording:
         self._command = [PROGRAM, "record", "--primary", cluster.primary.conninfo(), "--replica",
                          cluster.standby.conninfo(), "--seconds", str(seconds), "--interval", interval,
                          "--out", path]
+        self._part = path + ".part"  # until it is whole
 
     def __enter__(self):
         self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL,
@@ -78,7 +79,8 @@ class Recording:
 
     def lags(self):
         """(time, lag) in seconds, as far as they are written."""
-        with open(self.path, encoding="ascii") as file:
+        whole = os.path.exists(self.path)
+        with open(self.path if whole else self._part, encoding="ascii") as file:
             lines = file.read().splitlines()
         assert lines[:1] in ([], ["time,lag"]), lines[0]
         return [tuple(float(word) for word in line.split(",")) for line in lines[1:]]
@@ -246,14 +248,14 @@ class Record(SimulatorCase):
         with self.assertRaises(KeyboardInterrupt), recording:
             def first_lag():
                 cluster.commit_something()
-                return os.path.exists(self.path) and len(recording.lags()) > 0
+                return os.path.exists(self.path + ".part") and len(recording.lags()) > 0
 
             wait_for(first_lag, "the first lag")
             cluster.standby.pause_replay()
             cluster.commit_something()
             wait_for(lambda: recording.lags()[-1][1] > 0.7, "a lag of 0.7 s")
             raise KeyboardInterrupt
-        with open(self.path, encoding="ascii") as file:
+        with open(self.path + ".part", encoding="ascii") as file:
             self.assertTrue(file.read().endswith("\n"))
         lags = recording.lags()
         # It grows with the time, second by second, to the recording's end.
@@ -269,7 +271,35 @@ class Record(SimulatorCase):
                                 "--seconds", "1", status=1)
             self.assertIn(words, error)
 
+    def test_earlier_recording_stays_until_the_next_one_is_whole(self):
+        def record(seconds, **more):
+            return run_program("record", "--primary", cluster.primary.conninfo(), "--replica",
+                               cluster.standby.conninfo(), "--out", self.path, "--seconds", seconds, **more)
+
+        with open(self.path, "w", encoding="ascii") as file:
+            file.write("an earlier one\n")
+        error = record("1", status=1)  # no commit, so no lag
+        self.assertIn("is there traffic?", error)
+        with open(self.path, encoding="ascii") as file:
+            self.assertEqual(file.read(), "an earlier one\n")
+        with open(self.path + ".part", "w", encoding="ascii") as file:
+            file.write("another one, interrupted\n")
+        self.assertIn(f"{self.path}.part: File exists", record("1", status=1))
+        with open(self.path + ".part", encoding="ascii") as file:
+            self.assertEqual(file.read(), "another one, interrupted\n")
+        os.remove(self.path + ".part")
+        before = time.time()
+        with Recording(self.path, 2) as recording:
+            end = time.monotonic() + 1.8
+            while time.monotonic() < end:
+                cluster.commit_something()
+        lags = recording.lags()
+        self.assertEqual(os.listdir(self.directory), ["lag.csv"])
+        self.assertGreater(lags[0][0], before)  # Unix time
+        self.assertLess(lags[-1][0], time.time())
+
     def test_server_that_goes_away(self):
+        part = self.path + ".part"
         process = subprocess.Popen(
             [PROGRAM, "record", "--primary", cluster.primary.conninfo(), "--replica",
              cluster.standby.conninfo(), "--seconds", "60", "--interval", "1ms", "--out", self.path],
@@ -278,14 +308,15 @@ class Record(SimulatorCase):
 
         def recording():
             cluster.commit_something()
-            return os.path.exists(self.path) and os.path.getsize(self.path) > 100
+            return os.path.exists(part) and os.path.getsize(part) > 100
 
         wait_for(recording, "the recording to begin")
         cluster.standby.stop("immediate")
         _, error = process.communicate(timeout=30)
         self.assertEqual(process.returncode, 1)
         self.assertIn("policy-sim: replica: ", error)
-        with open(self.path, encoding="ascii") as file:
+        self.assertIn(f" samples are in {part}\n", error)
+        with open(part, encoding="ascii") as file:
             self.assertTrue(file.read().endswith("\n"))
 
 

@@ -128,7 +128,7 @@ void lag_course_begin(struct lag_course *course, const struct lag_model *model,
         course->next_ns = start_ns + random_exponential(&course->random, model->mean_ns);
         break;
     case LAG_TRACE:
-        course->cycle_ns = start_ns;
+        course->cycle_ns = start_ns - model->ahead_ns;
         next_sample(course);
         next_sample(course);
         break;

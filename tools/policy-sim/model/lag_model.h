@@ -34,6 +34,7 @@ struct lag_model {
     uint64_t peak_ns; /* BURSTS: lag in a burst */
     uint64_t length_ns;
     struct lag_trace trace;
+    uint64_t ahead_ns; /* TRACE: so long before the course's start it began */
 };
 
 /* "5ms", "constant:5ms", "exponential:MEAN[,MIN]", "bursts:MIN,PEAK,EVERY,LENGTH",

@@ -11,13 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+__extension__ typedef unsigned __int128 uint128;
+
 #define HEADER         "time,lag"
 #define MAX_LINE_BYTES 256u
 
 /* A line with two decimal numbers of seconds. */
 static bool parse_line(const char *text, struct lag_sample *sample) {
     const char *end;
-    return quantity_seconds(text, &sample->at_ns, &end) && *end == ',' &&
+    return quantity_moment(text, &sample->at_ns, &end) && *end == ',' &&
            quantity_seconds(end + 1, &sample->lag_ns, &end) && *end == '\0';
 }
 
@@ -54,6 +56,9 @@ static const char *take_line(struct lag_trace *trace, size_t *capacity, char *li
     if (trace->count > 0 && sample.at_ns <= trace->samples[trace->count - 1].at_ns) {
         return "the time is not after that of the line before";
     }
+    if (trace->count > 0 && sample.at_ns - trace->samples[0].at_ns > QUANTITY_MAX_NS) {
+        return "the time is more than 31 days after the first";
+    }
     if (trace->count == LAG_TRACE_MAX_SAMPLES) {
         return "too many lines";
     }
@@ -86,6 +91,7 @@ static void make_periodic(struct lag_trace *trace) {
     for (size_t i = 0; i < trace->count; i++) {
         trace->samples[i].at_ns -= first;
     }
+    trace->begins_ns = first;
     trace->span_ns = span;
     trace->period_ns = span + span / (trace->count - 1);
 }
@@ -107,6 +113,29 @@ bool lag_trace_load(struct lag_trace *trace, const char *path, char *err, size_t
     }
     make_periodic(trace);
     return true;
+}
+
+uint64_t lag_trace_at(const struct lag_trace *trace, uint64_t after_ns) {
+    size_t low = 0; /* the last sample that is not after it */
+    size_t high = trace->count;
+    after_ns %= trace->period_ns;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (trace->samples[middle].at_ns <= after_ns) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    const struct lag_sample *before = &trace->samples[low];
+    if (high == trace->count) {
+        return before->lag_ns;
+    }
+    const struct lag_sample *after = &trace->samples[high];
+    const uint64_t whole = after->at_ns - before->at_ns;
+    const uint64_t part = after_ns - before->at_ns;
+    return (uint64_t)(((uint128)before->lag_ns * (whole - part) + (uint128)after->lag_ns * part) /
+                      whole);
 }
 
 void lag_trace_free(struct lag_trace *trace) {

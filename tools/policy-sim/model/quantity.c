@@ -78,6 +78,10 @@ bool quantity_seconds(const char *text, uint64_t *ns, const char **end) {
     return true;
 }
 
+bool quantity_moment(const char *text, uint64_t *ns, const char **end) {
+    return decimal(text, ns, end);
+}
+
 bool quantity_share(const char *text, uint32_t *share) {
     uint64_t scaled;
     const char *end;

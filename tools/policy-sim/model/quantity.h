@@ -27,6 +27,9 @@ bool quantity_duration(const char *text, uint64_t *ns);
  * the number ended. */
 bool quantity_seconds(const char *text, uint64_t *ns, const char **end);
 
+/* A moment in seconds, of any clock: as quantity_seconds, but up to 9999999999. */
+bool quantity_moment(const char *text, uint64_t *ns, const char **end);
+
 /* "0.25" or "25%": from 0 to 1, with at most nine decimals. */
 bool quantity_share(const char *text, uint32_t *share);
 

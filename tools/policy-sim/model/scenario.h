@@ -6,16 +6,18 @@
 
 #include "duration_model.h"
 #include "lag_model.h"
+#include "recorded.h"
 
 #define SCENARIO_MAX_REPLICAS  16u
 #define SCENARIO_MAX_PROCESSES 10000u
 
 /* Virtual time starts here: later than the longest lag, and so early that positions have space for
  * more digits. */
-#define SCENARIO_START_NS (UINT64_C(1) << 52)
+#define SCENARIO_START_NS (UINT64_C(1) << 53)
 
 struct scenario {
     uint32_t seed;
+    const struct recorded_lookup *recorded; /* all lookups; NULL: they are drawn */
     uint32_t lookups;
     uint64_t interval_ns; /* mean time between two lookups, of all processes together */
     uint32_t processes;

@@ -37,6 +37,14 @@ static uint64_t now_ns(void) {
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+/* Unix time at the monotonic clock's zero: a recording's times are those of a wall clock that is
+ * never set. */
+static uint64_t wall_offset_ns(void) {
+    struct timespec wall;
+    (void)clock_gettime(CLOCK_REALTIME, &wall);
+    return (uint64_t)wall.tv_sec * NS_PER_S + (uint64_t)wall.tv_nsec - now_ns();
+}
+
 /* libpq's messages end in a newline. */
 static bool fail(const struct server *server, const char *why, char *err, size_t err_length) {
     (void)snprintf(err, err_length, "%s: %.*s", server->name, (int)strcspn(why, "\n"), why);
@@ -90,6 +98,7 @@ static void print_sample(FILE *out, uint64_t at_ns, uint64_t lag_ns) {
 static bool sample(struct recording *recording, struct server *primary, struct server *replica,
                    FILE *out, char *err, size_t err_length) {
     struct lag_history history;
+    const uint64_t wall_ns = wall_offset_ns();
     const uint64_t begun_ns = now_ns();
     uint64_t next_ns = begun_ns;
     bool good = lag_history_init(&history);
@@ -104,7 +113,7 @@ static bool sample(struct recording *recording, struct server *primary, struct s
         }
         lag_history_primary(&history, primary->position, primary->asked_ns);
         if (lag_history_replica(&history, replica->position, replica->asked_ns, &lag_ns)) {
-            print_sample(out, replica->asked_ns - begun_ns, lag_ns);
+            print_sample(out, wall_ns + replica->asked_ns, lag_ns);
             recording->samples++;
         } else {
             recording->unknown++;

@@ -18,8 +18,8 @@ struct recording {
     uint64_t unknown;     /* not written, before the replica had reached any commit; a result too */
 };
 
-/* Writes a lag trace, see lag_trace.h, line by line. Blocks for the recording's length. False with
- * one line in err if a server cannot be asked or a line not be written. */
+/* Writes a lag trace, see lag_trace.h, line by line, in Unix time. Blocks for the recording's
+ * length. False with one line in err if a server cannot be asked or a line not be written. */
 bool record_lag(struct recording *recording, FILE *out, char *err, size_t err_length);
 
 #endif
