@@ -15,8 +15,8 @@ $(BUILD)/nginx/objs/ngx_auto_config.h: $(NGINX_HEADERS)/conf_flags
 	$(call step,CONF,$(BUILD)/nginx)$(Q)cd $(BUILD)/nginx && bash -c '. $(NGINX_HEADERS)/conf_flags && \
 		$(NGINX_HEADERS)/configure "$${NGX_CONF_FLAGS[@]}"' > configure.log 2>&1 || { cat configure.log >&2; exit 1; }
 
-NGINX_INCLUDES := $(BUILD)/nginx/objs $(addprefix $(NGINX_HEADERS)/src/,core event event/modules os/unix \
-	http http/modules http/v2)
+NGINX_INCLUDES := $(BUILD)/nginx/objs $(addprefix $(NGINX_HEADERS)/src/,core event event/modules event/quic os/unix \
+	http http/modules http/v2 http/v3)
 $(call objects,$(NGINX_SRC)): PKG_CFLAGS = $(addprefix -isystem ,$(NGINX_INCLUDES))
 $(call objects,$(NGINX_SRC)): ALL_CFLAGS += -fPIC -fvisibility=hidden
 $(call objects,$(NGINX_SRC)): $(BUILD)/nginx/objs/ngx_auto_config.h
