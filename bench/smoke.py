@@ -4,6 +4,7 @@ good the figures are does not matter here."""
 
 import time
 
+import core
 import decision
 import growth
 import hit
@@ -33,6 +34,7 @@ def main():
     dose = measure.SMOKE
     check("decision", decision.rows_of(dose, with_instructions=False), "bare ns", "plugin ns",
           "plugin/bare", "clock+plugin ns")
+    check("core", core.rows_of(dose), "alone ns", "cluster ns", "added ns")
     with Ground() as ground:
         check("hit", hit.measure_hits(ground, dose), "with /s", "without /s", "with/without")
         check("throughput", throughput.measure_against(ground, dose), "lookups/s")

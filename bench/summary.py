@@ -34,6 +34,9 @@ def lines(results):
     yield "decision of a hit, against two bare calls", "<= 4", decision[0], "x"
     yield "the same, the plugin's instructions", "< 100", decision[1], ""
     yield "the same with the host's clock reads", "< 60", decision[2], "ns"
+    yield ("what the cluster adds to it", "<= 60",
+           results.figure("core", "added ns", policy="replica_then_primary", subject="cluster"),
+           "ns")
     for row in results.rows("hit"):
         yield (f"hits with {row['policy']} against without", ">= 0.99",
                float(row["with/without"]), "x")

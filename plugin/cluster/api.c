@@ -413,13 +413,41 @@ static bool next_redial(struct rp_cluster *cluster, struct rp_action *action) {
 }
 
 static void note_lateness(struct rp_cluster *cluster, uint64_t now_ns) {
-    if (is_strict(cluster) && cluster->promised_wake_ns != UINT64_MAX &&
-        now_ns > cluster->promised_wake_ns && now_ns - cluster->promised_wake_ns > LATE_NS) {
+    if (cluster->promised_wake_ns != UINT64_MAX && now_ns > cluster->promised_wake_ns &&
+        now_ns - cluster->promised_wake_ns > LATE_NS) {
         notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
                     "strict: next was called %llu ms after wake_ns",
                     (unsigned long long)((now_ns - cluster->promised_wake_ns) / MS));
     }
     cluster->promised_wake_ns = UINT64_MAX;
+}
+
+/* What asks, and may have news for those who waited for an answer. */
+static bool next_question(struct rp_cluster *cluster, struct rp_action *action) {
+    asks_prepare(cluster);
+    reads_take_reports(cluster);
+    return reads_next_done(cluster, action) || next_redial(cluster, action) ||
+           asks_next(cluster, action);
+}
+
+/* Drops first, so that there is always room for the next ones; then what ends. */
+static bool next_of_all(struct rp_cluster *cluster, struct rp_action *action) {
+    *action = (struct rp_action){.struct_size = action->struct_size};
+    do {
+        reads_take_reports(cluster);
+        if (next_drop(cluster, action) || reads_next_done(cluster, action) ||
+            (asks_have_work(cluster) && next_question(cluster, action)) ||
+            reads_next(cluster, action)) {
+            return true;
+        }
+    } while (!TAILQ_EMPTY(&cluster->reported));
+    return false;
+}
+
+/* Most calls find that there is nothing to do: that must cost next to nothing. */
+static bool has_work(const struct rp_cluster *cluster) {
+    return !TAILQ_EMPTY(&cluster->reported) || !TAILQ_EMPTY(&cluster->to_send) ||
+           !TAILQ_EMPTY(&cluster->done) || cluster->drop_count != 0 || asks_have_work(cluster);
 }
 
 static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns, struct rp_action *action,
@@ -428,25 +456,18 @@ static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns, struct 
         action->struct_size < sizeof *action) {
         return 0;
     }
-    *action = (struct rp_action){.struct_size = action->struct_size};
-    note_lateness(cluster, now_ns);
-    do {
-        advance(cluster, now_ns);
-        expire(cluster);
-        reads_take_reports(cluster);
-        /* Drops first, so that there is always room for the next ones; then what ends. */
-        if (next_drop(cluster, action) || reads_next_done(cluster, action)) {
-            return 1;
-        }
-        asks_prepare(cluster);
-        reads_take_reports(cluster);
-        if (reads_next_done(cluster, action) || next_redial(cluster, action) ||
-            asks_next(cluster, action) || reads_next(cluster, action)) {
-            return 1;
-        }
-        /* A question that could not be asked has news for those who waited for it. */
-    } while (!TAILQ_EMPTY(&cluster->reported));
+    if (is_strict(cluster)) {
+        note_lateness(cluster, now_ns);
+    }
+    advance(cluster, now_ns);
     const struct heap_node *first = heap_first(&cluster->timers);
+    if (first != NULL && first->key <= cluster->now_ns) {
+        expire(cluster);
+    }
+    if (has_work(cluster) && next_of_all(cluster, action)) {
+        return 1;
+    }
+    first = heap_first(&cluster->timers);
     *wake_ns = first != NULL ? first->key : UINT64_MAX;
     cluster->promised_wake_ns = *wake_ns;
     return 0;

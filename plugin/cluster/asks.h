@@ -31,6 +31,13 @@ bool asks_has_reached(const struct rp_cluster *cluster, uint32_t server, uint64_
 /* The server has answered: reads that await a position there may go on. */
 void asks_wake(struct rp_cluster *cluster, uint32_t server);
 
+/* Whether there may be anything to ask, or to redial. */
+static inline bool asks_have_work(const struct rp_cluster *cluster) {
+    return (cluster->ask_queue[ASK_POLL] | cluster->ask_queue[ASK_LOCATE] |
+            cluster->ask_queue[ASK_WATCH] | cluster->judge_again | cluster->redial_queue) != 0 ||
+           !TAILQ_EMPTY(&cluster->locating);
+}
+
 /* Prepares what is to be asked now. */
 void asks_prepare(struct rp_cluster *cluster);
 

@@ -212,8 +212,7 @@ static bool begin_send(struct rp_cluster *cluster, struct read *read, const stru
     if (!choose_server(cluster, read, step)) {
         return false;
     }
-    read_enlist(cluster, read, READ_TO_SEND);
-    set_timer(cluster, read, read->deadline_ns);
+    read_enlist(cluster, read, READ_TO_SEND); /* it leaves before next says "nothing" */
     return true;
 }
 
