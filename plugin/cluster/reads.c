@@ -277,6 +277,27 @@ static void follow(struct rp_cluster *cluster, struct read *read, const struct r
     }
 }
 
+/* The policy hears what has become of the step under way. */
+static void tell(struct rp_cluster *cluster, struct read *read, const struct rp_report *report) {
+    read->missed = read->missed || report->outcome == RP_MISSING || report->outcome == RP_PARTIAL;
+    read->failed_over = read->failed_over || report->outcome == RP_FAILED;
+    follow(cluster, read, machine_next(&read->machine, report));
+}
+
+/* The same, of a read that is where its phase says. reason: of a failure; or NULL. */
+static void tell_outcome(struct rp_cluster *cluster, struct read *read, int32_t outcome,
+                         uint64_t position, const char *reason) {
+    const struct rp_report report = {.struct_size = sizeof report,
+                                     .outcome = outcome,
+                                     .now_ns = cluster->now_ns,
+                                     .position = position};
+    read_leave(cluster, read);
+    if (outcome == RP_FAILED) {
+        read->reason = reason;
+    }
+    tell(cluster, read, &report);
+}
+
 void reads_take_reports(struct rp_cluster *cluster) {
     struct read *read;
     while ((read = TAILQ_FIRST(&cluster->reported)) != NULL) {
@@ -287,9 +308,7 @@ void reads_take_reports(struct rp_cluster *cluster) {
                                          .now_ns = cluster->now_ns,
                                          .position = read->reported_position,
                                          .flushed = read->reported_flushed};
-        read->missed = read->missed || read->outcome == RP_MISSING || read->outcome == RP_PARTIAL;
-        read->failed_over = read->failed_over || read->outcome == RP_FAILED;
-        follow(cluster, read, machine_next(&read->machine, &report));
+        tell(cluster, read, &report);
     }
 }
 
@@ -403,7 +422,7 @@ bool reads_next_done(struct rp_cluster *cluster, struct rp_action *action) {
 static void send_again(struct rp_cluster *cluster, struct read *read) {
     read_leave(cluster, read);
     if (!begin_send(cluster, read, read->step)) {
-        read_report(cluster, read, RP_FAILED, read->reason);
+        tell_outcome(cluster, read, RP_FAILED, 0, read->reason);
     }
 }
 
@@ -413,7 +432,7 @@ static void detour(struct rp_cluster *cluster, struct read *read, const char *re
     uint64_t others =
         not_backing_off(cluster, read->offered & cluster->replicas & ~server_bit(lost));
     if (is_primary_step(read->step) || others == 0 || read->detours >= MAX_DETOURS) {
-        read_report(cluster, read, RP_FAILED, reason);
+        tell_outcome(cluster, read, RP_FAILED, 0, reason);
         return;
     }
     read_leave(cluster, read);
@@ -429,16 +448,16 @@ static void missed_on_primary(struct rp_cluster *cluster, struct read *read,
     const char *why = why_missing_does_not_count(cluster, read->server, facts);
     if (why != NULL) {
         cluster->counters.uncounted_misses++;
-        read_report(cluster, read, RP_FAILED, why);
+        tell_outcome(cluster, read, RP_FAILED, 0, why);
     } else {
-        read_report(cluster, read, RP_MISSING, NULL);
+        tell_outcome(cluster, read, RP_MISSING, 0, NULL);
     }
 }
 
 static void found_on_primary(struct rp_cluster *cluster, struct read *read, int32_t outcome,
                              const struct facts *facts) {
     const char *why = read->floor == 0 ? NULL : why_floor_is_not_kept(cluster, read->server, facts);
-    read_report(cluster, read, why != NULL ? RP_FAILED : outcome, why);
+    tell_outcome(cluster, read, why != NULL ? RP_FAILED : outcome, 0, why);
 }
 
 /* Found needs a position where there is a floor; missing, and partial where nobody has more, need
@@ -458,18 +477,13 @@ static void answered_by_replica(struct rp_cluster *cluster, struct read *read, i
     if (outcome == RP_FOUND && read->floor != 0 && floor < read->floor) {
         cluster->counters.behind++;
     }
-    read_report(cluster, read, outcome, NULL);
-    switch (outcome) {
-    case RP_FOUND:
-        read->reported_position = floor;
-        break;
-    case RP_PARTIAL:
-        read->reported_position = read->floor == 0 || proof < floor ? proof : floor;
-        break;
-    default:
-        read->reported_position = proof;
-        break;
+    uint64_t position = proof;
+    if (outcome == RP_FOUND) {
+        position = floor;
+    } else if (outcome == RP_PARTIAL && read->floor != 0 && floor < proof) {
+        position = floor;
     }
+    tell_outcome(cluster, read, outcome, position, NULL);
 }
 
 static void answered(struct rp_cluster *cluster, struct read *read, int32_t outcome,
@@ -525,10 +539,10 @@ static void failed(struct rp_cluster *cluster, struct read *read, int32_t outcom
             send_again(cluster, read);
             break;
         }
-        read_report(cluster, read, RP_FAILED, "cancelled twice by a conflict");
+        tell_outcome(cluster, read, RP_FAILED, 0, "cancelled twice by a conflict");
         break;
     default:
-        read_report(cluster, read, RP_FAILED, NULL);
+        tell_outcome(cluster, read, RP_FAILED, 0, NULL);
         break;
     }
 }
@@ -598,10 +612,10 @@ void reads_timer(struct rp_cluster *cluster, struct read *read) {
         give_up_answer(cluster, read);
         break;
     case READ_WAITING:
-        read_report(cluster, read, RP_WAITED, NULL);
+        tell_outcome(cluster, read, RP_WAITED, 0, NULL);
         break;
     case READ_AWAITING:
-        read_report(cluster, read, RP_NOT_REACHED, NULL);
+        tell_outcome(cluster, read, RP_NOT_REACHED, 0, NULL);
         break;
     default:
         break;
