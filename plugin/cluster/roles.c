@@ -3,6 +3,7 @@
  */
 #include "roles.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define REDIAL_NS     UINT64_C(10000000000)
@@ -210,12 +211,36 @@ static void judge_pair(struct rp_cluster *cluster, uint32_t one_index, uint32_t 
 
 /* A standby that streams a timeline above the primary's: somebody was promoted, whom nobody here
  * may know. */
-static bool is_diverged(const struct rp_cluster *cluster, const struct server *server) {
+static bool follows_newer(const struct rp_cluster *cluster, const struct server *server) {
     if (!follows(server) || cluster->primary == NO_SERVER || is_foreign(cluster, server)) {
         return false;
     }
     uint32_t timeline = cluster->servers[cluster->primary].said.upper;
     return timeline != 0 && server->said.upper > timeline;
+}
+
+/* And the primary has said since then that it still leads. One that merely fell silent before is no
+ * evidence: that is a failover, and the standby is the new leader's. */
+static bool is_diverged(const struct rp_cluster *cluster, const struct server *server) {
+    return follows_newer(cluster, server) &&
+           cluster->servers[cluster->primary].said_sent_event > server->followed_event;
+}
+
+static void judge_follower(struct rp_cluster *cluster, uint32_t index) {
+    const struct server *server = &cluster->servers[index];
+    if (!follows_newer(cluster, server)) {
+        return;
+    }
+    if (!is_diverged(cluster, server)) {
+        if (cluster->servers[cluster->primary].lost_event <= server->followed_event) {
+            cluster->suspected = true;
+            cluster->judge_again |= server_bit(cluster->primary);
+        }
+    } else if (!cluster->split) {
+        cluster->split = true;
+        cluster->split_servers[0] = cluster->primary;
+        cluster->split_servers[1] = index;
+    }
 }
 
 static void tell_split(struct rp_cluster *cluster, bool before) {
@@ -240,11 +265,7 @@ static void judge_splits(struct rp_cluster *cluster) {
         for (uint32_t k = i + 1; leads(&cluster->servers[i]) && k < cluster->server_count; k++) {
             judge_pair(cluster, i, k);
         }
-        if (!cluster->split && is_diverged(cluster, &cluster->servers[i])) {
-            cluster->split = true;
-            cluster->split_servers[0] = cluster->primary;
-            cluster->split_servers[1] = i;
-        }
+        judge_follower(cluster, i);
     }
     tell_split(cluster, before);
     bool two_systems = are_two_systems(cluster);
@@ -345,17 +366,27 @@ static void tell_role(struct rp_cluster *cluster, uint32_t index) {
     }
     cluster->counters.role_changes++;
     const char *why = roles_why(server);
-    notices_add(&cluster->notices, level_of(cluster, server), index, "%s is %s%s%s (timeline %u)",
-                server->name, roles[server->role], why[0] != '\0' ? ": " : "", why,
-                server->said.upper);
+    char timeline[24] = "";
+    if (server->said.upper != 0) {
+        (void)snprintf(timeline, sizeof timeline, " (timeline %u)", server->said.upper);
+    }
+    notices_add(&cluster->notices, level_of(cluster, server), index, "%s is %s%s%s%s", server->name,
+                roles[server->role], why[0] != '\0' ? ": " : "", why, timeline);
+}
+
+/* Of two that lead, or of a primary and a standby that follows somebody newer, it cannot be told
+ * here which one the operator means: connections that were never closed may lead to the wrong one.
+ */
+static bool is_in_split(const struct rp_cluster *cluster, uint32_t index) {
+    return cluster->split &&
+           (index == cluster->split_servers[0] || index == cluster->split_servers[1]);
 }
 
 /* Its address may lead to another server by now. */
 static void judge_redial(struct rp_cluster *cluster, uint32_t index) {
     struct server *server = &cluster->servers[index];
-    bool elsewhere = server->why == WHY_FOREIGN || server->why == WHY_DEPOSED ||
-                     server->why == WHY_PROMOTED || server->why == WHY_SECOND ||
-                     server->why == WHY_STANDBY;
+    bool elsewhere =
+        (server->why != WHY_FINE && server->why != WHY_UNCERTAIN) || is_in_split(cluster, index);
     if (!elsewhere) {
         server->redial_ns = 0;
     } else if (server->redial_ns == 0) {
@@ -545,9 +576,11 @@ static void tell_no_proof(struct rp_cluster *cluster, uint32_t index) {
     };
     struct server *server = &cluster->servers[index];
     uint8_t now = PROOF_FINE;
-    if (follows(server) && server->can.receiver && server->said.upper == 0) {
+    if (server->role != RP_ROLE_REPLICA) {
+        now = PROOF_FINE; /* why it is out has been said */
+    } else if (server->can.receiver && server->said.upper == 0) {
         now = PROOF_NOT_STREAMING;
-    } else if (follows(server) && server->said.upper != 0 && server->can.control &&
+    } else if (server->said.upper != 0 && server->can.control &&
                server->instance->lower < server->said.upper) {
         now = PROOF_OLD_TIMELINE;
     }
@@ -571,6 +604,18 @@ static void note_lag(struct rp_cluster *cluster, uint32_t index, uint64_t sent_n
         if (cluster->primary_answers) {
             server->lag_known_ns = cluster->now_ns;
         }
+    }
+}
+
+static void note_followed(const struct rp_cluster *cluster, struct server *server,
+                          uint64_t instance_before) {
+    if (server->said.instance != instance_before || !server->said.in_recovery) {
+        server->followed = 0;
+    }
+    if (server->said.in_recovery && server->said.upper != 0 &&
+        server->said.upper != server->followed) {
+        server->followed = server->said.upper;
+        server->followed_event = cluster->event;
     }
 }
 
@@ -599,6 +644,7 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     server->said = *facts;
     server->said_sent_event = sent_event;
     server->said_event = cluster->event;
+    note_followed(cluster, server, before.instance);
     if (facts->in_recovery && instance->noted_event == 0 && full) {
         instance->noted_position = facts->position;
         instance->noted_event = facts->position != 0 ? cluster->event : 0;
