@@ -29,17 +29,18 @@ $(call objects,$(NODE_SRC)): $(NODE_MODULES)/.package-lock.json
 $(call include_dependencies,$(NODE_SRC))
 
 NODE_ARCH := $(patsubst x86_64,x64,$(patsubst aarch64,arm64,$(shell uname -m)))
-NODE_ADDON := $(NPM)/prebuilds/linux-$(NODE_ARCH)-gnu/read_policy.node
+NODE_PLATFORM ?= linux-$(NODE_ARCH)-gnu
+NODE_ADDON := $(NPM)/prebuilds/$(NODE_PLATFORM)/read_policy.node
 
 # Node has its own symbols for the addon, so not all of them are defined when it is linked.
-$(NPM)/prebuilds/%/read_policy.node: $(call objects,$(NODE_SRC) $(PLUGIN_SRC) $(INI_SRC)) $(NODE_DIR)/src/addon.map
+$(NODE_ADDON): $(call objects,$(NODE_SRC) $(PLUGIN_SRC) $(INI_SRC)) $(NODE_DIR)/src/addon.map
 	@mkdir -p $(@D)
 	$(call step,LINK,$@)$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,--version-script=$(NODE_DIR)/src/addon.map \
 		-Wl,--gc-sections -s -o $@ $(filter %.o,$^) -Wl,--exclude-libs,ALL $(PLUGIN_LIBS)
 
 # The package's folder as it is packed, with the version that the Makefile has and nothing for development.
 NODE_FILES := $(wildcard $(addprefix $(NODE_DIR)/,*.js *.mjs *.ts *.mts README.md lib/*.js examples/*))
-$(NPM_TARBALL): $(NODE_FILES) $(NODE_DIR)/package.json LICENSE $(NODE_ADDON) $(wildcard $(NPM)/prebuilds/*/read_policy.node)
+$(NPM_TARBALL): $(NODE_FILES) $(NODE_DIR)/package.json LICENSE $(sort $(NODE_ADDON) $(wildcard $(NPM)/prebuilds/*/read_policy.node))
 	@rm -rf $(NPM)/package && mkdir -p $(NPM)/package
 	@cp -r $(addprefix $(NODE_DIR)/,index.js index.mjs index.d.ts index.d.mts lib examples README.md package.json) LICENSE $(NPM)/prebuilds $(NPM)/package
 	@cd $(NPM)/package && npm pkg set version=$(VERSION) && npm pkg delete devDependencies
@@ -52,12 +53,18 @@ $(NODE_MODULES)/read-policy/package.json: $(NPM_TARBALL) $(NODE_MODULES)/.packag
 	@tar -xzf $< -C $(@D) --strip-components=1
 	@touch $@
 
-.PHONY: npm npm-deps npm-package
+# The addon for other platforms than this one.
+NPM_OTHERS := $(if $(filter x64,$(NODE_ARCH)),linux-arm64-gnu linux-x64-musl)
+
+.PHONY: npm npm-deps npm-others npm-package
 npm-deps:
 	@tools/install-packages $(BUILD_PACKAGES) $(if $(shell command -v npm),,nodejs npm)
+npm-others: npm-deps $(NODE_MODULES)/.package-lock.json
+	@$(if $(NPM_OTHERS),tools/install-packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross musl-tools)
+	@+BUILD='$(BUILD)' tools/npm-prebuilds $(NPM_OTHERS)
 npm-package: $(NPM_TARBALL)
-# The packages come first, then everything else in a second make, which sees them.
-npm: npm-deps
+# The packages come first, then everything else in makes of their own, which see them.
+npm: npm-others
 	@$(MAKE) --no-print-directory npm-package
 
 # What a hit costs a host in Node.js.

@@ -18,6 +18,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 NPM = os.path.join(BUILD, "npm")
 PLACE = os.path.join(NPM, "tests")
 OLDEST_NODE = 18
+# Of each platform the machine, as readelf has it, and its libc.
+NATIVE = {
+    "linux-x64-gnu": ("X86-64", {"libc.so.6"}),
+    "linux-x64-musl": ("X86-64", {"libc.so"}),
+    "linux-arm64-gnu": ("AArch64", {"libc.so.6", "ld-linux-aarch64.so.1"}),
+}
 
 
 def node_version():
@@ -44,7 +50,7 @@ class NodeTest(unittest.TestCase):
         shutil.copytree(HERE, PLACE, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
 
     def run_node_tests(self, *files, **environment):
-        done = run("node", "--expose-gc", "--test", "--test-concurrency=1", *files,
+        done = run("node", "--expose-gc", "--test", "--test-reporter=tap", "--test-concurrency=1", *files,
                    env={**os.environ, **environment})
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertRegex(done.stdout, r"# pass [1-9]")
@@ -106,7 +112,11 @@ class PackageTest(unittest.TestCase):
             dynamic = subprocess.run(["readelf", "--wide", "--dynamic", addon], check=True,
                                      capture_output=True, text=True).stdout
             needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic))
-            self.assertLessEqual(needed, {"libc.so.6", "libc.so", "ld-linux-aarch64.so.1"}, addon)
+            machine, libraries = NATIVE[os.path.basename(os.path.dirname(addon))]
+            self.assertLessEqual(needed, libraries, addon)
+            header = subprocess.run(["readelf", "--file-header", addon], check=True, capture_output=True,
+                                    text=True).stdout
+            self.assertRegex(header, rf"Machine: .*{machine}", addon)
             symbols = subprocess.run(["readelf", "--wide", "--dyn-syms", addon], check=True,
                                      capture_output=True, text=True).stdout
             defined = {line.split()[-1] for line in symbols.splitlines()
