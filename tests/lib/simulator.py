@@ -32,11 +32,16 @@ def run_program(*arguments, status=0, **more):
     return done.stdout if status == 0 else done.stderr
 
 
-def simulate(path, *arguments):
-    """The figures of each section, by its name."""
-    rows = csv.DictReader(io.StringIO(run_program("--csv", *arguments, path)))
+def read_figures(text):
+    """The figures of each section, by its name, of CSV output."""
+    rows = csv.DictReader(io.StringIO(text))
     return {row.pop("section"): Figures((column, float(value)) for column, value in row.items())
             for row in rows}
+
+
+def simulate(path, *arguments):
+    """The figures of each section, by its name."""
+    return read_figures(run_program("--csv", *arguments, path))
 
 
 class SimulatorCase(unittest.TestCase):

@@ -137,15 +137,17 @@ static const struct option_row sim_rows[] = {
      "primary is located at its last commit, so a quiet one is reached sooner. Without this\n"
      "option it commits all the time.",
      0},
-    {"replica-read", "TIME", OPTION_MODEL, 0, 0, IN(replica_read), "0.3ms", NULL,
-     "How long a read of a replica takes; same forms as --age.", 0},
-    {"primary-read", "TIME", OPTION_MODEL, 0, 0, IN(primary_read), "0.3ms", NULL,
+    {"replica-read", "TIME", OPTION_MODEL, 0, 0, IN(replica_read), "0.1ms", NULL,
+     "How long a read of a replica takes; same forms as --age. The default is what snapshot-host\n"
+     "has on one machine; add your network's round trip, here and below.",
+     0},
+    {"primary-read", "TIME", OPTION_MODEL, 0, 0, IN(primary_read), "0.1ms", NULL,
      "How long a read of the primary takes.", 0},
-    {"position-read", "TIME", OPTION_MODEL, 0, 0, IN(position_read), "0.1ms", NULL,
+    {"position-read", "TIME", OPTION_MODEL, 0, 0, IN(position_read), "0.05ms", NULL,
      "How long asking a server for its WAL position takes: locating the primary, and each\n"
      "question to a replica whose position is awaited.",
      0},
-    {"question-read", "TIME", OPTION_MODEL, 0, 0, IN(question_read), "0.05ms", NULL,
+    {"question-read", "TIME", OPTION_MODEL, 0, 0, IN(question_read), "0.04ms", NULL,
      "How much longer a read takes whose answer counts only with the server's position: such a\n"
      "question is sent along with the read.",
      0},

@@ -28,7 +28,7 @@ ENDS = ("replica", "replica_retry", "primary", "absent_primary", "absent_replica
 FRESH = ["--fresh", "1"]
 
 
-GOLDEN_DIGEST = "a175eed63e9302ba2c78bd54c452e913d4a60bf0ff53e742800f496d37e4b191"
+GOLDEN_DIGEST = "2f077c55d2d53b449316f8aebe15f1fe419ce57b5c4b4684f11409337049221c"
 
 
 def spread(share, count):
@@ -429,7 +429,8 @@ class CommandLine(SimulatorCase):
         self.assertEqual(run_program(path), run_program(
             "--seed", "1", "--lookups", "100000", "--rate", "1000", "--processes", "1", "--replica",
             "exponential:1ms", "--fresh", "0.1", "--age", "0", "--bogus", "0", "--positions", "0",
-            "--replica-read", "0.3ms", "--primary-read", "0.3ms", "--position-read", "0.1ms", "--question-read", "0.05ms",
+            "--replica-read", "0.1ms", "--primary-read", "0.1ms", "--position-read", "0.05ms",
+            "--question-read", "0.04ms",
             "--replica-failures", "0", "--links", "2", "--max-lookups", "1024", "--timeout", "5s",
             "--timer-step", "0", "--retries", "0", "--retry-wait", "uniform:1s,2s", path))
 

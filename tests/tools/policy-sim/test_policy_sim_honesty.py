@@ -7,6 +7,8 @@ trace, and its figures must match the real ones within these bounds:
 
   shares of lookups by who served them     0.10, absolute
   median of the latency added to a miss    10 ms and 15 %
+  shares of a day replayed from its log    0.05 of first reads, a tenth of what is shed; and 0.15
+                                           of what another host did with the other half of the day
 
 Some hundred lookups of each policy give a share to 0.03 and, in bursts, where the latency may be
 anything up to max_wait_ms, a median to 10 ms (one standard deviation). Apart from the trace, the
@@ -24,7 +26,7 @@ import unittest
 
 from cluster import Cluster
 from host import Host, ini_text
-from simulator import PROGRAM, SimulatorCase, run_program, simulate
+from simulator import PROGRAM, SimulatorCase, read_figures, run_program, simulate
 from testbed import ROOT, clean_up_at_exit, no_longer_clean_up, wait_for
 
 POLICIES = {
@@ -34,6 +36,7 @@ POLICIES = {
 }
 SERVED_BY = ("replica", "replica_retry", "primary")
 SHARE_BOUND = 0.10
+OTHER_HALF_BOUND = 0.15
 LATENCY_BOUND_MS, LATENCY_BOUND = 10, 0.15
 
 INSERT = """INSERT INTO "TaskRunExecutionSnapshot"
@@ -222,6 +225,70 @@ class Honesty(SimulatorCase):
         figures = self.compare(lambda draw: 0.010, None, 15, pause_now_and_then)
         for server in SERVED_BY:
             self.assertGreater(figures["retry"].share(server), 0.03)
+
+
+class ReplayedDay(SimulatorCase):
+    """Two hosts share the lookups of one day, in which the standby stops. The access log of each tells
+    what it did, and what the other did with its own half."""
+
+    POLICIES = {
+        "shed": {"policy": "replica_then_primary", "replica_retry_max_ms": 0, "primary_budget_per_s": 5,
+                 "primary_budget_burst": 5},
+        "index": {"policy": "read_index", "max_wait_ms": 1000}}
+
+    def setUp(self):
+        super().setUp()
+        cluster.reset()
+
+    def replay(self, host):
+        log = self.file("\n".join(host.all_lines()) + "\n", "access.log")
+        text = run_program("replay", "--csv", "--day", log, "--replica",
+                           "trace:" + os.path.join(self.directory, "lag.csv"),
+                           self.file(ini_text(self.POLICIES)))
+        return read_figures(text)
+
+    def test_the_day_again_and_under_the_other_policy(self):
+        def stop(done):
+            if not done.wait(2):
+                cluster.standby.pause_replay()
+                done.wait(3)
+                cluster.standby.resume_replay()
+
+        hosts = {}
+        for name, policy in self.POLICIES.items():
+            hosts[name] = Host(cluster.primary, [cluster.standby], policy=policy,
+                               settings={"log": {"access": "yes"}}).start()
+            self.addCleanup(hosts[name].kill)
+        done = threading.Event()
+        stopper = threading.Thread(target=stop, args=(done,))
+        with Recording(os.path.join(self.directory, "lag.csv"), 8):
+            stopper.start()
+            try:
+                lookups = look_up_fresh_rows(hosts, 7, lambda draw: 0)
+            finally:
+                done.set()
+                stopper.join()
+        for host in hosts.values():
+            host.stop()
+        for log in self.POLICIES:
+            figures = self.replay(hosts[log])
+            for name, some in lookups.items():
+                self.hold_against(f"{name} from the log of {log}", some, figures[name], name == log)
+
+    def hold_against(self, words, lookups, figures, own):
+        served = {server: sum(lookup.served_by == server for lookup in lookups) / len(lookups)
+                  for server in SERVED_BY}
+        shed = sum(lookup.status == 429 for lookup in lookups) / len(lookups)
+        words += f", {len(lookups)} real lookups: " + ", ".join(
+            f"{server} {served[server]:.3f} (replayed {figures.share(server):.3f})"
+            for server in SERVED_BY) + f", shed {shed:.3f} ({figures.share('shed'):.3f})"
+        print(words)
+        for server in SERVED_BY:
+            self.assertAlmostEqual(figures.share(server), served[server], msg=words,
+                                   delta=0.05 if own and server == "replica" else OTHER_HALF_BOUND)
+        # Half of a day differs from the other half by chance; with its own log there is none of that.
+        self.assertAlmostEqual(figures.share("shed"), shed, msg=words,
+                               delta=0.1 * shed + 0.02 if own else OTHER_HALF_BOUND)
 
 
 class Record(SimulatorCase):
