@@ -104,7 +104,7 @@ RUN_PACKAGES   := postgresql python3 python3-psycopg2
 CHECK_PACKAGES := check g++ curl prometheus binutils systemtap-sdt-dev gnuplot-nox graphviz mandoc luajit python3-cffi patch
 LINT_PACKAGES   = clang clang-format-$(LINT_LLVM) clang-tidy-$(LINT_LLVM) cppcheck shellcheck
 
-include mk/tools.mk mk/nginx.mk mk/npm.mk mk/bench.mk mk/tests.mk
+include mk/tools.mk mk/nginx.mk mk/npm.mk mk/wheel.mk mk/bench.mk mk/tests.mk
 
 .PHONY: deps demo-deps lint-deps
 deps:
@@ -143,6 +143,7 @@ help:
 	'make nginx              the module for nginx; nginx-demo, bench-nginx' \
 	'make install            into $$(DESTDIR)$$(PREFIX); uninstall takes it back' \
 	'make npm                the package for Node.js, in build/npm/ (installs what is missing)' \
+	'make wheel              the package for Python, in build/python/' \
 	'make deb                Debian packages, in build/deb/ (installs what is missing)' \
 	'make deb-try            the same, tried in a clean root' \
 	'make matrix             all of this on Debian 12, 13 and unstable, in clean roots: see mk/matrix.mk' \

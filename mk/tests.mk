@@ -6,7 +6,7 @@
 
 tests_named = $(sort $(foreach depth,* */* */*/*,$(wildcard tests/$(depth)/$(1))))
 C_TESTS  := $(call tests_named,test_*.c)
-PY_TESTS := $(filter-out $(if $(SANITIZE),tests/bindings/node/%),$(call tests_named,test_*.py))
+PY_TESTS := $(filter-out $(if $(SANITIZE),tests/bindings/%),$(call tests_named,test_*.py))
 
 TEST_LIBS = $(call pkg_libs,check) $(HOST_LIBS)
 TEST_HELPERS := $(wildcard tests/lib/*.c)
@@ -51,7 +51,7 @@ CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/te
 .PHONY: programs check-programs run-checks soak
 # Every program that is built here, those of the tests included: whether it builds, for other compilers and flags.
 programs: all bench-programs $(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER)
-check-programs: programs $(NGINX_MODULE) $(NODE_BUILT)
+check-programs: programs $(NGINX_MODULE) $(NODE_BUILT) $(WHEEL_DIR)/built
 	@+$(DOSE_MAKE) dose-programs
 run-checks:
 	@$(PYTHON) tests/run.py --jobs $(CHECK_JOBS) $(CHECKS) $(call dose_checks,$(FUZZ_NAMES))
@@ -68,7 +68,7 @@ NEEDS_bench/smoke.py = bench-programs
 NEEDS_tests/lib/test_harness.py = $(addprefix $(BUILD)/tests/,policies/test_policies plugin/test_abi \
 	host-sample/postgres/test_pg_group)
 NEEDS_tests/bindings/node/test_node.py = $(NODE_BUILT)
-NEEDS_tests/hosts/nginx/test_nginx_host.py = $(NGINX_MODULE)
+NEEDS_tests/bindings/python/test_wheel.py = $(WHEEL_DIR)/built
 NEEDS_tests/hosts/nginx/test_nginx_host.py = $(NGINX_MODULE)
 NEEDS_tests/plugin/mutants.py = $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER) $(PLUGIN_CHECK_PROGRAMS)
 

@@ -1,0 +1,514 @@
+"""Reads through a cluster, blocking.
+
+The thread that calls read() sends its own statements, so a hit costs no change of threads. A thread for
+each server asks the cluster's questions on a connection of its own, and one more watches the clock.
+The state machine is under one lock, which is never held over I/O.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from abc import ABC, abstractmethod
+from collections import deque
+from dataclasses import replace
+from queue import SimpleQueue
+from typing import Any, Callable, Mapping, Sequence, TypeVar, overload
+
+from . import _abi, _sql
+from ._end import Closed, End, outcome_number, outcome_of
+from ._machine import Action, ClusterInfo, Machine, ServerInfo, Settings, logger
+from ._policies import Metric, PolicySet
+
+T = TypeVar("T")
+
+
+class Link(ABC):
+    """A connection to one server. One thread at a time, but for abort."""
+
+    # Dialled for what it does now. One that was kept may have been lost long before.
+    is_fresh = True
+
+    @abstractmethod
+    def ask(self, text: str) -> str | None:
+        """The one column of the one row of a statement."""
+
+    @abstractmethod
+    def read(self, question: str | None, read: Any, limit_ns: int) -> _sql.Answer:
+        """In one READ COMMITTED transaction: the question, what the caller reads, _sql.AFTER."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """From any thread: whoever waits for this connection gets an error now."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    @abstractmethod
+    def is_usable(self) -> bool:
+        """Whether it may serve another read: connected, in no transaction."""
+
+
+class Server(ABC):
+    """How one server is reached, by one driver."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    # Whether a link may be dialled by one thread, used by another, and kept for a third.
+    is_pooled = True
+    # What the driver raises; anything else that a read raises is the caller's.
+    errors: tuple[type[BaseException], ...]
+
+    @abstractmethod
+    def connect(self) -> Link: ...
+
+    def connect_to_ask(self) -> Link:
+        """For a thread of the cluster's own, which keeps it."""
+        return self.connect()
+
+    @abstractmethod
+    def sqlstate(self, error: BaseException) -> str | None: ...
+
+    @abstractmethod
+    def is_disconnect(self, error: BaseException) -> bool:
+        """Whether the error itself says so, for links that cannot tell afterwards."""
+
+
+class _Pool:
+    """The idle links to one server, the last one used first. Its lock is the cluster's."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.idle: deque[Link] = deque()
+        self.generation = 0
+        self.dialling = 0
+
+    def drain(self) -> list[Link]:
+        """For the caller to close, without the lock."""
+        self.generation += 1
+        links = list(self.idle)
+        self.idle.clear()
+        return links
+
+
+_GONE = object()
+
+
+class _Dropped(Exception):
+    """The action is not wanted any more."""
+
+
+class _Pending:
+    """A read that a thread waits for: what it is to do comes through the queue."""
+
+    def __init__(self) -> None:
+        self.events: SimpleQueue[Any] = SimpleQueue()
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+
+class Cluster:
+    """Servers of which one is the primary, and reads that go where the policies send them.
+
+    Any thread may use it, all at once; it belongs to the process that opened it. Connections are made
+    when they are needed, at most max_reads to each server and one that asks; they are closed with the
+    cluster.
+    """
+
+    def __init__(self, policies: PolicySet, servers: Sequence[Server], *,
+                 expect: Mapping[str, str] | None = None, settings: Settings = Settings()) -> None:
+        self._policies = policies
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._settled = threading.Event()
+        self._machine = Machine(policies, [server.name for server in servers], expect or {}, settings)
+        self._pools = [_Pool(server) for server in servers]
+        self._pending: dict[int, _Pending] = {}
+        self._tags = 0
+        self._running: dict[int, Link | None] = {}
+        self._sleeps_until = 0
+        self._askers: list[SimpleQueue[Action | None]] = [SimpleQueue() for _ in servers]
+        self._finalizer = weakref.finalize(self, _abandon, self._changed, self._machine, self._pools,
+                                           self._askers)
+        threads = [threading.Thread(target=_watch, daemon=True, name="read-policy-clock", args=(
+            weakref.ref(self), self._changed, self._machine))]
+        threads += [threading.Thread(target=_ask, args=(weakref.ref(self), pool, questions),
+                                     daemon=True, name=f"read-policy-{pool.server.name}")
+                    for pool, questions in zip(self._pools, self._askers)]
+        for thread in threads:
+            thread.start()
+
+    # -- for callers ---------------------------------------------------------------------------------
+
+    @overload
+    def read(self, section: str, read: Callable[[Any], T], *, outcome: Callable[[T], str] = ...,
+             position: str | None = ..., timeout: float | None = ...,
+             in_transaction: bool = ...) -> End[T]: ...
+
+    @overload
+    def read(self, section: str, read: Any, values: Any = ..., *,
+             outcome: Callable[[Any], str] = ..., position: str | None = ...,
+             timeout: float | None = ..., in_transaction: bool = ...) -> End[Any]: ...
+
+    def read(self, section: str, read: Any, values: Any = None, *,
+             outcome: Callable[[Any], str] = outcome_of, position: str | None = None,
+             timeout: float | None = None, in_transaction: bool = False) -> End[Any]:
+        """Reads by the section's policy; returns the End, whatever the verdict.
+
+        read: a statement of the driver's with its values, whose rows are the value; or a function that
+        takes a connection of the driver's, in a read-only transaction, and returns the value. It may
+        be called several times, and must not commit. outcome says what the value is: "found",
+        "partial" or "missing"; by default None and what is empty are missing. position: an earlier
+        End's, which this read must not be behind. timeout: in seconds. in_transaction: straight to the
+        primary.
+
+        Raises Busy, Closed, UsageError, and what `read` and `outcome` raise that is no error of the
+        driver's.
+        """
+        self._machine.check_usable()
+        policy = self._policies.policy(section)
+        pending = _Pending()
+        if not self._settled.is_set():
+            timeout = self._wait_settled(self._settings.timeout if timeout is None else timeout)
+        with self._lock:
+            self._machine.check_usable()
+            self._tags += 1
+            tag = self._tags
+            read_id = self._machine.start(policy, tag, position, timeout, in_transaction)
+            self._pending[tag] = pending
+            self._pump()
+        is_done = False
+        try:
+            job = read if callable(read) else (read, values)
+            while True:
+                event = pending.events.get()
+                if event is None:
+                    raise Closed("the cluster was closed while the read was under way")
+                if event.kind == _abi.ACTION_DONE:
+                    is_done = True
+                    return end_of_pending(event.done, pending.value, pending.error)
+                self._perform(event, pending, job, outcome)
+        finally:
+            if not is_done:
+                with self._lock:
+                    self._pending.pop(tag, None)
+                    if not self._machine.is_closed:
+                        self._machine.forget(read_id)
+                        self._pump()
+
+    def _wait_settled(self, seconds: float) -> float:
+        """Until every server has been heard nothing is proven, and nobody is known to be the primary.
+        Returns what is left of the time."""
+        begun = time.monotonic()
+        self._settled.wait(seconds)
+        return seconds - (time.monotonic() - begun)
+
+    def info(self) -> ClusterInfo:
+        with self._lock:
+            self._machine.check_usable()
+            return self._machine.info()
+
+    def server(self, name: str) -> ServerInfo:
+        with self._lock:
+            self._machine.check_usable()
+            return self._machine.server(name)
+
+    def server_set(self, name: str, *, expect: str = "any", state: str = "on") -> None:
+        """state: "on", "drain" (no read begins there) or "off"; expect: "any", "primary", "replica"."""
+        with self._lock:
+            self._machine.check_usable()
+            self._machine.server_set(name, expect, state)
+            self._pump()
+
+    def forget_history(self) -> None:
+        """After a restore or an upgrade: system and timeline that are remembered are learnt anew."""
+        with self._lock:
+            self._machine.check_usable()
+            self._machine.forget_history()
+            self._pump()
+
+    def metrics(self) -> list[Metric]:
+        """The cluster's own counters and those of its policy set."""
+        with self._lock:
+            self._machine.check_usable()
+            return self._policies.metrics() + self._machine.metrics()
+
+    def close(self) -> None:
+        """Reads under way raise Closed; no connection that does not answer is waited for. May be called
+        twice. In another process than its own it does nothing: the connections are not that one's."""
+        if not self._machine.is_own_process():
+            return
+        with self._lock:
+            if self._machine.is_closed:
+                return
+            self._machine.close()
+            for pending in self._pending.values():
+                pending.events.put(None)
+            self._settled.set()
+            self._changed.notify_all()
+            links = [link for pool in self._pools for link in pool.drain()]
+            for link in self._running.values():
+                if link is not None:
+                    link.abort()
+            self._running.clear()
+        for questions in self._askers:
+            questions.put(None)
+        for link in links:
+            link.close()
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    # -- with the lock held --------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Hands out all that is to be done now."""
+        while (action := self._machine.next()) is not None:
+            if action.kind == _abi.ACTION_ASK:
+                self._running[action.id] = None
+                self._askers[action.server].put(action)
+            elif action.kind == _abi.ACTION_READ:
+                self._running[action.id] = None
+                self._pending[action.tag].events.put(action)
+            elif action.kind == _abi.ACTION_DONE:
+                self._pending.pop(action.tag).events.put(action)
+            elif action.kind == _abi.ACTION_DROP:
+                link = self._running.pop(action.id, None)
+                if link is not None:
+                    link.abort()
+                pending = self._pending.get(action.tag)
+                if pending is not None:
+                    pending.events.put(action)
+            elif action.kind == _abi.ACTION_REDIAL:
+                for link in self._pools[action.server].drain():
+                    link.abort()
+        if self._machine.wake_ns < self._sleeps_until:
+            self._changed.notify_all()
+        if not self._settled.is_set() and self._machine.settled():
+            self._settled.set()
+
+    # -- a read's statements, in the caller's thread -----------------------------------------------------
+
+    def _perform(self, action: Action, pending: _Pending, job: Any,
+                 outcome: Callable[[Any], str]) -> None:
+        if action.kind == _abi.ACTION_DROP:
+            return
+        pool = self._pools[action.server]
+        link: Link | None = None
+        generation = pool.generation
+        before = after = None
+        try:
+            link = self._link(pool, action, pending)
+            answer = link.read(action.text, job, action.limit_ns)
+            before, after = answer.before, answer.after
+            if action.target == _abi.TARGET_REPLICA and not answer.in_recovery:
+                number = _abi.ROLE_CHANGED
+            else:
+                number = outcome_number(outcome(answer.value))
+        except _Dropped:
+            return
+        except pool.server.errors as error:
+            pending.error = error
+            before = after = None
+            is_broken = link is None or not link.is_usable() or pool.server.is_disconnect(error)
+            was_idle = link is not None and not link.is_fresh
+            number = _sql.outcome_of_error(pool.server.sqlstate(error), is_broken, was_idle)
+            if was_idle and is_broken:
+                self._discard_idle(pool)
+        except BaseException:
+            with self._lock:
+                self._running.pop(action.id, None)
+            raise
+        finally:
+            if link is not None:
+                self._give_back(pool, link, generation)
+        with self._lock:
+            if self._machine.is_closed or action.id not in self._running:
+                return
+            del self._running[action.id]
+            if number in (_abi.FOUND, _abi.PARTIAL):
+                pending.value = answer.value
+            self._machine.answer(action.id, number, before, after)
+            self._pump()
+
+    def _link(self, pool: _Pool, action: Action, pending: _Pending) -> Link:
+        """Raises _Dropped, or an error of the driver's."""
+        with self._lock:
+            if action.id not in self._running:
+                raise _Dropped
+            if pool.idle:
+                link = self._running[action.id] = pool.idle.pop()
+                link.is_fresh = False
+                return link
+            if pool.dialling >= self._settings.max_reads:
+                raise pool.server.errors[0]("as many connections as max_reads are being made already")
+            pool.dialling += pool.server.is_pooled
+            generation = pool.generation
+        if pool.server.is_pooled:
+            # A server that is silent must not keep the caller for longer than the action's limit.
+            threading.Thread(target=self._dial, args=(pool, action, pending, generation), daemon=True,
+                             name=f"read-policy-dial-{pool.server.name}").start()
+            link = self._dialled(action, pending)
+        else:
+            link = pool.server.connect()
+        if not self._run_on(link, action):
+            self._give_back(pool, link, generation)
+            raise _Dropped
+        return link
+
+    @staticmethod
+    def _dialled(action: Action, pending: _Pending) -> Link:
+        """What _dial brings, unless the action is dropped before."""
+        while True:
+            event = pending.events.get()
+            if event is None:
+                pending.events.put(None)
+                raise _Dropped
+            if isinstance(event, BaseException):
+                raise event
+            if isinstance(event, Link):
+                return event
+            if event.id == action.id:
+                raise _Dropped
+
+    def _run_on(self, link: Link, action: Action) -> bool:
+        """From now on the link is the one to abort. False: the action is not wanted any more."""
+        with self._lock:
+            is_wanted = action.id in self._running
+            if is_wanted:
+                self._running[action.id] = link
+        return is_wanted
+
+    def _dial(self, pool: _Pool, action: Action, pending: _Pending, generation: int) -> None:
+        result: Any
+        try:
+            result = pool.server.connect()
+        except BaseException as error:
+            result = error
+        with self._lock:
+            pool.dialling -= 1
+            is_wanted = action.id in self._running and not self._machine.is_closed
+            if is_wanted:
+                pending.events.put(result)
+        if not is_wanted and not isinstance(result, BaseException):
+            self._give_back(pool, result, generation)
+
+    def _give_back(self, pool: _Pool, link: Link, generation: int) -> None:
+        is_usable = link.is_usable()
+        with self._lock:
+            is_kept = (is_usable and pool.server.is_pooled and generation == pool.generation
+                       and not self._machine.is_closed
+                       and len(pool.idle) < self._settings.max_reads)
+            if is_kept:
+                pool.idle.append(link)
+        if not is_kept:
+            link.close()
+
+    def _discard_idle(self, pool: _Pool) -> None:
+        """One link was found broken: the idle ones are of the same age, or older."""
+        with self._lock:
+            links = pool.drain()
+        for link in links:
+            link.close()
+
+
+def end_of_pending(done: End[Any], value: Any, error: BaseException | None) -> End[Any]:
+    """A cluster's End, with what its host knows."""
+    return replace(done, value=value if done.found else None, error=error)
+
+
+# -- the cluster's own threads: they keep no reference to it while they wait ---------------------------
+
+
+def _abandon(changed: threading.Condition, machine: Machine, pools: list[_Pool],
+             askers: list[SimpleQueue[Action | None]]) -> None:
+    """Of a cluster that nobody closed, when it is collected or the program ends."""
+    if machine.is_own_process():
+        with changed:
+            machine.close()
+            changed.notify_all()
+            links = [link for pool in pools for link in pool.drain()]
+        for link in links:
+            link.close()
+        for questions in askers:
+            questions.put(None)
+
+
+def _watch(reference: weakref.ref[Cluster], changed: threading.Condition,
+           machine: Machine) -> None:
+    """Calls next() when the time has come for which it was last told."""
+    while True:
+        cluster = reference()
+        if cluster is None:
+            return
+        with changed:
+            if machine.is_closed:
+                return
+            cluster._pump()
+            wake_ns = cluster._sleeps_until = machine.wake_ns
+        del cluster
+        with changed:
+            if not machine.is_closed and machine.wake_ns >= wake_ns:
+                changed.wait(min(60.0, max(0.0, (wake_ns - time.monotonic_ns()) / 1e9)))
+
+
+def _ask(reference: weakref.ref[Cluster], pool: _Pool,
+         questions: SimpleQueue[Action | None]) -> None:
+    """Asks one server, one question after the other."""
+    link: Link | None = None
+    generation = 0
+    while (action := questions.get()) is not None:
+        cluster = reference()
+        if cluster is None:
+            break
+        with cluster._lock:
+            is_wanted = action.id in cluster._running
+            if link is not None and generation != pool.generation:
+                link.close()
+                link = None
+            generation = pool.generation
+        if is_wanted:
+            try:
+                link = _ask_once(cluster, pool, action, link)
+            except Exception:
+                # Not the driver's. The question's limit ends it.
+                logger.exception("asking %s failed", pool.server.name)
+                link = None
+        del cluster
+    if link is not None:
+        link.close()
+
+
+def _ask_once(cluster: Cluster, pool: _Pool, action: Action, link: Link | None) -> Link | None:
+    """Returns the link to be kept."""
+    assert action.text is not None
+    outcome, before = _abi.SERVER_GONE, None
+    # A link that was kept may have been lost long before: then one that is new.
+    for _ in range(1 if link is None else 2):
+        try:
+            link = link or pool.server.connect_to_ask()
+            if not cluster._run_on(link, action):
+                return link
+            before = link.ask(action.text)
+            outcome = _abi.ANSWERED
+            break
+        except pool.server.errors as error:
+            is_broken = link is None or not link.is_usable() or pool.server.is_disconnect(error)
+            outcome = _sql.outcome_of_error(pool.server.sqlstate(error), is_broken, False)
+            if not is_broken:
+                break
+            if link is not None:
+                link.close()
+            link = None
+    with cluster._lock:
+        if cluster._running.pop(action.id, _GONE) is not _GONE and not cluster._machine.is_closed:
+            cluster._machine.answer(action.id, _abi.FAILED if outcome == _abi.CONFLICT else outcome,
+                                    before)
+            cluster._pump()
+    return link

@@ -1,0 +1,256 @@
+"""The cluster of the plugin, without any I/O: what to do next, and what came of it.
+
+One thread at a time: the callers hold a lock, or are one event loop. It belongs to the process that
+opened it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import random
+import time
+from ctypes import byref, create_string_buffer, sizeof
+from dataclasses import dataclass
+from typing import Callable, Mapping, NamedTuple, Sequence
+
+from . import _abi
+from ._end import (Busy, Closed, End, ReadPolicyError, UsageError, end_of, parse_position,
+                   print_position, text_of)
+from ._policies import Metric, Policy, PolicySet, check, read_metrics
+
+logger = logging.getLogger("read_policy")
+_LEVELS = (logging.INFO, logging.WARNING, logging.ERROR)
+
+
+@dataclass(frozen=True)
+class ServerInfo:
+    """A server, as the cluster sees it. None is unknown; seconds are of lag and of back-off."""
+
+    name: str
+    role: str
+    answers: bool
+    in_recovery: bool | None
+    timeline: int | None
+    position: str | None
+    lag_bytes: int | None
+    lag: float | None
+    backing_off: float
+    why: str
+    grants: str
+
+
+@dataclass(frozen=True)
+class ClusterInfo:
+    """settled: every server that is on has answered, or failed, once; primary: its name."""
+
+    settled: bool
+    split: bool
+    primary: str | None
+    timeline: int | None
+    reads: int
+    replicas: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a cluster is opened. timeout: of a read that names none, in seconds; poll_ms: how often
+    every server is asked, 100 to 5000; strict: this package's mistakes become notices; first_misses:
+    a rehearsal in which the first read of a replica counts as missing; on_notice: takes a level of
+    `logging` and a line, otherwise the logger "read_policy" does."""
+
+    max_reads: int = 32
+    timeout: float = 5.0
+    poll_ms: int = 0
+    strict: bool = False
+    first_misses: bool = False
+    on_notice: Callable[[int, str], None] | None = None
+
+    def check(self) -> None:
+        if not 1 <= self.max_reads <= 1000000:
+            raise UsageError(f"max_reads is 1 to 1000000, not {self.max_reads}")
+        if not 0.001 <= self.timeout <= 3600:
+            raise UsageError(f"timeout is 0.001 to 3600 seconds, not {self.timeout}")
+
+
+class Action(NamedTuple):
+    """READ, ASK, DROP, DONE or REDIAL; the fields are those of the header's struct rp_action."""
+
+    kind: int
+    id: int
+    tag: int
+    read_id: int
+    server: int
+    target: int
+    limit_ns: int
+    text: str | None
+    done: End[object] | None
+
+
+class Machine:
+    def __init__(self, policies: PolicySet, names: Sequence[str], expect: Mapping[str, str],
+                 settings: Settings) -> None:
+        settings.check()
+        if not 1 <= len(names) <= _abi.CLUSTER_MAX_SERVERS:
+            raise UsageError(f"a cluster has 1 to {_abi.CLUSTER_MAX_SERVERS} servers, not {len(names)}")
+        strangers = set(expect) - set(names)
+        if strangers:
+            raise UsageError(f"expect names {', '.join(sorted(strangers))}, which is no server")
+        policies._acquire()
+        self._policies = policies
+        self._calls = _abi.plugin().cluster.contents
+        self._names = tuple(names)
+        self._notify = settings.on_notice or logger.log
+        self._pid = os.getpid()
+        self._cluster = ctypes.c_void_p()
+        self._action = _abi.Action(struct_size=sizeof(_abi.Action))
+        self._wake = ctypes.c_uint64()
+        self._read_id = ctypes.c_uint64()
+        options = _abi.Options(
+            struct_size=sizeof(_abi.Options), max_servers=len(names),
+            max_reads=settings.max_reads, poll_ms=settings.poll_ms,
+            timeout_ms=max(1, int(settings.timeout * 1000)), now_ns=time.monotonic_ns(),
+            seed=int.from_bytes(os.urandom(8), "little"),
+            flags=(_abi.CLUSTER_STRICT if settings.strict else 0) |
+                  (_abi.CLUSTER_FIRST_MISSES if settings.first_misses else 0))
+        errors = create_string_buffer(_abi.ERROR_BYTES)
+        try:
+            check(self._calls.open(policies._handle, byref(options), byref(self._cluster), errors,
+                                   _abi.ERROR_BYTES), errors, "opening the cluster")
+            for name in names:
+                self.server_set(name, expect.get(name, "any"), "on")
+        except BaseException:
+            self.close()
+            raise
+
+    def check_usable(self) -> None:
+        """Raises UsageError after a fork, Closed after close."""
+        if not self.is_own_process():
+            raise UsageError(f"the cluster was opened in process {self._pid}, before a fork; open one in"
+                             f" each process ({os.getpid()} has none)")
+        if not self._cluster:
+            raise Closed("the cluster is closed")
+
+    def is_own_process(self) -> bool:
+        return os.getpid() == self._pid
+
+    @property
+    def is_closed(self) -> bool:
+        return not self._cluster
+
+    def close(self) -> None:
+        if self._cluster:
+            self._calls.close(self._cluster)
+            self._cluster = ctypes.c_void_p()
+        if self._policies is not None:
+            policies, self._policies = self._policies, None  # type: ignore[assignment]
+            policies._release()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_cluster"):
+            self.close()
+
+    def server_set(self, name: str, expect: str, state: str) -> None:
+        if expect not in _abi.EXPECT or state not in _abi.STATES:
+            raise UsageError(f"server {name}: expect is one of {', '.join(_abi.EXPECT)}, state one of"
+                             f" {', '.join(_abi.STATES)}; not {expect}, {state}")
+        encoded = name.encode()
+        if not 1 <= len(encoded) <= 63 or b"\0" in encoded:
+            raise UsageError(f"a server's name has 1 to 63 bytes: {name!r}")
+        if self._calls.server_set(self._cluster, self.index_of(name), encoded,
+                                  _abi.EXPECT[expect], _abi.STATES[state],
+                                  time.monotonic_ns()) != _abi.OK:
+            raise ReadPolicyError(f"server {name} was not accepted")
+
+    def index_of(self, name: str) -> int:
+        try:
+            return self._names.index(name)
+        except ValueError:
+            raise UsageError(f"{name} is none of the servers {', '.join(self._names)}") from None
+
+    def start(self, policy: Policy, tag: int, position: str | None, timeout: float | None,
+              in_transaction: bool) -> int:
+        """Returns the read's id. Raises Busy."""
+        now = time.monotonic_ns()
+        request = _abi.Request(
+            struct_size=sizeof(_abi.Request), now_ns=now, entropy=random.getrandbits(64),
+            flags=_abi.IN_TRANSACTION if in_transaction else 0, position=parse_position(position),
+            deadline_ns=0 if timeout is None else now + max(1, int(timeout * 1e9)))
+        status = self._calls.start(self._cluster, policy._handle, byref(request), tag,
+                                   byref(self._read_id))
+        if status == _abi.E_BUSY:
+            raise Busy("as many reads as max_reads allows are under way")
+        if status != _abi.OK:
+            raise ReadPolicyError(f"the read could not be begun, status {status}")
+        return self._read_id.value
+
+    def forget(self, read_id: int) -> None:
+        self._calls.forget(self._cluster, read_id)
+
+    def next(self) -> Action | None:
+        """What to do now, or None: nothing before wake_ns."""
+        action = self._action
+        if not self._calls.next(self._cluster, time.monotonic_ns(), byref(action),
+                                byref(self._wake)):
+            self._tell()
+            return None
+        done = None
+        if action.kind == _abi.ACTION_DONE:
+            done = end_of(action, None, None, action.position)
+        return Action(action.kind, action.id, action.tag, action.read_id, action.server,
+                      action.target, action.limit_ns, text_of(action.text), done)
+
+    @property
+    def wake_ns(self) -> int:
+        return self._wake.value
+
+    def answer(self, action_id: int, outcome: int, before: str | None = None,
+               after: str | None = None) -> None:
+        self._calls.answer(self._cluster, action_id, outcome,
+                           None if before is None else before.encode(),
+                           None if after is None else after.encode(), time.monotonic_ns())
+
+    def prompt(self, server: int) -> None:
+        self._calls.prompt(self._cluster, server, time.monotonic_ns())
+
+    def forget_history(self) -> None:
+        self._calls.forget_history(self._cluster, time.monotonic_ns())
+
+    def _tell(self) -> None:
+        notice = _abi.Notice(struct_size=sizeof(_abi.Notice))
+        while self._calls.notice(self._cluster, byref(notice)):
+            text = notice.text.decode("utf-8", "replace")
+            if notice.dropped:
+                text += f" ({notice.dropped} notices before this one were lost)"
+            self._notify(_LEVELS[min(notice.level, 2)], text)
+
+    def info(self) -> ClusterInfo:
+        info = _abi.ClusterInfo(struct_size=sizeof(_abi.ClusterInfo))
+        self._calls.info(self._cluster, byref(info))
+        return ClusterInfo(
+            settled=bool(info.settled), split=bool(info.split),
+            primary=None if info.primary == _abi.NO_SERVER else self._names[info.primary],
+            timeline=info.timeline or None, reads=info.reads, replicas=info.replicas)
+
+    def settled(self) -> bool:
+        return self.info().settled
+
+    def server(self, name: str) -> ServerInfo:
+        info = _abi.ServerInfo(struct_size=sizeof(_abi.ServerInfo))
+        self._calls.server(self._cluster, self.index_of(name), byref(info))
+        return ServerInfo(
+            name=name, role=_abi.ROLES[info.role], answers=bool(info.answers),
+            in_recovery=None if info.in_recovery == 2 else bool(info.in_recovery),
+            timeline=info.timeline or None, position=_position(info.position),
+            lag_bytes=None if info.lag_bytes == _abi.UNKNOWN else info.lag_bytes,
+            lag=None if info.lag_ns == _abi.UNKNOWN else info.lag_ns / 1e9,
+            backing_off=info.backing_off_ns / 1e9, why=text_of(info.why) or "",
+            grants=text_of(info.grants) or "")
+
+    def metrics(self) -> list[Metric]:
+        return read_metrics(lambda index, metric: self._calls.metrics(self._cluster, index, metric))
+
+
+def _position(position: int) -> str | None:
+    return print_position(position) if position else None

@@ -1,0 +1,80 @@
+"""Clusters over asyncpg."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Mapping
+
+import asyncpg
+
+from . import _sql
+from ._machine import Settings
+from ._policies import PolicySet
+from .asyncio import Cluster, Link, Server
+
+
+def connect(policies: PolicySet, servers: Mapping[str, str], *,
+            expect: Mapping[str, str] | None = None, settings: Settings = Settings(),
+            **options: Any) -> Cluster:
+    """A cluster of servers, by their names and URLs, of the event loop that runs now; roles are
+    observed. expect: names of servers that must be "primary" or "replica". options: for
+    asyncpg.connect, for all of them.
+
+    cluster.read takes a statement with the sequence of its values, whose rows are the value; or a
+    coroutine function that takes an asyncpg.Connection.
+    """
+    return Cluster(policies, [_Server(name, dsn, options) for name, dsn in servers.items()],
+                   expect=expect, settings=settings)
+
+
+class _Link(Link):
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def ask(self, text: str) -> str | None:
+        return await self._connection.fetchval(text)
+
+    async def read(self, question: str | None, read: Any, limit_ns: int) -> _sql.Answer:
+        connection = self._connection
+        try:
+            await connection.execute(f"{_sql.BEGIN}; {_sql.statement_timeout(limit_ns)}")
+            before = None if question is None else await connection.fetchval(question)
+            if callable(read):
+                value = await read(connection)
+            else:
+                statement, values = read
+                value = await connection.fetch(statement, *(values or ()))
+            in_recovery, after = await connection.fetchrow(_sql.AFTER)
+            await connection.execute("COMMIT")
+            return _sql.Answer(before, value, in_recovery, after)
+        except Exception:
+            await self._roll_back()
+            raise
+
+    async def _roll_back(self) -> None:
+        try:
+            if not self.is_usable():
+                await self._connection.execute("ROLLBACK")
+        except _Server.errors:
+            self.close()
+
+    def abort(self) -> None:
+        self._connection.terminate()
+
+    def close(self) -> None:
+        self._connection.terminate()
+
+    def is_usable(self) -> bool:
+        return not self._connection.is_closed() and not self._connection.is_in_transaction()
+
+
+class _Server(Server):
+    errors = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError)
+
+    def __init__(self, name: str, dsn: str, options: Mapping[str, Any]) -> None:
+        super().__init__(name)
+        self._dsn = dsn
+        self._options = {"timeout": _sql.CONNECT_TIMEOUT_S, **options}
+
+    async def connect(self) -> _Link:
+        return _Link(await asyncpg.connect(self._dsn, **self._options))

@@ -1,0 +1,282 @@
+"""What every blocking cluster must do, on a real primary and standby, whatever its driver."""
+
+import logging
+import os
+import threading
+import time
+
+from cluster import Cluster
+from package import POLICIES
+from relay import Relay
+from testbed import wait_for
+
+from read_policy import Busy, Closed, PolicySet, ReadFailed, Settings, UsageError
+
+# What the tests make happen is no news.
+logging.getLogger("read_policy").setLevel(logging.CRITICAL)
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
+
+SELECT = "SELECT id FROM thing WHERE id = %s"
+
+
+class Servers:
+    """A primary, a standby behind a relay, and a set of policies; all tests of a program share it."""
+
+    def __init__(self):
+        self.cluster = Cluster()
+        self.relay = Relay(self.cluster.standby)
+        self.cluster.primary.execute("CREATE TABLE thing (id text PRIMARY KEY)")
+        self.cluster.wait_caught_up()
+        self.policies = PolicySet.from_text(POLICIES)
+
+    def close(self):
+        self.policies.close()
+        self.relay.close()
+        self.cluster.destroy()
+
+
+class Pair:
+    """The subclasses say how a cluster is opened, and how a row is read."""
+
+    servers = None
+
+    def setUp(self):
+        self.servers.cluster.reset()
+        self.servers.relay.pass_through()
+        self.numbers = iter(range(1000))
+        self.notices = []
+        self.pair = self.open(Settings(strict=True, max_reads=8,
+                                       on_notice=lambda _level, text: self.notices.append(text)))
+        self.addCleanup(self.pair.close)
+
+    def row(self):
+        identity = f"{type(self).__name__}-{self._testMethodName}-{next(self.numbers)}"
+        self.servers.cluster.primary.execute("INSERT INTO thing VALUES (%s)", (identity,))
+        return identity
+
+    def read(self, section, identity, pair=None, **options):
+        return (pair or self.pair).read(section, *self.job(identity), **options)
+
+    def job(self, identity):
+        return SELECT, (identity,)
+
+    def ids(self, end):
+        return [row[0] for row in end.value]
+
+    def test_a_row_that_the_replica_has(self):
+        row = self.row()
+        self.servers.cluster.wait_caught_up()
+        for section in ("retry", "index", "backoff", "replica"):
+            end = self.read(section, row)
+            self.assertEqual((end.verdict, self.ids(end), end.served_by), ("found", [row], "replica"))
+            self.assertRegex(end.position, "^[0-9A-F]+/[0-9A-F]+$")
+        self.assertEqual(self.read("primary", row).served_by, "primary")
+
+    def test_a_row_that_is_on_its_way(self):
+        self.read("primary", "bogus")
+        self.servers.cluster.standby.pause_replay()
+        row = self.row()
+
+        def resume():
+            wait_for(lambda: any(metric.name == "cluster.watches" and metric.value
+                                 for metric in self.pair.metrics()), "the position to be awaited")
+            self.servers.cluster.standby.resume_replay()
+        resuming = threading.Thread(target=resume)
+        resuming.start()
+        end = self.read("index", row)
+        resuming.join()
+        self.assertEqual((self.ids(end), end.served_by, end.counted),
+                         ([row], "replica_retry", "replica_retry"))
+
+    def test_a_row_that_the_replica_never_gets(self):
+        self.servers.cluster.standby.pause_replay()
+        row = self.row()
+        for section in ("retry", "index_briefly", "backoff"):
+            end = self.read(section, row)
+            self.assertEqual((self.ids(end), end.served_by, end.counted),
+                             ([row], "primary", "primary"))
+
+    def test_bogus_ids(self):
+        end = self.read("index", "bogus")
+        self.assertEqual((end.verdict, end.value, end.counted), ("not_found", None, "proven_absent"))
+        self.assertIn("proven absent", end.message)
+        end = self.read("retry", "bogus")
+        self.assertEqual((end.verdict, end.failed_during), ("not_found", "primary_fallback"))
+        self.assertEqual(self.read("primary", "bogus").verdict, "not_found")
+
+    def test_a_position_is_a_floor(self):
+        self.servers.cluster.standby.pause_replay()
+        row = self.row()
+        seen = self.read("primary", row)
+        self.assertEqual(self.ids(seen), [row])
+        self.assertEqual(self.read("retry", row, position=seen.position).served_by, "primary")
+        self.servers.cluster.standby.resume_replay()
+        end = self.read("index", row, position=seen.position)
+        self.assertIn(end.served_by, ("replica", "replica_retry"))
+        with self.assertRaisesRegex(ValueError, "16/B374D848"):
+            self.read("index", row, position="tomorrow")
+
+    def test_in_a_transaction(self):
+        end = self.read("retry", self.row(), in_transaction=True)
+        self.assertEqual((end.served_by, end.counted), ("primary", None))
+
+    def test_a_replica_that_was_restarted(self):
+        row = self.row()
+        self.servers.cluster.wait_caught_up()
+        self.assertEqual(self.read("replica", row).served_by, "replica")
+        self.servers.cluster.standby.stop("immediate")
+        end = self.read("retry", row)
+        self.assertEqual((end.served_by, end.counted), ("primary", None))
+        self.assertIsNotNone(end.error)
+        self.servers.cluster.standby.start()
+        wait_for(lambda: self.read("replica", row).served_by == "replica", "the replica to serve again")
+
+    def test_a_kept_connection_that_was_lost_is_made_anew(self):
+        row = self.row()
+        self.servers.cluster.wait_caught_up()
+        self.assertEqual(self.read("replica", row).served_by, "replica")
+        self.servers.cluster.standby.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE"
+                                " backend_type = 'client backend' AND pid <> pg_backend_pid()")
+        self.assertEqual(self.read("replica", row).served_by, "replica")
+
+    def test_a_replica_that_falls_silent_costs_the_limit(self):
+        row = self.row()
+        self.servers.cluster.wait_caught_up()
+        self.assertEqual(self.read("replica", row).served_by, "replica")
+        self.servers.relay.stall()
+        begun = time.monotonic()
+        end = self.read("retry", row, timeout=0.8)
+        self.assertEqual((self.ids(end), end.served_by), ([row], "primary"))
+        self.assertLess(time.monotonic() - begun, 2)
+        self.servers.relay.pass_through()
+        wait_for(lambda: self.read("retry", row).served_by == "replica", "the replica to serve again")
+
+    def test_mistakes_of_the_callers_are_theirs(self):
+        row = self.row()
+        with self.assertRaises(ZeroDivisionError):
+            self.read("retry", row, outcome=lambda _value: 1 // 0)
+        with self.assertRaisesRegex(UsageError, "not None"):
+            self.read("retry", row, outcome=lambda _value: None)
+        with self.assertRaisesRegex(UsageError, "retry, index"):
+            self.read("nothing", row)
+        self.assertEqual(self.pair.info().reads, 0)
+        self.assertEqual(self.ids(self.read("retry", row)), [row])
+
+    def test_many_threads_on_one_cluster(self):
+        row = self.row()
+        self.servers.cluster.wait_caught_up()
+        wrong = []
+
+        def work(number):
+            for turn in range(15):
+                bogus = (number + turn) % 3 == 0
+                end = self.read("index", "bogus" if bogus else row)
+                if end.verdict != ("not_found" if bogus else "found"):
+                    wrong.append(end)
+            self.end_of_thread()
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+        self.assertEqual((self.pair.info().reads, self.pair._pending, self.pair._running), (0, {}, {}))
+
+    def end_of_thread(self):
+        """A thread that has read ends."""
+
+    def test_close_while_reads_are_under_way(self):
+        row = self.row()
+        self.servers.cluster.wait_caught_up()
+        self.read("retry", row)
+        self.servers.relay.stall()
+        ends = []
+
+        def work():
+            try:
+                ends.append(self.read("retry", row, timeout=30))
+            except Closed as error:
+                ends.append(error)
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: self.pair.info().reads == 4, "all to read")
+        begun = time.monotonic()
+        self.pair.close()
+        for thread in threads:
+            thread.join(20)
+        self.assertEqual([type(end) for end in ends], [Closed] * 4)
+        self.assertLess(time.monotonic() - begun, 5)
+        for late in (lambda: self.read("retry", row), self.pair.info, self.pair.metrics):
+            self.assertRaises(Closed, late)
+        self.pair.close()
+
+    def test_another_process_is_refused(self):
+        row = self.row()
+        self.read("primary", row)
+        child = os.fork()
+        if child == 0:
+            # Neither reads nor closes what is its parent's, nor waits for a lock that nobody frees.
+            self.pair._lock.acquire()
+            status = 1
+            try:
+                self.read("primary", row)
+            except UsageError as error:
+                status = 0 if "before a fork" in str(error) else 2
+            self.pair.close()
+            os._exit(status)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        self.assertEqual(self.read("primary", row).served_by, "primary")
+
+    def test_nothing_of_its_own_is_wrong(self):
+        """The strict cluster has no mistake of the package's to name."""
+        row = self.row()
+        for section in ("retry", "index", "backoff", "primary"):
+            self.read(section, row)
+            self.read(section, "bogus")
+        self.pair.close()
+        self.assertEqual([text for text in self.notices if " is the primary" not in text
+                          and " is a replica" not in text], [])
+
+
+class Functions(Pair):
+    """What functions in place of statements must do."""
+
+    def test_a_question_of_several_statements(self):
+        row = self.row()
+        self.servers.cluster.wait_caught_up()
+
+        def read(connection):
+            self.assertTrue(self.one(connection, "SELECT pg_is_in_recovery()"))
+            self.assertEqual(self.one(connection, "SHOW transaction_isolation"), "read committed")
+            return self.one(connection, f"SELECT id FROM thing WHERE id = '{row}'")
+        end = self.pair.read("replica", read)
+        self.assertEqual((end.unwrap(), end.served_by), (row, "replica"))
+
+    def test_it_cannot_write(self):
+        end = self.pair.read("primary", lambda connection: self.one(
+            connection, "INSERT INTO thing VALUES ('x') RETURNING id"))
+        self.assertEqual(end.verdict, "failed")
+        self.assertIn("read-only", str(end.error))
+        with self.assertRaises(ReadFailed):
+            end.unwrap()
+        # Its transaction is over, and the connection is of use.
+        self.assertEqual(self.read("primary", "bogus").verdict, "not_found")
+
+    def test_busy(self):
+        inside, free = threading.Semaphore(0), threading.Event()
+
+        def read(_connection):
+            inside.release()
+            free.wait(20)
+            return 1
+        threads = [threading.Thread(target=self.pair.read, args=("primary", read)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            inside.acquire(timeout=20)
+        self.assertRaises(Busy, self.read, "primary", "bogus")
+        free.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(self.read("primary", "bogus").verdict, "not_found")

@@ -1,0 +1,279 @@
+#!/usr/bin/python3
+"""Clusters of asyncio on a real primary and standby: asyncpg and psycopg 3."""
+
+import asyncio
+import logging
+import os
+import time
+import unittest
+
+from cluster import Cluster
+from package import POLICIES
+from relay import Relay
+from testbed import wait_for
+
+import read_policy.asyncpg
+import read_policy.psycopg
+from read_policy import Busy, Closed, PolicySet, Settings, UsageError
+
+# What the tests make happen is no news.
+logging.getLogger("read_policy").setLevel(logging.CRITICAL)
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
+
+
+def setUpModule():
+    global cluster, policies, relay
+    cluster = Cluster()
+    relay = Relay(cluster.standby)
+    cluster.primary.execute("CREATE TABLE thing (id text PRIMARY KEY)")
+    cluster.wait_caught_up()
+    policies = PolicySet.from_text(POLICIES)
+
+
+def tearDownModule():
+    policies.close()
+    relay.close()
+    cluster.destroy()
+
+
+async def until(condition, what, timeout_s=20):
+    deadline = time.monotonic() + timeout_s
+    while not await condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"gave up waiting for {what}")
+        await asyncio.sleep(0.005)
+
+
+class Pair:
+    """What every driver must do. The subclasses say how a cluster is opened, and their statement."""
+
+    async def asyncSetUp(self):
+        cluster.reset()
+        relay.pass_through()
+        self.numbers = iter(range(1000))
+        self.notices = []
+        self.pair = self.open(Settings(strict=True, max_reads=8,
+                                       on_notice=lambda _level, text: self.notices.append(text)))
+
+    async def asyncTearDown(self):
+        await self.pair.close()
+        # Nothing is left behind that would run on.
+        self.assertEqual(asyncio.all_tasks() - {asyncio.current_task()}, set())
+
+    def row(self):
+        identity = f"{type(self).__name__}-{self._testMethodName}-{next(self.numbers)}"
+        cluster.primary.execute("INSERT INTO thing VALUES (%s)", (identity,))
+        return identity
+
+    async def read(self, section, identity, **options):
+        return await self.pair.read(section, self.select, (identity,), **options)
+
+    async def test_a_row_that_the_replica_has(self):
+        row = self.row()
+        cluster.wait_caught_up()
+        for section in ("retry", "index", "backoff", "replica"):
+            end = await self.read(section, row)
+            self.assertEqual((end.verdict, end.value[0][0], end.served_by), ("found", row, "replica"))
+            self.assertRegex(end.position, "^[0-9A-F]+/[0-9A-F]+$")
+        self.assertEqual((await self.read("primary", row)).served_by, "primary")
+
+    async def test_a_row_that_is_on_its_way(self):
+        await self.read("primary", "bogus")
+        cluster.standby.pause_replay()
+        row = self.row()
+
+        async def awaits():
+            return any(metric.name == "cluster.watches" and metric.value
+                       for metric in self.pair.metrics())
+        reading = asyncio.create_task(self.read("index", row))
+        await until(awaits, "the position to be awaited")
+        cluster.standby.resume_replay()
+        end = await reading
+        self.assertEqual((end.value[0][0], end.served_by), (row, "replica_retry"))
+        self.assertEqual((await self.read("index", row, position=end.position)).served_by, "replica")
+
+    async def test_a_row_that_the_replica_never_gets(self):
+        cluster.standby.pause_replay()
+        row = self.row()
+        for section in ("retry", "index_briefly", "backoff"):
+            end = await self.read(section, row)
+            self.assertEqual((end.value[0][0], end.served_by), (row, "primary"))
+
+    async def test_bogus_ids(self):
+        end = await self.read("index", "bogus")
+        self.assertEqual((end.verdict, end.value, end.counted), ("not_found", None, "proven_absent"))
+        self.assertEqual((await self.read("primary", "bogus")).verdict, "not_found")
+
+    async def test_a_function(self):
+        row = self.row()
+        cluster.wait_caught_up()
+
+        async def read(connection):
+            self.assertEqual(await self.one(connection, "SHOW transaction_isolation"),
+                             "read committed")
+            return await self.one(connection, f"SELECT id FROM thing WHERE id = '{row}'")
+        end = await self.pair.read("replica", read)
+        self.assertEqual((end.unwrap(), end.served_by), (row, "replica"))
+        end = await self.pair.read("primary", lambda connection: self.one(
+            connection, "INSERT INTO thing VALUES ('x') RETURNING id"))
+        self.assertEqual(end.verdict, "failed")
+        self.assertIn("read-only", str(end.error))
+
+    async def test_many_at_once(self):
+        row = self.row()
+        cluster.wait_caught_up()
+
+        async def work(number):
+            for turn in range(6):
+                bogus = (number + turn) % 3 == 0
+                end = await self.read("index", "bogus" if bogus else row)
+                self.assertEqual(end.verdict, "not_found" if bogus else "found")
+        await asyncio.gather(*map(work, range(8)))
+        self.assertEqual((self.pair.info().reads, self.pair._pending), (0, {}))
+
+    async def test_busy(self):
+        free = asyncio.Event()
+
+        async def read(_connection):
+            await free.wait()
+            return 1
+        tasks = [asyncio.create_task(self.pair.read("primary", read)) for _ in range(8)]
+
+        async def are_all_reading():
+            return self.pair.info().reads == 8
+        await until(are_all_reading, "all to read")
+        with self.assertRaises(Busy):
+            await self.read("primary", "bogus")
+        free.set()
+        self.assertEqual({end.verdict for end in await asyncio.gather(*tasks)}, {"found"})
+
+    async def test_a_caller_that_is_cancelled_ends_its_statement(self):
+        await self.read("primary", "bogus")
+        task = asyncio.create_task(self.pair.read("primary", "SELECT pg_sleep(60)", timeout=60))
+        asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        wait = asyncio.get_running_loop().run_in_executor
+        await wait(None, wait_for, lambda: cluster.primary.value(asleep), "the statement to run")
+        task.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await task
+        self.assertEqual(self.pair.info().reads, 0)
+        self.assertEqual((await self.read("primary", "bogus")).verdict, "not_found")
+
+    async def test_a_replica_that_falls_silent_costs_the_limit(self):
+        row = self.row()
+        cluster.wait_caught_up()
+        self.assertEqual((await self.read("replica", row)).served_by, "replica")
+        relay.stall()
+        begun = time.monotonic()
+        end = await self.read("retry", row, timeout=0.8)
+        self.assertEqual((end.value[0][0], end.served_by), (row, "primary"))
+        self.assertLess(time.monotonic() - begun, 2)
+        relay.pass_through()
+
+        async def serves():
+            return (await self.read("retry", row)).served_by == "replica"
+        await until(serves, "the replica to serve again")
+
+    async def test_a_replica_that_was_restarted(self):
+        row = self.row()
+        cluster.wait_caught_up()
+        self.assertEqual((await self.read("replica", row)).served_by, "replica")
+        cluster.standby.stop("immediate")
+        end = await self.read("retry", row)
+        self.assertEqual((end.served_by, end.counted), ("primary", None))
+        cluster.standby.start()
+
+        async def serves():
+            return (await self.read("retry", row)).served_by == "replica"
+        await until(serves, "the replica to serve again")
+
+    async def test_a_kept_connection_that_was_lost_is_made_anew(self):
+        row = self.row()
+        cluster.wait_caught_up()
+        self.assertEqual((await self.read("replica", row)).served_by, "replica")
+        cluster.standby.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE"
+                                " backend_type = 'client backend' AND pid <> pg_backend_pid()")
+        self.assertEqual((await self.read("replica", row)).served_by, "replica")
+
+    async def test_close_while_reads_are_under_way(self):
+        row = self.row()
+        cluster.wait_caught_up()
+        await self.read("retry", row)
+        relay.stall()
+        tasks = [asyncio.create_task(self.read("retry", row, timeout=30)) for _ in range(4)]
+
+        async def are_all_reading():
+            return self.pair.info().reads == 4
+        await until(are_all_reading, "all to read")
+        begun = time.monotonic()
+        await self.pair.close()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        self.assertEqual([type(end) for end in ends], [Closed] * 4)
+        self.assertLess(time.monotonic() - begun, 5)
+        with self.assertRaises(Closed):
+            await self.read("retry", row)
+        await self.pair.close()
+
+    async def test_mistakes_of_the_callers_are_theirs(self):
+        row = self.row()
+        with self.assertRaises(ZeroDivisionError):
+            await self.read("retry", row, outcome=lambda _rows: 1 // 0)
+
+        async def read(_connection):
+            raise KeyError("mine")
+        with self.assertRaisesRegex(KeyError, "mine"):
+            await self.pair.read("retry", read)
+        self.assertEqual(self.pair.info().reads, 0)
+        self.assertEqual((await self.read("retry", row)).verdict, "found")
+        with self.assertRaisesRegex(UsageError, "another event loop"):
+            await asyncio.get_running_loop().run_in_executor(
+                None, lambda: asyncio.run(self.read("retry", row)))
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                self.pair.info()
+            except UsageError as error:
+                status = 0 if "before a fork" in str(error) else 2
+            os._exit(status)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+
+    async def test_nothing_of_its_own_is_wrong(self):
+        """The strict cluster has no mistake of the package's to name."""
+        row = self.row()
+        for section in ("retry", "index", "backoff", "primary"):
+            await self.read(section, row)
+            await self.read(section, "bogus")
+        await self.pair.close()
+        self.assertEqual([text for text in self.notices if " is the primary" not in text
+                          and " is a replica" not in text], [])
+
+
+class Asyncpg(Pair, unittest.IsolatedAsyncioTestCase):
+    select = "SELECT id FROM thing WHERE id = $1"
+
+    def open(self, settings):
+        return read_policy.asyncpg.connect(policies, {
+            name: f"postgresql://postgres@127.0.0.1:{server.port}/postgres"
+            for name, server in (("a", cluster.primary), ("b", relay))}, settings=settings)
+
+    @staticmethod
+    async def one(connection, statement):
+        return await connection.fetchval(statement)
+
+
+class Psycopg(Pair, unittest.IsolatedAsyncioTestCase):
+    select = "SELECT id FROM thing WHERE id = %s"
+
+    def open(self, settings):
+        return read_policy.psycopg.connect_async(policies, {"a": cluster.primary.conninfo(),
+                                                            "b": relay.conninfo()},
+                                                 settings=settings)
+
+    @staticmethod
+    async def one(connection, statement):
+        return (await (await connection.execute(statement)).fetchone())[0]
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,103 @@
+#!/usr/bin/python3
+"""Blocking clusters over psycopg 3 and psycopg2."""
+
+import gc
+import socket
+import threading
+import time
+import unittest
+import weakref
+
+import package  # before what it is about
+from blocking_pair import Functions, Pair, Servers
+from testbed import wait_for
+
+import read_policy.psycopg
+import read_policy.psycopg2
+from read_policy import Closed, PolicySet, Settings, UsageError
+
+
+def setUpModule():
+    global servers
+    servers = Pair.servers = Servers()
+
+
+def tearDownModule():
+    servers.close()
+
+
+class Psycopg(Functions, unittest.TestCase):
+    def open(self, settings):
+        return read_policy.psycopg.connect(servers.policies, {"a": servers.cluster.primary.conninfo(),
+                                                      "b": servers.relay.conninfo()}, settings=settings)
+
+    @staticmethod
+    def one(connection, statement):
+        return connection.execute(statement).fetchone()[0]
+
+    def test_a_server_that_never_answers_holds_nobody_up(self):
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            addresses = {"a": servers.cluster.primary.conninfo(),
+                         "b": f"host=127.0.0.1 port={silent.getsockname()[1]} user=postgres"}
+            with read_policy.psycopg.connect(servers.policies, addresses) as pair:
+                begun = time.monotonic()
+                end = self.read("primary", self.row(), pair=pair, timeout=10)
+                self.assertEqual(end.served_by, "primary")
+                self.assertLess(time.monotonic() - begun, 8)
+
+    def test_one_that_nobody_closed_is_collected(self):
+        pair = self.open(Settings())
+        self.read("primary", self.row(), pair=pair)
+        gone, before = weakref.ref(pair), threading.active_count()
+        del pair
+        wait_for(lambda: gc.collect() is not None and gone() is None, "the cluster to be collected")
+        # A clock, and one for each server.
+        wait_for(lambda: threading.active_count() <= before - 3, "its threads to end")
+
+    def test_metrics_and_servers(self):
+        self.read("index", "bogus")
+        names = {metric.name for metric in self.pair.metrics()}
+        self.assertIn("cluster.polls", names)
+        self.assertIn("run_engine.index.proven_absent", names)
+        info = self.pair.info()
+        self.assertEqual((info.settled, info.split, info.primary, info.replicas), (True, False, "a", 1))
+        self.assertEqual(self.pair.server("b").role, "replica")
+        self.pair.server_set("b", state="drain")
+        self.assertEqual(self.read("retry", self.row()).served_by, "primary")
+        with self.assertRaises(UsageError):
+            self.pair.server_set("c")
+
+    def test_wrong_arguments(self):
+        for arguments in ({"expect": {"b": "primary"}}, {"expect": {"a": "king"}},
+                          {"settings": Settings(max_reads=0)}, {"settings": Settings(timeout=0)}):
+            with self.assertRaises(UsageError):
+                read_policy.psycopg.connect(servers.policies, {"a": "host=/nowhere"}, **arguments)
+        with self.assertRaises(UsageError):
+            read_policy.psycopg.connect(servers.policies, {})
+
+    def test_set_closed_first(self):
+        own = PolicySet.from_text(package.POLICIES)
+        pair = read_policy.psycopg.connect(own, {"a": servers.cluster.primary.conninfo()})
+        own.close()
+        self.assertRaises(Closed, pair.read, "primary", "SELECT 1")
+        self.assertTrue(own._handle)
+        pair.close()
+        self.assertFalse(own._handle)
+
+
+class Psycopg2(Functions, unittest.TestCase):
+    def open(self, settings):
+        return read_policy.psycopg2.connect(servers.policies, {"a": servers.cluster.primary.conninfo(),
+                                                       "b": servers.relay.conninfo()}, settings=settings)
+
+    @staticmethod
+    def one(connection, statement):
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchone()[0]
+
+
+if __name__ == "__main__":
+    unittest.main()

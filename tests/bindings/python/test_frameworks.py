@@ -1,0 +1,175 @@
+#!/usr/bin/python3
+"""Blocking clusters over Django's databases and SQLAlchemy's engines."""
+
+import os
+import unittest
+
+import django
+import django.conf
+import psycopg2.extensions
+import sqlalchemy
+import sqlalchemy.orm
+
+from blocking_pair import Functions, Pair, Servers
+from package import POLICIES
+
+import read_policy.sqlalchemy
+from read_policy import ReadFailed, Shed
+
+
+
+def setUpModule():
+    global servers
+    servers = Pair.servers = Servers()
+    database = {"ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.1", "NAME": "postgres",
+                "USER": "postgres", "OPTIONS": {"connect_timeout": 2}}
+    django.conf.settings.configure(DATABASES={
+        "default": {**database, "PORT": servers.cluster.primary.port},
+        "replica": {**database, "PORT": servers.relay.port}})
+    django.setup()
+
+
+def tearDownModule():
+    servers.close()
+
+
+Base = sqlalchemy.orm.declarative_base()
+
+
+class Thing(Base):
+    __tablename__ = "thing"
+    id = sqlalchemy.Column(sqlalchemy.Text, primary_key=True)
+
+
+class SQLAlchemy(Functions, unittest.TestCase):
+    def open(self, settings):
+        self.engines = {name: sqlalchemy.create_engine(
+            f"postgresql+psycopg2://postgres@127.0.0.1:{server.port}/postgres", pool_size=10, connect_args={"connect_timeout": 2},
+            isolation_level="REPEATABLE READ")
+            for name, server in (("a", servers.cluster.primary), ("b", servers.relay))}
+        self.addCleanup(lambda: [engine.dispose() for engine in self.engines.values()])
+        return read_policy.sqlalchemy.connect(servers.policies, self.engines, settings=settings)
+
+    @staticmethod
+    def job(identity):
+        return sqlalchemy.text("SELECT id FROM thing WHERE id = :id"), {"id": identity}
+
+    @staticmethod
+    def one(connection, statement):
+        return connection.execute(sqlalchemy.text(statement)).scalar()
+
+    def test_an_entity(self):
+        row = self.row()
+        found = read_policy.sqlalchemy.get_known(self.pair, "index",
+                                                 sqlalchemy.select(Thing).where(Thing.id == row))
+        self.assertEqual((type(found), found.id), (Thing, row))
+        self.assertTrue(sqlalchemy.inspect(found).detached)
+        with self.assertRaises(sqlalchemy.exc.NoResultFound):
+            read_policy.sqlalchemy.get_known(self.pair, "index",
+                                             sqlalchemy.select(Thing).where(Thing.id == "bogus"))
+        with self.assertRaises(sqlalchemy.exc.MultipleResultsFound):
+            self.row()
+            read_policy.sqlalchemy.get_known(self.pair, "primary", sqlalchemy.select(Thing))
+
+    def test_its_connections_go_back_as_they_were(self):
+        self.read("retry", self.row())
+        with self.engines["b"].connect() as connection:
+            self.assertEqual(self.one(connection, "SHOW transaction_isolation"), "repeatable read")
+            self.assertEqual(self.one(connection, "SHOW statement_timeout"), "0")
+
+
+class Django(Pair, unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        from django.db import models
+
+        class Thing(models.Model):
+            id = models.TextField(primary_key=True)
+
+            class Meta:
+                app_label = "things"
+                db_table = "thing"
+                managed = False
+        cls.model = Thing
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.end_of_thread)
+
+    def open(self, settings):
+        import read_policy.django
+        self.module = read_policy.django
+        return read_policy.django.connect(servers.policies, ["default", "replica"], settings=settings)
+
+    def job(self, identity):
+        things = self.model.objects.filter(pk=identity)
+        return (lambda alias: list(things.using(alias)),)
+
+    def ids(self, end):
+        return [thing.pk for thing in end.value]
+
+    def end_of_thread(self):
+        from django.db import connections
+        connections.close_all()
+
+    def use(self, isolation=psycopg2.extensions.ISOLATION_LEVEL_READ_COMMITTED):
+        """The settings as a project has them."""
+        from django.db import connections
+        path = os.path.join(servers.cluster.directory, "read-policy.ini")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(POLICIES)
+        django.conf.settings.READ_POLICY = {"FILE": path, "DATABASES": ["default", "replica"]}
+        for alias in ("default", "replica"):
+            connections[alias].close()
+            connections[alias].settings_dict["OPTIONS"]["isolation_level"] = isolation
+
+    def known(self, section, identity, **options):
+        return self.module.get_known(section, self.model.objects.filter(pk=identity), **options)
+
+    def test_get_known(self):
+        self.use()
+        row = self.row()
+        self.assertEqual(self.known("index", row).pk, row)
+        with self.assertRaisesRegex(self.model.DoesNotExist, "proven absent"):
+            self.known("index", "bogus")
+        for _ in range(2):
+            with self.assertRaises(self.model.DoesNotExist):
+                self.known("budget", "bogus")
+        with self.assertRaises(Shed):
+            self.known("budget", "bogus")
+        self.row()
+        with self.assertRaises(self.model.MultipleObjectsReturned):
+            self.module.get_known("primary", self.model.objects.all())
+
+    def test_in_an_atomic_block_it_sees_what_was_written_there(self):
+        from django.db import transaction
+        self.use()
+        with transaction.atomic():
+            self.model.objects.create(pk="uncommitted")
+            self.assertEqual(self.known("index", "uncommitted").pk, "uncommitted")
+            # The caller says that it is not among what it wrote: the replica is asked, and nobody has it.
+            end = self.module.read_known("replica", self.model.objects.filter(pk="uncommitted"),
+                                         in_transaction=False)
+            self.assertEqual(end.verdict, "not_found")
+            transaction.set_rollback(True)
+        with self.assertRaises(self.model.DoesNotExist):
+            self.known("index", "uncommitted")
+
+    def test_repeatable_read_around_it_proves_nothing(self):
+        """As under ATOMIC_REQUESTS: the block has its snapshot, and the row comes afterwards."""
+        from django.db import connections, transaction
+        self.use(psycopg2.extensions.ISOLATION_LEVEL_REPEATABLE_READ)
+        with transaction.atomic(), transaction.atomic(using="replica"):
+            for alias in ("default", "replica"):
+                with connections[alias].cursor() as cursor:
+                    cursor.execute("SELECT count(*) FROM thing")
+            row = self.row()
+            servers.cluster.wait_caught_up()
+            for options in ({}, {"in_transaction": False}):
+                with self.assertRaises(ReadFailed):
+                    self.known("index", row, **options)
+        self.assertEqual(self.known("index", row).pk, row)
+
+
+if __name__ == "__main__":
+    unittest.main()
