@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "host-sample/base/counter.h"
+#include "host-sample/base/rates.h"
 #include "host-sample/lookups/lookups.h"
 #include "host-sample/lookups/requests.h"
 #include "host-sample/servers/servers.h"
@@ -39,6 +40,7 @@ struct worker {
     uint64_t random;           /* see entropy.h */
     bool leaving;              /* clients are told to go elsewhere */
     bool draining;             /* and nothing new is taken */
+    struct event rates_event;  /* once a second, of the first worker */
     struct event listen_event; /* the end of drain_ms */
     struct event drain_event;
 };
@@ -49,7 +51,10 @@ struct host {
     struct lookup_service service;
     struct worker *workers; /* config->listen.threads of them */
     uint32_t worker_count;
-    _Atomic uint64_t leaving; /* 1: it was asked to end */
+    struct rates rates; /* of the first worker's thread, for operators */
+    uint64_t started_unix_ms;
+    _Atomic uint64_t loaded_unix_ms; /* when the policy file was last taken */
+    _Atomic uint64_t leaving;        /* 1: it was asked to end */
     _Atomic uint64_t reloads;
     _Atomic uint64_t reload_failures;
     _Atomic uint64_t reload_ok; /* 1: the last one, or the start */

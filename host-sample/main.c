@@ -7,6 +7,7 @@
 #include "config_notes.h"
 #include "host-sample/base/log.h"
 #include "host-sample/http/front.h"
+#include "host-sample/operate/ask_status.h"
 #include "host-sample/operate/descriptors.h"
 #include "host-sample/operate/notify.h"
 #include "host.h"
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { EXIT_USAGE = 2 };
@@ -29,8 +31,9 @@ enum { EXIT_USAGE = 2 };
 
 struct arguments {
     const char *config_path;
-    bool test; /* -t: check and describe only */
-    bool keys; /* --keys: print the table of keys */
+    bool test;   /* -t: check and describe only */
+    bool keys;   /* --keys: print the table of keys */
+    bool status; /* ask the host that runs */
 };
 
 static void print_usage(FILE *out) {
@@ -38,11 +41,19 @@ static void print_usage(FILE *out) {
         out, "usage: snapshot-host -c FILE       serve\n"
              "       snapshot-host -t -c FILE    check both INI files and the plugin, say what "
              "each section does\n"
+             "       snapshot-host status [-c FILE]    what the host that runs with FILE does, and "
+             "what is wrong\n"
              "       snapshot-host --keys        list every key of snapshot-host.ini\n"
              "       snapshot-host --help | --version\n"
              "\n"
              "SIGHUP reloads the policy file; SIGTERM and SIGINT finish what is under way and "
              "exit; SIGUSR1 and\nSIGUSR2 are ignored.\n");
+}
+
+/* The packages' file, or that of `make install`. */
+static const char *installed_config(void) {
+    static const char packaged[] = "/etc/read-policy/snapshot-host.ini";
+    return access(packaged, F_OK) == 0 ? packaged : "/usr/local/etc/read-policy/snapshot-host.ini";
 }
 
 /* Returns true to go on; otherwise *exit_status is set. */
@@ -75,6 +86,13 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments, 
             print_usage(stderr);
             *exit_status = EXIT_USAGE;
             return false;
+        }
+    }
+    if (optind + 1 == argc && strcmp(argv[optind], "status") == 0 && !arguments->test) {
+        arguments->status = true;
+        optind++;
+        if (arguments->config_path == NULL) {
+            arguments->config_path = installed_config();
         }
     }
     if (optind < argc || (arguments->config_path == NULL && !arguments->keys)) {
@@ -225,12 +243,19 @@ static void say_notes(const struct host *host) {
 
 /* ---- serving --------------------------------------------------------------------------------- */
 
+static uint64_t unix_now_ms(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static void reload(struct host *host) {
     char err[RP_ERROR_BYTES] = "";
     bool good = host->service.plugin->reload(host->set, err, sizeof err) == RP_OK;
     counter_add(&host->reloads, 1);
     counter_set(&host->reload_ok, good);
     if (good) {
+        counter_set(&host->loaded_unix_ms, unix_now_ms());
         char text[2048];
         (void)host->service.plugin->describe(host->service.policy, text, sizeof text);
         const struct log_field fields[] = {LOG_TEXT("policy", text), LOG_END};
@@ -407,6 +432,28 @@ static int run(struct host *host, const sigset_t *signals, bool test) {
     return exit_status;
 }
 
+/* `snapshot-host status`. */
+static int show_status(const char *config_path) {
+    static struct host_config config;
+    char err[RP_ERROR_BYTES] = "";
+    bool shown = false;
+    if (host_config_load(&config, config_path, err, sizeof err)) {
+        if (!config.admin.present || config.admin.port == 0) {
+            (void)snprintf(err, sizeof err,
+                           "%s: [admin] port: the listener to ask is not there, or its port is not "
+                           "known; accepted: a section [admin] with a port from 1 to 65535",
+                           config_path);
+        } else {
+            shown = ask_status(&config, stdout, err, sizeof err);
+        }
+    }
+    explicit_bzero(&config, sizeof config);
+    if (!shown) {
+        (void)fprintf(stderr, "%s\n", err);
+    }
+    return shown && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv) {
     struct arguments arguments;
     int exit_status;
@@ -417,8 +464,15 @@ int main(int argc, char **argv) {
         host_config_describe_keys((struct ini_text_sink){.write = write_out, .context = stdout});
         return EXIT_SUCCESS;
     }
+    if (arguments.status) {
+        return show_status(arguments.config_path);
+    }
     sigset_t signals;
-    struct host host = {.config_path = arguments.config_path, .reload_ok = 1};
+    struct host host = {.config_path = arguments.config_path,
+                        .reload_ok = 1,
+                        .started_unix_ms = unix_now_ms(),
+                        .loaded_unix_ms = unix_now_ms(),
+                        .service.misses.lock = PTHREAD_MUTEX_INITIALIZER};
     if (!arguments.test) {
         block_signals(&signals);
         host.service.log = log_start(STDERR_FILENO);

@@ -10,6 +10,7 @@
 #include "host-sample/lookups/lookup.h"
 #include "host-sample/lookups/requests.h"
 #include "host-sample/operate/pages.h"
+#include "host-sample/operate/status.h"
 #include "host.h"
 
 #include <assert.h>
@@ -118,6 +119,13 @@ static bool make_front(struct worker *worker, uint16_t port, char *err, size_t e
     return worker->front != NULL;
 }
 
+static void take_rates(evutil_socket_t fd, short events, void *context) {
+    struct worker *worker = context;
+    (void)fd;
+    (void)events;
+    status_sample(worker->host);
+}
+
 /* The listener for operators: health can be asked for while the servers are not known yet, and
  * until the last lookup has been answered. */
 static bool make_admin_front(struct worker *worker, char *err, size_t err_length) {
@@ -138,6 +146,11 @@ static bool make_admin_front(struct worker *worker, char *err, size_t err_length
     struct http_front_handlers handlers = requests_handlers;
     if (!config->admin.present || worker->index > 0) {
         return true;
+    }
+    const struct timeval second = {.tv_sec = 1};
+    if (event_add(&worker->rates_event, &second) != 0) {
+        (void)snprintf(err, err_length, "cannot make a timer");
+        return false;
     }
     handlers.context = &worker->admin_requests;
     worker->admin_front = http_front_new(worker->base, &options, &handlers, err, err_length);
@@ -160,6 +173,7 @@ static bool make_loop(struct worker *worker) {
     }
     (void)event_assign(&worker->wake_event, worker->base, worker->wake_fd, EV_READ | EV_PERSIST,
                        wake, worker);
+    (void)event_assign(&worker->rates_event, worker->base, -1, EV_PERSIST, take_rates, worker);
     (void)evtimer_assign(&worker->listen_event, worker->base, stop_listening, worker);
     (void)evtimer_assign(&worker->drain_event, worker->base, drain_is_over, worker);
     return event_add(&worker->wake_event, NULL) == 0;
@@ -208,6 +222,9 @@ static bool take_turn(struct worker *worker) {
 }
 
 void worker_run(struct worker *worker) {
+    if (worker->admin_front != NULL) {
+        status_sample(worker->host);
+    }
     servers_flush(&worker->servers);
     while (!is_drained(worker) && !event_base_got_break(worker->base)) {
         if (!take_turn(worker)) {
@@ -234,6 +251,7 @@ void worker_free(struct worker *worker) {
     lookups_free(&worker->lookups);
     if (worker->base != NULL) {
         (void)event_del(&worker->wake_event);
+        (void)event_del(&worker->rates_event);
         (void)event_del(&worker->listen_event);
         (void)event_del(&worker->drain_event);
         event_base_free(worker->base);

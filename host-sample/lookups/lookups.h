@@ -11,6 +11,7 @@
 #include "host-sample/config.h"
 #include "host-sample/servers/servers.h"
 #include "host-sample/snapshots/choice.h"
+#include "misses.h"
 #include "plugin/read_policy.h"
 
 #include <stdbool.h>
@@ -29,6 +30,7 @@ struct lookup_service {
     _Atomic uint64_t under_way;        /* at most max_lookups */
     _Atomic uint64_t shed_unlogged;    /* sheds since the last line about them */
     _Atomic uint64_t shed_next_log_ns; /* no line about sheds before */
+    struct misses misses;
 };
 
 /* Of one thread, which alone touches it, except the counters. */

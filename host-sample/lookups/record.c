@@ -9,6 +9,7 @@
 #include "host-sample/base/probes.h"
 
 #include <stdio.h>
+#include <string.h>
 
 const uint32_t lookup_latency_bounds_us[LOOKUP_LATENCY_BUCKETS] = {
     100,   250,    500,    1000,   2500,    5000,    10000,  25000,
@@ -104,6 +105,18 @@ static void log_shed(struct lookup_service *service, const struct lookup_end *en
     log_write(service->log, LOG_LEVEL_ERROR, end->message, fields);
 }
 
+static void remember(struct lookup_service *service, const struct lookup_end *end) {
+    const char *error = non_empty(end->error);
+    struct miss miss = {.verdict = end->verdict, .served_by = end->served_by};
+    (void)strlcpy(miss.run, end->request->run.text, sizeof miss.run);
+    (void)strlcpy(miss.snapshot, end->request->snapshot.text, sizeof miss.snapshot);
+    (void)strlcpy(miss.failed_during, end->failed_during != NULL ? end->failed_during : "",
+                  sizeof miss.failed_during);
+    (void)snprintf(miss.text, sizeof miss.text, "%s%s%s", end->message, error != NULL ? ": " : "",
+                   error != NULL ? error : "");
+    misses_add(&service->misses, &miss);
+}
+
 void lookup_record(struct lookups *lookups, const struct lookup_end *end) {
     PROBE_LOOKUP_DONE(end->lookup, end->verdict, end->served_by, end->took_us);
     count(&lookups->counters, end);
@@ -111,6 +124,9 @@ void lookup_record(struct lookups *lookups, const struct lookup_end *end) {
         log_shed(lookups->service, end);
     } else if (end->log_level != RP_LOG_NONE) {
         log_end(lookups->service, end);
+    }
+    if (end->verdict != RP_VERDICT_FOUND || end->log_level != RP_LOG_NONE) {
+        remember(lookups->service, end);
     }
     const struct access access = {
         .what = "snapshots since",

@@ -188,10 +188,19 @@ static const char *type_of(enum route route) {
     }
 }
 
+/* The page brings all that it uses, and shows texts that clients have sent. */
+static const char page_headers[] =
+    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"
+    "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; "
+    "form-action 'none'\r\n";
+
 static uint32_t answer_page(struct requests *requests, struct http_exchange *exchange,
                             const struct http_request *request, enum route route) {
     struct answers *answers = &requests->lookups->answers;
-    const char *headers = method_is(request, "OPTIONS") ? allow_of(route) : NULL;
+    const char *headers = method_is(request, "OPTIONS") ? allow_of(route)
+                          : route == ROUTE_STATUS       ? page_headers
+                                                        : "Cache-Control: no-store\r\n";
     byte_buffer_reset(&answers->scratch, SIZE_MAX);
     const uint32_t status = requests->write_page(requests->pages_context, route, &answers->scratch);
     if (status == 200) {

@@ -8,6 +8,7 @@
 #include "host-sample/host.h"
 #include "host-sample/http/front.h"
 #include "host-sample/lookups/record.h"
+#include "sums.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,19 +128,9 @@ static void put_plugin_metrics(const struct host *host, struct byte_buffer *out)
 
 /* ---- lookups --------------------------------------------------------------------------------- */
 
-/* The sum over all workers of the counter that lies `offset` bytes into lookup_counters. */
-static uint64_t sum_at(const struct host *host, size_t offset) {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < host->worker_count; i++) {
-        const char *base = (const char *)&host->workers[i].lookups.counters;
-        const _Atomic uint64_t *counter = (const _Atomic uint64_t *)(const void *)(base + offset);
-        sum += counter_value(counter);
-    }
-    return sum;
-}
-#define SUM(host, member) sum_at((host), offsetof(struct lookup_counters, member))
+#define SUM(host, member) host_sum_lookups((host), offsetof(struct lookup_counters, member))
 #define SUM_ITEM(host, member, i)                                                                  \
-    sum_at((host), offsetof(struct lookup_counters, member) + (i) * sizeof(uint64_t))
+    host_sum_lookups((host), offsetof(struct lookup_counters, member) + (i) * sizeof(uint64_t))
 
 static void put_lookups(const struct host *host, struct byte_buffer *out) {
     const char *name = "snapshot_host_lookups_total";
@@ -226,25 +217,13 @@ static const char *name_of(const struct host *host, uint32_t server) {
     return pg_server_name(servers_of(host)->servers[server].links);
 }
 
-static uint64_t server_sum(const struct host *host, uint32_t server, size_t offset) {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < host->worker_count; i++) {
-        struct pg_server_counters counters;
-        uint64_t value;
-        pg_server_read_counters(host->workers[i].servers.servers[server].links, &counters);
-        memcpy(&value, (const char *)&counters + offset, sizeof value);
-        sum += value;
-    }
-    return sum;
-}
-
 static void put_servers(const struct host *host, struct byte_buffer *out) {
     uint32_t servers = servers_of(host)->count;
     for (size_t row = 0; row < sizeof server_rows / sizeof server_rows[0]; row++) {
         put_header(out, server_rows[row].name, server_rows[row].type, server_rows[row].help);
         for (uint32_t i = 0; i < servers; i++) {
             put_labelled(out, server_rows[row].name, "server", name_of(host, i),
-                         server_sum(host, i, server_rows[row].offset));
+                         host_sum_server(host, i, server_rows[row].offset));
         }
     }
 }

@@ -5,7 +5,12 @@
 
 #include "host-sample/host.h"
 #include "metrics.h"
+#include "problems.h"
 #include "readiness.h"
+#include "report.h"
+#include "status_json.h"
+
+#include <stdlib.h>
 
 static uint32_t write_readiness(const struct worker *worker, struct byte_buffer *out) {
     char why[256];
@@ -15,6 +20,24 @@ static uint32_t write_readiness(const struct worker *worker, struct byte_buffer 
     }
     byte_buffer_append_text(out, why);
     return 503;
+}
+
+static uint32_t write_status(const struct worker *worker, enum route route,
+                             struct byte_buffer *out) {
+    struct status *status = malloc(sizeof *status);
+    if (status == NULL) {
+        BYTE_BUFFER_LITERAL(out, "Out of memory");
+        return 503;
+    }
+    status_take(status, worker);
+    status_find_problems(status);
+    if (route == ROUTE_STATUS_JSON) {
+        status_write_json(out, status);
+    } else {
+        report_write(out, route == ROUTE_STATUS ? &report_html : &report_text, status);
+    }
+    free(status);
+    return 200;
 }
 
 uint32_t host_page_write(void *context, enum route route, struct byte_buffer *out) {
@@ -28,6 +51,10 @@ uint32_t host_page_write(void *context, enum route route, struct byte_buffer *ou
     case ROUTE_METRICS:
         host_metrics_write(worker->host, out);
         return 200;
+    case ROUTE_STATUS:
+    case ROUTE_STATUS_JSON:
+    case ROUTE_STATUS_TEXT:
+        return write_status(worker, route, out);
     default:
         BYTE_BUFFER_LITERAL(out, "Not found");
         return 404;

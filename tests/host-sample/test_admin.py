@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 """What operators of snapshot-host are promised: their listener, readiness, and going away gently."""
 
+import html
+import re
 import signal
 import time
 import unittest
 
 import testbed
-from host import Host
+from cluster import Cluster
+from host import Host, run_host
 from lookup_case import LookupCase, module_cluster
 from prometheus import parse
 from raw_http import RawConnection, get
@@ -39,7 +42,9 @@ class Listeners(LookupCase):
     def test_routes_of_both(self):
         with with_admin() as host:
             for path, public, admin in (("/healthz", 200, 200), ("/readyz", 200, 200),
-                                        ("/metrics", 404, 200), ("/nothing", 404, 404)):
+                                        ("/metrics", 404, 200), ("/status", 404, 200),
+                                        ("/status.json", 404, 200), ("/status.txt", 404, 200),
+                                        ("/nothing", 404, 404)):
                 with self.subTest(path=path):
                     self.assertEqual(host.request("GET", path).status, public)
                     self.assertEqual(host.admin(path).status, admin)
@@ -98,6 +103,116 @@ class Readiness(LookupCase):
         away = {"conninfo": f"host=127.0.0.1 port={free_port()} dbname=postgres"}
         with Host(settings={"primary": away, "admin": {"port": free_port()}}) as host:
             self.assert_not_ready(host, "No server can answer: primary: ")
+
+
+class Status(LookupCase):
+    """/status.json, and the page and the text that say the same: what is wrong comes first."""
+
+    def setUp(self):
+        cluster.reset()
+
+    def first_problem(self, host):
+        problems = host.admin("/status.json").json["problems"]
+        return problems[0]["text"] if problems else None
+
+    def assert_told_first(self, host, pattern):
+        """In all three, before anything else."""
+        wait_for(lambda: re.search(pattern, self.first_problem(host) or ""),
+                 f"the first problem to be {pattern}")
+        text = host.admin("/status.txt").body.decode()
+        self.assertRegex(text.splitlines()[1], pattern)
+        page = html.unescape(host.admin("/status").body.decode())
+        main = page[page.index("<main>"):]
+        self.assertRegex(main[:main.index("Servers")], pattern)
+
+    def test_all_is_well(self):
+        with with_admin() as host:
+            for _ in range(3):
+                host.lookup(run, since)
+            status = host.admin("/status.json").json
+            self.assertEqual(status["problems"], [])
+            self.assertEqual([(server["name"], server["role"], server["links_up"], server["timeline"])
+                              for server in status["servers"]],
+                             [("primary", "primary", 2, 1), ("replica", "replica", 2, 1)])
+            self.assertEqual({row["name"]: row["total"] for row in status["lookups"]["verdicts"]},
+                             {"found": 3, "not_found": 0, "failed": 0, "shed": 0, "refused": 0})
+            self.assertTrue(status["ready"] and status["reload"]["last_was_good"])
+            self.assertIn("policy = read_index", status["policy"]["words"])
+            page = host.admin("/status").body.decode()
+            self.assertIn("Nothing is wrong.", page)
+            self.assertIn("await the located position", page)  # a step of the drawing
+            self.assertNotRegex(page, r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""")
+
+    def test_paused_replica(self):
+        with with_admin() as host:
+            cluster.standby.pause_replay()
+            cluster.commit_something()
+            self.assert_told_first(host, r"replica is \d+ s behind")
+            cluster.standby.resume_replay()
+            wait_for(lambda: self.first_problem(host) is None, "nothing to be wrong any more")
+
+    def test_flood(self):
+        policy = {"policy": "replica_then_primary", "replica_retry_max_ms": 0,
+                  "primary_budget_per_s": 5}
+        with Host(cluster.primary, cluster.standbys, policy=policy,
+                  settings={"admin": {"port": free_port()}}) as host:
+            time.sleep(0.6)  # the first rate is of half a second
+            for _ in range(40):
+                host.lookup(run, history.new_id())
+            self.assert_told_first(host, "Lookups are shed")
+            misses = host.admin("/status.json").json["last_misses"]
+            self.assertEqual((len(misses), misses[0]["verdict"], misses[0]["run_id"]),
+                             (16, "shed", run))
+
+    def test_texts_of_clients_are_texts(self):
+        """A page for operators is a place where a client would like to have its script."""
+        with with_admin() as host:
+            host.lookup("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>')
+            page = host.admin("/status")
+            body = page.body.decode()
+            self.assertIn("&lt;script&gt;alert(1)&lt;/script&gt;", body)
+            self.assertEqual(body.count("<script>"), 1)
+            self.assertNotIn("<img", body)
+            self.assertIn("default-src 'none'", page.headers["content-security-policy"])
+
+    def test_in_a_terminal(self):
+        with with_admin() as host:
+            done = run_host("status", "-c", host.config_path)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertRegex(done.stdout, r"(?s)all is well.*primary +primary +1 .*replica +replica ")
+            config = host.config_path
+            with open(config, encoding="utf-8") as file:
+                text = file.read()
+            host.write_config(text.replace("[admin]\nport", "[log]\n; "))
+            done = run_host("status", "-c", config)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn("[admin] port: the listener to ask is not there", done.stderr)
+            host.write_config(text.replace(f"[admin]\nport = {host.settings['admin']['port']}",
+                                           f"[admin]\nport = {free_port()}"))
+            done = run_host("status", "-c", config)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("Connection refused", done.stderr)
+
+
+class Promotion(LookupCase):
+    """On servers of its own, which it spoils."""
+
+    def test_replica_that_was_promoted(self):
+        with Cluster(standbys=("standby",)) as other:
+            other.load(testbed.ROOT + "/tests/schema.sql")
+            other.wait_caught_up()
+            with Host(other.primary, other.standbys, policy={"policy": "read_index"},
+                      settings={"admin": {"port": free_port()}}) as host:
+                other.standby.promote()
+                wait_for(lambda: host.admin("/status.json").json["problems"],
+                         "the promotion to be told")
+                wait_for(lambda: host.admin("/status.json").json["split"], "the split to be told")
+                status = host.admin("/status.json").json
+                self.assertRegex(status["problems"][0]["text"],
+                                 r"^Split: .*primary \(timeline 1\), replica \(timeline 2\)\.")
+                replica = status["servers"][1]
+                self.assertEqual((replica["role"], replica["timeline"]), ("out", 2))
+                self.assertTrue(replica["why"])
 
 
 class Leaving(LookupCase):

@@ -1,0 +1,153 @@
+/*
+ * problems.c - see problems.h.
+ */
+#include "problems.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Less is ordinary. */
+#define LAG_NS             UINT64_C(5000000000)
+#define NOT_FOUND_PER_S    5.0
+#define PRIMARY_MISS_PER_S 5.0
+
+static void add(struct status *status, enum status_tone tone, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void add(struct status *status, enum status_tone tone, const char *format, ...) {
+    if (status->problem_count < STATUS_MAX_PROBLEMS) {
+        struct status_problem *problem = &status->problems[status->problem_count++];
+        va_list arguments;
+        va_start(arguments, format);
+        problem->tone = tone;
+        (void)vsnprintf(problem->text, sizeof problem->text, format, arguments);
+        va_end(arguments);
+    }
+}
+
+/* "server.a (timeline 1), server.b (timeline 2)": those that say that they are no standbys. */
+static void list_primaries(const struct status *status, char *text, size_t length) {
+    text[0] = '\0';
+    for (uint32_t i = 0; i < status->server_count; i++) {
+        const struct rp_server_info *info = &status->servers[i].info;
+        if (info->in_recovery == 0) {
+            char one[96];
+            (void)snprintf(one, sizeof one, "%s%s (timeline %u)", text[0] != '\0' ? ", " : "",
+                           status->servers[i].name, info->timeline);
+            (void)strlcat(text, one, length);
+        }
+    }
+}
+
+static void check_cluster(struct status *status) {
+    if (status->cluster.split != 0) {
+        char primaries[200];
+        list_primaries(status, primaries, sizeof primaries);
+        add(status, TONE_BAD,
+            "Split: two servers, or two lineages, claim to be the primary. Out of recovery: %s. "
+            "What is not found fails until one of them is stopped, made a standby, or state = off.",
+            primaries);
+    }
+    if (!status->ready) {
+        add(status, TONE_BAD, "Not ready: %s", status->not_ready);
+    } else if (status->cluster.primary_answers == 0) {
+        add(status, TONE_BAD, "No primary answers: what replicas lack fails.");
+    } else if (status->cluster.replicas == 0 && status->server_count > 1) {
+        add(status, TONE_BAD, "No replica can be asked: all reads are the primary's.");
+    }
+}
+
+static void check_lag(struct status *status, const struct status_server *server) {
+    const struct rp_server_info *info = &server->info;
+    const bool known = info->lag_ns != RP_UNKNOWN;
+    const uint64_t lag_ns = known ? info->lag_ns : info->lag_at_least_ns;
+    if (info->role == RP_ROLE_REPLICA && lag_ns >= LAG_NS && lag_ns != RP_UNKNOWN) {
+        add(status, TONE_WARN, "%s is %s%llu s behind the primary.", server->name,
+            known ? "" : "at least ", (unsigned long long)(lag_ns / 1000000000));
+    }
+}
+
+static void check_server(struct status *status, const struct status_server *server) {
+    const struct rp_server_info *info = &server->info;
+    if (info->answers == 0 && info->state != RP_SERVER_OFF) {
+        add(status, TONE_BAD, "%s does not answer%s%s", server->name,
+            server->error[0] != '\0' ? ": " : ".", server->error);
+    } else if (info->why[0] != '\0') {
+        add(status, info->role == RP_ROLE_OUT ? TONE_BAD : TONE_WARN, "%s%s: %s", server->name,
+            info->role == RP_ROLE_OUT ? " is out" : "", info->why);
+    } else if (server->links_up < server->links) {
+        add(status, TONE_WARN, "%s: only %llu of %llu links are up%s%s", server->name,
+            (unsigned long long)server->links_up, (unsigned long long)server->links,
+            server->error[0] != '\0' ? ": " : ".", server->error);
+    }
+    if (info->grants[0] != '\0') {
+        add(status, TONE_WARN, "%s: %s", server->name, info->grants);
+    }
+    check_lag(status, server);
+}
+
+static void check_lookups(struct status *status) {
+    const double *rates = status->verdicts_per_s;
+    const uint32_t max_lookups = status->host->service.config->limits.max_lookups;
+    if (rates[RP_VERDICT_FAILED] > 0) {
+        add(status, TONE_BAD, "Lookups fail: %.1f a second.", rates[RP_VERDICT_FAILED]);
+    }
+    if (rates[RP_VERDICT_SHED] > 0) {
+        add(status, TONE_BAD,
+            "Lookups are shed, since the primary's budget is used up: %.1f a second.",
+            rates[RP_VERDICT_SHED]);
+    }
+    if (rates[RP_VERDICT_NONE] > 0) {
+        add(status, TONE_BAD,
+            "Lookups are refused, since max_lookups = %u are under way: %.1f a second.",
+            max_lookups, rates[RP_VERDICT_NONE]);
+    }
+    if (rates[RP_VERDICT_NOT_FOUND] >= NOT_FOUND_PER_S) {
+        add(status, TONE_WARN,
+            "%.1f lookups a second are for snapshots that nobody has: made-up ids, or rows that "
+            "were deleted.",
+            rates[RP_VERDICT_NOT_FOUND]);
+    }
+}
+
+static void check_host(struct status *status) {
+    const struct host *host = status->host;
+    if (counter_value(&host->reload_ok) == 0) {
+        add(status, TONE_BAD,
+            "The configuration had an error when it was last read: the previous "
+            "one stays in force. The log says what.");
+    }
+    if (status->log_dropped_per_s > 0) {
+        add(status, TONE_WARN, "Log lines are lost, for nobody takes them in time: %.1f a second.",
+            status->log_dropped_per_s);
+    }
+    if (host->service.config->auth.token[0] == '\0') {
+        add(status, TONE_WARN, "Nobody is let in on the worker route: there is no token.");
+    }
+}
+
+/* The worst first, else as they were found. */
+static void sort(struct status *status) {
+    struct status_problem sorted[STATUS_MAX_PROBLEMS];
+    uint32_t count = 0;
+    for (int tone = TONE_BAD; tone >= TONE_WARN; tone--) {
+        for (uint32_t i = 0; i < status->problem_count; i++) {
+            if ((int)status->problems[i].tone == tone) {
+                sorted[count++] = status->problems[i];
+            }
+        }
+    }
+    memcpy(status->problems, sorted, count * sizeof sorted[0]);
+}
+
+void status_find_problems(struct status *status) {
+    status->problem_count = 0;
+    check_cluster(status);
+    for (uint32_t i = 0; i < status->server_count; i++) {
+        check_server(status, &status->servers[i]);
+    }
+    check_lookups(status);
+    check_host(status);
+    sort(status);
+}

@@ -1,0 +1,128 @@
+/*
+ * status.c - see status.h.
+ */
+#include "status.h"
+
+#include "host-sample/base/monotonic.h"
+#include "readiness.h"
+#include "sums.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+const char *const status_verdict_names[STATUS_VERDICTS] = {"refused", "found", "not_found",
+                                                           "failed", "shed"};
+
+/* The values of a sample. */
+enum {
+    RATE_VERDICTS,
+    RATE_SERVED_BY = RATE_VERDICTS + STATUS_VERDICTS,
+    RATE_LOG_DROPPED = RATE_SERVED_BY + RP_SERVED_BY_PRIMARY + 1,
+    RATE_READS,
+    RATE_COUNT = RATE_READS + HOST_MAX_SERVERS
+};
+_Static_assert((int)RATE_COUNT <= (int)RATES_VALUES, "a sample has no room for all values");
+
+const char *status_role_name(int32_t role) {
+    static const char *const names[] = {"unknown", "primary", "replica", "out"};
+    return role >= RP_ROLE_UNKNOWN && role <= RP_ROLE_OUT ? names[role] : names[0];
+}
+
+static void take_sample(const struct host *host, struct rates_sample *sample) {
+    *sample = (struct rates_sample){.at_ns = monotonic_ns()};
+    for (uint32_t i = 0; i < STATUS_VERDICTS; i++) {
+        sample->values[RATE_VERDICTS + i] = host_sum_lookups(
+            host, offsetof(struct lookup_counters, verdicts) + i * sizeof(uint64_t));
+    }
+    for (uint32_t i = 0; i <= RP_SERVED_BY_PRIMARY; i++) {
+        sample->values[RATE_SERVED_BY + i] = host_sum_lookups(
+            host, offsetof(struct lookup_counters, served_by) + i * sizeof(uint64_t));
+    }
+    sample->values[RATE_LOG_DROPPED] = log_dropped(host->service.log);
+    for (uint32_t i = 0; i < host->workers[0].servers.count; i++) {
+        sample->values[RATE_READS + i] =
+            host_sum_server(host, i, offsetof(struct pg_server_counters, reads));
+    }
+}
+
+void status_sample(struct host *host) {
+    struct rates_sample sample;
+    take_sample(host, &sample);
+    rates_add(&host->rates, &sample);
+}
+
+static void take_numbers(struct status *status, const struct rates_sample *now) {
+    const struct rates *rates = &status->host->rates;
+    for (uint32_t i = 0; i < STATUS_VERDICTS; i++) {
+        status->verdicts[i] = now->values[RATE_VERDICTS + i];
+        status->verdicts_per_s[i] = rates_per_s(rates, now, RATE_VERDICTS + i);
+    }
+    for (uint32_t i = 0; i <= RP_SERVED_BY_PRIMARY; i++) {
+        status->served_by[i] = now->values[RATE_SERVED_BY + i];
+        status->served_by_per_s[i] = rates_per_s(rates, now, RATE_SERVED_BY + i);
+    }
+    status->log_dropped = now->values[RATE_LOG_DROPPED];
+    status->log_dropped_per_s = rates_per_s(rates, now, RATE_LOG_DROPPED);
+    status->under_way = counter_value(&status->host->service.under_way);
+}
+
+static uint64_t links_of(const struct host_config *config, const char *name) {
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        if (strcmp(config->servers[i].name, name) == 0) {
+            return (uint64_t)config->servers[i].links * config->listen.threads;
+        }
+    }
+    return 0;
+}
+
+static void take_servers(struct status *status, const struct servers *servers,
+                         const struct rates_sample *now) {
+    const struct host *host = status->host;
+    for (uint32_t i = 0; i < servers->count; i++) {
+        const struct pg_server *links = servers->servers[i].links;
+        struct status_server *server = &status->servers[status->server_count];
+        server->info.struct_size = sizeof server->info;
+        if (servers->calls->server(servers->cluster, i, &server->info) != RP_OK) {
+            continue;
+        }
+        status->server_count++;
+        server->name = pg_server_name(links);
+        server->links = links_of(host->service.config, server->name);
+        server->links_up = host_sum_server(host, i, offsetof(struct pg_server_counters, links_up));
+        server->reads = now->values[RATE_READS + i];
+        server->reads_per_s = rates_per_s(&host->rates, now, RATE_READS + i);
+        if (server->links_up < server->links) {
+            (void)strlcpy(server->error, pg_server_last_error(links), sizeof server->error);
+        }
+    }
+}
+
+static void take_policy(struct status *status) {
+    const struct lookup_service *service = &status->host->service;
+    (void)service->plugin->describe(service->policy, status->policy, sizeof status->policy);
+    if (RP_HAS(service->plugin, diagram) &&
+        service->plugin->diagram(service->policy, status->diagram, sizeof status->diagram) >=
+            sizeof status->diagram) {
+        status->diagram[0] = '\0';
+    }
+}
+
+void status_take(struct status *status, const struct worker *worker) {
+    struct host *host = worker->host;
+    struct rates_sample now;
+    struct timespec clock;
+    (void)clock_gettime(CLOCK_REALTIME, &clock);
+    take_sample(host, &now);
+    *status = (struct status){.host = host,
+                              .calls = worker->servers.calls,
+                              .now_unix_ms = (int64_t)clock.tv_sec * 1000 + clock.tv_nsec / 1000000,
+                              .cluster = {.struct_size = sizeof status->cluster}};
+    status->ready = host_is_ready(worker, status->not_ready, sizeof status->not_ready);
+    (void)worker->servers.calls->info(worker->servers.cluster, &status->cluster);
+    take_numbers(status, &now);
+    take_servers(status, &worker->servers, &now);
+    take_policy(status);
+    status->miss_count = misses_copy(&host->service.misses, status->misses);
+}
