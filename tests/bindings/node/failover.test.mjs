@@ -1,6 +1,8 @@
 // The standby is promoted: last of all, for the pair is none after it.
 
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import pg from 'pg';
 import { connect, PolicySet } from 'read-policy';
@@ -36,4 +38,32 @@ test('a failover is followed: no wrong answer, and reads go on', async () => {
   await cluster.close();
   await set.close();
   await Promise.all(pools.map((pool) => pool.end()));
+});
+
+test('a miss on a server that is no replica any more is not taken for a replica\'s', async () => {
+  const require = createRequire(import.meta.url);
+  const lib = join(dirname(require.resolve('read-policy')), 'lib');
+  const { PgServer } = require(join(lib, 'pg_server.js'));
+  const { OUTCOME } = require(join(lib, 'native.js'));
+  const pool = new pg.Pool(optionsOf('standby')); // which has been promoted
+  const server = new PgServer(pool, pg.Pool, () => {});
+  const read = (id, isReplica, question, wantsPosition) => new Promise((resolve) => server.read(known(id), undefined,
+    question, isReplica, wantsPosition, (_of, outcome, error, before, after) => resolve({ outcome, error, before, after }), null));
+  for (const question of [null, 'SELECT 1']) {
+    for (const wantsPosition of [false, true]) {
+      const what = JSON.stringify({ question, wantsPosition });
+      const missed = await read('nowhere', true, question, wantsPosition);
+      assert.equal(missed.outcome, OUTCOME.ROLE_CHANGED, what);
+      assert.equal(missed.before, question === null ? null : '1', what);
+      const primary = await read('nowhere', false, question, wantsPosition);
+      assert.equal(primary.outcome, OUTCOME.MISSING, what);
+      assert.equal(primary.after !== null, wantsPosition, what);
+      assert.equal((await read('old', false, question, wantsPosition)).outcome, OUTCOME.FOUND, what);
+    }
+  }
+  await until(() => pool.totalCount === pool.idleCount, 'every client to be given back');
+  const [{ open }] = await ask('standby', "SELECT count(*)::int AS open FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'");
+  assert.equal(open, 0);
+  await server.close();
+  await pool.end();
 });

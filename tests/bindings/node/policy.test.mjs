@@ -78,11 +78,15 @@ test('a wait is not shorter than its bounds, and ends by the deadline', async ()
   const times = [];
   const read = (options) => set.policy('plain').read(
     { readReplica: () => { times.push(performance.now()); return null; }, readPrimary: () => 1 }, options);
-  await read();
-  assert.equal(times.length, 2);
-  assert.ok(times[1] - times[0] >= 40, `waited ${times[1] - times[0]} ms`);
+  for (let i = 0; i < 5; i++) {
+    times.length = 0;
+    await read();
+    assert.equal(times.length, 2);
+    assert.ok(times[1] - times[0] >= 40, `waited ${times[1] - times[0]} ms`);
+  }
+  times.length = 0;
   const hurried = await read({ deadline: Date.now() + 20 });
-  assert.equal(times.length, 3, 'a wait beyond the deadline is not begun');
+  assert.equal(times.length, 1, 'a wait beyond the deadline is not begun');
   assert.equal(hurried.servedBy, 'primary');
   await set.close();
 });
@@ -176,6 +180,20 @@ test('OpenTelemetry gets every counter, zeros too, by the names that the plugin 
   await collect(); // a closed set says nothing more, and throws nothing
   stop();
   await provider.shutdown();
+});
+
+test('reads that have ended are freed', async () => {
+  const set = PolicySet.fromText(INI);
+  const hit = { readReplica: () => 1, readPrimary: () => 1 };
+  const grow = async () => {
+    for (let i = 0; i < 200000; i++) await set.policy('plain').read(hit);
+    globalThis.gc();
+    return process.memoryUsage().rss;
+  };
+  const first = await grow();
+  const last = await grow();
+  assert.ok(last - first < 16e6, `${first} to ${last} bytes`); // each has 192
+  await set.close();
 });
 
 test('sets that are forgotten are freed', async () => {
