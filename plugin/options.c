@@ -72,8 +72,9 @@ static void say_pick(struct text *text, const struct rp_options *options,
     static const char *const words[] = {
         [RP_PICK_SAME] = "stays on the one that was asked",
         [RP_PICK_NEXT] = "moves on to the next one",
-        [RP_PICK_FRESHEST] = "goes to one that has reached the wanted position, or else to the one "
-                             "that is furthest"};
+        [RP_PICK_FRESHEST] =
+            ("goes to one that has reached the wanted position, or else to the one "
+             "that is furthest")};
     text_add(text, " With several replicas, a retry %s.", words[options->replica_pick]);
 }
 
