@@ -252,20 +252,37 @@ static void put_view(const struct host *host, struct byte_buffer *out, const cha
         put_gauge(out, name, name_of(host, i), value != unknown, (double)value * scale);
     }
 }
+
+/* The same of all but an expected primary; a primary is 0 behind itself. */
+static void put_lag_view(const struct host *host, struct byte_buffer *out, const char *name,
+                         const char *help, size_t offset, double scale) {
+    put_header(out, name, "gauge", help);
+    for (uint32_t i = 0; i < servers_of(host)->count; i++) {
+        const struct server *server = &servers_of(host)->servers[i];
+        const char *at = (const char *)&server->view + offset;
+        uint64_t value = counter_value((const _Atomic uint64_t *)(const void *)at);
+        if (counter_value(&server->view.role) == RP_ROLE_PRIMARY) {
+            value = 0;
+        }
+        if (server->expect != HOST_EXPECT_PRIMARY) {
+            put_gauge(out, name, name_of(host, i), value != RP_UNKNOWN, (double)value * scale);
+        }
+    }
+}
 #define VIEW(member) offsetof(struct server_view, member)
 
 static void put_lag(const struct host *host, struct byte_buffer *out) {
     put_view(host, out, "snapshot_host_wal_position_bytes",
              "WAL position of each server: inserted, or replayed.", VIEW(position), 1, 0);
-    put_view(host, out, "snapshot_host_replica_lag_bytes",
-             "WAL that a replica has not replayed yet; NaN: unknown.", VIEW(lag_bytes), 1,
-             RP_UNKNOWN);
-    put_view(host, out, "snapshot_host_replica_lag_seconds",
-             "Age of the newest position of the primary that a replica has reached; NaN: unknown.",
-             VIEW(lag_ns), 1e-9, RP_UNKNOWN);
-    put_view(host, out, "snapshot_host_replica_lag_at_least_seconds",
-             "The same where it was last known, and still grows while it is unknown; 0: none.",
-             VIEW(lag_at_least_ns), 1e-9, RP_UNKNOWN);
+    put_lag_view(host, out, "snapshot_host_replica_lag_bytes",
+                 "WAL that a replica has not replayed yet; NaN: unknown.", VIEW(lag_bytes), 1);
+    put_lag_view(
+        host, out, "snapshot_host_replica_lag_seconds",
+        "Age of the newest position of the primary that a replica has reached; NaN: unknown.",
+        VIEW(lag_ns), 1e-9);
+    put_lag_view(host, out, "snapshot_host_replica_lag_at_least_seconds",
+                 "The same where it was last known, and still grows while it is unknown; 0: none.",
+                 VIEW(lag_at_least_ns), 1e-9);
     put_view(host, out, "snapshot_host_server_answers",
              "1 if the server answered the last question about itself.", VIEW(answers), 1,
              RP_UNKNOWN);

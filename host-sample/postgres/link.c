@@ -147,7 +147,10 @@ static void come_up(struct pg_link *link) {
     (void)snprintf(text, sizeof(text), "link up: PostgreSQL %d.%d",
                    PQserverVersion(link->traffic.pipeline.conn) / 10000,
                    PQserverVersion(link->traffic.pipeline.conn) % 10000);
-    pg_journal_link_came_up(&link->shared->journal, text);
+    if (!link->redialled) {
+        pg_journal_link_came_up(&link->shared->journal, text);
+    }
+    link->redialled = false;
     note_first_attempt(link);
 }
 
@@ -389,6 +392,7 @@ void pg_link_redial(struct pg_link *link) {
         pg_journal_link_was_closed(&link->shared->journal);
     }
     link->failed_since_up = false;
+    link->redialled = true;
     link->backoff_ms = BACKOFF_MIN_MS;
     begin_attempt(link);
 }

@@ -24,6 +24,7 @@ struct pg_link {
     bool tried;                 /* its first attempt has ended */
     bool preparing;             /* SETTING_UP: the settings hold, the rest of the set-up is sent */
     bool failed_since_up;       /* an attempt has failed since it was last up */
+    bool redialled;             /* it was closed to be made anew, and is not up yet */
     bool renewing;              /* DOWN: a link that was up was closed for what it answered */
     bool attempt_overdue;       /* CONNECTING: counted as failed already */
     uint32_t backoff_ms;        /* before the next attempt, unless a good link was lost */

@@ -292,6 +292,7 @@ static bool add_server(struct servers *servers, struct event_base *base,
     struct server *server = &servers->servers[index];
     server->servers = servers;
     server->index = index;
+    server->expect = config->expect;
     atomic_store_explicit(&server->view.why, "", memory_order_relaxed);
     atomic_store_explicit(&server->view.grants, "", memory_order_relaxed);
     set(&server->view.lag_bytes, RP_UNKNOWN);

@@ -56,6 +56,7 @@ struct server {
     struct pg_server *links;
     struct servers *servers;
     uint32_t index;
+    int32_t expect; /* as configured */
     struct server_ask asks[SERVER_ASKS];
     struct server_view view;
 };

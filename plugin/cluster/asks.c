@@ -171,7 +171,7 @@ static void prepare_locate(struct rp_cluster *cluster) {
         return;
     }
     if (cluster->primary == NO_SERVER) {
-        fail_list(cluster, &cluster->locating, "no primary is known");
+        fail_list(cluster, &cluster->locating, roles_why_no_primary(cluster));
         return;
     }
     struct server *primary = &cluster->servers[cluster->primary];

@@ -184,7 +184,7 @@ static bool choose_server(struct rp_cluster *cluster, struct read *read,
     if (is_primary_step(step)) {
         read->server = cluster->primary;
         if (read->server == NO_SERVER) {
-            read->reason = "no primary is known";
+            read->reason = roles_why_no_primary(cluster);
             return false;
         }
         if (cluster->servers[read->server].state != RP_SERVER_ON) {

@@ -27,6 +27,15 @@ const char *roles_why(const struct server *server) {
     return why_texts[server->why];
 }
 
+const char *roles_why_no_primary(const struct rp_cluster *cluster) {
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        if (cluster->servers[i].why == WHY_STANDBY) {
+            return "no primary is known: the one that is expected to be it is in recovery";
+        }
+    }
+    return "no primary is known";
+}
+
 static bool is_on(const struct server *server) {
     return server->state != RP_SERVER_OFF;
 }

@@ -182,7 +182,7 @@ class Healing(LookupCase):
         def ask(number):
             life, until = lives[number], time.monotonic() + 1
             statuses = collections.Counter()
-            while time.monotonic() < until:
+            while time.monotonic() < until or (pooler.sent <= 3 and time.monotonic() < until + 20):
                 answer = host.lookup(life[0]["runId"], life[0]["id"],
                                      environment="env0production" if number % 2 else None)
                 statuses[answer.status] += 1
