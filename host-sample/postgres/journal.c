@@ -37,12 +37,14 @@ static void write_log_now_and_then(struct pg_journal *journal, const char *what,
     write_log(journal, "warn", message);
 }
 
-void pg_journal_link_came_up(struct pg_journal *journal, const char *text) {
+void pg_journal_link_came_up(struct pg_journal *journal, const char *text, bool quietly) {
     counter_add(&journal->tally->connects, 1);
     counter_add(&journal->tally->links_up, 1);
     journal->logged_error[0] = '\0';
     journal->unlogged = 0;
-    write_log(journal, "info", text);
+    if (!quietly) {
+        write_log(journal, "info", text);
+    }
 }
 
 static void note_error(struct pg_journal *journal, const char *text) {

@@ -9,6 +9,7 @@
 #include "options.h"
 #include "tally.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct pg_journal {
@@ -20,7 +21,8 @@ struct pg_journal {
     uint64_t unlogged; /* how often it has recurred since then */
 };
 
-void pg_journal_link_came_up(struct pg_journal *journal, const char *text);
+/* quietly: it was closed by the host, which has said so. */
+void pg_journal_link_came_up(struct pg_journal *journal, const char *text, bool quietly);
 void pg_journal_link_was_lost(struct pg_journal *journal, const char *text);
 /* Given up by the link itself, because of the server that it leads to; it will try the address
  * again. */

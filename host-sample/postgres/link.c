@@ -147,9 +147,7 @@ static void come_up(struct pg_link *link) {
     (void)snprintf(text, sizeof(text), "link up: PostgreSQL %d.%d",
                    PQserverVersion(link->traffic.pipeline.conn) / 10000,
                    PQserverVersion(link->traffic.pipeline.conn) % 10000);
-    if (!link->redialled) {
-        pg_journal_link_came_up(&link->shared->journal, text);
-    }
+    pg_journal_link_came_up(&link->shared->journal, text, link->redialled);
     link->redialled = false;
     note_first_attempt(link);
 }

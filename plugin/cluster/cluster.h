@@ -95,7 +95,9 @@ struct server {
     int32_t expect; /* enum rp_expect */
 
     /* What it said last, and when. */
-    struct facts said; /* said.instance 0: nothing yet */
+    struct facts said;         /* said.instance 0: nothing yet */
+    uint32_t claimed_timeline; /* as a leader, above the one that is remembered */
+    uint64_t claimed_event;    /* of the answer that claimed it first */
     uint64_t said_sent_event;
     uint64_t said_event;
     uint64_t leading_event;  /* when it first said that it was out of recovery, this instance,
@@ -225,8 +227,9 @@ struct rp_cluster {
     bool primary_answers;
     bool settled;
     bool split;
-    bool suspected;   /* a server may be a second primary, and is being asked */
-    bool two_systems; /* out of recovery, and no `expect` says which one counts */
+    bool claim_pending; /* a timeline was claimed once, and not confirmed yet */
+    bool suspected;     /* a server may be a second primary, and is being asked */
+    bool two_systems;   /* out of recovery, and no `expect` says which one counts */
     uint32_t split_servers[2];
     uint64_t replicas; /* bit i: reads may be offered to server i */
     uint64_t others;   /* bit i: it is on, and is not the primary: a replica that can perhaps not be

@@ -136,10 +136,29 @@ static bool may_be_primary(const struct rp_cluster *cluster, const struct server
     return leads(server) && server->expect != RP_EXPECT_REPLICA && !is_foreign(cluster, server);
 }
 
+/* What is remembered deposes everybody below it, for good. So a timeline is remembered when a
+ * server has claimed it in two answers, and one answer that was damaged on its way does no lasting
+ * harm. */
+static bool has_confirmed_timeline(struct rp_cluster *cluster, uint32_t index) {
+    struct server *server = &cluster->servers[index];
+    if (server->claimed_timeline != server->said.upper) {
+        server->claimed_timeline = server->said.upper;
+        server->claimed_event = server->said_event;
+    }
+    if (server->claimed_event != server->said_event) {
+        return true;
+    }
+    cluster->claim_pending = true;
+    cluster->judge_again |= server_bit(index);
+    return false;
+}
+
 static void remember_timeline(struct rp_cluster *cluster) {
+    cluster->claim_pending = false;
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         const struct server *server = &cluster->servers[i];
-        if (may_be_primary(cluster, server) && server->said.upper > cluster->timeline) {
+        if (may_be_primary(cluster, server) && server->said.upper > cluster->timeline &&
+            has_confirmed_timeline(cluster, i)) {
             cluster->timeline = server->said.upper;
         }
     }
@@ -269,7 +288,7 @@ static void tell_split(struct rp_cluster *cluster, bool before) {
 static void judge_splits(struct rp_cluster *cluster) {
     bool before = cluster->split;
     cluster->split = false;
-    cluster->suspected = false;
+    cluster->suspected = cluster->claim_pending;
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         for (uint32_t k = i + 1; leads(&cluster->servers[i]) && k < cluster->server_count; k++) {
             judge_pair(cluster, i, k);
@@ -471,7 +490,7 @@ static void judge_settled(struct rp_cluster *cluster) {
             return;
         }
     }
-    cluster->settled = cluster->on != 0;
+    cluster->settled = cluster->on != 0 && !cluster->claim_pending;
 }
 
 static void judge_sets(struct rp_cluster *cluster) {
@@ -675,8 +694,8 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     bool uncompared = facts->in_recovery && cluster->primary != NO_SERVER &&
                       instance->compared_with != cluster->servers[cluster->primary].said.instance;
     learnt = (index == cluster->primary && compare_all(cluster)) || learnt;
-    if (learnt || uncompared || cluster->suspected || cluster->split || cluster->forgetting ||
-        server->redial_ns != 0 || cluster->primary == NO_SERVER) {
+    if (learnt || uncompared || cluster->suspected || cluster->claim_pending || cluster->split ||
+        cluster->forgetting || server->redial_ns != 0 || cluster->primary == NO_SERVER) {
         judge_and_forget(cluster);
     }
     note_lag(cluster, index, cluster->now_ns);
