@@ -9,6 +9,7 @@
 #define HOST_H
 
 #include "config.h"
+#include "config_facts.h"
 #include "host-sample/base/counter.h"
 #include "host-sample/base/rates.h"
 #include "host-sample/lookups/lookups.h"
@@ -54,7 +55,9 @@ struct host {
     struct rates rates; /* of the first worker's thread, for operators */
     uint64_t started_unix_ms;
     _Atomic uint64_t loaded_unix_ms; /* when the policy file was last taken */
-    _Atomic uint64_t leaving;        /* 1: it was asked to end */
+    pthread_mutex_t facts_lock;      /* of: */
+    struct config_facts facts;
+    _Atomic uint64_t leaving; /* 1: it was asked to end */
     _Atomic uint64_t reloads;
     _Atomic uint64_t reload_failures;
     _Atomic uint64_t reload_ok; /* 1: the last one, or the start */

@@ -249,13 +249,23 @@ static uint64_t unix_now_ms(void) {
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static void keep_facts(struct host *host) {
+    const struct host_config *config = host->service.config;
+    struct config_facts facts;
+    config_facts_read(&facts, host->config_path, config->plugin.config, config->plugin.section);
+    counter_set(&host->loaded_unix_ms, unix_now_ms());
+    (void)pthread_mutex_lock(&host->facts_lock);
+    host->facts = facts;
+    (void)pthread_mutex_unlock(&host->facts_lock);
+}
+
 static void reload(struct host *host) {
     char err[RP_ERROR_BYTES] = "";
     bool good = host->service.plugin->reload(host->set, err, sizeof err) == RP_OK;
     counter_add(&host->reloads, 1);
     counter_set(&host->reload_ok, good);
     if (good) {
-        counter_set(&host->loaded_unix_ms, unix_now_ms());
+        keep_facts(host);
         char text[2048];
         (void)host->service.plugin->describe(host->service.policy, text, sizeof text);
         const struct log_field fields[] = {LOG_TEXT("policy", text), LOG_END};
@@ -421,6 +431,7 @@ static int run(struct host *host, const sigset_t *signals, bool test) {
             say_notes(host);
         } else {
             say_notes(host);
+            keep_facts(host);
             exit_status = serve(host, signals);
         }
     }
@@ -471,7 +482,7 @@ int main(int argc, char **argv) {
     struct host host = {.config_path = arguments.config_path,
                         .reload_ok = 1,
                         .started_unix_ms = unix_now_ms(),
-                        .loaded_unix_ms = unix_now_ms(),
+                        .facts_lock = PTHREAD_MUTEX_INITIALIZER,
                         .service.misses.lock = PTHREAD_MUTEX_INITIALIZER};
     if (!arguments.test) {
         block_signals(&signals);

@@ -124,6 +124,14 @@ static void keep_unsent(struct http_connection *connection,
     keep_unsent_within_bounds(connections);
 }
 
+static void count_status(struct http_connections *connections, uint32_t status) {
+    const uint32_t index = status - HTTP_FIRST_STATUS;
+
+    if (index < HTTP_STATUS_COUNT) {
+        counter_add(&connections->counters.by_status[index], 1);
+    }
+}
+
 /* Only the reply's status, type, headers and body count; connection->keep_alive says what comes
  * next. Whether the socket has taken all of it: what is left is kept, or the connection closed. */
 static bool send_reply(struct http_connection *connection, const struct http_reply *reply) {
@@ -131,6 +139,7 @@ static bool send_reply(struct http_connection *connection, const struct http_rep
     struct iovec parts[HTTP_OUTPUT_PARTS];
 
     connection->state = HTTP_SENDING; /* answered, whether or not it can be sent */
+    count_status(connection->connections, reply->status);
     http_reply_compose(writer, reply, connection->keep_alive);
     if (writer->head.failed || reply->body->failed) {
         http_connection_close(connection);

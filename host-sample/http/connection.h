@@ -34,6 +34,8 @@ enum http_deadline { /* one queue each */
                      HTTP_DEADLINE_COUNT
 };
 
+enum { HTTP_FIRST_STATUS = 100, HTTP_STATUS_COUNT = 500 };
+
 struct http_counters { /* as in struct http_front_counters; written by one thread, read by any */
     _Atomic uint64_t accepted;
     _Atomic uint64_t open;
@@ -41,6 +43,7 @@ struct http_counters { /* as in struct http_front_counters; written by one threa
     _Atomic uint64_t timeouts;
     _Atomic uint64_t bad_requests;
     _Atomic uint64_t unsent_bytes;
+    _Atomic uint64_t by_status[HTTP_STATUS_COUNT]; /* replies, from HTTP_FIRST_STATUS on */
 };
 
 struct http_connection;

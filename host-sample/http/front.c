@@ -274,3 +274,10 @@ void http_front_read_counters(const struct http_front *front,
         .unsent_bytes = counter_value(&own->unsent_bytes),
     };
 }
+
+uint64_t http_front_answers(const struct http_front *front, uint32_t status) {
+    const uint32_t index = status - HTTP_FIRST_STATUS;
+
+    return index < HTTP_STATUS_COUNT ? counter_value(&front->connections.counters.by_status[index])
+                                     : 0;
+}

@@ -61,6 +61,9 @@ bool http_front_is_idle(const struct http_front *front);
  * called from within a handler; every other function here may be, and none of them calls one. */
 void http_front_free(struct http_front *front);
 
+/* How many replies were sent with that status, the front's own too. [thread-safe] */
+uint64_t http_front_answers(const struct http_front *front, uint32_t status);
+
 /* A snapshot of the counters; callable from any thread (relaxed loads). */
 void http_front_read_counters(const struct http_front *front, struct http_front_counters *counters);
 

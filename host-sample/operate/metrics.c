@@ -5,9 +5,11 @@
  */
 #include "metrics.h"
 
+#include "exposition.h"
 #include "host-sample/host.h"
 #include "host-sample/http/front.h"
 #include "host-sample/lookups/record.h"
+#include "process_metrics.h"
 #include "sums.h"
 
 #include <stdio.h>
@@ -15,44 +17,6 @@
 #include <string.h>
 
 static const char *const verdict_names[] = {"refused", "found", "not_found", "failed", "shed"};
-
-/* ---- pieces of the format -------------------------------------------------------------------- */
-
-static void put_header(struct byte_buffer *out, const char *name, const char *type,
-                       const char *help) {
-    byte_buffer_append_format(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-/* Label values escape backslash, quote and line feed. */
-static void put_label(struct byte_buffer *out, const char *separator, const char *name,
-                      const char *value) {
-    byte_buffer_append_format(out, "%s%s=\"", separator, name);
-    for (; *value != '\0'; value++) {
-        if (*value == '\n') {
-            BYTE_BUFFER_LITERAL(out, "\\n");
-        } else {
-            if (*value == '"' || *value == '\\') {
-                BYTE_BUFFER_LITERAL(out, "\\");
-            }
-            byte_buffer_append(out, value, 1);
-        }
-    }
-    BYTE_BUFFER_LITERAL(out, "\"");
-}
-
-/* One series with one label. */
-static void put_labelled(struct byte_buffer *out, const char *name, const char *label,
-                         const char *label_value, uint64_t value) {
-    byte_buffer_append_text(out, name);
-    put_label(out, "{", label, label_value);
-    byte_buffer_append_format(out, "} %llu\n", (unsigned long long)value);
-}
-
-static void put_single(struct byte_buffer *out, const char *name, const char *type,
-                       const char *help, uint64_t value) {
-    put_header(out, name, type, help);
-    byte_buffer_append_format(out, "%s %llu\n", name, (unsigned long long)value);
-}
 
 /* ---- the plugin's counters ------------------------------------------------------------------- */
 
@@ -383,6 +347,23 @@ static void put_http(const struct host *host, struct byte_buffer *out) {
     }
 }
 
+/* Those that there are, the front's own too; each is there from the start. */
+static void put_codes(const struct host *host, struct byte_buffer *out) {
+    static const uint32_t codes[] = {200, 400, 401, 404, 405, 408, 413,
+                                     414, 429, 431, 500, 503, 505};
+    const char *name = "snapshot_host_http_responses_total";
+    put_header(out, name, "counter", "Answers on the public listener, by status.");
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        char code[8];
+        uint64_t sum = 0;
+        for (uint32_t k = 0; k < host->worker_count; k++) {
+            sum += http_front_answers(host->workers[k].front, codes[i]);
+        }
+        (void)snprintf(code, sizeof code, "%u", codes[i]);
+        put_labelled(out, name, "code", code, sum);
+    }
+}
+
 static void put_reloads(const struct host *host, struct byte_buffer *out) {
     put_single(out, "snapshot_host_reloads_total", "counter",
                "Reloads of the policy file that were asked for.", counter_value(&host->reloads));
@@ -400,7 +381,7 @@ static void put_log(const struct host *host, struct byte_buffer *out) {
                log_dropped(host->service.log));
 }
 
-void host_metrics_write(const struct host *host, struct byte_buffer *out) {
+void host_metrics_write(struct host *host, struct byte_buffer *out) {
     put_plugin_metrics(host, out);
     put_lookups(host, out);
     put_latency(host, out);
@@ -409,6 +390,8 @@ void host_metrics_write(const struct host *host, struct byte_buffer *out) {
     put_roles(host, out);
     put_cluster(host, out);
     put_http(host, out);
+    put_codes(host, out);
     put_reloads(host, out);
     put_log(host, out);
+    process_metrics_write(host, out);
 }

@@ -515,6 +515,50 @@ class MetricsPage(RouteCase):
                     name = f"run_engine_snapshots_since_{name}_total"
                     self.assertEqual(metrics.value(name, **section), 0)
 
+    def test_what_the_process_is(self):
+        """Build, configuration and limits, so that rules need no number that was typed by hand."""
+        policy = {"policy": "replica_then_primary", "replica_retry_max_ms": 200,
+                  "primary_budget_per_s": 40}
+        with Host(cluster.primary, policy=policy, settings={"limits": {"max_lookups": 7}}) as other:
+            before, page = other.metrics(), other.request("GET", "/metrics").body.decode()
+            self.assertRegex(page, r'snapshot_host_build_info\{version="[0-9.]+",plugin="read-policy",'
+                             r'plugin_version="[0-9.]+",abi="1\.\d+",libpq="\d+\.\d+"\} 1\n')
+            self.assertIn('policy="replica_then_primary",options="replica_retry_max_ms=200 '
+                          'primary_budget_per_s=40"} 1\n', page)
+            self.assertEqual(before.value("snapshot_host_policy_option", section="snapshots_since",
+                                          option="primary_budget_per_s"), 40)
+            self.assertEqual(before.value("snapshot_host_limit", limit="max_lookups"), 7)
+            self.assertLess(abs(before.value("process_start_time_seconds") - time.time()), 60)
+            with open(f"/proc/{other.pid}/limits", encoding="ascii") as file:
+                limit = re.search(r"Max open files +(\d+)", file.read())[1]
+            self.assertEqual(before.value("process_max_fds"), int(limit))
+            open_fds = len(os.listdir(f"/proc/{other.pid}/fd"))
+            self.assertLess(abs(before.value("process_open_fds") - open_fds), 8)
+            self.assertGreater(before.value("process_resident_memory_bytes"), 1 << 20)
+            other.reload({"policy": "replica_then_primary", "primary_budget_per_s": 50})
+            after = other.metrics()
+            self.assertEqual(after.value("snapshot_host_policy_option", section="snapshots_since",
+                                         option="primary_budget_per_s"), 50)
+            self.assertGreaterEqual(after.value("snapshot_host_config_loaded_timestamp_seconds"),
+                                    before.value("snapshot_host_config_loaded_timestamp_seconds"))
+            hashes = re.findall(r'config_info\{file="read-policy.ini",hash="(\w{16})"\}',
+                                page + other.request("GET", "/metrics").body.decode())
+            self.assertEqual(len(set(hashes)), 2)
+
+    def test_statuses_one_by_one(self):
+        def answers(code):
+            return other.metrics().value("snapshot_host_http_responses_total", code=code)
+
+        with Host(cluster.primary, policy={"policy": "primary_only"}) as other:
+            self.assertEqual(answers("401"), 0)
+            for _ in range(3):
+                self.assertEqual(other.request("GET", worker_path()).status, 401)
+            self.assertEqual((answers("401"), answers("400")), (3, 0))
+            with RawConnection(other.port) as connection:
+                connection.send(b"nonsense\r\n\r\n")
+                self.assertEqual(connection.read_answer().status, 400)
+            self.assertEqual((answers("401"), answers("400")), (3, 1))
+
     def test_metric_prefix(self):
         policy = {"policy": "replica_then_primary", "metric_prefix": "my.engine"}
         with Host(cluster.primary, policy=policy) as other:
