@@ -186,6 +186,13 @@ class ByHand(SimulatorCase):
         self.assertGreater(figures["locates_per_s"], 100)
         self.assertEqual(figures["absent_wrong"], 0)
 
+    def test_quiet_primary(self):
+        # A replica has replayed what there is, and no more, however long ago that was written.
+        figures = self.run_one("read_index", "--replica", "1ms", "--commits", "0.5", "--bogus", "20%",
+                               "--fresh", "0")
+        self.assert_share(figures, 0.2, "absent_replica")
+        self.assertEqual(figures["primary_reads_per_s"], 0)
+
     def test_position_that_the_client_brings_spares_the_locate(self):
         scenario = ["--replica", "3ms", *FRESH]
         without = self.run_one("read_index", *scenario)
@@ -305,6 +312,14 @@ class LoadOnServers(SimulatorCase):
         self.assertGreater(late["failed"], 0)
         self.assertLessEqual(late["added_max_us"], 100000)
         self.assertEqual(late["refused"], 0)
+
+    def test_questions_come_before_reads(self):
+        # The primary has a queue of 1.8 s: locates behind it would be given up after 1 s each.
+        figures = self.figures({"policy": "read_index", "max_wait_ms": 20}, "--replica", "1h",
+                               "--primary-read", "10ms", "--links", "1", "--rate", "400", "--lookups",
+                               "10000", "--max-lookups", "180", *FRESH)
+        self.assertGreater(figures["added_p50_us"], 1000000)
+        self.assertGreater(figures["locates_per_s"], 30)
 
     def test_timeout(self):
         figures = self.figures(SEED_POLICY, "--replica-read", "6s", "--lookups", "1000", "--rate", "10")

@@ -137,6 +137,20 @@ class Replay(DayCase):
                              ("time,age,found", "1", ["", "1"]))
             os.remove(saved)
 
+    def test_lag_between_its_samples(self):
+        # It is catching up, at 3 s a second: missed at 10.5 s, where it was 4 s behind, and there at
+        # 11.5 s, where it was 1.5 s behind.
+        lag = "trace:" + self.file(f"time,lag\n{BEGIN},0\n{BEGIN + 5},0\n{BEGIN + 10},5\n"
+                                   f"{BEGIN + 11},3\n{BEGIN + 12},0\n", "catching_up.csv")
+        log = self.access_log([(1, 0.1, 200, "replica", 2), (10.5, 1000, 200, "replica_retry", 1)])
+        saved = os.path.join(self.directory, "saved.csv")
+        for age, expected in (("0", 0.5), ("2s", 2), ("1h", 4)):
+            run_program("replay", "--csv", "--day", log, "--replica", lag, "--age", age, "--save-day", saved,
+                        self.policies(one=AT_ONCE))
+            with open(saved, encoding="ascii") as file:
+                self.assertAlmostEqual(float(file.read().splitlines()[2].split(",")[1]), expected, delta=0.01)
+            os.remove(saved)
+
     def test_saved_day_is_the_same_day(self):
         lines = [(at / 5, 0.25, 200, "primary" if 105 < at < 145 else "replica", at) for at in range(250)]
         log, lag = self.access_log(lines), self.stopping_standby()
