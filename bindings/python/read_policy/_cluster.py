@@ -10,87 +10,17 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from abc import ABC, abstractmethod
-from collections import deque
 from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any, Callable, Mapping, Sequence, TypeVar, overload
 
 from . import _abi, _sql
 from ._end import Closed, End, outcome_number, outcome_of
+from ._links import Link, Pool, Server
 from ._machine import Action, ClusterInfo, Machine, ServerInfo, Settings, logger
 from ._policies import Metric, PolicySet
 
 T = TypeVar("T")
-
-
-class Link(ABC):
-    """A connection to one server. One thread at a time, but for abort."""
-
-    # Dialled for what it does now. One that was kept may have been lost long before.
-    is_fresh = True
-
-    @abstractmethod
-    def ask(self, text: str) -> str | None:
-        """The one column of the one row of a statement."""
-
-    @abstractmethod
-    def read(self, question: str | None, read: Any, limit_ns: int) -> _sql.Answer:
-        """In one READ COMMITTED transaction: the question, what the caller reads, _sql.AFTER."""
-
-    @abstractmethod
-    def abort(self) -> None:
-        """From any thread: whoever waits for this connection gets an error now."""
-
-    @abstractmethod
-    def close(self) -> None: ...
-
-    @abstractmethod
-    def is_usable(self) -> bool:
-        """Whether it may serve another read: connected, in no transaction."""
-
-
-class Server(ABC):
-    """How one server is reached, by one driver."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    # Whether a link may be dialled by one thread, used by another, and kept for a third.
-    is_pooled = True
-    # What the driver raises; anything else that a read raises is the caller's.
-    errors: tuple[type[BaseException], ...]
-
-    @abstractmethod
-    def connect(self) -> Link: ...
-
-    def connect_to_ask(self) -> Link:
-        """For a thread of the cluster's own, which keeps it."""
-        return self.connect()
-
-    @abstractmethod
-    def sqlstate(self, error: BaseException) -> str | None: ...
-
-    @abstractmethod
-    def is_disconnect(self, error: BaseException) -> bool:
-        """Whether the error itself says so, for links that cannot tell afterwards."""
-
-
-class _Pool:
-    """The idle links to one server, the last one used first. Its lock is the cluster's."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.idle: deque[Link] = deque()
-        self.generation = 0
-        self.dialling = 0
-
-    def drain(self) -> list[Link]:
-        """For the caller to close, without the lock."""
-        self.generation += 1
-        links = list(self.idle)
-        self.idle.clear()
-        return links
 
 
 _GONE = object()
@@ -125,7 +55,7 @@ class Cluster:
         self._changed = threading.Condition(self._lock)
         self._settled = threading.Event()
         self._machine = Machine(policies, [server.name for server in servers], expect or {}, settings)
-        self._pools = [_Pool(server) for server in servers]
+        self._pools = [Pool(server) for server in servers]
         self._pending: dict[int, _Pending] = {}
         self._tags = 0
         self._running: dict[int, Link | None] = {}
@@ -337,7 +267,7 @@ class Cluster:
             self._machine.answer(action.id, number, before, after)
             self._pump()
 
-    def _link(self, pool: _Pool, action: Action, pending: _Pending) -> Link:
+    def _link(self, pool: Pool, action: Action, pending: _Pending) -> Link:
         """Raises _Dropped, or an error of the driver's."""
         with self._lock:
             if action.id not in self._running:
@@ -385,7 +315,7 @@ class Cluster:
                 self._running[action.id] = link
         return is_wanted
 
-    def _dial(self, pool: _Pool, action: Action, pending: _Pending, generation: int) -> None:
+    def _dial(self, pool: Pool, action: Action, pending: _Pending, generation: int) -> None:
         result: Any
         try:
             result = pool.server.connect()
@@ -399,7 +329,7 @@ class Cluster:
         if not is_wanted and not isinstance(result, BaseException):
             self._give_back(pool, result, generation)
 
-    def _give_back(self, pool: _Pool, link: Link, generation: int) -> None:
+    def _give_back(self, pool: Pool, link: Link, generation: int) -> None:
         is_usable = link.is_usable()
         with self._lock:
             is_kept = (is_usable and pool.server.is_pooled and generation == pool.generation
@@ -410,7 +340,7 @@ class Cluster:
         if not is_kept:
             link.close()
 
-    def _discard_idle(self, pool: _Pool) -> None:
+    def _discard_idle(self, pool: Pool) -> None:
         """One link was found broken: the idle ones are of the same age, or older."""
         with self._lock:
             links = pool.drain()
@@ -426,7 +356,7 @@ def end_of_pending(done: End[Any], value: Any, error: BaseException | None) -> E
 # -- the cluster's own threads: they keep no reference to it while they wait ---------------------------
 
 
-def _abandon(changed: threading.Condition, machine: Machine, pools: list[_Pool],
+def _abandon(changed: threading.Condition, machine: Machine, pools: list[Pool],
              askers: list[SimpleQueue[Action | None]]) -> None:
     """Of a cluster that nobody closed, when it is collected or the program ends."""
     if machine.is_own_process():
@@ -458,7 +388,7 @@ def _watch(reference: weakref.ref[Cluster], changed: threading.Condition,
                 changed.wait(min(60.0, max(0.0, (wake_ns - time.monotonic_ns()) / 1e9)))
 
 
-def _ask(reference: weakref.ref[Cluster], pool: _Pool,
+def _ask(reference: weakref.ref[Cluster], pool: Pool,
          questions: SimpleQueue[Action | None]) -> None:
     """Asks one server, one question after the other."""
     link: Link | None = None
@@ -485,7 +415,7 @@ def _ask(reference: weakref.ref[Cluster], pool: _Pool,
         link.close()
 
 
-def _ask_once(cluster: Cluster, pool: _Pool, action: Action, link: Link | None) -> Link | None:
+def _ask_once(cluster: Cluster, pool: Pool, action: Action, link: Link | None) -> Link | None:
     """Returns the link to be kept."""
     assert action.text is not None
     outcome, before = _abi.SERVER_GONE, None

@@ -14,7 +14,6 @@ missing.
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from typing import Any, Callable, Mapping
 
@@ -24,11 +23,12 @@ from django.db import DatabaseError, InterfaceError, connections, transaction
 
 from . import _cluster, _sql
 from ._end import End, NotFound, UsageError, outcome_of
+from ._links import Link, Server, shut_down
 from ._machine import Settings
 from ._policies import PolicySet
 
 
-class _Link(_cluster.Link):
+class _Link(Link):
     """Django's connection of that alias in the thread that uses it."""
 
     def __init__(self, alias: str) -> None:
@@ -68,11 +68,7 @@ class _Link(_cluster.Link):
             return cursor.fetchone()
 
     def abort(self) -> None:
-        try:
-            with socket.socket(fileno=os.dup(self._raw.fileno())) as copy:
-                copy.shutdown(socket.SHUT_RDWR)
-        except Exception:
-            pass  # it is gone already, and its class depends on the driver
+        shut_down(self._raw)
 
     def close(self) -> None:
         # Django's to keep or to close; one that broke is of no use to it.
@@ -90,7 +86,7 @@ class _AskingLink(_Link):
         self._wrapper.close()
 
 
-class _Server(_cluster.Server):
+class _Server(Server):
     is_pooled = False
     errors = (DatabaseError, InterfaceError)
 

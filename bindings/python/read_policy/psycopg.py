@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from typing import Any, Mapping
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from . import _cluster, _sql
+from ._links import Link, Server, shut_down
 from ._machine import Settings
 from ._policies import PolicySet
 from .asyncio import Cluster as AsyncCluster
@@ -40,16 +39,7 @@ def connect_async(policies: PolicySet, servers: Mapping[str, str], *,
                         expect=expect, settings=settings)
 
 
-def abort(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
-    """Whoever waits for the connection gets an error, whatever the server and the network do."""
-    try:
-        with socket.socket(fileno=os.dup(connection.fileno())) as copy:
-            copy.shutdown(socket.SHUT_RDWR)
-    except (OSError, psycopg.Error):
-        pass  # it is gone already
-
-
-class _Link(_cluster.Link):
+class _Link(Link):
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
 
@@ -106,7 +96,7 @@ class _Link(_cluster.Link):
             self.close()
 
     def abort(self) -> None:
-        abort(self._connection)
+        shut_down(self._connection)
 
     def close(self) -> None:
         self._connection.close()
@@ -126,7 +116,7 @@ def _only(row: Any) -> Any:
     return row
 
 
-class _Server(_cluster.Server):
+class _Server(Server):
     errors = (psycopg.Error,)
 
     def __init__(self, name: str, conninfo: str, options: Mapping[str, Any]) -> None:
@@ -200,7 +190,7 @@ class _AsyncLink(AsyncLink):
             self.close()
 
     def abort(self) -> None:
-        abort(self._connection)
+        shut_down(self._connection)
 
     def close(self) -> None:
         self._connection.pgconn.finish()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from typing import Any, Mapping
 
 import psycopg2
 import psycopg2.extensions
 
 from . import _cluster, _sql
+from ._links import Link, Server, shut_down
 from ._machine import Settings
 from ._policies import PolicySet
 
@@ -28,16 +27,7 @@ def connect(policies: PolicySet, servers: Mapping[str, str], *,
                             expect=expect, settings=settings)
 
 
-def abort(connection: Any) -> None:
-    """Whoever waits for the connection gets an error, whatever the server and the network do."""
-    try:
-        with socket.socket(fileno=os.dup(connection.fileno())) as copy:
-            copy.shutdown(socket.SHUT_RDWR)
-    except (OSError, psycopg2.Error):
-        pass  # it is gone already
-
-
-class _Link(_cluster.Link):
+class _Link(Link):
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
@@ -86,7 +76,7 @@ class _Link(_cluster.Link):
             self.close()
 
     def abort(self) -> None:
-        abort(self._connection)
+        shut_down(self._connection)
 
     def close(self) -> None:
         self._connection.close()
@@ -96,7 +86,7 @@ class _Link(_cluster.Link):
                 == psycopg2.extensions.TRANSACTION_STATUS_IDLE)
 
 
-class _Server(_cluster.Server):
+class _Server(Server):
     errors = (psycopg2.Error,)
 
     def __init__(self, name: str, conninfo: str, options: Mapping[str, Any]) -> None:

@@ -9,8 +9,6 @@ never hears that the row was missing.
 
 from __future__ import annotations
 
-import os
-import socket
 from typing import Any, Mapping
 
 from sqlalchemy import exc
@@ -19,11 +17,12 @@ from sqlalchemy.orm import Session
 
 from . import _cluster, _sql
 from ._end import End
+from ._links import Link, Server, shut_down
 from ._machine import Settings
 from ._policies import PolicySet
 
 
-class _Link(_cluster.Link):
+class _Link(Link):
     """A connection of the engine's pool, for one transaction; the cluster keeps none itself."""
 
     def __init__(self, engine: Engine) -> None:
@@ -63,11 +62,7 @@ class _Link(_cluster.Link):
             cursor.close()
 
     def abort(self) -> None:
-        try:
-            with socket.socket(fileno=os.dup(self._raw.fileno())) as copy:
-                copy.shutdown(socket.SHUT_RDWR)
-        except Exception:
-            pass  # it is gone already, and its class depends on the driver
+        shut_down(self._raw)
 
     def close(self) -> None:
         if not self.is_usable() and not self._connection.closed:
@@ -79,7 +74,7 @@ class _Link(_cluster.Link):
                 and not getattr(self._raw, "closed", False))
 
 
-class _Server(_cluster.Server):
+class _Server(Server):
     is_pooled = False
 
     def __init__(self, name: str, engine: Engine) -> None:

@@ -43,6 +43,7 @@ class Pair:
     def setUp(self):
         self.servers.cluster.reset()
         self.servers.relay.pass_through()
+        self.servers.relay.lead_new_ones_to(self.servers.cluster.standby)
         self.numbers = iter(range(1000))
         self.notices = []
         self.pair = self.open(Settings(strict=True, max_reads=8,
@@ -115,6 +116,13 @@ class Pair:
         self.assertIn(end.served_by, ("replica", "replica_retry"))
         with self.assertRaisesRegex(ValueError, "16/B374D848"):
             self.read("index", row, position="tomorrow")
+
+    def test_a_replica_that_is_none_any_more_says_nothing_of_what_is_missing(self):
+        self.read("primary", "bogus")
+        # The questions' connection does not see it: as between a promotion and the next question.
+        self.servers.relay.lead_new_ones_to(self.servers.cluster.primary)
+        end = self.read("replica", "bogus")
+        self.assertEqual((end.verdict, end.error), ("failed", None))
 
     def test_in_a_transaction(self):
         end = self.read("retry", self.row(), in_transaction=True)

@@ -50,6 +50,7 @@ class Pair:
     async def asyncSetUp(self):
         cluster.reset()
         relay.pass_through()
+        relay.lead_new_ones_to(cluster.standby)
         self.numbers = iter(range(1000))
         self.notices = []
         self.pair = self.open(Settings(strict=True, max_reads=8,
@@ -103,6 +104,13 @@ class Pair:
         end = await self.read("index", "bogus")
         self.assertEqual((end.verdict, end.value, end.counted), ("not_found", None, "proven_absent"))
         self.assertEqual((await self.read("primary", "bogus")).verdict, "not_found")
+
+    async def test_a_replica_that_is_none_any_more_says_nothing_of_what_is_missing(self):
+        await self.read("primary", "bogus")
+        # The questions' connection does not see it: as between a promotion and the next question.
+        relay.lead_new_ones_to(cluster.primary)
+        end = await self.read("replica", "bogus")
+        self.assertEqual((end.verdict, end.error), ("failed", None))
 
     async def test_a_function(self):
         row = self.row()
