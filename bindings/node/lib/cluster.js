@@ -89,6 +89,7 @@ class Cluster {
       const { signal, client, wantPosition = this.#options.wantPosition === true } = options;
       signal?.throwIfAborted();
       if (this.#closing) throw new Error('the cluster is closed');
+      if (typeof what.sql !== 'string') throw new TypeError('read: sql is missing');
       const policy = this.#policy(section);
       const tag = this.#freeTags.length > 0 ? this.#freeTags.pop() : this.#reads.length;
       this.#reads[tag] = null;

@@ -219,6 +219,7 @@ const reading = (Base) => class extends Base {
     try {
       outcome = outcomeOf(what, result);
       after = what.position?.(result.rows) ?? null;
+      if (after !== null && typeof after !== 'string') throw new TypeError('position: expected a text');
     } catch (error) {
       // The host's own mistake; it says nothing of the server.
       this.end(null, error, null, null, null);

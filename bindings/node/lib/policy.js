@@ -53,7 +53,8 @@ function sleep(ms, signal) {
       resolve();
     };
     signal?.addEventListener('abort', stop, { once: true });
-    look();
+    if (signal?.aborted) stop();
+    else look();
   });
 }
 
@@ -62,6 +63,7 @@ function orAbort(promise, signal) {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {
     const stop = () => reject(signal.reason);
+    if (signal.aborted) stop(); // by the read itself
     signal.addEventListener('abort', stop, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
   });

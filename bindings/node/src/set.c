@@ -92,13 +92,39 @@ static napi_value make_handle(napi_env env, struct set *set) {
     return object;
 }
 
+/* A set of a file, or of a text that `length` is given for; NULL after a throw. */
+static napi_value make_set(napi_env env, const char *source, const size_t *length, const char *name,
+                           uint32_t capabilities) {
+    char error[RP_ERROR_BYTES] = "";
+    struct set *set = calloc(1, sizeof *set);
+    if (set == NULL) {
+        return throw_status(env, RP_E_MEMORY, "out of memory");
+    }
+    set->magic = SET_MAGIC;
+    set->users = 1;
+    set->plugin = read_policy_plugin_v1();
+    set->random = random_seed();
+    int32_t status = RP_E_ARGUMENT;
+    if (length == NULL) {
+        status = set->plugin->open(source, capabilities, &set->rp, error, sizeof error);
+    } else if (*length <= UINT32_MAX) {
+        status = set->plugin->open_text(source, (uint32_t)*length, name, capabilities, &set->rp,
+                                        error, sizeof error);
+    }
+    napi_value object = status == RP_OK ? make_handle(env, set) : throw_status(env, status, error);
+    if (object == NULL) {
+        close_set(env, set);
+        free(set);
+    }
+    return object;
+}
+
 /* open(isText, pathOrText, name, capabilities) */
 static napi_value open_set(napi_env env, napi_callback_info info) {
     napi_value values[4];
     bool is_text;
     uint32_t capabilities;
     size_t length;
-    char error[RP_ERROR_BYTES] = "";
     if (!take_arguments(env, info, 4, values) || !take_u32(env, values[3], &capabilities)) {
         return NULL;
     }
@@ -106,27 +132,11 @@ static napi_value open_set(napi_env env, napi_callback_info info) {
         return throw_type_error(env, "expected a boolean");
     }
     napi_value object = NULL;
+    size_t *text_length = is_text ? &length : NULL;
     char *name = take_text(env, values[2], NULL);
-    char *source = name != NULL ? take_text(env, values[1], is_text ? &length : NULL) : NULL;
-    struct set *set = source != NULL ? calloc(1, sizeof *set) : NULL;
-    if (set != NULL) {
-        set->magic = SET_MAGIC;
-        set->users = 1;
-        set->plugin = read_policy_plugin_v1();
-        set->random = random_seed();
-        int32_t status =
-            !is_text ? set->plugin->open(source, capabilities, &set->rp, error, sizeof error)
-            : length > UINT32_MAX
-                ? RP_E_ARGUMENT
-                : set->plugin->open_text(source, (uint32_t)length, name, capabilities, &set->rp,
-                                         error, sizeof error);
-        object = status == RP_OK ? make_handle(env, set) : throw_status(env, status, error);
-    } else if (source != NULL) {
-        (void)throw_status(env, RP_E_MEMORY, "out of memory");
-    }
-    if (set != NULL && object == NULL) {
-        close_set(env, set);
-        free(set);
+    char *source = name != NULL ? take_text(env, values[1], text_length) : NULL;
+    if (source != NULL) {
+        object = make_set(env, source, text_length, name, capabilities);
     }
     free(source);
     free(name);
