@@ -5,6 +5,7 @@
  * it is the one thread that calls the plugin's [control] functions.
  */
 #include "config_notes.h"
+#include "connect_test.h"
 #include "host-sample/base/log.h"
 #include "host-sample/http/front.h"
 #include "host-sample/operate/ask_status.h"
@@ -31,9 +32,10 @@ enum { EXIT_USAGE = 2 };
 
 struct arguments {
     const char *config_path;
-    bool test;   /* -t: check and describe only */
-    bool keys;   /* --keys: print the table of keys */
-    bool status; /* ask the host that runs */
+    bool test;    /* -t: check and describe only */
+    bool connect; /* and ask the servers */
+    bool keys;    /* --keys: print the table of keys */
+    bool status;  /* ask the host that runs */
 };
 
 static void print_usage(FILE *out) {
@@ -41,6 +43,8 @@ static void print_usage(FILE *out) {
         out, "usage: snapshot-host -c FILE       serve\n"
              "       snapshot-host -t -c FILE    check both INI files and the plugin, say what "
              "each section does\n"
+             "       snapshot-host -t --connect -c FILE    the same, and ask every server what it "
+             "is\n"
              "       snapshot-host status [-c FILE]    what the host that runs with FILE does, and "
              "what is wrong\n"
              "       snapshot-host --keys        list every key of snapshot-host.ini\n"
@@ -60,6 +64,7 @@ static const char *installed_config(void) {
 static bool parse_arguments(int argc, char **argv, struct arguments *arguments, int *exit_status) {
     static const struct option options[] = {{"help", no_argument, NULL, 'h'},
                                             {"version", no_argument, NULL, 'V'},
+                                            {"connect", no_argument, NULL, 'C'},
                                             {"keys", no_argument, NULL, 'k'},
                                             {NULL, 0, NULL, 0}};
     int option;
@@ -72,6 +77,9 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments, 
             break;
         case 't':
             arguments->test = true;
+            break;
+        case 'C':
+            arguments->connect = true;
             break;
         case 'k':
             arguments->keys = true;
@@ -94,6 +102,11 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments, 
         if (arguments->config_path == NULL) {
             arguments->config_path = installed_config();
         }
+    }
+    if (arguments->connect && !arguments->test) {
+        (void)fprintf(stderr, "snapshot-host: --connect goes with -t\n");
+        *exit_status = EXIT_USAGE;
+        return false;
     }
     if (optind < argc || (arguments->config_path == NULL && !arguments->keys)) {
         (void)fprintf(stderr,
@@ -410,7 +423,7 @@ static void write_out(void *context, const char *text) {
 }
 
 /* Loads both files and the plugin, and then serves, or says what would be served. */
-static int run(struct host *host, const sigset_t *signals, bool test) {
+static int run(struct host *host, const sigset_t *signals, bool test, bool connect) {
     static struct host_config config;
     char err[RP_ERROR_BYTES];
     host->service.config = &config;
@@ -429,6 +442,9 @@ static int run(struct host *host, const sigset_t *signals, bool test) {
         if (test) {
             describe_host(host);
             say_notes(host);
+            if (connect && !connect_test(&config, plugin.table, host->set)) {
+                exit_status = EXIT_FAILURE;
+            }
         } else {
             say_notes(host);
             keep_facts(host);
@@ -493,7 +509,7 @@ int main(int argc, char **argv) {
         }
     }
     descriptors_raise_limit();
-    exit_status = run(&host, &signals, arguments.test);
+    exit_status = run(&host, &signals, arguments.test, arguments.connect);
     if (host.service.log != NULL) {
         log_stop(host.service.log, LOG_END_MS);
     }

@@ -85,6 +85,9 @@ static void enqueue(struct log *log, const struct log_line *line) {
 void log_write(struct log *log, enum log_level level, const char *message,
                const struct log_field *fields) {
     struct log_line line;
+    if (log == NULL) {
+        return;
+    }
     log_line_make(&line, log->journal, level, message, fields);
     (void)pthread_mutex_lock(&log->lock);
     enqueue(log, &line);
@@ -93,6 +96,9 @@ void log_write(struct log *log, enum log_level level, const char *message,
 
 void log_write_limited(struct log *log, enum log_kind kind, enum log_level level,
                        const char *message, const struct log_field *fields) {
+    if (log == NULL) {
+        return;
+    }
     (void)pthread_mutex_lock(&log->lock);
     const bool untold = log->limits.summary_ns != 0;
     const bool admitted = log_limits_admit(&log->limits, kind, level, monotonic_ns());

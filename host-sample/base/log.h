@@ -29,9 +29,9 @@ struct log *log_start(int fd);
  * follow. */
 void log_stop(struct log *log, uint32_t limit_ms);
 
-/* [thread-safe] Queues {"time":...,"level":...,"message":...} and the fields, which end with
- * LOG_END; fields may be NULL for none. What does not fit into a line of 8 KiB is cut off at the
- * end of a field. */
+/* [thread-safe] Does nothing if log is NULL. Queues {"time":...,"level":...,"message":...} and the
+ * fields, which end with LOG_END; fields may be NULL for none. What does not fit into a line of 8
+ * KiB is cut off at the end of a field. */
 void log_write(struct log *log, enum log_level level, const char *message,
                const struct log_field *fields);
 

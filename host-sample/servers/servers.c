@@ -68,19 +68,25 @@ static void drop(struct servers *servers, const struct rp_action *action) {
 
 /* ---- what the cluster says ------------------------------------------------------------------- */
 
+static void say_notice(struct servers *servers, const struct rp_notice *notice) {
+    const bool known = notice->server < servers->count;
+    const char *server = known ? pg_server_name(servers->servers[notice->server].links) : "all";
+    const char *level = notice->level == RP_LOG_ERROR  ? "error"
+                        : notice->level == RP_LOG_WARN ? "warn"
+                                                       : "info";
+    if (servers->options.say != NULL) {
+        servers->options.say(servers->options.say_context, notice->level, server, notice->text);
+    } else {
+        const struct log_field fields[] = {LOG_TEXT("server", server), LOG_END};
+        log_write_limited(servers->options.log, LOG_SERVER, log_level_of(level), notice->text,
+                          fields);
+    }
+}
+
 static void log_notices(struct servers *servers) {
     struct rp_notice notice = {.struct_size = sizeof notice};
     while (servers->calls->notice(servers->cluster, &notice)) {
-        const bool known = notice.server < servers->count;
-        const struct log_field fields[] = {
-            LOG_TEXT("server",
-                     known ? pg_server_name(servers->servers[notice.server].links) : "all"),
-            LOG_END};
-        const char *level = notice.level == RP_LOG_ERROR  ? "error"
-                            : notice.level == RP_LOG_WARN ? "warn"
-                                                          : "info";
-        log_write_limited(servers->options.log, LOG_SERVER, log_level_of(level), notice.text,
-                          fields);
+        say_notice(servers, &notice);
     }
 }
 

@@ -75,7 +75,11 @@ struct servers_options {
     const struct host_config *config;
     const struct rp_plugin *plugin;
     struct rp_set *set;
-    struct log *log;
+    struct log *log; /* NULL: nothing is logged */
+    /* What the cluster notices goes there instead; the level is an enum rp_log_level, NONE for
+     * information. NULL: into the log. */
+    void (*say)(void *context, int32_t level, const char *server, const char *text);
+    void *say_context;
     struct servers_user user;
     /* Every link has been tried once, and it is known who is who. Called once. */
     void (*known)(void *context);

@@ -194,6 +194,69 @@ class Status(LookupCase):
             self.assertIn("Connection refused", done.stderr)
 
 
+def connect_test(**conninfos):
+    """`snapshot-host -t --connect` on [server.NAME] of these: its exit status, and what it says of the
+    servers."""
+    servers = {f"server.{name}": {"conninfo": conninfo} for name, conninfo in conninfos.items()}
+    host = Host(cluster.primary, policy={"policy": "read_index"},
+                settings={"primary": None, **servers})
+    try:
+        done = run_host("-t", "--connect", "-c", host.config_path)
+    finally:
+        host.kill()
+    assert not done.stderr, done.stderr
+    return done.returncode, done.stdout.partition("Asking the servers:\n")[2]
+
+
+class Connect(LookupCase):
+    """-t --connect: dials every server and says what it is."""
+
+    def setUp(self):
+        cluster.reset()
+
+    def test_good_servers(self):
+        status, text = connect_test(a=cluster.primary.conninfo(), b=cluster.standby.conninfo())
+        self.assertEqual(status, 0, text)
+        self.assertRegex(text, r"\nserver\.a: primary, timeline 1, at \w+/\w+, PostgreSQL 1")
+        self.assertRegex(text, r"\nserver\.b: replica, timeline 1, at \w+/\w+, \d+\.\d s behind ")
+
+    def test_two_names_of_one_server(self):
+        standby = cluster.standby.conninfo()
+        status, text = connect_test(a=cluster.primary.conninfo(), b=standby, c=standby)
+        self.assertEqual(status, 0, text)
+        self.assertIn("server.b and server.c are one server", text)
+        self.assertNotIn("server.a and", text)
+
+    def test_role_that_may_not_see(self):
+        cluster.primary.execute("CREATE ROLE weak LOGIN")
+        cluster.primary.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak")
+        cluster.wait_caught_up()
+        status, text = connect_test(a=cluster.primary.conninfo(),
+                                    b=cluster.standby.conninfo(user="weak"))
+        self.assertEqual(status, 0, text)  # hits are served; misses go to the primary
+        self.assertRegex(text, r"\nserver\.b: replica, timeline unknown, .*\n"
+                         r"  What its role may not see: .*GRANT pg_monitor TO")
+
+    def test_database_without_the_schema(self):
+        cluster.primary.execute("CREATE DATABASE empty")
+        cluster.wait_caught_up()
+        status, text = connect_test(a=cluster.primary.conninfo(),
+                                    b=cluster.standby.conninfo(dbname="empty"))
+        self.assertEqual(status, 1, text)
+        self.assertRegex(text, r'\nserver\.b: no link: the database has neither a table "_completed')
+
+    def test_server_that_is_away(self):
+        status, text = connect_test(
+            a=f"host=127.0.0.1 port={free_port()} dbname=postgres", b=cluster.standby.conninfo())
+        self.assertEqual(status, 1, text)
+        self.assertRegex(text, r"(?s)server\.a: no link: .*Connection refused.*No primary answers\.")
+
+    def test_it_goes_with_t(self):
+        done = run_host("--connect", "-c", "/nowhere.ini")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--connect goes with -t", done.stderr)
+
+
 class Promotion(LookupCase):
     """On servers of its own, which it spoils."""
 
@@ -213,6 +276,9 @@ class Promotion(LookupCase):
                 replica = status["servers"][1]
                 self.assertEqual((replica["role"], replica["timeline"]), ("out", 2))
                 self.assertTrue(replica["why"])
+            status, text = connect_test(a=other.primary.conninfo(), b=other.standby.conninfo())
+            self.assertEqual(status, 1, text)
+            self.assertIn("There is a split", text)
 
 
 class Leaving(LookupCase):
