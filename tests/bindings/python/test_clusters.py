@@ -9,7 +9,8 @@ import unittest
 import weakref
 
 import package  # before what it is about
-from blocking_pair import Functions, Pair, Servers
+from blocking_pair import SELECT, Functions, Pair, Servers
+from cluster import Cluster
 from testbed import wait_for
 
 import read_policy.psycopg
@@ -97,6 +98,27 @@ class Psycopg2(Functions, unittest.TestCase):
         with connection.cursor() as cursor:
             cursor.execute(statement)
             return cursor.fetchone()[0]
+
+
+class Failover(unittest.TestCase):
+    def test_the_primary_is_found_again_by_itself(self):
+        with Cluster() as lost:
+            lost.primary.execute("CREATE TABLE thing (id text PRIMARY KEY)")
+            lost.primary.execute("INSERT INTO thing VALUES ('kept')")
+            lost.wait_caught_up()
+            addresses = {"a": lost.primary.conninfo(), "b": lost.standby.conninfo()}
+            with read_policy.psycopg2.connect(servers.policies, addresses,
+                                              settings=Settings(poll_ms=100)) as pair:
+                self.assertEqual(pair.read("primary", SELECT, ("kept",)).served_by, "primary")
+                self.assertEqual(pair.info().primary, "a")
+                lost.primary.stop("immediate")
+                lost.standby.promote()
+                lost.standby.execute("INSERT INTO thing VALUES ('new')")
+                wait_for(lambda: pair.read("primary", SELECT, ("new",)).served_by == "primary",
+                         "reads of the new primary")
+                self.assertEqual(pair.info().primary, "b")
+                wait_for(lambda: pair.read("primary", SELECT, ("bogus",)).verdict == "not_found",
+                         "the new primary's word on what there is not")
 
 
 if __name__ == "__main__":
