@@ -105,6 +105,7 @@ class Machine:
         self._pid = os.getpid()
         self._cluster = ctypes.c_void_p()
         self._action = _abi.Action(struct_size=sizeof(_abi.Action))
+        self._notice = _abi.Notice(struct_size=sizeof(_abi.Notice))
         self._wake = ctypes.c_uint64()
         self._read_id = ctypes.c_uint64()
         options = _abi.Options(
@@ -218,7 +219,7 @@ class Machine:
         self._calls.forget_history(self._cluster, time.monotonic_ns())
 
     def _tell(self) -> None:
-        notice = _abi.Notice(struct_size=sizeof(_abi.Notice))
+        notice = self._notice
         while self._calls.notice(self._cluster, byref(notice)):
             text = notice.text.decode("utf-8", "replace")
             if notice.dropped:
