@@ -11,6 +11,7 @@
 #include "states.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* The contents of struct rp_read's opaque bytes. may_alias: the host declares them as something
@@ -23,14 +24,16 @@ struct __attribute__((may_alias)) read_state {
     uint64_t now_ns;               /* the latest time reported */
     uint64_t deadline_ns;          /* UINT64_MAX: none */
     uint64_t entropy;
-    uint64_t floor;      /* the caller's position, 0 once it was used */
+    uint64_t floor;      /* the caller's position; 0: none */
     uint64_t target;     /* the position that is or was awaited */
+    uint64_t inserted;   /* located: what a replica must have reached to prove anything */
     uint64_t until_ns;   /* end of the wait that the last guard drew */
-    uint64_t give_up_ns; /* end of all polls of replica_backoff */
+    uint64_t give_up_ns; /* end of all polls, or of all awaits that follow a locate */
     uint32_t replicas;
     uint32_t replica; /* the one that is asked, or awaited before it is asked */
     uint32_t asked;   /* the one that was read last */
     uint32_t polls;   /* waits of replica_backoff so far */
+    uint32_t missed;  /* by a replica; one that is only behind the floor has not missed */
     struct rp_step step;
 };
 static_assert(sizeof(struct read_state) <= sizeof(struct rp_read), "RP_READ_BYTES is too small");
@@ -65,16 +68,16 @@ static uint64_t uniform(uint64_t random, uint64_t min, uint64_t max) {
     return min + multiply_high(random, max - min + 1);
 }
 
-/* The guards, as RP_GUARDS lists them. position: the report's. */
+/* The guards, as RP_GUARDS lists them. */
 
 /* Known before the read began: plan.c has such a read begin with another move. */
-static bool is_direct(struct read_state *read, uint64_t position) {
-    (void)read, (void)position;
+static bool is_direct(struct read_state *read, const struct rp_report *report) {
+    (void)read, (void)report;
     return false;
 }
 
-static bool wait_fits(struct read_state *read, uint64_t position) {
-    (void)position;
+static bool wait_fits(struct read_state *read, const struct rp_report *report) {
+    (void)report;
     const struct rp_plan *plan = read->plan;
     uint64_t wait = uniform(draw(read, 0), plan->retry_min_ns, plan->retry_max_ns);
     read->until_ns = add_saturating(read->now_ns, wait);
@@ -83,8 +86,8 @@ static bool wait_fits(struct read_state *read, uint64_t position) {
 
 /* Wait k is drawn from the upper half of first_ms * 2^k: jitter against lookups that missed
  * together, and still a bound on the number of polls. */
-static bool poll_fits(struct read_state *read, uint64_t position) {
-    (void)position;
+static bool poll_fits(struct read_state *read, const struct rp_report *report) {
+    (void)report;
     const struct rp_plan *plan = read->plan;
     if (read->polls == 0) {
         read->give_up_ns = add_saturating(read->now_ns, plan->max_wait_ns);
@@ -103,10 +106,18 @@ static bool poll_fits(struct read_state *read, uint64_t position) {
     return true;
 }
 
+static bool is_missed(struct read_state *read, const struct rp_report *report) {
+    (void)report;
+    return read->missed;
+}
+
+static bool is_at_floor(struct read_state *read, const struct rp_report *report) {
+    return report->position >= read->floor;
+}
+
 /* Makes `position` the one to await, if it is known and there is time. */
-static bool can_await(struct read_state *read, uint64_t position) {
-    uint64_t until = add_saturating(read->now_ns, read->plan->max_wait_ns);
-    read->until_ns = until < read->deadline_ns ? until : read->deadline_ns;
+static bool await_by(struct read_state *read, uint64_t position, uint64_t give_up_ns) {
+    read->until_ns = give_up_ns < read->deadline_ns ? give_up_ns : read->deadline_ns;
     if (position == 0 || read->until_ns <= read->now_ns) {
         return false;
     }
@@ -114,31 +125,59 @@ static bool can_await(struct read_state *read, uint64_t position) {
     return true;
 }
 
-static bool take_floor(struct read_state *read, uint64_t position) {
-    (void)position;
-    if (!can_await(read, read->floor)) {
+static bool take_floor(struct read_state *read, const struct rp_report *report) {
+    return report->position < read->floor &&
+           await_by(read, read->floor, add_saturating(read->now_ns, read->plan->max_wait_ns));
+}
+
+static bool can_await_all(struct read_state *read, const struct rp_report *report) {
+    read->give_up_ns = add_saturating(read->now_ns, read->plan->max_wait_ns);
+    read->inserted = report->position;
+    return await_by(read, report->position, read->give_up_ns);
+}
+
+/* A commit is most often flushed before it is acknowledged, so the row is looked for as soon as
+ * that much is replayed. Here the floor is not beyond the inserted position: that is another
+ * outcome. */
+static bool can_await(struct read_state *read, const struct rp_report *report) {
+    if (!can_await_all(read, report)) {
         return false;
     }
-    read->floor = 0;
+    if (report->flushed != 0 && report->flushed < report->position) {
+        read->target = report->flushed > read->floor ? report->flushed : read->floor;
+    }
     return true;
+}
+
+static bool is_unproven(struct read_state *read, const struct rp_report *report) {
+    return report->position != 0 && read->target < read->inserted &&
+           await_by(read, read->inserted, read->give_up_ns);
 }
 
 /* The bucket is the section's, and so is its rate: that of the newest plan holds for reads under
  * way too. With two rates at once, each would see the other's debts as its own. */
-static bool is_admitted(struct read_state *read, uint64_t position) {
-    (void)position;
+static bool is_admitted(struct read_state *read, const struct rp_report *report) {
+    (void)report;
     return budget_admit(&read->plan->slot->state->budget, read->now_ns);
 }
 
-static bool is_reached(struct read_state *read, uint64_t position) {
-    return position != 0 && position >= read->target;
+static bool is_reached(struct read_state *read, const struct rp_report *report) {
+    return report->position != 0 && report->position >= read->target;
+}
+
+static bool is_proven(struct read_state *read, const struct rp_report *report) {
+    return report->position != 0 && report->position >= read->inserted;
+}
+
+static bool is_proven_missed(struct read_state *read, const struct rp_report *report) {
+    return read->missed && is_proven(read, report);
 }
 
 #define TRY(guard, holds, key, label)                                                              \
     case guard:                                                                                    \
-        return holds(read, position);
+        return holds(read, report);
 
-static bool holds(uint32_t guard, struct read_state *read, uint64_t position) {
+static bool holds(uint32_t guard, struct read_state *read, const struct rp_report *report) {
     switch (guard) {
         RP_GUARDS(TRY)
     default:
@@ -156,7 +195,7 @@ static void leave_replica(struct read_state *read) {
 
 /* Whether the host may take a replica that is further than the one that the step names. */
 static bool may_be_freshest(const struct read_state *read, const struct rp_state_row *row) {
-    return read->plan->pick == RP_PICK_FRESHEST && row->use != RP_SPREAD;
+    return read->plan->pick == RP_PICK_FRESHEST && (row->use != RP_SPREAD || read->floor != 0);
 }
 
 /* A step in the read's own memory, with its replica, and for a wait or an await with its end. */
@@ -167,7 +206,9 @@ static const struct rp_step *own_step(struct read_state *read, const struct rp_s
         read->step.replica = read->replica;
         read->step.flags |= may_be_freshest(read, row) ? RP_STEP_FRESHEST : 0;
     }
-    if (step->kind != RP_STEP_READ) {
+    if (step->kind == RP_STEP_READ) {
+        read->step.flags |= read->floor != 0 ? RP_STEP_WITH_POSITION : 0;
+    } else {
         read->step.until_ns = read->until_ns;
     }
     if (step->kind == RP_STEP_AWAIT) {
@@ -182,7 +223,7 @@ static const struct rp_step *enter(struct read_state *read, uint32_t state) {
     read->state = state;
     if (step->kind == RP_STEP_READ && step->target == RP_TARGET_REPLICA) {
         read->asked = read->replica;
-        if (read->replica != 0 || may_be_freshest(read, row)) {
+        if (read->replica != 0 || read->floor != 0 || may_be_freshest(read, row)) {
             step = own_step(read, row);
         }
     } else if (step->kind == RP_STEP_WAIT || step->kind == RP_STEP_AWAIT) {
@@ -207,25 +248,61 @@ static const struct rp_step *finish(struct read_state *read, uint32_t end) {
 
 /* Tries the moves from this one on. Kept out of the way of the reads that need none of it. */
 __attribute__((noinline)) static const struct rp_step *
-try_moves(struct read_state *read, const struct rp_move *move, uint64_t position) {
-    while (move->guard != G_NONE && !holds(move->guard, read, position)) {
+try_moves(struct read_state *read, const struct rp_move *move, const struct rp_report *report) {
+    while (move->guard != G_NONE && !holds(move->guard, read, report)) {
         move++;
     }
     return move->end == END_NONE ? enter(read, move->to) : finish(read, move->end);
 }
 
 static inline const struct rp_step *advance(struct read_state *read, uint32_t first_move,
-                                            uint64_t position) {
+                                            const struct rp_report *report) {
     const struct rp_move *move = &read->plan->moves[first_move];
-    if (move->quick == QUICK_NEVER || (move->quick == QUICK_FIRST_REPLICA && read->replica != 0)) {
-        return try_moves(read, move, position);
-    }
-    if (move->quick == QUICK_FIRST_REPLICA) {
+    if (move->quick != QUICK_ALWAYS) {
+        if (move->quick == QUICK_NEVER || read->replica != 0 || read->floor != 0) {
+            return try_moves(read, move, report);
+        }
         read->asked = 0;
     }
     read->state = move->to;
     read->current = move->step;
     return move->step;
+}
+
+/* What a read begins with. */
+static const struct rp_report nothing = {.struct_size = sizeof nothing};
+
+static bool reads_replica(const struct rp_step *step) {
+    return step->kind == RP_STEP_READ && step->target == RP_TARGET_REPLICA;
+}
+
+/* What the report amounts to, with regard to the floor. */
+static uint32_t judge(const struct read_state *read, uint32_t outcome,
+                      const struct rp_report *report) {
+    if (report->position >= read->floor) {
+        return outcome;
+    }
+    if (reads_replica(read->current) && (1u << outcome & ON_SERVED) != 0) {
+        return RP_BEHIND;
+    }
+    const bool located = read->current->kind == RP_STEP_LOCATE && outcome == RP_LOCATED;
+    return located && report->position != 0 ? RP_BEYOND : outcome;
+}
+
+/* A report other than found without a floor. What it misses counts for what comes later, not for
+ * itself: a partial answer that is given, since nobody has more, is no miss. */
+__attribute__((noinline)) static const struct rp_step *
+take_report(struct read_state *read, uint32_t outcome, const struct rp_report *report) {
+    /* Those that this version does not know, and the machine's own, which no host reports. */
+    if (outcome >= RP_BEGUN) {
+        return finish(read, END_BROKEN);
+    }
+    const uint32_t judged = judge(read, outcome, report);
+    const bool misses =
+        reads_replica(read->current) && (1u << judged & (ON_MISSING | ON_PARTIAL)) != 0;
+    const struct rp_step *step = advance(read, read->plan->first_move[read->state][judged], report);
+    read->missed = read->missed || misses;
+    return step;
 }
 
 const struct rp_step *machine_begin(const struct rp_policy *policy,
@@ -246,16 +323,19 @@ const struct rp_step *machine_begin(const struct rp_policy *policy,
     read->deadline_ns = request->deadline_ns == 0 ? UINT64_MAX : request->deadline_ns;
     read->entropy = request->entropy;
     read->floor = request->position;
-    read->target = 0;
     read->polls = 0;
+    read->missed = false;
     read->replicas = request->replicas;
     read->replica = (uint32_t)(((request->entropy & UINT32_MAX) * request->replicas) >> 32);
-    uint32_t start = START_REPLICA;
     if (request->replicas == 0 || (request->flags & RP_IN_TRANSACTION) != 0) {
         const uint32_t flags = request->flags & (RP_IN_TRANSACTION | RP_REPLICAS_OUT);
-        start = flags == RP_REPLICAS_OUT ? START_OUT : START_DIRECT;
+        const uint32_t start = flags == RP_REPLICAS_OUT ? START_OUT : START_DIRECT;
+        return advance(read, read->plan->start[start], &nothing);
     }
-    return advance(read, read->plan->start[start], 0);
+    if (request->position != 0) {
+        return advance(read, read->plan->start[START_FLOOR], &nothing);
+    }
+    return advance(read, read->plan->start[START_REPLICA], &nothing);
 }
 
 const struct rp_step *machine_next(struct rp_read *memory, const struct rp_report *report) {
@@ -270,14 +350,12 @@ const struct rp_step *machine_next(struct rp_read *memory, const struct rp_repor
         read->current = &rp_bad_next;
         return &rp_bad_next;
     }
-    /* An outcome that this version does not know, and BEGUN, which is not the host's to report,
-     * have no moves: ST_BEGIN knows only BEGUN and is never a state that waits for a report. */
-    uint32_t outcome = (uint32_t)report->outcome;
-    if (outcome >= RP_BEGUN) {
-        return finish(read, END_BROKEN);
-    }
     /* If the clock goes back, the latest time holds: else a wait found too long could fit later,
      * and a read could take more steps than the header promises. */
     read->now_ns = report->now_ns > read->now_ns ? report->now_ns : read->now_ns;
-    return advance(read, read->plan->first_move[read->state][outcome], report->position);
+    uint32_t outcome = (uint32_t)report->outcome;
+    if ((outcome | read->floor) != RP_FOUND) {
+        return take_report(read, outcome, report);
+    }
+    return advance(read, read->plan->first_move[read->state][RP_FOUND], report);
 }

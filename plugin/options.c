@@ -53,7 +53,7 @@ static void say_max_wait(struct text *text, const struct rp_options *options,
         text_add(text, " All waits together take at most %u ms (%u polls).", options->max_wait_ms,
                  options_max_polls(options));
     } else {
-        text_add(text, " A position is awaited for at most %u ms.", options->max_wait_ms);
+        text_add(text, " Positions are awaited for at most %u ms.", options->max_wait_ms);
     }
 }
 
@@ -147,8 +147,8 @@ static const struct {
         .help = "Longest first wait of replica_backoff; each later one is up to twice as long.")   \
     KEY(max_wait_ms, say_max_wait, .type = INI_NUMBER, .max = MAX_MS, .fallback = "200",           \
         .unit = "ms",                                                                              \
-        .help = "Longest wait for a position (read_index, each) or of all polls together "         \
-                "(replica_backoff); 0 means no wait. Under read_index the default "                \
+        .help = "Longest wait for the positions that were located (read_index) or of all polls "   \
+                "together (replica_backoff); 0 means no wait. Under read_index the default "       \
                 "is " READ_INDEX_MAX_WAIT ".")                                                     \
     KEY(when, say_when, .type = INI_CHOICE, .choices = when_choices, .fallback = "miss",           \
         .unit = "",                                                                                \

@@ -14,7 +14,7 @@
 
 #define BIT_IF(condition, key, holds) | ((holds) ? 1u << (condition) : 0)
 
-uint32_t plan_conditions(const struct rp_options *options) {
+uint32_t plan_conditions(const struct rp_options *options, uint32_t capabilities) {
     return 0 RP_CONDITIONS(BIT_IF);
 }
 
@@ -78,6 +78,7 @@ static void set_start(struct rp_plan *plan) {
     plan->start[START_REPLICA] = first;
     plan->start[START_DIRECT] = first;
     plan->start[START_OUT] = plan->first_move[ST_BEGIN][RP_OUT];
+    plan->start[START_FLOOR] = plan->first_move[ST_BEGIN][RP_BEGUN_AT];
     if (move->guard == G_NO_REPLICA) {
         plan->start[START_REPLICA] = (uint8_t)(first + 1);
         plan->start[START_DIRECT] = (uint8_t)plan->move_count;
@@ -97,7 +98,8 @@ void plan_compile_rules(struct rp_plan *plan, uint32_t conditions) {
     set_start(plan);
 }
 
-void plan_compile(struct rp_plan *plan, const struct rp_options *options, struct rp_policy *slot) {
+void plan_compile(struct rp_plan *plan, const struct rp_options *options, uint32_t capabilities,
+                  struct rp_policy *slot) {
     memset(plan, 0, sizeof *plan);
     plan->options = *options;
     plan->kind = rp_policy_kinds[options->policy];
@@ -111,5 +113,5 @@ void plan_compile(struct rp_plan *plan, const struct rp_options *options, struct
     plan->pick = (uint32_t)options->replica_pick;
     set_budget(plan);
     counters_name(plan->metric_names, plan->options.metric_prefix);
-    plan_compile_rules(plan, plan_conditions(options));
+    plan_compile_rules(plan, plan_conditions(options, capabilities));
 }

@@ -25,6 +25,7 @@ enum rp_start {
     START_REPLICA, /* with a replica to ask */
     START_DIRECT,  /* without one, or in a transaction */
     START_OUT,     /* all replicas are out */
+    START_FLOOR,   /* with a replica to ask, and a floor */
     START_COUNT
 };
 
@@ -65,14 +66,17 @@ struct rp_plan {
     struct rp_plan *older; /* of the same slot; freed with the set */
 };
 
-/* The conditions that hold of the options, as a set of 1 << enum rp_condition. */
-uint32_t plan_conditions(const struct rp_options *options);
+/* The conditions that hold of the options and the host's capabilities, as a set of
+ * 1 << enum rp_condition. */
+uint32_t plan_conditions(const struct rp_options *options, uint32_t capabilities);
 
 /* Compiles the rules of plan->kind whose conditions are in the set into the plan, which has no
  * moves yet. */
 void plan_compile_rules(struct rp_plan *plan, uint32_t conditions);
 
-/* Fills `plan` from options and the slot that it is for. Allocates nothing, cannot fail. */
-void plan_compile(struct rp_plan *plan, const struct rp_options *options, struct rp_policy *slot);
+/* Fills `plan` from options, the host's capabilities and the slot that it is for. Allocates
+ * nothing, cannot fail. */
+void plan_compile(struct rp_plan *plan, const struct rp_options *options, uint32_t capabilities,
+                  struct rp_policy *slot);
 
 #endif

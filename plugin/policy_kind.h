@@ -20,14 +20,16 @@
 
 /*
  * Decided once, when the options are read: rules whose condition does not hold are left out. Each
- * line: name, the key that decides it, and when it holds of a section's `options`.
+ * line: name, the key that decides it, and when it holds of a section's `options` and the host's
+ * `capabilities`.
  */
 /* clang-format off */
 #define RP_CONDITIONS(CONDITION)                                                                   \
     CONDITION(IF_ANY,         NULL,                   true)                                        \
     CONDITION(IF_RETRY,       "replica_retry_max_ms", options->replica_retry_max_ms > 0)           \
     CONDITION(IF_FAILOVER,    "on_replica_failure",   options->on_replica_failure == RP_FAILURE_PRIMARY) \
-    CONDITION(IF_WHEN_ALWAYS, "when",                 options->when == RP_WHEN_ALWAYS)
+    CONDITION(IF_WHEN_ALWAYS, "when",                 options->when == RP_WHEN_ALWAYS)             \
+    CONDITION(IF_BLIND,       NULL,                   (capabilities & RP_CAN_REPORT_POSITIONS) == 0)
 
 /*
  * Decided when the rule is tried. Each line: name, the function of machine.c that decides it, the
@@ -37,19 +39,34 @@
  * G_WAIT_FITS   a uniform wait was drawn, and ends by the deadline
  * G_POLL_FITS   the next doubling wait was drawn; max_wait_ms and deadline leave room for it
  * G_ADMITTED    the primary's budget admits the read, which is now charged to it
- * G_FLOOR       the caller brought a position that was not awaited yet, and there is time; it is
- *               now the position to await
- * G_CAN_AWAIT   the report has a position, and there is time; it is now the position to await
+ * G_MISSED      an earlier read of a replica missed the row
+ * G_AT_FLOOR    the report's position is not behind the caller's, if there is one
+ * G_FLOOR       the caller's position is not known to be reached, and there is time; it is now the
+ *               position to await
+ * G_CAN_AWAIT   the report has a position, and there is time, of which max_wait_ms is for all awaits
+ *               from now on; the flushed position is now the one to await, or the caller's if that
+ *               is further, and the inserted one is what proves
+ * G_CAN_AWAIT_ALL  the same, but the inserted position is the one to await
+ * G_UNPROVEN    the report has a position, the inserted one was not awaited yet, and there is time;
+ *               it is now the position to await
  * G_REACHED     the report's position is known and not behind the awaited one
+ * G_PROVEN      the report's position is known and not behind the inserted one
+ * G_PROVEN_MISSED  both G_PROVEN and G_MISSED
  */
 #define RP_GUARDS(GUARD)                                                                           \
     GUARD(G_NO_REPLICA, is_direct,   NULL,                   "no replica, or in a transaction")    \
     GUARD(G_WAIT_FITS,  wait_fits,   "replica_retry_max_ms", "the wait ends by the deadline")      \
     GUARD(G_POLL_FITS,  poll_fits,   "first_ms",             "there is time for a poll")           \
     GUARD(G_ADMITTED,   is_admitted, "primary_budget_per_s", "the budget admits it")               \
-    GUARD(G_FLOOR,      take_floor,  "max_wait_ms",          "the caller brought a position")      \
+    GUARD(G_MISSED,     is_missed,   NULL,                   "a replica missed it before")         \
+    GUARD(G_AT_FLOOR,   is_at_floor, NULL,                   "not behind the caller's position")   \
+    GUARD(G_FLOOR,      take_floor,  "max_wait_ms",          "the caller's position is not reached, time left") \
     GUARD(G_CAN_AWAIT,  can_await,   "max_wait_ms",          "position known, time left")          \
-    GUARD(G_REACHED,    is_reached,  NULL,                   "the replica's position has reached it")
+    GUARD(G_CAN_AWAIT_ALL, can_await_all, "max_wait_ms",     "position known, time left")          \
+    GUARD(G_UNPROVEN,   is_unproven, "max_wait_ms",          "only the flushed position was reached, time left") \
+    GUARD(G_REACHED,    is_reached,  NULL,                   "the replica's position has reached it") \
+    GUARD(G_PROVEN,     is_proven,   NULL,                   "the replica's position has reached the inserted one") \
+    GUARD(G_PROVEN_MISSED, is_proven_missed, NULL,           "the same, and a replica missed it before")
 /* clang-format on */
 
 #define CONDITION_NAME(name, ...) name,
@@ -89,10 +106,12 @@ struct rp_rule {
         ST_BEGIN, ON_OUT, IF_ANY, G_NONE, END(END_FAILED_OUT)                                      \
     }
 
-/* The primary's answer after a replica's miss. */
+/* The primary's answer after a replica's miss, or for the caller's position. */
 #define RULES_PRIMARY                                                                              \
-    {ST_PRIMARY, ON_SERVED, IF_ANY, G_NONE, END(END_FOUND_PRIMARY)},                               \
-        {ST_PRIMARY, ON_MISSING, IF_ANY, G_NONE, END(END_NOT_FOUND_PRIMARY)}, {                    \
+    {ST_PRIMARY, ON_SERVED, IF_ANY, G_MISSED, END(END_FOUND_PRIMARY)},                             \
+        {ST_PRIMARY, ON_SERVED, IF_ANY, G_NONE, END(END_FOUND_FLOOR)},                             \
+        {ST_PRIMARY, ON_MISSING, IF_ANY, G_MISSED, END(END_NOT_FOUND_PRIMARY)},                    \
+        {ST_PRIMARY, ON_MISSING, IF_ANY, G_NONE, END(END_NOT_FOUND_ALONE)}, {                      \
         ST_PRIMARY, ON_FAILED, IF_ANY, G_NONE, END(END_FAILED_PRIMARY)                             \
     }
 
@@ -116,9 +135,19 @@ struct rp_rule {
  * neither counted nor logged. */
 #define RULES_FAILOVER                                                                             \
     {ST_FAILOVER, ON_SERVED, IF_FAILOVER, G_NONE, END(END_FOUND_FAILOVER)},                        \
-        {ST_FAILOVER, ON_MISSING, IF_FAILOVER, G_NONE, END(END_NOT_FOUND_PRIMARY)}, {              \
+        {ST_FAILOVER, ON_MISSING, IF_FAILOVER, G_NONE, END(END_NOT_FOUND_ALONE)}, {                \
         ST_FAILOVER, ON_FAILED, IF_FAILOVER, G_NONE, END(END_FAILED_PRIMARY)                       \
     }
+
+/* A retry has the row: counted if a replica had missed it, and not if one was only behind. */
+#define RULES_RETRY_FOUND(from)                                                                    \
+    {from, ON_FOUND, IF_ANY, G_MISSED, END(END_FOUND_RETRY)}, {                                    \
+        from, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_REACHED)                                     \
+    }
+
+/* The caller brought a position, and no replica can be judged by it. */
+#define RULES_FLOOR_TO_PRIMARY(condition)                                                          \
+    RULES_TO_PRIMARY(ST_BEGIN, ON_BEGUN_AT, condition, ST_PRIMARY)
 
 /* A replica_backoff read polls at most this often: n waits take at least (2^n - 1) * first_ms / 2,
  * and max_wait_ms is at most 60000, first_ms at least 1. */

@@ -161,8 +161,9 @@ enum rp_step_kind {
 enum rp_target { RP_TARGET_REPLICA = 0, RP_TARGET_PRIMARY = 1 };
 
 enum rp_step_flag {
-    /* RP_STEP_READ of a replica: report its replay position, taken by an earlier statement. Without
-     * the flag a position is not needed (0 may be reported). */
+    /* RP_STEP_READ of a replica: report its replay position, taken by an earlier statement. All of
+     * them have it if the request brought a position. Without the flag a position is not needed (0
+     * may be reported). */
     RP_STEP_WITH_POSITION = 1,
     /* RP_STEP_READ of a replica but for a first one, RP_STEP_AWAIT: replica_pick = freshest. A host
      * that knows the replicas' positions may take another of those offered than `replica` says: one
@@ -726,7 +727,7 @@ const struct rp_plugin *read_policy_plugin_v1(void);
 
 /*
  * Runs one read to its end. [one thread per read] `perform` does what the step says (a read, a
- * wait, a locate, an await), fills in report->outcome and, where it has one, report->position, and
+ * wait, a locate, an await), fills in report->outcome and, where it has them, the positions, and
  * sets report->now_ns to the time when it was done; `context` is passed through. `read` and
  * `request` are prepared as above. Returns the done step.
  */
@@ -742,6 +743,7 @@ rp_run(const struct rp_plugin *plugin, const struct rp_policy *policy,
         report.outcome = RP_FAILED;
         report.now_ns = request->now_ns;
         report.position = 0;
+        report.flushed = 0;
         perform(context, step, &report);
         step = plugin->next(read, &report);
     }

@@ -15,19 +15,18 @@
 #include <string.h>
 
 /* What is being awaited, or was. */
-enum target { TARGET_NONE, TARGET_FLOOR, TARGET_LOCATED, TARGET_COUNT };
+enum target { TARGET_NONE, TARGET_FLOOR, TARGET_FLUSHED, TARGET_INSERTED, TARGET_COUNT };
 
 enum { NOT_THERE = UINT8_MAX }; /* no read comes into this situation */
 
 struct situations {
-    uint8_t polls[ST_COUNT][TARGET_COUNT][2][2]; /* the least; [floor was taken][may fall back] */
+    uint8_t polls[ST_COUNT][TARGET_COUNT][2]; /* the least; [may fall back] */
     uint32_t count;
 };
 
 struct situation {
     uint8_t state;
-    uint8_t target;      /* enum target */
-    uint8_t floor_taken; /* the caller's position is awaited once at most */
+    uint8_t target; /* enum target */
     uint8_t may_fall_back;
     uint8_t polls;
 };
@@ -110,6 +109,13 @@ static bool check_kind(const struct check *check, const char *registered) {
 
 /* ---- one outcome in one situation ------------------------------------------------------------ */
 
+/* Only of a replica can an answer be behind. */
+static bool can_have(uint8_t state, uint32_t outcome) {
+    const struct rp_step *step = &rp_states[state].step;
+    return (rp_outcomes[outcome].after & 1u << step->kind) != 0 &&
+           (outcome != RP_BEHIND || step->target == RP_TARGET_REPLICA);
+}
+
 static bool is_read_of(uint8_t state, int32_t target) {
     const struct rp_step *step = &rp_states[state].step;
     return step->kind == RP_STEP_READ && step->target == target;
@@ -140,10 +146,15 @@ static bool can_hold(uint32_t guard, struct situation *after) {
         return after->polls <= RP_MAX_POLLS;
     case G_FLOOR:
         after->target = TARGET_FLOOR;
-        return !after->floor_taken && (after->floor_taken = true);
-    case G_CAN_AWAIT:
-        after->target = TARGET_LOCATED;
         return true;
+    case G_CAN_AWAIT:
+        after->target = TARGET_FLUSHED;
+        return true;
+    case G_CAN_AWAIT_ALL:
+        after->target = TARGET_INSERTED;
+        return true;
+    case G_UNPROVEN:
+        return after->target == TARGET_FLUSHED && (after->target = TARGET_INSERTED);
     case G_NO_REPLICA:
         after->may_fall_back = true;
         return true;
@@ -155,13 +166,31 @@ static bool can_hold(uint32_t guard, struct situation *after) {
 #define IN_WORDS(at, outcome) rp_states[(at)->state].name, rp_outcomes[outcome].word
 #define IN_FORMAT             "in %s, on \"%s\", "
 
+static bool proves(uint32_t guard) {
+    return guard == G_PROVEN || guard == G_PROVEN_MISSED;
+}
+
+static bool is_located(const struct situation *at) {
+    return at->target == TARGET_FLUSHED || at->target == TARGET_INSERTED;
+}
+
+/* The caller's position is one that no replica can be had at. */
+static bool is_out_of_reach(uint32_t outcome) {
+    return outcome == RP_BEGUN_AT || outcome == RP_BEYOND;
+}
+
 static bool check_guard(const struct check *check, const struct situation *at, uint32_t outcome,
                         const struct rp_move *move) {
     if (move->guard == G_REACHED && at->target == TARGET_NONE) {
         return FAULT(check, IN_FORMAT "G_REACHED always holds: no position was to be reached",
                      IN_WORDS(at, outcome));
     }
-    if (move->guard == G_CAN_AWAIT && rp_states[at->state].step.kind != RP_STEP_LOCATE) {
+    if (proves(move->guard) && !is_located(at)) {
+        return FAULT(check, IN_FORMAT "G_PROVEN holds of a position that was not located",
+                     IN_WORDS(at, outcome));
+    }
+    if ((move->guard == G_CAN_AWAIT || move->guard == G_CAN_AWAIT_ALL) &&
+        rp_states[at->state].step.kind != RP_STEP_LOCATE) {
         return FAULT(check, IN_FORMAT "G_CAN_AWAIT takes a position that was not located",
                      IN_WORDS(at, outcome));
     }
@@ -170,7 +199,7 @@ static bool check_guard(const struct check *check, const struct situation *at, u
 
 static bool check_end(const struct check *check, const struct situation *at, uint32_t outcome,
                       const struct rp_move *move) {
-    const bool proven = at->target == TARGET_LOCATED && move->guard == G_REACHED &&
+    const bool proven = is_located(at) && proves(move->guard) &&
                         (rp_states[at->state].step.flags & RP_STEP_WITH_POSITION) != 0;
     const int32_t verdict = rp_ends[move->end].step.verdict;
     if (rp_ends[move->end].counter == COUNTER_PROVEN_ABSENT && !proven) {
@@ -195,7 +224,8 @@ static bool check_step(struct check *check, const struct situation *at, uint32_t
     if (after->state == ST_BEGIN) {
         return FAULT(check, IN_FORMAT "it goes back to ST_BEGIN", IN_WORDS(at, outcome));
     }
-    if (is_read_of(after->state, RP_TARGET_PRIMARY) && !after->may_fall_back) {
+    if (is_read_of(after->state, RP_TARGET_PRIMARY) && !after->may_fall_back &&
+        !is_out_of_reach(outcome)) {
         check->primary_first = true;
         return check->kind->reads_primary_first ||
                FAULT(check, IN_FORMAT "the primary is read although no replica missed",
@@ -205,8 +235,7 @@ static bool check_step(struct check *check, const struct situation *at, uint32_t
 }
 
 static void add_situation(struct situations *situations, const struct situation *added) {
-    uint8_t *polls =
-        &situations->polls[added->state][added->target][added->floor_taken][added->may_fall_back];
+    uint8_t *polls = &situations->polls[added->state][added->target][added->may_fall_back];
     situations->count += *polls == NOT_THERE;
     *polls = added->polls < *polls ? added->polls : *polls;
 }
@@ -215,7 +244,7 @@ static void add_situation(struct situations *situations, const struct situation 
 static bool follow_outcome(struct check *check, const struct situation *at, uint32_t outcome,
                            struct situations *next) {
     const uint8_t first = check->plan.first_move[at->state][outcome];
-    const bool can_be = (rp_outcomes[outcome].after & 1u << rp_states[at->state].step.kind) != 0;
+    const bool can_be = can_have(at->state, outcome);
     if (can_be != (first != 0)) {
         return FAULT(check, "in %s, \"%s\" %s", IN_WORDS(at, outcome),
                      can_be ? "leads nowhere" : "has a rule, and cannot be");
@@ -239,8 +268,6 @@ static bool follow_outcome(struct check *check, const struct situation *at, uint
         if (move->guard == G_NONE) {
             break;
         }
-        /* No position, or no time for one: the target stays. */
-        behind.floor_taken |= move->guard == G_FLOOR;
     }
     return true;
 }
@@ -253,11 +280,10 @@ static void clear(struct situations *situations) {
 }
 
 static bool follow_all(struct check *check, const struct situations *now, struct situations *next) {
-    const uint8_t *polls = &now->polls[0][0][0][0];
+    const uint8_t *polls = &now->polls[0][0][0];
     for (uint32_t i = 0; i < sizeof now->polls; i++) {
-        const struct situation at = {.state = (uint8_t)(i / (TARGET_COUNT * 4)),
-                                     .target = (uint8_t)(i / 4 % TARGET_COUNT),
-                                     .floor_taken = (uint8_t)(i / 2 % 2),
+        const struct situation at = {.state = (uint8_t)(i / (TARGET_COUNT * 2)),
+                                     .target = (uint8_t)(i / 2 % TARGET_COUNT),
                                      .may_fall_back = (uint8_t)(i % 2),
                                      .polls = polls[i]};
         for (uint32_t outcome = 0; polls[i] != NOT_THERE && outcome < RP_OUTCOME_COUNT; outcome++) {
@@ -289,8 +315,8 @@ static void note_used(struct check *check, uint64_t states) {
 static uint64_t states_of(const struct situations *situations) {
     uint64_t states = 0;
     for (uint32_t i = 0; i < sizeof situations->polls; i++) {
-        const uint8_t *polls = &situations->polls[0][0][0][0];
-        states |= polls[i] != NOT_THERE ? UINT64_C(1) << i / (TARGET_COUNT * 4) : 0;
+        const uint8_t *polls = &situations->polls[0][0][0];
+        states |= polls[i] != NOT_THERE ? UINT64_C(1) << i / (TARGET_COUNT * 2) : 0;
     }
     return states;
 }
@@ -345,6 +371,14 @@ static bool check_promises(const struct check *check) {
 
 static_assert(ST_COUNT <= 64, "states_of has one bit for each state");
 
+static uint32_t conditions_of(const struct rp_policy_kind *kind) {
+    uint32_t conditions = 0;
+    for (uint32_t i = 0; i < kind->rule_count; i++) {
+        conditions |= 1u << kind->rules[i].condition;
+    }
+    return conditions & ~(1u << IF_ANY);
+}
+
 bool rules_are_sound(const struct rp_policy_kind *kind, const char *registered, char *fault,
                      uint32_t fault_size) {
     struct text text = {.buf = fault, .len = fault_size};
@@ -352,11 +386,15 @@ bool rules_are_sound(const struct rp_policy_kind *kind, const char *registered, 
     if (!check_kind(&check, registered)) {
         return false;
     }
-    for (uint32_t set = 0; set < 1u << IF_COUNT; set += 2) {
+    /* Every subset of the conditions that its rules ask about. */
+    const uint32_t asked = conditions_of(kind);
+    uint32_t set = 0;
+    do {
         check.conditions = set | 1u << IF_ANY;
         if (!check_conditions(&check)) {
             return false;
         }
-    }
+        set = (set - asked) & asked;
+    } while (set != 0);
     return check_promises(&check);
 }

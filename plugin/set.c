@@ -157,7 +157,7 @@ static bool stage_section(struct load *load, const struct ini_section *section) 
     if (slot->staged == NULL) {
         return false;
     }
-    plan_compile(slot->staged, &options, slot);
+    plan_compile(slot->staged, &options, load->set->capabilities, slot);
     load->staged++;
     return true;
 }

@@ -25,19 +25,20 @@
     STATE(ST_REPLICA,         READ,   REPLICA, 0,                     SPREAD,   "read the replica")                          \
     STATE(ST_WAIT,            WAIT,   REPLICA, 0,                     MOVES_ON, "wait")                                      \
     STATE(ST_RETRY,           READ,   REPLICA, 0,                     STAYS,    "read the replica again")                    \
-    STATE(ST_PRIMARY,         READ,   PRIMARY, 0,                     STAYS,    "read the primary\\n(after a miss)")         \
+    STATE(ST_PRIMARY,         READ,   PRIMARY, 0,                     STAYS,    "read the primary\\n(after a miss, or for the caller's position)")         \
     STATE(ST_FAILOVER,        READ,   PRIMARY, 0,                     STAYS,    "read the primary\\n(after a failure)")      \
-    STATE(ST_FLOOR_FIRST,     AWAIT,  REPLICA, 0,                     STAYS,    "await the caller's position")               \
     STATE(ST_LOCATE_FIRST,    LOCATE, REPLICA, 0,                     STAYS,    "locate the primary")                        \
-    STATE(ST_AWAIT_FIRST,     AWAIT,  REPLICA, 0,                     STAYS,    "await the located position")                \
+    STATE(ST_AWAIT_FIRST,     AWAIT,  REPLICA, 0,                     STAYS,    "await the located position\\n(inserted)")                \
     STATE(ST_REPLICA_CURRENT, READ,   REPLICA, RP_STEP_WITH_POSITION, STAYS,    "read the replica\\n(has reached the position)") \
-    STATE(ST_FLOOR,           AWAIT,  REPLICA, 0,                     MOVES_ON, "await the caller's position\\n(after a miss)") \
+    STATE(ST_FLOOR,           AWAIT,  REPLICA, 0,                     MOVES_ON, "await the caller's position") \
     STATE(ST_LOCATE,          LOCATE, REPLICA, 0,                     STAYS,    "locate the primary\\n(after a miss)")       \
-    STATE(ST_AWAIT,           AWAIT,  REPLICA, 0,                     MOVES_ON, "await the located position\\n(after a miss)") \
+    STATE(ST_AWAIT,           AWAIT,  REPLICA, 0,                     MOVES_ON, "await the located position\\n(flushed, then inserted)") \
     STATE(ST_RETRY_CURRENT,   READ,   REPLICA, RP_STEP_WITH_POSITION, STAYS,    "read the replica again\\n(has reached the position)")
 
 /* What may be reported, after which kind of step, and in words. The last ones are the machine's own:
- * BEGUN begins a read, and OUT one whose replicas are all out. */
+ * BEGUN begins a read, OUT one whose replicas are all out, and BEGUN_AT one with a floor; BEHIND is a
+ * found or partial answer of a replica that is not known to have reached the floor, and BEYOND a
+ * located position that the floor lies beyond. */
 #define RP_OUTCOMES(OUTCOME)                                                                       \
     OUTCOME(FOUND,       AFTER_READ,                            "found")                           \
     OUTCOME(PARTIAL,     AFTER_READ,                            "partial")                         \
@@ -48,7 +49,10 @@
     OUTCOME(REACHED,     AFTER_AWAIT,                           "reached")                         \
     OUTCOME(NOT_REACHED, AFTER_AWAIT,                           "not reached")                     \
     OUTCOME(BEGUN,       AFTER_NOTHING,                         "")                                \
-    OUTCOME(OUT,         AFTER_NOTHING,                         "no replica may be asked now")
+    OUTCOME(OUT,         AFTER_NOTHING,                         "no replica may be asked now")     \
+    OUTCOME(BEGUN_AT,    AFTER_NOTHING,                         "the caller brought a position")   \
+    OUTCOME(BEHIND,      AFTER_READ,                            "behind the caller's position")    \
+    OUTCOME(BEYOND,      AFTER_LOCATE,                          "the caller's position is beyond it")
 /* clang-format on */
 
 #define STATE_NAME(name, ...) name,
@@ -58,14 +62,17 @@ enum rp_state { RP_STATES(STATE_NAME) ST_COUNT };
 /* Not for hosts to report. */
 #define RP_BEGUN         (RP_NOT_REACHED + 1)
 #define RP_OUT           (RP_BEGUN + 1)
-#define RP_OUTCOME_COUNT (RP_OUT + 1)
+#define RP_BEGUN_AT      (RP_OUT + 1)
+#define RP_BEHIND        (RP_BEGUN_AT + 1)
+#define RP_BEYOND        (RP_BEHIND + 1)
+#define RP_OUTCOME_COUNT (RP_BEYOND + 1)
 
 /* Outcomes as sets. */
 #define OUTCOME_BIT(name, ...) ON_##name = 1 << RP_##name,
 enum rp_outcomes {
     RP_OUTCOMES(OUTCOME_BIT) ON_MISS =
-        ON_MISSING | ON_PARTIAL,       /* of a replica's, a partial answer counts as a miss */
-    ON_SERVED = ON_FOUND | ON_PARTIAL, /* where no better answer can come */
+        ON_MISSING | ON_PARTIAL | ON_BEHIND, /* of a replica: it has not what is wanted, yet */
+    ON_SERVED = ON_FOUND | ON_PARTIAL,       /* where no better answer can come */
     ON_AWAITED = ON_REACHED | ON_NOT_REACHED | ON_FAILED /* however an await ended */
 };
 #undef OUTCOME_BIT

@@ -7,7 +7,7 @@
 
 static const struct rp_rule rules[] = {
     RULES_DIRECT,
-    {ST_BEGIN, ON_BEGUN | ON_OUT, IF_ANY, G_NONE, GO(ST_DIRECT)},
+    {ST_BEGIN, ON_BEGUN | ON_BEGUN_AT | ON_OUT, IF_ANY, G_NONE, GO(ST_DIRECT)},
 };
 
 static const char *const keys[] = {"metric_prefix", NULL};

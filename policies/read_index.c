@@ -9,34 +9,42 @@
  * was not committed when the read began: it is proven absent, without a read of the primary's
  * tables.
  *
+ * There are two such positions. A commit is flushed before it is acknowledged, unless the client
+ * asked for less (synchronous_commit = off): so the row is looked for as soon as the flushed
+ * position is replayed, and its absence is proven only at the inserted one. One max_wait_ms holds
+ * for both.
+ *
  * The proof needs two things of the host. The position must be located after the read began (an
  * older one, or one that the caller brought, may lie before the row's commit), and the replica's
  * position must be taken before the snapshot of the read that it qualifies. So the retry carries
  * RP_STEP_WITH_POSITION, and a miss whose own position is unknown or behind proves nothing.
  *
- * The longest read: await the floor, locate, await, replica, locate, await, replica, primary.
+ * A position that the caller brought is awaited first, for which the primary need not be there.
+ * Every read of a replica must have reached it, and one beyond the inserted position is the
+ * primary's.
+ *
+ * The longest read: locate, await, replica, await the floor, replica, locate, await, replica,
+ * await, replica, primary.
  */
 #include "plugin/policy_kind.h"
 
 static const struct rp_rule rules[] = {
     RULES_DIRECT,
     RULES_OUT,
-    {ST_BEGIN, ON_BEGUN, IF_WHEN_ALWAYS, G_FLOOR, GO(ST_FLOOR_FIRST)},
-    {ST_BEGIN, ON_BEGUN, IF_WHEN_ALWAYS, G_NONE, GO(ST_LOCATE_FIRST)},
-    {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
+    {ST_BEGIN, ON_BEGUN | ON_BEGUN_AT, IF_WHEN_ALWAYS, G_NONE, GO(ST_LOCATE_FIRST)},
+    {ST_BEGIN, ON_BEGUN | ON_BEGUN_AT, IF_ANY, G_NONE, GO(ST_REPLICA)},
 
     /* when = always: be current before the first read. No miss has happened yet, so whatever goes
-     * wrong here leads to the replica, never to the primary. */
-    {ST_FLOOR_FIRST, ON_REACHED, IF_WHEN_ALWAYS, G_REACHED, GO(ST_REPLICA)},
-    {ST_FLOOR_FIRST, ON_AWAITED, IF_WHEN_ALWAYS, G_NONE, GO(ST_LOCATE_FIRST)},
-    {ST_LOCATE_FIRST, ON_LOCATED, IF_WHEN_ALWAYS, G_CAN_AWAIT, GO(ST_AWAIT_FIRST)},
+     * wrong here leads to the replica, and to the primary only what no replica can have. */
+    {ST_LOCATE_FIRST, ON_LOCATED, IF_WHEN_ALWAYS, G_CAN_AWAIT_ALL, GO(ST_AWAIT_FIRST)},
     {ST_LOCATE_FIRST, ON_LOCATED | ON_FAILED, IF_WHEN_ALWAYS, G_NONE, GO(ST_REPLICA)},
+    RULES_TO_PRIMARY(ST_LOCATE_FIRST, ON_BEYOND, IF_WHEN_ALWAYS, ST_PRIMARY),
     {ST_AWAIT_FIRST, ON_REACHED, IF_WHEN_ALWAYS, G_REACHED, GO(ST_REPLICA_CURRENT)},
     {ST_AWAIT_FIRST, ON_AWAITED, IF_WHEN_ALWAYS, G_NONE, GO(ST_REPLICA)},
 
     {ST_REPLICA_CURRENT, ON_FOUND, IF_WHEN_ALWAYS, G_NONE, END(END_FOUND_REPLICA)},
-    {ST_REPLICA_CURRENT, ON_PARTIAL, IF_WHEN_ALWAYS, G_REACHED, END(END_FOUND_REPLICA)},
-    {ST_REPLICA_CURRENT, ON_MISSING, IF_WHEN_ALWAYS, G_REACHED, END(END_ABSENT_REPLICA)},
+    {ST_REPLICA_CURRENT, ON_PARTIAL, IF_WHEN_ALWAYS, G_PROVEN, END(END_FOUND_REPLICA)},
+    {ST_REPLICA_CURRENT, ON_MISSING, IF_WHEN_ALWAYS, G_PROVEN, END(END_ABSENT_REPLICA)},
     {ST_REPLICA_CURRENT, ON_MISS, IF_WHEN_ALWAYS, G_NONE, GO(ST_LOCATE)},
     RULES_FIRST_READ_FAILED(ST_REPLICA_CURRENT),
 
@@ -49,18 +57,20 @@ static const struct rp_rule rules[] = {
      * nothing about absence. */
     {ST_FLOOR, ON_REACHED, IF_ANY, G_REACHED, GO(ST_RETRY)},
     {ST_FLOOR, ON_AWAITED, IF_ANY, G_NONE, GO(ST_LOCATE)},
-    {ST_RETRY, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_RETRY)},
+    RULES_RETRY_FOUND(ST_RETRY),
     {ST_RETRY, ON_MISS, IF_ANY, G_NONE, GO(ST_LOCATE)},
     RULES_RETRY_FAILED(ST_RETRY),
 
     {ST_LOCATE, ON_LOCATED, IF_ANY, G_CAN_AWAIT, GO(ST_AWAIT)},
-    RULES_TO_PRIMARY(ST_LOCATE, ON_LOCATED | ON_FAILED, IF_ANY, ST_PRIMARY),
+    RULES_TO_PRIMARY(ST_LOCATE, ON_LOCATED | ON_BEYOND | ON_FAILED, IF_ANY, ST_PRIMARY),
     {ST_AWAIT, ON_REACHED, IF_ANY, G_REACHED, GO(ST_RETRY_CURRENT)},
     RULES_TO_PRIMARY(ST_AWAIT, ON_AWAITED, IF_ANY, ST_PRIMARY),
 
-    {ST_RETRY_CURRENT, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_RETRY)},
-    {ST_RETRY_CURRENT, ON_PARTIAL, IF_ANY, G_REACHED, END(END_FOUND_RETRY)},
-    {ST_RETRY_CURRENT, ON_MISSING, IF_ANY, G_REACHED, END(END_ABSENT_RETRY)},
+    RULES_RETRY_FOUND(ST_RETRY_CURRENT),
+    {ST_RETRY_CURRENT, ON_PARTIAL, IF_ANY, G_PROVEN_MISSED, END(END_FOUND_RETRY)},
+    {ST_RETRY_CURRENT, ON_PARTIAL, IF_ANY, G_PROVEN, END(END_FOUND_REACHED)},
+    {ST_RETRY_CURRENT, ON_MISSING, IF_ANY, G_PROVEN, END(END_ABSENT_RETRY)},
+    {ST_RETRY_CURRENT, ON_MISS, IF_ANY, G_UNPROVEN, GO(ST_AWAIT)},
     RULES_TO_PRIMARY(ST_RETRY_CURRENT, ON_MISS, IF_ANY, ST_PRIMARY),
     RULES_RETRY_FAILED(ST_RETRY_CURRENT),
 
@@ -87,7 +97,7 @@ const struct rp_policy_kind rp_read_index = {
         "Reads go to a replica; a miss asks the primary for its WAL position, awaits it on the "
         "replica and reads there again.",
     .needs = RP_CAN_REPORT_POSITIONS | RP_CAN_AWAIT_POSITION,
-    .most_steps = 8,
+    .most_steps = 11,
     .rules = rules,
     .rule_count = RP_RULE_COUNT(rules),
     .keys = keys,

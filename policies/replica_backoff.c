@@ -4,7 +4,8 @@
  *
  * For servers that do not reveal their position (Aurora, poolers, other databases). Most rows
  * arrive within a few milliseconds, so short polls first answer most misses far sooner than one
- * long wait; the doubling bounds their number.
+ * long wait; the doubling bounds their number. A read that must not be behind the caller's position
+ * is the primary's at once.
  *
  * The longest read: replica, n times wait and replica, primary; n is the number of waits, the k-th
  * of them first_ms / 2 * 2^k long, that use up max_wait_ms.
@@ -14,6 +15,7 @@
 static const struct rp_rule rules[] = {
     RULES_DIRECT,
     RULES_OUT,
+    RULES_FLOOR_TO_PRIMARY(IF_ANY),
     {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
 
     {ST_REPLICA, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_REPLICA)},
@@ -23,7 +25,7 @@ static const struct rp_rule rules[] = {
 
     {ST_WAIT, ON_WAITED, IF_ANY, G_NONE, GO(ST_RETRY)},
 
-    {ST_RETRY, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_RETRY)},
+    RULES_RETRY_FOUND(ST_RETRY),
     {ST_RETRY, ON_MISS, IF_ANY, G_POLL_FITS, GO(ST_WAIT)},
     RULES_TO_PRIMARY(ST_RETRY, ON_MISS, IF_ANY, ST_PRIMARY),
     RULES_RETRY_FAILED(ST_RETRY),

@@ -7,6 +7,9 @@
  * on the primary, and only what the primary lacks too is an error. A failure of the replica is not
  * a miss: read load is not shifted to the writer unless on_replica_failure = primary says so.
  *
+ * A replica that is behind the caller's position is handled as if it had missed: the retry may find
+ * that it has got there.
+ *
  * The longest read: replica, wait, replica, primary.
  */
 #include "plugin/policy_kind.h"
@@ -14,7 +17,8 @@
 static const struct rp_rule rules[] = {
     RULES_DIRECT,
     RULES_OUT,
-    {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
+    RULES_FLOOR_TO_PRIMARY(IF_BLIND),
+    {ST_BEGIN, ON_BEGUN | ON_BEGUN_AT, IF_ANY, G_NONE, GO(ST_REPLICA)},
 
     {ST_REPLICA, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_REPLICA)},
     {ST_REPLICA, ON_MISS, IF_RETRY, G_WAIT_FITS, GO(ST_WAIT)},
@@ -23,7 +27,7 @@ static const struct rp_rule rules[] = {
 
     {ST_WAIT, ON_WAITED, IF_ANY, G_NONE, GO(ST_RETRY)},
 
-    {ST_RETRY, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_RETRY)},
+    RULES_RETRY_FOUND(ST_RETRY),
     RULES_TO_PRIMARY(ST_RETRY, ON_MISS, IF_ANY, ST_PRIMARY),
     RULES_RETRY_FAILED(ST_RETRY),
 

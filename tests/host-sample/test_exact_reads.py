@@ -170,13 +170,13 @@ class CallersPosition(ExactReads):
         self.assert_reads(host, primary=0)
 
     def test_floor_that_nobody_reaches(self):
-        """One ahead of the primary itself is ignored: absence is proven all the same."""
+        """One ahead of the primary itself is the primary's to answer: no replica can satisfy it."""
         run, _ = self.known_everywhere()
         with self.host({**READ_INDEX, "max_wait_ms": 100}) as host:
             answer = host.lookup(run, history.new_id(), position="FFFFFFFF/FFFFFFFF")
-            self.assert_error(answer, 404, "replica_retry")
-            self.assertEqual(host.counters(), {"proven_absent": 1})
-        self.assert_reads(host, primary=0)
+            self.assert_error(answer, 404, "primary")
+            self.assertEqual(host.counters(), {})
+        self.assert_reads(host, primary=1)
 
 
 class BeforeTheFirstRead(ExactReads):

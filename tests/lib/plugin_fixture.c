@@ -82,13 +82,18 @@ void ini_file_close(struct ini_memory_file *file) {
     file->descriptor = -1;
 }
 
-struct rp_set *set_must_open(const struct rp_plugin *plugin, const char *path) {
+static struct rp_set *open_as(const struct rp_plugin *plugin, const char *path,
+                              uint32_t capabilities) {
     char error[RP_ERROR_BYTES];
     struct rp_set *set = NULL;
-    if (plugin->open(path, ALL_CAPABILITIES, &set, error, sizeof error) != RP_OK) {
+    if (plugin->open(path, capabilities, &set, error, sizeof error) != RP_OK) {
         errx(BAD_FIXTURE, "open: %s", error);
     }
     return set;
+}
+
+struct rp_set *set_must_open(const struct rp_plugin *plugin, const char *path) {
+    return open_as(plugin, path, ALL_CAPABILITIES);
 }
 
 static bool ends_with(const char *text, const char *suffix) {
@@ -158,19 +163,33 @@ static void write_section(char *text, size_t capacity, const char *lines, va_lis
     }
 }
 
+static void open_section(struct opened_section *section, uint32_t capabilities, const char *text) {
+    plugin_open(&section->plugin);
+    ini_file_create(&section->file, text);
+    section->set = open_as(section->plugin.table, section->file.path, capabilities);
+    section->policy = section->plugin.table->policy(section->set, SECTION_NAME);
+    if (section->policy == NULL) {
+        errx(BAD_FIXTURE, "no section [" SECTION_NAME "]");
+    }
+}
+
 void section_open(struct opened_section *section, const char *lines, ...) {
     char text[2048];
     va_list arguments;
     va_start(arguments, lines);
     write_section(text, sizeof text, lines, arguments);
     va_end(arguments);
-    plugin_open(&section->plugin);
-    ini_file_create(&section->file, text);
-    section->set = set_must_open(section->plugin.table, section->file.path);
-    section->policy = section->plugin.table->policy(section->set, SECTION_NAME);
-    if (section->policy == NULL) {
-        errx(BAD_FIXTURE, "no section [" SECTION_NAME "]");
-    }
+    open_section(section, ALL_CAPABILITIES, text);
+}
+
+void section_open_as(struct opened_section *section, uint32_t capabilities, const char *lines,
+                     ...) {
+    char text[2048];
+    va_list arguments;
+    va_start(arguments, lines);
+    write_section(text, sizeof text, lines, arguments);
+    va_end(arguments);
+    open_section(section, capabilities, text);
 }
 
 void section_reload(struct opened_section *section, const char *lines, ...) {

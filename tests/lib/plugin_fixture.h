@@ -73,6 +73,9 @@ struct opened_section {
 /* `lines`: the keys of the section, a line each, from printf's format. */
 void section_open(struct opened_section *section, const char *lines, ...)
     __attribute__((format(printf, 2, 3)));
+/* The same, of a host with these capabilities. */
+void section_open_as(struct opened_section *section, uint32_t capabilities, const char *lines, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Writes other lines and reloads; they must be right. */
 void section_reload(struct opened_section *section, const char *lines, ...)
     __attribute__((format(printf, 2, 3)));

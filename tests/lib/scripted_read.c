@@ -108,7 +108,11 @@ static const struct rp_step *report_word(const struct rp_plugin *plugin, struct 
     const char *at = memchr(word, '@', length);
     struct rp_report report = {.struct_size = sizeof report};
     report.outcome = outcome_named(word, at == NULL ? length : (size_t)(at - word));
-    report.position = at == NULL ? 0 : strtoull(at + 1, NULL, 10);
+    if (at != NULL) {
+        char *end;
+        report.position = strtoull(at + 1, &end, 10);
+        report.flushed = *end == '~' ? strtoull(end + 1, NULL, 10) : 0;
+    }
     if ((report.outcome == RP_WAITED || report.outcome == RP_NOT_REACHED) &&
         step->until_ns > *now_ns) {
         *now_ns = step->until_ns;

@@ -23,7 +23,7 @@
 
 #define ONLY_REPLICA                                                                               \
     {ST_BEGIN, ON_OUT, IF_ANY, G_NONE, END(END_FAILED_OUT)},                                       \
-        {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},                                      \
+        {ST_BEGIN, ON_BEGUN | ON_BEGUN_AT, IF_ANY, G_NONE, GO(ST_REPLICA)},                        \
         {ST_REPLICA, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_REPLICA)}, {                          \
         ST_REPLICA, ON_FAILED, IF_ANY, G_NONE, END(END_FAILED_REPLICA)                             \
     }
@@ -32,7 +32,7 @@
 #define LOCATE_ON_MISS                                                                             \
     {ST_REPLICA, ON_MISS, IF_ANY, G_NONE, GO(ST_LOCATE)},                                          \
         {ST_LOCATE, ON_LOCATED, IF_ANY, G_CAN_AWAIT, GO(ST_AWAIT)},                                \
-        {ST_LOCATE, ON_LOCATED | ON_FAILED, IF_ANY, G_NONE, END(END_FAILED_RETRY)},                \
+        {ST_LOCATE, ON_LOCATED | ON_BEYOND | ON_FAILED, IF_ANY, G_NONE, END(END_FAILED_RETRY)},    \
         {ST_AWAIT, ON_REACHED, IF_ANY, G_REACHED, GO(ST_RETRY_CURRENT)}, {                         \
         ST_AWAIT, ON_AWAITED, IF_ANY, G_NONE, END(END_FAILED_RETRY)                                \
     }
@@ -62,21 +62,25 @@ static const struct {
     {KIND(1, KEYS(NULL), RULES({ST_BEGIN, ON_BEGUN, IF_ANY, G_NO_REPLICA, GO(ST_REPLICA)})),
      "without a replica it does not read the primary"},
     {KIND(1, KEYS(NULL),
-          RULES(RULES_DIRECT, {ST_BEGIN, ON_BEGUN | ON_OUT, IF_ANY, G_NONE, GO(ST_DIRECT)})),
+          RULES(RULES_DIRECT,
+                {ST_BEGIN, ON_BEGUN | ON_BEGUN_AT | ON_OUT, IF_ANY, G_NONE, GO(ST_DIRECT)})),
      "in ST_BEGIN, on \"\", the primary is read although no replica missed"},
     {KIND(1, .reads_primary_first = true, KEYS(NULL),
-          RULES(RULES_DIRECT, {ST_BEGIN, ON_BEGUN | ON_OUT, IF_ANY, G_NONE, GO(ST_DIRECT)})),
+          RULES(RULES_DIRECT,
+                {ST_BEGIN, ON_BEGUN | ON_BEGUN_AT | ON_OUT, IF_ANY, G_NONE, GO(ST_DIRECT)})),
      NULL},
     {KIND(2, .reads_primary_first = true, KEYS(NULL),
           RULES(RULES_DIRECT, ONLY_REPLICA, MISS_TO_PRIMARY, RULES_PRIMARY)),
      "it never reads the primary first"},
     {KIND(2, KEYS("on_replica_failure", "primary_budget_per_s", NULL),
-          RULES(RULES_DIRECT, RULES_OUT, {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
+          RULES(RULES_DIRECT, RULES_OUT,
+                {ST_BEGIN, ON_BEGUN | ON_BEGUN_AT, IF_ANY, G_NONE, GO(ST_REPLICA)},
                 {ST_REPLICA, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_REPLICA)},
                 {ST_REPLICA, ON_MISS | ON_FAILED, IF_ANY, G_NONE, GO(ST_PRIMARY)}, RULES_PRIMARY)),
      "in ST_REPLICA, on \"failed\", the primary is read although no replica missed"},
     {KIND(2, KEYS("on_replica_failure", "primary_budget_per_s", NULL),
-          RULES(RULES_DIRECT, RULES_OUT, {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
+          RULES(RULES_DIRECT, RULES_OUT,
+                {ST_BEGIN, ON_BEGUN | ON_BEGUN_AT, IF_ANY, G_NONE, GO(ST_REPLICA)},
                 {ST_REPLICA, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_REPLICA)},
                 RULES_FIRST_READ_FAILED(ST_REPLICA), MISS_TO_PRIMARY, RULES_PRIMARY,
                 RULES_FAILOVER)),
@@ -96,11 +100,11 @@ static const struct {
     {KIND(2, KEYS(NULL),
           RULES(RULES_DIRECT, ONLY_REPLICA, MISS_TO_PRIMARY, RULES_PRIMARY,
                 {ST_REPLICA, ON_MISS, IF_ANY, G_NONE, END(END_SHED)})),
-     "rule 13 (from ST_REPLICA) is never used"},
+     "rule 15 (from ST_REPLICA) is never used"},
     {KIND(2, KEYS(NULL),
           RULES(RULES_DIRECT, ONLY_REPLICA, MISS_TO_PRIMARY, RULES_PRIMARY,
                 {ST_WAIT, ON_WAITED, IF_ANY, G_NONE, GO(ST_RETRY)})),
-     "rule 13 (from ST_WAIT) is never used"},
+     "rule 15 (from ST_WAIT) is never used"},
 
     /* answers */
     {KIND(1, KEYS(NULL),
@@ -128,15 +132,54 @@ static const struct {
     {KIND(4, KEYS("max_wait_ms", "replica_pick", NULL),
           RULES(RULES_DIRECT, ONLY_REPLICA, LOCATE_ON_MISS,
                 {ST_RETRY_CURRENT, ON_SERVED, IF_ANY, G_NONE, END(END_FOUND_RETRY)},
-                {ST_RETRY_CURRENT, ON_MISSING, IF_ANY, G_REACHED, END(END_ABSENT_RETRY)},
-                {ST_RETRY_CURRENT, ON_MISSING | ON_FAILED, IF_ANY, G_NONE, END(END_FAILED_RETRY)})),
+                {ST_RETRY_CURRENT, ON_MISSING, IF_ANY, G_PROVEN, END(END_ABSENT_RETRY)},
+                {ST_RETRY_CURRENT, ON_MISSING | ON_BEHIND | ON_FAILED, IF_ANY, G_NONE,
+                 END(END_FAILED_RETRY)})),
      NULL},
     {KIND(4, KEYS("max_wait_ms", "replica_pick", NULL),
           RULES(RULES_DIRECT, ONLY_REPLICA, LOCATE_ON_MISS,
                 {ST_RETRY_CURRENT, ON_SERVED, IF_ANY, G_NONE, END(END_FOUND_RETRY)},
                 {ST_RETRY_CURRENT, ON_MISSING, IF_ANY, G_NONE, END(END_ABSENT_RETRY)},
-                {ST_RETRY_CURRENT, ON_FAILED, IF_ANY, G_NONE, END(END_FAILED_RETRY)})),
+                {ST_RETRY_CURRENT, ON_BEHIND | ON_FAILED, IF_ANY, G_NONE, END(END_FAILED_RETRY)})),
      "in ST_RETRY_CURRENT, on \"missing\", absence is claimed without a proof"},
+    {KIND(4, KEYS("max_wait_ms", "replica_pick", NULL),
+          RULES(RULES_DIRECT, ONLY_REPLICA, LOCATE_ON_MISS,
+                {ST_RETRY_CURRENT, ON_SERVED, IF_ANY, G_NONE, END(END_FOUND_RETRY)},
+                {ST_RETRY_CURRENT, ON_MISSING, IF_ANY, G_REACHED, END(END_ABSENT_RETRY)},
+                {ST_RETRY_CURRENT, ON_MISSING | ON_BEHIND | ON_FAILED, IF_ANY, G_NONE,
+                 END(END_FAILED_RETRY)})),
+     "in ST_RETRY_CURRENT, on \"missing\", absence is claimed without a proof"},
+    {KIND(2, KEYS(NULL),
+          RULES(RULES_DIRECT, ONLY_REPLICA,
+                {ST_REPLICA, ON_MISSING, IF_ANY, G_PROVEN, END(END_ABSENT_REPLICA)},
+                MISS_TO_PRIMARY, RULES_PRIMARY)),
+     "in ST_REPLICA, on \"missing\", G_PROVEN holds of a position that was not located"},
+    /* Each position is awaited once, so the inserted one is not awaited without end. */
+    {KIND(6, KEYS("max_wait_ms", "replica_pick", NULL),
+          RULES(RULES_DIRECT, ONLY_REPLICA, LOCATE_ON_MISS,
+                {ST_RETRY_CURRENT, ON_SERVED, IF_ANY, G_NONE, END(END_FOUND_RETRY)},
+                {ST_RETRY_CURRENT, ON_MISSING | ON_BEHIND, IF_ANY, G_UNPROVEN, GO(ST_AWAIT)},
+                {ST_RETRY_CURRENT, ON_MISSING | ON_BEHIND | ON_FAILED, IF_ANY, G_NONE,
+                 END(END_FAILED_RETRY)})),
+     NULL},
+
+    /* the caller's position */
+    {KIND(2, KEYS(NULL),
+          RULES(RULES_DIRECT, {ST_BEGIN, ON_OUT, IF_ANY, G_NONE, END(END_FAILED_OUT)},
+                {ST_BEGIN, ON_BEGUN, IF_ANY, G_NONE, GO(ST_REPLICA)},
+                {ST_BEGIN, ON_BEGUN_AT, IF_ANY, G_NONE, GO(ST_PRIMARY)},
+                {ST_REPLICA, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_REPLICA)},
+                {ST_REPLICA, ON_FAILED, IF_ANY, G_NONE, END(END_FAILED_REPLICA)}, MISS_TO_PRIMARY,
+                RULES_PRIMARY)),
+     NULL},
+    {KIND(1, KEYS(NULL),
+          RULES(RULES_DIRECT, ONLY_REPLICA,
+                {ST_REPLICA, ON_MISSING | ON_PARTIAL, IF_ANY, G_NONE, END(END_FAILED_REPLICA)})),
+     "in ST_REPLICA, \"behind the caller's position\" leads nowhere"},
+    {KIND(2, KEYS(NULL),
+          RULES(RULES_DIRECT, ONLY_REPLICA, MISS_TO_PRIMARY, RULES_PRIMARY,
+                {ST_PRIMARY, ON_BEHIND, IF_ANY, G_NONE, END(END_FAILED_PRIMARY)})),
+     "in ST_PRIMARY, \"behind the caller's position\" has a rule, and cannot be"},
 
     /* lengths */
     {KIND(1, KEYS(NULL), RULES(RULES_DIRECT, ONLY_REPLICA, MISS_TO_PRIMARY, RULES_PRIMARY)),

@@ -10,7 +10,7 @@
 /* The position that callers bring, if any; located positions lie around it. */
 #define CALLER_POSITION UINT64_C(100)
 
-#define MAX_CANDIDATES 192u
+#define MAX_CANDIDATES 256u
 
 struct candidate {
     struct rp_report report; /* its time is counted from the read's beginning */

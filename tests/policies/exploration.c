@@ -23,7 +23,7 @@
 void explored_section_open(struct explored_section *section, const struct configured *configured) {
     char lines[1024];
     write_lines(configured, lines, sizeof lines);
-    section_open(&section->opened, "%s", lines);
+    section_open_as(&section->opened, configured->blind ? 0 : ALL_CAPABILITIES, "%s", lines);
     section->places =
         find_counters(section->opened.plugin.table, section->opened.set, SECTION_NAME);
     section->counters = (struct counters){{0}};
@@ -236,9 +236,9 @@ static void tell_step(const struct read_history *history) {
 }
 
 static void tell_report(const struct rp_report *report) {
-    (void)fprintf(stderr, "  reported at %+.6f ms: outcome %d, position %llu\n",
+    (void)fprintf(stderr, "  reported at %+.6f ms: outcome %d, position %llu, flushed %llu\n",
                   (double)(int64_t)report->now_ns / 1e6, report->outcome,
-                  (unsigned long long)report->position);
+                  (unsigned long long)report->position, (unsigned long long)report->flushed);
 }
 
 static void tell_path(const struct exploration *exploration, const struct setting *setting,
@@ -433,8 +433,9 @@ static bool try_report(struct walk *walk, uint32_t state, const struct candidate
     } else {
         step = report_at(&walk->section->opened, &replay.read, &candidate->report, replay.begun_ns);
     }
-    history_add_report(&next.history, candidate->is_breach ? -1 : candidate->report.outcome,
-                       (int64_t)candidate->report.now_ns, candidate->report.position);
+    struct rp_report report = candidate->report;
+    report.outcome = candidate->is_breach ? -1 : report.outcome;
+    history_add_report(&next.history, &report, walk->setting->asked.position);
     return take_step(walk, state, &replay, candidate, &next, step);
 }
 

@@ -189,7 +189,16 @@ static bool visit_budgets(struct explorer *explorer, struct configured *configur
     }
     configured->budget_per_s = 1;
     configured->budget_burst = 3;
-    return visit_section(explorer, configured);
+    if (!visit_section(explorer, configured)) {
+        return false;
+    }
+    if (configured->policy == READ_INDEX || (!explorer->full && configured->pick != SAME)) {
+        return true; /* it needs positions; a floor's read by others asks no replica */
+    }
+    configured->blind = true;
+    const bool ok = visit_section(explorer, configured);
+    configured->blind = false;
+    return ok;
 }
 
 static bool visit_choices(struct explorer *explorer, struct configured *configured) {

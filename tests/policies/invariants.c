@@ -50,8 +50,30 @@ static bool tells(const struct transition *t, int32_t outcome) {
     return t->report != NULL && t->report->outcome == outcome;
 }
 
+static uint64_t floor_of(const struct transition *t) {
+    return t->setting->asked.position;
+}
+
+/* A replica has the row, but is not known to have reached the caller's position. */
+static bool tells_behind(const struct transition *t) {
+    return reports_replica_read(t) && (tells(t, RP_FOUND) || tells(t, RP_PARTIAL)) &&
+           t->report->position < floor_of(t);
+}
+
 static bool tells_miss(const struct transition *t) {
-    return reports_replica_read(t) && (tells(t, RP_MISSING) || tells(t, RP_PARTIAL));
+    return reports_replica_read(t) && (tells(t, RP_MISSING) || tells(t, RP_PARTIAL)) &&
+           !tells_behind(t);
+}
+
+/* Either way the replica has not what is wanted, yet. */
+static bool tells_not_here(const struct transition *t) {
+    return tells_miss(t) || tells_behind(t);
+}
+
+/* The caller's position lies beyond all that the primary had inserted. */
+static bool tells_beyond(const struct transition *t) {
+    return t->told->steps > 0 && t->told->step.kind == RP_STEP_LOCATE && t->told->located != 0 &&
+           t->told->located < floor_of(t);
 }
 
 /* A partial answer that is given because no server has more is not a miss. */
@@ -62,8 +84,8 @@ static uint32_t earlier_misses(const struct transition *t) {
 /* The report is on a replica that had reached the position located in this read: nobody has more.
  */
 static bool is_current(const struct transition *t) {
-    return reports_replica_read(t) && (t->told->step.flags & RP_STEP_WITH_POSITION) != 0 &&
-           t->told->located != 0 && t->report->position >= t->told->located;
+    return reports_replica_read(t) && t->told->is_current && t->told->located != 0 &&
+           t->report->position >= t->told->located;
 }
 
 static bool is_policy(const struct transition *t, enum explored_policy policy) {
@@ -100,13 +122,21 @@ static const char *no_primary_read_before_a_miss(const struct transition *t) {
     }
     const bool failed_over = t->setting->configured.failover &&
                              (t->told->replica_failures > 0 || begins_out(t->setting));
-    return t->told->misses > 0 || failed_over ? NULL : "the primary was read without a miss";
+    const bool unreachable = cannot_judge(t->setting) || tells_beyond(t);
+    return t->told->misses + t->told->behinds > 0 || failed_over || unreachable
+               ? NULL
+               : "the primary was read without a miss";
 }
 
 static const char *no_replica_read_where_none_may_be(const struct transition *t) {
     if (begins_out(t->setting)) {
         return gives(t, RP_STEP_READ) && !gives_read_of(t, RP_TARGET_PRIMARY)
                    ? "no replica may be asked, and one was"
+                   : NULL;
+    }
+    if (cannot_judge(t->setting)) {
+        return t->told->steps == 0 && !gives_fallback(t) && !is_policy(t, REPLICA_ONLY)
+                   ? "no replica can be judged, and it was not the primary's"
                    : NULL;
     }
     if (!is_direct(t->setting)) {
@@ -124,7 +154,7 @@ static const char *one_retry_for_one_miss(const struct transition *t) {
     if (!gives_read_of(t, RP_TARGET_REPLICA) || t->told->replica_reads == 0) {
         return NULL;
     }
-    if (t->told->misses != t->told->replica_reads) {
+    if (t->told->misses + t->told->behinds != t->told->replica_reads) {
         return "a replica was read again that had not missed";
     }
     switch (configured->policy) {
@@ -135,7 +165,12 @@ static const char *one_retry_for_one_miss(const struct transition *t) {
     case BACKOFF:
         return t->told->replica_reads <= poll_limit(configured) ? NULL : "more polls than fit";
     case READ_INDEX:
-        return t->told->replica_reads <= t->told->floor_awaits + t->told->locates_after_a_miss
+        if (t->told->floor_awaits > 1 || t->told->located_awaits > 1 ||
+            t->told->unproven_awaits > 1) {
+            return "more retries than one for each position";
+        }
+        return t->told->replica_reads <=
+                       t->told->floor_awaits + t->told->located_awaits + t->told->unproven_awaits
                    ? NULL
                    : "a retry without a position awaited for it";
     default:
@@ -170,7 +205,7 @@ static const char *waits_lie_within_their_bounds(const struct transition *t) {
     if (!gives(t, RP_STEP_WAIT)) {
         return NULL;
     }
-    if (!tells_miss(t) || !wait_bounds(t, &earliest, &latest)) {
+    if (!tells_not_here(t) || !wait_bounds(t, &earliest, &latest)) {
         return "a wait where there should be none";
     }
     const int64_t until = t->after->step.until_ns;
@@ -187,10 +222,17 @@ static const char *a_retry_that_fits_is_made(const struct transition *t) {
     if (reports_on(t, RP_STEP_WAIT)) {
         return gives_read_of(t, RP_TARGET_REPLICA) ? NULL : "a wait without a retry after it";
     }
-    if (!tells_miss(t) || gives(t, RP_STEP_WAIT) || !wait_bounds(t, &earliest, &latest)) {
+    if (!tells_not_here(t) || gives(t, RP_STEP_WAIT) || !wait_bounds(t, &earliest, &latest)) {
         return NULL;
     }
     return latest <= deadline_ns(t) ? "a retry that fits was skipped" : NULL;
+}
+
+/* max_wait_ms is for all awaits that follow a locate, and for the floor's alone. */
+static int64_t await_limit(const struct transition *t) {
+    const bool floor = t->told->locates_after_a_read == 0 && !reports_on(t, RP_STEP_LOCATE);
+    const int64_t from = floor ? t->told->now_ns : t->told->located_ns;
+    return min_ns(from + t->setting->configured.max_wait_ms * MS_NS, deadline_ns(t));
 }
 
 static const char *awaits_end_by_limit_and_deadline(const struct transition *t) {
@@ -198,11 +240,10 @@ static const char *awaits_end_by_limit_and_deadline(const struct transition *t) 
         return NULL;
     }
     const int64_t until = t->after->step.until_ns;
-    const int64_t limit = t->told->now_ns + t->setting->configured.max_wait_ms * MS_NS;
     if (until <= t->told->now_ns) {
         return "an await for which there is no time";
     }
-    return until == min_ns(limit, deadline_ns(t)) ? NULL : "an await of the wrong length";
+    return until == await_limit(t) ? NULL : "an await of the wrong length";
 }
 
 /* ---- I6 to I9: what is counted, logged and told ---- */
@@ -266,11 +307,39 @@ static const char *warns_when_the_primary_served_a_miss(const struct transition 
 
 /* Whether the answer just reported may be given as found. */
 static bool is_good_answer(const struct transition *t) {
+    if (tells_behind(t)) {
+        return false;
+    }
     if (tells(t, RP_FOUND)) {
         return reports_replica_read(t) || reports_primary_read(t);
     }
     return tells(t, RP_PARTIAL) &&
            (reports_primary_read(t) || is_policy(t, REPLICA_ONLY) || is_current(t));
+}
+
+/* replica_only has nobody else to ask. */
+static bool fails_at_the_floor(const struct transition *t) {
+    if (!is_policy(t, REPLICA_ONLY) || floor_of(t) == 0 || is_direct(t->setting)) {
+        return false;
+    }
+    const bool unknown = reports_replica_read(t) && t->report->position < floor_of(t);
+    return (t->told->steps == 0 && cannot_judge(t->setting)) || (unknown && !tells(t, RP_FAILED));
+}
+
+static const char *a_floor_is_kept(const struct transition *t) {
+    if (floor_of(t) == 0 || is_direct(t->setting)) {
+        return NULL;
+    }
+    if (gives_read_of(t, RP_TARGET_REPLICA) && (t->step->flags & RP_STEP_WITH_POSITION) == 0) {
+        return "a replica is read without its position";
+    }
+    if (fails_at_the_floor(t) && !ends_as(t, RP_VERDICT_FAILED)) {
+        return "replica_only answers from where the floor is not reached";
+    }
+    return ends_as(t, RP_VERDICT_FOUND) && reports_replica_read(t) &&
+                   t->report->position < floor_of(t)
+               ? "found where the floor is not reached"
+               : NULL;
 }
 
 static const char *verdicts_are_what_some_server_said(const struct transition *t) {
@@ -282,7 +351,8 @@ static const char *verdicts_are_what_some_server_said(const struct transition *t
     }
     if (ends_as(t, RP_VERDICT_FAILED)) {
         const bool out = t->told->steps == 0 && begins_out(t->setting);
-        return out || (tells(t, RP_FAILED) && t->told->step.kind == RP_STEP_READ)
+        return out || fails_at_the_floor(t) ||
+                       (tells(t, RP_FAILED) && t->told->step.kind == RP_STEP_READ)
                    ? NULL
                    : "failed, and no read did";
     }
@@ -358,41 +428,59 @@ static const char *locates_only_where_they_belong(const struct transition *t) {
     if (!is_policy(t, READ_INDEX) || is_direct(t->setting)) {
         return "a locate by a policy without positions";
     }
-    if (t->told->misses == 0 && !t->setting->configured.always) {
+    if (t->told->replica_reads == 0 && !t->setting->configured.always) {
         return "a locate before a miss";
     }
-    if (t->after->locates_before_a_miss > 1 || t->after->locates_after_a_miss > 1) {
+    if (t->after->locates_before_a_read > 1 || t->after->locates_after_a_read > 1) {
         return "a second locate";
     }
     return NULL;
 }
 
-/* Which position an await may name: what was located just now, or the caller's, once and in place
- * of a locate. */
+/* What is awaited after a locate: all of it before a first read, and after a miss what was flushed,
+ * but no less than the floor. */
+static uint64_t first_awaited(const struct transition *t) {
+    const struct read_history *told = t->told;
+    if (told->replica_reads == 0 || told->flushed == 0) {
+        return told->located;
+    }
+    return told->flushed < floor_of(t) ? floor_of(t) : told->flushed;
+}
+
+/* Which position an await may name: what was located just now, or the inserted position after the
+ * flushed one, or the caller's, once and before a locate. */
 static const char *awaits_name_a_position_to_reach(const struct transition *t) {
     if (!gives(t, RP_STEP_AWAIT)) {
         return NULL;
     }
+    if (!is_policy(t, READ_INDEX)) {
+        return "an await by a policy without positions";
+    }
     if (reports_on(t, RP_STEP_LOCATE)) {
-        return t->told->located != 0 && t->step->position == t->told->located
+        return t->told->located != 0 && t->step->position == first_awaited(t)
                    ? NULL
                    : "an await of another position than the one located";
     }
-    if (t->after->floor_awaits > 1 || t->told->locates_after_a_miss > 0 ||
-        t->told->locates_before_a_miss > 0) {
-        return "the caller's position was awaited too late or twice";
-    }
-    if (t->told->misses == 0 && !t->setting->configured.always) {
+    if (!tells_not_here(t)) {
         return "an await before a miss";
     }
-    return is_policy(t, READ_INDEX) && t->step->position != 0 &&
-                   t->step->position == t->setting->asked.position
+    if (t->told->locates_after_a_read > 0) {
+        return t->step->position == t->told->located && t->after->unproven_awaits == 1 &&
+                       t->told->awaited_position < t->told->located && t->report->position != 0
+                   ? NULL
+                   : "an await of what was reached, or is not known to prove";
+    }
+    if (t->after->floor_awaits > 1) {
+        return "the caller's position was awaited twice";
+    }
+    return t->step->position != 0 && t->step->position == floor_of(t) &&
+                   t->report->position < floor_of(t)
                ? NULL
-               : "an await of a position that nobody named";
+               : "an await of a position that nobody named, or that is reached";
 }
 
 static bool has_time_to_await(const struct transition *t) {
-    return t->setting->configured.max_wait_ms > 0 && deadline_ns(t) > t->told->now_ns;
+    return await_limit(t) > t->told->now_ns;
 }
 
 /* What comes after a locate: the await, or what is left without one. */
@@ -400,10 +488,13 @@ static const char *a_located_position_is_awaited(const struct transition *t) {
     if (!reports_on(t, RP_STEP_LOCATE)) {
         return NULL;
     }
+    if (tells_beyond(t)) {
+        return gives_fallback(t) ? NULL : "a floor beyond what is inserted was not the primary's";
+    }
     if (t->told->located != 0 && has_time_to_await(t)) {
         return gives(t, RP_STEP_AWAIT) ? NULL : "a located position was not awaited";
     }
-    if (t->told->misses == 0) {
+    if (t->told->replica_reads == 0) {
         return gives_read_of(t, RP_TARGET_REPLICA) ? NULL : "no first read without a position";
     }
     return gives_fallback(t) ? NULL : "a miss without a position was not the primary's";
@@ -415,20 +506,20 @@ static const char *a_reached_position_is_read_at(const struct transition *t) {
         return NULL;
     }
     const struct read_history *told = t->told;
-    const bool reached = tells(t, RP_REACHED) && t->report->position >= told->step.position;
-    const bool floor = told->locates_before_a_miss + told->locates_after_a_miss == 0;
-    if (reached) {
-        const uint32_t flags = floor ? 0 : RP_STEP_WITH_POSITION;
+    const bool floor = told->awaited == AWAITED_FLOOR;
+    const uint32_t flags = floor_of(t) != 0 || told->is_reached ? RP_STEP_WITH_POSITION : 0;
+    const bool flagged = (t->step->flags & RP_STEP_WITH_POSITION) == flags;
+    if (told->is_reached) {
         return gives_read_of(t, RP_TARGET_REPLICA) && t->step->replica == told->step.replica &&
-                       (t->step->flags & ~(uint32_t)RP_STEP_FRESHEST) == flags
+                       flagged
                    ? NULL
                    : "the replica that reached the position was not read, or not with it";
     }
     if (floor) {
         return gives(t, RP_STEP_LOCATE) ? NULL : "no locate after the caller's position";
     }
-    if (told->misses == 0) {
-        return gives_read_of(t, RP_TARGET_REPLICA) && (t->step->flags & RP_STEP_WITH_POSITION) == 0
+    if (told->replica_reads == 0) {
+        return gives_read_of(t, RP_TARGET_REPLICA) && flagged
                    ? NULL
                    : "no plain first read without the position reached";
     }
@@ -437,13 +528,22 @@ static const char *a_reached_position_is_read_at(const struct transition *t) {
 
 /* The primary's tables are read only after the cheap question failed to help. */
 static const char *read_index_locates_before_it_falls_back(const struct transition *t) {
-    if (!is_policy(t, READ_INDEX) || !tells_miss(t) || is_current(t)) {
+    const struct read_history *told = t->told;
+    const bool settled = is_current(t) && !tells_behind(t);
+    if (!is_policy(t, READ_INDEX) || !tells_not_here(t) || settled) {
         return NULL;
     }
-    if (t->told->locates_after_a_miss == 0) {
-        return gives(t, RP_STEP_LOCATE) || gives(t, RP_STEP_AWAIT)
+    if (told->locates_after_a_read == 0) {
+        const bool floor = floor_of(t) != 0 && t->report->position < floor_of(t) &&
+                           told->floor_awaits == 0 && !told->is_current && has_time_to_await(t);
+        return gives(t, floor ? RP_STEP_AWAIT : RP_STEP_LOCATE)
                    ? NULL
                    : "a miss that neither located nor awaited";
+    }
+    const bool unproven = t->report->position != 0 && told->awaited_position < told->located &&
+                          told->unproven_awaits == 0 && has_time_to_await(t);
+    if (unproven) {
+        return gives(t, RP_STEP_AWAIT) ? NULL : "the inserted position was not awaited";
     }
     return gives_fallback(t) ? NULL : "an unproven miss was not the primary's";
 }
@@ -552,10 +652,12 @@ const struct invariant invariants[] = {
     KEPT(one_primary_read, "I2: at most one primary read"),
     KEPT(no_primary_read_before_a_miss,
          "I3: no primary read before a replica miss unless there is no replica, the read is in a "
-         "transaction, or on_replica_failure = primary"),
+         "transaction, on_replica_failure = primary, or no replica can be had at the caller's "
+         "floor"),
     KEPT(no_replica_read_where_none_may_be,
          "I3: no replica, or a transaction: the primary at once; else a replica first"),
-    KEPT(one_retry_for_one_miss, "I4: at most one retry of the replica for one miss"),
+    KEPT(one_retry_for_one_miss,
+         "I4: at most one retry of the replica for one miss, or for each position that is awaited"),
     KEPT(waits_lie_within_their_bounds,
          "I5: a wait lies within its bounds and never beyond the deadline"),
     KEPT(a_retry_that_fits_is_made, "I5: a retry is skipped only if the deadline forbids it"),
@@ -574,6 +676,8 @@ const struct invariant invariants[] = {
          "I9: found and not found are never reported unless some server said so, failed unless a "
          "read failed"),
     KEPT(a_good_answer_ends_the_read, "I9: found by a server is found"),
+    KEPT(a_floor_is_kept, "I22: no answer of a replica counts that is not known to have reached "
+                          "the caller's position"),
     KEPT(the_server_that_answered_is_named, "I9: served_by names who answered"),
     KEPT(what_failed_is_named, "I9: failed_during names what failed"),
     {"a_breach_ends_the_read_as_failed",
@@ -585,9 +689,9 @@ const struct invariant invariants[] = {
          "reached, before its snapshot, a position located in this read"),
     KEPT(locates_only_where_they_belong,
          "I16: the primary is located after the read began, once before the first read "
-         "(when = always) and once after a miss"),
-    KEPT(awaits_name_a_position_to_reach,
-         "I16: awaited is what was located just now, or the caller's position in its place"),
+         "(when = always) and once after it"),
+    KEPT(awaits_name_a_position_to_reach, "I16: awaited is what was located: flushed, then "
+                                          "inserted; or before it the caller's position"),
     KEPT(a_located_position_is_awaited, "I16: a located position is awaited if there is time"),
     KEPT(a_reached_position_is_read_at,
          "I16: a replica that reached the position is read, and reports where it stands"),

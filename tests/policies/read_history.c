@@ -6,7 +6,7 @@
 #include <assert.h>
 
 static_assert(sizeof(struct step_seen) == 32, "no gaps");
-static_assert(sizeof(struct read_history) == 32 + 3 * 8 + 10 * 4, "no gaps");
+static_assert(sizeof(struct read_history) == 32 + 6 * 8 + 16 * 4, "no gaps");
 
 int history_is_replica_read(const struct read_history *history) {
     return history->step.kind == RP_STEP_READ && history->step.target == RP_TARGET_REPLICA;
@@ -20,29 +20,59 @@ void history_begin(struct read_history *history) {
     *history = (struct read_history){.step = {.kind = RP_STEP_DONE}, .first_miss_ns = NEVER};
 }
 
-void history_add_report(struct read_history *history, int32_t outcome, int64_t now_ns,
-                        uint64_t position) {
-    if (now_ns > history->now_ns) {
-        history->now_ns = now_ns;
-    }
-    if (history->step.kind == RP_STEP_LOCATE) {
-        history->located = outcome == RP_LOCATED ? position : 0;
-    }
-    if (!history_is_replica_read(history)) {
-        return;
-    }
-    if (outcome == RP_MISSING || outcome == RP_PARTIAL) {
+static void add_answer(struct read_history *history, const struct rp_report *report,
+                       uint64_t floor) {
+    const int served = report->outcome == RP_FOUND || report->outcome == RP_PARTIAL;
+    if (served && report->position < floor) {
+        history->behinds++;
+    } else if (report->outcome == RP_MISSING || report->outcome == RP_PARTIAL) {
         history->misses++;
         if (history->first_miss_ns == NEVER) {
             history->first_miss_ns = history->now_ns;
         }
-    } else if (outcome == RP_FAILED) {
+    } else if (report->outcome == RP_FAILED) {
         history->replica_failures++;
+    }
+}
+
+void history_add_report(struct read_history *history, const struct rp_report *report,
+                        uint64_t floor) {
+    const int64_t now_ns = (int64_t)report->now_ns;
+    if (now_ns > history->now_ns) {
+        history->now_ns = now_ns;
+    }
+    history->is_reached = 0;
+    if (history->step.kind == RP_STEP_LOCATE) {
+        const int located = report->outcome == RP_LOCATED;
+        history->located = located ? report->position : 0;
+        history->flushed = located && report->flushed <= report->position ? report->flushed : 0;
+        history->located_ns = history->now_ns;
+    } else if (history->step.kind == RP_STEP_AWAIT) {
+        history->is_reached = report->outcome == RP_REACHED && report->position != 0 &&
+                              report->position >= history->step.position;
+    } else if (history_is_replica_read(history)) {
+        add_answer(history, report, floor);
+    }
+}
+
+static void add_await(struct read_history *history, int after_locate) {
+    history->awaited_position = history->step.position;
+    if (after_locate) {
+        history->awaited = AWAITED_LOCATED;
+        history->located_awaits += history->replica_reads > 0;
+    } else if (history->locates_after_a_read == 0) {
+        history->awaited = AWAITED_FLOOR;
+        history->floor_awaits++;
+    } else {
+        history->awaited = AWAITED_UNPROVEN;
+        history->unproven_awaits++;
     }
 }
 
 void history_add_step(struct read_history *history, const struct rp_step *step, uint64_t begun_ns) {
     const int after_locate = history->step.kind == RP_STEP_LOCATE;
+    history->is_current = history->is_reached && history->awaited != AWAITED_FLOOR;
+    history->is_reached = 0;
     history->step = (struct step_seen){
         .until_ns = step->until_ns == 0 ? 0 : (int64_t)(step->until_ns - begun_ns),
         .position = step->position,
@@ -59,10 +89,10 @@ void history_add_step(struct read_history *history, const struct rp_step *step, 
     } else if (step->kind == RP_STEP_WAIT) {
         history->waits++;
     } else if (step->kind == RP_STEP_AWAIT) {
-        history->floor_awaits += !after_locate;
-    } else if (history->misses > 0) {
-        history->locates_after_a_miss++;
+        add_await(history, after_locate);
+    } else if (history->replica_reads > 0) {
+        history->locates_after_a_read++;
     } else {
-        history->locates_before_a_miss++;
+        history->locates_before_a_read++;
     }
 }

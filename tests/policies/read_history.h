@@ -21,29 +21,42 @@ struct step_seen {
     uint32_t flags;
 };
 
+/* What an await was for. */
+enum awaited { AWAITED_NOTHING, AWAITED_FLOOR, AWAITED_LOCATED, AWAITED_UNPROVEN };
+
 struct read_history {
     struct step_seen step; /* under way */
     int64_t now_ns;
-    int64_t first_miss_ns; /* NEVER: none yet */
-    uint64_t located;      /* what the last locate said; 0: failed, unknown or none yet */
-    uint32_t steps;        /* the one under way is counted */
+    int64_t first_miss_ns;     /* NEVER: none yet */
+    int64_t located_ns;        /* when the last locate was reported */
+    uint64_t located;          /* what the last locate said; 0: failed, unknown or none yet */
+    uint64_t flushed;          /* and its flushed position, never beyond the former; 0: unknown */
+    uint64_t awaited_position; /* of the last await */
+    uint32_t steps;            /* the one under way is counted */
     uint32_t replica_reads;
     uint32_t primary_reads;
     uint32_t misses;
+    uint32_t behinds; /* found or partial on a replica not known to have reached the floor */
     uint32_t replica_failures;
     uint32_t waits;
     uint32_t floor_awaits;
-    uint32_t locates_before_a_miss;
-    uint32_t locates_after_a_miss;
+    uint32_t located_awaits; /* after a locate after the first read */
+    uint32_t unproven_awaits;
+    uint32_t locates_before_a_read;
+    uint32_t locates_after_a_read;
     uint32_t last_replica; /* read last */
+    uint32_t awaited;      /* enum awaited: what the last await was for */
+    uint32_t is_reached;   /* the last step was an await, and its position was reached */
+    uint32_t is_current;   /* the step under way is a read where a located position is reached */
 };
 
 /* Nothing has happened yet. */
 void history_begin(struct read_history *history);
 
-/* The step under way was reported on. A time before the last one counts as that one. */
-void history_add_report(struct read_history *history, int32_t outcome, int64_t now_ns,
-                        uint64_t position);
+/* The step under way was reported on; an outcome of -1 breaks the contract. A time before the last
+ * one counts as that one. */
+void history_add_report(struct read_history *history, const struct rp_report *report,
+                        uint64_t floor);
 
 /* A step other than done came out. `begun_ns` is the plugin's time of the beginning. */
 void history_add_step(struct read_history *history, const struct rp_step *step, uint64_t begun_ns);

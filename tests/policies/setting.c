@@ -40,18 +40,19 @@ void write_setting(const struct setting *setting, char *text, size_t capacity) {
     if (asked->has_deadline) {
         (void)snprintf(deadline, sizeof deadline, "%lld ns", (long long)asked->deadline_ns);
     }
-    (void)snprintf(text, capacity,
-                   "%s: retry %u-%u ms, first %u ms, at most %u ms, when %s, pick %s, on failure "
-                   "%s, budget %u/s burst %u; %u replicas%s%s, deadline %s, position %llu, entropy "
-                   "%llx, %u tokens, clock %s",
-                   policy_names[configured->policy], configured->retry_min_ms,
-                   configured->retry_max_ms, configured->first_ms, configured->max_wait_ms,
-                   configured->always ? "always" : "miss", picks[configured->pick],
-                   configured->failover ? "primary" : "error", configured->budget_per_s,
-                   configured->budget_burst, asked->replicas, asked->replicas_out ? " (out)" : "",
-                   asked->in_transaction ? ", in a transaction" : "", deadline,
-                   (unsigned long long)asked->position, (unsigned long long)asked->entropy,
-                   asked->tokens, clocks[asked->clock]);
+    (void)snprintf(
+        text, capacity,
+        "%s: retry %u-%u ms, first %u ms, at most %u ms, when %s, pick %s, on failure "
+        "%s, budget %u/s burst %u; %u replicas%s%s%s, deadline %s, position %llu, entropy "
+        "%llx, %u tokens, clock %s",
+        policy_names[configured->policy], configured->retry_min_ms, configured->retry_max_ms,
+        configured->first_ms, configured->max_wait_ms, configured->always ? "always" : "miss",
+        picks[configured->pick], configured->failover ? "primary" : "error",
+        configured->budget_per_s, configured->budget_burst, asked->replicas,
+        asked->replicas_out ? " (out)" : "", configured->blind ? " (of unknown position)" : "",
+        asked->in_transaction ? ", in a transaction" : "", deadline,
+        (unsigned long long)asked->position, (unsigned long long)asked->entropy, asked->tokens,
+        clocks[asked->clock]);
 }
 
 bool is_direct(const struct setting *setting) {
@@ -63,6 +64,11 @@ bool begins_out(const struct setting *setting) {
     return setting->asked.replicas == 0 && !is_direct(setting);
 }
 
+bool cannot_judge(const struct setting *setting) {
+    return setting->asked.position != 0 && !is_direct(setting) && !begins_out(setting) &&
+           (setting->configured.policy == BACKOFF || setting->configured.blind);
+}
+
 uint32_t poll_limit(const struct configured *configured) {
     uint32_t polls = 0;
     for (double waited = 0; waited < configured->max_wait_ms; polls++) {
@@ -72,7 +78,7 @@ uint32_t poll_limit(const struct configured *configured) {
 }
 
 uint32_t step_limit(const struct setting *setting) {
-    if (is_direct(setting) || begins_out(setting)) {
+    if (is_direct(setting) || begins_out(setting) || cannot_judge(setting)) {
         return 1;
     }
     const struct configured *configured = &setting->configured;
@@ -82,9 +88,10 @@ uint32_t step_limit(const struct setting *setting) {
     case BACKOFF:
         return 2 + 2 * poll_limit(configured);
     case READ_INDEX:
-        /* miss: replica, floor, replica, locate, await, replica, primary.
-         * always: floor, locate, await, replica, locate, await, replica, primary. */
-        return configured->always ? 8 : 7;
+        /* miss: replica, floor, replica, locate, await, replica, await, replica, primary; always:
+         * locate and await before that. Without a floor its await and the read after it fall away.
+         */
+        return (configured->always ? 11u : 9u) - (setting->asked.position == 0 ? 2u : 0u);
     default:
         return 1;
     }

@@ -38,6 +38,7 @@ struct configured {
     enum explored_pick pick;
     uint32_t max_lag_ms;
     bool failover;
+    bool blind;            /* the host does not report positions */
     uint32_t budget_per_s; /* 0: none */
     uint32_t budget_burst;
 };
@@ -79,6 +80,9 @@ bool is_direct(const struct setting *setting);
 
 /* Whether the read must begin as if a replica had failed. */
 bool begins_out(const struct setting *setting);
+
+/* Whether there is a floor, and no replica can be judged by it. */
+bool cannot_judge(const struct setting *setting);
 
 /* The most waits of replica_backoff: of n waits the k-th takes at least half of first_ms * 2^k, so
  * this many use up max_wait_ms. */

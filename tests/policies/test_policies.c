@@ -21,6 +21,7 @@ struct row {
     bool no_replica;
     bool replicas_out;
     bool in_transaction;
+    bool blind;        /* the host does not report positions */
     bool budget_empty; /* drained before the read begins */
 };
 
@@ -154,9 +155,6 @@ static const struct row then_primary_rows[] = {
         .deadline_ms = 200),
     ROW(THEN_PRIMARY, NULL, "+500 missing found", "replica primary", BY_PRIMARY,
         .deadline_ms = 200),
-    ROW(THEN_PRIMARY, NULL, "found", "replica", BY_REPLICA, .position = 100),
-    ROW(THEN_PRIMARY, NULL, "missing waited missing found", "replica wait replica primary",
-        BY_PRIMARY, .position = 100),
 };
 
 /* ---- replica_backoff; ONE_POLL: the one wait that fits into max_wait_ms ---- */
@@ -264,39 +262,170 @@ static const struct row index_rows[] = {
         "replica locate await@100 replica@", SHED, .budget_empty = true),
 };
 
-/* The caller's own position: awaited in place of the first locate, and no proof. */
+/* ---- read_index, two positions: located@INSERTED~FLUSHED ---- */
+
+static const struct row flushed_rows[] = {
+    ROW(INDEX, NULL, "missing located@100~80 reached@80 found@80",
+        "replica locate await@80 replica@", BY_RETRY),
+    ROW(INDEX, NULL, "missing located@100~80 reached@80 missing@80 reached@100 found@100",
+        "replica locate await@80 replica@ await@100 replica@", BY_RETRY),
+    ROW(INDEX, NULL, "missing located@100~80 reached@80 missing@80 reached@100 missing@100",
+        "replica locate await@80 replica@ await@100 replica@", ABSENT_RETRY),
+    ROW(INDEX, NULL, "missing located@100~80 reached@80 partial@99 reached@100 partial@100",
+        "replica locate await@80 replica@ await@100 replica@", BY_RETRY),
+    /* What has gone further than it was awaited proves at once. */
+    ROW(INDEX, NULL, "missing located@100~80 reached@80 missing@100",
+        "replica locate await@80 replica@", ABSENT_RETRY),
+    ROW(INDEX, NULL, "missing located@100~80 reached@100 partial@120",
+        "replica locate await@80 replica@", BY_RETRY),
+    /* What cannot be proven is the primary's. */
+    ROW(INDEX, NULL, "missing located@100~80 reached@80 missing found",
+        "replica locate await@80 replica@ primary", BY_PRIMARY),
+    ROW(INDEX, NULL, "missing located@100~80 not_reached found", "replica locate await@80 primary",
+        BY_PRIMARY),
+    ROW(INDEX, NULL, "missing located@100~80 reached@80 missing@80 not_reached found",
+        "replica locate await@80 replica@ await@100 primary", BY_PRIMARY),
+    ROW(INDEX, NULL, "missing located@100~80 reached@80 missing@80 reached@100 missing@99 missing",
+        "replica locate await@80 replica@ await@100 replica@ primary", NOWHERE),
+    ROW(INDEX, NULL, "missing located@100~80 reached@80 missing@80 reached@100 failed",
+        "replica locate await@80 replica@ await@100 replica@", RETRY_FAILED),
+    ROW(INDEX, BUDGET, "missing located@100~80 reached@80 missing@80 not_reached",
+        "replica locate await@80 replica@ await@100", SHED, .budget_empty = true),
+    /* One max_wait_ms for both awaits. */
+    ROW(INDEX, NULL, "missing located@100~80 +299 reached@80 missing@80 not_reached found",
+        "replica locate await@80 replica@ await@100 primary", BY_PRIMARY),
+    ROW(INDEX, NULL, "missing located@100~80 +300 reached@80 missing@80 found",
+        "replica locate await@80 replica@ primary", BY_PRIMARY),
+    /* Flushed as far as inserted, or unknown, or not what it can be: one stage. */
+    ROW(INDEX, NULL, "missing located@100~100 reached@100 missing@100",
+        "replica locate await@100 replica@", ABSENT_RETRY),
+    ROW(INDEX, NULL, "missing located@100~120 reached@100 missing@100",
+        "replica locate await@100 replica@", ABSENT_RETRY),
+    ROW(INDEX, NULL, "missing located@100 reached@100 missing@99 found",
+        "replica locate await@100 replica@ primary", BY_PRIMARY),
+    ROW(INDEX, NULL, "missing located@0~80 found", "replica locate primary", BY_PRIMARY),
+    /* Under always the first read awaits all of it. */
+    ROW(INDEX, ALWAYS, "located@100~80 reached@100 missing@100", "locate await@100 replica@",
+        ABSENT_FIRST),
+    ROW(INDEX, ALWAYS, "located@100~80 reached@100 missing@99 located@110~90 reached@90 found@90",
+        "locate await@100 replica@ locate await@90 replica@", BY_RETRY),
+};
+
+/* ---- the caller's own position: a floor ---- */
+
+#define AT_FLOOR     "found by replica_retry quiet"
+#define FOR_FLOOR    "found by primary quiet"
+#define FLOOR_FAILED "failed error"
+
+#define FLOOR(policy_, options_, reports_, steps_, ...)                                            \
+    ROW(policy_, options_, reports_, steps_, __VA_ARGS__, .position = 70)
+
 static const struct row floor_rows[] = {
-    ROW(INDEX, NULL, "found", "replica", BY_REPLICA, .position = 70),
-    ROW(INDEX, NULL, "missing reached@70 found", "replica await@70 replica", BY_RETRY,
-        .position = 70),
-    ROW(INDEX, NULL, "missing reached@70 failed", "replica await@70 replica", RETRY_FAILED,
-        .position = 70),
-    ROW(INDEX, FAILOVER, "missing reached@70 failed found", "replica await@70 replica primary",
-        BY_PRIMARY, .position = 70),
-    ROW(INDEX, FAILOVER BUDGET, "missing reached@70 failed", "replica await@70 replica", SHED,
-        .position = 70, .budget_empty = true),
-    ROW(INDEX, NULL, "missing reached@70 missing@70 located@100 reached@100 missing@100",
-        "replica await@70 replica locate await@100 replica@", ABSENT_RETRY, .position = 70),
-    ROW(INDEX, NULL, "missing reached@70 missing@900 failed found",
-        "replica await@70 replica locate primary", BY_PRIMARY, .position = 70),
-    ROW(INDEX, NULL, "missing reached@70 partial located@100 reached@100 found@100",
-        "replica await@70 replica locate await@100 replica@", BY_RETRY, .position = 70),
-    ROW(INDEX, NULL, "missing not_reached located@100 reached@100 missing@100",
-        "replica await@70 locate await@100 replica@", ABSENT_RETRY, .position = 70),
-    ROW(INDEX, NULL, "missing failed located@100 reached@100 found@100",
-        "replica await@70 locate await@100 replica@", BY_RETRY, .position = 70),
-    ROW(INDEX, NULL, "missing reached located@100 reached@100 found@100",
-        "replica await@70 locate await@100 replica@", BY_RETRY, .position = 70),
-    ROW(INDEX, NULL, "missing reached@69 located@100 reached@100 found@100",
-        "replica await@70 locate await@100 replica@", BY_RETRY, .position = 70),
-    /* One ahead of the primary is ignored once the primary was located. */
-    ROW(INDEX, NULL, "missing not_reached located@100 reached@100 missing@100",
-        "replica await@900 locate await@100 replica@", ABSENT_RETRY, .position = 900),
-    ROW(INDEX, "max_wait_ms = 0\n", "missing located@100 found", "replica locate primary",
-        BY_PRIMARY, .position = 70),
-    ROW(INDEX, NULL, "+50 missing failed found", "replica locate primary", BY_PRIMARY,
-        .position = 70, .deadline_ms = 50),
-    ROW(INDEX, NULL, "found", "primary", DIRECT, .position = 70, .no_replica = true),
+    /* Found counts only where the floor is reached; a miss counts as ever. */
+    FLOOR(THEN_PRIMARY, NULL, "found@70", "replica@", BY_REPLICA),
+    FLOOR(THEN_PRIMARY, NULL, "found@69 waited found@70", "replica@ wait replica@", AT_FLOOR),
+    FLOOR(THEN_PRIMARY, NULL, "found waited found found", "replica@ wait replica@ primary",
+          FOR_FLOOR),
+    FLOOR(THEN_PRIMARY, NULL, "found waited found missing", "replica@ wait replica@ primary",
+          NOWHERE),
+    FLOOR(THEN_PRIMARY, NULL, "found waited missing found", "replica@ wait replica@ primary",
+          BY_PRIMARY),
+    FLOOR(THEN_PRIMARY, NULL, "missing waited found@71", "replica@ wait replica@", BY_RETRY),
+    FLOOR(THEN_PRIMARY, NULL, "missing waited found@69 found", "replica@ wait replica@ primary",
+          BY_PRIMARY),
+    FLOOR(THEN_PRIMARY, NULL, "partial@70 waited found@69 found", "replica@ wait replica@ primary",
+          BY_PRIMARY),
+    FLOOR(THEN_PRIMARY, NULL, "partial@69 waited found@69 found", "replica@ wait replica@ primary",
+          FOR_FLOOR),
+    FLOOR(THEN_PRIMARY, NO_RETRY, "found@69 found", "replica@ primary", FOR_FLOOR),
+    FLOOR(THEN_PRIMARY, NO_RETRY BUDGET, "found@69", "replica@", SHED, .budget_empty = true),
+    FLOOR(THEN_PRIMARY, NULL, "found waited failed", "replica@ wait replica@", RETRY_FAILED),
+    FLOOR(THEN_PRIMARY, NULL, "failed", "replica@", REPLICA_FAILED),
+    FLOOR(THEN_PRIMARY, FAILOVER, "failed found", "replica@ primary", DIRECT),
+    FLOOR("replica_only", NULL, "found@70", "replica@", BY_REPLICA),
+    FLOOR("replica_only", NULL, "partial@70", "replica@", BY_REPLICA),
+    FLOOR("replica_only", NULL, "found@69", "replica@", FLOOR_FAILED),
+    FLOOR("replica_only", NULL, "partial", "replica@", FLOOR_FAILED),
+    FLOOR("replica_only", NULL, "missing@70", "replica@", "not_found by replica error"),
+    FLOOR("replica_only", NULL, "missing@69", "replica@", FLOOR_FAILED),
+
+    /* Who cannot judge positions does not ask a replica. */
+    FLOOR(BACKOFF, NULL, "found", "primary", FOR_FLOOR),
+    FLOOR(BACKOFF, NULL, "missing", "primary", NOWHERE),
+    FLOOR(BACKOFF, NULL, "failed", "primary", PRIMARY_FAILED),
+    FLOOR(BACKOFF, BUDGET, "", "", SHED, .budget_empty = true),
+    FLOOR(THEN_PRIMARY, NULL, "found", "primary", FOR_FLOOR, .blind = true),
+    FLOOR(THEN_PRIMARY, BUDGET, "", "", SHED, .blind = true, .budget_empty = true),
+    FLOOR("replica_only", NULL, "", "", FLOOR_FAILED, .blind = true),
+    FLOOR("primary_only", NULL, "found", "primary", DIRECT, .blind = true),
+
+    /* The primary has what there is. */
+    FLOOR("primary_only", NULL, "found", "primary", DIRECT),
+    FLOOR(INDEX, NULL, "found", "primary", DIRECT, .no_replica = true),
+    FLOOR(BACKOFF, BUDGET, "found", "primary", DIRECT, .in_transaction = true,
+          .budget_empty = true),
+    FLOOR(INDEX, FAILOVER, "found", "primary", DIRECT, .replicas_out = true),
+
+    /* read_index awaits it, in place of the first locate; it proves nothing. */
+    FLOOR(INDEX, NULL, "found@70", "replica@", BY_REPLICA),
+    FLOOR(INDEX, NULL, "found@69 reached@70 found@70", "replica@ await@70 replica@", AT_FLOOR),
+    FLOOR(INDEX, NULL, "found reached@70 partial@70 located@100 reached@100 partial@100",
+          "replica@ await@70 replica@ locate await@100 replica@", BY_RETRY),
+    FLOOR(INDEX, NULL, "found not_reached located@100 reached@100 partial@100",
+          "replica@ await@70 locate await@100 replica@", AT_FLOOR),
+    FLOOR(INDEX, NULL, "found reached@70 failed", "replica@ await@70 replica@", RETRY_FAILED),
+    FLOOR(INDEX, NULL, "missing reached@70 found@70", "replica@ await@70 replica@", BY_RETRY),
+    FLOOR(INDEX, NULL, "missing reached@70 failed", "replica@ await@70 replica@", RETRY_FAILED),
+    FLOOR(INDEX, FAILOVER, "missing reached@70 failed found", "replica@ await@70 replica@ primary",
+          BY_PRIMARY),
+    FLOOR(INDEX, FAILOVER, "found reached@70 failed found", "replica@ await@70 replica@ primary",
+          FOR_FLOOR),
+    FLOOR(INDEX, FAILOVER BUDGET, "missing reached@70 failed", "replica@ await@70 replica@", SHED,
+          .budget_empty = true),
+    FLOOR(INDEX, NULL, "missing reached@70 missing@70 located@100 reached@100 missing@100",
+          "replica@ await@70 replica@ locate await@100 replica@", ABSENT_RETRY),
+    FLOOR(INDEX, NULL, "missing reached@70 missing@900 failed found",
+          "replica@ await@70 replica@ locate primary", BY_PRIMARY),
+    FLOOR(INDEX, NULL, "missing not_reached located@100 reached@100 missing@100",
+          "replica@ await@70 locate await@100 replica@", ABSENT_RETRY),
+    FLOOR(INDEX, NULL, "missing failed located@100 reached@100 found@100",
+          "replica@ await@70 locate await@100 replica@", BY_RETRY),
+    FLOOR(INDEX, NULL, "missing reached located@100 reached@100 found@100",
+          "replica@ await@70 locate await@100 replica@", BY_RETRY),
+    FLOOR(INDEX, NULL, "missing reached@69 located@100 reached@100 found@100",
+          "replica@ await@70 locate await@100 replica@", BY_RETRY),
+    /* A replica that has reached it already is not awaited. */
+    FLOOR(INDEX, NULL, "missing@70 located@100 reached@100 found@100",
+          "replica@ locate await@100 replica@", BY_RETRY),
+    /* Nor is less than the floor, once the primary was located. */
+    FLOOR(INDEX, NULL, "missing@70 located@100~60 reached@70 found@70",
+          "replica@ locate await@70 replica@", BY_RETRY),
+    FLOOR(INDEX, NULL, "missing@70 located@100~60 reached@70 missing@70 reached@100 missing@100",
+          "replica@ locate await@70 replica@ await@100 replica@", ABSENT_RETRY),
+    FLOOR(INDEX, NULL, "missing@70 located@70~60 reached@70 missing@70",
+          "replica@ locate await@70 replica@", ABSENT_RETRY),
+    FLOOR(INDEX, NULL, "missing@70 located@100~80 reached@80 found@69 reached@100 found@100",
+          "replica@ locate await@80 replica@ await@100 replica@", BY_RETRY),
+    FLOOR(INDEX, "max_wait_ms = 0\n", "found located@100 found", "replica@ locate primary",
+          FOR_FLOOR),
+    FLOOR(INDEX, NULL, "+50 missing failed found", "replica@ locate primary", BY_PRIMARY,
+          .deadline_ms = 50),
+    /* One beyond all that the primary has inserted is its own to serve, at once. */
+    FLOOR(INDEX, NULL, "missing not_reached located@69 found", "replica@ await@70 locate primary",
+          BY_PRIMARY),
+    FLOOR(INDEX, NULL, "found not_reached located@69 found", "replica@ await@70 locate primary",
+          FOR_FLOOR),
+    FLOOR(INDEX, ALWAYS, "located@69 found", "locate primary", FOR_FLOOR),
+    FLOOR(INDEX, ALWAYS, "located@69 missing", "locate primary", NOWHERE),
+    FLOOR(INDEX, ALWAYS BUDGET, "located@69", "locate", SHED, .budget_empty = true),
+    /* Under always a floor spares nothing: such a read is current. */
+    FLOOR(INDEX, ALWAYS, "located@100~80 reached@100 found@100", "locate await@100 replica@",
+          BY_REPLICA),
+    FLOOR(INDEX, ALWAYS, "located@70 reached@70 missing@70", "locate await@70 replica@",
+          ABSENT_FIRST),
+    FLOOR(INDEX, ALWAYS, "failed found@70", "locate replica@", BY_REPLICA),
+    FLOOR(INDEX, ALWAYS, "failed found@69 reached@70 found@70", "locate replica@ await@70 replica@",
+          AT_FLOOR),
 };
 
 /* ---- read_index, when = always ---- */
@@ -334,28 +463,21 @@ static const struct row always_rows[] = {
     ROW(INDEX, ALWAYS, "failed failed", "locate replica", REPLICA_FAILED),
     ROW(INDEX, ALWAYS FAILOVER, "failed failed found", "locate replica primary", DIRECT),
     ROW(INDEX, ALWAYS "max_wait_ms = 0\n", "located@100 found", "locate replica", BY_REPLICA),
-    /* The caller's position in place of the locate. */
-    ROW(INDEX, ALWAYS, "reached@70 found@70", "await@70 replica", BY_REPLICA, .position = 70),
-    ROW(INDEX, ALWAYS, "reached@70 missing@900 located@100 reached@100 missing@100",
-        "await@70 replica locate await@100 replica@", ABSENT_RETRY, .position = 70),
-    ROW(INDEX, ALWAYS, "not_reached located@100 reached@100 missing@100",
-        "await@70 locate await@100 replica@", ABSENT_FIRST, .position = 70),
-    ROW(INDEX, ALWAYS, "reached@69 located@100 reached@100 found@100",
-        "await@70 locate await@100 replica@", BY_REPLICA, .position = 70),
-    ROW(INDEX, ALWAYS, "failed located@100 not_reached missing failed missing",
-        "await@70 locate await@100 replica locate primary", NOWHERE, .position = 70),
-    /* The longest read there is: eight steps. */
+    /* The longest read there is: eleven steps. */
     ROW(INDEX, ALWAYS,
-        "not_reached located@100 reached@100 missing@99 located@110 reached@110 missing@109 "
-        "missing",
-        "await@70 locate await@100 replica@ locate await@110 replica@ primary", NOWHERE,
-        .position = 70),
+        "located@100 not_reached missing reached@70 missing@70 located@110~80 reached@80 "
+        "missing@80 "
+        "reached@110 missing@109 missing",
+        "locate await@100 replica@ await@70 replica@ locate await@80 replica@ await@110 replica@ "
+        "primary",
+        NOWHERE, .position = 70),
 };
 
 static void run_row(const struct row *row, const char *policy) {
     const char *options = row->options != NULL ? row->options : "";
     struct opened_section section;
-    section_open(&section, "policy = %s\n%s", policy, options);
+    section_open_as(&section, row->blind ? 0 : ALL_CAPABILITIES, "policy = %s\n%s", policy,
+                    options);
     if (row->budget_empty) {
         drain_budget(&section, SCRIPT_START_NS);
     }
@@ -403,6 +525,7 @@ ROW_TEST(single_read)
 ROW_TEST(then_primary)
 ROW_TEST(backoff)
 ROW_TEST(index)
+ROW_TEST(flushed)
 ROW_TEST(floor)
 ROW_TEST(always)
 
@@ -418,6 +541,7 @@ int main(void) {
     ADD_ROWS(then_primary);
     ADD_ROWS(backoff);
     ADD_ROWS(index);
+    ADD_ROWS(flushed);
     ADD_ROWS(floor);
     ADD_ROWS(always);
     return suite_run(suite);

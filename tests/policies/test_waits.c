@@ -343,8 +343,10 @@ START_TEST(an_await_ends_by_its_limit_and_by_the_deadline) {
     report(&walk, RP_LOCATED, 100);
     check_await(&walk, awaits[_i].until_ms, RP_TARGET_REPLICA);
 
+    section_reload(&section, "policy = read_index\nmax_wait_ms = %u\n", awaits[_i].max_wait_ms);
     request.position = 100;
     begin(&walk, &section, &request);
+    report(&walk, RP_FOUND, 99);
     if (awaits[_i].until_ms == 0) {
         ck_assert_int_eq(walk.step->kind, RP_STEP_LOCATE);
     } else {
@@ -491,10 +493,10 @@ START_TEST(the_floor_is_awaited_where_the_retry_reads) {
     struct scripted_read script = {.replicas = 3,
                                    .position = 4,
                                    .reports =
-                                       "missing reached@4 missing located@5 reached@5 found"};
+                                       "missing reached@4 missing located@5 reached@5 found@5"};
     section_open(&section, "policy = read_index\nreplica_pick = next\n");
     run_script(&section, &script, &result);
-    ck_assert_str_eq(result.steps, "replica:0 await@4:1 replica:1 locate await@5:2 replica@:2");
+    ck_assert_str_eq(result.steps, "replica@:0 await@4:1 replica@:1 locate await@5:2 replica@:2");
     section_close(&section);
 }
 END_TEST
