@@ -185,6 +185,11 @@ class Server:
         wait_for(lambda: not self.value("SELECT pg_is_in_recovery()"),
                  f"{self.name} to be promoted")
 
+    def follow(self, source):
+        """Makes a standby stream from another server, or a relay to one, from now on."""
+        self.execute("ALTER SYSTEM SET primary_conninfo = %s", (source.conninfo(),))
+        self.execute("SELECT pg_reload_conf()")
+
     # -- access --------------------------------------------------------------------------------
 
     def conninfo(self, **more):
@@ -287,9 +292,10 @@ class Server:
 
 
 class Cluster:
-    """A primary and its standbys. `standbys` names them; `standby` is the first one."""
+    """A primary and its standbys. `standbys` names them; `standby` is the first one. `settings` are
+    lines of postgresql.conf for all of them; {directory} in it is the cluster's."""
 
-    def __init__(self, standbys=("standby",)):
+    def __init__(self, standbys=("standby",), settings=""):
         self.bin, self.major = postgres_binaries()
         self.account = Account()
         self.directory = self._make_directory()
@@ -297,9 +303,9 @@ class Cluster:
         self.standbys = []
         clean_up_at_exit(self.destroy)
         try:
-            self._create_primary()
+            self._create_primary(settings)
             for name in standbys:
-                self._create_standby(name)
+                self.add_standby(name)
         except BaseException:
             self.destroy()
             raise
@@ -329,23 +335,29 @@ class Cluster:
         if done.returncode != 0:
             raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
 
-    def _create_primary(self):
+    def _create_primary(self, settings):
         # A collation that sorts ids differently from how clients compare them.
         collation = ["--locale-provider=icu", "--icu-locale=en"] if self.major >= 15 else []
         self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8",
                   "--locale=C.UTF-8", *collation, "--pgdata", self.primary.data)
         path = os.path.join(self.primary.data, "postgresql.conf")
         with open(path, "a", encoding="ascii") as file:
-            file.write(SETTINGS)
+            file.write(SETTINGS + settings.format(directory=self.directory))
         self.primary.start()
 
-    def _create_standby(self, name):
+    def add_standby(self, name, source=None):
+        """A new standby that follows the primary, or another standby; it is started."""
         server = Server(self, name)
         self._run("pg_basebackup", "--no-sync", "--checkpoint=fast", "--wal-method=stream",
                   "--no-manifest", "--write-recovery-conf", "--pgdata", server.data,
-                  "--dbname", self.primary.conninfo())
+                  "--dbname", (source or self.primary).conninfo())
         self.standbys.append(server)
         server.start()
+        return server
+
+    def copy(self, source, target):
+        """A copy of a data directory, whose server must not run."""
+        subprocess.run(["cp", "-a", source, target], check=True)
 
     def load(self, path):
         """Runs an SQL file on the primary."""

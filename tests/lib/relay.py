@@ -14,6 +14,7 @@ returns.
 import asyncio
 import concurrent.futures
 import contextlib
+import itertools
 import random
 import socket
 import struct
@@ -203,16 +204,22 @@ class Relay:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
+    def _choose(self):
+        return self.server
+
+    def _leads_to(self, server):
+        return server is self.server
+
     async def _accept(self, client_reader, client_writer):
         self.accepted += 1
-        server = self.server
+        server = self._choose()
         try:
             server_reader, server_writer = await asyncio.open_connection("127.0.0.1", server.port)
         except OSError:
             client_writer.close()
             return
         connection = _Connection(client_writer, server_writer)
-        if server is not self.server:  # came too late for the cut of lead_to
+        if not self._leads_to(server):  # came too late for the cut of lead_to
             connection.cut()
             return
         self._connections.add(connection)
@@ -267,3 +274,17 @@ class Relay:
         changed = bytearray(data)
         changed[self._noise.randrange(len(data))] ^= 1 << self._noise.randrange(8)
         return bytes(changed)
+
+
+class RoundRobin(Relay):
+    """A balancer: each connection leads to the next of the servers."""
+
+    def __init__(self, *servers):
+        self._turns = itertools.cycle(servers)
+        super().__init__(servers[0])
+
+    def _choose(self):
+        return next(self._turns)
+
+    def _leads_to(self, server):
+        return True

@@ -1,0 +1,399 @@
+#!/usr/bin/python3
+"""What servers say of themselves decides what an answer proves: mistaken promotions, restored volumes,
+other systems, roles without rights, deposed primaries, commits of every kind, on real servers.
+
+In each test rows are acknowledged by the one true primary while the host is asked for them. An honest
+error may be right; a 404 for such a row never is.
+"""
+
+import collections
+import os
+import shutil
+import time
+import unittest
+
+import psycopg2
+
+import testbed
+from cluster import Cluster
+from history import History
+from host import Host
+from lookup_case import LookupCase, module_cluster
+from relay import Relay, RoundRobin
+from testbed import wait_for
+
+READ_INDEX = {"policy": "read_index", "max_wait_ms": 2000}
+TO_PRIMARY = {**READ_INDEX, "on_replica_failure": "primary"}
+ALWAYS = {**TO_PRIMARY, "when": "always"}
+KEPT = "archive_mode = on\narchive_command = 'cp %p {directory}/%f'\n" \
+    "restore_command = 'cp {directory}/%f %p'\nmax_prepared_transactions = 10\n"
+RIGHTS = ("pg_control_system()", "pg_control_checkpoint()", "pg_control_recovery()")
+
+
+class Named:
+    """A server, reached under another role."""
+
+    def __init__(self, server, user):
+        self._server, self._user = server, user
+
+    def conninfo(self, **more):
+        return self._server.conninfo(**{**more, "user": self._user})
+
+
+class Facts(LookupCase):
+    def cluster(self, *standbys, **settings):
+        testbed.complain_if_not_built()
+        cluster = Cluster(standbys=standbys, **settings)
+        self.addCleanup(cluster.destroy)
+        cluster.load(testbed.ROOT + "/tests/schema.sql")
+        self.history = History()
+        return cluster
+
+    def host(self, *arguments, **more):
+        host = Host(*arguments, **more).start()
+        self.addCleanup(host.kill)
+        host.wait_for_links(*(name for name, keys in host.settings.items()
+                              if keys and "conninfo" in keys))
+        return host
+
+    def acknowledged(self, server):
+        run = self.history.new_run()
+        snapshot = self.history.snapshot(run)
+        self.history.write(server)
+        return run, snapshot["id"]
+
+    def ask(self, host, server, count=40):
+        """Statuses, and who served, of rows that this server has just acknowledged."""
+        answers = collections.Counter()
+        for _ in range(count):
+            answer = host.lookup(*self.acknowledged(server))
+            answers[answer.status, answer.served_by] += 1
+        return answers
+
+    def assert_no_404(self, answers):
+        self.assertEqual([key for key in answers if key[0] == 404], [], answers)
+
+    def made_up(self, host):
+        return host.lookup(self.history.new_id(), self.history.new_id())
+
+    def wait_proven(self, host, meanwhile=lambda: None):
+        """Until the host needs no primary to know that an id is nobody's."""
+        wait_for(lambda: meanwhile() or self.made_up(host).served_by == "replica_retry",
+                 "absence to be proven", every_s=0.05)
+
+    @staticmethod
+    def reads(host, server):
+        return int(host.metrics().value("snapshot_host_reads_total", server=server))
+
+    @staticmethod
+    def go_ahead(server, megabytes=1):
+        server.execute("SELECT pg_logical_emit_message(true, 'x', repeat('x', 1000000))"
+                       f" FROM generate_series(1, {megabytes})")
+
+    @staticmethod
+    def position(server):
+        return server.value("SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
+                            " ELSE pg_current_wal_insert_lsn() END")
+
+    @staticmethod
+    def wait_out(host, server, words):
+        return host.wait_for_log(lambda line: line.fields.get("server") == server and
+                                 " is out: " in line.text and words in line.text,
+                                 f"{server} to be out: {words}")
+
+
+class MistakenPromotion(Facts):
+    """A standby is promoted while the primary goes on; a third server follows the one or the other."""
+
+    def setUp(self):
+        self.servers = self.cluster("heir")
+        self.primary, self.heir = self.servers.primary, self.servers.standby
+        self.primary.execute("CREATE ROLE plain LOGIN")
+        self.primary.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO plain")
+
+    def promote(self):
+        self.heir.promote()
+        self.go_ahead(self.heir)
+
+    def test_replica_behind_it(self):
+        third = self.servers.add_standby("third", self.heir)
+        self.servers.wait_caught_up()
+        host = self.host(self.primary, [third], policy=TO_PRIMARY)
+        plain = self.host(Named(self.primary, "plain"), [Named(third, "plain")], policy=TO_PRIMARY)
+        strict = self.host(self.primary, [third], policy=READ_INDEX)
+        self.wait_proven(host)
+        self.assert_error(self.made_up(plain), 404, "primary")
+        granted = [line for line in plain.log if "GRANT pg_monitor" in line.text
+                   and line.fields["server"] == "replica"]
+        self.assertEqual([line.level for line in granted], ["WARN"])
+        self.promote()
+        for each in (host, plain):
+            self.assertEqual(set(self.ask(each, self.primary, 100)), {(200, "primary")})
+        self.assert_no_404(self.ask(strict, self.primary))
+        self.wait_out(host, "replica", "above the primary's")
+        self.wait_out(plain, "replica", "replayed more than the primary has written")
+        line = host.wait_for_log(lambda one: "split" in one.text, "the split")
+        self.assertEqual(line.level, "ERROR")
+        self.assertEqual(host.metrics().value("snapshot_host_split"), 1)
+        self.assert_error(self.made_up(host), 503)
+
+    def test_deposed_primary_goes_on(self):
+        """The cluster has moved to the heir; the old primary is not fenced, and the host's connections to
+        it are never closed."""
+        third = self.servers.add_standby("third")
+        self.servers.wait_caught_up()
+        with Relay(self.primary) as address:
+            moved = self.host(address, [third], policy=TO_PRIMARY)
+            fixed = self.host(self.primary, [self.heir], policy=TO_PRIMARY)
+            self.assertEqual(set(self.ask(moved, self.primary, 5)) -
+                             {(200, "replica"), (200, "replica_retry")}, set())
+            run, since = self.acknowledged(self.primary)
+            self.servers.wait_caught_up()
+            self.promote()
+            address.lead_new_ones_to(self.heir)
+            third.follow(self.heir)
+            wait_for(lambda: third.value("SELECT coalesce(max(received_tli), 0)"
+                                         " FROM pg_stat_wal_receiver") == 2, "it to follow the heir")
+            third.pause_replay()
+            self.assert_no_404(self.ask(moved, self.heir))
+            answers = self.ask(fixed, self.heir)
+            self.assertEqual(set(answers), {(503, None)}, "what the configured primary lacks")
+            self.assertEqual(fixed.lookup(run, since).status, 200, "found counts all the same")
+            self.wait_out(fixed, "replica", "expected to be a replica")
+            moved.wait_for_log(lambda line: "the split is over" in line.text, "the address to be dialled")
+            third.resume_replay()
+            self.assertEqual({status for status, _ in self.ask(moved, self.heir)}, {200})
+            self.assert_error(self.made_up(moved), 404, "primary")  # until a restart point
+            self.heir.execute("CHECKPOINT")
+            self.wait_proven(moved, lambda: third.execute("CHECKPOINT"))
+
+    def test_configured_replica_is_the_primary(self):
+        """However it is called, the writer gets at most the budget's reads."""
+        with Relay(self.primary) as address:
+            policy = {**TO_PRIMARY, "primary_budget_per_s": 20}
+            host = self.host(address, [self.heir], policy=policy)
+            self.primary.kill9()
+            self.heir.promote()
+            address.lead_to(self.heir)
+            wait_for(lambda: self.made_up(host).status == 404, "the new primary to be known")
+            self.wait_out(host, "replica", "out of recovery")
+            wait_for(lambda: self.made_up(host).status == 429, "the budget to be used up")
+            replica_reads = self.reads(host, "replica")
+            begun = time.monotonic()
+            statuses = collections.Counter(self.made_up(host).status for _ in range(500))
+            self.assertLessEqual(statuses[404], 20 * (time.monotonic() - begun) + 2)
+            self.assertEqual(set(statuses), {404, 429})
+            self.assertEqual(self.reads(host, "replica"), replica_reads)
+
+
+class OtherHistories(Facts):
+    def test_restored_volume(self):
+        """The primary comes back from an older copy; its standby is ahead."""
+        servers = self.cluster("standby")
+        primary = servers.primary
+        primary.stop()
+        copy = primary.data + ".copy"
+        servers.copy(primary.data, copy)
+        primary.start()
+        self.go_ahead(primary, 4)
+        servers.wait_caught_up()
+        host = self.host(primary, [servers.standby], policy=TO_PRIMARY)
+        self.wait_proven(host)
+        primary.kill9()
+        shutil.rmtree(primary.data)
+        os.rename(copy, primary.data)
+        primary.start()
+        host.wait_for_links("primary")
+        wait_for(lambda: self.ask(host, primary, 1) == {(200, "primary"): 1}, "the primary to be asked")
+        self.assertEqual(set(self.ask(host, primary, 100)), {(200, "primary")})
+        line = self.wait_out(host, "replica", "replayed more than the primary has written")
+        self.assertEqual(line.level, "WARN")
+        lag = host.metrics().value("snapshot_host_replica_lag_bytes", server="replica")
+        self.assertNotEqual(lag, lag, "the lag of no replica is a number")
+        self.assert_error(self.made_up(host), 404, "primary")
+
+    def test_replay_past_the_fork(self):
+        """A standby whose replay was late has received WAL of the old primary that the new one lacks."""
+        servers = self.cluster("heir", "late", settings=KEPT)
+        primary, heir, late = servers.primary, *servers.standbys
+        with Relay(primary) as to_heir, Relay(primary) as to_late, Relay(primary) as address:
+            heir.follow(to_heir)
+            late.follow(to_late)
+            primary.execute("SELECT pg_switch_wal()")
+            servers.wait_caught_up()
+            late.execute("CHECKPOINT")
+            late.pause_replay()
+            servers.commit_something()
+            primary.execute("SELECT pg_switch_wal()")
+            servers.wait_caught_up(heir)
+            to_heir.refuse()
+            to_heir.cut()
+            wait_for(lambda: not heir.execute("SELECT FROM pg_stat_wal_receiver WHERE status ="
+                                              " 'streaming'"), "the heir to be cut off")
+            self.go_ahead(primary)
+            end = primary.value("SELECT pg_current_wal_flush_lsn()")
+            wait_for(lambda: late.value("SELECT pg_last_wal_receive_lsn() >= %s::pg_lsn", (end,)),
+                     "the late one to receive it")
+            primary.kill9()
+            heir.promote()
+            wait_for(lambda: os.path.exists(servers.directory + "/00000002.history"), "the history")
+            to_late.lead_to(heir)
+            late.resume_replay()
+            address.lead_to(heir)
+            wait_for(lambda: late.has_replayed(end), "it to replay past the fork")
+            self.assertLess(self.ask_lag(late, heir), 0)
+            host = self.host(address, [late], policy=TO_PRIMARY)
+            self.assertEqual(set(self.ask(host, heir)), {(200, "primary")})
+            self.wait_out(host, "replica", "")
+            # The new primary is ahead of it some day: it is no replica for that.
+            self.go_ahead(heir, 3)
+            again = self.host(address, [late], policy=TO_PRIMARY)
+            for each in (host, again):
+                self.assertEqual(set(self.ask(each, heir)), {(200, "primary")})
+
+    @staticmethod
+    def ask_lag(standby, primary):
+        """How much the standby is behind, in bytes."""
+        return int(standby.value("SELECT %s::pg_lsn - pg_last_wal_replay_lsn()",
+                                 (Facts.position(primary),)))
+
+    def hide(self, primary):
+        primary.execute("CREATE ROLE plain LOGIN")
+        primary.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO plain")
+        for function in RIGHTS:
+            primary.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
+
+    def test_replica_of_another_system(self):
+        """Whether the role may see that or not, and whichever is ahead."""
+        others = self.cluster("standby")
+        servers = self.cluster()
+        for each in (others.primary, servers.primary):
+            self.hide(each)
+        self.go_ahead(others.primary)
+        others.wait_caught_up()
+        for user, words in (("plain", "replayed more"), ("postgres", "another system")):
+            host = self.host(Named(servers.primary, user), [Named(others.standby, user)],
+                             policy=TO_PRIMARY)
+            self.assertEqual(set(self.ask(host, servers.primary, 100)), {(200, "primary")})
+            self.wait_out(host, "replica", words)
+            self.assertEqual(host.counters().get("proven_absent", 0), 0)
+        self.go_ahead(servers.primary, 3)
+        host = self.host(Named(servers.primary, "plain"), [Named(others.standby, "plain")],
+                         policy=TO_PRIMARY)
+        self.assertEqual(set(self.ask(host, servers.primary, 100)), {(200, "primary")})
+        host.wait_for_log(lambda line: line.level == "WARN" and "pg_control_system()" in line.text,
+                          "the grants that are missing")
+
+
+class Commits(Facts):
+    """However a row is committed, it is found once that is acknowledged, under the defaults."""
+
+    def setUp(self):
+        self.servers = self.cluster("standby", "second", settings=KEPT)
+
+    def commits(self):
+        """Functions that commit a row and give (run, snapshot), by name."""
+        connection = psycopg2.connect(self.servers.primary.conninfo())
+        self.addCleanup(connection.close)
+
+        def insert(cursor):
+            run, snapshot = self.history.new_run(), self.history.new_id()
+            cursor.execute('INSERT INTO "TaskRunExecutionSnapshot" (id, "executionStatus", description,'
+                           ' "runId", "runStatus", "environmentId") VALUES (%s, \'EXECUTING\', \'\', %s,'
+                           " 'EXECUTING', 'e')", (snapshot, run))
+            return run, snapshot
+
+        def by_level(level):
+            def commit():
+                with connection, connection.cursor() as cursor:
+                    cursor.execute(f"SET LOCAL synchronous_commit = {level}")
+                    return insert(cursor)
+            return commit
+
+        def prepared():
+            name = self.history.new_id()
+            with connection, connection.cursor() as cursor:
+                row = insert(cursor)
+                cursor.execute(f"PREPARE TRANSACTION '{name}'")
+            self.servers.primary.execute(f"COMMIT PREPARED '{name}'")
+            return row
+
+        def many_subtransactions():
+            with connection, connection.cursor() as cursor:
+                for number in range(70):
+                    cursor.execute(f"SAVEPOINT s{number}")
+                    insert(cursor)
+                return insert(cursor)
+
+        levels = ("off", "local", "remote_write", "on", "remote_apply")
+        return {**{level: by_level(level) for level in levels}, "prepared": prepared,
+                "subtransactions": many_subtransactions}
+
+    def test_every_kind(self):
+        hosts = [self.host(self.servers.primary, self.servers.standbys[:1], policy=policy)
+                 for policy in ({"policy": "read_index", "max_wait_ms": 2000},
+                                {"policy": "read_index", "when": "always", "max_wait_ms": 2000})]
+        for name, commit in self.commits().items():
+            for host in hosts:
+                with self.subTest(commit=name):
+                    answers = [host.lookup(*commit()) for _ in range(20)]
+                    self.assertEqual({answer.status for answer in answers}, {200})
+        for host in hosts:
+            self.assertEqual(self.reads(host, "primary"), 0)
+
+    def insert_position(self):
+        return int(self.servers.primary.value("SELECT pg_current_wal_insert_lsn() - '0/0'"))
+
+    def is_behind_page_header(self):
+        return self.insert_position() % 8192 in (24, 40)
+
+    def fill_a_page(self):
+        """The last record ends where a page does."""
+        def emit(length):
+            self.servers.primary.execute("SELECT pg_logical_emit_message(false, 'x', repeat('x', %s))",
+                                         (length,))
+
+        begun = self.insert_position()
+        emit(1000)
+        overhead = self.insert_position() - begun - 1000
+        for _ in range(1000):
+            room = 8192 - self.insert_position() % 8192
+            emit(min(3000, room - overhead) if room > overhead else 500)
+            if self.is_behind_page_header():
+                return
+        self.fail("no record ended where a page does")
+
+    def test_position_behind_a_page_header(self):
+        """An idle primary whose insert position is just past a page's header never writes up to it."""
+        self.servers.primary.execute("CHECKPOINT")
+        for more in ({}, {"when": "always"}):
+            policy = {"policy": "read_index", "max_wait_ms": 3000, **more}
+            host = self.host(self.servers.primary, self.servers.standbys[:1], policy=policy)
+            for _ in range(20):  # servers write a little of their own now and then
+                self.fill_a_page()
+                answer = self.made_up(host)
+                if self.is_behind_page_header():
+                    break
+            self.assertTrue(self.is_behind_page_header())
+            self.assertEqual(answer.status, 404)
+            self.assertNotEqual(answer.served_by, "primary")
+            self.assertLess(answer.milliseconds, 2900)
+
+    def test_balancer_over_standbys(self):
+        """One [replica] leads to two standbys, of which one is late: each answer is judged by who gave
+        it."""
+        late = self.servers.standbys[1]
+        with RoundRobin(*self.servers.standbys) as balancer:
+            host = self.host(self.servers.primary, [balancer], policy={**TO_PRIMARY, "max_wait_ms": 50},
+                             settings={"replica": {"links": 4}})
+            always = self.host(self.servers.primary, [balancer], policy={**ALWAYS, "max_wait_ms": 50},
+                               settings={"replica": {"links": 4}})
+            late.pause_replay()
+            for each in (host, always):
+                self.assertEqual({status for status, _ in self.ask(each, self.servers.primary, 60)}, {200})
+                self.assertEqual({self.made_up(each).status for _ in range(20)}, {404})
+            late.resume_replay()
+
+
+if __name__ == "__main__":
+    unittest.main()

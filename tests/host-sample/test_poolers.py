@@ -1,0 +1,116 @@
+#!/usr/bin/python3
+"""PgBouncer between the host and its servers: one that greets with what is no longer true, one that
+forgets settings, one that is paused, restarted and led to other servers under the host's links."""
+
+import collections
+import concurrent.futures
+import os
+import threading
+import time
+import unittest
+
+from bouncer import PROGRAM, PgBouncer
+from host import Host
+from lookup_case import LookupCase, module_cluster
+from testbed import wait_for
+
+UNPREPARED = {name: {"prepared": "no"} for name in ("primary", "replica")}
+READ_INDEX = {"policy": "read_index", "max_wait_ms": 2000, "on_replica_failure": "primary"}
+
+cluster = None
+history = None
+
+
+def setUpModule():
+    global cluster, history
+    if not os.path.exists(PROGRAM):
+        raise unittest.SkipTest("pgbouncer is not installed")
+    cluster, history = module_cluster("standby", "heir")
+
+
+class Poolers(LookupCase):
+    def setUp(self):
+        self.begin_with_a_run(cluster, history)
+
+    def made_up(self, host):
+        return host.lookup(history.new_id(), history.new_id())
+
+    def fresh(self, host):
+        run = history.new_run()
+        snapshot = history.snapshot(run)
+        history.write(cluster.primary)
+        return host.lookup(run, snapshot["id"])
+
+    def keep_asking(self, host, until):
+        statuses = collections.Counter()
+        while not until.is_set():
+            statuses[host.lookup(self.run_id, self.life[0]["id"]).status] += 1
+            statuses[self.fresh(host).status] += 1
+        return statuses
+
+    def test_settings_that_a_pooler_forgets(self):
+        """Nothing is proven where the isolation that the host has set is gone."""
+        cluster.primary.execute("ALTER ROLE postgres SET default_transaction_isolation ="
+                                " 'repeatable read'")
+        self.addCleanup(cluster.primary.execute, "ALTER ROLE postgres RESET"
+                        " default_transaction_isolation")
+        cluster.wait_caught_up()
+        forgets = ("server_reset_query_always = 1", "server_reset_query = DISCARD ALL")
+        with PgBouncer(cluster.standby, *forgets) as bouncer, \
+                Host(cluster.primary, [bouncer], policy=READ_INDEX, settings=UNPREPARED) as host:
+            host.wait_for_links("primary", "replica")
+            for _ in range(10):
+                self.assertEqual(self.made_up(host).served_by, "primary")
+                self.assertEqual(self.fresh(host).status, 200)
+            self.assertEqual(host.counters().get("proven_absent", 0), 0)
+
+    def test_commands_of_its_console(self):
+        """Whatever it does to connections, nobody is told that a row is not there, and all is well as
+        soon as it lets statements through again."""
+        again = "server_login_retry = 1"
+        with PgBouncer(cluster.primary, again) as first, PgBouncer(cluster.standby, again) as second, \
+                Host(first, [second], policy=READ_INDEX, settings=UNPREPARED) as host, \
+                concurrent.futures.ThreadPoolExecutor(1) as pool:
+            host.wait_for_links("primary", "replica")
+            self.wait_well(host)
+            done = threading.Event()
+            asking = pool.submit(self.keep_asking, host, done)
+            for bouncer in (first, second):
+                for commands in (("PAUSE", "RESUME"), ("RECONNECT",),
+                                 ("KILL postgres", "RESUME postgres")):
+                    for command in commands:
+                        bouncer.command(command)
+                        time.sleep(0.2)
+                    self.wait_well(host)
+            done.set()
+            statuses = asking.result()
+            self.assertLessEqual(set(statuses), {200, 503}, statuses)
+
+    def wait_well(self, host):
+        wait_for(lambda: self.made_up(host).served_by == "replica_retry", "absence to be proven",
+                 every_s=0.05)
+        wait_for(lambda: host.lookup(self.run_id, self.life[0]["id"]).served_by == "replica",
+                 "the replica to be read", every_s=0.05)
+
+    def test_greeting_of_a_server_that_was_promoted(self):
+        """The pooler goes on saying in_hot_standby = on; what the server itself says decides."""
+        heir = cluster.standbys[1]
+        with PgBouncer(heir, "server_lifetime = 3600") as bouncer, \
+                Host(bouncer, [cluster.standby], policy=READ_INDEX, settings=UNPREPARED) as host:
+            bouncer.connect().close()
+            host.wait_for_links("replica")
+            # An expected primary that is a standby serves as a replica.
+            self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 200)
+            self.assertEqual(self.made_up(host).status, 503)
+            cluster.primary.kill9()
+            heir.promote()
+            wait_for(lambda: self.made_up(host).status == 404, "the promoted server to be the primary")
+            answer = host.lookup(self.run_id, self.life[0]["id"])
+            self.assertEqual(answer.status, 200, answer)
+        # The next test gets its own servers.
+        cluster.destroy()
+        setUpModule()
+
+
+if __name__ == "__main__":
+    unittest.main()

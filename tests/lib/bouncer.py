@@ -1,0 +1,84 @@
+"""A PgBouncer in front of one server.
+
+    with PgBouncer(cluster.standby, "default_pool_size = 4") as bouncer:
+        with Host(cluster.primary, [bouncer]) as host:
+
+To a Host it is a server like any other: only its `conninfo` is used.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+
+import psycopg2
+
+from testbed import clean_up_at_exit, free_port, no_longer_clean_up, wait_for
+
+PROGRAM = "/usr/sbin/pgbouncer"
+
+CONFIG = """[databases]
+postgres = host=127.0.0.1 port={server} dbname=postgres user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+auth_file = {directory}/users
+admin_users = postgres
+pool_mode = {mode}
+{more}
+"""
+
+
+class PgBouncer:
+    def __init__(self, server, *settings, mode="transaction"):
+        self.port = free_port()
+        self._directory = tempfile.mkdtemp(prefix="bouncer-")
+        os.chmod(self._directory, 0o755)  # it does not run as root
+        config = os.path.join(self._directory, "pgbouncer.ini")
+        with open(os.path.join(self._directory, "users"), "w", encoding="ascii") as file:
+            file.write('"postgres" ""\n')
+        with open(config, "w", encoding="ascii") as file:
+            file.write(CONFIG.format(server=server.port, port=self.port, mode=mode,
+                                     directory=self._directory, more="\n".join(settings)))
+        user = ["-u", "postgres"] if os.geteuid() == 0 else []
+        clean_up_at_exit(self.close)
+        self._process = subprocess.Popen([PROGRAM, "-q", *user, config], stdin=subprocess.DEVNULL,
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(self._listens, "PgBouncer to listen")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.close()
+
+    def _listens(self):
+        with contextlib.suppress(psycopg2.OperationalError):
+            self.command("SHOW VERSION")
+            return True
+        return False
+
+    def conninfo(self, **more):
+        words = {"host": "127.0.0.1", "port": self.port, "dbname": "postgres", "user": "postgres"}
+        words.update(more)
+        return " ".join(f"{key}={value}" for key, value in words.items())
+
+    def connect(self, **more):
+        connection = psycopg2.connect(self.conninfo(**more))
+        connection.autocommit = True
+        return connection
+
+    def command(self, text):
+        """On its console, such as PAUSE, RESUME, RECONNECT."""
+        with contextlib.closing(self.connect(dbname="pgbouncer")) as console:
+            console.cursor().execute(text)
+
+    def close(self):
+        no_longer_clean_up(self.close)
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
+        shutil.rmtree(self._directory, ignore_errors=True)
