@@ -101,10 +101,10 @@ $(call include_dependencies,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC))
 BUILD_PACKAGES := gcc libc6-dev make pkgconf libpq-dev libinih-dev libbsd-dev libevent-dev \
 	'libllhttp-dev|libhttp-parser-dev'
 RUN_PACKAGES   := postgresql python3 python3-psycopg2
-CHECK_PACKAGES := check g++ curl prometheus binutils systemtap-sdt-dev gnuplot-nox graphviz mandoc luajit python3-cffi patch
+CHECK_PACKAGES := check pgbouncer g++ curl prometheus binutils systemtap-sdt-dev gnuplot-nox graphviz mandoc luajit python3-cffi patch
 LINT_PACKAGES   = clang clang-format-$(LINT_LLVM) clang-tidy-$(LINT_LLVM) cppcheck shellcheck
 
-include mk/tools.mk mk/nginx.mk mk/npm.mk mk/wheel.mk mk/bench.mk mk/tests.mk
+include mk/tools.mk mk/nginx.mk mk/npm.mk mk/wheel.mk mk/bench.mk mk/tests.mk mk/cluster-test.mk
 
 .PHONY: deps demo-deps lint-deps
 deps:
@@ -138,6 +138,7 @@ help:
 	'make test T=WORD K=PART  some of them: tests/README.md' \
 	'make deps               install the packages that demo and check need' \
 	'make explore, mutants, fuzz MINUTES=n, soak SECONDS=n SEED=n, bench     the longer campaigns' \
+	'make cluster-test       a real Patroni cluster that changes under load (installs what is missing)' \
 	'make lint               clang-format, clang-tidy, cppcheck, shellcheck; make format' \
 	'make man                the manual pages, in build/man/' \
 	'make nginx              the module for nginx; nginx-demo, bench-nginx' \
