@@ -102,9 +102,10 @@ class Stage:
         # The minimum wait gives a busy machine time to let the standby catch up in act 2.
         policy = sample("read-policy.ini", {"snapshots_since": {"replica_retry_min_ms": 100}})
         self.host = Host(self.primary, [self.standby], policy=policy,
-                         settings={"auth": {"token": TOKEN}})
+                         settings={"auth": {"token": TOKEN}, "admin": {"port": testbed.free_port()}})
         self.host.write_config(sample("snapshot-host.ini", {
             "listen": {"port": self.host.port},
+            "admin": self.host.settings["admin"],
             "server.a": {"conninfo": self.primary.conninfo(application_name=APPLICATION)},
             "server.b": {"conninfo": self.standby.conninfo(application_name=APPLICATION)},
             "plugin": {"path": testbed.PLUGIN, "config": self.host.policy_path}}))
@@ -295,6 +296,7 @@ def stay_up(stage):
     """Says what to try, then shows the host's log until Ctrl-C."""
     run, host = stage.life[0]["runId"], stage.host
     base = f"http://127.0.0.1:{host.port}"
+    operators = f"http://127.0.0.1:{host.settings['admin']['port']}"
     curl = f"curl -si -H 'authorization: Bearer {TOKEN}' \\\n     "
     psql = "psql -X -h 127.0.0.1 -U postgres -p"
     columns = ('"id", "executionStatus", "description", "runId", "runStatus", "environmentId",'
@@ -314,7 +316,8 @@ def stay_up(stage):
         ("Try another policy (replica_only, primary_only, read_index):",
          f"sed -i 's/^policy = .*/policy = read_index/; /^replica_retry/d' {host.policy_path}\n"
          f"  kill -HUP {host.pid}"),
-        ("The counters:", f"curl -s {base}/metrics | grep ^run_engine"),
+        ("The counters:", f"curl -s {operators}/metrics | grep ^run_engine"),
+        ("A page to look at, in a browser:", f"{operators}/status"),
         ("Watch it with Prometheus (package prometheus), then on http://127.0.0.1:9090/alerts:",
          " \\\n     ".join(prometheus_command(host.directory, host.port, 9090))),
     ]

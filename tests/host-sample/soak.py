@@ -315,7 +315,7 @@ class Soak:
         for line in lines:
             # An answer that nobody has whole is a warning of its own.
             if "snapshot_id" in line.fields and (
-                    line.level != "WARN" or "served by the primary" in line.text):
+                    line.level != "WARN" or "missed on the replica, served by the primary" in line.text):
                 self._logged[line.level] += 1
             elif line.fields.get("kind") == "served by the primary after a miss":
                 self._logged[line.level] += line.fields["left_out"]

@@ -308,7 +308,8 @@ class Host:
         wait_for(has_read, f"a lookup to read the {server}", every_s=0.001)
 
     def metrics(self):
-        answer = self.request("GET", "/metrics")
+        has_own = "port" in self.settings.get("admin", {})
+        answer = self.admin("/metrics") if has_own else self.request("GET", "/metrics")
         assert answer.status == 200, answer
         return prometheus.parse(answer.body.decode("utf-8"))
 
