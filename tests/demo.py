@@ -282,7 +282,7 @@ class Demo:
         self.title("What was counted")
         say("""From /metrics: misses by what found the row, and the plugin's other counters. They
             survived all changes of the policy.""")
-        answer = self._stage.host.request("GET", "/metrics")
+        answer = self._stage.host.admin("/metrics")
         for line in answer.body.decode().splitlines():
             if line.startswith("run_engine_"):
                 print("   " + line)
