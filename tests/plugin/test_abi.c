@@ -209,7 +209,9 @@ START_TEST(unknown_flags_are_ignored) {
     struct rp_request request = a_request();
     request.flags = ~(uint32_t)RP_IN_TRANSACTION;
     request.reserved = UINT32_MAX;
-    ck_assert_int_eq(plugin->begin(section.policy, &request, &read)->target, RP_TARGET_REPLICA);
+    const struct rp_step *step = plugin->begin(section.policy, &request, &read);
+    ck_assert_int_eq(step->kind, RP_STEP_READ);
+    ck_assert_int_eq(step->target, RP_TARGET_REPLICA);
     request.flags = UINT32_MAX;
     ck_assert_int_eq(plugin->begin(section.policy, &request, &read)->target, RP_TARGET_PRIMARY);
 }
