@@ -139,6 +139,7 @@ help:
 	'make deps               install the packages that demo and check need' \
 	'make explore, mutants, fuzz MINUTES=n, soak SECONDS=n SEED=n, bench     the longer campaigns' \
 	'make cluster-test       a real Patroni cluster that changes under load (installs what is missing)' \
+	'make browser-test       the status page in a real browser (installs what is missing)' \
 	'make lint               clang-format, clang-tidy, cppcheck, shellcheck; make format' \
 	'make man                the manual pages, in build/man/' \
 	'make nginx              the module for nginx; nginx-demo, bench-nginx' \

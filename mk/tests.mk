@@ -82,6 +82,12 @@ test: deps
 	@$(MAKE) --no-print-directory chosen-programs
 	@$(PYTHON) tests/run.py $(if $(K),--case '$(K)') $(CHOSEN) $(call dose_checks,$(CHOSEN_DOSES))
 
+# The status page in a real browser: half a minute and 300 MB of packages, so it is no part of `make check`.
+.PHONY: browser-test
+browser-test: deps all
+	@tools/install-packages chromium chromium-driver
+	$(PYTHON) tests/run.py tests/host-sample/browser.py
+
 SECONDS ?= 60
 SEED ?=
 soak: all
