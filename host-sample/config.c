@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const yes_no[] = {"no", "yes", NULL};
@@ -54,7 +55,8 @@ static const struct ini_key admin_keys[] = {
 
 static const struct ini_key auth_keys[] = {
     SECRET("token", AT(auth.token), 0, "", false,
-           "What clients of the worker route must send as bearer token; empty lets nobody in."),
+           "What clients of the worker route must send as bearer token; empty lets nobody in. May "
+           "stand twice, the old one and the new, while one replaces the other."),
     SECRET("token_file", AT(auth.token_file), 0, "", false,
            "A file whose first line is the token."),
     SECRET("deployment_id", AT(auth.deployment_id), 0, "", false,
@@ -300,11 +302,28 @@ static void read_token_file(struct host_config *config, const char *place,
     }
 }
 
+/* The two, in the file's order; what is wrong with a value has been said. */
+static void read_tokens(struct host_config *config, const struct ini_section *section) {
+    const struct ini_entry *first = ini_find(section, "token");
+    const struct ini_entry *second = first != NULL ? first->next : NULL;
+    while (second != NULL && strcmp(second->key, "token") != 0) {
+        second = second->next;
+    }
+    if (second != NULL) {
+        (void)strlcpy(config->auth.token, first->value, sizeof config->auth.token);
+        (void)strlcpy(config->auth.other_token, second->value, sizeof config->auth.other_token);
+    }
+}
+
 static void check_auth(struct host_config *config, const struct ini_document *document,
                        struct ini_errors *errors) {
     const struct ini_section *section = ini_find_section(document, "auth");
     char place[PATH_MAX];
-    if (section == NULL || config->auth.token_file[0] == '\0') {
+    if (section == NULL) {
+        return;
+    }
+    read_tokens(config, section);
+    if (config->auth.token_file[0] == '\0') {
         return;
     }
     put_place(place, sizeof place, document, section, "token_file");
@@ -380,7 +399,8 @@ bool host_config_load(struct host_config *config, const char *path, char *err, s
     memset(config, 0, sizeof *config);
     const char *keys[MAX_KEYS + 1];
     list_keys(keys);
-    struct ini_document *document = ini_load_discreetly(path, keys, &errors);
+    static const char *const twice[] = {"token", NULL};
+    struct ini_document *document = ini_load_discreetly(path, keys, twice, &errors);
     if (document != NULL) {
         read_sections(config, document, &errors);
         resolve_paths(config, path, &errors);
@@ -394,6 +414,13 @@ bool host_config_load(struct host_config *config, const char *path, char *err, s
         ini_errors_add(&errors, "%s: out of memory", path);
     }
     return errors.count == 0;
+}
+
+void host_config_free(struct host_config *config) {
+    if (config != NULL) {
+        explicit_bzero(config, sizeof *config);
+        free(config);
+    }
 }
 
 void host_config_describe_keys(struct ini_text_sink sink) {

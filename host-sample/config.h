@@ -44,6 +44,7 @@ struct host_config {
     } admin;
     struct {
         char token[HOST_MAX_SECRET];
+        char other_token[HOST_MAX_SECRET]; /* while one replaces the other; "": none */
         char token_file[PATH_MAX];
         char deployment_id[INI_MAX_VALUE_BYTES + 1];
     } auth;
@@ -68,6 +69,9 @@ struct host_config {
 /* Reads the file and the token file that it may name. False with every error, one per line, in err.
  */
 bool host_config_load(struct host_config *config, const char *path, char *err, size_t err_length);
+
+/* Of memory from calloc: its secrets are wiped. */
+void host_config_free(struct host_config *config);
 
 /* Writes every section's keys as text, for --keys. */
 void host_config_describe_keys(struct ini_text_sink sink);

@@ -5,7 +5,7 @@
 
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/monotonic.h"
-#include "host-sample/servers/servers.h"
+#include "host-sample/servers/roster.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -20,6 +20,7 @@
 struct connect_test {
     struct event_base *base;
     struct servers servers;
+    struct roster roster;
     uint64_t random;
     uint64_t ends_ns;
     bool known;
@@ -54,7 +55,8 @@ static bool begin(struct connect_test *test, const struct host_config *config,
                   const struct rp_plugin *plugin, struct rp_set *set, char *err,
                   size_t err_length) {
     const struct servers_options options = {
-        .config = config,
+        .max_reads = 1,
+        .timeout_ms = config->limits.lookup_timeout_ms,
         .plugin = plugin,
         .set = set,
         .user = {.read = read_nothing, .drop = do_nothing, .done = do_nothing},
@@ -69,16 +71,18 @@ static bool begin(struct connect_test *test, const struct host_config *config,
         (void)snprintf(err, err_length, "cannot make an event loop");
         return false;
     }
-    return servers_init(&test->servers, &options, test->base, err, err_length);
+    test->roster = (struct roster){.servers = &test->servers, .base = test->base};
+    return servers_init(&test->servers, &options, test->base, err, err_length) &&
+           roster_apply(&test->roster, config, err, err_length);
 }
 
 static void run(struct connect_test *test) {
     const struct timeval tick = {.tv_usec = TICK_US};
-    servers_flush(&test->servers);
+    roster_flush(&test->roster);
     while (monotonic_ns() < test->ends_ns) {
         (void)event_base_loopexit(test->base, &tick);
         (void)event_base_loop(test->base, EVLOOP_ONCE);
-        servers_flush(&test->servers);
+        roster_flush(&test->roster);
     }
 }
 

@@ -2,8 +2,8 @@
  * host.h - the whole of snapshot-host: its threads, and what they share.
  *
  * A worker is one thread with one event loop, its own listener and its own links to every server;
- * workers share the configuration and the plugin's set (both constant while they run), and
- * counters.
+ * workers share the plugin's set and counters. Each has the configuration that it was given last;
+ * nobody changes one that has been handed out.
  */
 #ifndef HOST_H
 #define HOST_H
@@ -14,6 +14,7 @@
 #include "host-sample/base/rates.h"
 #include "host-sample/lookups/lookups.h"
 #include "host-sample/lookups/requests.h"
+#include "host-sample/servers/roster.h"
 #include "host-sample/servers/servers.h"
 
 #include <event2/event_struct.h>
@@ -29,12 +30,16 @@ struct worker {
     uint32_t index;
     pthread_t thread;
     bool started;
-    int wake_fd; /* eventfd: drain */
+    int wake_fd; /* eventfd: something of the next three has changed */
+    _Atomic bool asked_to_drain;
+    const struct host_config *_Atomic offered; /* to be taken over; NULL: none */
+    const struct host_config *_Atomic config;  /* in force here */
     struct event_base *base;
     struct event wake_event;
     struct http_front *front;
     struct http_front *admin_front; /* of the first worker only; NULL: none */
     struct servers servers;
+    struct roster roster;
     struct lookups lookups;
     struct requests requests;
     struct requests admin_requests;
@@ -48,6 +53,8 @@ struct worker {
 
 struct host {
     const char *config_path;
+    struct host_config *config; /* the newest; the main thread's */
+    uint32_t most_lookups;      /* that a thread has room for */
     struct rp_set *set;
     struct lookup_service service;
     struct worker *workers; /* config->listen.threads of them */

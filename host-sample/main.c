@@ -4,7 +4,6 @@
  * The main thread loads everything, starts the workers and then does nothing but wait for signals:
  * it is the one thread that calls the plugin's [control] functions.
  */
-#include "config_notes.h"
 #include "connect_test.h"
 #include "host-sample/base/log.h"
 #include "host-sample/http/front.h"
@@ -13,6 +12,8 @@
 #include "host-sample/operate/notify.h"
 #include "host.h"
 #include "loader/plugin_loader.h"
+#include "reload.h"
+#include "say.h"
 #include "worker.h"
 
 #include <event2/event.h>
@@ -29,6 +30,10 @@ enum { EXIT_USAGE = 2 };
 
 /* How long a reader of the log that is stuck may keep the process from its end. */
 #define LOG_END_MS 1000u
+
+/* Room for so many times max_lookups, and at most for so many if max_lookups are fewer. */
+#define ROOM_FACTOR 8u
+#define ROOM_MAX    65536u
 
 struct arguments {
     const char *config_path;
@@ -50,8 +55,8 @@ static void print_usage(FILE *out) {
              "       snapshot-host --keys        list every key of snapshot-host.ini\n"
              "       snapshot-host --help | --version\n"
              "\n"
-             "SIGHUP reloads the policy file; SIGTERM and SIGINT finish what is under way and "
-             "exit; SIGUSR1 and\nSIGUSR2 are ignored.\n");
+             "SIGHUP reloads both files; SIGTERM and SIGINT finish what is under way and exit; "
+             "SIGUSR1 and\nSIGUSR2 are ignored.\n");
 }
 
 /* The packages' file, or that of `make install`. */
@@ -122,23 +127,12 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments, 
 
 /* ---- loading --------------------------------------------------------------------------------- */
 
-static void log_lines(struct log *log, enum log_level level, const char *message, char *lines) {
-    char *rest = lines;
-    char *line;
-    while ((line = strsep(&rest, "\n")) != NULL) {
-        if (*line != '\0') {
-            const struct log_field fields[] = {LOG_TEXT("error", line), LOG_END};
-            log_write(log, level, message, fields);
-        }
-    }
-}
-
 /* Errors, one a line, that keep the host from starting: for people with -t, else for the log. */
 static void say_errors(const struct host *host, char *lines) {
     if (host->service.log == NULL) {
         (void)fprintf(stderr, "%s\n", lines);
     } else {
-        log_lines(host->service.log, LOG_LEVEL_ERROR, "cannot start", lines);
+        say_lines(host->service.log, LOG_LEVEL_ERROR, "cannot start", lines);
     }
 }
 
@@ -153,7 +147,7 @@ static void list_sections(const struct host *host, char *text, size_t length) {
 }
 
 static bool load_policies(struct host *host, struct loaded_plugin *plugin) {
-    const struct host_config *config = host->service.config;
+    const struct host_config *config = host->config;
     char err[RP_ERROR_BYTES] = "";
     if (!plugin_load(plugin, config->plugin.path, err, sizeof err)) {
         char lines[RP_ERROR_BYTES + PATH_MAX];
@@ -190,12 +184,12 @@ static void describe_section(const struct host *host, const char *section) {
 
 /* What -t prints, once everything has been loaded without an error. */
 static void describe_host(const struct host *host) {
-    const struct host_config *config = host->service.config;
+    const struct host_config *config = host->config;
     (void)printf("%s: good. Listens on %s:%u with %u thread%s; %u server%s.\n", host->config_path,
                  config->listen.address, config->listen.port, config->listen.threads,
                  config->listen.threads == 1 ? "" : "s", config->server_count,
                  config->server_count == 1 ? "" : "s");
-    if (config->auth.token[0] == '\0') {
+    if (config->auth.token[0] == '\0' && config->auth.other_token[0] == '\0') {
         (void)printf("Nobody is let in on the worker route: [auth] has neither token nor "
                      "token_file.\n");
     }
@@ -213,82 +207,12 @@ static void describe_host(const struct host *host) {
     }
 }
 
-/* On standard output where the configuration is only checked, else in the log. */
-static void say_note(const struct host *host, enum log_level level, const char *note) {
-    if (host->service.log == NULL) {
-        (void)printf("Note: %s.\n", note);
-    } else {
-        const struct log_field fields[] = {LOG_TEXT("note", note), LOG_END};
-        log_write(host->service.log, level, "the configuration may not be what was meant", fields);
-    }
-}
-
-/* One a line. */
-static void say_each_note(const struct host *host, char *notes) {
-    char *rest = notes;
-    for (char *note; (note = strsep(&rest, "\n")) != NULL && *note != '\0';) {
-        say_note(host, LOG_LEVEL_INFO, note);
-    }
-}
-
-/* What the policy file sets without effect; cut if it is very long. */
-static void say_policy_notes(const struct host *host) {
-    const struct rp_plugin *plugin = host->service.plugin;
-    char notes[RP_ERROR_BYTES] = "";
-    if (RP_HAS(plugin, notes)) {
-        (void)plugin->notes(host->set, notes, sizeof notes);
-    }
-    say_each_note(host, notes);
-}
-
-/* What is no error, but may not be what was meant. */
-static void say_notes(const struct host *host) {
-    char text[RP_ERROR_BYTES];
-    struct ini_errors notes;
-    ini_errors_init(&notes, text, sizeof text);
-    config_notes(host->service.config, &notes);
-    say_each_note(host, text);
-    if (!descriptors_suffice(host->service.config, text, sizeof text)) {
-        say_note(host, LOG_LEVEL_WARN, text);
-    }
-    say_policy_notes(host);
-}
-
 /* ---- serving --------------------------------------------------------------------------------- */
 
 static uint64_t unix_now_ms(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static void keep_facts(struct host *host) {
-    const struct host_config *config = host->service.config;
-    struct config_facts facts;
-    config_facts_read(&facts, host->config_path, config->plugin.config, config->plugin.section);
-    counter_set(&host->loaded_unix_ms, unix_now_ms());
-    (void)pthread_mutex_lock(&host->facts_lock);
-    host->facts = facts;
-    (void)pthread_mutex_unlock(&host->facts_lock);
-}
-
-static void reload(struct host *host) {
-    char err[RP_ERROR_BYTES] = "";
-    bool good = host->service.plugin->reload(host->set, err, sizeof err) == RP_OK;
-    counter_add(&host->reloads, 1);
-    counter_set(&host->reload_ok, good);
-    if (good) {
-        keep_facts(host);
-        char text[2048];
-        (void)host->service.plugin->describe(host->service.policy, text, sizeof text);
-        const struct log_field fields[] = {LOG_TEXT("policy", text), LOG_END};
-        log_write(host->service.log, LOG_LEVEL_INFO, "policy file reloaded", fields);
-        say_policy_notes(host);
-    } else {
-        counter_add(&host->reload_failures, 1);
-        log_lines(host->service.log, LOG_LEVEL_ERROR,
-                  "policy file not reloaded, the previous configuration stays", err);
-    }
 }
 
 static void *worker_main(void *context) {
@@ -298,8 +222,8 @@ static void *worker_main(void *context) {
 
 /* Two hosts on one port may be meant: it is how a new one takes over without a gap. */
 static void warn_if_taken(const struct host *host) {
-    const struct http_front_options place = {.address = host->service.config->listen.address,
-                                             .port = (uint16_t)host->service.config->listen.port};
+    const struct http_front_options place = {.address = host->config->listen.address,
+                                             .port = (uint16_t)host->config->listen.port};
     if (host->worker_count < 2 || !http_front_is_taken(&place)) {
         return;
     }
@@ -323,7 +247,7 @@ static void say_listening(const struct host *host, const char *message, const ch
 }
 
 static bool init_workers(struct host *host) {
-    uint16_t port = (uint16_t)host->service.config->listen.port;
+    uint16_t port = (uint16_t)host->config->listen.port;
     char err[512] = "";
     for (uint32_t i = 0; i < host->worker_count; i++) {
         if (!worker_init(&host->workers[i], host, i, port, err, sizeof err)) {
@@ -333,9 +257,9 @@ static bool init_workers(struct host *host) {
         /* With port = 0 all workers share the one that the first of them was given. */
         port = http_front_port(host->workers[i].front);
     }
-    say_listening(host, "listening", host->service.config->listen.address, port);
+    say_listening(host, "listening", host->config->listen.address, port);
     if (host->workers[0].admin_front != NULL) {
-        say_listening(host, "listening for operators", host->service.config->admin.address,
+        say_listening(host, "listening for operators", host->config->admin.address,
                       http_front_port(host->workers[0].admin_front));
     }
     return true;
@@ -360,7 +284,7 @@ static void wait_for_signals(struct host *host, const sigset_t *signals) {
             continue;
         }
         if (signal_number == SIGHUP) {
-            reload(host);
+            host_reload(host);
         } else if (signal_number == SIGUSR1 || signal_number == SIGUSR2) {
             const struct log_field fields[] = {
                 LOG_TEXT("signal", signal_number == SIGUSR1 ? "SIGUSR1" : "SIGUSR2"), LOG_END};
@@ -399,9 +323,17 @@ static void block_signals(sigset_t *signals) {
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
+/* Memory is taken once, and not touched before it is used; so a reload may allow more lookups. */
+static uint32_t room_for_lookups(uint32_t max_lookups) {
+    const uint32_t room =
+        max_lookups < ROOM_MAX / ROOM_FACTOR ? max_lookups * ROOM_FACTOR : ROOM_MAX;
+    return room > max_lookups ? room : max_lookups;
+}
+
 static int serve(struct host *host, const sigset_t *signals) {
     bool served = false;
-    host->worker_count = host->service.config->listen.threads;
+    host->worker_count = host->config->listen.threads;
+    host->most_lookups = room_for_lookups(host->config->limits.max_lookups);
     host->workers = calloc(host->worker_count, sizeof *host->workers);
     if (host->workers == NULL) {
         log_write(host->service.log, LOG_LEVEL_ERROR, "out of memory", NULL);
@@ -424,15 +356,20 @@ static void write_out(void *context, const char *text) {
 
 /* Loads both files and the plugin, and then serves, or says what would be served. */
 static int run(struct host *host, const sigset_t *signals, bool test, bool connect) {
-    static struct host_config config;
     char err[RP_ERROR_BYTES];
-    host->service.config = &config;
-    const bool good = host_config_load(&config, host->config_path, err, sizeof err);
+    struct host_config *config = calloc(1, sizeof *config);
+    if (config == NULL) {
+        say_errors(host, "out of memory");
+        return EXIT_FAILURE;
+    }
+    host->config = config;
+    const bool good = host_config_load(config, host->config_path, err, sizeof err);
     if (!good) {
         say_errors(host, err);
     }
     /* With -t the policy file is checked even if this file has errors, as long as it names it. */
-    if (!good && (!test || config.plugin.path[0] == '\0' || config.plugin.config[0] == '\0')) {
+    if (!good && (!test || config->plugin.path[0] == '\0' || config->plugin.config[0] == '\0')) {
+        host_config_free(config);
         return EXIT_FAILURE;
     }
     struct loaded_plugin plugin = {0};
@@ -442,12 +379,12 @@ static int run(struct host *host, const sigset_t *signals, bool test, bool conne
         if (test) {
             describe_host(host);
             say_notes(host);
-            if (connect && !connect_test(&config, plugin.table, host->set)) {
+            if (connect && !connect_test(config, plugin.table, host->set)) {
                 exit_status = EXIT_FAILURE;
             }
         } else {
             say_notes(host);
-            keep_facts(host);
+            host_keep_facts(host);
             exit_status = serve(host, signals);
         }
     }
@@ -455,7 +392,7 @@ static int run(struct host *host, const sigset_t *signals, bool test, bool conne
         host->service.plugin->close(host->set);
     }
     plugin_unload(&plugin);
-    explicit_bzero(&config, sizeof config);
+    host_config_free(host->config);
     return exit_status;
 }
 

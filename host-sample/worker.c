@@ -44,7 +44,8 @@ static void servers_known(void *context) {
 
 static bool make_servers(struct worker *worker, char *err, size_t err_length) {
     const struct servers_options options = {
-        .config = worker->host->service.config,
+        .max_reads = worker->host->most_lookups,
+        .timeout_ms = worker->host->config->limits.lookup_timeout_ms,
         .plugin = worker->host->service.plugin,
         .set = worker->host->set,
         .log = worker->host->service.log,
@@ -53,7 +54,9 @@ static bool make_servers(struct worker *worker, char *err, size_t err_length) {
         .known_context = worker,
         .random = &worker->random,
     };
-    return servers_init(&worker->servers, &options, worker->base, err, err_length);
+    worker->roster = (struct roster){.servers = &worker->servers, .base = worker->base};
+    return servers_init(&worker->servers, &options, worker->base, err, err_length) &&
+           roster_apply(&worker->roster, worker->config, err, err_length);
 }
 
 static void drain_is_over(evutil_socket_t fd, short events, void *context) {
@@ -63,6 +66,10 @@ static void drain_is_over(evutil_socket_t fd, short events, void *context) {
     log_write(worker->host->service.log, LOG_LEVEL_WARN,
               "the drain took too long and was cut short", NULL);
     (void)event_base_loopbreak(worker->base);
+}
+
+static const struct host_config *worker_config(const struct worker *worker) {
+    return worker->lookups.config;
 }
 
 static struct timeval interval_of(uint32_t ms) {
@@ -77,27 +84,57 @@ static void stop_listening(evutil_socket_t fd, short events, void *context) {
     worker->draining = true;
     http_front_drain(worker->front);
     const struct timeval grace =
-        interval_of(worker->host->service.config->limits.lookup_timeout_ms + DRAIN_GRACE_MS);
+        interval_of(worker_config(worker)->limits.lookup_timeout_ms + DRAIN_GRACE_MS);
     (void)event_add(&worker->drain_event, &grace);
 }
 
-static void wake(evutil_socket_t fd, short events, void *context) {
-    struct worker *worker = context;
-    const uint32_t drain_ms = worker->host->service.config->limits.drain_ms;
-    uint64_t count;
-    if (read(fd, &count, sizeof count) < 0 || worker->leaving) {
+static uint32_t share_of_connections(const struct host_config *config) {
+    return (config->limits.max_connections + config->listen.threads - 1) / config->listen.threads;
+}
+
+static void take_over(struct worker *worker, const struct host_config *config) {
+    char err[512] = "";
+    lookups_configure(&worker->lookups, config);
+    http_front_set_max_connections(worker->front, share_of_connections(config));
+    if (!roster_apply(&worker->roster, config, err, sizeof err)) {
+        const struct log_field fields[] = {LOG_TEXT("error", err), LOG_END};
+        log_write(worker->host->service.log, LOG_LEVEL_ERROR, "a server could not be added",
+                  fields);
+    }
+    atomic_store(&worker->config, config);
+}
+
+static void leave(struct worker *worker) {
+    const uint32_t drain_ms = worker_config(worker)->limits.drain_ms;
+    if (worker->leaving) {
         return;
     }
     worker->leaving = true;
     http_front_say_close(worker->front);
     const struct timeval delay = interval_of(drain_ms);
     if (drain_ms == 0 || event_add(&worker->listen_event, &delay) != 0) {
-        stop_listening(fd, events, worker);
+        stop_listening(-1, 0, worker);
+    }
+}
+
+static void wake(evutil_socket_t fd, short events, void *context) {
+    struct worker *worker = context;
+    uint64_t count;
+    (void)events;
+    if (read(fd, &count, sizeof count) < 0) {
+        return;
+    }
+    const struct host_config *offered = atomic_exchange(&worker->offered, NULL);
+    if (offered != NULL) {
+        take_over(worker, offered);
+    }
+    if (atomic_load(&worker->asked_to_drain)) {
+        leave(worker);
     }
 }
 
 static bool make_front(struct worker *worker, uint16_t port, char *err, size_t err_length) {
-    const struct host_config *config = worker->host->service.config;
+    const struct host_config *config = worker_config(worker);
     const uint32_t threads = config->listen.threads;
     const struct http_front_options options = {
         .address = config->listen.address,
@@ -107,7 +144,7 @@ static bool make_front(struct worker *worker, uint16_t port, char *err, size_t e
         .headers = requests_headers,
         .header_count = REQUESTS_HEADER_COUNT,
         .keep_alive_s = KEEP_ALIVE_S,
-        .max_connections = (config->limits.max_connections + threads - 1) / threads,
+        .max_connections = share_of_connections(config),
         .idle_timeout_ms = IDLE_TIMEOUT_MS,
         .request_timeout_ms = REQUEST_TIMEOUT_MS,
         .reply_timeout_ms = REPLY_TIMEOUT_MS,
@@ -129,7 +166,7 @@ static void take_rates(evutil_socket_t fd, short events, void *context) {
 /* The listener for operators: health can be asked for while the servers are not known yet, and
  * until the last lookup has been answered. */
 static bool make_admin_front(struct worker *worker, char *err, size_t err_length) {
-    const struct host_config *config = worker->host->service.config;
+    const struct host_config *config = worker_config(worker);
     const struct http_front_options options = {
         .address = config->admin.address,
         .port = (uint16_t)config->admin.port,
@@ -183,8 +220,9 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint1
                  size_t err_length) {
     worker->host = host;
     worker->index = index;
+    worker->config = host->config;
     worker->requests =
-        requests_of(worker, host->service.config->admin.present ? LISTENER_PUBLIC : LISTENER_ONLY);
+        requests_of(worker, host->config->admin.present ? LISTENER_PUBLIC : LISTENER_ONLY);
     worker->admin_requests = requests_of(worker, LISTENER_ADMIN);
     if (!make_loop(worker)) {
         (void)snprintf(err, err_length, "cannot make an event loop");
@@ -197,6 +235,7 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint1
         (void)snprintf(err, err_length, "out of memory");
         return false;
     }
+    lookups_configure(&worker->lookups, host->config);
     return make_front(worker, port, err, err_length) && make_admin_front(worker, err, err_length);
 }
 
@@ -207,7 +246,7 @@ static bool is_drained(struct worker *worker) {
         return false;
     }
     (void)event_base_loop(worker->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-    servers_flush(&worker->servers);
+    roster_flush(&worker->roster);
     bool idle = http_front_is_idle(worker->front);
     assert(!idle || worker->lookups.reads == 0);
     return idle;
@@ -225,21 +264,31 @@ void worker_run(struct worker *worker) {
     if (worker->admin_front != NULL) {
         status_sample(worker->host);
     }
-    servers_flush(&worker->servers);
+    roster_flush(&worker->roster);
     while (!is_drained(worker) && !event_base_got_break(worker->base)) {
         if (!take_turn(worker)) {
             log_write(worker->host->service.log, LOG_LEVEL_ERROR, "the event loop failed", NULL);
             break;
         }
-        servers_flush(&worker->servers);
+        roster_flush(&worker->roster);
     }
 }
 
-void worker_drain(struct worker *worker) {
+static void wake_up_worker(const struct worker *worker) {
     const uint64_t one = 1;
     while (write(worker->wake_fd, &one, sizeof one) < 0) {
         /* An eventfd of a handful of wakes is never full; what remains is EINTR. */
     }
+}
+
+void worker_offer(struct worker *worker, const struct host_config *config) {
+    atomic_store(&worker->offered, config);
+    wake_up_worker(worker);
+}
+
+void worker_drain(struct worker *worker) {
+    atomic_store(&worker->asked_to_drain, true);
+    wake_up_worker(worker);
 }
 
 void worker_free(struct worker *worker) {

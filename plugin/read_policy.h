@@ -375,7 +375,7 @@ enum rp_expect { RP_EXPECT_ANY = 0, RP_EXPECT_PRIMARY = 1, RP_EXPECT_REPLICA = 2
 enum rp_server_state {
     RP_SERVER_OFF = 0,  /* not there */
     RP_SERVER_ON = 1,   /* asked and read */
-    RP_SERVER_DRAIN = 2 /* asked; no read begins there any more */
+    RP_SERVER_DRAIN = 2 /* asked; no read begins there any more, those that did go on */
 };
 
 enum rp_action_kind {

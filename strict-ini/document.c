@@ -31,7 +31,8 @@ struct span {
 
 struct reader {
     struct ini_document *document;
-    const char *const *keys; /* of a discreet document: those that may be shown */
+    const char *const *keys;  /* of a discreet document: those that may be shown */
+    const char *const *twice; /* those that may stand twice in a section; NULL: none */
     struct ini_errors *errors;
     struct span rest; /* lines not read yet */
     unsigned line;    /* number of the line read last */
@@ -369,12 +370,30 @@ static bool stands_in_line(struct span line, const char *key, const char *value)
     return between.length == 1 && (between.start[0] == '=' || between.start[0] == ':');
 }
 
+static bool may_stand_twice(const struct reader *reader, const char *key) {
+    const char *const *one = reader->twice;
+    while (one != NULL && *one != NULL && strcmp(*one, key) != 0) {
+        one++;
+    }
+    return one != NULL && *one != NULL;
+}
+
+/* How many of the section's entries, from this one on, have the key. */
+static unsigned count_entries(const struct ini_entry *entry, const char *key) {
+    unsigned count = 0;
+    for (; entry != NULL; entry = entry->next) {
+        count += strcmp(entry->key, key) == 0;
+    }
+    return count;
+}
+
 static void store_entry(struct reader *reader, const char *key, const char *value) {
     const struct ini_entry *first = ini_find(reader->section, key);
-    if (first != NULL) {
+    const bool twice = may_stand_twice(reader, key);
+    if (first != NULL && count_entries(first, key) >= (twice ? 2u : 1u)) {
         complain(reader, reader->given,
-                 "duplicate key, first at line %u; accepted: each key once in a section",
-                 first->line);
+                 "duplicate key, first at line %u; accepted: each key once in a section%s",
+                 first->line, twice ? ", this one twice" : "");
     } else if (reader->section->entry_count == INI_MAX_KEYS) {
         complain(reader, reader->given, "too many keys; accepted: at most %d in a section",
                  INI_MAX_KEYS);
@@ -413,7 +432,8 @@ static bool read_lines(struct reader *reader) {
 
 /* `keys`: NULL unless the document is a discreet one. */
 static struct ini_document *load_text(const char *name, const char *text, size_t length,
-                                      const char *const *keys, struct ini_errors *errors) {
+                                      const char *const *keys, const char *const *twice,
+                                      struct ini_errors *errors) {
     if (length > INI_MAX_FILE_BYTES) {
         ini_errors_add(errors, "%s: the file is too large; accepted: at most %d bytes", name,
                        INI_MAX_FILE_BYTES);
@@ -421,6 +441,7 @@ static struct ini_document *load_text(const char *name, const char *text, size_t
     }
     struct reader reader = {.document = ini_new_document(name),
                             .keys = keys,
+                            .twice = twice,
                             .errors = errors,
                             .rest = {text, length},
                             .given_taken = 1};
@@ -440,14 +461,14 @@ static struct ini_document *load_text(const char *name, const char *text, size_t
 }
 
 static struct ini_document *load(const char *path, const char *const *keys,
-                                 struct ini_errors *errors) {
+                                 const char *const *twice, struct ini_errors *errors) {
     struct ini_document *document = NULL;
     char *text = malloc(INI_FILE_CAPACITY);
     size_t length = 0;
     if (text == NULL) {
         report_out_of_memory(path, errors);
     } else if (ini_read_file(path, text, &length, errors)) {
-        document = load_text(path, text, length, keys, errors);
+        document = load_text(path, text, length, keys, twice, errors);
     }
     if (text != NULL && keys != NULL) {
         explicit_bzero(text, length);
@@ -458,14 +479,14 @@ static struct ini_document *load(const char *path, const char *const *keys,
 
 struct ini_document *ini_load_text(const char *name, const char *text, size_t length,
                                    struct ini_errors *errors) {
-    return load_text(name, text, length, NULL, errors);
+    return load_text(name, text, length, NULL, NULL, errors);
 }
 
 struct ini_document *ini_load(const char *path, struct ini_errors *errors) {
-    return load(path, NULL, errors);
+    return load(path, NULL, NULL, errors);
 }
 
 struct ini_document *ini_load_discreetly(const char *path, const char *const *keys,
-                                         struct ini_errors *errors) {
-    return load(path, keys, errors);
+                                         const char *const *twice, struct ini_errors *errors) {
+    return load(path, keys, twice, errors);
 }

@@ -93,10 +93,12 @@ struct ini_document *ini_load_text(const char *name, const char *text, size_t le
  * whatever the mistake: of a line that is malformed, only the key, if it is one of `keys`
  * (NULL-terminated); of an unknown key its name, if it is near a known one or a plain word where
  * all keys are open; of a section's name what can be no secret (error_text.h); and a value only if
- * its key's row is open, and then only if it looks like one.
+ * its key's row is open, and then only if it looks like one. A key that is one of `twice`
+ * (NULL-terminated; or NULL, none) may stand twice in its section: ini_find gives the first one,
+ * ini_read_section stores the second.
  */
 struct ini_document *ini_load_discreetly(const char *path, const char *const *keys,
-                                         struct ini_errors *errors);
+                                         const char *const *twice, struct ini_errors *errors);
 
 void ini_free(struct ini_document *document); /* NULL is allowed */
 

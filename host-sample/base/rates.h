@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-enum { RATES_SAMPLES = 11, RATES_VALUES = 48 };
+enum { RATES_SAMPLES = 11, RATES_VALUES = 80 };
 
 struct rates_sample {
     uint64_t at_ns; /* by the monotonic clock */

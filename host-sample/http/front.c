@@ -240,6 +240,10 @@ void http_front_say_close(struct http_front *front) {
     front->connections.closing = true;
 }
 
+void http_front_set_max_connections(struct http_front *front, uint32_t max_connections) {
+    front->connections.max_connections = max_connections;
+}
+
 void http_front_drain(struct http_front *front) {
     if (front->listener != NO_LISTENER) {
         /* Clients that the kernel has already connected are served too. */

@@ -52,6 +52,9 @@ uint16_t http_front_port(const struct http_front *front);
  * still served. */
 void http_front_say_close(struct http_front *front);
 
+/* From now on; those that are open stay. */
+void http_front_set_max_connections(struct http_front *front, uint32_t max_connections);
+
 /* Drain: stops listening, closes idle connections, answers what is under way with "Connection:
  * close". http_front_is_idle: no exchange is open and no reply unsent. */
 void http_front_drain(struct http_front *front);

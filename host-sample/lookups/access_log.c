@@ -5,10 +5,10 @@
 
 #include <stdio.h>
 
-void access_log_write(const struct lookup_service *service, const struct access *access) {
+void access_log_write(const struct lookups *lookups, const struct access *access) {
     char status[16];
     char milliseconds[32];
-    if (service->config->log.access != HOST_YES) {
+    if (lookups->config->log.access != HOST_YES) {
         return;
     }
     (void)snprintf(status, sizeof status, "%u", access->status);
@@ -25,5 +25,5 @@ void access_log_write(const struct lookup_service *service, const struct access 
         LOG_TEXT("traceparent", trace_context_field(access->trace)),
         LOG_END,
     };
-    log_write(service->log, LOG_LEVEL_INFO, "access", fields);
+    log_write(lookups->service->log, LOG_LEVEL_INFO, "access", fields);
 }

@@ -17,6 +17,6 @@ struct access {
     uint64_t took_us;
 };
 
-void access_log_write(const struct lookup_service *service, const struct access *access);
+void access_log_write(const struct lookups *lookups, const struct access *access);
 
 #endif

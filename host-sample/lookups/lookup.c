@@ -55,10 +55,14 @@ bool lookups_init(struct lookups *lookups, struct lookup_service *service, struc
     lookups->servers = servers;
     lookups->random = random;
     lookups->answers.random = random;
-    lookups->poll.limit_ns = service->config->listen.busy_poll_us * UINT64_C(1000);
     TAILQ_INIT(&lookups->spare);
-    lookups->all = calloc(service->config->limits.max_lookups, sizeof(struct lookup *));
+    lookups->all = calloc(servers->options.max_reads, sizeof(struct lookup *));
     return lookups->all != NULL;
+}
+
+void lookups_configure(struct lookups *lookups, const struct host_config *config) {
+    lookups->config = config;
+    lookups->poll.limit_ns = config->listen.busy_poll_us * UINT64_C(1000);
 }
 
 void lookups_free(struct lookups *lookups) {
@@ -409,9 +413,10 @@ static void set_parameters(struct lookup *lookup, const struct lookup_request *r
 }
 
 /* One more lookup, if max_lookups allows. */
-static bool admit(struct lookup_service *service) {
+static bool admit(struct lookups *lookups) {
+    struct lookup_service *service = lookups->service;
     uint64_t before = counter_add_shared(&service->under_way, 1);
-    if (before < service->config->limits.max_lookups) {
+    if (before < lookups->config->limits.max_lookups) {
         return true;
     }
     counter_subtract_shared(&service->under_way, 1);
@@ -427,7 +432,7 @@ static uint32_t refuse(struct lookups *lookups, struct http_exchange *exchange) 
 uint32_t lookup_start(struct lookups *lookups, struct http_exchange *exchange,
                       const struct lookup_request *request) {
     struct lookup_service *service = lookups->service;
-    if (!admit(service)) {
+    if (!admit(lookups)) {
         return refuse(lookups, exchange);
     }
     struct lookup *lookup = take_lookup(lookups);
@@ -440,7 +445,7 @@ uint32_t lookup_start(struct lookups *lookups, struct http_exchange *exchange,
     lookup->exchange = exchange;
     lookup->started_ns = lookup->now_ns = monotonic_ns();
     lookup->deadline_ns =
-        lookup->started_ns + service->config->limits.lookup_timeout_ms * UINT64_C(1000000);
+        lookup->started_ns + lookups->config->limits.lookup_timeout_ms * UINT64_C(1000000);
     lookup->open = true;
     lookup->first = true;
     lookup->watched = false;

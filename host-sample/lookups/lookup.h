@@ -30,6 +30,10 @@ bool lookups_init(struct lookups *lookups, struct lookup_service *service, struc
                   uint64_t *random);
 void lookups_free(struct lookups *lookups);
 
+/* Follows this configuration from now on, which must outlive the next one's coming. Its max_lookups
+ * are at most the servers' reads. */
+void lookups_configure(struct lookups *lookups, const struct host_config *config);
+
 /* What the servers are to call. */
 struct servers_user lookups_user(struct lookups *lookups);
 

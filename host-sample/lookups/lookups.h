@@ -23,7 +23,6 @@ TAILQ_HEAD(lookup_list, lookup);
 
 /* Of the whole host: constant except the counters, which all threads write. */
 struct lookup_service {
-    const struct host_config *config;
     const struct rp_plugin *plugin;
     const struct rp_policy *policy;
     struct log *log;                   /* which lookups never wait for */
@@ -36,8 +35,9 @@ struct lookup_service {
 /* Of one thread, which alone touches it, except the counters. */
 struct lookups {
     struct lookup_service *service;
+    const struct host_config *config; /* changes with a reload */
     struct servers *servers;
-    struct lookup **all; /* max_lookups of them at most; made when they are first needed */
+    struct lookup **all; /* as many as the servers' reads; made when they are first needed */
     uint32_t count;
     struct lookup_list spare; /* those that are not under way */
     struct statement_choice choice;

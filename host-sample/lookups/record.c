@@ -137,5 +137,5 @@ void lookup_record(struct lookups *lookups, const struct lookup_end *end) {
         .status = lookup_status(end->verdict),
         .took_us = end->took_us,
     };
-    access_log_write(lookups->service, &access);
+    access_log_write(lookups, &access);
 }

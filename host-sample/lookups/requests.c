@@ -86,7 +86,8 @@ static bool authorized(const struct host_config *config, enum route route,
                        const struct http_request *request) {
     switch (route) {
     case ROUTE_WORKER_SNAPSHOTS:
-        return bearer_matches(config->auth.token, header(request, HEADER_AUTHORIZATION));
+        return bearer_matches(config->auth.token, header(request, HEADER_AUTHORIZATION)) ||
+               bearer_matches(config->auth.other_token, header(request, HEADER_AUTHORIZATION));
     case ROUTE_WORKLOAD_SNAPSHOTS:
         return deployment_matches(config->auth.deployment_id,
                                   header(request, HEADER_DEPLOYMENT_ID));
@@ -135,7 +136,7 @@ static bool read_ids(const struct route_match *match, const struct http_request 
 /* Returns the status that was answered; 0 if a lookup was begun, which answers by itself. */
 static uint32_t on_lookup(struct requests *requests, struct http_exchange *exchange,
                           const struct http_request *request, const struct route_match *match) {
-    const struct host_config *config = requests->lookups->service->config;
+    const struct host_config *config = requests->lookups->config;
     const struct http_text *traceparent = header(request, HEADER_TRACEPARENT);
     struct lookup_request lookup;
     char why[160];
@@ -168,7 +169,7 @@ static bool is_served(const struct requests *requests, enum route route) {
         return listener != LISTENER_ADMIN;
     case ROUTE_WORKLOAD_SNAPSHOTS: /* it exists only if it has a credential */
         return listener != LISTENER_ADMIN &&
-               requests->lookups->service->config->auth.deployment_id[0] != '\0';
+               requests->lookups->config->auth.deployment_id[0] != '\0';
     case ROUTE_UNKNOWN:
         break;
     }
@@ -240,13 +241,13 @@ static void log_access(const struct requests *requests, const char *target,
                                   .trace = trace,
                                   .status = status,
                                   .took_us = (monotonic_ns() - began_ns) / 1000};
-    access_log_write(requests->lookups->service, &access);
+    access_log_write(requests->lookups, &access);
 }
 
 static void on_request(void *context, struct http_exchange *exchange,
                        const struct http_request *request) {
     struct requests *requests = context;
-    if (requests->lookups->service->config->log.access != HOST_YES) {
+    if (requests->lookups->config->log.access != HOST_YES) {
         (void)dispatch(requests, exchange, request);
         return;
     }

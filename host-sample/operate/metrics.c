@@ -173,21 +173,28 @@ static const struct {
      offsetof(struct pg_server_counters, in_flight)},
 };
 
-static const struct servers *servers_of(const struct host *host) {
+static struct servers *servers_of(const struct host *host) {
     return &host->workers[0].servers;
 }
 
-static const char *name_of(const struct host *host, uint32_t server) {
-    return pg_server_name(servers_of(host)->servers[server].links);
-}
+/* The servers that a page shows. */
+struct shown {
+    struct server_label labels[SERVERS_MAX];
+    uint32_t count;
+};
 
-static void put_servers(const struct host *host, struct byte_buffer *out) {
-    uint32_t servers = servers_of(host)->count;
+static void put_servers(const struct host *host, const struct shown *shown,
+                        struct byte_buffer *out) {
+    struct pg_server_counters sums[SERVERS_MAX] = {{0}};
+    for (uint32_t i = 0; i < shown->count; i++) {
+        host_add_counters(host, shown->labels[i].name, true, &sums[i]);
+    }
     for (size_t row = 0; row < sizeof server_rows / sizeof server_rows[0]; row++) {
         put_header(out, server_rows[row].name, server_rows[row].type, server_rows[row].help);
-        for (uint32_t i = 0; i < servers; i++) {
-            put_labelled(out, server_rows[row].name, "server", name_of(host, i),
-                         host_sum_server(host, i, server_rows[row].offset));
+        for (uint32_t i = 0; i < shown->count; i++) {
+            uint64_t value;
+            memcpy(&value, (const char *)&sums[i] + server_rows[row].offset, sizeof value);
+            put_labelled(out, server_rows[row].name, "server", shown->labels[i].name, value);
         }
     }
 }
@@ -206,65 +213,67 @@ static void put_gauge(struct byte_buffer *out, const char *name, const char *ser
 }
 
 /* One gauge a server, of its view; RP_UNKNOWN, and 0 for a position, is NaN. */
-static void put_view(const struct host *host, struct byte_buffer *out, const char *name,
-                     const char *help, size_t offset, double scale, uint64_t unknown) {
+static void put_view(const struct host *host, const struct shown *shown, struct byte_buffer *out,
+                     const char *name, const char *help, size_t offset, double scale,
+                     uint64_t unknown) {
     put_header(out, name, "gauge", help);
-    for (uint32_t i = 0; i < servers_of(host)->count; i++) {
-        const struct server_view *view = &servers_of(host)->servers[i].view;
+    for (uint32_t i = 0; i < shown->count; i++) {
+        const struct server_view *view = &servers_of(host)->servers[shown->labels[i].index].view;
         const char *at = (const char *)view + offset;
         const uint64_t value = counter_value((const _Atomic uint64_t *)(const void *)at);
-        put_gauge(out, name, name_of(host, i), value != unknown, (double)value * scale);
+        put_gauge(out, name, shown->labels[i].name, value != unknown, (double)value * scale);
     }
 }
 
 /* The same of all but an expected primary; a primary is 0 behind itself. */
-static void put_lag_view(const struct host *host, struct byte_buffer *out, const char *name,
-                         const char *help, size_t offset, double scale) {
+static void put_lag_view(const struct host *host, const struct shown *shown,
+                         struct byte_buffer *out, const char *name, const char *help, size_t offset,
+                         double scale) {
     put_header(out, name, "gauge", help);
-    for (uint32_t i = 0; i < servers_of(host)->count; i++) {
-        const struct server *server = &servers_of(host)->servers[i];
+    for (uint32_t i = 0; i < shown->count; i++) {
+        const struct server *server = &servers_of(host)->servers[shown->labels[i].index];
         const char *at = (const char *)&server->view + offset;
         uint64_t value = counter_value((const _Atomic uint64_t *)(const void *)at);
         if (counter_value(&server->view.role) == RP_ROLE_PRIMARY) {
             value = 0;
         }
-        if (server->expect != HOST_EXPECT_PRIMARY) {
-            put_gauge(out, name, name_of(host, i), value != RP_UNKNOWN, (double)value * scale);
+        if (shown->labels[i].expect != HOST_EXPECT_PRIMARY) {
+            put_gauge(out, name, shown->labels[i].name, value != RP_UNKNOWN, (double)value * scale);
         }
     }
 }
 #define VIEW(member) offsetof(struct server_view, member)
 
-static void put_lag(const struct host *host, struct byte_buffer *out) {
-    put_view(host, out, "snapshot_host_wal_position_bytes",
+static void put_lag(const struct host *host, const struct shown *shown, struct byte_buffer *out) {
+    put_view(host, shown, out, "snapshot_host_wal_position_bytes",
              "WAL position of each server: inserted, or replayed.", VIEW(position), 1, 0);
-    put_lag_view(host, out, "snapshot_host_replica_lag_bytes",
+    put_lag_view(host, shown, out, "snapshot_host_replica_lag_bytes",
                  "WAL that a replica has not replayed yet; NaN: unknown.", VIEW(lag_bytes), 1);
     put_lag_view(
-        host, out, "snapshot_host_replica_lag_seconds",
+        host, shown, out, "snapshot_host_replica_lag_seconds",
         "Age of the newest position of the primary that a replica has reached; NaN: unknown.",
         VIEW(lag_ns), 1e-9);
-    put_lag_view(host, out, "snapshot_host_replica_lag_at_least_seconds",
+    put_lag_view(host, shown, out, "snapshot_host_replica_lag_at_least_seconds",
                  "The same where it was last known, and still grows while it is unknown; 0: none.",
                  VIEW(lag_at_least_ns), 1e-9);
-    put_view(host, out, "snapshot_host_server_answers",
+    put_view(host, shown, out, "snapshot_host_server_answers",
              "1 if the server answered the last question about itself.", VIEW(answers), 1,
              RP_UNKNOWN);
-    put_view(host, out, "snapshot_host_server_timeline", "Timeline of each server; NaN: unknown.",
-             VIEW(timeline), 1, 0);
+    put_view(host, shown, out, "snapshot_host_server_timeline",
+             "Timeline of each server; NaN: unknown.", VIEW(timeline), 1, 0);
 }
 
-static void put_roles(const struct host *host, struct byte_buffer *out) {
+static void put_roles(const struct host *host, const struct shown *shown, struct byte_buffer *out) {
     static const char *const roles[] = {"unknown", "primary", "replica", "out"};
     const char *name = "snapshot_host_server_role";
     put_header(out, name, "gauge",
                "1 for the role that each server has, as observed; why it is out, if it is.");
-    for (uint32_t i = 0; i < servers_of(host)->count; i++) {
-        const struct server_view *view = &servers_of(host)->servers[i].view;
+    for (uint32_t i = 0; i < shown->count; i++) {
+        const struct server_view *view = &servers_of(host)->servers[shown->labels[i].index].view;
         const uint64_t role = counter_value(&view->role);
         for (uint64_t k = 0; k < sizeof roles / sizeof roles[0]; k++) {
             byte_buffer_append_text(out, name);
-            put_label(out, "{", "server", name_of(host, i));
+            put_label(out, "{", "server", shown->labels[i].name);
             put_label(out, ",", "role", roles[k]);
             byte_buffer_append_format(out, "} %d\n", role == k);
         }
@@ -366,12 +375,12 @@ static void put_codes(const struct host *host, struct byte_buffer *out) {
 
 static void put_reloads(const struct host *host, struct byte_buffer *out) {
     put_single(out, "snapshot_host_reloads_total", "counter",
-               "Reloads of the policy file that were asked for.", counter_value(&host->reloads));
+               "Reloads of both files that were asked for.", counter_value(&host->reloads));
     put_single(out, "snapshot_host_reload_failures_total", "counter",
                "Reloads that failed: the older configuration stayed in force.",
                counter_value(&host->reload_failures));
     put_single(out, "snapshot_host_last_reload_successful", "gauge",
-               "1 if the policy file was good when it was last read.",
+               "1 if both files were good when they were last read.",
                counter_value(&host->reload_ok));
 }
 
@@ -381,17 +390,20 @@ static void put_log(const struct host *host, struct byte_buffer *out) {
                log_dropped(host->service.log));
 }
 
-void host_metrics_write(struct host *host, struct byte_buffer *out) {
+void host_metrics_write(const struct worker *worker, struct byte_buffer *out) {
+    struct host *host = worker->host;
+    struct shown shown;
+    shown.count = servers_list(servers_of(host), shown.labels);
     put_plugin_metrics(host, out);
     put_lookups(host, out);
     put_latency(host, out);
-    put_servers(host, out);
-    put_lag(host, out);
-    put_roles(host, out);
+    put_servers(host, &shown, out);
+    put_lag(host, &shown, out);
+    put_roles(host, &shown, out);
     put_cluster(host, out);
     put_http(host, out);
     put_codes(host, out);
     put_reloads(host, out);
     put_log(host, out);
-    process_metrics_write(host, out);
+    process_metrics_write(host, worker->lookups.config, out);
 }

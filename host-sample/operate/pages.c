@@ -49,7 +49,7 @@ uint32_t host_page_write(void *context, enum route route, struct byte_buffer *ou
     case ROUTE_READY:
         return write_readiness(worker, out);
     case ROUTE_METRICS:
-        host_metrics_write(worker->host, out);
+        host_metrics_write(worker, out);
         return 200;
     case ROUTE_STATUS:
     case ROUTE_STATUS_JSON:

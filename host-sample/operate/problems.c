@@ -89,7 +89,7 @@ static void check_server(struct status *status, const struct status_server *serv
 
 static void check_lookups(struct status *status) {
     const double *rates = status->verdicts_per_s;
-    const uint32_t max_lookups = status->host->service.config->limits.max_lookups;
+    const uint32_t max_lookups = status->config->limits.max_lookups;
     if (rates[RP_VERDICT_FAILED] > 0) {
         add(status, TONE_BAD, "Lookups fail: %.1f a second.", rates[RP_VERDICT_FAILED]);
     }
@@ -122,7 +122,7 @@ static void check_host(struct status *status) {
         add(status, TONE_WARN, "Log lines are lost, for nobody takes them in time: %.1f a second.",
             status->log_dropped_per_s);
     }
-    if (host->service.config->auth.token[0] == '\0') {
+    if (status->config->auth.token[0] == '\0') {
         add(status, TONE_WARN, "Nobody is let in on the worker route: there is no token.");
     }
 }

@@ -63,8 +63,8 @@ static void put_policy(struct byte_buffer *out, const char *section,
     }
 }
 
-static void put_config(struct host *host, struct byte_buffer *out) {
-    const struct host_config *config = host->service.config;
+static void put_config(struct host *host, const struct host_config *config,
+                       struct byte_buffer *out) {
     struct config_facts facts;
     (void)pthread_mutex_lock(&host->facts_lock);
     facts = host->facts;
@@ -74,7 +74,7 @@ static void put_config(struct host *host, struct byte_buffer *out) {
     put_hash(out, "snapshot-host.ini", facts.config_hash);
     put_hash(out, "read-policy.ini", facts.policy_hash);
     put_real(out, "snapshot_host_config_loaded_timestamp_seconds", "gauge",
-             "When the policy file was last taken.",
+             "When both files were last taken.",
              (double)counter_value(&host->loaded_unix_ms) / 1e3);
     put_policy(out, config->plugin.section, &facts);
     const char *name = "snapshot_host_limit";
@@ -135,8 +135,9 @@ static void put_process(const struct host *host, struct byte_buffer *out) {
     }
 }
 
-void process_metrics_write(struct host *host, struct byte_buffer *out) {
+void process_metrics_write(struct host *host, const struct host_config *config,
+                           struct byte_buffer *out) {
     put_build(host, out);
-    put_config(host, out);
+    put_config(host, config, out);
     put_process(host, out);
 }

@@ -7,8 +7,10 @@
 #include "host-sample/base/byte_buffer.h"
 
 struct host;
+struct host_config;
 
 /* [thread-safe] */
-void process_metrics_write(struct host *host, struct byte_buffer *out);
+void process_metrics_write(struct host *host, const struct host_config *config,
+                           struct byte_buffer *out);
 
 #endif

@@ -162,8 +162,7 @@ static void put_lookups(struct byte_buffer *out, const struct report_format *for
     }
     end_table(out, format, &table);
     (void)snprintf(text, sizeof text, "%llu under way, of at most %u; rates are of the last 10 s.",
-                   (unsigned long long)status->under_way,
-                   status->host->service.config->limits.max_lookups);
+                   (unsigned long long)status->under_way, status->config->limits.max_lookups);
     format->line(out, TONE_PLAIN, text);
 }
 

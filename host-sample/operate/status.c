@@ -21,7 +21,7 @@ enum {
     RATE_SERVED_BY = RATE_VERDICTS + STATUS_VERDICTS,
     RATE_LOG_DROPPED = RATE_SERVED_BY + RP_SERVED_BY_PRIMARY + 1,
     RATE_READS,
-    RATE_COUNT = RATE_READS + HOST_MAX_SERVERS
+    RATE_COUNT = RATE_READS + SERVERS_MAX
 };
 _Static_assert((int)RATE_COUNT <= (int)RATES_VALUES, "a sample has no room for all values");
 
@@ -41,9 +41,13 @@ static void take_sample(const struct host *host, struct rates_sample *sample) {
             host, offsetof(struct lookup_counters, served_by) + i * sizeof(uint64_t));
     }
     sample->values[RATE_LOG_DROPPED] = log_dropped(host->service.log);
-    for (uint32_t i = 0; i < host->workers[0].servers.count; i++) {
-        sample->values[RATE_READS + i] =
-            host_sum_server(host, i, offsetof(struct pg_server_counters, reads));
+    const struct servers *servers = &host->workers[0].servers;
+    for (uint32_t i = 0; i < servers->count; i++) {
+        struct pg_server_counters sum = {0};
+        if (servers->servers[i].links != NULL && !servers->servers[i].going) {
+            host_add_counters(host, servers->servers[i].config.name, false, &sum);
+        }
+        sample->values[RATE_READS + i] = sum.reads;
     }
 }
 
@@ -82,16 +86,22 @@ static void take_servers(struct status *status, const struct servers *servers,
     const struct host *host = status->host;
     for (uint32_t i = 0; i < servers->count; i++) {
         const struct pg_server *links = servers->servers[i].links;
+        struct pg_server_counters sum = {0};
+        if (links == NULL || servers->servers[i].going ||
+            status->server_count == HOST_MAX_SERVERS) {
+            continue;
+        }
         struct status_server *server = &status->servers[status->server_count];
         server->info.struct_size = sizeof server->info;
         if (servers->calls->server(servers->cluster, i, &server->info) != RP_OK) {
             continue;
         }
         status->server_count++;
-        server->name = pg_server_name(links);
-        server->links = links_of(host->service.config, server->name);
-        server->links_up = host_sum_server(host, i, offsetof(struct pg_server_counters, links_up));
-        server->reads = now->values[RATE_READS + i];
+        server->name = servers->servers[i].config.name;
+        host_add_counters(host, server->name, true, &sum);
+        server->links = links_of(status->config, server->name);
+        server->links_up = sum.links_up;
+        server->reads = sum.reads;
         server->reads_per_s = rates_per_s(&host->rates, now, RATE_READS + i);
         if (server->links_up < server->links) {
             (void)strlcpy(server->error, pg_server_last_error(links), sizeof server->error);
@@ -116,6 +126,7 @@ void status_take(struct status *status, const struct worker *worker) {
     (void)clock_gettime(CLOCK_REALTIME, &clock);
     take_sample(host, &now);
     *status = (struct status){.host = host,
+                              .config = worker->lookups.config,
                               .calls = worker->servers.calls,
                               .now_unix_ms = (int64_t)clock.tv_sec * 1000 + clock.tv_nsec / 1000000,
                               .cluster = {.struct_size = sizeof status->cluster}};

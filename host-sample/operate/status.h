@@ -29,6 +29,7 @@ struct status_server {
 };
 
 struct status {
+    const struct host_config *config; /* in force in the thread that makes the page */
     const struct host *host;
     const struct rp_cluster_calls *calls;
     int64_t now_unix_ms;

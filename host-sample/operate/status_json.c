@@ -118,7 +118,7 @@ static void put_counted(struct byte_buffer *out, const char *key, const char *na
 static void put_lookups(struct byte_buffer *out, const struct status *status) {
     open_in(out, "lookups", "{");
     put_number(out, "under_way", status->under_way);
-    put_number(out, "max_lookups", status->host->service.config->limits.max_lookups);
+    put_number(out, "max_lookups", status->config->limits.max_lookups);
     open_in(out, "verdicts", "[");
     for (uint32_t i = 0; i < STATUS_VERDICTS; i++) {
         put_counted(out, NULL, status_verdict_names[i], status->verdicts[i],
@@ -193,7 +193,7 @@ void status_write_json(struct byte_buffer *out, const struct status *status) {
     put_lookups(out, status);
     put_misses(out, status);
     open_in(out, "policy", "{");
-    put_text(out, "section", status->host->service.config->plugin.section);
+    put_text(out, "section", status->config->plugin.section);
     put_text(out, "words", status->policy);
     put_text(out, "dot", status->diagram);
     BYTE_BUFFER_LITERAL(out, "}");

@@ -5,8 +5,6 @@
 
 #include "host-sample/host.h"
 
-#include <string.h>
-
 uint64_t host_sum_lookups(const struct host *host, size_t offset) {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < host->worker_count; i++) {
@@ -17,14 +15,9 @@ uint64_t host_sum_lookups(const struct host *host, size_t offset) {
     return sum;
 }
 
-uint64_t host_sum_server(const struct host *host, uint32_t server, size_t offset) {
-    uint64_t sum = 0;
+void host_add_counters(const struct host *host, const char *name, bool before,
+                       struct pg_server_counters *sum) {
     for (uint32_t i = 0; i < host->worker_count; i++) {
-        struct pg_server_counters counters;
-        uint64_t value;
-        pg_server_read_counters(host->workers[i].servers.servers[server].links, &counters);
-        memcpy(&value, (const char *)&counters + offset, sizeof value);
-        sum += value;
+        servers_add_counters(&host->workers[i].servers, name, before, sum);
     }
-    return sum;
 }

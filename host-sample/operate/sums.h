@@ -4,15 +4,18 @@
 #ifndef SUMS_H
 #define SUMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct host;
+struct pg_server_counters;
 
 /* Of the counter that lies `offset` bytes into struct lookup_counters. */
 uint64_t host_sum_lookups(const struct host *host, size_t offset);
 
-/* Of the counter that lies `offset` bytes into struct pg_server_counters, of one server. */
-uint64_t host_sum_server(const struct host *host, uint32_t server, size_t offset);
+/* Adds those of the server of that name: see servers_add_counters. */
+void host_add_counters(const struct host *host, const char *name, bool before,
+                       struct pg_server_counters *sum);
 
 #endif

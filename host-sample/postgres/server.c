@@ -25,6 +25,7 @@ struct pg_server {
     struct pg_link *links; /* options.links of them */
     bool calling;          /* callbacks are being made */
     bool freed;            /* freed within a callback: gone once that returns */
+    bool abandoned;        /* and nobody waits for its attempts to connect */
     bool tried_told;       /* options.tried has been called */
     char no_link[384];     /* the error of statements that no link can take */
 };
@@ -36,7 +37,7 @@ static void destroy(struct pg_server *server) {
     for (uint32_t i = 0; i < server->shared.options.links; i++) {
         pg_link_cancel(&server->links[i]);
     }
-    uint64_t deadline_ms = monotonic_ms() + FREE_WAIT_MS;
+    uint64_t deadline_ms = monotonic_ms() + (server->abandoned ? 0 : FREE_WAIT_MS);
     for (uint32_t i = 0; i < server->shared.options.links; i++) {
         uint64_t now_ms = monotonic_ms();
         pg_link_free(&server->links[i], deadline_ms > now_ms ? (int)(deadline_ms - now_ms) : 0);
@@ -219,6 +220,13 @@ void pg_server_free(struct pg_server *server) {
     }
 }
 
+void pg_server_abandon(struct pg_server *server) {
+    if (server != NULL) {
+        server->abandoned = true;
+        pg_server_free(server);
+    }
+}
+
 void pg_server_redial(struct pg_server *server) {
     for (uint32_t i = 0; i < server->shared.options.links; i++) {
         pg_link_redial(&server->links[i]);
@@ -227,6 +235,12 @@ void pg_server_redial(struct pg_server *server) {
 
 bool pg_server_is_up(const struct pg_server *server) {
     return ready_links(server) > 0;
+}
+
+bool pg_server_is_idle(const struct pg_server *server) {
+    const struct pg_queue *queue = &server->shared.queue;
+    return queue->waiting == 0 && TAILQ_EMPTY(&queue->answered) &&
+           counter_value(&server->shared.tally.in_flight) == 0;
 }
 
 const char *pg_server_name(const struct pg_server *server) {

@@ -39,6 +39,9 @@ struct pg_server *pg_server_new(struct event_base *base, const struct pg_server_
  * then touches nothing of the caller's, and closes any connection it gets. */
 void pg_server_free(struct pg_server *server);
 
+/* The same without waiting: what is under way ends by itself. For a loop that goes on. */
+void pg_server_abandon(struct pg_server *server);
+
 /* Queues the statement. `done` is called later, exactly once, unless it is forgotten. With no link
  * up: while the first attempt after a loss is still under way the statement waits for it; once an
  * attempt has failed, statements fail at the end of the turn until a link is up again. */
@@ -53,7 +56,8 @@ bool pg_server_flush(struct pg_server *server);
  * links; if those fail they fail as not sent. */
 void pg_server_redial(struct pg_server *server);
 
-bool pg_server_is_up(const struct pg_server *server); /* at least one link is ready */
+bool pg_server_is_up(const struct pg_server *server);   /* at least one link is ready */
+bool pg_server_is_idle(const struct pg_server *server); /* no statement is with it */
 const char *pg_server_name(const struct pg_server *server);
 const char *pg_server_last_error(const struct pg_server *server); /* of its links; "" if none */
 

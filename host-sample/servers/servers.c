@@ -6,12 +6,9 @@
 #include "host-sample/base/container_of.h"
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/monotonic.h"
-#include "host-sample/snapshots/read.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#define CONNECT_TIMEOUT_S 3u
 
 /* Views are filled at most this often: pages and metrics are read by people and scrapers. */
 #define VIEW_NS UINT64_C(20000000)
@@ -39,6 +36,12 @@ static void asked(struct pg_statement *statement, struct pg_reply *reply) {
     servers->calls->answer(servers->cluster, ask->id,
                            good ? (int32_t)RP_ANSWERED : outcome_of_failure(reply), reply->before,
                            NULL, monotonic_ns());
+}
+
+void servers_prepare_ask(struct servers *servers, struct server_ask *ask) {
+    *ask = (struct server_ask){.servers = servers};
+    ask->statement.kind = PG_ASK;
+    ask->statement.done = asked;
 }
 
 static void ask(struct servers *servers, const struct rp_action *action) {
@@ -69,8 +72,9 @@ static void drop(struct servers *servers, const struct rp_action *action) {
 /* ---- what the cluster says ------------------------------------------------------------------- */
 
 static void say_notice(struct servers *servers, const struct rp_notice *notice) {
-    const bool known = notice->server < servers->count;
-    const char *server = known ? pg_server_name(servers->servers[notice->server].links) : "all";
+    const bool known =
+        notice->server < servers->count && servers->servers[notice->server].links != NULL;
+    const char *server = known ? servers->servers[notice->server].config.name : "all";
     const char *level = notice->level == RP_LOG_ERROR  ? "error"
                         : notice->level == RP_LOG_WARN ? "warn"
                                                        : "info";
@@ -92,6 +96,19 @@ static void log_notices(struct servers *servers) {
 
 static void set(_Atomic uint64_t *word, uint64_t value) {
     atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+void server_view_reset(struct server_view *view) {
+    _Atomic uint64_t *const zeros[] = {&view->role,     &view->answers,  &view->in_recovery,
+                                       &view->timeline, &view->position, &view->instance,
+                                       &view->version,  &view->system,   &view->lag_at_least_ns};
+    for (size_t i = 0; i < sizeof zeros / sizeof zeros[0]; i++) {
+        set(zeros[i], 0);
+    }
+    set(&view->lag_bytes, RP_UNKNOWN);
+    set(&view->lag_ns, RP_UNKNOWN);
+    atomic_store_explicit(&view->why, "", memory_order_relaxed);
+    atomic_store_explicit(&view->grants, "", memory_order_relaxed);
 }
 
 static void fill_view(struct servers *servers, struct server *server) {
@@ -121,7 +138,7 @@ static void fill_views(struct servers *servers, uint64_t now_ns) {
     servers->news = false;
     servers->viewed_ns = now_ns;
     for (uint32_t i = 0; i < servers->count; i++) {
-        fill_view(servers, &servers->servers[i]);
+        fill_view(servers, &servers->servers[i]); /* of one that is gone: nothing known */
     }
     (void)servers->calls->info(servers->cluster, &info);
     set(&servers->split, info.split);
@@ -162,7 +179,9 @@ static void obey(struct servers *servers, const struct rp_action *action) {
         user->done(user->context, action);
         break;
     case RP_ACTION_REDIAL:
-        pg_server_redial(servers->servers[action->server].links);
+        if (servers->servers[action->server].links != NULL) {
+            pg_server_redial(servers->servers[action->server].links);
+        }
         break;
     default:
         break;
@@ -202,7 +221,8 @@ void servers_flush(struct servers *servers) {
         servers_run(servers);
         again = false;
         for (uint32_t i = 0; i < servers->count; i++) {
-            again = pg_server_flush(servers->servers[i].links) || again;
+            struct pg_server *links = servers->servers[i].links;
+            again = (links != NULL && pg_server_flush(links)) || again;
         }
     } while (again);
     log_notices(servers);
@@ -235,99 +255,79 @@ void servers_last_error(const struct servers *servers, char *text, size_t length
     text[0] = '\0';
     for (uint32_t i = 0; i < servers->count && text[0] == '\0'; i++) {
         const struct pg_server *links = servers->servers[i].links;
-        if (!pg_server_is_up(links) && pg_server_last_error(links)[0] != '\0') {
+        if (links != NULL && !pg_server_is_up(links) && pg_server_last_error(links)[0] != '\0') {
             (void)snprintf(text, length, "%s: %s", pg_server_name(links),
                            pg_server_last_error(links));
         }
     }
 }
 
+/* ---- for other threads ----------------------------------------------------------------------- */
+
+uint32_t servers_list(struct servers *servers, struct server_label labels[SERVERS_MAX]) {
+    uint32_t count = 0;
+    (void)pthread_mutex_lock(&servers->lock);
+    for (uint32_t i = 0; i < servers->count; i++) {
+        const struct server *server = &servers->servers[i];
+        if (server->links != NULL && !server->going) {
+            memcpy(labels[count].name, server->config.name, sizeof labels[count].name);
+            labels[count].expect = server->config.expect;
+            labels[count++].index = i;
+        }
+    }
+    (void)pthread_mutex_unlock(&servers->lock);
+    return count;
+}
+
+void pg_server_counters_add(struct pg_server_counters *sum, const struct pg_server_counters *more) {
+    sum->statements += more->statements;
+    sum->reads += more->reads;
+    sum->executions += more->executions;
+    sum->failures += more->failures;
+    sum->resends += more->resends;
+    sum->batches += more->batches;
+    sum->connects += more->connects;
+    sum->connect_failures += more->connect_failures;
+    sum->links_up += more->links_up;
+    sum->in_flight += more->in_flight;
+}
+
+void servers_add_counters(struct servers *servers, const char *name, bool before,
+                          struct pg_server_counters *sum) {
+    (void)pthread_mutex_lock(&servers->lock);
+    for (uint32_t i = 0; i < servers->count; i++) {
+        const struct server *server = &servers->servers[i];
+        struct pg_server_counters counters;
+        if (server->links == NULL || strcmp(server->config.name, name) != 0 ||
+            (server->going && !before)) {
+            continue;
+        }
+        pg_server_read_counters(server->links, &counters);
+        pg_server_counters_add(sum, &counters);
+        if (before) {
+            pg_server_counters_add(sum, &server->inherited);
+        }
+    }
+    (void)pthread_mutex_unlock(&servers->lock);
+}
+
 /* ---- beginning and ending -------------------------------------------------------------------- */
-
-static void log_server(void *context, const char *level, const char *name, const char *message) {
-    const struct server *server = context;
-    const struct log_field fields[] = {LOG_TEXT("server", name), LOG_END};
-    log_write_limited(server->servers->options.log, LOG_SERVER, log_level_of(level), message,
-                      fields);
-}
-
-static void tried(void *context, struct pg_server *links) {
-    struct server *server = context;
-    struct servers *servers = server->servers;
-    (void)links;
-    servers->untried--;
-}
-
-static void changed(void *context, struct pg_server *links) {
-    struct server *server = context;
-    (void)links;
-    server->servers->calls->prompt(server->servers->cluster, server->index, monotonic_ns());
-}
-
-static bool dial(struct servers *servers, struct event_base *base, struct server *server,
-                 const struct server_config *config, char *err, size_t err_length) {
-    const struct pg_server_options options = {
-        .name = config->name,
-        .conninfo = config->conninfo,
-        .application_name = "snapshot-host",
-        .min_version = SNAPSHOT_MIN_SERVER_VERSION,
-        .links = config->links,
-        .use_prepared = config->prepared == HOST_YES,
-        .statement_timeout_ms = servers->options.config->limits.lookup_timeout_ms,
-        .connect_timeout_s = CONNECT_TIMEOUT_S,
-        .settings = snapshot_settings,
-        .setting_count = SNAPSHOT_SETTING_COUNT,
-        .variant_sql = snapshot_schema_sql,
-        .variant_count = SNAPSHOT_SCHEMA_COUNT,
-        .no_variant = SNAPSHOT_NO_SCHEMA,
-        .prepared = snapshot_statements[0],
-        .prepared_count = SNAPSHOT_STATEMENT_COUNT,
-        .jitter_seed = entropy_next(servers->options.random),
-        .log = log_server,
-        .tried = tried,
-        .changed = changed,
-        .context = server,
-    };
-    server->links = pg_server_new(base, &options, err, err_length);
-    return server->links != NULL;
-}
-
-static bool add_server(struct servers *servers, struct event_base *base,
-                       const struct server_config *config, char *err, size_t err_length) {
-    const uint32_t index = servers->count;
-    struct server *server = &servers->servers[index];
-    server->servers = servers;
-    server->index = index;
-    server->expect = config->expect;
-    atomic_store_explicit(&server->view.why, "", memory_order_relaxed);
-    atomic_store_explicit(&server->view.grants, "", memory_order_relaxed);
-    set(&server->view.lag_bytes, RP_UNKNOWN);
-    set(&server->view.lag_ns, RP_UNKNOWN);
-    for (uint32_t i = 0; i < SERVER_ASKS; i++) {
-        server->asks[i].servers = servers;
-        server->asks[i].statement.kind = PG_ASK;
-        server->asks[i].statement.done = asked;
-    }
-    if (!dial(servers, base, server, config, err, err_length)) {
-        return false;
-    }
-    servers->count++;
-    servers->untried++;
-    return servers->calls->server_set(servers->cluster, index, config->name, config->expect,
-                                      config->state, monotonic_ns()) == RP_OK;
-}
 
 bool servers_init(struct servers *servers, const struct servers_options *options,
                   struct event_base *base, char *err, size_t err_length) {
     const struct rp_cluster_options cluster = {
         .struct_size = sizeof cluster,
-        .max_servers = HOST_MAX_SERVERS,
-        .max_reads = options->config->limits.max_lookups,
-        .timeout_ms = options->config->limits.lookup_timeout_ms,
+        .max_servers = SERVERS_MAX,
+        .max_reads = options->max_reads,
+        .timeout_ms = options->timeout_ms,
         .now_ns = monotonic_ns(),
         .seed = entropy_next(options->random),
     };
     servers->options = *options;
+    if (pthread_mutex_init(&servers->lock, NULL) != 0) {
+        (void)snprintf(err, err_length, "cannot make a lock");
+        return false;
+    }
     servers->calls = options->plugin->cluster;
     servers->wake_up.woken = woken;
     servers->view_wake_up.woken = woken;
@@ -348,13 +348,6 @@ bool servers_init(struct servers *servers, const struct servers_options *options
                 sizeof servers->counter_names[0];
         }
     }
-    for (uint32_t i = 0; i < options->config->server_count; i++) {
-        const struct server_config *config = &options->config->servers[i];
-        if (config->state != HOST_SERVER_OFF &&
-            !add_server(servers, base, config, err, err_length)) {
-            return false;
-        }
-    }
     return true;
 }
 
@@ -362,11 +355,12 @@ void servers_free(struct servers *servers) {
     if (servers->calls == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < HOST_MAX_SERVERS; i++) {
+    for (uint32_t i = 0; i < SERVERS_MAX; i++) {
         if (servers->servers[i].links != NULL) {
             pg_server_free(servers->servers[i].links);
         }
     }
     (void)servers->calls->close(servers->cluster);
     wake_ups_free(&servers->wake_ups);
+    (void)pthread_mutex_destroy(&servers->lock);
 }

@@ -2,7 +2,7 @@
  * servers.h - the servers of one thread: links to each, and the cluster that knows who is who.
  *
  * The cluster says what to ask and what to read; questions are asked here, reads are handed to
- * whoever uses the servers.
+ * whoever uses the servers. Which servers there are is roster.h's.
  *
  * [one thread]: of the event base, but for the views and counters, which any thread may read.
  */
@@ -16,11 +16,16 @@
 #include "host-sample/postgres/server.h"
 #include "plugin/read_policy.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct event_base;
 struct servers;
+
+/* More than a configuration may have: a server that is replaced stays until the new one is there.
+ */
+#define SERVERS_MAX RP_CLUSTER_MAX_SERVERS
 
 /* Questions that can be under way to one server; the cluster asks fewer. */
 enum { SERVER_ASKS = 4 };
@@ -53,12 +58,20 @@ struct server_view {
 };
 
 struct server {
-    struct pg_server *links;
+    struct pg_server *links; /* NULL: nobody is here */
     struct servers *servers;
     uint32_t index;
-    int32_t expect; /* as configured */
+    struct server_config config; /* its conninfo is wiped when it goes */
+    bool tried;                  /* its first attempts to connect have ended */
     struct server_ask asks[SERVER_ASKS];
     struct server_view view;
+    /* Of those that it has replaced: counters go on. */
+    struct pg_server_counters inherited;
+    /* While it goes: see roster.h. */
+    bool going;
+    bool drained;
+    uint64_t gone_ns;    /* at the latest */
+    struct server *heir; /* who replaces it; NULL: nobody */
 };
 
 /* Who reads from the servers. */
@@ -72,7 +85,8 @@ struct servers_user {
 };
 
 struct servers_options {
-    const struct host_config *config;
+    uint32_t max_reads;  /* at once */
+    uint32_t timeout_ms; /* of a read without a deadline */
     const struct rp_plugin *plugin;
     struct rp_set *set;
     struct log *log; /* NULL: nothing is logged */
@@ -91,8 +105,10 @@ struct servers {
     struct servers_options options;
     const struct rp_cluster_calls *calls;
     struct rp_cluster *cluster;
-    struct server servers[HOST_MAX_SERVERS];
-    uint32_t count;
+    struct server servers[SERVERS_MAX];
+    _Atomic uint32_t count; /* the places that have ever been taken */
+    /* Held to change which links there are, and to look at them from another thread. */
+    pthread_mutex_t lock;
     uint32_t untried; /* whose first attempts to connect are under way */
     bool announced;
     struct wake_ups wake_ups;
@@ -108,7 +124,7 @@ struct servers {
     uint32_t counter_count;
 };
 
-/* Opens the cluster and begins to dial. False with a sentence in err; servers_free in either case.
+/* Opens the cluster, without a server. False with a sentence in err; servers_free in either case.
  */
 bool servers_init(struct servers *servers, const struct servers_options *options,
                   struct event_base *base, char *err, size_t err_length);
@@ -128,6 +144,24 @@ void servers_answer(struct servers *servers, uint64_t id, int32_t outcome, const
 /* Does what the cluster says now; what is to be sent waits for servers_flush. Within a callback of
  * the links, after servers_answer: DONE comes while the answer is still there. */
 void servers_run(struct servers *servers);
+
+/* For roster.h: a place that is taken. */
+void servers_prepare_ask(struct servers *servers, struct server_ask *ask);
+void server_view_reset(struct server_view *view);
+
+/* Those that stay, for pages. [any thread] */
+struct server_label {
+    char name[INI_MAX_SECTION_BYTES + 1]; /* of its section */
+    int32_t expect;                       /* as configured */
+    uint32_t index;
+};
+uint32_t servers_list(struct servers *servers, struct server_label labels[SERVERS_MAX]);
+
+/* Adds the counters of the server of that name; and, with `before`, of those that it has replaced
+ * or is replacing. [any thread] */
+void servers_add_counters(struct servers *servers, const char *name, bool before,
+                          struct pg_server_counters *sum);
+void pg_server_counters_add(struct pg_server_counters *sum, const struct pg_server_counters *more);
 
 /* Why servers are not reached, of the first that is not: "NAME: error"; "" if all are. */
 void servers_last_error(const struct servers *servers, char *text, size_t length);

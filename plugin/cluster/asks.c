@@ -136,7 +136,7 @@ void asks_wake(struct rp_cluster *cluster, uint32_t index) {
         return;
     }
     /* In a rehearsal the primary acts as its own replica. */
-    bool readable = (cluster->replicas & server_bit(index)) != 0 || index == cluster->primary;
+    bool readable = (cluster->readable & server_bit(index)) != 0 || index == cluster->primary;
     if (!readable || server->said.position == 0) {
         fail_waiters(cluster, server, "the replica's position is not known any more");
         return;

@@ -74,6 +74,7 @@ enum why {
     WHY_DEPOSED,   /* out of recovery on an older timeline */
     WHY_PROMOTED,  /* expect = replica, and out of recovery */
     WHY_SECOND,    /* out of recovery beside the primary */
+    WHY_SAME,      /* the primary, under another name */
     WHY_STANDBY,   /* expect = primary, and in recovery: serves as a replica */
     WHY_DIVERGED,  /* streams a timeline above the primary's */
     WHY_AHEAD,     /* replayed more than its primary has written */
@@ -232,6 +233,7 @@ struct rp_cluster {
     bool two_systems;   /* out of recovery, and no `expect` says which one counts */
     uint32_t split_servers[2];
     uint64_t replicas; /* bit i: reads may be offered to server i */
+    uint64_t readable; /* bit i: a read that was offered server i may go on there */
     uint64_t others;   /* bit i: it is on, and is not the primary: a replica that can perhaps not be
                           had now */
     uint64_t on;       /* bit i: not off */

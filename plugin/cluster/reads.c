@@ -132,7 +132,7 @@ static uint64_t replicas_to_offer(struct rp_cluster *cluster, const struct rp_pl
 static bool is_readable(const struct rp_cluster *cluster, const struct read *read, uint32_t index) {
     bool stands_in = index == cluster->primary && read->offered == server_bit(index) &&
                      (cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0;
-    return (cluster->replicas & server_bit(index)) != 0 || stands_in;
+    return (cluster->readable & server_bit(index)) != 0 || stands_in;
 }
 
 /* Of those offered the one that is furthest. */

@@ -17,6 +17,7 @@ static const char *const why_texts[WHY_COUNT] = {
          "was deposed and not fenced"),
     [WHY_PROMOTED] = "it is expected to be a replica, and is out of recovery",
     [WHY_SECOND] = "it is out of recovery beside the primary",
+    [WHY_SAME] = "it is the primary, under another name",
     [WHY_STANDBY] = "it is expected to be the primary, and is in recovery; it serves as a replica",
     [WHY_DIVERGED] = "it follows a timeline above the primary's",
     [WHY_AHEAD] = "it has replayed more than the primary has written, so it is not its replica",
@@ -169,11 +170,13 @@ static bool is_deposed(const struct rp_cluster *cluster, const struct server *se
 }
 
 /* Whether it is rather the primary than the other: the newer timeline; of the same, who came to
- * lead last. Of two names of one server the one that answers; a silence decides nothing between two
- * servers. */
+ * lead last. Of two names of one server the one that answers, and is not drained; a silence decides
+ * nothing between two servers. */
 static bool is_rather(const struct server *server, const struct server *other) {
     if (server->said.instance == other->said.instance) {
-        return server->answers && !other->answers;
+        return server->answers != other->answers
+                   ? server->answers
+                   : server->state == RP_SERVER_ON && other->state == RP_SERVER_DRAIN;
     }
     if (server->said.upper != other->said.upper) {
         return server->said.upper > other->said.upper;
@@ -315,7 +318,12 @@ static enum why why_leader(const struct rp_cluster *cluster, uint32_t index) {
     if (is_deposed(cluster, server)) {
         return WHY_DEPOSED;
     }
-    return index == cluster->primary ? WHY_FINE : WHY_SECOND;
+    if (index == cluster->primary) {
+        return WHY_FINE;
+    }
+    const bool same = cluster->primary != NO_SERVER &&
+                      server->said.instance == cluster->servers[cluster->primary].said.instance;
+    return same ? WHY_SAME : WHY_SECOND;
 }
 
 static enum why why_follower(const struct rp_cluster *cluster, const struct server *server) {
@@ -370,6 +378,8 @@ static int32_t level_of(const struct rp_cluster *cluster, const struct server *s
     switch (server->why) {
     case WHY_FINE:
         return server->role == RP_ROLE_PRIMARY && cluster->settled ? RP_LOG_WARN : RP_LOG_NONE;
+    case WHY_SAME:
+        return RP_LOG_NONE;
     case WHY_DEPOSED:
     case WHY_PROMOTED:
     case WHY_STANDBY:
@@ -496,6 +506,7 @@ static void judge_settled(struct rp_cluster *cluster) {
 static void judge_sets(struct rp_cluster *cluster) {
     cluster->on = 0;
     cluster->replicas = 0;
+    cluster->readable = 0;
     cluster->others = 0;
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         const struct server *server = &cluster->servers[i];
@@ -510,11 +521,14 @@ static void judge_sets(struct rp_cluster *cluster) {
              (server->said.instance != 0 && leads(server) &&
               server->said.instance == cluster->servers[cluster->primary].said.instance &&
               server->expect != RP_EXPECT_REPLICA));
-        if (!primarys && server->expect != RP_EXPECT_PRIMARY) {
+        /* Nor is one that the operator takes away, or has just added and that was not heard yet. */
+        const bool counts = server->state == RP_SERVER_ON && (server->tried || !cluster->settled);
+        if (!primarys && counts && server->expect != RP_EXPECT_PRIMARY) {
             cluster->others |= server_bit(i);
         }
-        if (server->role == RP_ROLE_REPLICA && server->state == RP_SERVER_ON) {
-            cluster->replicas |= server_bit(i);
+        if (server->role == RP_ROLE_REPLICA) {
+            cluster->readable |= server_bit(i);
+            cluster->replicas |= server->state == RP_SERVER_ON ? server_bit(i) : 0;
         }
     }
 }

@@ -37,7 +37,8 @@ def good_text(directory):
 
 # (what, text to be replaced, by what)
 LISTED = [
-    ("a doubled key", f"token = {MARKER}Tok", f"token = {MARKER}Tok\ntoken = {MARKER}Tok2"),
+    ("a third token", f"token = {MARKER}Tok", f"token = {MARKER}Tok\n" * 2 + f"token = {MARKER}Tok2"),
+    ("a doubled key", f"deployment_id = {MARKER}Dep", f"deployment_id = {MARKER}Dep\n" * 2),
     ("a typo in the key", "token =", "tokn ="),
     ("a typo far from any key", "token =", "secretword ="),
     ("a line too long", f"{MARKER}Tok", f"{MARKER}Tok" + "x" * 200),

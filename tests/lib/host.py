@@ -35,12 +35,13 @@ STOP_LIMIT_S = 30
 
 def ini_text(sections):
     """An INI file of sections that are dictionaries; None as a value leaves the key out, None as a
-    section the whole section."""
+    section the whole section, and a list a line for each of its elements."""
     lines = []
     for name, keys in sections.items():
         if keys is not None:
             lines.append(f"[{name}]")
-            lines += [f"{key} = {value}" for key, value in keys.items() if value is not None]
+            lines += [f"{key} = {one}" for key, value in keys.items()
+                      for one in (value if isinstance(value, list) else [value]) if one is not None]
     return "\n".join(lines) + "\n"
 
 
@@ -175,15 +176,19 @@ class Host:
     def signal(self, number):
         self._process.send_signal(number)
 
-    def reload(self, policy):
-        """Writes a new policy file and sends SIGHUP; returns once it has been read, valid or not."""
+    def reload(self, policy=None, settings=None):
+        """Writes a new policy file, and new settings (all of them), where given, and sends SIGHUP;
+        returns once both files have been read, valid or not, and all threads follow them."""
         def reloads():
             return self.metrics().value("snapshot_host_reloads_total")
 
         before = reloads()
-        self.write_policy(policy)
+        if policy is not None:
+            self.write_policy(policy)
+        if settings is not None:
+            self.write_config(ini_text(settings))
         self.signal(signal.SIGHUP)
-        wait_for(lambda: reloads() > before, "the host to read its policy file again")
+        wait_for(lambda: reloads() > before, "the host to read its files again", every_s=0.005)
 
     def stop(self):
         """Stops the host with SIGTERM and asserts that it ended well."""

@@ -1,0 +1,150 @@
+/*
+ * reload.c - see reload.h.
+ */
+#include "reload.h"
+
+#include "config_changes.h"
+#include "host-sample/base/log.h"
+#include "host.h"
+#include "say.h"
+#include "worker.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* How long a thread is waited for; it takes a turn of its loop. */
+#define TAKEN_MS 5000u
+
+#define NAMES_BYTES 2048u
+
+/* ---- the policy file ------------------------------------------------------------------------- */
+
+static uint64_t add_text(uint64_t sum, const char *text) {
+    for (; *text != '\0'; text++) {
+        sum = (sum ^ (unsigned char)*text) * UINT64_C(1099511628211); /* FNV-1a */
+    }
+    return sum;
+}
+
+/* Of what all sections do: another number, and something has changed. */
+static uint64_t sum_policies(const struct host *host) {
+    const struct rp_plugin *plugin = host->service.plugin;
+    uint64_t sum = UINT64_C(14695981039346656037);
+    char text[2048];
+    const char *section;
+    for (uint32_t i = 0;
+         RP_HAS(plugin, section) && (section = plugin->section(host->set, i)) != NULL; i++) {
+        (void)plugin->describe(plugin->policy(host->set, section), text, sizeof text);
+        sum = add_text(add_text(sum, section), text);
+    }
+    (void)plugin->describe(host->service.policy, text, sizeof text);
+    return add_text(sum, text);
+}
+
+static uint64_t unix_now_ms(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void host_keep_facts(struct host *host) {
+    const struct host_config *config = host->config;
+    struct config_facts facts;
+    config_facts_read(&facts, host->config_path, config->plugin.config, config->plugin.section);
+    counter_set(&host->loaded_unix_ms, unix_now_ms());
+    (void)pthread_mutex_lock(&host->facts_lock);
+    host->facts = facts;
+    (void)pthread_mutex_unlock(&host->facts_lock);
+}
+
+/* ---- handing out ----------------------------------------------------------------------------- */
+
+static bool have_all(const struct host *host, const struct host_config *config) {
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        if (atomic_load(&host->workers[i].config) != config) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Frees the one before, once nobody looks at it any more. */
+static void hand_out(struct host *host, struct host_config *config) {
+    const struct timespec moment = {.tv_nsec = 1000000};
+    struct host_config *before = host->config;
+    host->config = config;
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        worker_offer(&host->workers[i], config);
+    }
+    for (uint32_t ms = 0; ms < TAKEN_MS && !have_all(host, config); ms++) {
+        (void)nanosleep(&moment, NULL);
+    }
+    if (have_all(host, config)) {
+        host_config_free(before);
+    } else {
+        log_write(host->service.log, LOG_LEVEL_WARN,
+                  "a thread has not taken the new configuration over yet", NULL);
+    }
+}
+
+/* ---- both ------------------------------------------------------------------------------------ */
+
+static void tell(const struct host *host, const char *changes, const char *fixed,
+                 bool policies_changed) {
+    char policy[2048];
+    (void)host->service.plugin->describe(host->service.policy, policy, sizeof policy);
+    const bool nothing = changes[0] == '\0' && fixed[0] == '\0' && !policies_changed;
+    const struct log_field fields[] = {
+        LOG_TEXT("changed", changes[0] != '\0' ? changes : NULL),
+        LOG_TEXT("policies", policies_changed ? "changed" : "as before"),
+        LOG_TEXT("policy", policy),
+        LOG_END,
+    };
+    log_write(host->service.log, LOG_LEVEL_INFO,
+              nothing ? "configuration reloaded: nothing has changed" : "configuration reloaded",
+              fields);
+    if (fixed[0] != '\0') {
+        const struct log_field names[] = {LOG_TEXT("keys", fixed), LOG_END};
+        log_write(host->service.log, LOG_LEVEL_WARN,
+                  "what has changed here takes a restart, and stays as it was", names);
+    }
+}
+
+/* The new configuration, or NULL with errors, one a line. */
+static struct host_config *load(struct host *host, char *err, size_t err_length) {
+    struct host_config *config = calloc(1, sizeof *config);
+    if (config == NULL) {
+        (void)snprintf(err, err_length, "out of memory");
+        return NULL;
+    }
+    if (!host_config_load(config, host->config_path, err, err_length) ||
+        host->service.plugin->reload(host->set, err, (uint32_t)err_length) != RP_OK) {
+        host_config_free(config);
+        return NULL;
+    }
+    return config;
+}
+
+void host_reload(struct host *host) {
+    char err[RP_ERROR_BYTES] = "";
+    char fixed[NAMES_BYTES], changes[NAMES_BYTES];
+    const uint64_t policies = sum_policies(host);
+    struct host_config *config = load(host, err, sizeof err);
+    if (config == NULL) {
+        counter_add(&host->reload_failures, 1);
+        say_lines(host->service.log, LOG_LEVEL_ERROR,
+                  "configuration not reloaded, the previous one stays", err);
+    } else {
+        config_keep_fixed(config, host->config, host->most_lookups, fixed, sizeof fixed);
+        config_name_changes(host->config, config, changes, sizeof changes);
+        hand_out(host, config);
+        host_keep_facts(host);
+        tell(host, changes, fixed, sum_policies(host) != policies);
+        say_notes(host);
+    }
+    counter_set(&host->reload_ok, config != NULL);
+    counter_add(&host->reloads, 1);
+}

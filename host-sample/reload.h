@@ -1,0 +1,17 @@
+/*
+ * reload.h - both files anew, while lookups are served.
+ */
+#ifndef RELOAD_H
+#define RELOAD_H
+
+struct host;
+
+/* All or nothing: an error in either file, and both stay as they were. Returns when every thread
+ * follows the new configuration; servers come and go for some seconds after that, see roster.h.
+ * [one thread]: the main one. */
+void host_reload(struct host *host);
+
+/* Notes what the two files that were just loaded say, for pages. [one thread]: the main one. */
+void host_keep_facts(struct host *host);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * say.h - what the host says of its configuration, in the log or, where it is only checked, on
+ * standard output.
+ *
+ * [one thread]: the main one.
+ */
+#ifndef SAY_H
+#define SAY_H
+
+#include "host.h"
+
+/* The lines' texts become errors of log lines of their own; they are cut into pieces there. */
+void say_lines(struct log *log, enum log_level level, const char *message, char *lines);
+
+/* What is no error, but may not be what was meant: in both files, and in the policy file alone. */
+void say_notes(const struct host *host);
+void say_policy_notes(const struct host *host);
+
+#endif
