@@ -184,7 +184,10 @@ static void call_begin(struct session *session, struct input *input) {
     assert(policy != NULL);
     read->step = session->plugin->begin(policy, &request, &read->read);
     check_step(read);
-    assert(read->step->kind != RP_STEP_DONE);
+    /* Only where no replica can be had, or none at the caller's floor, may it end before it began.
+     */
+    assert(read->step->kind != RP_STEP_DONE || (request.flags & RP_REPLICAS_OUT) != 0 ||
+           request.position != 0);
 }
 
 /* Outcomes that the step can have, more often than not. */
