@@ -152,7 +152,8 @@ class Honesty(SimulatorCase):
 
     def compare(self, age, model, seconds=6, during=None):
         """Runs reality and simulation, and compares them. `model` makes the simulator's model for
-        the ages from their median in ms, which is measured: on a busy machine lookups are sent late. Returns the simulator's figures."""
+        the ages from their median in ms, which is measured: on a busy machine lookups are sent late.
+        Returns the simulator's figures."""
         hosts = self.hosts()
         undisturbed_ms = {name: self.undisturbed_ms(host) for name, host in hosts.items()}
         done = threading.Event()
