@@ -22,13 +22,14 @@ from testbed import ROOT, clean_up_at_exit, free_port, no_longer_clean_up, wait_
 
 RULES = os.path.join(DIRECTORY, "alerts.yml")
 RULE_TESTS = os.path.join(ROOT, "tests", "conf", "alerts_test.yml")
+RUNBOOK = os.path.join(ROOT, "docs", "runbook.md")
 DASHBOARDS = glob.glob(os.path.join(ROOT, "conf", "grafana", "*.json"))
 # Where metrics are named in prose.
-PROSE = [os.path.join(ROOT, "README.md"), *glob.glob(os.path.join(ROOT, "man", "*.in"))]
+PROSE = [os.path.join(ROOT, "README.md"), RUNBOOK, *glob.glob(os.path.join(ROOT, "man", "*.in"))]
 
 METRIC_IN_PROSE = re.compile(r"\b(?:snapshot_host|run_engine)_[a-z_]+\b(?!:)")
-# What scraping adds to the metrics of the host.
-ADDED_METRICS, ADDED_LABELS = {"up"}, {"instance", "job"}
+# What Prometheus adds to the metrics of the host.
+ADDED_METRICS, ADDED_LABELS = {"up", "ALERTS"}, {"instance", "job"}
 PROMQL_WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "bool", "offset"}
 
 
@@ -119,9 +120,26 @@ class Rules(unittest.TestCase):
             with self.subTest(alert["alert"]):
                 self.assertIn(alert["labels"]["severity"], ("critical", "warning"))
                 self.assertEqual(set(alert["annotations"]), {"summary", "description", "runbook"})
-                for kind, text in alert["annotations"].items():
+                self.assertEqual(alert["annotations"]["runbook"],
+                                 "docs/runbook.md#" + alert["alert"].lower())
+                for kind in ("summary", "description"):
+                    text = alert["annotations"][kind]
                     self.assertGreater(len(text.split()), 5, kind)
                     self.assertEqual(text[-1] == ".", kind != "summary", text)
+
+    def test_every_alert_has_a_section_of_the_runbook_and_every_section_an_alert(self):
+        sections = re.split(r"^#+ ", read(RUNBOOK), flags=re.MULTILINE)
+        told = {}
+        for section in sections:
+            name, _, text = section.partition("\n")
+            if name.startswith("SnapshotHost"):
+                self.assertNotIn(name, told)
+                told[name] = text
+        self.assertEqual(list(told), [alert["alert"] for alert in alerts()])
+        for name, text in told.items():
+            with self.subTest(name):
+                self.assertEqual(re.findall(r"^\*\*(.*?)\*\*", text, re.MULTILINE),
+                                 ["Means", "Look at", "Do", "Over"])
 
     def test_every_alert_is_tested_with_the_labels_that_it_speaks_of(self):
         fired = {}  # alert to the labels of one firing
@@ -168,7 +186,8 @@ class WithAHost(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.host = Host(primary=Away, replicas=[Away, Away]).start()
+        cls.host = Host(primary=Away, replicas=[Away, Away],
+                        policy={"policy": "read_index", "primary_budget_per_s": 100}).start()
         cls.addClassCleanup(cls.host.kill)
         cls.metrics = cls.host.metrics()
         cls.names = {name for name, _ in cls.metrics.samples}
@@ -216,8 +235,11 @@ class WithAHost(unittest.TestCase):
     def look_at(self, prometheus):
         wait_for(lambda: prometheus.value("up") == "1", "Prometheus to scrape the host",
                  timeout_s=60, every_s=0.1)
-        # No link, and so no position: unknown lag is NaN, and that it is unknown is what fires.
-        pending = {"SnapshotHostServerAway": 3, "SnapshotHostReplicaLagUnknown": 2}
+        # No link, and so no position: unknown lag is NaN, which is not at least 0.
+        lag = "snapshot_host_replica_lag_seconds"
+        self.assertEqual(len(prometheus.ask(f"query?query={lag} unless {lag} >= 0")["result"]), 2)
+        # What is told is that the servers are away, not that their lag is unknown.
+        pending = {"SnapshotHostServerAway": 3, "SnapshotHostNoPrimary": 1}
         for alert, count in pending.items():
             wait_for(lambda name=alert, want=count: len(prometheus.ask(
                 f'query?query=ALERTS{{alertname="{name}"}}')["result"]) == want,
