@@ -124,11 +124,17 @@ static void keep_unsent(struct http_connection *connection,
     keep_unsent_within_bounds(connections);
 }
 
-static void count_status(struct http_connections *connections, uint32_t status) {
-    const uint32_t index = status - HTTP_FIRST_STATUS;
+static void tell_reply(const struct http_connection *connection, const struct http_reply *reply) {
+    struct http_connections *connections = connection->connections;
+    const struct http_front_handlers *handlers = &connections->handlers;
+    const uint32_t index = reply->status - HTTP_FIRST_STATUS;
 
     if (index < HTTP_STATUS_COUNT) {
         counter_add(&connections->counters.by_status[index], 1);
+    }
+    if (handlers->on_reply != NULL) {
+        handlers->on_reply(handlers->context, connection->fd, reply->status,
+                           connection->is_head ? 0 : reply->body->length);
     }
 }
 
@@ -139,7 +145,7 @@ static bool send_reply(struct http_connection *connection, const struct http_rep
     struct iovec parts[HTTP_OUTPUT_PARTS];
 
     connection->state = HTTP_SENDING; /* answered, whether or not it can be sent */
-    count_status(connection->connections, reply->status);
+    tell_reply(connection, reply);
     http_reply_compose(writer, reply, connection->keep_alive);
     if (writer->head.failed || reply->body->failed) {
         http_connection_close(connection);
@@ -408,6 +414,10 @@ void http_exchange_set_user(struct http_exchange *exchange, void *user) {
 
 void *http_exchange_user(const struct http_exchange *exchange) {
     return exchange->user;
+}
+
+int http_exchange_socket(const struct http_exchange *exchange) {
+    return exchange->connection->fd;
 }
 
 void http_exchange_watch_client(struct http_exchange *exchange, bool watch) {

@@ -52,12 +52,19 @@ struct http_front_handlers {
     /* Connections wait in the system's queue, for there is no descriptor or memory for them;
      * `error` is accept's. Called each time that it is tried again. NULL: not called. */
     void (*on_exhausted)(void *context, int error);
+    /* A reply is about to be sent on that socket: the answer to an exchange, within
+     * http_exchange_reply, or one of the front's own. The bytes are those of its body. NULL: not
+     * called. */
+    void (*on_reply)(void *context, int fd, uint32_t status, size_t body_bytes);
     void *context;
 };
 
 /* The host's own pointer for the exchange; NULL at first. */
 void http_exchange_set_user(struct http_exchange *exchange, void *user);
 void *http_exchange_user(const struct http_exchange *exchange);
+
+/* The client's socket, for client_address.h. */
+int http_exchange_socket(const struct http_exchange *exchange);
 
 /* Sends the reply; the exchange is gone when this call returns. A reply whose body ran out of
  * memory (body->failed) becomes a 500. */

@@ -3,11 +3,13 @@
  */
 #include "lookup.h"
 
+#include "access_log.h"
 #include "answer.h"
 #include "host-sample/base/container_of.h"
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/probes.h"
+#include "host-sample/http/client_address.h"
 #include "host-sample/http/exchange.h"
 #include "host-sample/snapshots/read.h"
 #include "record.h"
@@ -40,6 +42,7 @@ struct lookup {
     struct lookup_request request;
     struct snapshot_question question;
     const struct snapshot_result *result; /* of the answer that is handled; else NULL */
+    char client[HTTP_CLIENT_BYTES];       /* for the access log */
     char error[MAX_ERROR_BYTES];          /* of the last failure, "" if none */
 };
 
@@ -106,7 +109,21 @@ static void release(struct lookup *lookup) {
     TAILQ_INSERT_HEAD(&lookups->spare, lookup, entry);
 }
 
+static void log_abandoned(const struct lookup *lookup) {
+    const struct access access = {
+        .what = "snapshots since",
+        .run_id = lookup->request.run.text,
+        .snapshot_id = lookup->request.snapshot.text,
+        .trace = &lookup->request.trace,
+        .client = lookup->client,
+        .status = ACCESS_CLIENT_LEFT,
+        .began_ns = lookup->started_ns,
+    };
+    access_log_write(lookup->lookups, &access);
+}
+
 void lookup_abandon(struct lookup *lookup) {
+    log_abandoned(lookup);
     counter_add(&lookup->lookups->counters.gone, 1);
     servers_forget(lookup->lookups->servers, lookup->read_id);
     release(lookup);
@@ -137,6 +154,7 @@ static void end_lookup(struct lookup *lookup, const struct rp_action *done, int3
         .message = message,
         .failed_during = done->failed_during,
         .error = lookup->error,
+        .began_ns = lookup->started_ns,
         .took_us = (monotonic_ns() - lookup->started_ns) / 1000,
     };
     lookup_record(lookup->lookups, &end);
@@ -443,6 +461,10 @@ uint32_t lookup_start(struct lookups *lookups, struct http_exchange *exchange,
     }
     set_parameters(lookup, request);
     lookup->exchange = exchange;
+    lookup->client[0] = '\0';
+    if (lookups->config->log.access == HOST_YES) {
+        http_client_print(http_exchange_socket(exchange), lookup->client);
+    }
     lookup->started_ns = lookup->now_ns = monotonic_ns();
     lookup->deadline_ns =
         lookup->started_ns + lookups->config->limits.lookup_timeout_ms * UINT64_C(1000000);

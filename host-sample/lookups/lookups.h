@@ -4,6 +4,7 @@
 #ifndef LOOKUPS_H
 #define LOOKUPS_H
 
+#include "access.h"
 #include "answer.h"
 #include "counters.h"
 #include "host-sample/base/busy_poll.h"
@@ -45,6 +46,7 @@ struct lookups {
     uint32_t reads;   /* that a server has been asked for and has not answered */
     uint64_t *random; /* see entropy.h */
     struct answers answers;
+    struct access access; /* of the request that is about to be answered; what: NULL if none is */
     struct lookup_counters counters;
 };
 

@@ -3,7 +3,6 @@
  */
 #include "record.h"
 
-#include "access_log.h"
 #include "host-sample/base/log.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/probes.h"
@@ -128,14 +127,14 @@ void lookup_record(struct lookups *lookups, const struct lookup_end *end) {
     if (end->verdict != RP_VERDICT_FOUND || end->log_level != RP_LOG_NONE) {
         remember(lookups->service, end);
     }
-    const struct access access = {
-        .what = "snapshots since",
-        .run_id = end->request->run.text,
-        .snapshot_id = end->request->snapshot.text,
-        .served_by = lookup_served_by(end->served_by),
-        .trace = &end->request->trace,
-        .status = lookup_status(end->verdict),
-        .took_us = end->took_us,
-    };
-    access_log_write(lookups, &access);
+    if (lookups->config->log.access == HOST_YES) {
+        lookups->access = (struct access){
+            .what = "snapshots since",
+            .run_id = end->request->run.text,
+            .snapshot_id = end->request->snapshot.text,
+            .served_by = lookup_served_by(end->served_by),
+            .trace = &end->request->trace,
+            .began_ns = end->began_ns,
+        };
+    }
 }

@@ -18,6 +18,7 @@ struct lookup_end {
     const char *message;       /* the log line's */
     const char *failed_during; /* see rp_step */
     const char *error;         /* what a server said last; "" is none */
+    uint64_t began_ns;         /* by the monotonic clock */
     uint64_t took_us;
 };
 
@@ -30,7 +31,8 @@ uint32_t lookup_status(int32_t verdict);
 /* "replica", "replica_retry", "primary", or NULL. */
 const char *lookup_served_by(int32_t served_by);
 
-/* Once for each lookup that was begun and is answered. */
+/* Once for each lookup that was begun and is answered, right before its answer: the access log's
+ * line is written with that. */
 void lookup_record(struct lookups *lookups, const struct lookup_end *end);
 
 #endif

@@ -8,6 +8,7 @@
 #include "friendly_id.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/secret.h"
+#include "host-sample/http/client_address.h"
 #include "lookup.h"
 #include "routes.h"
 
@@ -234,16 +235,6 @@ static uint32_t dispatch(struct requests *requests, struct http_exchange *exchan
     return answer_page(requests, exchange, request, match.route);
 }
 
-/* The access log's line of a request that was answered at once. */
-static void log_access(const struct requests *requests, const char *target,
-                       const struct trace_context *trace, uint32_t status, uint64_t began_ns) {
-    const struct access access = {.what = target,
-                                  .trace = trace,
-                                  .status = status,
-                                  .took_us = (monotonic_ns() - began_ns) / 1000};
-    access_log_write(requests->lookups, &access);
-}
-
 static void on_request(void *context, struct http_exchange *exchange,
                        const struct http_request *request) {
     struct requests *requests = context;
@@ -255,14 +246,33 @@ static void on_request(void *context, struct http_exchange *exchange,
     const struct http_text *traceparent = header(request, HEADER_TRACEPARENT);
     struct trace_context trace;
     char target[MAX_LOGGED_TARGET + 1];
-    uint64_t began_ns = monotonic_ns();
     (void)snprintf(target, sizeof target, "%.*s %.*s", (int)request->method.length,
                    request->method.bytes, (int)request->target.length, request->target.bytes);
     trace_context_read(&trace, traceparent->bytes, traceparent->length);
-    uint32_t status = dispatch(requests, exchange, request);
-    if (status != 0) {
-        log_access(requests, target, &trace, status, began_ns);
+    requests->lookups->access =
+        (struct access){.what = target, .trace = &trace, .began_ns = monotonic_ns()};
+    (void)dispatch(requests, exchange, request);
+    requests->lookups->access.what = NULL; /* a lookup that was begun sets its own */
+}
+
+/* Of whatever is answered: a request, a lookup, or what was none and the front refused. */
+static void on_reply(void *context, int fd, uint32_t status, size_t body_bytes) {
+    const struct requests *requests = context;
+    struct lookups *lookups = requests->lookups;
+    struct access access = lookups->access;
+    char client[HTTP_CLIENT_BYTES];
+    if (lookups->config->log.access != HOST_YES) {
+        return;
     }
+    if (access.what == NULL) {
+        access = (struct access){.what = "(refused as it came)", .began_ns = monotonic_ns()};
+    }
+    lookups->access.what = NULL;
+    http_client_print(fd, client);
+    access.client = client;
+    access.status = status;
+    access.bytes = body_bytes;
+    access_log_write(lookups, &access);
 }
 
 static void on_gone(void *context, struct http_exchange *exchange, void *user) {
@@ -280,5 +290,7 @@ static void on_exhausted(void *context, int error) {
                       "cannot accept connections; clients wait, and it is tried again", fields);
 }
 
-const struct http_front_handlers requests_handlers = {
-    .on_request = on_request, .on_gone = on_gone, .on_exhausted = on_exhausted};
+const struct http_front_handlers requests_handlers = {.on_request = on_request,
+                                                      .on_gone = on_gone,
+                                                      .on_exhausted = on_exhausted,
+                                                      .on_reply = on_reply};

@@ -6,9 +6,10 @@ import subprocess
 import unittest
 
 import testbed
-from host import lookup_path
+from host import TOKEN, Host, lookup_path
 from lookup_case import NO_WAIT, LookupCase, module_cluster
 from raw_http import RawConnection, get
+from testbed import wait_for
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -44,7 +45,7 @@ class AccessLog(LookupCase):
             host.lookup(self.run_id, unknown)
             host.lookup(self.run_id, "not_an_id")
             host.request("POST", "/metrics")
-            host.request("GET", "/nowhere?a=b")
+            answer = host.request("GET", "/nowhere?a=b")
         lines = [line for line in access_lines(host) if line["request"] != "GET /healthz"]
         self.assertEqual([(line["status"], line.get("served_by")) for line in lines],
                          [(200, "replica"), (404, "primary"), (400, None), (405, None), (404, None)])
@@ -54,8 +55,40 @@ class AccessLog(LookupCase):
         self.assertNotIn("traceparent", lines[1])
         self.assertEqual(lines[2]["request"], "GET " + lookup_path(self.run_id, "not_an_id"))
         self.assertEqual(lines[4]["request"], "GET /nowhere?a=b")
+        self.assertEqual(lines[4]["bytes"], len(answer.body))
         for line in lines:
             self.assertIsInstance(line["milliseconds"], float)
+            self.assertRegex(line["client"], r"^127\.0\.0\.1:\d+$")
+
+    def test_what_is_no_request(self):
+        with self.host(settings={"log": {"access": "yes"}}) as host:
+            with RawConnection(host.port) as connection:
+                connection.send(b"nonsense\r\n\r\n")
+                body = connection.read_answer().body
+                port = connection.own_port()
+        line = next(line for line in access_lines(host) if line["status"] == 400)
+        self.assertEqual((line["request"], line["client"], line["bytes"]),
+                         ("(refused as it came)", f"127.0.0.1:{port}", len(body)))
+
+    def test_client_that_leaves(self):
+        """While its lookup waits for the retry."""
+        slow = {"policy": "replica_then_primary", "replica_retry_min_ms": 4000,
+                "replica_retry_max_ms": 4000}
+        unknown = history.new_id()
+        with Host(cluster.primary, cluster.standbys, policy=slow,
+                  settings={"log": {"access": "yes"}}) as host:
+            with RawConnection(host.port) as connection:
+                connection.send(get(lookup_path(self.run_id, unknown),
+                                    f"authorization: Bearer {TOKEN}"))
+                wait_for(lambda: host.metrics().value("snapshot_host_lookups_in_flight") == 1,
+                         "the lookup to wait")
+                port = connection.own_port()
+            wait_for(lambda: any(line["status"] == 499 for line in access_lines(host)),
+                     "the client to be missed")
+            line = next(line for line in access_lines(host) if line["status"] == 499)
+            self.assertEqual((line["client"], line["bytes"], line["request_snapshot_id"]),
+                             (f"127.0.0.1:{port}", 0, unknown))
+            self.assertLess(line["milliseconds"], 4000)
 
     def test_traceparent_is_carried_into_warnings_and_errors(self):
         unknown = history.new_id()

@@ -20,6 +20,9 @@ class RawConnection:
     def __exit__(self, *_exception):
         self.close()
 
+    def own_port(self):
+        return self._socket.getsockname()[1]
+
     def close(self):
         self._socket.close()
 
