@@ -4,6 +4,7 @@
 import html
 import re
 import signal
+import subprocess
 import time
 import unittest
 
@@ -163,6 +164,23 @@ class Status(LookupCase):
             misses = host.admin("/status.json").json["last_misses"]
             self.assertEqual((len(misses), misses[0]["verdict"], misses[0]["run_id"]),
                              (16, "shed", run))
+
+    def test_drawing_has_every_step(self):
+        """Of each policy, as the plugin draws it: a card for each step, a line for each arrow."""
+        for policy in ("replica_then_primary", "read_index", "replica_backoff", "primary_only",
+                       "replica_only"):
+            with self.subTest(policy), Host(cluster.primary, cluster.standbys,
+                                            policy={"policy": policy},
+                                            settings={"admin": {"port": free_port()}}) as host:
+                dot = subprocess.run([testbed.BUILD + "/policy-check", "--plugin", testbed.PLUGIN,
+                                      "--dot", host.policy_path], capture_output=True, text=True,
+                                     check=True).stdout
+                page = host.admin("/status").body.decode()
+                steps = re.findall(r"^  (s\d+) \[", dot, re.MULTILINE)
+                self.assertGreaterEqual(len(steps), 2)
+                self.assertEqual(re.findall(r'<li id="(s\d+)">', page), steps)
+                self.assertEqual(page.count('<span class="on">'), dot.count(" -> "))
+                self.assertEqual(page.count("&rarr; <"), dot.count(" -> "))
 
     def test_texts_of_clients_are_texts(self):
         """A page for operators is a place where a client would like to have its script."""
