@@ -14,6 +14,7 @@
 
 static const char *const yes_no[] = {"no", "yes", NULL};
 static const char *const expectations[] = {"any", "primary", "replica", NULL};
+static const char *const address_words[] = {"one", "all", NULL};
 static const char *const states[] = {"off", "on", "drain", NULL};
 
 #define AT(member)        offsetof(struct host_config, member)
@@ -74,6 +75,15 @@ static const struct ini_key auth_keys[] = {
          .offset = OF_SERVER(prepared),                                                            \
          .open = true,                                                                             \
          .help = "Whether statements are prepared; no for poolers that cannot."},                  \
+        {.name = "addresses",                                                                      \
+         .type = INI_CHOICE,                                                                       \
+         .choices = address_words,                                                                 \
+         .fallback = "one",                                                                        \
+         .unit = "",                                                                               \
+         .offset = OF_SERVER(addresses),                                                           \
+         .open = true,                                                                             \
+         .help = "Whether a name with several addresses is one server, or all are servers of "     \
+                 "their own, looked up again every 10 s."},                                        \
     {                                                                                              \
         .name = "state", .type = INI_CHOICE, .choices = states, .fallback = "on", .unit = "",      \
         .offset = OF_SERVER(state), .open = true,                                                  \
@@ -176,6 +186,18 @@ static void check_conninfo(const struct ini_document *document, const struct ini
     }
 }
 
+static void check_addresses(const struct ini_document *document, const struct ini_section *section,
+                            const struct server_config *server, struct ini_errors *errors) {
+    char host[INI_MAX_VALUE_BYTES + 1];
+    if (server->addresses == HOST_ADDRESSES_ALL && server->conninfo[0] != '\0' &&
+        !conninfo_host(server->conninfo, host, sizeof host)) {
+        ini_errors_add(errors,
+                       "%s:%u: [%s] addresses = all: the conninfo has no name to be looked up; "
+                       "accepted: with a conninfo that has one host, and no hostaddr",
+                       document->path, ini_find(section, "addresses")->line, section->shown);
+    }
+}
+
 static void read_server(struct host_config *config, const struct ini_document *document,
                         const struct ini_section *section, int32_t expect,
                         struct ini_errors *errors) {
@@ -194,6 +216,7 @@ static void read_server(struct host_config *config, const struct ini_document *d
     }
     (void)strlcpy(server->name, section->name, sizeof server->name);
     check_conninfo(document, section, server, errors);
+    check_addresses(document, section, server, errors);
 }
 
 static void unknown_section(const struct ini_document *document, const struct ini_section *section,

@@ -20,14 +20,20 @@ enum { HOST_NO, HOST_YES };
 /* As enum rp_expect and enum rp_server_state. */
 enum { HOST_EXPECT_ANY, HOST_EXPECT_PRIMARY, HOST_EXPECT_REPLICA };
 enum { HOST_SERVER_OFF, HOST_SERVER_ON, HOST_SERVER_DRAIN };
+enum { HOST_ADDRESSES_ONE, HOST_ADDRESSES_ALL };
+
+/* Of a server's name, its NUL included: as much as the cluster takes. */
+#define HOST_NAME_BYTES 64u
 
 struct server_config {
-    char name[INI_MAX_SECTION_BYTES + 1]; /* of its section: "server.a", "primary", "replica.b" */
-    char conninfo[INI_MAX_VALUE_BYTES + 1];
+    char name[HOST_NAME_BYTES]; /* of its section: "server.a", "primary", "replica.b"; and behind a
+                                   slash its address, see addresses.h */
+    char conninfo[INI_MAX_VALUE_BYTES + 64]; /* and an address */
     uint32_t links;
-    int32_t prepared; /* HOST_NO, HOST_YES */
-    int32_t expect;   /* HOST_EXPECT_ANY, HOST_EXPECT_PRIMARY, HOST_EXPECT_REPLICA */
-    int32_t state;    /* HOST_SERVER_OFF, HOST_SERVER_ON, HOST_SERVER_DRAIN */
+    int32_t prepared;  /* HOST_NO, HOST_YES */
+    int32_t expect;    /* HOST_EXPECT_ANY, HOST_EXPECT_PRIMARY, HOST_EXPECT_REPLICA */
+    int32_t addresses; /* HOST_ADDRESSES_ONE, HOST_ADDRESSES_ALL */
+    int32_t state;     /* HOST_SERVER_OFF, HOST_SERVER_ON, HOST_SERVER_DRAIN */
 };
 
 struct host_config {

@@ -87,14 +87,15 @@ static const struct server_config *find(const struct host_config *config, const 
 static void name_server(const struct server_config *from, const struct server_config *to,
                         char *names, size_t length) {
     static const char *const states[] = {" off", " on", " drained"};
-    char section[INI_MAX_SECTION_BYTES + 3];
+    char section[HOST_NAME_BYTES + 2];
     (void)snprintf(section, sizeof section, "[%s]", to != NULL ? to->name : from->name);
     if (from == NULL) {
         add(names, length, section, " added");
     } else if (to == NULL) {
         add(names, length, section, " taken out");
     } else if (strcmp(from->conninfo, to->conninfo) != 0 || from->links != to->links ||
-               from->prepared != to->prepared || from->expect != to->expect) {
+               from->prepared != to->prepared || from->addresses != to->addresses ||
+               from->expect != to->expect) {
         add(names, length, section, " changed");
     }
     if (from != NULL && to != NULL && from->state != to->state) {

@@ -285,6 +285,22 @@ bool conninfo_check(const char *conninfo, char *why, size_t why_length) {
     return good;
 }
 
+bool conninfo_host(const char *conninfo, char *host, size_t host_length) {
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    if (options == NULL) {
+        return false;
+    }
+    const char *name = value_of(options, "host");
+    const bool good = name[0] != '\0' && name[0] != '/' && name[0] != '@' &&
+                      strchr(name, ',') == NULL && value_of(options, "hostaddr")[0] == '\0' &&
+                      strlen(name) < host_length;
+    if (good) {
+        (void)snprintf(host, host_length, "%s", name);
+    }
+    PQconninfoFree(options);
+    return good;
+}
+
 void conninfo_identity(const char *conninfo, char *identity, size_t identity_length) {
     PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
     identity[0] = '\0';

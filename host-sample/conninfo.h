@@ -13,6 +13,10 @@
  * put a password anywhere in it, and libpq's own messages quote it. */
 bool conninfo_check(const char *conninfo, char *why, size_t why_length);
 
+/* The one host that the string names. False: there are several, or none, or a socket's folder, or
+ * an address is given beside it, or it does not fit. */
+bool conninfo_host(const char *conninfo, char *host, size_t host_length);
+
 /* Writes what tells servers apart: service, host, address, port and database, with their defaults.
  * Empty if the string cannot be taken apart. */
 void conninfo_identity(const char *conninfo, char *identity, size_t identity_length);

@@ -53,8 +53,9 @@ struct worker {
 
 struct host {
     const char *config_path;
-    struct host_config *config; /* the newest; the main thread's */
-    uint32_t most_lookups;      /* that a thread has room for */
+    struct host_config *written; /* the main thread's; what it becomes with addresses.h is: */
+    struct host_config *config;  /* the newest; the main thread's */
+    uint32_t most_lookups;       /* that a thread has room for */
     struct rp_set *set;
     struct lookup_service service;
     struct worker *workers; /* config->listen.threads of them */

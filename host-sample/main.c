@@ -16,6 +16,7 @@
 #include "say.h"
 #include "worker.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
 #include <limits.h>
@@ -30,6 +31,9 @@ enum { EXIT_USAGE = 2 };
 
 /* How long a reader of the log that is stuck may keep the process from its end. */
 #define LOG_END_MS 1000u
+
+/* Names that are several servers are looked up so often. */
+#define LOOK_UP_S 10
 
 /* Room for so many times max_lookups, and at most for so many if max_lookups are fewer. */
 #define ROOM_FACTOR 8u
@@ -278,13 +282,17 @@ static bool start_workers(struct host *host) {
 }
 
 static void wait_for_signals(struct host *host, const sigset_t *signals) {
+    const struct timespec period = {.tv_sec = LOOK_UP_S};
+    bool look_up = true;
     int signal_number = 0;
     while (signal_number != SIGTERM && signal_number != SIGINT) {
-        if (sigwait(signals, &signal_number) != 0) {
-            continue;
+        signal_number = sigtimedwait(signals, NULL, look_up ? &period : NULL);
+        if (signal_number < 0 && errno == EAGAIN) {
+            look_up = host_look_up(host);
         }
         if (signal_number == SIGHUP) {
             host_reload(host);
+            look_up = true; /* if there is anything */
         } else if (signal_number == SIGUSR1 || signal_number == SIGUSR2) {
             const struct log_field fields[] = {
                 LOG_TEXT("signal", signal_number == SIGUSR1 ? "SIGUSR1" : "SIGUSR2"), LOG_END};
@@ -362,7 +370,7 @@ static int run(struct host *host, const sigset_t *signals, bool test, bool conne
         say_errors(host, "out of memory");
         return EXIT_FAILURE;
     }
-    host->config = config;
+    host->config = host->written = config;
     const bool good = host_config_load(config, host->config_path, err, sizeof err);
     if (!good) {
         say_errors(host, err);
@@ -385,14 +393,17 @@ static int run(struct host *host, const sigset_t *signals, bool test, bool conne
         } else {
             say_notes(host);
             host_keep_facts(host);
-            exit_status = serve(host, signals);
+            exit_status = host_find_addresses(host) ? serve(host, signals) : EXIT_FAILURE;
         }
     }
     if (host->set != NULL) {
         host->service.plugin->close(host->set);
     }
     plugin_unload(&plugin);
-    host_config_free(host->config);
+    if (host->config != host->written) {
+        host_config_free(host->config);
+    }
+    host_config_free(host->written);
     return exit_status;
 }
 

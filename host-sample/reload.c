@@ -3,6 +3,7 @@
  */
 #include "reload.h"
 
+#include "addresses.h"
 #include "config_changes.h"
 #include "host-sample/base/log.h"
 #include "host.h"
@@ -90,6 +91,39 @@ static void hand_out(struct host *host, struct host_config *config) {
     }
 }
 
+/* ---- names ----------------------------------------------------------------------------------- */
+
+bool host_find_addresses(struct host *host) {
+    struct host_config *config = calloc(1, sizeof *config);
+    if (config != NULL) {
+        addresses_expand(config, host->written, NULL);
+        host->config = config;
+    }
+    return config != NULL;
+}
+
+bool host_look_up(struct host *host) {
+    char changes[NAMES_BYTES];
+    struct host_config *config;
+    if (!addresses_are_many(host->written)) {
+        return false;
+    }
+    config = calloc(1, sizeof *config);
+    if (config == NULL) {
+        return true; /* until the next time */
+    }
+    addresses_expand(config, host->written, host->config);
+    config_name_changes(host->config, config, changes, sizeof changes);
+    if (changes[0] == '\0') {
+        host_config_free(config);
+        return true;
+    }
+    const struct log_field fields[] = {LOG_TEXT("changed", changes), LOG_END};
+    log_write(host->service.log, LOG_LEVEL_INFO, "a name has other addresses", fields);
+    hand_out(host, config);
+    return true;
+}
+
 /* ---- both ------------------------------------------------------------------------------------ */
 
 static void tell(const struct host *host, const char *changes, const char *fixed,
@@ -113,34 +147,39 @@ static void tell(const struct host *host, const char *changes, const char *fixed
     }
 }
 
-/* The new configuration, or NULL with errors, one a line. */
-static struct host_config *load(struct host *host, char *err, size_t err_length) {
+/* The new configuration, and memory for what it becomes; or NULL with errors, one a line. */
+static struct host_config *load(struct host *host, struct host_config **expanded, char *err,
+                                size_t err_length) {
     struct host_config *config = calloc(1, sizeof *config);
-    if (config == NULL) {
+    *expanded = calloc(1, sizeof **expanded);
+    if (config == NULL || *expanded == NULL) {
         (void)snprintf(err, err_length, "out of memory");
-        return NULL;
+    } else if (host_config_load(config, host->config_path, err, err_length) &&
+               host->service.plugin->reload(host->set, err, (uint32_t)err_length) == RP_OK) {
+        return config;
     }
-    if (!host_config_load(config, host->config_path, err, err_length) ||
-        host->service.plugin->reload(host->set, err, (uint32_t)err_length) != RP_OK) {
-        host_config_free(config);
-        return NULL;
-    }
-    return config;
+    host_config_free(config);
+    host_config_free(*expanded);
+    return NULL;
 }
 
 void host_reload(struct host *host) {
     char err[RP_ERROR_BYTES] = "";
     char fixed[NAMES_BYTES], changes[NAMES_BYTES];
     const uint64_t policies = sum_policies(host);
-    struct host_config *config = load(host, err, sizeof err);
+    struct host_config *expanded;
+    struct host_config *config = load(host, &expanded, err, sizeof err);
     if (config == NULL) {
         counter_add(&host->reload_failures, 1);
         say_lines(host->service.log, LOG_LEVEL_ERROR,
                   "configuration not reloaded, the previous one stays", err);
     } else {
-        config_keep_fixed(config, host->config, host->most_lookups, fixed, sizeof fixed);
-        config_name_changes(host->config, config, changes, sizeof changes);
-        hand_out(host, config);
+        config_keep_fixed(config, host->written, host->most_lookups, fixed, sizeof fixed);
+        config_name_changes(host->written, config, changes, sizeof changes);
+        host_config_free(host->written);
+        host->written = config;
+        addresses_expand(expanded, config, host->config);
+        hand_out(host, expanded);
         host_keep_facts(host);
         tell(host, changes, fixed, sum_policies(host) != policies);
         say_notes(host);

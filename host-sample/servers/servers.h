@@ -151,7 +151,7 @@ void server_view_reset(struct server_view *view);
 
 /* Those that stay, for pages. [any thread] */
 struct server_label {
-    char name[INI_MAX_SECTION_BYTES + 1]; /* of its section */
+    char name[HOST_NAME_BYTES]; /* of its section */
     int32_t expect;                       /* as configured */
     uint32_t index;
 };

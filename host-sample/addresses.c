@@ -1,0 +1,106 @@
+/*
+ * addresses.c - see addresses.h.
+ */
+#include "addresses.h"
+
+#include "conninfo.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define ADDRESS_BYTES 48u /* of a number, IPv6 with its zone cut off */
+
+bool addresses_are_many(const struct host_config *config) {
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        if (config->servers[i].addresses == HOST_ADDRESSES_ALL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has(const struct host_config *config, const char *name) {
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        if (strcmp(config->servers[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void append(struct host_config *config, const struct server_config *server) {
+    if (config->server_count < HOST_MAX_SERVERS && !has(config, server->name)) {
+        config->servers[config->server_count++] = *server;
+    }
+}
+
+/* False: there is no room in the name or the connection string. */
+static bool at_address(struct server_config *server, const struct server_config *section,
+                       const char *address) {
+    const bool is_uri = strncmp(section->conninfo, "postgres", strlen("postgres")) == 0 &&
+                        strstr(section->conninfo, "://") != NULL;
+    const char *before = !is_uri ? " " : strchr(section->conninfo, '?') != NULL ? "&" : "?";
+    *server = *section;
+    const int name = snprintf(server->name, sizeof server->name, "%s/%s", section->name, address);
+    const int conninfo = snprintf(server->conninfo, sizeof server->conninfo, "%s%shostaddr=%s",
+                                  section->conninfo, before, address);
+    return name > 0 && (size_t)name < sizeof server->name && conninfo > 0 &&
+           (size_t)conninfo < sizeof server->conninfo;
+}
+
+/* Returns whether there was any. */
+static bool append_found(struct host_config *expanded, const struct server_config *section) {
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    char host[INI_MAX_VALUE_BYTES + 1];
+    bool any = false;
+    if (!conninfo_host(section->conninfo, host, sizeof host) ||
+        getaddrinfo(host, NULL, &hints, &found) != 0) {
+        return false;
+    }
+    for (const struct addrinfo *one = found; one != NULL; one = one->ai_next) {
+        char address[ADDRESS_BYTES];
+        struct server_config server;
+        if (getnameinfo(one->ai_addr, one->ai_addrlen, address, sizeof address, NULL, 0,
+                        NI_NUMERICHOST) == 0 &&
+            at_address(&server, section, address)) {
+            append(expanded, &server);
+            any = true;
+        }
+    }
+    freeaddrinfo(found);
+    return any;
+}
+
+/* Those that the section had before; each as the section is now. */
+static bool append_former(struct host_config *expanded, const struct server_config *section,
+                          const struct host_config *before) {
+    const size_t length = strlen(section->name);
+    bool any = false;
+    for (uint32_t i = 0; before != NULL && i < before->server_count; i++) {
+        const char *name = before->servers[i].name;
+        struct server_config server;
+        if (strncmp(name, section->name, length) == 0 && name[length] == '/' &&
+            at_address(&server, section, name + length + 1)) {
+            append(expanded, &server);
+            any = true;
+        }
+    }
+    return any;
+}
+
+void addresses_expand(struct host_config *expanded, const struct host_config *written,
+                      const struct host_config *before) {
+    *expanded = *written;
+    memset(expanded->servers, 0, sizeof expanded->servers);
+    expanded->server_count = 0;
+    for (uint32_t i = 0; i < written->server_count; i++) {
+        const struct server_config *section = &written->servers[i];
+        if (section->addresses != HOST_ADDRESSES_ALL || section->state == HOST_SERVER_OFF ||
+            (!append_found(expanded, section) && !append_former(expanded, section, before))) {
+            append(expanded, section);
+        }
+    }
+}

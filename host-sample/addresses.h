@@ -1,0 +1,23 @@
+/*
+ * addresses.h - names that are several servers: `addresses = all`.
+ *
+ * A section whose name has several addresses stands for as many servers, each named
+ * SECTION/ADDRESS and reached by that address (hostaddr), under the name's own certificate.
+ */
+#ifndef ADDRESSES_H
+#define ADDRESSES_H
+
+#include "config.h"
+
+#include <stdbool.h>
+
+/* Whether some section is of this kind. */
+bool addresses_are_many(const struct host_config *config);
+
+/* Looks names up, which may take as long as the system's resolver does, and puts a server for each
+ * address in the place of its section; `expanded` is a copy of `written` else. Of a name that is
+ * not found now, the servers of `before` (NULL: none) stay; without any, the section itself. */
+void addresses_expand(struct host_config *expanded, const struct host_config *written,
+                      const struct host_config *before);
+
+#endif

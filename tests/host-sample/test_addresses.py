@@ -1,0 +1,119 @@
+#!/usr/bin/python3
+"""A name with several addresses is as many servers, which come and go with it, and no lookup is lost.
+
+The name is in /etc/hosts of a mount namespace that this program makes for itself and its children. Each
+address leads to a standby of its own, by a forwarder on it: of one name all servers have one port.
+"""
+
+import contextlib
+import ctypes
+import os
+import socket
+import tempfile
+import threading
+import unittest
+
+import test_reload_servers as reloads
+from host import APPLICATION, run_host
+from test_reload_servers import Load, links_of, role_of, running, server
+from testbed import free_port, wait_for
+
+NAME = "standbys.example"
+CLONE_NEWNS, MS_REC, MS_PRIVATE, MS_BIND = 0x20000, 0x4000, 1 << 18, 4096
+
+hosts = None
+
+
+def own_hosts_file():
+    """A private /etc/hosts, and its path outside of it; None where this is not allowed."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS) != 0:
+        return None
+    libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None)
+    with tempfile.NamedTemporaryFile("w", delete=False) as file:
+        file.write("127.0.0.1 localhost\n")
+    os.chmod(file.name, 0o644)
+    return file.name if libc.mount(file.name.encode(), b"/etc/hosts", None, MS_BIND, None) == 0 else None
+
+
+def setUpModule():
+    global hosts
+    hosts = own_hosts_file()
+    if hosts is None:
+        raise unittest.SkipTest("needs root, for a mount namespace")
+    unittest.addModuleCleanup(os.unlink, hosts)
+    reloads.setUpModule()
+
+
+def name_leads_to(*addresses):
+    """In place: a bind mount is of the file, not of its name."""
+    with open(hosts, "w", encoding="ascii") as file:
+        file.write("127.0.0.1 localhost\n" + "".join(f"{one} {NAME}\n" for one in addresses))
+
+
+def forward(address, port, to_port):
+    """Everything that comes there goes to that port of 127.0.0.1."""
+    def pump(source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+        for one in (source, sink):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def carry(client):
+        with client, socket.create_connection(("127.0.0.1", to_port)) as server_side:
+            back = threading.Thread(target=pump, args=(server_side, client), daemon=True)
+            back.start()
+            pump(client, server_side)
+            back.join()
+
+    def accept():
+        with contextlib.suppress(OSError):  # once it is closed
+            while True:
+                threading.Thread(target=carry, args=listener.accept()[:1], daemon=True).start()
+
+    listener = socket.create_server((address, port))
+    threading.Thread(target=accept, daemon=True).start()
+    return listener
+
+
+class Addresses(unittest.TestCase):
+    def test_they_come_and_go(self):
+        b, c = reloads.cluster.standbys
+        port = free_port()
+        for address, which in (("127.0.0.2", b), ("127.0.0.3", c)):
+            self.addCleanup(forward(address, port, which.port).close)
+        name_leads_to("127.0.0.2")
+        conninfo = (f"host={NAME} port={port} dbname=postgres user=postgres "
+                    f"application_name={APPLICATION}")
+        first, second = "server.s/127.0.0.2", "server.s/127.0.0.3"
+        with running(2, a=server(reloads.cluster.primary),
+                     s={"conninfo": conninfo, "addresses": "all"}) as host, Load(host.port) as load:
+            load.wait()
+            self.assertEqual(role_of(host, first), "replica")
+            self.assertIsNone(role_of(host, "server.s"))
+            name_leads_to("127.0.0.2", "127.0.0.3")
+            wait_for(lambda: role_of(host, second) == "replica", "the second address")
+            load.wait()
+            name_leads_to("127.0.0.3")
+            wait_for(lambda: role_of(host, first) is None, "the first address to go")
+            wait_for(lambda: links_of(b) == 0, "its links to go")
+            load.wait()
+            name_leads_to()  # nothing is known: what was found last stays
+            host.reload()
+            load.wait()
+            self.assertEqual(role_of(host, second), "replica")
+
+    def test_what_cannot_be_looked_up(self):
+        with running(a=server(reloads.cluster.primary)) as host:
+            for conninfo in ("host=/tmp", "host=a,b", "host=a hostaddr=127.0.0.1", "port=1"):
+                text = f"[server.a]\nconninfo = {conninfo}\naddresses = all\n"
+                with self.subTest(conninfo):
+                    host.write_config(text)
+                    done = run_host("-t", "-c", host.config_path)
+                    self.assertIn("has no name to be looked up", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
