@@ -90,5 +90,8 @@ browser-test: deps all
 
 SECONDS ?= 60
 SEED ?=
+# With STANDBYS=2 servers fail over too.
+STANDBYS ?= 1
+SOAK_PROGRAM := $(if $(filter 2,$(STANDBYS)),failover_soak.py,soak.py)
 soak: all
-	$(PYTHON) tests/host-sample/soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+	$(PYTHON) tests/host-sample/$(SOAK_PROGRAM) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))

@@ -100,6 +100,7 @@ class Clients:
     def _ask(self, connection, generator):
         question = self._choose(generator)
         route, headers = self._headers(generator)
+        headers.update(question.headers)
         begun = time.monotonic()
         with self._lock:
             self.sent += 1

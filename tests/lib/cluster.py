@@ -87,6 +87,15 @@ def _is_alive(pid):
         return False
 
 
+def despite_conflicts(statement):
+    """Calls it until nothing that a standby replays, a vacuum for instance, cancels it."""
+    while True:
+        try:
+            return statement()
+        except psycopg2.errors.SerializationFailure:
+            pass
+
+
 class Account:
     """Who runs the servers: postgres if we are root, else the current user."""
 
@@ -181,9 +190,9 @@ class Server:
 
     def promote(self):
         """Makes a standby a primary; returns when it is one."""
-        assert self.value("SELECT pg_promote(true, 60)")
-        wait_for(lambda: not self.value("SELECT pg_is_in_recovery()"),
-                 f"{self.name} to be promoted")
+        assert despite_conflicts(lambda: self.value("SELECT pg_promote(false)"))
+        wait_for(lambda: not despite_conflicts(
+            lambda: self.value("SELECT pg_is_in_recovery()")), f"{self.name} to be promoted", 60)
 
     def follow(self, source):
         """Makes a standby stream from another server, or a relay to one, from now on."""
@@ -301,6 +310,7 @@ class Cluster:
         self.directory = self._make_directory()
         self.primary = Server(self, "primary")
         self.standbys = []
+        self._former = []  # primaries that were failed over from
         clean_up_at_exit(self.destroy)
         try:
             self._create_primary(settings)
@@ -348,12 +358,46 @@ class Cluster:
     def add_standby(self, name, source=None):
         """A new standby that follows the primary, or another standby; it is started."""
         server = Server(self, name)
-        self._run("pg_basebackup", "--no-sync", "--checkpoint=fast", "--wal-method=stream",
-                  "--no-manifest", "--write-recovery-conf", "--pgdata", server.data,
-                  "--dbname", (source or self.primary).conninfo())
+        self._copy_from(source or self.primary, server)
         self.standbys.append(server)
         server.start()
         return server
+
+    def _copy_from(self, source, server):
+        self._run("pg_basebackup", "--no-sync", "--checkpoint=fast", "--wal-method=stream",
+                  "--no-manifest", "--write-recovery-conf", "--pgdata", server.data,
+                  "--dbname", source.conninfo())
+
+    # -- failing over --------------------------------------------------------------------------
+
+    def fail_over(self, standby):
+        """Promotes this standby while the primary is stopped. The old one is no longer among the
+        servers of this cluster until it is cloned or rewound; the other standbys still follow it."""
+        assert not self.primary.is_running()
+        standby.promote()
+        old, self.primary = self.primary, standby
+        self.standbys = [it for it in self.standbys if it is not standby]
+        self._former.append(old)
+        return old
+
+    def clone(self, server):
+        """Makes a stopped former primary a standby, from nothing."""
+        shutil.rmtree(server.data)
+        self._copy_from(self.primary, server)
+        self._take_back(server)
+
+    def rewind(self, server):
+        """Makes a stopped former primary a standby by pg_rewind, which needs wal_log_hints."""
+        # Before version 16 it reads the new timeline from the control file.
+        self.primary.execute("CHECKPOINT")
+        self._run("pg_rewind", "--no-sync", "--write-recovery-conf", "--target-pgdata",
+                  server.data, "--source-server", self.primary.conninfo())
+        self._take_back(server)
+
+    def _take_back(self, server):
+        self._former.remove(server)
+        self.standbys.append(server)
+        server.start()
 
     def copy(self, source, target):
         """A copy of a data directory, whose server must not run."""
@@ -390,6 +434,6 @@ class Cluster:
     def destroy(self):
         """Stops the servers and removes every file. May be called twice."""
         no_longer_clean_up(self.destroy)
-        for server in [*self.standbys, self.primary]:
+        for server in [*self.standbys, self.primary, *self._former]:
             server.stop("immediate")
         shutil.rmtree(self.directory, ignore_errors=True)

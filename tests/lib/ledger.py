@@ -134,6 +134,8 @@ class Run:
 class Question:
     """A lookup about to be sent. `run` is the Run that is asked for, `since` any snapshot id."""
 
+    headers = {}  # those that it adds to a client's own
+
     def __init__(self, run, since):
         self.run = run
         self.since = since
