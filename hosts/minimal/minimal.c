@@ -47,7 +47,7 @@ static PGresult *ask(PGconn *server, const char *sql, const char *id) {
 
 static int32_t outcome_of(PGconn *server, const PGresult *result, const struct rp_action *action) {
     if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1) {
-        return PQstatus(server) == CONNECTION_OK ? RP_FAILED : RP_SERVER_GONE;
+        return PQstatus(server) == CONNECTION_OK ? (int)RP_FAILED : (int)RP_SERVER_GONE;
     }
     if (action->kind == RP_ACTION_ASK) {
         return RP_ANSWERED;
