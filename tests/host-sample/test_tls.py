@@ -1,0 +1,171 @@
+#!/usr/bin/python3
+"""TLS and credentials, as libpq has them, through the host: certificates that are checked in full, that
+change, and that are of somebody else; SCRAM bound to its channel; a client's certificate; a password file
+and a service file."""
+
+import os
+import subprocess
+import unittest
+
+from host import Host
+from lookup_case import module_cluster
+from testbed import wait_for
+
+APPLICATION = "snapshot-host"  # the host's own name for its links: lines are short
+PASSWORD = "Tr0ubadour"
+HBA = """hostssl all scram all scram-sha-256
+hostssl all holder all cert
+host all scram,holder all reject
+"""
+
+cluster = history = None
+life = None
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *arguments], cwd=cluster.directory, check=True, capture_output=True)
+
+
+def path(name):
+    return os.path.join(cluster.directory, name)
+
+
+def make_authority(name):
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+            "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.crt")
+
+
+def make_certificate(name, authority, subject, *extensions):
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+            f"/CN={subject}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+    with open(path(f"{name}.ext"), "w", encoding="ascii") as file:
+        file.write("".join(f"{one}\n" for one in extensions))
+    openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{authority}.crt", "-CAkey",
+            f"{authority}.key", "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext", "-out",
+            f"{name}.crt")
+
+
+def serve_with(name):
+    """The server shows this certificate from now on, to those who connect."""
+    for kind in ("crt", "key"):
+        target = os.path.join(cluster.primary.data, f"server.{kind}")
+        with open(path(f"{name}.{kind}"), "rb") as source, open(target, "wb") as file:
+            file.write(source.read())
+        os.chmod(target, 0o600)
+        cluster.account.own(target)
+    cluster.primary.execute("SELECT pg_reload_conf()")
+
+
+def setUpModule():
+    global cluster, history, life
+    cluster, history = module_cluster()
+    life = history.life_of_a_run()
+    history.write(cluster.primary)
+    for authority in ("ours", "theirs"):
+        make_authority(authority)
+    for name, authority in (("first", "ours"), ("second", "ours"), ("foreign", "theirs")):
+        make_certificate(name, authority, "localhost", "subjectAltName=DNS:localhost")
+    make_certificate("client", "ours", "holder", "extendedKeyUsage=clientAuth")
+    hba = os.path.join(cluster.primary.data, "pg_hba.conf")
+    with open(hba, encoding="ascii") as file:
+        rest = file.read()
+    with open(hba, "w", encoding="ascii") as file:
+        file.write(HBA + rest)
+    serve_with("first")
+    for name, value in (("ssl", "on"), ("ssl_ca_file", path("ours.crt")),
+                        ("password_encryption", "scram-sha-256")):
+        cluster.primary.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+    cluster.primary.execute("SELECT pg_reload_conf()")
+    cluster.primary.execute(f"CREATE ROLE scram LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
+    cluster.primary.execute("CREATE ROLE holder LOGIN SUPERUSER")
+
+
+def to_server(**words):
+    return cluster.primary.conninfo(**{
+        "host": "localhost", "sslmode": "verify-full", "sslrootcert": path("ours.crt"), **words})
+
+
+class Tls(unittest.TestCase):
+    def setUp(self):
+        serve_with("first")
+
+    def write_service(self, conninfo):
+        """The service named runs; what it says is longer than a line of the host's file may be."""
+        with open(path("services"), "w", encoding="ascii") as file:
+            file.write("[runs]\n" + conninfo.replace(" ", "\n") + "\n")
+        os.environ["PGSERVICEFILE"] = path("services")
+        self.addCleanup(os.environ.pop, "PGSERVICEFILE")
+
+    def host(self, conninfo):
+        return Host(policy={"policy": "primary_only"}, settings={"server.a": {"conninfo": conninfo}})
+
+    def assert_serves(self, host):
+        answer = host.lookup(life[0]["runId"], life[0]["id"])
+        self.assertEqual(answer.status, 200, answer)
+
+    def assert_refused(self, conninfo, why):
+        with self.host(conninfo) as host:
+            line = host.wait_for_log(lambda one: why in one.text, f"a line with {why!r}")
+            self.assertNotIn(PASSWORD, line.text)
+            self.assertEqual(host.lookup(life[0]["runId"], life[0]["id"]).status, 503)
+
+    def end_links(self):
+        cluster.primary.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                                " WHERE application_name = %s", (APPLICATION,))
+
+    def connects(self, host):
+        return host.metrics().value("snapshot_host_connects_total", server="server.a")
+
+    def test_a_certificate_that_is_rotated(self):
+        with self.host(to_server()) as host:
+            self.assert_serves(host)
+            encrypted = cluster.primary.value(
+                "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+                " WHERE application_name = %s", (APPLICATION,))
+            self.assertTrue(encrypted)
+            serve_with("second")
+            before = self.connects(host)
+            self.end_links()
+            wait_for(lambda: self.connects(host) > before, "links with the new certificate")
+            self.assert_serves(host)
+            serve_with("foreign")
+            self.end_links()
+            host.wait_for_log(lambda one: "certificate verify failed" in one.text, "the refusal")
+            self.assertEqual(host.lookup(life[0]["runId"], life[0]["id"]).status, 503)
+            before = self.connects(host)
+            serve_with("second")
+            wait_for(lambda: self.connects(host) > before, "links again")
+            wait_for(lambda: host.lookup(life[0]["runId"], life[0]["id"]).status == 200, "an answer")
+
+    def test_a_wrong_host_name(self):
+        self.assert_refused(to_server(host="127.0.0.1"), "does not match host name")
+
+    def test_scram_bound_to_its_channel(self):
+        with self.host(to_server(user="scram", password=PASSWORD, channel_binding="require")) as host:
+            self.assert_serves(host)
+        self.assert_refused(to_server(user="scram", password=PASSWORD + "x"),
+                            "password authentication failed")
+        self.assert_refused(to_server(user="scram", password=PASSWORD, sslmode="disable"),
+                            "pg_hba.conf rejects connection")
+
+    def test_a_client_certificate(self):
+        os.chmod(path("client.key"), 0o600)
+        self.write_service(to_server(user="holder", sslcert=path("client.crt"),
+                                     sslkey=path("client.key")))
+        with self.host("service=runs") as host:
+            self.assert_serves(host)
+        self.assert_refused(to_server(user="holder"), "certificate")
+
+    def test_a_password_file_and_a_service_file(self):
+        with open(path("passwords"), "w", encoding="ascii") as file:
+            file.write(f"localhost:*:*:scram:{PASSWORD}\n")
+        os.chmod(path("passwords"), 0o600)
+        with self.host(to_server(user="scram", passfile=path("passwords"))) as host:
+            self.assert_serves(host)
+        self.write_service(to_server(user="scram", passfile=path("passwords")))
+        with self.host("service=runs") as host:
+            self.assert_serves(host)
+
+
+if __name__ == "__main__":
+    unittest.main()
