@@ -29,7 +29,8 @@ struct lookup {
     uint64_t read_id;
     uint64_t action_id; /* of the read under way */
     uint64_t started_ns;
-    uint64_t now_ns; /* time of the event that is handled */
+    uint64_t asked_ns; /* when the read under way was handed in */
+    uint64_t now_ns;   /* time of the event that is handled */
     uint64_t deadline_ns;
     struct pg_server *links; /* that are read */
     bool open;
@@ -79,6 +80,7 @@ void lookups_free(struct lookups *lookups) {
 static void submit(struct lookup *lookup) {
     lookup->lookups->reads++;
     lookup->lookups->poll.asked_ns = lookup->now_ns;
+    lookup->asked_ns = monotonic_ns();
     pg_server_submit(lookup->links, &lookup->statement);
 }
 
@@ -336,6 +338,7 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     lookup->now_ns = monotonic_ns();
     note_answer(lookups, lookup->now_ns);
     if (reply->status == PG_REPLY_ROWS) {
+        pg_server_took(lookup->links, PG_TOOK_READ, lookup->now_ns - lookup->asked_ns);
         const enum snapshot_outcome found = snapshot_read(&result, reply->rows, &lookup->question);
         if (lookup->lean && found != SNAPSHOT_MISSING) {
             statement_choice_learn(&lookups->choice, found == SNAPSHOT_NEEDS_FULL);

@@ -183,6 +183,36 @@ struct shown {
     uint32_t count;
 };
 
+/* Whether it is the replica or the primary that is slow, and whether questions are slow too. */
+static void put_took(struct byte_buffer *out, const char *server,
+                     const struct pg_server_counters *counters) {
+    static const char *const kinds[PG_TOOK_KINDS] = {"read", "question"};
+    const char *name = "snapshot_host_statement_duration_seconds";
+    for (int kind = 0; kind < PG_TOOK_KINDS; kind++) {
+        uint64_t total = 0;
+        for (int i = 0; i <= PG_TOOK_BUCKETS; i++) {
+            char bound[24] = "+Inf";
+            total += counters->took[kind][i];
+            if (i < PG_TOOK_BUCKETS) {
+                (void)snprintf(bound, sizeof bound, "%g", pg_took_bounds_us[i] / 1e6);
+            }
+            byte_buffer_append_format(out, "%s_bucket", name);
+            put_label(out, "{", "server", server);
+            put_label(out, ",", "kind", kinds[kind]);
+            put_label(out, ",", "le", bound);
+            byte_buffer_append_format(out, "} %llu\n", (unsigned long long)total);
+        }
+        byte_buffer_append_format(out, "%s_sum", name);
+        put_label(out, "{", "server", server);
+        put_label(out, ",", "kind", kinds[kind]);
+        byte_buffer_append_format(out, "} %.6f\n%s_count", (double)counters->took_us[kind] / 1e6,
+                                  name);
+        put_label(out, "{", "server", server);
+        put_label(out, ",", "kind", kinds[kind]);
+        byte_buffer_append_format(out, "} %llu\n", (unsigned long long)total);
+    }
+}
+
 static void put_servers(const struct host *host, const struct shown *shown,
                         struct byte_buffer *out) {
     struct pg_server_counters sums[SERVERS_MAX] = {{0}};
@@ -196,6 +226,11 @@ static void put_servers(const struct host *host, const struct shown *shown,
             memcpy(&value, (const char *)&sums[i] + server_rows[row].offset, sizeof value);
             put_labelled(out, server_rows[row].name, "server", shown->labels[i].name, value);
         }
+    }
+    put_header(out, "snapshot_host_statement_duration_seconds", "histogram",
+               "Time from handing in a statement to its answer, by server and kind.");
+    for (uint32_t i = 0; i < shown->count; i++) {
+        put_took(out, shown->labels[i].name, &sums[i]);
     }
 }
 

@@ -251,6 +251,20 @@ const char *pg_server_last_error(const struct pg_server *server) {
     return server->shared.journal.last_error;
 }
 
+const uint32_t pg_took_bounds_us[PG_TOOK_BUCKETS] = {250,   500,   1000,   2500,   5000,
+                                                     10000, 25000, 100000, 500000, 2500000};
+
+void pg_server_took(struct pg_server *server, int kind, uint64_t took_ns) {
+    struct pg_tally *tally = &server->shared.tally;
+    const uint64_t took_us = took_ns / 1000;
+    uint32_t bucket = 0;
+    while (bucket < PG_TOOK_BUCKETS && took_us > pg_took_bounds_us[bucket]) {
+        bucket++;
+    }
+    counter_add(&tally->took[kind][bucket], 1);
+    counter_add(&tally->took_us[kind], took_us);
+}
+
 void pg_server_read_counters(const struct pg_server *server, struct pg_server_counters *counters) {
     const struct pg_tally *tally = &server->shared.tally;
     counters->statements = counter_value(&tally->statements);
@@ -263,4 +277,10 @@ void pg_server_read_counters(const struct pg_server *server, struct pg_server_co
     counters->connect_failures = counter_value(&tally->connect_failures);
     counters->links_up = counter_value(&tally->links_up);
     counters->in_flight = counter_value(&tally->in_flight);
+    for (int kind = 0; kind < PG_TOOK_KINDS; kind++) {
+        counters->took_us[kind] = counter_value(&tally->took_us[kind]);
+        for (int i = 0; i <= PG_TOOK_BUCKETS; i++) {
+            counters->took[kind][i] = counter_value(&tally->took[kind][i]);
+        }
+    }
 }

@@ -20,6 +20,7 @@
 
 #include "options.h"
 #include "statement.h"
+#include "tally.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -72,7 +73,15 @@ struct pg_server_counters { /* read from any thread, relaxed */
     uint64_t connect_failures;
     uint64_t links_up;
     uint64_t in_flight;
+    /* How many answers came within each of pg_took_bounds_us, by kind, and their times in all. */
+    uint64_t took[PG_TOOK_KINDS][PG_TOOK_BUCKETS + 1];
+    uint64_t took_us[PG_TOOK_KINDS];
 };
+extern const uint32_t pg_took_bounds_us[PG_TOOK_BUCKETS];
+
+/* An answer took that long, from pg_server_submit on. */
+void pg_server_took(struct pg_server *server, int kind, uint64_t took_ns);
+
 void pg_server_read_counters(const struct pg_server *server, struct pg_server_counters *counters);
 
 #endif

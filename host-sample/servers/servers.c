@@ -31,11 +31,15 @@ static int32_t outcome_of_failure(const struct pg_reply *reply) {
 static void asked(struct pg_statement *statement, struct pg_reply *reply) {
     struct server_ask *ask = container_of(statement, struct server_ask, statement);
     struct servers *servers = ask->servers;
+    const uint64_t now_ns = monotonic_ns();
     bool good = reply->status == PG_REPLY_ROWS;
     servers->news = true;
+    if (good) {
+        pg_server_took(ask->links, PG_TOOK_QUESTION, now_ns - ask->asked_ns);
+    }
     servers->calls->answer(servers->cluster, ask->id,
                            good ? (int32_t)RP_ANSWERED : outcome_of_failure(reply), reply->before,
-                           NULL, monotonic_ns());
+                           NULL, now_ns);
 }
 
 void servers_prepare_ask(struct servers *servers, struct server_ask *ask) {
@@ -51,6 +55,8 @@ static void ask(struct servers *servers, const struct rp_action *action) {
         if (!pg_statement_is_submitted(&slot->statement)) {
             slot->id = action->id;
             slot->statement.question = action->text;
+            slot->links = server->links;
+            slot->asked_ns = monotonic_ns();
             pg_server_submit(server->links, &slot->statement);
             return;
         }
@@ -290,6 +296,12 @@ void pg_server_counters_add(struct pg_server_counters *sum, const struct pg_serv
     sum->connect_failures += more->connect_failures;
     sum->links_up += more->links_up;
     sum->in_flight += more->in_flight;
+    for (int kind = 0; kind < PG_TOOK_KINDS; kind++) {
+        sum->took_us[kind] += more->took_us[kind];
+        for (int i = 0; i <= PG_TOOK_BUCKETS; i++) {
+            sum->took[kind][i] += more->took[kind][i];
+        }
+    }
 }
 
 void servers_add_counters(struct servers *servers, const char *name, bool before,

@@ -36,6 +36,8 @@ enum { SERVERS_MAX_COUNTERS = 16 };
 struct server_ask {
     struct pg_statement statement;
     struct servers *servers;
+    struct pg_server *links; /* that were asked */
+    uint64_t asked_ns;
     uint64_t id;
 };
 
@@ -152,7 +154,7 @@ void server_view_reset(struct server_view *view);
 /* Those that stay, for pages. [any thread] */
 struct server_label {
     char name[HOST_NAME_BYTES]; /* of its section */
-    int32_t expect;                       /* as configured */
+    int32_t expect;             /* as configured */
     uint32_t index;
 };
 uint32_t servers_list(struct servers *servers, struct server_label labels[SERVERS_MAX]);

@@ -545,6 +545,32 @@ class MetricsPage(RouteCase):
                                 page + other.request("GET", "/metrics").body.decode())
             self.assertEqual(len(set(hashes)), 2)
 
+    def test_durations_by_server(self):
+        """Which server is slow, and at what."""
+        name = "snapshot_host_statement_duration_seconds"
+        with Host(cluster.primary, [cluster.standby], policy={"policy": "replica_only"}) as other:
+            other.until_read()
+            before = other.metrics().value(f"{name}_count", server="replica", kind="read")
+            for _ in range(5):
+                self.assertEqual(other.lookup(run, since).status, 200)
+            metrics = other.metrics()
+            self.assertGreaterEqual(
+                metrics.value(f"{name}_count", server="replica", kind="read"), before + 5)
+            self.assertEqual(metrics.value(f"{name}_count", server="primary", kind="read"), 0)
+            self.assertGreater(metrics.value(f"{name}_sum", server="replica", kind="read"), 0)
+            for server in ("primary", "replica"):
+                self.assertGreater(
+                    metrics.value(f"{name}_count", server=server, kind="question"), 0)
+            with locked_table():
+                slow = other.begin_lookup(run, since)
+                wait_for(lambda: other.metrics().value("snapshot_host_lookups_in_flight") == 1,
+                         "the lookup to hang")
+                time.sleep(0.6)
+            self.assertEqual(slow.result().status, 200)
+            after = other.metrics()
+            self.assertGreater(after.value(f"{name}_sum", server="replica", kind="read")
+                               - metrics.value(f"{name}_sum", server="replica", kind="read"), 0.6)
+
     def test_statuses_one_by_one(self):
         def answers(code):
             return other.metrics().value("snapshot_host_http_responses_total", code=code)
