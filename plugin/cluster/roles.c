@@ -14,7 +14,7 @@ static const char *const why_texts[WHY_COUNT] = {
     [WHY_FOREIGN] = "it belongs to another system than the primary",
     [WHY_DEPOSED] =
         ("it is out of recovery on an older timeline than the primary's: a primary that "
-         "was deposed and not fenced"),
+         "was deposed and not fenced (if it is the right one after all, reload this host)"),
     [WHY_PROMOTED] = "it is expected to be a replica, and is out of recovery",
     [WHY_SECOND] = "it is out of recovery beside the primary",
     [WHY_SAME] = "it is the primary, under another name",
