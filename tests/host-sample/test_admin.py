@@ -163,8 +163,8 @@ class Status(LookupCase):
                 host.lookup(run, history.new_id())
             self.assert_told_first(host, "Lookups are shed")
             misses = host.admin("/status.json").json["last_misses"]
-            self.assertEqual((len(misses), misses[0]["verdict"], misses[0]["run_id"]),
-                             (16, "shed", run))
+            self.assertEqual((len(misses), misses[0]["run_id"]), (16, run))
+            self.assertIn("shed", [miss["verdict"] for miss in misses])
 
     def test_drawing_has_every_step(self):
         """Of each policy, as the plugin draws it: a card for each step, a line for each arrow."""
