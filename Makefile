@@ -140,6 +140,7 @@ help:
 	'make explore, mutants, fuzz MINUTES=n, soak SECONDS=n SEED=n, bench     the longer campaigns' \
 	'make cluster-test       a real Patroni cluster that changes under load (installs what is missing)' \
 	'make browser-test       the status page in a real browser (installs what is missing)' \
+	'make incidents          which alerts fire, and when, while real servers fail (installs what is missing)' \
 	'make lint               clang-format, clang-tidy, cppcheck, shellcheck; make format' \
 	'make man                the manual pages, in build/man/' \
 	'make nginx              the module for nginx; nginx-demo, bench-nginx' \

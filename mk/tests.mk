@@ -88,6 +88,11 @@ browser-test: deps all
 	@tools/install-packages chromium chromium-driver
 	$(PYTHON) tests/run.py tests/host-sample/browser.py
 
+# Real incidents, with the rules as they are shipped: ten minutes.
+.PHONY: incidents
+incidents: deps all
+	PYTHONPATH=tests/lib:tests/conf $(PYTHON) tests/conf/incidents.py $(INCIDENTS)
+
 SECONDS ?= 60
 SEED ?=
 # With STANDBYS=2 servers fail over too.
