@@ -20,23 +20,36 @@ static const char *const states[] = {"off", "on", "drain", NULL};
 #define AT(member)        offsetof(struct host_config, member)
 #define OF_SERVER(member) offsetof(struct server_config, member)
 #define TEXT(name_, offset_, min_, fallback_, help_)                                               \
-    {                                                                                              \
-        .name = (name_), .type = INI_TEXT, .min = (min_), .max = INI_MAX_VALUE_BYTES,              \
-        .fallback = (fallback_), .unit = "", .offset = (offset_), .help = (help_), .open = true    \
-    }
+    {.name = (name_),                                                                              \
+     .type = INI_TEXT,                                                                             \
+     .min = (min_),                                                                                \
+     .max = INI_MAX_VALUE_BYTES,                                                                   \
+     .fallback = (fallback_),                                                                      \
+     .unit = "",                                                                                   \
+     .offset = (offset_),                                                                          \
+     .help = (help_),                                                                              \
+     .open = true}
 /* Its value may be a secret, or be taken for one. */
 #define SECRET(name_, offset_, min_, fallback_, verbatim_, help_)                                  \
-    {                                                                                              \
-        .name = (name_), .type = INI_TEXT, .min = (min_), .max = INI_MAX_VALUE_BYTES,              \
-        .fallback = (fallback_), .unit = "", .offset = (offset_), .help = (help_),                 \
-        .verbatim = (verbatim_)                                                                    \
-    }
+    {.name = (name_),                                                                              \
+     .type = INI_TEXT,                                                                             \
+     .min = (min_),                                                                                \
+     .max = INI_MAX_VALUE_BYTES,                                                                   \
+     .fallback = (fallback_),                                                                      \
+     .unit = "",                                                                                   \
+     .offset = (offset_),                                                                          \
+     .help = (help_),                                                                              \
+     .verbatim = (verbatim_)}
 #define NUMBER(name_, offset_, min_, max_, fallback_, unit_, help_)                                \
-    {                                                                                              \
-        .name = (name_), .type = INI_NUMBER, .min = (min_), .max = (max_),                         \
-        .fallback = (fallback_), .unit = (unit_), .offset = (offset_), .help = (help_),            \
-        .open = true                                                                               \
-    }
+    {.name = (name_),                                                                              \
+     .type = INI_NUMBER,                                                                           \
+     .min = (min_),                                                                                \
+     .max = (max_),                                                                                \
+     .fallback = (fallback_),                                                                      \
+     .unit = (unit_),                                                                              \
+     .offset = (offset_),                                                                          \
+     .help = (help_),                                                                              \
+     .open = true}
 
 static const struct ini_key listen_keys[] = {
     TEXT("address", AT(listen.address), 1, "127.0.0.1", "IPv4 or IPv6 address to listen on."),
@@ -84,13 +97,16 @@ static const struct ini_key auth_keys[] = {
          .open = true,                                                                             \
          .help = "Whether a name with several addresses is one server, or all are servers of "     \
                  "their own, looked up again every 10 s."},                                        \
-    {                                                                                              \
-        .name = "state", .type = INI_CHOICE, .choices = states, .fallback = "on", .unit = "",      \
-        .offset = OF_SERVER(state), .open = true,                                                  \
-        .help = "Whether it is used: off, not at all; drain, it is asked how it is, but no read "  \
-                "begins "                                                                          \
-                "there."                                                                           \
-    }
+        {.name = "state",                                                                          \
+         .type = INI_CHOICE,                                                                       \
+         .choices = states,                                                                        \
+         .fallback = "on",                                                                         \
+         .unit = "",                                                                               \
+         .offset = OF_SERVER(state),                                                               \
+         .open = true,                                                                             \
+         .help = "Whether it is used: off, not at all; drain, it is asked how it is, but no read " \
+                 "begins "                                                                         \
+                 "there."}
 
 /* [primary], [replica], [replica.NAME]: what is expected of them is in the name. */
 static const struct ini_key named_server_keys[] = {SERVER_KEYS};

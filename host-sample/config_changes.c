@@ -15,10 +15,9 @@ struct part {
 };
 
 #define PART(name_, member)                                                                        \
-    {                                                                                              \
-        .name = (name_), .offset = offsetof(struct host_config, member),                           \
-        .size = sizeof(((struct host_config *)0)->member)                                          \
-    }
+    {.name = (name_),                                                                              \
+     .offset = offsetof(struct host_config, member),                                               \
+     .size = sizeof(((struct host_config *)0)->member)}
 
 static const struct part fixed_parts[] = {
     PART("[listen] address", listen.address), PART("[listen] port", listen.port),

@@ -4,12 +4,14 @@
 #include "ends.h"
 
 #define DONE(verdict_, served_by_, log_level_, failed_during_, counter_, message_)                 \
-    {                                                                                              \
-        .struct_size = sizeof(struct rp_step), .kind = RP_STEP_DONE,                               \
-        .verdict = RP_VERDICT_##verdict_, .served_by = RP_SERVED_BY_##served_by_,                  \
-        .log_level = RP_LOG_##log_level_, .failed_during = (failed_during_),                       \
-        .message = "" message_, .counted = COUNTED_##counter_                                      \
-    }
+    {.struct_size = sizeof(struct rp_step),                                                        \
+     .kind = RP_STEP_DONE,                                                                         \
+     .verdict = RP_VERDICT_##verdict_,                                                             \
+     .served_by = RP_SERVED_BY_##served_by_,                                                       \
+     .log_level = RP_LOG_##log_level_,                                                             \
+     .failed_during = (failed_during_),                                                            \
+     .message = "" message_,                                                                       \
+     .counted = COUNTED_##counter_}
 /* The header's words for the counters; one that has none cannot be in the table. */
 #define COUNTED_NONE               RP_COUNTED_NONE
 #define COUNTED_MISS_REPLICA_RETRY RP_COUNTED_REPLICA_RETRY

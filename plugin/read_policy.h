@@ -291,15 +291,15 @@ struct rp_kind {
  * of which server, the host asks it and hands the answer back. Hosts on a cluster call neither
  * begin nor next, and do no arithmetic on WAL positions. A whole host, with any driver:
  *
- *     cluster->open(set, &options, &c, err, sizeof err);
- *     cluster->server_set(c, 0, "a", RP_EXPECT_ANY, RP_SERVER_ON, now());
- *     cluster->server_set(c, 1, "b", RP_EXPECT_ANY, RP_SERVER_ON, now());
+ *     calls->open(set, &options, &cluster, err, sizeof err);
+ *     calls->server_set(cluster, 0, "a", RP_EXPECT_ANY, RP_SERVER_ON, now());
+ *     calls->server_set(cluster, 1, "b", RP_EXPECT_ANY, RP_SERVER_ON, now());
  *
  *     // a request comes in:
- *     cluster->start(c, policy, &request, tag, &read_id);
+ *     calls->start(cluster, policy, &request, tag, &read_id);
  *
  *     // after every event, and at wake_ns at the latest:
- *     while (cluster->next(c, now(), &action, &wake_ns)) {
+ *     while (calls->next(cluster, now(), &action, &wake_ns)) {
  *         switch (action.kind) {
  *         case RP_ACTION_ASK:  // one statement, one row, one column, as text
  *             send(action.server, action.text, action.id);
@@ -318,7 +318,7 @@ struct rp_kind {
  *     }
  *
  *     // an answer comes in:
- *     cluster->answer(c, id, outcome, before, after, now());
+ *     calls->answer(cluster, id, outcome, before, after, now());
  *
  * THE HOST'S STATEMENTS. Connections use READ COMMITTED (SET default_transaction_isolation once;
  * the question checks it). For a read of a replica (action.target) add AND (SELECT
@@ -398,15 +398,15 @@ enum rp_action_flag {
 struct rp_action {
     uint32_t struct_size; /* set by the host */
     int32_t kind;         /* enum rp_action_kind */
-    uint64_t id;          /* READ, ASK: to be answered, once. DROP: the one that is not wanted */
-    uint64_t tag;         /* READ, DONE, DROP of a read: as given to start */
-    uint64_t read_id;     /* READ, DONE, DROP of a read */
-    uint32_t server;      /* READ, ASK, DROP, REDIAL: index */
-    uint32_t flags;       /* enum rp_action_flag */
-    int32_t target;       /* READ: enum rp_target, as which the server is read */
-    int32_t verdict;      /* DONE, and what follows: as in struct rp_step */
-    uint64_t limit_ns;    /* READ, ASK: no answer counts after it, and DROP comes then */
-    const char *text;     /* ASK: the statement. READ: the question, or NULL: none */
+    uint64_t id;  /* READ, ASK: to be answered, once. DROP: not wanted; an answer changes nothing */
+    uint64_t tag; /* READ, DONE, DROP of a read: as given to start */
+    uint64_t read_id;  /* READ, DONE, DROP of a read */
+    uint32_t server;   /* READ, ASK, DROP, REDIAL: index */
+    uint32_t flags;    /* enum rp_action_flag */
+    int32_t target;    /* READ: enum rp_target, as which the server is read */
+    int32_t verdict;   /* DONE, and what follows: as in struct rp_step */
+    uint64_t limit_ns; /* READ, ASK: no answer counts after it, and DROP comes then */
+    const char *text;  /* ASK: the statement. READ: the question, or NULL: none */
     int32_t served_by;
     int32_t log_level;
     int32_t counted;

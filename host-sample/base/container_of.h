@@ -8,6 +8,6 @@
 
 /* The `type` whose `member` the pointer, which must not be NULL, points to. */
 #define container_of(pointer, type, member)                                                        \
-    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
 
 #endif

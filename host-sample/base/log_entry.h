@@ -29,11 +29,8 @@ struct log_field {
     bool is_number;    /* the value is a JSON number, written without quotes */
 };
 
-#define LOG_TEXT(name_, value_)                                                                    \
-    { .name = (name_), .value = (value_) }
-#define LOG_NUMBER(name_, value_)                                                                  \
-    { .name = (name_), .value = (value_), .is_number = true }
-#define LOG_END                                                                                    \
-    { .name = NULL }
+#define LOG_TEXT(name_, value_)   {.name = (name_), .value = (value_)}
+#define LOG_NUMBER(name_, value_) {.name = (name_), .value = (value_), .is_number = true}
+#define LOG_END                   {.name = NULL}
 
 #endif

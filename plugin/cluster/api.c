@@ -488,8 +488,7 @@ struct counter_row {
     size_t offset; /* in struct cluster_counters */
 };
 
-#define ROW(member, help)                                                                          \
-    { "cluster." #member, help, offsetof(struct cluster_counters, member) }
+#define ROW(member, help) {"cluster." #member, help, offsetof(struct cluster_counters, member)}
 
 static const struct counter_row counter_rows[] = {
     ROW(polls, "Questions to servers about who and where they are."),

@@ -29,7 +29,7 @@ struct heap {
 };
 
 /* The structure that a node is a member of. */
-#define heap_owner(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
+#define heap_owner(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
 
 /* The node must be in no heap. */
 void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key);

@@ -30,7 +30,7 @@ enum id_kind { ID_READ = 1, ID_ACTION, ID_ASK };
 static inline uint64_t id_of(enum id_kind kind, uint32_t number, uint32_t generation) {
     return (uint64_t)generation << 32 | (uint64_t)kind << 28 | number;
 }
-#define ID_NUMBER(id)     ((uint32_t)(id)&0xFFFFFFFu)
+#define ID_NUMBER(id)     ((uint32_t)(id) & 0xFFFFFFFu)
 #define ID_KIND(id)       ((uint32_t)(id) >> 28)
 #define ID_GENERATION(id) ((uint32_t)((id) >> 32))
 

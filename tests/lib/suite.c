@@ -21,7 +21,9 @@ static struct {
 static size_t case_count;
 
 /* What was added, for the list. */
-static struct { const char *case_name, *name; } all[MAX_TESTS];
+static struct {
+    const char *case_name, *name;
+} all[MAX_TESTS];
 static size_t test_count, chosen_count;
 
 TCase *suite_create_case(const char *name) {

@@ -644,8 +644,7 @@ static const char *a_breach_ends_the_read_as_failed(const struct transition *t) 
     return NULL;
 }
 
-#define KEPT(check, statement)                                                                     \
-    { #check, statement, false, check }
+#define KEPT(check, statement) {#check, statement, false, check}
 
 const struct invariant invariants[] = {
     KEPT(ends_within_its_steps, "I1: a read ends within a fixed number of steps"),
