@@ -15,6 +15,13 @@
                .label = "" label_},
 const struct rp_state_row rp_states[ST_COUNT] = {RP_STATES(ROW)};
 
+/* Only a wait or an await moves on: enter() does nothing of the kind for a read. */
+#define MAY_MOVE_ON(name, kind, target, flags, use, label)                                         \
+    static_assert(RP_##use != RP_MOVES_ON || RP_STEP_##kind != RP_STEP_READ,                       \
+                  #name " is a read, which cannot move on to the next replica");
+RP_STATES(MAY_MOVE_ON)
+#undef MAY_MOVE_ON
+
 #define AFTER_READ                    1u << RP_STEP_READ
 #define AFTER_WAIT                    1u << RP_STEP_WAIT
 #define AFTER_LOCATE                  1u << RP_STEP_LOCATE

@@ -315,7 +315,10 @@ int main(int argc, char **argv) {
     if (argc == 2 && (argv[1][0] == 'I' || strcmp(argv[1], "rules") == 0)) {
         explorer.exploration.only = argv[1];
     } else if (argc > 1 && !explorer.full && explorer.alone < 0) {
-        errx(2, "usage: explorer [--full | INVARIANT | POLICY | rules]");
+        errx(2,
+             "%s: neither an invariant nor a policy that has settings here (a new policy gets them "
+             "by docs/HACKING.md)\nusage: explorer [--full | INVARIANT | POLICY | rules]",
+             argv[1]);
     }
     plugin_open(&plugin);
     const bool ok = explore_all(&explorer, plugin.table);
