@@ -7,8 +7,12 @@
 #include "host-sample/base/one_line.h"
 #include "result.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* Returns true, and keeps the reason, if the server ends the connection with this error or notice.
  */
@@ -33,6 +37,7 @@ bool pg_pipeline_open(struct pg_pipeline *pipeline, PGconn *conn) {
     pipeline->syncs = 0;
     pipeline->unsynced = false;
     pipeline->drains = 0;
+    pipeline->received = 0;
     pipeline->last_word[0] = '\0';
     PQsetNoticeReceiver(conn, on_notice, pipeline);
     return PQsetnonblocking(conn, 1) == 0 && PQenterPipelineMode(conn) == 1;
@@ -77,18 +82,43 @@ bool pg_pipeline_sync(struct pg_pipeline *pipeline) {
     return true;
 }
 
+/* 1 if the kernel does not tell. */
+static uint64_t bytes_received(int fd) {
+    struct tcp_info info = {0};
+    socklen_t size = sizeof(info);
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_bytes_received > 0
+               ? info.tcpi_bytes_received
+               : 1;
+}
+
+static bool is_readable(int fd) {
+    struct pollfd poller = {.fd = fd, .events = POLLIN};
+    return poll(&poller, 1, 0) != 0;
+}
+
 /* libpq reads as much at once as it has room for, at least 8 kB. Of a TLS record (or a GSSAPI
  * packet), of at most 16 kB, the rest then lies in the library that has decrypted it, and no event
- * tells of that: so as long as an answer is owed it is asked for, often enough for one record. */
-static void allow_drains(struct pg_pipeline *pipeline) {
+ * tells of that. While the socket has more, an event comes. Once it is empty, two reads take what
+ * is left of one record; if bytes came meanwhile, they may have begun another, and it starts over.
+ */
+static bool grant_drains(struct pg_pipeline *pipeline) {
     enum { DRAINS_PER_RECORD = 2 };
-    const bool encrypted = PQsslInUse(pipeline->conn) || PQgssEncInUse(pipeline->conn);
-    pipeline->drains = encrypted ? DRAINS_PER_RECORD : 0;
+    if (!PQsslInUse(pipeline->conn) && !PQgssEncInUse(pipeline->conn)) {
+        return false;
+    }
+    const int fd = PQsocket(pipeline->conn);
+    const uint64_t received = bytes_received(fd); /* before the socket is seen to be empty */
+    if (received == pipeline->received || is_readable(fd)) {
+        return false;
+    }
+    pipeline->received = received;
+    pipeline->drains = DRAINS_PER_RECORD;
+    return true;
 }
 
 /* False if there is nothing to be drained. */
 static bool drain(struct pg_pipeline *pipeline) {
-    if (pipeline->drains == 0 || !pg_pipeline_is_owed(pipeline)) {
+    if (!pg_pipeline_is_owed(pipeline) || (pipeline->drains == 0 && !grant_drains(pipeline))) {
         return false;
     }
     pipeline->drains--;
@@ -96,7 +126,8 @@ static bool drain(struct pg_pipeline *pipeline) {
 }
 
 bool pg_pipeline_receive(struct pg_pipeline *pipeline) {
-    allow_drains(pipeline);
+    pipeline->drains = 0;
+    pipeline->received = 0;
     return PQconsumeInput(pipeline->conn) == 1;
 }
 

@@ -51,7 +51,8 @@ struct pg_pipeline {
     uint32_t in_flight;     /* requests in use */
     uint32_t syncs;         /* sent and not answered */
     bool unsynced;          /* something was sent since the last sync */
-    uint32_t drains;        /* how often what TLS holds may still be asked for */
+    uint32_t drains;        /* how often what TLS holds is still to be asked for */
+    uint64_t received;      /* bytes that the kernel had received when those drains were granted */
     uint64_t owed_since_ms; /* since when the server has owed an answer without any coming */
     char last_word[256];    /* why the server ended the connection, if it said so; one line */
     struct pg_request requests[PG_PIPELINE_DEPTH];
