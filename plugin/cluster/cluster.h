@@ -101,16 +101,17 @@ struct server {
     uint64_t claimed_event;    /* of the answer that claimed it first */
     uint64_t said_sent_event;
     uint64_t said_event;
-    uint64_t leading_event;  /* when it first said that it was out of recovery, this instance,
-                                without a break; 0: it does not */
-    uint64_t followed_event; /* when it was first heard to follow the timeline `followed` */
-    uint32_t followed;       /* of a standby; 0: none yet */
-    uint64_t lost_event;     /* a question that failed with its connection; 0: none yet */
-    uint64_t unheard_event;  /* a question that brought nothing, that or a silence; 0: none yet */
-    bool tried;              /* it answered or failed since it was added */
-    bool answers;            /* the last question was answered */
-    bool uncertain;          /* a read learnt that it is no longer what it last said */
-    bool blind;              /* it answers, but can tell nothing about itself */
+    uint64_t leading_event;   /* when it first said that it was out of recovery, this instance,
+                                 without a break; 0: it does not */
+    uint64_t followed_event;  /* when it was first heard to follow the timeline `followed` */
+    uint32_t followed;        /* of a standby; 0: none yet */
+    uint64_t lost_event;      /* a question that failed with its connection; 0: none yet */
+    uint64_t unheard_event;   /* a question that brought nothing, that or a silence; 0: none yet */
+    uint64_t uncertain_event; /* a read of it as a replica has seen it out of recovery, and no
+                                 question that was sent since has been answered; 0: none */
+    bool tried;               /* it answered or failed since it was added */
+    bool answers;             /* the last question was answered */
+    bool blind;               /* it answers, but can tell nothing about itself */
     struct instance instances[MAX_INSTANCES];
     struct instance *instance; /* of said; NULL: none */
 

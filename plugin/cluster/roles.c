@@ -274,6 +274,12 @@ static void judge_follower(struct rp_cluster *cluster, uint32_t index) {
     }
 }
 
+/* A read has seen it out of recovery, and it has not said on which timeline: until it does, whoever
+ * is the primary may be the one that it has deposed. */
+static bool may_have_been_promoted(const struct rp_cluster *cluster, const struct server *server) {
+    return is_on(server) && server->uncertain_event != 0 && !is_foreign(cluster, server);
+}
+
 static void tell_split(struct rp_cluster *cluster, bool before) {
     const struct server *one = &cluster->servers[cluster->split_servers[0]];
     const struct server *other = &cluster->servers[cluster->split_servers[1]];
@@ -297,6 +303,7 @@ static void judge_splits(struct rp_cluster *cluster) {
             judge_pair(cluster, i, k);
         }
         judge_follower(cluster, i);
+        cluster->suspected |= may_have_been_promoted(cluster, &cluster->servers[i]);
     }
     tell_split(cluster, before);
     bool two_systems = are_two_systems(cluster);
@@ -360,7 +367,7 @@ static void judge_server(struct rp_cluster *cluster, uint32_t index) {
     }
     if (is_foreign(cluster, server)) {
         server->why = WHY_FOREIGN;
-    } else if (server->uncertain) {
+    } else if (server->uncertain_event != 0) {
         server->why = WHY_UNCERTAIN;
     } else if (leads(server)) {
         server->why = (uint8_t)why_leader(cluster, index);
@@ -696,10 +703,12 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     } else if (!led) {
         server->leading_event = cluster->event;
     }
-    learnt = learnt || server->uncertain || !server->tried || server->blind || !answered_before ||
-             before.instance != facts->instance || before.in_recovery != facts->in_recovery ||
-             before.upper != facts->upper;
-    server->uncertain = false;
+    learnt = learnt || server->uncertain_event != 0 || !server->tried || server->blind ||
+             !answered_before || before.instance != facts->instance ||
+             before.in_recovery != facts->in_recovery || before.upper != facts->upper;
+    if (sent_event > server->uncertain_event) {
+        server->uncertain_event = 0;
+    }
     server->blind = false;
     server->tried = true;
     server->answers = true;
@@ -738,6 +747,7 @@ void roles_blind(struct rp_cluster *cluster, uint32_t index) {
     server->tried = true;
     server->answers = true;
     server->blind = true;
+    server->uncertain_event = 0; /* it will not say more */
     server->unheard_event = cluster->event;
     server->lost_event = cluster->event;
     server->said.instance = 0;
@@ -749,8 +759,8 @@ void roles_blind(struct rp_cluster *cluster, uint32_t index) {
 
 void roles_uncertain(struct rp_cluster *cluster, uint32_t index) {
     struct server *server = &cluster->servers[index];
-    if (is_on(server) && !server->uncertain) {
-        server->uncertain = true;
+    if (is_on(server) && server->uncertain_event == 0) {
+        server->uncertain_event = cluster->event;
         cluster->judge_again |= server_bit(index);
         judge(cluster);
     }

@@ -218,6 +218,14 @@ static void see_truth(struct play *play, const struct play_action *action) {
     }
 }
 
+/* So is a read whose guard saw that its replica is the primary, for that read as well. */
+static void see_promotion(struct play *play, const struct play_action *action) {
+    if (action->role_changed && action->server == play->world.truth) {
+        play->truth_heard = true;
+        play->reads[action->tag].heard_truth = true;
+    }
+}
+
 static void arrives(struct play *play, struct play_action *action) {
     const struct play_action copy = *action;
     int32_t outcome = RP_SERVER_GONE;
@@ -227,6 +235,7 @@ static void arrives(struct play *play, struct play_action *action) {
         see_truth(play, &copy);
     } else if (!copy.lost) {
         outcome = copy.role_changed ? RP_ROLE_CHANGED : copy.outcome;
+        see_promotion(play, &copy);
         play->reads[copy.tag].keeps_floor = copy.keeps_floor;
     }
     play->calls->answer(play->cluster, copy.id, outcome, copy.asks ? copy.before : NULL, copy.after,
