@@ -8,4 +8,4 @@ cluster-test-deps: deps
 	@tools/install-packages $(CLUSTER_PACKAGES)
 cluster-test: cluster-test-deps
 	@$(MAKE) --no-print-directory all
-	@PYTHONPATH=tests/lib $(PYTHON) -B tests/host-sample/cluster/test_patroni.py
+	@PYTHONPATH=tests/lib $(PYTHON) -B tests/host-sample/cluster/patroni_changes.py

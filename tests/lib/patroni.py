@@ -160,10 +160,12 @@ class PatroniCluster:
         self.destroy()
 
     def run(self, command, name):
+        # Debian's patroni is a Python program: with our PYTHONPATH it would import this file.
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         with open(os.path.join(self.directory, name + ".log"), "ab") as log:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
-                env={**os.environ, "HOME": self.directory,
+                env={**environment, "HOME": self.directory,
                      "PATH": self.bin + ":" + os.environ["PATH"]},
                 start_new_session=True, **self.account.popen_arguments)
         self._others.append(process)
