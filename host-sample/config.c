@@ -19,37 +19,27 @@ static const char *const states[] = {"off", "on", "drain", NULL};
 
 #define AT(member)        offsetof(struct host_config, member)
 #define OF_SERVER(member) offsetof(struct server_config, member)
-#define TEXT(name_, offset_, min_, fallback_, help_)                                               \
+/* The last arguments are the members that the type has besides. */
+#define KEY(type_, name_, offset_, fallback_, unit_, help_, ...)                                   \
     {.name = (name_),                                                                              \
-     .type = INI_TEXT,                                                                             \
-     .min = (min_),                                                                                \
-     .max = INI_MAX_VALUE_BYTES,                                                                   \
-     .fallback = (fallback_),                                                                      \
-     .unit = "",                                                                                   \
-     .offset = (offset_),                                                                          \
-     .help = (help_),                                                                              \
-     .open = true}
-/* Its value may be a secret, or be taken for one. */
-#define SECRET(name_, offset_, min_, fallback_, verbatim_, help_)                                  \
-    {.name = (name_),                                                                              \
-     .type = INI_TEXT,                                                                             \
-     .min = (min_),                                                                                \
-     .max = INI_MAX_VALUE_BYTES,                                                                   \
-     .fallback = (fallback_),                                                                      \
-     .unit = "",                                                                                   \
-     .offset = (offset_),                                                                          \
-     .help = (help_),                                                                              \
-     .verbatim = (verbatim_)}
-#define NUMBER(name_, offset_, min_, max_, fallback_, unit_, help_)                                \
-    {.name = (name_),                                                                              \
-     .type = INI_NUMBER,                                                                           \
-     .min = (min_),                                                                                \
-     .max = (max_),                                                                                \
+     .type = (type_),                                                                              \
      .fallback = (fallback_),                                                                      \
      .unit = (unit_),                                                                              \
      .offset = (offset_),                                                                          \
      .help = (help_),                                                                              \
-     .open = true}
+     __VA_ARGS__}
+#define TEXT(name_, offset_, min_, fallback_, help_)                                               \
+    KEY(INI_TEXT, name_, offset_, fallback_, "", help_, .min = (min_), .max = INI_MAX_VALUE_BYTES, \
+        .open = true)
+/* Its value may be a secret, or be taken for one. */
+#define SECRET(name_, offset_, min_, fallback_, verbatim_, help_)                                  \
+    KEY(INI_TEXT, name_, offset_, fallback_, "", help_, .min = (min_), .max = INI_MAX_VALUE_BYTES, \
+        .verbatim = (verbatim_))
+#define NUMBER(name_, offset_, min_, max_, fallback_, unit_, help_)                                \
+    KEY(INI_NUMBER, name_, offset_, fallback_, unit_, help_, .min = (min_), .max = (max_),         \
+        .open = true)
+#define CHOICE(name_, offset_, choices_, fallback_, help_)                                         \
+    KEY(INI_CHOICE, name_, offset_, fallback_, "", help_, .choices = (choices_), .open = true)
 
 static const struct ini_key listen_keys[] = {
     TEXT("address", AT(listen.address), 1, "127.0.0.1", "IPv4 or IPv6 address to listen on."),
@@ -80,48 +70,23 @@ static const struct ini_key auth_keys[] = {
 #define SERVER_KEYS                                                                                \
     SECRET("conninfo", OF_SERVER(conninfo), 1, NULL, true, "How libpq reaches the server."),       \
         NUMBER("links", OF_SERVER(links), 1, 64, "2", "", "Links for each thread."),               \
-        {.name = "prepared",                                                                       \
-         .type = INI_CHOICE,                                                                       \
-         .choices = yes_no,                                                                        \
-         .fallback = "yes",                                                                        \
-         .unit = "",                                                                               \
-         .offset = OF_SERVER(prepared),                                                            \
-         .open = true,                                                                             \
-         .help = "Whether statements are prepared; no for poolers that cannot."},                  \
-        {.name = "addresses",                                                                      \
-         .type = INI_CHOICE,                                                                       \
-         .choices = address_words,                                                                 \
-         .fallback = "one",                                                                        \
-         .unit = "",                                                                               \
-         .offset = OF_SERVER(addresses),                                                           \
-         .open = true,                                                                             \
-         .help = "Whether a name with several addresses is one server, or all are servers of "     \
-                 "their own, looked up again every 10 s."},                                        \
-        {.name = "state",                                                                          \
-         .type = INI_CHOICE,                                                                       \
-         .choices = states,                                                                        \
-         .fallback = "on",                                                                         \
-         .unit = "",                                                                               \
-         .offset = OF_SERVER(state),                                                               \
-         .open = true,                                                                             \
-         .help = "Whether it is used: off, not at all; drain, it is asked how it is, but no read " \
-                 "begins "                                                                         \
-                 "there."}
+        CHOICE("prepared", OF_SERVER(prepared), yes_no, "yes",                                     \
+               "Whether statements are prepared; no for poolers that cannot."),                    \
+        CHOICE("addresses", OF_SERVER(addresses), address_words, "one",                            \
+               "Whether a name with several addresses is one server, or all are servers of "       \
+               "their own, looked up again every 10 s."),                                          \
+        CHOICE("state", OF_SERVER(state), states, "on",                                            \
+               "Whether it is used: off, not at all; drain, it is asked how it is, but no read "   \
+               "begins there.")
 
 /* [primary], [replica], [replica.NAME]: what is expected of them is in the name. */
 static const struct ini_key named_server_keys[] = {SERVER_KEYS};
 
 static const struct ini_key server_keys[] = {
     SERVER_KEYS,
-    {.name = "expect",
-     .type = INI_CHOICE,
-     .choices = expectations,
-     .fallback = "any",
-     .unit = "",
-     .offset = OF_SERVER(expect),
-     .open = true,
-     .help = "The role that it should have; roles are observed, and one that has another role is "
-             "out, with an error in the log."},
+    CHOICE("expect", OF_SERVER(expect), expectations, "any",
+           "The role that it should have; roles are observed, and one that has another role is "
+           "out, with an error in the log."),
 };
 
 static const struct ini_key plugin_keys[] = {
@@ -143,14 +108,8 @@ static const struct ini_key limit_keys[] = {
 };
 
 static const struct ini_key log_keys[] = {
-    {.name = "access",
-     .type = INI_CHOICE,
-     .choices = yes_no,
-     .fallback = "no",
-     .unit = "",
-     .offset = AT(log.access),
-     .open = true,
-     .help = "Whether every request is logged, with its status and time."},
+    CHOICE("access", AT(log.access), yes_no, "no",
+           "Whether every request is logged, with its status and time."),
 };
 
 #define COUNT(keys) (sizeof(keys) / sizeof((keys)[0]))
