@@ -40,10 +40,12 @@ static void servers_known(void *context) {
 }
 
 /* No read is ever begun here. */
-static void read_nothing(void *context, const struct rp_action *action, struct pg_server *links) {
+static void read_nothing(void *context, const struct rp_action *action, struct pg_server *links,
+                         uint64_t now_ns) {
     (void)context;
     (void)action;
     (void)links;
+    (void)now_ns;
 }
 
 static void do_nothing(void *context, const struct rp_action *action) {

@@ -79,8 +79,7 @@ void lookups_free(struct lookups *lookups) {
 
 static void submit(struct lookup *lookup) {
     lookup->lookups->reads++;
-    lookup->lookups->poll.asked_ns = lookup->now_ns;
-    lookup->asked_ns = monotonic_ns();
+    lookup->lookups->poll.asked_ns = lookup->asked_ns = lookup->now_ns;
     pg_server_submit(lookup->links, &lookup->statement);
 }
 
@@ -364,7 +363,8 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     }
 }
 
-static void begin_read(void *context, const struct rp_action *action, struct pg_server *links) {
+static void begin_read(void *context, const struct rp_action *action, struct pg_server *links,
+                       uint64_t now_ns) {
     struct lookups *lookups = context;
     struct lookup *lookup = lookups->all[action->tag];
     /* After the first read the full statement is used at once: then there is usually something new
@@ -373,6 +373,7 @@ static void begin_read(void *context, const struct rp_action *action, struct pg_
     lookup->first = false;
     lookup->action_id = action->id;
     lookup->links = links;
+    lookup->now_ns = now_ns;
     lookup->error[0] = '\0';
     lookup->statement.question = action->text;
     use_statement(lookup, action->target, lean);

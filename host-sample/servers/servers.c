@@ -48,7 +48,7 @@ void servers_prepare_ask(struct servers *servers, struct server_ask *ask) {
     ask->statement.done = asked;
 }
 
-static void ask(struct servers *servers, const struct rp_action *action) {
+static void ask(struct servers *servers, const struct rp_action *action, uint64_t now_ns) {
     struct server *server = &servers->servers[action->server];
     for (uint32_t i = 0; i < SERVER_ASKS; i++) {
         struct server_ask *slot = &server->asks[i];
@@ -56,12 +56,12 @@ static void ask(struct servers *servers, const struct rp_action *action) {
             slot->id = action->id;
             slot->statement.question = action->text;
             slot->links = server->links;
-            slot->asked_ns = monotonic_ns();
+            slot->asked_ns = now_ns;
             pg_server_submit(server->links, &slot->statement);
             return;
         }
     }
-    servers->calls->answer(servers->cluster, action->id, RP_NOT_SENT, NULL, NULL, monotonic_ns());
+    servers->calls->answer(servers->cluster, action->id, RP_NOT_SENT, NULL, NULL, now_ns);
 }
 
 static void drop(struct servers *servers, const struct rp_action *action) {
@@ -158,10 +158,10 @@ static void fill_views(struct servers *servers, uint64_t now_ns) {
 
 /* What was heard is shown soon, whether or not anything follows. */
 static void show_news(struct servers *servers) {
-    const uint64_t now_ns = monotonic_ns();
     if (!servers->news) {
         return;
     }
+    const uint64_t now_ns = monotonic_ns();
     if (now_ns - servers->viewed_ns >= VIEW_NS) {
         fill_views(servers, now_ns);
     } else if (servers->view_wake_up.owner == NULL) {
@@ -169,14 +169,14 @@ static void show_news(struct servers *servers) {
     }
 }
 
-static void obey(struct servers *servers, const struct rp_action *action) {
+static void obey(struct servers *servers, const struct rp_action *action, uint64_t now_ns) {
     struct servers_user *user = &servers->options.user;
     switch (action->kind) {
     case RP_ACTION_ASK:
-        ask(servers, action);
+        ask(servers, action, now_ns);
         break;
     case RP_ACTION_READ:
-        user->read(user->context, action, servers->servers[action->server].links);
+        user->read(user->context, action, servers->servers[action->server].links, now_ns);
         break;
     case RP_ACTION_DROP:
         drop(servers, action);
@@ -197,8 +197,10 @@ static void obey(struct servers *servers, const struct rp_action *action) {
 void servers_run(struct servers *servers) {
     struct rp_action action = {.struct_size = sizeof action};
     uint64_t wake_ns;
-    while (servers->calls->next(servers->cluster, monotonic_ns(), &action, &wake_ns)) {
-        obey(servers, &action);
+    uint64_t now_ns = monotonic_ns();
+    while (servers->calls->next(servers->cluster, now_ns, &action, &wake_ns)) {
+        obey(servers, &action, now_ns);
+        now_ns = monotonic_ns();
     }
     if (wake_ns == UINT64_MAX) {
         wake_up_clear(&servers->wake_up);

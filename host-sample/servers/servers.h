@@ -78,8 +78,10 @@ struct server {
 
 /* Who reads from the servers. */
 struct servers_user {
-    /* Read it: the question of action->text first, if there is one. servers_answer comes later. */
-    void (*read)(void *context, const struct rp_action *action, struct pg_server *links);
+    /* Read it: the question of action->text first, if there is one. servers_answer comes later.
+     * now_ns: when it was decided. */
+    void (*read)(void *context, const struct rp_action *action, struct pg_server *links,
+                 uint64_t now_ns);
     /* The answer is not wanted any more. */
     void (*drop)(void *context, const struct rp_action *action);
     void (*done)(void *context, const struct rp_action *action);
