@@ -5,12 +5,11 @@
 
 #include "json_line.h"
 #include "tools/policy-sim/model/quantity.h"
+#include "tools/policy-sim/model/text_lines.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MAX_LINE_BYTES 8192u
 
 /* NULL, or what is wrong. */
 static const char *append(struct day *day, const struct day_lookup *lookup) {
@@ -147,13 +146,8 @@ static const char *take_log_line(struct day *day, const char *line) {
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
-static const char *take_line(struct day *day, char *line, unsigned long number) {
-    size_t length = strcspn(line, "\r\n");
-    bool whole = line[length] != '\0' || length + 1 < MAX_LINE_BYTES;
-    line[length] = '\0';
-    if (!whole) {
-        return "the line is too long";
-    }
+static const char *take_line(void *context, const char *line, unsigned long number) {
+    struct day *day = context;
     if (number == 1) {
         day->from_log = strcmp(line, DAY_HEADER) != 0;
         if (!day->from_log) {
@@ -163,33 +157,27 @@ static const char *take_line(struct day *day, char *line, unsigned long number) 
     return day->from_log ? take_log_line(day, line) : take_csv(day, line);
 }
 
+static const char *after_lines(void *context) {
+    const struct day *day = context;
+    return day->count > 0 ? NULL
+                          : "no lookup: expected the header \"" DAY_HEADER
+                            "\" and lines, or an access log of snapshot-host ([log] access = yes)";
+}
+
 static bool read_lines(struct day *day, const char *path, char *err, size_t err_length) {
-    char line[MAX_LINE_BYTES];
-    unsigned long number = 0;
-    const char *wrong = NULL;
+    const struct text_lines lines = {
+        .max_bytes = TEXT_LINES_MAX_BYTES, .take = take_line, .end = after_lines, .context = day};
     bool input = strcmp(path, "-") == 0;
     FILE *file = input ? stdin : fopen(path, "re");
     if (file == NULL) {
         (void)snprintf(err, err_length, "%s: %s", path, strerror(errno));
         return false;
     }
-    while (wrong == NULL && fgets(line, sizeof line, file) != NULL) {
-        wrong = take_line(day, line, ++number);
-    }
-    if (wrong == NULL && ferror(file) != 0) {
-        wrong = strerror(errno);
-    }
-    if (wrong == NULL && day->count == 0) {
-        wrong = "no lookup: expected the header \"" DAY_HEADER "\" and lines, or an access log of "
-                "snapshot-host ([log] access = yes)";
-    }
-    if (wrong != NULL) {
-        (void)snprintf(err, err_length, "%s:%lu: %s", path, number, wrong);
-    }
+    bool good = text_lines_read(&lines, file, path, err, err_length);
     if (!input) {
         (void)fclose(file);
     }
-    return wrong == NULL;
+    return good;
 }
 
 /* Equal moments stay in the order of the file, so that each run is the same. */

@@ -4,6 +4,7 @@
 #include "lag_trace.h"
 
 #include "quantity.h"
+#include "text_lines.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -37,16 +38,15 @@ static bool append(struct lag_trace *trace, size_t *capacity, const struct lag_s
     return true;
 }
 
-/* What is wrong with the line, or NULL. */
-static const char *take_line(struct lag_trace *trace, size_t *capacity, char *line,
-                             unsigned long number) {
+struct loading {
+    struct lag_trace *trace;
+    size_t capacity;
+};
+
+static const char *take_line(void *context, const char *line, unsigned long number) {
+    struct loading *loading = context;
+    struct lag_trace *trace = loading->trace;
     struct lag_sample sample;
-    size_t length = strcspn(line, "\r\n");
-    bool whole = line[length] != '\0' || length + 1 < MAX_LINE_BYTES;
-    line[length] = '\0';
-    if (!whole) {
-        return "the line is too long";
-    }
     if (number == 1) {
         return strcmp(line, HEADER) == 0 ? NULL : "expected the header \"" HEADER "\"";
     }
@@ -62,24 +62,12 @@ static const char *take_line(struct lag_trace *trace, size_t *capacity, char *li
     if (trace->count == LAG_TRACE_MAX_SAMPLES) {
         return "too many lines";
     }
-    return append(trace, capacity, &sample) ? NULL : "out of memory";
+    return append(trace, &loading->capacity, &sample) ? NULL : "out of memory";
 }
 
-static const char *read_lines(struct lag_trace *trace, FILE *file, unsigned long *number) {
-    char line[MAX_LINE_BYTES];
-    size_t capacity = 0;
-    const char *wrong = NULL;
-    while (wrong == NULL && fgets(line, sizeof line, file) != NULL) {
-        ++*number;
-        wrong = take_line(trace, &capacity, line, *number);
-    }
-    if (wrong == NULL && ferror(file) != 0) {
-        wrong = strerror(errno);
-    }
-    if (wrong == NULL && trace->count < 2) {
-        wrong = "expected at least two samples";
-    }
-    return wrong;
+static const char *after_lines(void *context) {
+    const struct loading *loading = context;
+    return loading->trace->count >= 2 ? NULL : "expected at least two samples";
 }
 
 /* Times count from the first sample; after the last one the trace starts again, as long after it as
@@ -97,17 +85,18 @@ static void make_periodic(struct lag_trace *trace) {
 }
 
 bool lag_trace_load(struct lag_trace *trace, const char *path, char *err, size_t err_length) {
-    unsigned long number = 0;
+    struct loading loading = {.trace = trace};
+    const struct text_lines lines = {
+        .max_bytes = MAX_LINE_BYTES, .take = take_line, .end = after_lines, .context = &loading};
     *trace = (struct lag_trace){0};
     FILE *file = fopen(path, "re");
     if (file == NULL) {
         (void)snprintf(err, err_length, "%s: %s", path, strerror(errno));
         return false;
     }
-    const char *wrong = read_lines(trace, file, &number);
+    bool good = text_lines_read(&lines, file, path, err, err_length);
     (void)fclose(file);
-    if (wrong != NULL) {
-        (void)snprintf(err, err_length, "%s:%lu: %s", path, number, wrong);
+    if (!good) {
         lag_trace_free(trace);
         return false;
     }
