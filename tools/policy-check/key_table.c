@@ -158,18 +158,14 @@ static void print_markdown(FILE *out, const struct rp_key *key) {
     (void)fputs(" |\n", out);
 }
 
-bool key_table_print(FILE *out, const struct rp_plugin *plugin, enum key_table_form form) {
+bool key_table_print(FILE *out, const struct rp_plugin *plugin, enum table_form form) {
     static void (*const printers[])(FILE *, const struct rp_key *) = {
-        [KEY_TABLE_TEXT] = print_text,
-        [KEY_TABLE_MDOC] = print_mdoc,
-        [KEY_TABLE_MARKDOWN] = print_markdown,
+        [TABLE_TEXT] = print_text,
+        [TABLE_MDOC] = print_mdoc,
+        [TABLE_MARKDOWN] = print_markdown,
     };
     int32_t status = RP_OK;
-    if (form == KEY_TABLE_MDOC) {
-        (void)fputs(".Bl -tag -width Ds\n", out);
-    } else if (form == KEY_TABLE_MARKDOWN) {
-        (void)fputs("| key | accepted | default | what it does |\n|---|---|---|---|\n", out);
-    }
+    table_begin(out, form, "| key | accepted | default | what it does |\n|---|---|---|---|\n");
     for (uint32_t i = 0; i < MAX_KEYS && status == RP_OK; i++) {
         struct rp_key key = {.struct_size = sizeof key};
         status = plugin->key(i, &key);
@@ -177,8 +173,6 @@ bool key_table_print(FILE *out, const struct rp_plugin *plugin, enum key_table_f
             printers[form](out, &key);
         }
     }
-    if (form == KEY_TABLE_MDOC) {
-        (void)fputs(".El\n", out);
-    }
+    table_end(out, form);
     return status == RP_E_END;
 }

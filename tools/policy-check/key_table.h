@@ -5,13 +5,12 @@
 #define KEY_TABLE_H
 
 #include "plugin/read_policy.h"
+#include "table_form.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 
-enum key_table_form { KEY_TABLE_TEXT, KEY_TABLE_MDOC, KEY_TABLE_MARKDOWN };
-
 /* The plugin's table must have `key` (RP_HAS). False if the plugin broke its contract. */
-bool key_table_print(FILE *out, const struct rp_plugin *plugin, enum key_table_form form);
+bool key_table_print(FILE *out, const struct rp_plugin *plugin, enum table_form form);
 
 #endif

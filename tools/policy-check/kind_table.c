@@ -56,19 +56,15 @@ static void print_markdown(FILE *out, const struct rp_kind *kind) {
     (void)fputs(" |\n", out);
 }
 
-bool kind_table_print(FILE *out, const struct rp_plugin *plugin, enum key_table_form form) {
+bool kind_table_print(FILE *out, const struct rp_plugin *plugin, enum table_form form) {
     static void (*const printers[])(FILE *, const struct rp_kind *) = {
-        [KEY_TABLE_TEXT] = print_text,
-        [KEY_TABLE_MDOC] = print_mdoc,
-        [KEY_TABLE_MARKDOWN] = print_markdown,
+        [TABLE_TEXT] = print_text,
+        [TABLE_MDOC] = print_mdoc,
+        [TABLE_MARKDOWN] = print_markdown,
     };
     int32_t status = RP_OK;
-    if (form == KEY_TABLE_MDOC) {
-        (void)fputs(".Bl -tag -width Ds\n", out);
-    } else if (form == KEY_TABLE_MARKDOWN) {
-        (void)fputs(
-            "| policy | what it does | most steps | reads | keys |\n|---|---|---|---|---|\n", out);
-    }
+    table_begin(out, form,
+                "| policy | what it does | most steps | reads | keys |\n|---|---|---|---|---|\n");
     for (uint32_t i = 0; i < MAX_KINDS && status == RP_OK; i++) {
         struct rp_kind kind = {.struct_size = sizeof kind};
         status = plugin->kind(i, &kind);
@@ -76,8 +72,6 @@ bool kind_table_print(FILE *out, const struct rp_plugin *plugin, enum key_table_
             printers[form](out, &kind);
         }
     }
-    if (form == KEY_TABLE_MDOC) {
-        (void)fputs(".El\n", out);
-    }
+    table_end(out, form);
     return status == RP_E_END;
 }

@@ -4,9 +4,13 @@
 #ifndef KIND_TABLE_H
 #define KIND_TABLE_H
 
-#include "key_table.h"
+#include "plugin/read_policy.h"
+#include "table_form.h"
+
+#include <stdbool.h>
+#include <stdio.h>
 
 /* The plugin's table must have `kind` (RP_HAS). False if the plugin broke its contract. */
-bool kind_table_print(FILE *out, const struct rp_plugin *plugin, enum key_table_form form);
+bool kind_table_print(FILE *out, const struct rp_plugin *plugin, enum table_form form);
 
 #endif

@@ -23,7 +23,7 @@ enum what { CHECK, DESCRIBE, DOT, KEYS, POLICIES };
 
 struct arguments {
     enum what what;
-    enum key_table_form form;
+    enum table_form form;
     uint32_t capabilities;
     const char *file;
     const char *section; /* NULL: all */
@@ -60,12 +60,12 @@ static int usage_error(const char *message, const char *what) {
     return EXIT_USAGE;
 }
 
-static bool parse_form(const char *text, enum key_table_form *form) {
+static bool parse_form(const char *text, enum table_form *form) {
     static const char *const names[] = {"text", "mdoc", "markdown"};
-    *form = KEY_TABLE_TEXT;
+    *form = TABLE_TEXT;
     for (int i = 0; text != NULL && i < 3; i++) {
         if (strcmp(text, names[i]) == 0) {
-            *form = (enum key_table_form)i;
+            *form = (enum table_form)i;
             return true;
         }
     }
