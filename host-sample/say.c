@@ -39,7 +39,7 @@ static void say_each_note(const struct host *host, char *notes) {
 }
 
 /* What the policy file sets without effect; cut if it is very long. */
-void say_policy_notes(const struct host *host) {
+static void say_policy_notes(const struct host *host) {
     const struct rp_plugin *plugin = host->service.plugin;
     char notes[RP_ERROR_BYTES] = "";
     if (RP_HAS(plugin, notes)) {
@@ -48,7 +48,6 @@ void say_policy_notes(const struct host *host) {
     say_each_note(host, notes);
 }
 
-/* What is no error, but may not be what was meant. */
 void say_notes(const struct host *host) {
     char text[RP_ERROR_BYTES];
     struct ini_errors notes;

@@ -12,8 +12,7 @@
 /* The lines' texts become errors of log lines of their own; they are cut into pieces there. */
 void say_lines(struct log *log, enum log_level level, const char *message, char *lines);
 
-/* What is no error, but may not be what was meant: in both files, and in the policy file alone. */
+/* What is no error, but may not be what was meant: in both files. */
 void say_notes(const struct host *host);
-void say_policy_notes(const struct host *host);
 
 #endif

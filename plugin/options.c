@@ -178,7 +178,7 @@ static const struct {
                 "section's name.")
 
 #define ROW(name_, say, ...) {.name = #name_, .offset = AT(name_), __VA_ARGS__},
-const struct ini_key rp_option_keys[RP_OPTION_COUNT] = {KEYS(ROW)};
+static const struct ini_key option_keys[RP_OPTION_COUNT] = {KEYS(ROW)};
 
 #define SAY(name, say, ...) say,
 static void (*const sayings[RP_OPTION_COUNT])(struct text *, const struct rp_options *,
@@ -198,7 +198,7 @@ bool options_are_used(const struct rp_policy_kind *kind, const char *key) {
 void options_say(struct text *text, const struct rp_options *options,
                  const struct rp_policy_kind *kind) {
     for (size_t i = 0; i < RP_OPTION_COUNT; i++) {
-        if (options_are_used(kind, rp_option_keys[i].name)) {
+        if (options_are_used(kind, option_keys[i].name)) {
             sayings[i](text, options, kind);
         }
     }
@@ -282,8 +282,8 @@ static void check_metric_prefix(const struct ini_document *document,
 static bool all_good(const struct ini_section *section, const char *const *names) {
     for (; *names != NULL; names++) {
         for (size_t i = 0; i < RP_OPTION_COUNT; i++) {
-            if (strcmp(rp_option_keys[i].name, *names) == 0 &&
-                !ini_is_good(section, &rp_option_keys[i])) {
+            if (strcmp(option_keys[i].name, *names) == 0 &&
+                !ini_is_good(section, &option_keys[i])) {
                 return false;
             }
         }
@@ -308,7 +308,7 @@ static void set_default_prefix(struct rp_options *options, const char *section) 
 /* The table, with the defaults of the section's policy. */
 static void list_keys(const struct ini_section *section, struct ini_key keys[RP_OPTION_COUNT]) {
     const struct ini_entry *policy = ini_find(section, "policy");
-    memcpy(keys, rp_option_keys, sizeof rp_option_keys);
+    memcpy(keys, option_keys, sizeof option_keys);
     for (size_t i = 0; i < sizeof own_defaults / sizeof own_defaults[0]; i++) {
         for (size_t k = 0; policy != NULL && k < RP_OPTION_COUNT; k++) {
             if (strcmp(policy->value, own_defaults[i].policy) == 0 &&
@@ -352,7 +352,7 @@ int32_t options_key(uint32_t index, struct rp_key *key) {
     if (index >= RP_OPTION_COUNT) {
         return RP_E_END;
     }
-    const struct ini_key *row = &rp_option_keys[index];
+    const struct ini_key *row = &option_keys[index];
     *key = (struct rp_key){.struct_size = key->struct_size,
                            .type = types[row->type],
                            .min = row->min,

@@ -1,8 +1,8 @@
 /*
  * options.h - the keys of a section of read-policy.ini.
  *
- * rp_option_keys is the one table: parser, bounds, defaults, "did you mean" list, documentation,
- * and the sentence in a policy's description.
+ * option_keys in options.c is the one table: parser, bounds, defaults, "did you mean" list,
+ * documentation, and the sentence in a policy's description.
  */
 #ifndef OPTIONS_H
 #define OPTIONS_H
@@ -31,7 +31,6 @@ struct rp_options {
 };
 
 #define RP_OPTION_COUNT 12u
-extern const struct ini_key rp_option_keys[RP_OPTION_COUNT];
 
 /* Reads one section into options: the table's checks, then those that concern several keys
  * together, then the values that follow from others (burst, metric prefix). Errors are added to

@@ -14,7 +14,8 @@
 
 #define BIT_IF(condition, key, holds) | ((holds) ? 1u << (condition) : 0)
 
-uint32_t plan_conditions(const struct rp_options *options, uint32_t capabilities) {
+/* The conditions that hold, as a set of 1 << enum rp_condition. */
+static uint32_t plan_conditions(const struct rp_options *options, uint32_t capabilities) {
     return 0 RP_CONDITIONS(BIT_IF);
 }
 

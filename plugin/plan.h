@@ -66,12 +66,8 @@ struct rp_plan {
     struct rp_plan *older; /* of the same slot; freed with the set */
 };
 
-/* The conditions that hold of the options and the host's capabilities, as a set of
- * 1 << enum rp_condition. */
-uint32_t plan_conditions(const struct rp_options *options, uint32_t capabilities);
-
-/* Compiles the rules of plan->kind whose conditions are in the set into the plan, which has no
- * moves yet. */
+/* Compiles the rules of plan->kind whose conditions are in the set (of 1 << enum rp_condition) into
+ * the plan, which has no moves yet. */
 void plan_compile_rules(struct rp_plan *plan, uint32_t conditions);
 
 /* Fills `plan` from options, the host's capabilities and the slot that it is for. Allocates
