@@ -73,8 +73,17 @@ struct pg_request *pg_pipeline_append(struct pg_pipeline *pipeline, enum pg_requ
     return request;
 }
 
+/* Since libpq 17 the syncs of a turn are sent in one write, with what they end. */
+static bool send_sync(PGconn *conn) {
+#ifdef LIBPQ_HAS_SEND_PIPELINE_SYNC
+    return PQsendPipelineSync(conn) == 1;
+#else
+    return PQpipelineSync(conn) == 1;
+#endif
+}
+
 bool pg_pipeline_sync(struct pg_pipeline *pipeline) {
-    if (PQpipelineSync(pipeline->conn) != 1) {
+    if (!send_sync(pipeline->conn)) {
         return false;
     }
     pipeline->syncs++;

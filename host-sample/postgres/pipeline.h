@@ -74,7 +74,8 @@ struct pg_request *pg_pipeline_request(struct pg_pipeline *pipeline, uint32_t pl
 struct pg_request *pg_pipeline_append(struct pg_pipeline *pipeline, enum pg_request_purpose purpose,
                                       uint8_t queries);
 
-/* Ends the batch. In libpq 15 this also flushes. False if the connection is lost. */
+/* Ends the batch. PQflush sends it; until libpq 17 this does so itself. False if the connection is
+ * lost. */
 bool pg_pipeline_sync(struct pg_pipeline *pipeline);
 
 /* Reads what has arrived, without blocking. False if the connection is lost. */

@@ -2,12 +2,13 @@
  * server.h - one PostgreSQL server as one event loop sees it: its few links, in pipeline mode.
  *
  * Statements are handed in at any moment of a turn of the loop and sent at its end, in one batch
- * and one sync for each link (in libpq 15 every PQpipelineSync flushes; a sync for each statement
- * would lose nearly all of the pipeline's gain). Reads of one kind that wait at the end of a turn
- * are sent as one execution (group.h). An error aborts the rest of its batch: the statement that
- * failed gets its own error; the aborted ones, being reads, are sent again at once, and so are the
- * others of its group. A read of a group that failed, and a statement that is aborted a second
- * time, get a sync of their own, so no flood of errors can keep a good statement from its answer.
+ * and one sync for each link (a sync for each statement would be a transaction each, and before
+ * libpq 17 a write each: nearly all of the pipeline's gain would be lost). Reads of one kind that
+ * wait at the end of a turn are sent as one execution (group.h). An error aborts the rest of its
+ * batch: the statement that failed gets its own error; the aborted ones, being reads, are sent
+ * again at once, and so are the others of its group. A read of a group that failed, and a statement
+ * that is aborted a second time, get a sync of their own, so no flood of errors can keep a good
+ * statement from its answer.
  *
  * Each connection attempt runs in its own short-lived thread, which resolves names and does TLS and
  * SCRAM within connect_timeout_s, so the loop never blocks and an attempt that hangs delays nothing

@@ -5,11 +5,21 @@
 #include "host-sample/postgres/group.h"
 #include "tests/lib/pg_rig.h"
 
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static struct throwaway_server primary;
+
+/* Calls of send in this program, libpq's among them. */
+static unsigned sends;
+
+ssize_t send(int fd, const void *data, size_t size, int flags) {
+    sends++;
+    return sendto(fd, data, size, flags, NULL, 0);
+}
 
 enum {
     ECHO,     /* $1 */
@@ -259,6 +269,20 @@ START_TEST(an_error_is_only_its_own_reads) {
 }
 END_TEST
 
+/* Each in a batch of its own, and yet sent together where libpq can. */
+START_TEST(reads_asked_again_are_sent_at_once) {
+    struct pg_server *server = rig_up(&primary, 1);
+    sends = 0;
+    rig_divide_nine_times(server, DIVISION);
+    ck_assert_uint_eq(rig_counters(server).batches, 1 + 9);
+#ifdef LIBPQ_HAS_SEND_PIPELINE_SYNC
+    ck_assert_uint_eq(sends, 1 + 1);
+#else
+    ck_assert_uint_eq(sends, 1 + 9);
+#endif
+}
+END_TEST
+
 /* A read that a neighbour's error aborted, or whose error aborted others, is never grouped again.
  */
 START_TEST(an_error_is_not_met_twice) {
@@ -497,6 +521,7 @@ static Suite *group_suite(void) {
 
     TCase *errors = rig_case(suite, "errors", begin);
     tcase_add_test(errors, an_error_is_only_its_own_reads);
+    tcase_add_test(errors, reads_asked_again_are_sent_at_once);
     tcase_add_test(errors, an_error_is_not_met_twice);
     tcase_add_test(errors, an_error_of_another_aborts_nobody_for_good);
     tcase_add_test(errors, the_statement_timeout_is_every_reads);
