@@ -66,7 +66,9 @@ all: $(BUILD)/read_policy.so $(BUILD)/snapshot-host
 # Objects depend on the flags that they were made with: switching SANITIZE or CC rebuilds, and so does
 # another version of the compiler or of a library, and the header of the trace points, which is optional.
 VERSIONS_NOW := $(shell $(CC) --version 2>/dev/null | head -1) \
-	$(foreach package,$(HOST_PKGS) libllhttp,$(shell pkg-config --modversion $(package) 2>/dev/null))
+	$(shell pkg-config --modversion $(HOST_PKGS) 2>/dev/null) \
+	$(if $(filter llhttp,$(HTTP_PARSER)),$(shell pkg-config --modversion libllhttp 2>/dev/null),\
+		$(shell sed -n 's/^.define HTTP_PARSER_VERSION_[A-Z]* *//p' /usr/include/http_parser.h 2>/dev/null))
 FLAGS_NOW := $(VERSIONS_NOW) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(HTTP_PARSER) $(wildcard /usr/include/sys/sdt.h /usr/include/*/sys/sdt.h)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(BUILD)

@@ -19,6 +19,7 @@ format:
 lint-format:
 	$Qclang-format-$(LINT_LLVM) --dry-run -Werror $(C_FILES)
 lint-tidy:
+	@clang-tidy-$(LINT_LLVM) --version > /dev/null
 	$Qprintf '%s\n' $(TIDY_FILES) | xargs -P "$$(nproc)" -n 8 sh -c 'clang-tidy-$(LINT_LLVM) --quiet "$$@" -- \
 		$(STANDARD) -DREAD_POLICY_VERSION=\"$(VERSION)\" -DREAD_POLICY_PLUGIN_DIR=\"$(LIBDIR)/read-policy\" \
 		$(call pkg_cflags,$(HOST_PKGS)) 2>/dev/null' sh

@@ -9,7 +9,12 @@ NGINX_MODULE   := $(BUILD)/nginx/ngx_http_read_policy_module.so
 
 # nginx's headers need what its configure finds out, with the options that this nginx was built with. It
 # writes into the folder that it is called in: links to the sources will do.
-$(BUILD)/nginx/objs/ngx_auto_config.h: $(NGINX_HEADERS)/conf_flags
+# A module fits the nginx that it was built with, and no other version.
+NGINX_NOW := $(shell sed -n 's/^.define nginx_version *//p' $(NGINX_HEADERS)/src/core/nginx.h 2>/dev/null)
+$(BUILD)/nginx/version: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(NGINX_NOW)' | cmp -s - $@ || printf '%s\n' '$(NGINX_NOW)' > $@
+$(BUILD)/nginx/objs/ngx_auto_config.h: $(NGINX_HEADERS)/conf_flags $(BUILD)/nginx/version
 	@mkdir -p $(@D)
 	@ln -sfn $(NGINX_HEADERS)/auto $(NGINX_HEADERS)/src $(BUILD)/nginx
 	$(call step,CONF,$(BUILD)/nginx)$(Q)cd $(BUILD)/nginx && bash -c '. $(NGINX_HEADERS)/conf_flags && \
