@@ -37,7 +37,7 @@ $(BUILD)/bench/bare_calls.so: $(call objects,bench/bare_calls.c)
 $(BUILD)/bench/node_modules: bench/package.json bench/package-lock.json
 	@mkdir -p $(@D)
 	cp $^ $(@D)
-	npm ci --prefix $(@D) --silent --no-audit --no-fund
+	npm ci --prefix $(@D) --loglevel=error --no-audit --no-fund > /dev/null
 	@touch $@
 
 .PHONY: bench bench-deps bench-programs bench-node bench-summary bench-smoke $(addprefix bench-,$(BENCHES))

@@ -20,7 +20,7 @@ NPM_TARBALL  := $(NPM)/read-policy-$(VERSION).tgz
 $(NODE_MODULES)/.package-lock.json: $(NODE_DIR)/package.json $(NODE_DIR)/package-lock.json
 	@mkdir -p $(NPM)
 	@cp $^ $(NPM)
-	$(call step,NPM ,$(NODE_MODULES)/)$(Q)cd $(NPM) && npm ci --silent --no-audit --no-fund
+	$(call step,NPM ,$(NODE_MODULES)/)$(Q)cd $(NPM) && npm ci --loglevel=error --no-audit --no-fund > /dev/null
 	@touch $@
 
 $(call objects,$(NODE_SRC)): PKG_CFLAGS = -isystem $(NODE_MODULES)/node-api-headers/include -DNAPI_VERSION=8
@@ -44,7 +44,7 @@ $(NPM_TARBALL): $(NODE_FILES) $(NODE_DIR)/package.json LICENSE $(sort $(NODE_ADD
 	@rm -rf $(NPM)/package && mkdir -p $(NPM)/package
 	@cp -r $(addprefix $(NODE_DIR)/,index.js index.mjs index.d.ts index.d.mts lib examples README.md package.json) LICENSE $(NPM)/prebuilds $(NPM)/package
 	@cd $(NPM)/package && npm pkg set version=$(VERSION) && npm pkg delete devDependencies
-	$(call step,PACK,$@)$(Q)cd $(NPM)/package && npm pack --silent --pack-destination .. > /dev/null
+	$(call step,PACK,$@)$(Q)cd $(NPM)/package && npm pack --loglevel=error --pack-destination .. > /dev/null
 	@touch $@
 
 # What the tests use, as `npm install` of the tarball would leave it: it has no dependencies.
