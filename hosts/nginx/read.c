@@ -264,6 +264,16 @@ static int32_t outcome_of(ngx_http_request_t *request, const struct location_set
     return missing == NGX_DECLINED ? RP_MISSING : partial == NGX_DECLINED ? RP_PARTIAL : RP_FOUND;
 }
 
+/* The next chunk's header; fields behind the last chunk are skipped. */
+static ngx_int_t parse_chunked(ngx_http_request_t *request, ngx_buf_t *rest,
+                               ngx_http_chunked_t *chunked) {
+#if nginx_version >= 1027002
+    return ngx_http_parse_chunked(request, rest, chunked, 0);
+#else
+    return ngx_http_parse_chunked(request, rest, chunked);
+#endif
+}
+
 /* Whether the last chunk is among what has been read, and nothing is behind it. */
 static bool has_all_chunks(ngx_http_request_t *request) {
     ngx_buf_t rest = request->upstream->buffer;
@@ -271,7 +281,7 @@ static bool has_all_chunks(ngx_http_request_t *request) {
     ngx_memzero(&chunked, sizeof chunked);
     ngx_int_t result = NGX_OK;
     while (result == NGX_OK) {
-        result = ngx_http_parse_chunked(request, &rest, &chunked);
+        result = parse_chunked(request, &rest, &chunked);
         const off_t here = rest.last - rest.pos;
         if (result != NGX_OK || chunked.size > here) {
             break;

@@ -41,7 +41,11 @@ uint64_t position_read(const char **text) {
     const char *at = *text;
     uint64_t high;
     uint64_t low;
-    if (!read_half(&at, &high) || *at++ != '/' || !read_half(&at, &low)) {
+    if (!read_half(&at, &high) || *at != '/') {
+        return 0;
+    }
+    at++;
+    if (!read_half(&at, &low)) {
         return 0;
     }
     *text = at;

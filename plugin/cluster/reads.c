@@ -479,9 +479,7 @@ static void answered_by_replica(struct rp_cluster *cluster, struct read *read, i
     }
     /* Before a locate nothing is proven by it, and it says whether the floor is reached. */
     uint64_t position = read->located_instance == 0 ? floor : proof;
-    if (outcome == RP_FOUND) {
-        position = floor;
-    } else if (outcome == RP_PARTIAL && read->floor != 0 && floor < proof) {
+    if (outcome == RP_FOUND || (outcome == RP_PARTIAL && read->floor != 0 && floor < proof)) {
         position = floor;
     }
     tell_outcome(cluster, read, outcome, position, NULL);

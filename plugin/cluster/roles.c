@@ -259,17 +259,18 @@ static bool is_diverged(const struct rp_cluster *cluster, const struct server *s
 
 static void judge_follower(struct rp_cluster *cluster, uint32_t index) {
     const struct server *server = &cluster->servers[index];
-    if (!follows_newer(cluster, server)) {
+    const uint32_t primary = cluster->primary;
+    if (primary == NO_SERVER || !follows_newer(cluster, server)) {
         return;
     }
     if (!is_diverged(cluster, server)) {
-        if (cluster->servers[cluster->primary].lost_event <= server->followed_event) {
+        if (cluster->servers[primary].lost_event <= server->followed_event) {
             cluster->suspected = true;
-            cluster->judge_again |= server_bit(cluster->primary);
+            cluster->judge_again |= server_bit(primary);
         }
     } else if (!cluster->split) {
         cluster->split = true;
-        cluster->split_servers[0] = cluster->primary;
+        cluster->split_servers[0] = primary;
         cluster->split_servers[1] = index;
     }
 }
