@@ -43,3 +43,16 @@ void budget_set_rate(struct rp_budget *budget, uint64_t interval_ns, uint64_t bu
         atomic_store_explicit(&budget->debt_limit_ns, burst * interval_ns, memory_order_relaxed);
     }
 }
+
+struct budget_state budget_look(const struct rp_budget *budget, uint64_t now_ns) {
+    const uint64_t rate = atomic_load_explicit(&budget->rate, memory_order_relaxed);
+    const uint64_t full_at = atomic_load_explicit(&budget->full_at_ns, memory_order_relaxed);
+    struct budget_state state = {.interval_ns = rate & UINT32_MAX, .burst = (uint32_t)(rate >> 32)};
+    const uint64_t burst_ns = state.burst * state.interval_ns;
+    /* An old debt that the next call of budget_admit would cut leaves nothing either. */
+    const uint64_t debt_ns = full_at > now_ns ? full_at - now_ns : 0;
+    if (state.interval_ns != 0 && burst_ns > debt_ns) {
+        state.left = (uint32_t)((burst_ns - debt_ns) / state.interval_ns);
+    }
+    return state;
+}

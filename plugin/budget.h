@@ -34,4 +34,12 @@ bool budget_admit(struct rp_budget *budget, uint64_t now_ns);
  */
 void budget_set_rate(struct rp_budget *budget, uint64_t interval_ns, uint64_t burst);
 
+/* The rate that is in force, and what it would admit at once now. [thread-safe] */
+struct budget_state {
+    uint64_t interval_ns; /* 0: no limit */
+    uint32_t burst;
+    uint32_t left; /* 0 without a limit */
+};
+struct budget_state budget_look(const struct rp_budget *budget, uint64_t now_ns);
+
 #endif

@@ -37,6 +37,8 @@ static_assert(offsetof(struct rp_plugin, kind) == AFTER_NAME(15), "frozen");
 static_assert(offsetof(struct rp_plugin, notes) == AFTER_NAME(16), "frozen");
 static_assert(offsetof(struct rp_plugin, open_text) == AFTER_NAME(17), "frozen");
 static_assert(offsetof(struct rp_plugin, reload_text) == AFTER_NAME(18), "frozen");
+static_assert(offsetof(struct rp_plugin, cluster) == AFTER_NAME(19), "frozen");
+static_assert(offsetof(struct rp_plugin, budget) == AFTER_NAME(20), "frozen");
 
 static_assert(sizeof(struct rp_request) == 48, "part of the ABI");
 static_assert(sizeof(struct rp_report) == 32, "part of the ABI");
@@ -68,6 +70,7 @@ static const struct rp_plugin plugin = {
     .open_text = set_open_text,
     .reload_text = set_reload_text,
     .cluster = &cluster_calls,
+    .budget = set_budget,
 };
 
 /* The one exported symbol, RP_ENTRY_SYMBOL. */

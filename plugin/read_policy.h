@@ -247,6 +247,17 @@ struct rp_metric {
     uint64_t value;              /* a counter: it only grows, and survives reloads */
 };
 
+/* ---- the primary's budget
+ * ------------------------------------------------------------------------ */
+
+/* How many reads of the primary a section may still make: of all processes that share its state. */
+struct rp_budget_info {
+    uint32_t struct_size; /* set by the host */
+    uint32_t per_s;       /* primary_budget_per_s; 0: no limit, or a policy that has none */
+    uint32_t burst;       /* primary_budget_burst, as it counts; 0 without a limit */
+    uint32_t left;        /* that would be admitted at once now, at most burst; 0 without a limit */
+};
+
 /* ---- keys ------------------------------------------------------------------------------------ */
 
 enum rp_key_type { RP_KEY_NUMBER = 0, RP_KEY_CHOICE = 1, RP_KEY_TEXT = 2 };
@@ -469,6 +480,9 @@ struct rp_cluster_info {
     uint32_t reads;    /* under way */
     uint32_t replicas; /* that reads are offered to */
     uint64_t system;   /* 0: unknown */
+    /* 1: there are replicas, and none that may be asked: on_replica_failure decides of reads */
+    uint32_t replicas_out;
+    uint32_t reserved;
 };
 
 struct rp_notice {
@@ -703,6 +717,14 @@ struct rp_plugin {
 
     /* The functions of a cluster. */
     const struct rp_cluster_calls *cluster;
+
+    /*
+     * Fills in the primary's budget of a section and what is left of it at now_ns, of the clock
+     * that reads have; nothing is charged. [thread-safe] info->struct_size is set by the caller.
+     * For metrics and status pages: what is left may be gone by the time that a read asks for it.
+     * Returns RP_OK or RP_E_ARGUMENT.
+     */
+    int32_t (*budget)(const struct rp_policy *policy, uint64_t now_ns, struct rp_budget_info *info);
 };
 
 /* The most sections that shared memory can hold. */

@@ -9,6 +9,7 @@
 
 #include "counters.h"
 #include "notes.h"
+#include "options.h"
 #include "rules.h"
 #include "slot.h"
 
@@ -18,6 +19,8 @@
 
 /* Changed configurations that a set keeps: each costs a few kB for each section that changed. */
 #define MAX_RELOADS 1024u
+
+#define NS_PER_S UINT64_C(1000000000)
 
 struct rp_set {
     _Atomic(struct rp_policy *) first; /* in the order of the file; grows at its end only */
@@ -441,6 +444,27 @@ int32_t set_metrics(const struct rp_set *set, uint32_t index, struct rp_metric *
     metric->section = slot->name;
     metric->value = atomic_load_explicit(&slot->state->counters[counter], memory_order_relaxed);
     counters_describe(counter, metric);
+    return RP_OK;
+}
+
+int32_t set_budget(const struct rp_policy *policy, uint64_t now_ns, struct rp_budget_info *info) {
+    if (policy == NULL || info == NULL || info->struct_size < sizeof *info) {
+        return RP_E_ARGUMENT;
+    }
+    const struct rp_plan *plan = atomic_load_explicit(&policy->current, memory_order_acquire);
+    const struct budget_state state = budget_look(&policy->state->budget, now_ns);
+    const bool used = options_are_used(plan->kind, "primary_budget_per_s");
+    info->burst = !used || state.interval_ns == 0 ? 0 : state.burst;
+    info->left = used ? state.left : 0;
+    if (!used) {
+        info->per_s = 0;
+    } else if (state.interval_ns == plan->budget_interval_ns) {
+        info->per_s = plan->options.primary_budget_per_s;
+    } else { /* another process has loaded another rate */
+        info->per_s = state.interval_ns == 0
+                          ? 0
+                          : (uint32_t)((NS_PER_S + state.interval_ns / 2) / state.interval_ns);
+    }
     return RP_OK;
 }
 

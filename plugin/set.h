@@ -17,6 +17,7 @@ uint32_t set_notes(struct rp_set *set, char *buf, uint32_t len);
 int32_t set_share(struct rp_set *set, void *memory, uint64_t bytes, char *err, uint32_t errlen);
 const struct rp_policy *set_policy(struct rp_set *set, const char *section);
 int32_t set_metrics(const struct rp_set *set, uint32_t index, struct rp_metric *metric);
+int32_t set_budget(const struct rp_policy *policy, uint64_t now_ns, struct rp_budget_info *info);
 const char *set_section(struct rp_set *set, uint32_t index);
 void set_close(struct rp_set *set);
 

@@ -64,7 +64,8 @@ class Info(Structure):
     """struct rp_cluster_info."""
     _fields_ = [("struct_size", c_uint32), ("settled", c_uint32), ("split", c_uint32),
                 ("primary", c_uint32), ("primary_answers", c_uint32), ("timeline", c_uint32),
-                ("reads", c_uint32), ("replicas", c_uint32), ("system", c_uint64)]
+                ("reads", c_uint32), ("replicas", c_uint32), ("system", c_uint64),
+                ("replicas_out", c_uint32), ("reserved", c_uint32)]
 
 
 # Sets, policies and clusters are opaque pointers that the host only hands back.

@@ -292,6 +292,7 @@ static int32_t cluster_info(struct rp_cluster *cluster, struct rp_cluster_info *
         .reads = cluster->reads_open,
         .replicas = (uint32_t)__builtin_popcountll(cluster->replicas),
         .system = cluster->system,
+        .replicas_out = cluster->replicas == 0 && cluster->others != 0,
     };
     return RP_OK;
 }
@@ -488,7 +489,8 @@ struct counter_row {
     size_t offset; /* in struct cluster_counters */
 };
 
-#define ROW(member, help) {"cluster." #member, help, offsetof(struct cluster_counters, member)}
+#define ROW(member, help)                                                                          \
+    { "cluster." #member, help, offsetof(struct cluster_counters, member) }
 
 static const struct counter_row counter_rows[] = {
     ROW(polls, "Questions to servers about who and where they are."),

@@ -65,7 +65,8 @@ START_TEST(the_table_is_complete) {
               RP_HAS(plugin, describe) && RP_HAS(plugin, close) && RP_HAS(plugin, section) &&
               RP_HAS(plugin, key) && RP_HAS(plugin, diagram) && RP_HAS(plugin, shared_bytes) &&
               RP_HAS(plugin, share) && RP_HAS(plugin, kind) && RP_HAS(plugin, notes) &&
-              RP_HAS(plugin, open_text) && RP_HAS(plugin, reload_text));
+              RP_HAS(plugin, open_text) && RP_HAS(plugin, reload_text) && RP_HAS(plugin, cluster) &&
+              RP_HAS(plugin, budget));
 }
 END_TEST
 

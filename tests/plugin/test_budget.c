@@ -15,6 +15,8 @@
 #define START SCRIPT_START_NS
 #define S     UINT64_C(1000000000)
 
+#define COUNT_OF(array) (int)(sizeof(array) / sizeof((array)[0]))
+
 #define BUDGETED                                                                                   \
     "policy = replica_then_primary\n"                                                              \
     "primary_budget_per_s = %u\nprimary_budget_burst = %u\n"
@@ -300,6 +302,75 @@ static bool admitted_after_retry(const struct opened_section *section, struct rp
     return section->plugin.table->next(read, &report)->kind == RP_STEP_READ;
 }
 
+/* ---- what is left ---- */
+
+static struct rp_budget_info look(const struct opened_section *section, uint64_t now) {
+    struct rp_budget_info info = {.struct_size = sizeof info};
+    ck_assert_int_eq(section->plugin.table->budget(section->policy, now, &info), RP_OK);
+    return info;
+}
+
+/* What is told to be left is admitted, and no more; being told takes nothing. */
+START_TEST(what_is_left_is_admitted) {
+    const uint64_t interval = (S + rates[_i].per_s - 1) / rates[_i].per_s;
+    struct opened_section section;
+    section_open(&section, BUDGETED, rates[_i].per_s, rates[_i].burst);
+    uint64_t random = UINT64_C(0x1ef7);
+    uint64_t now = START;
+    for (int i = 0; i < 2000; i++) {
+        now += next_random(&random) % (rates[_i].burst * interval * 5 / 4);
+        const struct rp_budget_info info = look(&section, now);
+        ck_assert_uint_eq(info.per_s, rates[_i].per_s);
+        ck_assert_uint_eq(info.burst, rates[_i].burst);
+        ck_assert_uint_eq(drain_budget(&section, now), info.left);
+        ck_assert_uint_eq(look(&section, now).left, 0);
+    }
+    section_close(&section);
+}
+END_TEST
+
+START_TEST(what_is_left_without_a_budget) {
+    struct opened_section section;
+    static const char *const without[] = {
+        "policy = replica_then_primary\n",
+        "policy = primary_only\nprimary_budget_per_s = 5\n", /* which has no use for it */
+    };
+    for (int i = 0; i < COUNT_OF(without); i++) {
+        section_open(&section, "%s", without[i]);
+        const struct rp_budget_info info = look(&section, START);
+        ck_assert(info.per_s == 0 && info.burst == 0 && info.left == 0);
+        section_close(&section);
+    }
+}
+END_TEST
+
+START_TEST(what_is_left_follows_a_reload) {
+    struct opened_section section;
+    section_open(&section, BUDGETED, 1u, 1000u);
+    ck_assert_uint_eq(look(&section, START).left, 1000);
+    ck_assert_uint_eq(drain_budget(&section, START), 1000);
+    section_reload(&section, BUDGETED, 10u, 20u);
+    const struct rp_budget_info info = look(&section, START);
+    ck_assert(info.per_s == 10 && info.burst == 20 && info.left == 0);
+    ck_assert(!reaches_primary(&section, START)); /* which forgets the old debt */
+    ck_assert_uint_eq(look(&section, START + S).left, 10);
+    section_close(&section);
+}
+END_TEST
+
+START_TEST(what_is_left_needs_arguments) {
+    struct opened_section section;
+    struct rp_budget_info info = {.struct_size = sizeof info};
+    section_open(&section, BUDGETED, 1u, 1u);
+    const struct rp_plugin *plugin = section.plugin.table;
+    ck_assert_int_eq(plugin->budget(NULL, START, &info), RP_E_ARGUMENT);
+    ck_assert_int_eq(plugin->budget(section.policy, START, NULL), RP_E_ARGUMENT);
+    info.struct_size--;
+    ck_assert_int_eq(plugin->budget(section.policy, START, &info), RP_E_ARGUMENT);
+    section_close(&section);
+}
+END_TEST
+
 #define UNDER_WAY 20
 
 static const struct {
@@ -326,8 +397,6 @@ START_TEST(reads_under_way_follow_the_sections_rate) {
 }
 END_TEST
 
-#define COUNT_OF(array) (int)(sizeof(array) / sizeof((array)[0]))
-
 int main(void) {
     Suite *suite = suite_create("budget");
     TCase *bucket = tcase_create("bucket");
@@ -350,5 +419,12 @@ int main(void) {
     tcase_add_test(reloads, a_lowered_rate_holds_at_once);
     tcase_add_test(reloads, a_budget_begins_with_a_full_bucket);
     tcase_add_loop_test(reloads, reads_under_way_follow_the_sections_rate, 0, COUNT_OF(changes));
+
+    TCase *left = tcase_create("left");
+    suite_add_tcase(suite, left);
+    tcase_add_loop_test(left, what_is_left_is_admitted, 0, COUNT_OF(rates));
+    tcase_add_test(left, what_is_left_without_a_budget);
+    tcase_add_test(left, what_is_left_follows_a_reload);
+    tcase_add_test(left, what_is_left_needs_arguments);
     return suite_run(suite);
 }
