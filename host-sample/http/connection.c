@@ -459,6 +459,15 @@ void http_exchange_reply(struct http_exchange *exchange, struct http_reply *repl
 
 /* --- the beginning --- */
 
+static void tell_hang_up(struct http_connection *connection) {
+    const struct http_front_handlers *handlers = &connection->connections->handlers;
+    struct http_exchange *exchange = &connection->exchange;
+
+    if (connection->state == HTTP_ANSWERING && !exchange->watched && handlers->on_hang_up != NULL) {
+        handlers->on_hang_up(handlers->context, exchange, exchange->user);
+    }
+}
+
 static void on_event(evutil_socket_t fd, short what, void *arg) {
     struct http_connection *connection = arg;
 
@@ -466,6 +475,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg) {
     /* A broken connection is reported as readable and writable. */
     if ((what & EV_CLOSED) != 0) {
         connection->half_closed = true;
+        tell_hang_up(connection);
     }
     if ((what & (EV_READ | EV_CLOSED)) != 0) {
         connection->readable = true;

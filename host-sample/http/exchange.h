@@ -49,6 +49,9 @@ struct http_front_handlers {
     /* The client of an unanswered exchange left, or the front is going down: forget the exchange,
      * it is gone when this call returns. Not called for an exchange that was answered. */
     void (*on_gone)(void *context, struct http_exchange *exchange, void *user);
+    /* The client of an exchange that is not watched has ended its side: it has left, or waits for
+     * the answer. Watching it now leads to on_gone. NULL: not called. */
+    void (*on_hang_up)(void *context, struct http_exchange *exchange, void *user);
     /* Connections wait in the system's queue, for there is no descriptor or memory for them;
      * `error` is accept's. Called each time that it is tried again. NULL: not called. */
     void (*on_exhausted)(void *context, int error);

@@ -21,6 +21,9 @@
 
 #define MAX_ERROR_BYTES 256u
 
+/* A client that ends its side with its request waits for the answer; later it has left. */
+#define LEAVES_AFTER_NS UINT64_C(100000000)
+
 struct lookup {
     TAILQ_ENTRY(lookup) entry; /* while spare */
     struct lookups *lookups;
@@ -269,6 +272,13 @@ static void watch_client(struct lookup *lookup) {
     if (!lookup->watched) {
         lookup->watched = true;
         PROBE_LOOKUP_WAIT(lookup);
+        http_exchange_watch_client(lookup->exchange, true);
+    }
+}
+
+void lookup_hang_up(struct lookup *lookup) {
+    if (monotonic_ns() - lookup->started_ns > LEAVES_AFTER_NS) {
+        lookup->watched = true;
         http_exchange_watch_client(lookup->exchange, true);
     }
 }

@@ -24,6 +24,9 @@ uint32_t lookup_start(struct lookups *lookups, struct http_exchange *exchange,
 /* The exchange's client left: nothing further is asked on its behalf. */
 void lookup_abandon(struct lookup *lookup);
 
+/* The exchange's client has ended its side of the connection: it may have left. */
+void lookup_hang_up(struct lookup *lookup);
+
 /* Before and after a thread's loop. `servers` is to have lookups_user() as its user; random: see
  * entropy.h. False: no memory. lookups_free is harmless where all of it is zero. */
 bool lookups_init(struct lookups *lookups, struct lookup_service *service, struct servers *servers,

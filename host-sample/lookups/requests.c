@@ -283,6 +283,14 @@ static void on_gone(void *context, struct http_exchange *exchange, void *user) {
     }
 }
 
+static void on_hang_up(void *context, struct http_exchange *exchange, void *user) {
+    (void)context;
+    (void)exchange;
+    if (user != NULL) {
+        lookup_hang_up(user);
+    }
+}
+
 static void on_exhausted(void *context, int error) {
     const struct requests *requests = context;
     const struct log_field fields[] = {LOG_TEXT("error", strerror(error)), LOG_END};
@@ -292,5 +300,6 @@ static void on_exhausted(void *context, int error) {
 
 const struct http_front_handlers requests_handlers = {.on_request = on_request,
                                                       .on_gone = on_gone,
+                                                      .on_hang_up = on_hang_up,
                                                       .on_exhausted = on_exhausted,
                                                       .on_reply = on_reply};

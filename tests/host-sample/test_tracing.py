@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """What a lookup shows to the outside: access log, traceparent, trace points."""
 
+import contextlib
 import os
 import subprocess
+import time
 import unittest
 
 import testbed
@@ -89,6 +91,26 @@ class AccessLog(LookupCase):
             self.assertEqual((line["client"], line["bytes"], line["request_snapshot_id"]),
                              (f"127.0.0.1:{port}", 0, unknown))
             self.assertLess(line["milliseconds"], 4000)
+
+    def test_client_that_leaves_during_the_first_read(self):
+        """A server that is stuck: the lookup is given up when the client gives up."""
+        with contextlib.closing(cluster.primary.connect()) as connection, \
+                Host(cluster.primary, policy={"policy": "primary_only"},
+                     settings={"log": {"access": "yes"}}) as host:
+            connection.autocommit = False
+            connection.cursor().execute('LOCK TABLE "TaskRunExecutionSnapshot"')
+            with RawConnection(host.port) as client:
+                client.send(get(lookup_path(self.run_id, self.life[0]["id"]),
+                                f"authorization: Bearer {TOKEN}"))
+                wait_for(lambda: host.metrics().value("snapshot_host_lookups_in_flight") == 1,
+                         "the lookup to hang")
+                time.sleep(0.3)  # clients that end their side at once wait for the answer
+            wait_for(lambda: any(line["status"] == 499 for line in access_lines(host)),
+                     "the client to be missed")
+            metrics = host.metrics()
+            self.assertEqual(metrics.value("snapshot_host_lookups_in_flight"), 0)
+            self.assertEqual(metrics.value("snapshot_host_lookups_abandoned_total"), 1)
+            connection.rollback()
 
     def test_traceparent_is_carried_into_warnings_and_errors(self):
         unknown = history.new_id()
