@@ -46,6 +46,9 @@ static void take_option(struct config_facts *facts, const struct ini_entry *entr
         (void)strlcpy(facts->policy, entry->value, sizeof facts->policy);
         return;
     }
+    if (strcmp(entry->key, "on_replica_failure") == 0) {
+        facts->primary_may_stand_in = strcmp(entry->value, "primary") == 0;
+    }
     const size_t used = strlen(facts->options_text);
     (void)snprintf(facts->options_text + used, sizeof facts->options_text - used, "%s%s=%s",
                    used > 0 ? " " : "", entry->key, entry->value);

@@ -4,6 +4,7 @@
 #ifndef CONFIG_FACTS_H
 #define CONFIG_FACTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { FACTS_MAX_NUMBERS = 32, FACTS_NAME_BYTES = 40 };
@@ -19,6 +20,7 @@ struct config_facts {
         uint32_t value;
     } numbers[FACTS_MAX_NUMBERS]; /* those that are numbers */
     uint32_t number_count;
+    bool primary_may_stand_in; /* on_replica_failure = primary, whether the policy uses it or not */
 };
 
 /* Of files that have just been loaded without an error. What cannot be read is left empty. */

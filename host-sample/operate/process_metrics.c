@@ -5,6 +5,7 @@
 
 #include "exposition.h"
 #include "host-sample/host.h"
+#include "sums.h"
 
 #include <dirent.h>
 #include <libpq-fe.h>
@@ -63,6 +64,33 @@ static void put_policy(struct byte_buffer *out, const char *section,
     }
 }
 
+static void put_budget_value(struct byte_buffer *out, const char *name, const char *help,
+                             const char *section, bool limited, uint32_t value) {
+    put_header(out, name, "gauge", help);
+    byte_buffer_append_text(out, name);
+    put_label(out, "{", "section", section);
+    if (limited) {
+        byte_buffer_append_format(out, "} %u\n", value);
+    } else {
+        BYTE_BUFFER_LITERAL(out, "} +Inf\n");
+    }
+}
+
+static void put_budget(const struct host *host, const char *section, struct byte_buffer *out) {
+    struct rp_budget_info budget;
+    host_read_budget(host, &budget);
+    const bool limited = budget.per_s != 0;
+    put_budget_value(out, "snapshot_host_primary_budget_per_second",
+                     "Fallback reads of the primary a second that the budget admits; +Inf: any.",
+                     section, limited, budget.per_s);
+    put_budget_value(out, "snapshot_host_primary_budget_burst",
+                     "Fallback reads of the primary at once that the budget admits; +Inf: any.",
+                     section, limited, budget.burst);
+    put_budget_value(out, "snapshot_host_primary_budget_left",
+                     "Fallback reads of the primary that the budget would admit now; +Inf: any.",
+                     section, limited, budget.left);
+}
+
 static void put_config(struct host *host, const struct host_config *config,
                        struct byte_buffer *out) {
     struct config_facts facts;
@@ -77,6 +105,7 @@ static void put_config(struct host *host, const struct host_config *config,
              "When both files were last taken.",
              (double)counter_value(&host->loaded_unix_ms) / 1e3);
     put_policy(out, config->plugin.section, &facts);
+    put_budget(host, config->plugin.section, out);
     const char *name = "snapshot_host_limit";
     put_header(out, name, "gauge", "What [limits] sets.");
     put_labelled(out, name, "limit", "max_lookups", config->limits.max_lookups);

@@ -4,23 +4,34 @@
 #include "readiness.h"
 
 #include "host-sample/host.h"
+#include "policy_needs.h"
 
 #include <stdio.h>
 
-/* A server that a read may be sent to, by what it last said. */
-static bool can_answer(const struct server *server) {
-    const uint64_t role = counter_value(&server->view.role);
-    return counter_value(&server->view.answers) != 0 &&
-           (role == RP_ROLE_PRIMARY || role == RP_ROLE_REPLICA);
-}
-
-static bool has_server(const struct servers *servers) {
+/* What a lookup lacks, NULL if it can be answered. */
+static const char *lacking(const struct servers *servers, const struct policy_needs *needs) {
+    const bool primary = counter_value(&servers->primary_answers) != 0;
+    bool out = counter_value(&servers->replicas_out) != 0;
+    bool replica = false;
     for (uint32_t i = 0; i < servers->count; i++) {
-        if (can_answer(&servers->servers[i])) {
-            return true;
+        const struct server_view *view = &servers->servers[i].view;
+        const bool answers = counter_value(&view->answers) != 0;
+        if (counter_value(&view->role) == RP_ROLE_REPLICA &&
+            counter_value(&view->state) == RP_SERVER_ON) {
+            replica = replica || answers;
+            out = out || !answers; /* a silent one is still offered, and reads of it fail */
         }
     }
-    return false;
+    if (!primary && !replica) {
+        return "No server can answer";
+    }
+    if (!primary && !needs->replica_serves) {
+        return "No primary answers, which the policy reads first";
+    }
+    if (out && !replica && !needs->primary_stands_in) {
+        return "No replica can be asked, and the policy lets no primary stand in";
+    }
+    return NULL;
 }
 
 /* Of the first server that says why it is out. */
@@ -35,21 +46,24 @@ static const char *why_out(const struct servers *servers) {
 }
 
 bool host_is_ready(const struct worker *worker, char *why, size_t length) {
-    const struct host *host = worker->host;
+    struct host *host = worker->host;
+    struct policy_needs needs;
     char error[160];
     if (counter_value(&host->leaving) != 0) {
         (void)snprintf(why, length, "Draining");
         return false;
     }
+    policy_needs_find(host, &needs);
     for (uint32_t i = 0; i < host->worker_count; i++) {
         const struct servers *servers = &host->workers[i].servers;
         if (counter_value(&servers->settled) == 0) {
             (void)snprintf(why, length, "Not every server has been tried yet");
             return false;
         }
-        if (!has_server(servers)) {
+        const char *what = lacking(servers, &needs);
+        if (what != NULL) {
             servers_last_error(&worker->servers, error, sizeof error);
-            (void)snprintf(why, length, "No server can answer: %s",
+            (void)snprintf(why, length, "%s: %s", what,
                            error[0] != '\0' ? error : why_out(servers));
             return false;
         }

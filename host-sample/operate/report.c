@@ -136,9 +136,21 @@ static void put_count(struct report_table *table, enum status_tone tone, const c
     cell(table, TONE_PLAIN, "%llu", (unsigned long long)total);
 }
 
+static void put_budget(struct byte_buffer *out, const struct report_format *format,
+                       const struct rp_budget_info *budget) {
+    char text[128];
+    if (budget->per_s == 0) {
+        format->line(out, TONE_PLAIN, "No budget bounds reads of the primary.");
+        return;
+    }
+    (void)snprintf(text, sizeof text, "The primary's budget: %u of %u left, with %u more a second.",
+                   budget->left, budget->burst, budget->per_s);
+    format->line(out, budget->left == 0 ? TONE_BAD : TONE_PLAIN, text);
+}
+
 static void put_lookups(struct byte_buffer *out, const struct report_format *format,
                         const struct status *status) {
-    static const char *const columns[] = {"Lookups", "A second", "In all"};
+    static const char *const columns[] = {"Outcome", "A second", "In all"};
     static const struct {
         int32_t verdict;
         const char *name;
@@ -164,6 +176,7 @@ static void put_lookups(struct byte_buffer *out, const struct report_format *for
     (void)snprintf(text, sizeof text, "%llu under way, of at most %u; rates are of the last 10 s.",
                    (unsigned long long)status->under_way, status->config->limits.max_lookups);
     format->line(out, TONE_PLAIN, text);
+    put_budget(out, format, &status->budget);
 }
 
 /* "2026-11-23 18:01:37" */

@@ -26,7 +26,7 @@ static const char style[] =
     "table{border-collapse:collapse;width:100%}"
     "th,td{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;"
     "border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums}"
-    "th{color:var(--dim);font-weight:600}"
+    "th{color:var(--dim);font-weight:600;white-space:nowrap}"
     ".good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}"
     "p.warn,p.bad,p.good{color:var(--text)}"
     ".steps{display:grid;grid-template-columns:repeat(auto-fill,minmax(17rem,1fr));gap:.7rem;"
@@ -57,7 +57,9 @@ static const char script[] =
     "document.querySelector('main').replaceWith(page.querySelector('main'));"
     "document.title=page.title;seen=Date.now();stale.style.display='none'})"
     ".catch(function(){stale.textContent='No answer for '+Math.round((Date.now()-seen)/1000)+"
-    "' s: what is below is that old.';stale.style.display='block'})"
+    "' s: what is below is that old.';stale.style.display='block';"
+    "document.title='snapshot-host: no answer';"
+    "document.querySelector('main').style.opacity=.6})"
     ".finally(function(){clearTimeout(limit);later()})}later()})();";
 
 /* So many fit on a phone. */

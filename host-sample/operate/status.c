@@ -69,6 +69,7 @@ static void take_numbers(struct status *status, const struct rates_sample *now) 
     }
     status->log_dropped = now->values[RATE_LOG_DROPPED];
     status->log_dropped_per_s = rates_per_s(rates, now, RATE_LOG_DROPPED);
+    host_read_budget(status->host, &status->budget);
     status->under_way = counter_value(&status->host->service.under_way);
 }
 

@@ -42,6 +42,7 @@ struct status {
     double verdicts_per_s[STATUS_VERDICTS];
     uint64_t served_by[RP_SERVED_BY_PRIMARY + 1];
     double served_by_per_s[RP_SERVED_BY_PRIMARY + 1];
+    struct rp_budget_info budget;
     uint64_t under_way;
     uint64_t log_dropped;
     double log_dropped_per_s;

@@ -133,6 +133,19 @@ static void put_lookups(struct byte_buffer *out, const struct status *status) {
     BYTE_BUFFER_LITERAL(out, "]}");
 }
 
+/* null without a limit. */
+static void put_budget(struct byte_buffer *out, const struct rp_budget_info *budget) {
+    if (budget->per_s == 0) {
+        put_text(out, "primary_budget", NULL);
+        return;
+    }
+    open_in(out, "primary_budget", "{");
+    put_number(out, "per_second", budget->per_s);
+    put_number(out, "burst", budget->burst);
+    put_number(out, "left", budget->left);
+    BYTE_BUFFER_LITERAL(out, "}");
+}
+
 static void put_misses(struct byte_buffer *out, const struct status *status) {
     open_in(out, "last_misses", "[");
     for (uint32_t i = 0; i < status->miss_count; i++) {
@@ -191,6 +204,7 @@ void status_write_json(struct byte_buffer *out, const struct status *status) {
     }
     BYTE_BUFFER_LITERAL(out, "]");
     put_lookups(out, status);
+    put_budget(out, &status->budget);
     put_misses(out, status);
     open_in(out, "policy", "{");
     put_text(out, "section", status->config->plugin.section);

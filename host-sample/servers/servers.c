@@ -105,9 +105,10 @@ static void set(_Atomic uint64_t *word, uint64_t value) {
 }
 
 void server_view_reset(struct server_view *view) {
-    _Atomic uint64_t *const zeros[] = {&view->role,     &view->answers,  &view->in_recovery,
-                                       &view->timeline, &view->position, &view->instance,
-                                       &view->version,  &view->system,   &view->lag_at_least_ns};
+    _Atomic uint64_t *const zeros[] = {&view->role,           &view->state,    &view->answers,
+                                       &view->in_recovery,    &view->timeline, &view->position,
+                                       &view->instance,       &view->version,  &view->system,
+                                       &view->lag_at_least_ns};
     for (size_t i = 0; i < sizeof zeros / sizeof zeros[0]; i++) {
         set(zeros[i], 0);
     }
@@ -124,6 +125,7 @@ static void fill_view(struct servers *servers, struct server *server) {
         return;
     }
     set(&view->role, (uint64_t)info.role);
+    set(&view->state, (uint64_t)info.state);
     set(&view->answers, info.answers);
     set(&view->in_recovery, info.in_recovery);
     set(&view->timeline, info.timeline);
@@ -150,6 +152,7 @@ static void fill_views(struct servers *servers, uint64_t now_ns) {
     set(&servers->split, info.split);
     set(&servers->settled, info.settled);
     set(&servers->primary_answers, info.primary_answers);
+    set(&servers->replicas_out, info.replicas_out);
     for (uint32_t i = 0; i < servers->counter_count; i++) {
         (void)servers->calls->metrics(servers->cluster, i, &metric);
         set(&servers->counters[i], metric.value);

@@ -45,6 +45,7 @@ struct server_ask {
  * may read. */
 struct server_view {
     _Atomic uint64_t role;
+    _Atomic uint64_t state;
     _Atomic uint64_t answers;
     _Atomic uint64_t in_recovery;
     _Atomic uint64_t timeline;
@@ -123,6 +124,7 @@ struct servers {
     _Atomic uint64_t split;
     _Atomic uint64_t settled;
     _Atomic uint64_t primary_answers;
+    _Atomic uint64_t replicas_out; /* 1: there are some, and none that may be asked */
     _Atomic uint64_t counters[SERVERS_MAX_COUNTERS];
     struct rp_metric counter_names[SERVERS_MAX_COUNTERS]; /* constant once opened */
     uint32_t counter_count;

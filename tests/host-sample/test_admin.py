@@ -2,6 +2,7 @@
 """What operators of snapshot-host are promised: their listener, readiness, and going away gently."""
 
 import html
+import math
 import re
 import signal
 import subprocess
@@ -31,9 +32,9 @@ def setUpModule():
     run, since = life[0]["runId"], life[0]["id"]
 
 
-def with_admin(**settings):
+def with_admin(policy=None, **settings):
     """A host that has the listener for operators, with these settings besides."""
-    return Host(cluster.primary, cluster.standbys, policy={"policy": "read_index"},
+    return Host(cluster.primary, cluster.standbys, policy=policy or {"policy": "read_index"},
                 settings={"admin": {"port": free_port()}, **settings})
 
 
@@ -86,12 +87,16 @@ class Readiness(LookupCase):
             self.assertIn(reason, answer.json["error"])
             self.assertEqual(ask("/healthz").status, 200)
 
+    def wait_for_primary(self, host, answers):
+        wait_for(lambda: host.metrics().value("snapshot_host_primary_answers") == answers,
+                 "the primary's state to be noticed")
+
     def test_servers_away_and_back(self):
-        with with_admin() as host:
+        policy = {"policy": "read_index", "on_replica_failure": "primary"}
+        with with_admin(policy=policy) as host:
             self.assertEqual(host.admin("/readyz").status, 200)
             cluster.primary.stop("immediate")
-            wait_for(lambda: parse(host.admin("/metrics").body.decode()).value(
-                "snapshot_host_primary_answers") == 0, "the primary's end to be noticed")
+            self.wait_for_primary(host, 0)
             self.assertEqual(host.admin("/readyz").status, 200)  # the standby has hits
             cluster.standby.stop("immediate")
             wait_for(lambda: host.admin("/readyz").status == 503, "readiness to end")
@@ -99,6 +104,64 @@ class Readiness(LookupCase):
             cluster.primary.start()
             wait_for(lambda: host.admin("/readyz").status == 200, "readiness to come back")
             self.assertEqual(host.request("GET", "/readyz").status, 200)
+
+    def test_policy_that_needs_the_primary(self):
+        for policy, ready in (({"policy": "primary_only"}, False),
+                              ({"policy": "read_index", "when": "always"}, True)):
+            with self.subTest(policy), with_admin(policy=policy) as host:
+                self.assertEqual(host.admin("/readyz").status, 200)
+                cluster.primary.stop("immediate")
+                self.wait_for_primary(host, 0)
+                self.assertEqual(host.lookup(run, since).status == 200, ready)
+                self.assertEqual(host.admin("/readyz").status == 200, ready)
+                if not ready:
+                    self.assert_not_ready(host,
+                                          "No primary answers, which the policy reads first: ")
+                cluster.primary.start()
+                self.wait_for_primary(host, 1)
+                self.assertEqual(host.admin("/readyz").status, 200)
+                self.assertEqual(host.lookup(run, since).status, 200)
+
+    def test_policies_that_need_a_replica(self):
+        """Whether on_replica_failure is not set, or has no meaning for the policy."""
+        for policy, ready in (({"policy": "replica_then_primary"}, False),
+                              ({"policy": "replica_only", "on_replica_failure": "primary"}, False),
+                              ({"policy": "primary_only"}, True),
+                              ({"policy": "replica_backoff", "on_replica_failure": "primary",
+                                "primary_budget_per_s": 1}, True)):
+            with self.subTest(policy), with_admin(policy=policy) as host:
+                host.wait_for_links("primary", "replica")
+                cluster.standby.stop("immediate")
+                wait_for(lambda: host.metrics().value("snapshot_host_server_answers",
+                                                      server="replica") == 0,
+                         "the standby's end to be noticed")
+                self.assertEqual(host.admin("/readyz").status == 200, ready)
+                if not ready:
+                    self.assert_not_ready(
+                        host, "No replica can be asked, and the policy lets no primary stand in: ")
+                self.assertEqual(host.lookup(run, since).status == 200, ready)
+                self.assertEqual(host.counters(), {})  # probes charge and count nothing
+                cluster.standby.start()
+                wait_for(lambda: host.admin("/readyz").status == 200, "readiness to come back")
+
+    def test_replica_that_is_drained(self):
+        """A standby that gets no reads on an operator's word is no replica that is out."""
+        with with_admin(replica={**self.replica(), "state": "drain"}) as host:
+            self.assertEqual(host.lookup(run, since).status, 200)
+            self.assertEqual(host.admin("/readyz").status, 200)
+            cluster.primary.stop("immediate")
+            self.wait_for_primary(host, 0)
+            self.assert_not_ready(host, "No server can answer: ")
+            self.assertEqual(host.lookup(run, since).status, 503)
+
+    @staticmethod
+    def replica():
+        return {"conninfo": cluster.standby.conninfo()}
+
+    def test_without_a_replica(self):
+        with Host(cluster.primary, policy={"policy": "replica_then_primary"},
+                  settings={"admin": {"port": free_port()}}) as host:
+            self.assertEqual(host.admin("/readyz").status, 200)
 
     def test_no_server_from_the_start(self):
         away = {"conninfo": f"host=127.0.0.1 port={free_port()} dbname=postgres"}
@@ -165,6 +228,38 @@ class Status(LookupCase):
             misses = host.admin("/status.json").json["last_misses"]
             self.assertEqual((len(misses), misses[0]["run_id"]), (16, run))
             self.assertIn("shed", [miss["verdict"] for miss in misses])
+
+    def test_what_is_left_of_the_budget(self):
+        """On the page, in the terminal and as a metric; one without a limit is told as such."""
+        policy = {"policy": "replica_then_primary", "replica_retry_max_ms": 0,
+                  "primary_budget_per_s": 1, "primary_budget_burst": 1000}
+
+        def gauge(host, name):
+            return host.metrics().value("snapshot_host_primary_budget_" + name,
+                                        section="snapshots_since")
+
+        def told(host):
+            budget = host.admin("/status.json").json["primary_budget"]
+            left = budget and budget["left"]
+            words = "No budget bounds reads of the primary." if budget is None else \
+                f"The primary's budget: {left} of {budget['burst']} left, with 1 more a second."
+            texts = [html.unescape(host.admin(path).body.decode())
+                     for path in ("/status", "/status.txt")]
+            return budget if all(words in text for text in texts) else "changing"
+
+        with with_admin(policy=policy) as host:
+            self.assertEqual([gauge(host, name) for name in ("left", "burst", "per_second")],
+                             [1000, 1000, 1])
+            for _ in range(50):
+                self.assertEqual(host.lookup(run, history.new_id()).status, 404)
+            left = wait_for(lambda: told(host) != "changing" and told(host),
+                            "a moment at which nothing is added")["left"]
+            self.assertTrue(950 <= left < 1000, left)
+            self.assertTrue(left <= gauge(host, "left") < 1000)
+            host.reload({"policy": "replica_then_primary"})
+            self.assertEqual([gauge(host, name) for name in ("left", "burst", "per_second")],
+                             [math.inf] * 3)
+            self.assertIsNone(told(host))
 
     def test_drawing_has_every_step(self):
         """Of each policy, as the plugin draws it: a card for each step, a line for each arrow."""
