@@ -60,3 +60,9 @@ $(BUILD)/tests/loader/odd/%.so: tests/loader/odd_plugins/%.c $(BUILD)/flags
 $(ODD_OBJECTS): tests/loader/odd_plugins/good_table.h plugin/read_policy.h
 
 $(BUILD)/tests/loader/test_plugin_loader: $(call objects,loader/plugin_loader.c) | $(ODD_OBJECTS)
+
+# What hosts load in tests in place of the plugin: it tells their mistakes.
+STRICT_PLUGIN := $(BUILD)/tests/strict_plugin.so
+$(STRICT_PLUGIN): tests/lib/strict/strict_plugin.c plugin/read_policy.h $(BUILD)/flags | $(BUILD)/read_policy.so
+	@mkdir -p $(@D)
+	$(call step,LINK,$@)$(Q)$(ODD_COMMAND) -fvisibility=hidden -o $@ $< -ldl -lpthread

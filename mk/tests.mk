@@ -50,7 +50,7 @@ CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/te
 
 .PHONY: programs check-programs run-checks soak
 # Every program that is built here, those of the tests included: whether it builds, for other compilers and flags.
-programs: all bench-programs $(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER)
+programs: all bench-programs $(STRICT_PLUGIN) $(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER)
 check-programs: programs $(NGINX_MODULE) $(NODE_BUILT) $(WHEEL_DIR)/built
 	@+$(DOSE_MAKE) dose-programs
 run-checks:
@@ -73,7 +73,7 @@ NEEDS_tests/hosts/nginx/test_nginx_host.py = $(NGINX_MODULE)
 NEEDS_tests/plugin/mutants.py = $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER) $(PLUGIN_CHECK_PROGRAMS)
 
 .PHONY: test chosen-programs
-chosen-programs: all $(filter $(BUILD)/%,$(CHOSEN)) $(foreach check,$(CHOSEN),$(NEEDS_$(check)))
+chosen-programs: all $(STRICT_PLUGIN) $(filter $(BUILD)/%,$(CHOSEN)) $(foreach check,$(CHOSEN),$(NEEDS_$(check)))
 	@+test -z "$(CHOSEN_DOSES)" || $(DOSE_MAKE) $(CHOSEN_DOSES:%=$(BUILD)/dose/tests/dose_%)
 test: deps
 	@test -n '$(T)' || { echo 'make test T=WORD [K=PART]: the suites with WORD in their path, and of those' \
@@ -98,5 +98,5 @@ SEED ?=
 # With STANDBYS=2 servers fail over too.
 STANDBYS ?= 1
 SOAK_PROGRAM := $(if $(filter 2,$(STANDBYS)),failover_soak.py,soak.py)
-soak: all
-	$(PYTHON) tests/host-sample/$(SOAK_PROGRAM) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+soak: all $(STRICT_PLUGIN)
+	HOST_PLUGIN='$(abspath $(STRICT_PLUGIN))' $(PYTHON) tests/host-sample/$(SOAK_PROGRAM) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))

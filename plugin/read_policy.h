@@ -360,7 +360,7 @@ struct rp_policy; /* one section of it: the policy of one read path of the host 
     " ELSE pg_catalog.pg_current_wal_insert_lsn() END"
 
 enum rp_cluster_flag {
-    RP_CLUSTER_STRICT = 1,       /* the host's mistakes become notices */
+    RP_CLUSTER_STRICT = 1,       /* the host's mistakes become notices, "strict: ..." */
     RP_CLUSTER_FIRST_MISSES = 2, /* a rehearsal: the first read of a replica counts as missing; with
                                     one server alone, that server stands in for its own replica */
     RP_CLUSTER_CAN_BLOCK = 4     /* asks with RP_ACTION_BLOCKS are understood */

@@ -132,10 +132,13 @@ def end(process):
 
 
 def environment(case=""):
-    """Without what PostgreSQL's clients and servers would read in it; PG_MAJOR is our own."""
+    """Without what PostgreSQL's clients and servers would read in it; PG_MAJOR is our own. Hosts load
+    a plugin that tells their mistakes."""
     kept = {name: value for name, value in os.environ.items()
             if not name.startswith("PG") or name == "PG_MAJOR"}
-    return dict(kept, PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1",
+    build = os.path.join(ROOT, os.environ.get("BUILD", "build"))
+    return dict(kept, HOST_PLUGIN=os.path.join(build, "tests", "strict_plugin.so"),
+                PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1",
                 PYTHONPATH=os.path.join(ROOT, "tests", "lib"), TEST_CASE=case)
 
 

@@ -11,6 +11,7 @@
 #include "reads.h"
 #include "reports.h"
 #include "roles.h"
+#include "strict.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,9 +25,6 @@
 #define DEFAULT_POLL_MS    1000u
 #define DEFAULT_TIMEOUT_MS 5000u
 #define MAX_TIMEOUT_MS     3600000u
-
-/* Later than this is called late, under RP_CLUSTER_STRICT. */
-#define LATE_NS (100 * MS)
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
@@ -125,17 +123,11 @@ static uint32_t cluster_close(struct rp_cluster *cluster) {
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-static bool is_strict(const struct rp_cluster *cluster) {
-    return (cluster->flags & RP_CLUSTER_STRICT) != 0;
-}
-
 static void advance(struct rp_cluster *cluster, uint64_t now_ns) {
     if (now_ns >= cluster->now_ns) {
         cluster->now_ns = now_ns;
-    } else if (is_strict(cluster)) {
-        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
-                    "strict: the clock went back by %llu ns",
-                    (unsigned long long)(cluster->now_ns - now_ns));
+    } else {
+        strict_clock(cluster, now_ns);
     }
 }
 
@@ -325,12 +317,7 @@ static int32_t cluster_start(struct rp_cluster *cluster, const struct rp_policy 
         request->struct_size < MIN_REQUEST_BYTES) {
         return RP_E_ARGUMENT;
     }
-    if (is_strict(cluster) && request->entropy == cluster->last_entropy) {
-        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
-                    "strict: two reads have the same entropy: reads that miss together would come "
-                    "back together");
-    }
-    cluster->last_entropy = request->entropy;
+    strict_entropy(cluster, request->entropy);
     advance(cluster, request->now_ns);
     const struct read *read = reads_start(cluster, policy, request, tag);
     if (read == NULL) {
@@ -373,10 +360,7 @@ static void cluster_answer(struct rp_cluster *cluster, uint64_t id, int32_t outc
     advance(cluster, now_ns);
     cluster_event(cluster);
     if (!can_be(id, outcome)) {
-        if (is_strict(cluster)) {
-            notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
-                        "strict: outcome %d is none that such an action can have", outcome);
-        }
+        strict_outcome(cluster, outcome);
         outcome = RP_FAILED;
     }
     if (ID_KIND(id) == ID_ASK) {
@@ -413,16 +397,6 @@ static bool next_redial(struct rp_cluster *cluster, struct rp_action *action) {
     return true;
 }
 
-static void note_lateness(struct rp_cluster *cluster, uint64_t now_ns) {
-    if (cluster->promised_wake_ns != UINT64_MAX && now_ns > cluster->promised_wake_ns &&
-        now_ns - cluster->promised_wake_ns > LATE_NS) {
-        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
-                    "strict: next was called %llu ms after wake_ns",
-                    (unsigned long long)((now_ns - cluster->promised_wake_ns) / MS));
-    }
-    cluster->promised_wake_ns = UINT64_MAX;
-}
-
 /* What asks, and may have news for those who waited for an answer. */
 static bool next_question(struct rp_cluster *cluster, struct rp_action *action) {
     asks_prepare(cluster);
@@ -457,9 +431,7 @@ static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns, struct 
         action->struct_size < sizeof *action) {
         return 0;
     }
-    if (is_strict(cluster)) {
-        note_lateness(cluster, now_ns);
-    }
+    strict_lateness(cluster, now_ns);
     advance(cluster, now_ns);
     const struct heap_node *first = heap_first(&cluster->timers);
     if (first != NULL && first->key <= cluster->now_ns) {

@@ -3,10 +3,12 @@
  *
  * The parts, from the ground up; each knows those before it and nothing of those after it:
  *   heap, position, questions, health, lag, notices   know nothing of a cluster
+ *   strict     the host's mistakes, as notices
  *   roles      what servers said becomes who they are: system, primary, replicas, splits
  *   proofs     what an answer proves, by what is known of who gave it
- *   asks       polls, locates, watches: questions and their answers, which become reports for the
- * reads that waited reads      one read: the policy's steps become actions, answers become reports
+ *   asks       polls, locates, watches: questions and their answers, which become reports for
+ *              the reads that waited
+ *   reads      one read: the policy's steps become actions, answers become reports
  *   cluster    the functions of the header
  * A read that an answer has woken is put on the list `reported`; reads.c takes it from there. So
  * nothing calls upwards.

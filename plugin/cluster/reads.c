@@ -11,6 +11,7 @@
 #include "proofs.h"
 #include "reports.h"
 #include "roles.h"
+#include "strict.h"
 
 #include <string.h>
 
@@ -128,11 +129,15 @@ static uint64_t replicas_to_offer(struct rp_cluster *cluster, const struct rp_pl
     return well != 0 ? well : replicas;
 }
 
+/* Whether the primary is read in place of a replica that it has not, in a rehearsal. */
+static bool stands_in(const struct rp_cluster *cluster, const struct read *read, uint32_t index) {
+    return index == cluster->primary && read->offered == server_bit(index) &&
+           (cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0;
+}
+
 /* Whether a server that was offered may still be read as a replica. */
 static bool is_readable(const struct rp_cluster *cluster, const struct read *read, uint32_t index) {
-    bool stands_in = index == cluster->primary && read->offered == server_bit(index) &&
-                     (cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0;
-    return (cluster->readable & server_bit(index)) != 0 || stands_in;
+    return (cluster->readable & server_bit(index)) != 0 || stands_in(cluster, read, index);
 }
 
 /* Of those offered the one that is furthest. */
@@ -507,15 +512,22 @@ static void note_position(const struct rp_cluster *cluster, struct read *read, c
     }
 }
 
-/* What the server said before the answer; facts->instance 0: nothing that could be read. */
-static void hear(struct rp_cluster *cluster, const struct read *read, const char *before,
-                 struct facts *facts) {
-    if (!read->asks_question || before == NULL || !question_read_facts(before, facts)) {
-        *facts = (struct facts){0};
-        return;
+/* The question was asked after the read, or of another server: it says nothing about the answer. */
+static bool is_out_of_order(const struct rp_cluster *cluster, const struct read *read,
+                            const struct facts *facts) {
+    const uint64_t position = is_primary_step(read->step)
+                                  ? reachable_position(cluster, read->server, facts->position)
+                                  : facts->position;
+    return read->position != 0 && position > read->position;
+}
+
+/* What the server said before the answer; instance 0: nothing that could be read. */
+static struct facts facts_of(const struct read *read, const char *before) {
+    struct facts facts;
+    if (!read->asks_question || before == NULL || !question_read_facts(before, &facts)) {
+        return (struct facts){0};
     }
-    roles_heard(cluster, read->server, facts, read->sent_event);
-    asks_wake(cluster, read->server);
+    return facts;
 }
 
 static void failed(struct rp_cluster *cluster, struct read *read, int32_t outcome) {
@@ -528,6 +540,10 @@ static void failed(struct rp_cluster *cluster, struct read *read, int32_t outcom
         detour(cluster, read, "the connection to the server was lost, or there is none");
         break;
     case RP_ROLE_CHANGED:
+        if (stands_in(cluster, read, read->server)) {
+            tell_outcome(cluster, read, RP_MISSING, 0, NULL);
+            break;
+        }
         roles_uncertain(cluster, read->server);
         detour(cluster, read, "the server that was read as a replica is not in recovery");
         break;
@@ -549,15 +565,25 @@ static void failed(struct rp_cluster *cluster, struct read *read, int32_t outcom
 void reads_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const char *before,
                   const char *after) {
     struct read *read = read_of(cluster, id, ID_ACTION);
-    struct facts facts;
     if (read == NULL || read->phase != READ_OUT) {
         cluster->counters.foreign_answers++;
         return;
     }
     bool has_answer = outcome == RP_FOUND || outcome == RP_PARTIAL || outcome == RP_MISSING;
-    hear(cluster, read, before, &facts);
+    struct facts facts = facts_of(read, before);
     if (has_answer) {
         note_position(cluster, read, after);
+        const bool out_of_order = is_out_of_order(cluster, read, &facts);
+        strict_answer(cluster, read, &facts, outcome, out_of_order);
+        if (out_of_order) {
+            facts = (struct facts){0};
+        }
+    }
+    if (facts.instance != 0) {
+        roles_heard(cluster, read->server, &facts, read->sent_event);
+        asks_wake(cluster, read->server);
+    }
+    if (has_answer) {
         answered(cluster, read, outcome, &facts);
     } else {
         failed(cluster, read, outcome);

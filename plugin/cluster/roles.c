@@ -3,6 +3,8 @@
  */
 #include "roles.h"
 
+#include "strict.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -675,6 +677,7 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     if (!is_on(server) || sent_event <= server->said_sent_event) {
         return;
     }
+    strict_facts(cluster, index, facts, sent_event);
     bool full = facts->system != 0;
     bool led = leads(server) && server->said.instance == facts->instance;
     const struct facts before = server->said;

@@ -11,11 +11,12 @@ import signal
 import threading
 import time
 import unittest
+from unittest import mock
 
 from host import TOKEN, lookup_path
 from load import LookupRequest, run_load
 from lookup_case import LookupCase, module_cluster
-from testbed import wait_for
+from testbed import HOST_PLUGIN, PLUGIN, wait_for
 
 PAUSE_S = float(os.environ.get("PAUSE_S", "3"))
 READ_INDEX = {"policy": "read_index", "max_wait_ms": 3000}
@@ -86,6 +87,18 @@ class AfterAMiss(ExactReads):
             self.assertEqual(host.counters(), {"proven_absent": 1})
         self.assert_reads(host, primary=0)
         self.assert_logged(host, ("ERROR", "replica_retry", run, unknown))
+
+    @unittest.skipIf(HOST_PLUGIN == PLUGIN, "the plugin rehearses nothing")
+    def test_rehearsal(self):
+        """First hits count as misses: locating, awaiting and reading again are seen to work."""
+        run, life = self.known_everywhere()
+        since = life[1]["id"]
+        with mock.patch.dict(os.environ, FIRST_MISSES="1"), self.host(READ_INDEX) as host:
+            for number in range(1, 11):
+                self.assert_found(host.lookup(run, since), history.rows(), run, since, "replica_retry")
+                self.assertEqual(host.counters(), {"replica_retry": number})
+            self.assertGreaterEqual(self.locates(host), 10)
+        self.assert_reads(host, primary=0)
 
     def test_position_not_reached_in_time(self):
         cluster.standby.pause_replay()

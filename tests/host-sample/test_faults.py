@@ -25,7 +25,7 @@ from host import APPLICATION, Host, lookup_path
 from ledger import Question, Run
 from oracle import differences, expected_answer
 from relay import Relay
-from testbed import wait_for
+from testbed import PLUGIN, wait_for
 from vitals import Vitals
 
 SHORT_WAIT = {"policy": "replica_then_primary", "replica_retry_min_ms": 1,
@@ -448,7 +448,8 @@ class BothLinks(FaultCase):
             question = anything(generator)
             return Unjudged(question.run, question.since)
 
-        settings = {"limits": {"lookup_timeout_ms": 600}}
+        # What is flipped looks like mistakes of the host's, so none is told here.
+        settings = {"limits": {"lookup_timeout_ms": 600}, "plugin": {"path": PLUGIN}}
         with self.host({**READ_INDEX, "on_replica_failure": "primary"}, settings) as host, \
                 self.load(host, choose):
             for number, relay in enumerate((replica, primary)):

@@ -13,7 +13,7 @@ import time
 import unittest
 
 from cluster import Cluster
-from testbed import BUILD, PLUGIN, ROOT, wait_for
+from testbed import BUILD, HOST_PLUGIN, PLUGIN, ROOT, wait_for
 
 POLICIES = """
 [retry]
@@ -104,13 +104,14 @@ class Host:
         cluster.primary.execute("INSERT INTO thing VALUES (%s)", (identity,))
         return identity
 
-    def begin(self, section, *identities, replica=None, primary=None, plugin=PLUGIN, ini=None):
+    def begin(self, section, *identities, replica=None, primary=None, plugin=HOST_PLUGIN, ini=None,
+              **environment):
         return subprocess.Popen(
             [*self.command, plugin, ini or policies, section,
              replica or cluster.standby.conninfo(), primary or cluster.primary.conninfo(), "thing",
              *identities],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, **(self.environment or {})})
+            env={**os.environ, **(self.environment or {}), **environment})
 
     def end(self, process):
         out, err = process.communicate(timeout=60)
@@ -153,6 +154,14 @@ class Host:
         cluster.standby.resume_replay()
         status, out, err = self.end(process)
         self.assertEqual((status, out), (0, f"{row}: {BY_RETRY}\n"), err)
+
+    @unittest.skipIf(HOST_PLUGIN == PLUGIN, "the plugin rehearses nothing")
+    def test_rehearsal(self):
+        """First hits count as misses: waiting, locating and reading again are seen to work."""
+        row = self.row()
+        cluster.wait_caught_up()
+        for section in ("retry", "index", "backoff"):
+            self.assertEqual(self.look_up(section, row, FIRST_MISSES="1"), [BY_RETRY], section)
 
     def test_always_awaits_before_the_first_read(self):
         cluster.standby.apply_delay(150)

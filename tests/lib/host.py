@@ -24,7 +24,7 @@ import urllib.parse
 
 import prometheus
 from answer import Answer, strict_json
-from testbed import (HOST_BINARY, PLUGIN, ROOT, clean_up_at_exit, free_port, no_longer_clean_up,
+from testbed import (HOST_BINARY, HOST_PLUGIN, ROOT, clean_up_at_exit, free_port, no_longer_clean_up,
                      wait_for)
 
 TOKEN = "test-token"
@@ -103,7 +103,7 @@ class Host:
             "listen": {"address": "127.0.0.1", "port": self.port, "threads": 1},
             "auth": {"token": TOKEN, "deployment_id": None},
             "primary": server(primary) if primary else None,
-            "plugin": {"path": PLUGIN, "config": self.policy_path, "section": "snapshots_since"},
+            "plugin": {"path": HOST_PLUGIN, "config": self.policy_path, "section": "snapshots_since"},
             "limits": {},
         }
         for number, replica in enumerate(replicas):

@@ -16,6 +16,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 HOST_BINARY = os.path.join(BUILD, "snapshot-host")
 PLUGIN = os.path.join(BUILD, "read_policy.so")
+# What hosts under test load: tests/run.py gives them the plugin that ends a host which makes a
+# mistake (tests/lib/strict/). Benchmarks and demonstrations load the plugin itself.
+HOST_PLUGIN = os.environ.get("HOST_PLUGIN") or PLUGIN
 
 # What libpq and servers read from the environment (PGHOST, PGSERVICE, PGOPTIONS and so on) is the
 # user's business, not the tests': it leads neither our connections nor our children's elsewhere.

@@ -108,6 +108,7 @@ class Machine:
         self._notice = _abi.Notice(struct_size=sizeof(_abi.Notice))
         self._wake = ctypes.c_uint64()
         self._read_id = ctypes.c_uint64()
+        self._open: set[int] = set()  # reads that are not done, and not forgotten
         options = _abi.Options(
             struct_size=sizeof(_abi.Options), max_servers=len(names),
             max_reads=settings.max_reads, poll_ms=settings.poll_ms,
@@ -142,6 +143,9 @@ class Machine:
 
     def close(self) -> None:
         if self._cluster:
+            for read_id in self._open:
+                self._calls.forget(self._cluster, read_id)
+            self._open.clear()
             self._calls.close(self._cluster)
             self._cluster = ctypes.c_void_p()
         if self._policies is not None:
@@ -184,9 +188,11 @@ class Machine:
             raise Busy("as many reads as max_reads allows are under way")
         if status != _abi.OK:
             raise ReadPolicyError(f"the read could not be begun, status {status}")
+        self._open.add(self._read_id.value)
         return self._read_id.value
 
     def forget(self, read_id: int) -> None:
+        self._open.discard(read_id)
         self._calls.forget(self._cluster, read_id)
 
     def next(self) -> Action | None:
@@ -198,6 +204,7 @@ class Machine:
             return None
         done = None
         if action.kind == _abi.ACTION_DONE:
+            self._open.discard(action.read_id)
             done = end_of(action, None, None, action.position)
         return Action(action.kind, action.id, action.tag, action.read_id, action.server,
                       action.target, action.limit_ns, text_of(action.text), done)

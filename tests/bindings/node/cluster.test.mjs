@@ -80,6 +80,14 @@ test('a row that the replica lacks is awaited there; one that is nowhere is prov
   await close();
 });
 
+test('a rehearsal: first hits count as misses', async () => {
+  const { cluster, close } = await clusterOf(INDEX, { firstMisses: true });
+  const id = await newRow();
+  await caughtUp();
+  assert.equal((await cluster.read('snapshots_since', known(id))).servedBy, 'replica_retry');
+  await close();
+});
+
 test('a replica that never gets the row: the primary serves, or is spared by its budget', async () => {
   const { cluster, set, close } = await clusterOf(`${RETRY}primary_budget_per_s = 1\nprimary_budget_burst = 1\n`);
   await pauseReplay();

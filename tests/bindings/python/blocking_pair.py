@@ -105,6 +105,14 @@ class Pair:
         self.assertEqual((end.verdict, end.failed_during), ("not_found", "primary_fallback"))
         self.assertEqual(self.read("primary", "bogus").verdict, "not_found")
 
+    def test_a_rehearsal(self):
+        """First hits count as misses."""
+        row = self.row()
+        self.servers.cluster.wait_caught_up()
+        with self.open(Settings(strict=True, first_misses=True, max_reads=8)) as pair:
+            for section in ("retry", "index", "backoff"):
+                self.assertEqual(self.read(section, row, pair).served_by, "replica_retry")
+
     def test_a_position_is_a_floor(self):
         self.servers.cluster.standby.pause_replay()
         row = self.row()

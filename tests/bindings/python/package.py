@@ -3,7 +3,7 @@
 import os
 import sys
 
-from testbed import PLUGIN, ROOT
+from testbed import HOST_PLUGIN, ROOT
 
 FOLDER = os.path.join(ROOT, "bindings", "python")
 
@@ -33,4 +33,4 @@ primary_budget_burst = 2
 """
 
 sys.path.insert(0, FOLDER)
-os.environ["READ_POLICY_PLUGIN"] = PLUGIN
+os.environ["READ_POLICY_PLUGIN"] = HOST_PLUGIN

@@ -13,8 +13,10 @@ import os
 import shutil
 import subprocess
 import unittest
+from unittest import mock
 
 from simulator import INSTANT, PROGRAM, SimulatorCase, run_program, simulate
+from testbed import HOST_PLUGIN
 
 SEED_POLICY = {"policy": "replica_then_primary", "replica_retry_min_ms": 50,
                "replica_retry_max_ms": 200}
@@ -37,6 +39,17 @@ def spread(share, count):
     """Five standard deviations of a share counted over that many independent lookups: a correct program
     fails one check in two million. The seeds are fixed, so it fails always or never."""
     return 5 * math.sqrt(share * (1 - share) / count) + 1e-9
+
+
+class OfHosts(SimulatorCase):
+    """The simulated hosts are hosts of the cluster, too."""
+
+    def test_they_make_no_mistake(self):
+        path = self.policies(**ALL_POLICIES)
+        for rehearsal in ("0", "1"):
+            with mock.patch.dict(os.environ, FIRST_MISSES=rehearsal):
+                run_program("--plugin", HOST_PLUGIN, "--seed", "3", "--replica", "exponential:20ms", "--replica",
+                            "bursts:1ms,400ms,2s,1s", "--bogus", "5%", "--processes", "3", "--lookups", "5000", path)
 
 
 class SameSeedSameOutput(SimulatorCase):

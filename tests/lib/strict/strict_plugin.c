@@ -1,0 +1,159 @@
+/*
+ * strict_plugin.c - the built plugin with a second pair of eyes: a shared object that hosts load in
+ * its place, so that they are tested as they are, without a switch of their own.
+ *
+ * Every cluster is opened with RP_CLUSTER_STRICT, and with RP_CLUSTER_FIRST_MISSES too if
+ * $FIRST_MISSES is 1. A mistake of the host's ends its process with a line on stderr and SIGABRT,
+ * even if the host takes no notices. Lateness alone does not: on a busy machine it is nobody's
+ * mistake.
+ */
+#include "plugin/read_policy.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CLUSTERS_MAX = 64, KEPT_MAX = 64 };
+
+/* Notices that were looked at and not given to the host yet. A slot is used by its cluster's thread
+ * alone, from open to close. */
+struct watched {
+    struct rp_cluster *cluster; /* NULL: free */
+    struct rp_notice kept[KEPT_MAX];
+    unsigned first, count;
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct watched all_watched[CLUSTERS_MAX];
+static const struct rp_plugin *real;
+static struct rp_plugin table;
+static struct rp_cluster_calls calls;
+
+__attribute__((noreturn, format(printf, 1, 2))) static void give_up(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    (void)fputs("the host made a mistake: ", stderr);
+    (void)vfprintf(stderr, format, arguments);
+    (void)fputc('\n', stderr);
+    va_end(arguments);
+    abort();
+}
+
+/* The slot of a cluster, which is another's from now on; NULL: there is none. */
+static struct watched *hand_over(const struct rp_cluster *from, struct rp_cluster *to) {
+    struct watched *found = NULL;
+    (void)pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < CLUSTERS_MAX && found == NULL; i++) {
+        found = all_watched[i].cluster == from ? &all_watched[i] : NULL;
+    }
+    if (found != NULL && to != from) {
+        *found = (struct watched){.cluster = to};
+    }
+    (void)pthread_mutex_unlock(&lock);
+    return found;
+}
+
+static struct watched *watched_of(struct rp_cluster *cluster) {
+    return hand_over(cluster, cluster);
+}
+
+static void keep(struct watched *watched, const struct rp_notice *notice) {
+    if (watched->count < KEPT_MAX) {
+        watched->kept[(watched->first + watched->count++) % KEPT_MAX] = *notice;
+    } else {
+        watched->kept[(watched->first + KEPT_MAX - 1) % KEPT_MAX].dropped++;
+    }
+}
+
+static void look(struct rp_cluster *cluster) {
+    struct watched *watched = cluster != NULL ? watched_of(cluster) : NULL;
+    struct rp_notice notice = {.struct_size = sizeof notice};
+    while (watched != NULL && real->cluster->notice(cluster, &notice)) {
+        const bool is_mistake = strncmp(notice.text, "strict: ", 8) == 0;
+        if (!is_mistake) {
+            keep(watched, &notice);
+        } else if (strstr(notice.text, "after wake_ns") == NULL) {
+            give_up("%s", notice.text + 8);
+        }
+    }
+}
+
+static int32_t strict_open(struct rp_set *set, const struct rp_cluster_options *options,
+                           struct rp_cluster **cluster, char *err, uint32_t errlen) {
+    struct rp_cluster_options stricter = *options;
+    const char *rehearse = getenv("FIRST_MISSES");
+    stricter.flags |= RP_CLUSTER_STRICT;
+    if (rehearse != NULL && strcmp(rehearse, "1") == 0) {
+        stricter.flags |= RP_CLUSTER_FIRST_MISSES;
+    }
+    const int32_t status = real->cluster->open(set, &stricter, cluster, err, errlen);
+    if (status == RP_OK && hand_over(NULL, *cluster) == NULL) {
+        give_up("more than %d clusters at once", (int)CLUSTERS_MAX);
+    }
+    return status;
+}
+
+static uint32_t strict_close(struct rp_cluster *cluster) {
+    look(cluster);
+    (void)hand_over(cluster, NULL);
+    const uint32_t open = real->cluster->close(cluster);
+    if (open != 0) {
+        give_up("a cluster was closed with %u reads under way that were not forgotten", open);
+    }
+    return 0;
+}
+
+static int32_t strict_next(struct rp_cluster *cluster, uint64_t now_ns, struct rp_action *action,
+                           uint64_t *wake_ns) {
+    const int32_t given = real->cluster->next(cluster, now_ns, action, wake_ns);
+    look(cluster);
+    return given;
+}
+
+static int32_t strict_notice(struct rp_cluster *cluster, struct rp_notice *notice) {
+    struct watched *watched = cluster != NULL ? watched_of(cluster) : NULL;
+    look(cluster);
+    if (watched == NULL || watched->count == 0 || notice->struct_size < sizeof *notice) {
+        return 0;
+    }
+    *notice = watched->kept[watched->first];
+    watched->first = (watched->first + 1) % KEPT_MAX;
+    watched->count--;
+    return 1;
+}
+
+/* read_policy.so in the directory above this object's. */
+static void load(void) {
+    char path[4096] = "";
+    Dl_info self;
+    if (dladdr((void *)(uintptr_t)&load, &self) != 0) {
+        const char *slash = strrchr(self.dli_fname, '/');
+        const int length = slash != NULL ? (int)(slash - self.dli_fname) : 0;
+        (void)snprintf(path, sizeof path, "%.*s/../read_policy.so", length, self.dli_fname);
+    }
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    rp_entry_function entry = NULL;
+    *(void **)&entry = library != NULL ? dlsym(library, RP_ENTRY_SYMBOL) : NULL;
+    if (entry == NULL) {
+        (void)fprintf(stderr, "strict_plugin.so: %s\n", dlerror());
+        abort();
+    }
+    real = entry();
+    table = *real;
+    calls = *real->cluster;
+    calls.open = strict_open;
+    calls.close = strict_close;
+    calls.next = strict_next;
+    calls.notice = strict_notice;
+    table.cluster = &calls;
+}
+
+__attribute__((visibility("default"))) const struct rp_plugin *read_policy_plugin_v1(void) {
+    (void)pthread_once(&once, load);
+    return &table;
+}

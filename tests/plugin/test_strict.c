@@ -1,0 +1,358 @@
+/*
+ * test_strict.c - a host with two servers that makes every mistake which a strict cluster names,
+ * one at a time: the notice comes, nothing is proven by it, and a host without mistakes hears
+ * nothing.
+ *
+ * The servers are texts: what PostgreSQL would print at a position.
+ */
+#include "tests/lib/plugin_fixture.h"
+#include "tests/lib/suite.h"
+
+#include <check.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MS     UINT64_C(1000000)
+#define SYSTEM UINT64_C(7000000000000000001)
+
+enum { PRIMARY, REPLICA, SERVERS };
+
+/* What the host does wrong. */
+enum mistake {
+    NONE,
+    CLOCK_BACK,
+    CALLED_LATE,
+    SAME_ENTROPY,
+    WRONG_OUTCOME,
+    QUESTION_AFTER_READ, /* before: where the replica is once the read is over */
+    QUESTION_ELSEWHERE,  /* before: what the primary says */
+    NO_GUARD,            /* a server that was promoted is read as a replica */
+    OLD_ANSWER           /* a question's answer is kept for the next one */
+};
+
+static struct opened_plugin plugin;
+static const struct rp_cluster_calls *calls;
+static struct rp_set *set;
+static struct ini_memory_file file;
+
+struct host {
+    struct rp_cluster *cluster;
+    enum mistake mistake;
+    uint64_t now_ns;
+    uint64_t position[SERVERS];
+    uint64_t replica_gains; /* while it is read */
+    bool alone;             /* there is no replica */
+    bool promoted;          /* the replica */
+    bool has_row[SERVERS];
+    char kept[128]; /* the replica's answer to its first question with a position */
+    uint64_t entropy;
+    unsigned replica_reads, primary_reads, locates;
+};
+
+/* ---- servers --------------------------------------------------------------------------------- */
+
+static void say(const struct host *host, int server, uint64_t position, bool full, char text[128]) {
+    char at[RP_POSITION_BYTES], more[48] = "";
+    calls->position_print(position, at);
+    if (full) {
+        (void)snprintf(more, sizeof more, " %" PRIu64 " -", SYSTEM);
+    }
+    if (server == PRIMARY || host->promoted) {
+        (void)snprintf(text, 128, "rp1 %x c p %s %s 0000000%d%s", 0xA0 + server, at, at,
+                       server == PRIMARY ? 1 : 2, more);
+    } else {
+        (void)snprintf(text, 128, "rp1 %x c r %s - %s 1%s", 0xA0 + server, at, full ? "1" : "-",
+                       more);
+    }
+}
+
+/* As for a role that may see everything: the texts differ in what they ask for. */
+static void do_ask(struct host *host, const struct rp_action *action) {
+    char text[128] = "rp1 150000 8192 16777216 t t t t f";
+    const int server = (int)action->server;
+    if (strstr(action->text, "server_version_num") == NULL) {
+        const bool full = strstr(action->text, "pg_control_system") != NULL;
+        say(host, server, host->position[server], full, text);
+        host->locates += server == PRIMARY && !full;
+    }
+    if (server == REPLICA && strstr(text, " r ") != NULL) {
+        if (host->kept[0] == '\0') {
+            (void)snprintf(host->kept, sizeof host->kept, "%s", text);
+        } else if (host->mistake == OLD_ANSWER) {
+            (void)snprintf(text, sizeof text, "%s", host->kept);
+        }
+    }
+    const int32_t outcome = host->mistake == WRONG_OUTCOME ? RP_FOUND : RP_ANSWERED;
+    calls->answer(host->cluster, action->id, outcome, text, NULL, host->now_ns);
+}
+
+static void do_read(struct host *host, const struct rp_action *action) {
+    char before[128], after[RP_POSITION_BYTES];
+    const int server = (int)action->server;
+    const bool as_replica = action->target == RP_TARGET_REPLICA;
+    const bool leads = server == PRIMARY || host->promoted;
+    host->replica_reads += as_replica;
+    host->primary_reads += !as_replica;
+    say(host, server, host->position[server], false, before);
+    calls->position_print(host->position[server], after);
+    if (as_replica && host->mistake == QUESTION_AFTER_READ) {
+        host->position[server] += host->replica_gains;
+        say(host, server, host->position[server], false, before);
+    } else if (as_replica && host->mistake == QUESTION_ELSEWHERE) {
+        say(host, PRIMARY, host->position[server], false, before);
+    }
+    int32_t outcome = host->has_row[server] ? RP_FOUND : RP_MISSING;
+    if (as_replica && leads && host->mistake != NO_GUARD) {
+        outcome = RP_ROLE_CHANGED;
+    }
+    calls->answer(host->cluster, action->id, outcome, action->text != NULL ? before : NULL, after,
+                  host->now_ns);
+}
+
+/* ---- the host -------------------------------------------------------------------------------- */
+
+/* Does what the cluster says, for that long or until a read is done. */
+static struct rp_action run(struct host *host, uint64_t until_ns) {
+    struct rp_action action = {.struct_size = sizeof action};
+    uint64_t wake_ns = 0;
+    for (;;) {
+        host->now_ns += MS / 100;
+        if (calls->next(host->cluster, host->now_ns, &action, &wake_ns) == 0) {
+            if (wake_ns > until_ns) {
+                return (struct rp_action){.kind = RP_ACTION_NONE};
+            }
+            host->now_ns = wake_ns > host->now_ns ? wake_ns : host->now_ns;
+        } else if (action.kind == RP_ACTION_ASK) {
+            do_ask(host, &action);
+        } else if (action.kind == RP_ACTION_READ) {
+            do_read(host, &action);
+        } else if (action.kind == RP_ACTION_DONE) {
+            return action;
+        }
+    }
+}
+
+static struct rp_action look_up(struct host *host) {
+    struct rp_request request = {.struct_size = sizeof request,
+                                 .now_ns = host->now_ns,
+                                 .entropy = host->mistake == SAME_ENTROPY ? 7 : ++host->entropy};
+    uint64_t read_id;
+    ck_assert_int_eq(
+        calls->start(host->cluster, plugin.table->policy(set, "index"), &request, 1, &read_id),
+        RP_OK);
+    return run(host, UINT64_MAX);
+}
+
+static void open_host(struct host *host, uint32_t flags) {
+    char err[256] = "";
+    const struct rp_cluster_options options = {.struct_size = sizeof options,
+                                               .flags = flags,
+                                               .max_servers = SERVERS,
+                                               .max_reads = 4,
+                                               .now_ns = 1000 * MS,
+                                               .seed = 1};
+    host->now_ns = options.now_ns;
+    host->position[PRIMARY] = host->position[REPLICA] = 0x3000100;
+    ck_assert_int_eq(calls->open(set, &options, &host->cluster, err, sizeof err), RP_OK);
+    for (uint32_t i = 0; i < SERVERS && !(host->alone && i == REPLICA); i++) {
+        ck_assert_int_eq(calls->server_set(host->cluster, i, i == PRIMARY ? "p" : "r",
+                                           RP_EXPECT_ANY, RP_SERVER_ON, host->now_ns),
+                         RP_OK);
+    }
+    (void)run(host, host->now_ns + 2500 * MS);
+}
+
+/* The first mistake that was named; "" if none was. */
+static const char *named(struct host *host) {
+    static struct rp_notice notice;
+    notice.struct_size = sizeof notice;
+    while (calls->notice(host->cluster, &notice)) {
+        if (strncmp(notice.text, "strict: ", 8) == 0) {
+            return notice.text;
+        }
+    }
+    return "";
+}
+
+static void close_host(struct host *host) {
+    ck_assert_uint_eq(calls->close(host->cluster), 0);
+}
+
+static void expect_named(struct host *host, const char *words) {
+    const char *text = named(host);
+    ck_assert_msg(strstr(text, words) != NULL, "'%s' was expected to say '%s'", text, words);
+    close_host(host);
+}
+
+/* ---- tests ----------------------------------------------------------------------------------- */
+
+START_TEST(a_host_without_mistakes) {
+    struct host host = {.has_row = {true, true}};
+    open_host(&host, RP_CLUSTER_STRICT);
+    ck_assert_int_eq(look_up(&host).verdict, RP_VERDICT_FOUND);
+    host.has_row[REPLICA] = false;
+    host.position[PRIMARY] += 0x100;
+    ck_assert_int_eq(look_up(&host).served_by, RP_SERVED_BY_PRIMARY); /* it was not reached */
+    host.position[REPLICA] = host.position[PRIMARY];
+    host.has_row[PRIMARY] = false;
+    ck_assert_int_eq(look_up(&host).counted, RP_COUNTED_PROVEN_ABSENT);
+    ck_assert_str_eq(named(&host), "");
+    close_host(&host);
+}
+END_TEST
+
+START_TEST(the_clock_goes_back) {
+    struct host host = {0};
+    open_host(&host, RP_CLUSTER_STRICT);
+    host.now_ns -= 5 * MS;
+    (void)run(&host, host.now_ns);
+    expect_named(&host, "the clock went back by 4990000 ns");
+}
+END_TEST
+
+START_TEST(next_is_called_late) {
+    struct host host = {0};
+    open_host(&host, RP_CLUSTER_STRICT);
+    host.now_ns += 3000 * MS;
+    (void)run(&host, host.now_ns);
+    expect_named(&host, "ms after wake_ns");
+}
+END_TEST
+
+START_TEST(entropy_repeats) {
+    struct host host = {.mistake = SAME_ENTROPY, .has_row = {true, true}};
+    open_host(&host, RP_CLUSTER_STRICT);
+    (void)look_up(&host);
+    (void)look_up(&host);
+    expect_named(&host, "the same entropy");
+}
+END_TEST
+
+START_TEST(an_outcome_that_a_question_cannot_have) {
+    struct host host = {.mistake = WRONG_OUTCOME};
+    open_host(&host, RP_CLUSTER_STRICT);
+    expect_named(&host, "outcome 0 is none");
+}
+END_TEST
+
+/* The replica catches up while it is read, and the row is committed: an answer that is qualified by
+ * the later position would prove the absence of a row that is there. */
+static void absent_by_a_later_position(uint32_t flags) {
+    struct host host = {.has_row = {true, false}};
+    open_host(&host, flags);
+    host.mistake = QUESTION_AFTER_READ;
+    host.position[PRIMARY] += 0x100;
+    host.replica_gains = 0x100;
+    const struct rp_action done = look_up(&host);
+    ck_assert_int_eq(done.verdict, RP_VERDICT_FOUND);
+    ck_assert_int_eq(done.served_by, RP_SERVED_BY_PRIMARY);
+    if ((flags & RP_CLUSTER_STRICT) != 0) {
+        expect_named(&host, "later position than `after`");
+    } else {
+        close_host(&host);
+    }
+}
+
+START_TEST(the_question_comes_after_the_read) {
+    absent_by_a_later_position(RP_CLUSTER_STRICT);
+}
+END_TEST
+
+START_TEST(nothing_is_proven_by_a_question_that_came_after_the_read) {
+    absent_by_a_later_position(0);
+}
+END_TEST
+
+START_TEST(the_question_goes_to_another_server) {
+    struct host host = {.has_row = {true, false}};
+    open_host(&host, RP_CLUSTER_STRICT);
+    host.mistake = QUESTION_ELSEWHERE;
+    ck_assert_int_eq(look_up(&host).served_by, RP_SERVED_BY_PRIMARY);
+    expect_named(&host, "said that it is none");
+}
+END_TEST
+
+START_TEST(a_server_that_was_promoted_is_read_as_a_replica) {
+    struct host host = {.has_row = {true, false}};
+    open_host(&host, RP_CLUSTER_STRICT);
+    host.mistake = NO_GUARD;
+    host.promoted = true;
+    ck_assert_int_ne(look_up(&host).verdict, RP_VERDICT_NOT_FOUND);
+    expect_named(&host, "said that it is none");
+}
+END_TEST
+
+START_TEST(an_answer_is_kept_for_the_next_question) {
+    struct host host = {.has_row = {true, true}};
+    open_host(&host, RP_CLUSTER_STRICT);
+    host.position[PRIMARY] = host.position[REPLICA] += 0x100;
+    (void)run(&host, host.now_ns + 2500 * MS);
+    ck_assert_str_eq(named(&host), "");
+    host.mistake = OLD_ANSWER;
+    (void)run(&host, host.now_ns + 2500 * MS);
+    expect_named(&host, "older than the question");
+}
+END_TEST
+
+START_TEST(a_rehearsal_with_a_replica) {
+    struct host host = {.has_row = {true, true}};
+    open_host(&host, RP_CLUSTER_STRICT | RP_CLUSTER_FIRST_MISSES);
+    host.locates = 0;
+    const struct rp_action done = look_up(&host);
+    ck_assert_int_eq(done.served_by, RP_SERVED_BY_REPLICA_RETRY);
+    ck_assert_uint_ge(host.locates, 1);
+    ck_assert_uint_eq(host.replica_reads, 2);
+    ck_assert_str_eq(named(&host), "");
+    close_host(&host);
+}
+END_TEST
+
+/* It is read as its own replica, is located, and is read as the primary in the end. */
+START_TEST(a_rehearsal_with_one_server_alone) {
+    struct host host = {.has_row = {true, true}, .alone = true};
+    open_host(&host, RP_CLUSTER_STRICT | RP_CLUSTER_FIRST_MISSES);
+    host.locates = 0;
+    const struct rp_action done = look_up(&host);
+    ck_assert_int_eq(done.verdict, RP_VERDICT_FOUND);
+    ck_assert_int_eq(done.served_by, RP_SERVED_BY_PRIMARY);
+    ck_assert_uint_ge(host.locates, 1);
+    ck_assert_uint_eq(host.replica_reads, 2);
+    ck_assert_uint_eq(host.primary_reads, 1);
+    ck_assert_str_eq(named(&host), "");
+    close_host(&host);
+}
+END_TEST
+
+static void set_up(void) {
+    plugin_open(&plugin);
+    calls = plugin.table->cluster;
+    ini_file_create(&file, "[index]\npolicy = read_index\n");
+    set = set_must_open(plugin.table, file.path);
+}
+
+static void tear_down(void) {
+    plugin.table->close(set);
+    ini_file_close(&file);
+    plugin_close(&plugin);
+}
+
+int main(void) {
+    Suite *suite = suite_create("strict");
+    TCase *tests = tcase_create("strict");
+    suite_add_tcase(suite, tests);
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, a_host_without_mistakes);
+    tcase_add_test(tests, the_clock_goes_back);
+    tcase_add_test(tests, next_is_called_late);
+    tcase_add_test(tests, entropy_repeats);
+    tcase_add_test(tests, an_outcome_that_a_question_cannot_have);
+    tcase_add_test(tests, the_question_comes_after_the_read);
+    tcase_add_test(tests, nothing_is_proven_by_a_question_that_came_after_the_read);
+    tcase_add_test(tests, the_question_goes_to_another_server);
+    tcase_add_test(tests, a_server_that_was_promoted_is_read_as_a_replica);
+    tcase_add_test(tests, an_answer_is_kept_for_the_next_question);
+    tcase_add_test(tests, a_rehearsal_with_a_replica);
+    tcase_add_test(tests, a_rehearsal_with_one_server_alone);
+    return suite_run(suite);
+}
