@@ -189,28 +189,43 @@ class PatroniCluster:
 
     # -- who leads -----------------------------------------------------------------------------
 
-    def leader(self):
-        return next((member for member in self.members if member.leads()), None)
+    def leader(self, but=None):
+        """The member that holds the lock in etcd, and says that it leads; None if there is none. Of one
+        that has just been continued the second alone is old news. But is not asked."""
+        for member in self.members:
+            if member is not but:
+                status, body = member.ask("/cluster")
+                if status == 200:
+                    names = [one["name"] for one in json.loads(body)["members"]
+                             if one["role"] == "leader"]
+                    return next((one for one in self.members
+                                 if one is not but and one.name in names and one.leads()), None)
+        return None
 
     def replicas(self):
-        return [member for member in self.members if not member.leads()]
+        leader = self.leader()
+        return [member for member in self.members if member is not leader]
 
     def wait_leader(self, but):
         """The leader, once it is another than that."""
-        return wait_for(lambda: (lambda now: now if now not in (None, but) else None)(self.leader()),
-                        "another leader", timeout_s=120, every_s=0.1)
+        return wait_for(lambda: self.leader(but), "another leader", timeout_s=120, every_s=0.1)
 
     def wait_whole(self):
         wait_for(lambda: all(member.is_well() for member in self.members),
                  "all members to be well", timeout_s=180, every_s=0.2)
 
     def connect_to_leader(self):
-        ports = ",".join(str(member.port) for member in self.members)
-        hosts = ",".join("127.0.0.1" for _ in self.members)
-        connection = psycopg2.connect(f"host={hosts} port={ports} dbname=postgres user=postgres"
-                                      " target_session_attrs=read-write connect_timeout=2")
-        connection.autocommit = True
-        return connection
+        """Not by one conninfo with several hosts, where one that hangs would end the attempt."""
+        error = None
+        for member in self.members:
+            try:
+                connection = psycopg2.connect(member.conninfo(target_session_attrs="read-write",
+                                                              connect_timeout=2))
+                connection.autocommit = True
+                return connection
+            except psycopg2.OperationalError as another:
+                error = another
+        raise error
 
     # -- what operators and fate do --------------------------------------------------------------
 
