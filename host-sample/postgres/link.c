@@ -158,6 +158,10 @@ static bool take_own_answer(struct pg_link *link, const struct pg_request *reque
         lose(link, pg_result_error(request->result));
         return false;
     }
+    if (request->purpose == PG_REQUEST_WHO && !pg_setup_is_same_server(request, &link->instance)) {
+        lose(link, pg_setup_several_servers);
+        return false;
+    }
     const struct pg_server_options *options = &link->shared->options;
     if (request->purpose == PG_REQUEST_VARIANT &&
         !pg_setup_take_variant(request, options, &link->traffic.variant)) {
@@ -265,6 +269,7 @@ static void begin_setup(struct pg_link *link, PGconn *conn) {
     struct event_base *base = link->shared->base;
     link->state = PG_LINK_SETTING_UP;
     link->preparing = false;
+    link->instance = 0;
     link->traffic.variant = 0;
     link->traffic.prepared_questions = 0;
     link->traffic.why_void[0] = '\0';

@@ -23,6 +23,7 @@ struct pg_link {
     enum pg_link_state state;
     bool tried;                 /* its first attempt has ended */
     bool preparing;             /* SETTING_UP: the settings hold, the rest of the set-up is sent */
+    uint64_t instance;          /* SETTING_UP: the server that has answered, if it said so */
     bool failed_since_up;       /* an attempt has failed since it was last up */
     bool redialled;             /* it was closed to be made anew, and is not up yet */
     bool renewing;              /* DOWN: a link that was up was closed for what it answered */

@@ -24,7 +24,8 @@ enum {
 
 enum pg_request_purpose {
     PG_REQUEST_STATEMENT, /* a statement of the host's, or a group of them */
-    PG_REQUEST_SETTING,   /* a part of the set-up: SET or PREPARE */
+    PG_REQUEST_SETTING,   /* a part of the set-up: SET, BEGIN, PREPARE */
+    PG_REQUEST_WHO,       /* which server answers? */
     PG_REQUEST_VARIANT    /* which set of the prepared statements? */
 };
 

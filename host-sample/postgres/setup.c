@@ -53,8 +53,44 @@ static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_o
     return sent;
 }
 
+/* A balancer that sends each statement to another server would have a read qualified by what some
+ * other server said. Where it shows it is refused: by a transaction whose statements meet several
+ * servers, or where there are no transactions. How a balancer chooses may depend on the functions
+ * that a statement calls, as Pgpool's choice does, so there are two forms of the question. The
+ * transaction ends in a batch of its own: an error would keep its end from being run. */
+static bool send_who(struct pg_pipeline *pipeline) {
+    enum { TIMES = 4 }; /* two servers at random are taken for one once in 128 times */
+    static const char plain[] =
+        "SELECT (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::int8";
+    static const char as_reads_do[] =
+        "SELECT (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::int8"
+        " WHERE pg_catalog.pg_is_in_recovery() IS NOT NULL";
+    bool sent = send_query(pipeline, PG_REQUEST_SETTING, "BEGIN") && pg_pipeline_sync(pipeline);
+    for (int i = 0; sent && i < TIMES; i++) {
+        sent = send_query(pipeline, PG_REQUEST_WHO, plain) &&
+               send_query(pipeline, PG_REQUEST_WHO, as_reads_do);
+    }
+    return sent && pg_pipeline_sync(pipeline) &&
+           send_query(pipeline, PG_REQUEST_SETTING, "COMMIT") && pg_pipeline_sync(pipeline);
+}
+
+const char pg_setup_several_servers[] =
+    "the statements of one transaction meet several servers: a balancer by statement, such as "
+    "Pgpool's, is not supported";
+
+/* Whoever cannot tell who it is proves nothing, and is refused nothing. */
+bool pg_setup_is_same_server(const struct pg_request *request, uint64_t *instance) {
+    uint64_t value;
+    if (request->failed || request->aborted || !pg_single_value(request->result, &value)) {
+        return true;
+    }
+    const bool same = *instance == 0 || *instance == value;
+    *instance = value;
+    return same;
+}
+
 bool pg_setup_send(struct pg_pipeline *pipeline, const struct pg_server_options *options) {
-    return send_settings(pipeline, options) && pg_pipeline_sync(pipeline) &&
+    return send_settings(pipeline, options) && pg_pipeline_sync(pipeline) && send_who(pipeline) &&
            (options->variant_sql == NULL ||
             (send_query(pipeline, PG_REQUEST_VARIANT, options->variant_sql) &&
              pg_pipeline_sync(pipeline)));

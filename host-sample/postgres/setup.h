@@ -14,11 +14,19 @@
 bool pg_setup_refuses(const PGconn *conn, const struct pg_server_options *options, char *why,
                       size_t why_length);
 
-/* The first two batches of a link: settings, which must succeed (PG_REQUEST_SETTING), and
- * variant_sql (PG_REQUEST_VARIANT). The settings have a transaction of their own: what they set
- * holds from the next one on, and the server's default may be an isolation level in which nothing
- * can be asked. False if the connection is lost. */
+/* The first batches of a link: settings, which must succeed (PG_REQUEST_SETTING); one transaction
+ * that asks several times who answers (PG_REQUEST_WHO); and variant_sql (PG_REQUEST_VARIANT). The
+ * settings have a transaction of their own: what they set holds from the next one on, and the
+ * server's default may be an isolation level in which nothing can be asked. False if the connection
+ * is lost. */
 bool pg_setup_send(struct pg_pipeline *pipeline, const struct pg_server_options *options);
+
+/* The answer of a PG_REQUEST_WHO, beside those before it in *instance (0: none). False if another
+ * server gave it. */
+bool pg_setup_is_same_server(const struct pg_request *request, uint64_t *instance);
+
+/* Why a link is refused that leads to several. */
+extern const char pg_setup_several_servers[];
 
 /* Which set it is that the answer of a PG_REQUEST_VARIANT names. False if there is no such set. */
 bool pg_setup_take_variant(const struct pg_request *request,

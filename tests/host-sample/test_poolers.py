@@ -1,14 +1,17 @@
 #!/usr/bin/python3
-"""PgBouncer between the host and its servers: one that greets with what is no longer true, one that
-forgets settings, one that is paused, restarted and led to other servers under the host's links."""
+"""Poolers between the host and its servers: one that greets with what is no longer true, one that
+forgets settings, one that is paused, restarted and led to other servers under the host's links; and those
+that are refused."""
 
 import collections
 import concurrent.futures
+import itertools
 import os
 import threading
 import time
 import unittest
 
+import pgpool
 from bouncer import PROGRAM, PgBouncer
 from host import Host
 from lookup_case import LookupCase, module_cluster
@@ -85,6 +88,51 @@ class Poolers(LookupCase):
             done.set()
             statuses = asking.result()
             self.assertLessEqual(set(statuses), {200, 503}, statuses)
+
+    def test_other_servers_under_its_links(self):
+        """In every mode, whether statements are prepared or not: one standby is late, and what it lacks
+        is not told to be absent for what the other one has replayed."""
+        late = cluster.standbys[1]
+        for mode, prepared in itertools.product(("transaction", "session"), ("yes", "no")):
+            with self.subTest(mode=mode, prepared=prepared), \
+                    PgBouncer(cluster.standby, mode=mode) as bouncer, \
+                    Host(cluster.primary, [bouncer], policy={**READ_INDEX, "max_wait_ms": 50},
+                         settings={"replica": {"prepared": prepared}}) as host, \
+                    concurrent.futures.ThreadPoolExecutor(1) as pool:
+                host.wait_for_links("primary", "replica")
+                late.pause_replay()
+                done = threading.Event()
+                asking = pool.submit(self.keep_asking, host, done)
+                for _ in range(3):
+                    for server in (late, cluster.standby):
+                        bouncer.lead_to(server)
+                        time.sleep(0.1)
+                done.set()
+                statuses = asking.result()
+                self.assertEqual(set(statuses), {200}, statuses)
+                late.resume_replay()
+                wait_for(lambda: self.made_up(host).served_by == "replica_retry",
+                         "absence to be proven")
+
+    def assert_refused(self, pooler, why):
+        """With one line now and then, however often it is dialled, and no answer through it."""
+        with Host(settings={"server.a": {"conninfo": pooler.conninfo(), "prepared": "no"}},
+                  policy=READ_INDEX) as host:
+            line = host.wait_for_log(lambda one: why in one.text, "the refusal")
+            wait_for(lambda: host.metrics().value("snapshot_host_connect_failures_total",
+                                                  server="server.a") >= 6, "more attempts")
+            self.assertEqual(line.level, "WARN")
+            self.assertEqual(sum(why in one.text for one in host.log), 1)
+            self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
+
+    def test_pgbouncer_in_statement_mode_is_refused(self):
+        with PgBouncer(cluster.primary, mode="statement") as bouncer:
+            self.assert_refused(bouncer, "not allowed in statement pooling mode")
+
+    @unittest.skipUnless(pgpool.PROGRAM, "pgpool2 is not installed")
+    def test_a_balancer_by_statement_is_refused(self):
+        with pgpool.Pgpool(cluster.primary, cluster.standby) as balancer:
+            self.assert_refused(balancer, "the statements of one transaction meet several servers")
 
     def wait_well(self, host):
         wait_for(lambda: self.made_up(host).served_by == "replica_retry", "absence to be proven",

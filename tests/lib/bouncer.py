@@ -37,15 +37,15 @@ class PgBouncer:
         self.port = free_port()
         self._directory = tempfile.mkdtemp(prefix="bouncer-")
         os.chmod(self._directory, 0o755)  # it does not run as root
-        config = os.path.join(self._directory, "pgbouncer.ini")
+        self._config = os.path.join(self._directory, "pgbouncer.ini")
+        self._settings = {"port": self.port, "mode": mode, "directory": self._directory,
+                          "more": "\n".join(settings)}
         with open(os.path.join(self._directory, "users"), "w", encoding="ascii") as file:
             file.write('"postgres" ""\n')
-        with open(config, "w", encoding="ascii") as file:
-            file.write(CONFIG.format(server=server.port, port=self.port, mode=mode,
-                                     directory=self._directory, more="\n".join(settings)))
+        self._write_config(server)
         user = ["-u", "postgres"] if os.geteuid() == 0 else []
         clean_up_at_exit(self.close)
-        self._process = subprocess.Popen([PROGRAM, "-q", *user, config], stdin=subprocess.DEVNULL,
+        self._process = subprocess.Popen([PROGRAM, "-q", *user, self._config], stdin=subprocess.DEVNULL,
                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(self._listens, "PgBouncer to listen")
 
@@ -54,6 +54,16 @@ class PgBouncer:
 
     def __exit__(self, *_exception):
         self.close()
+
+    def _write_config(self, server):
+        with open(self._config, "w", encoding="ascii") as file:
+            file.write(CONFIG.format(server=server.port, **self._settings))
+
+    def lead_to(self, server):
+        """Connections lead to that server from their next transaction on, or, in session mode, once
+        their clients have connected anew."""
+        self._write_config(server)
+        self.command("RELOAD")
 
     def _listens(self):
         with contextlib.suppress(psycopg2.OperationalError):
