@@ -21,10 +21,13 @@ static const char *const states[] = {"off", "on", "drain", NULL};
 #define OF_SERVER(member) offsetof(struct server_config, member)
 /* The last arguments are the members that the type has besides. */
 #define KEY(type_, name_, offset_, fallback_, unit_, help_, ...)                                   \
-    {                                                                                              \
-        .name = (name_), .type = (type_), .fallback = (fallback_), .unit = (unit_),                \
-        .offset = (offset_), .help = (help_), __VA_ARGS__                                          \
-    }
+    {.name = (name_),                                                                              \
+     .type = (type_),                                                                              \
+     .fallback = (fallback_),                                                                      \
+     .unit = (unit_),                                                                              \
+     .offset = (offset_),                                                                          \
+     .help = (help_),                                                                              \
+     __VA_ARGS__}
 #define TEXT(name_, offset_, min_, fallback_, help_)                                               \
     KEY(INI_TEXT, name_, offset_, fallback_, "", help_, .min = (min_), .max = INI_MAX_VALUE_BYTES, \
         .open = true)
@@ -59,7 +62,8 @@ static const struct ini_key auth_keys[] = {
            "What clients of the worker route must send as bearer token; empty lets nobody in. May "
            "stand twice, the old one and the new, while one replaces the other."),
     SECRET("token_file", AT(auth.token_file), 0, "", false,
-           "A file whose first line is the token."),
+           "A file whose first line is the token; a second line is another, as if token stood "
+           "twice."),
     SECRET("deployment_id", AT(auth.deployment_id), 0, "", false,
            "What clients of the workload route must send; empty switches that route off."),
 };
@@ -270,27 +274,55 @@ static void put_place(char *place, size_t length, const struct ini_document *doc
                    section->shown, key);
 }
 
-/* The token file's first line, without its end, becomes the token. */
+enum token_line { TOKEN_READ, TOKEN_NONE, TOKEN_BAD };
+
+/* The next line, without its end; none at the end of the file, or if it is empty. */
+static enum token_line read_token_line(FILE *file, char token[HOST_MAX_SECRET]) {
+    char line[HOST_MAX_SECRET + sizeof "\r\n"];
+    enum token_line outcome = TOKEN_NONE;
+    if (fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\r\n")] = '\0';
+        if (strlen(line) >= HOST_MAX_SECRET) {
+            outcome = TOKEN_BAD;
+        } else if (line[0] != '\0') {
+            outcome = TOKEN_READ;
+            (void)strlcpy(token, line, HOST_MAX_SECRET);
+        }
+    }
+    explicit_bzero(line, sizeof line);
+    return outcome;
+}
+
+/* Its first line becomes the token, the second one the other token. Why it cannot; NULL if it can.
+ */
+static const char *read_tokens_of(FILE *file, struct host_config *config) {
+    char third[HOST_MAX_SECRET];
+    const enum token_line first = read_token_line(file, config->auth.token);
+    const enum token_line second =
+        first == TOKEN_READ ? read_token_line(file, config->auth.other_token) : TOKEN_NONE;
+    const enum token_line more = second == TOKEN_READ ? read_token_line(file, third) : TOKEN_NONE;
+    explicit_bzero(third, sizeof third);
+    if (ferror(file)) {
+        return strerror(errno);
+    }
+    if (first == TOKEN_BAD || second == TOKEN_BAD) {
+        return "a line is too long";
+    }
+    if (first == TOKEN_NONE) {
+        return "its first line is empty";
+    }
+    return more != TOKEN_NONE ? "it has more than two lines" : NULL;
+}
+
 static void read_token_file(struct host_config *config, const char *place,
                             struct ini_errors *errors) {
-    static const char accepted[] = "a readable file whose first line is the token";
-    const char *name = config->auth.token_file;
-    char line[HOST_MAX_SECRET + 1];
-    FILE *file = fopen(name, "re");
-    if (file == NULL || fgets(line, sizeof line, file) == NULL) {
-        ini_errors_add(errors, "%s: %s; accepted: %s", place,
-                       file == NULL || ferror(file) ? strerror(errno) : "the file is empty",
-                       accepted);
-    } else {
-        line[strcspn(line, "\r\n")] = '\0';
-        if (line[0] == '\0' || strlen(line) >= sizeof config->auth.token) {
-            ini_errors_add(errors,
-                           "%s = %s: its first line is empty or too long; accepted: 1 to %u bytes",
-                           place, name, HOST_MAX_SECRET - 1);
-        } else {
-            (void)strlcpy(config->auth.token, line, sizeof config->auth.token);
-        }
-        explicit_bzero(line, sizeof line);
+    FILE *file = fopen(config->auth.token_file, "re");
+    const char *why = file == NULL ? strerror(errno) : read_tokens_of(file, config);
+    if (why != NULL) {
+        ini_errors_add(errors,
+                       "%s: %s; accepted: a readable file of one token a line, one or two of "
+                       "them, each of 1 to %u bytes",
+                       place, why, HOST_MAX_SECRET - 1);
     }
     if (file != NULL) {
         (void)fclose(file);

@@ -12,6 +12,7 @@ import contextlib
 import copy
 import random
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -248,6 +249,33 @@ class TheRest(unittest.TestCase):
             text = "\n".join(host.all_lines())
             self.assertIn("accepted: each key once in a section, this one twice", text)
             self.assertNotIn(OTHER_TOKEN, text)
+
+    def test_tokens_of_a_file_are_exchanged(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".token") as file, \
+                running(**self.servers) as host, Load(host.port) as load:
+            def reload_with(*tokens):
+                file.seek(0)
+                file.truncate()
+                file.write("".join(f"{one}\n" for one in tokens))
+                file.flush()
+                settings = copy.deepcopy(host.settings)
+                settings["auth"].update(token=None, token_file=file.name)
+                host.reload(settings=settings)
+
+            load.wait()
+            reload_with(TOKEN, OTHER_TOKEN)
+            load.use(TOKEN, OTHER_TOKEN)
+            load.wait()
+            load.use(OTHER_TOKEN)
+            load.wait()
+            reload_with(OTHER_TOKEN)
+            load.wait()
+            old = host.request("GET", level, {"authorization": "Bearer " + TOKEN})
+            self.assertEqual(old.status, 401)
+            reload_with(OTHER_TOKEN, TOKEN, "third")
+            load.wait()
+            self.assertEqual(host.metrics().value("snapshot_host_last_reload_successful"), 0)
+            self.assertNotIn(OTHER_TOKEN, "\n".join(host.all_lines()))
 
     def test_limits(self):
         with running(**self.servers) as host, Load(host.port) as load:

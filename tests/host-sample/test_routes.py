@@ -299,12 +299,12 @@ class Credentials(RouteCase):
 
     def test_token_file(self):
         with tempfile.NamedTemporaryFile("w", suffix=".token") as file:
-            file.write("from-a-file\nsecond line\n")
+            file.write("from-a-file\nsecond-line\n")
             file.flush()
             settings = {"auth": {"token": None, "token_file": file.name}}
             with Host(cluster.primary, settings=settings) as other:
-                for token, status in (("from-a-file", 200), (TOKEN, 401), ("second line", 401),
-                                      ("from-a-file\nsecond line".replace("\n", " "), 401)):
+                for token, status in (("from-a-file", 200), ("second-line", 200), (TOKEN, 401),
+                                      ("from-a-file second-line", 401), ("", 401)):
                     answer = other.request("GET", lookup_path(run, since),
                                            {"authorization": "Bearer " + token})
                     self.assertEqual(answer.status, status, token)
@@ -1033,7 +1033,9 @@ class Strictness(ConfigurationCase):
         token_file = os.path.join(self.directory, "token")
         self.assert_refused(self.check({"auth": {"token_file": token_file}}), "token")
         for content, good in (("", False), ("\nsecret\n", False), ("secret", True),
-                              ("s\r\n", True)):
+                              ("s\r\n", True), ("secret\nother\n", True), ("secret\n\n", True),
+                              ("secret\nother\nthird\n", False), ("s" * 200, False),
+                              ("secret\n" + "s" * 200, False)):
             self.write(token_file, content)
             done = self.check({"auth": {"token_file": token_file}})
             self.assertEqual(done.returncode == 0, good, done)
