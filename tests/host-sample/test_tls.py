@@ -7,6 +7,7 @@ import os
 import subprocess
 import unittest
 
+from framed import ResettingTls
 from host import Host
 from lookup_case import module_cluster
 from testbed import wait_for
@@ -15,6 +16,8 @@ APPLICATION = "snapshot-host"  # the host's own name for its links: lines are sh
 PASSWORD = "Tr0ubadour"
 HBA = """hostssl all scram all scram-sha-256
 hostssl all holder all cert
+hostssl all plain all reject
+host all plain all trust
 host all scram,holder all reject
 """
 
@@ -78,6 +81,7 @@ def setUpModule():
     cluster.primary.execute("SELECT pg_reload_conf()")
     cluster.primary.execute(f"CREATE ROLE scram LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
     cluster.primary.execute("CREATE ROLE holder LOGIN SUPERUSER")
+    cluster.primary.execute("CREATE ROLE plain LOGIN SUPERUSER")
 
 
 def to_server(**words):
@@ -119,10 +123,7 @@ class Tls(unittest.TestCase):
     def test_a_certificate_that_is_rotated(self):
         with self.host(to_server()) as host:
             self.assert_serves(host)
-            encrypted = cluster.primary.value(
-                "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
-                " WHERE application_name = %s", (APPLICATION,))
-            self.assertTrue(encrypted)
+            self.assertEqual(self.uses_tls(), [True])
             serve_with("second")
             before = self.connects(host)
             self.end_links()
@@ -136,6 +137,39 @@ class Tls(unittest.TestCase):
             serve_with("second")
             wait_for(lambda: self.connects(host) > before, "links again")
             wait_for(lambda: host.lookup(life[0]["runId"], life[0]["id"]).status == 200, "an answer")
+
+    def uses_tls(self):
+        return cluster.primary.value("SELECT array_agg(DISTINCT ssl) FROM pg_stat_ssl JOIN"
+                                     " pg_stat_activity USING (pid) WHERE application_name = %s",
+                                     (APPLICATION,))
+
+    def test_preferred_where_it_is_reset(self):
+        with ResettingTls(cluster.primary) as relay:
+            relay.at = "handshake"
+            with self.host(relay.conninfo(sslmode="prefer")) as host:
+                self.assert_serves(host)  # libpq tries it again without
+                self.assertGreater(relay.resets, 0)
+                self.assertEqual(self.uses_tls(), [False])
+                relay.at = "request"
+                before = relay.resets
+                self.end_links()
+                wait_for(lambda: relay.resets > before + 2, "more attempts")
+                self.assertIn(host.lookup(life[0]["runId"], life[0]["id"]).status, (200, 503))
+                relay.at = None
+                wait_for(lambda: host.lookup(life[0]["runId"], life[0]["id"]).status == 200,
+                         "an answer")
+            relay.at = "request"
+            both = cluster.primary.conninfo(sslmode="prefer", host="127.0.0.1,127.0.0.1",
+                                            port=f"{relay.port},{cluster.primary.port}")
+            with self.host(both) as host:
+                self.assert_serves(host)
+                self.assertEqual(self.uses_tls(), [True])
+
+    def test_preferred_where_it_is_rejected(self):
+        with self.host(to_server(user="plain", sslmode="prefer")) as host:
+            self.assert_serves(host)
+            self.assertEqual(self.uses_tls(), [False])
+        self.assert_refused(to_server(user="plain", sslmode="require"), "pg_hba.conf rejects connection")
 
     def test_a_wrong_host_name(self):
         self.assert_refused(to_server(host="127.0.0.1"), "does not match host name")

@@ -5,6 +5,7 @@ Each is a server to a Host, as relay.Relay is: only `conninfo` is used.
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import struct
 import threading
@@ -44,9 +45,10 @@ class _Framed:
 
     async def _accept(self, reader, writer):
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await self._greet(reader, writer)
+            first = await self._greet(reader, writer)
             server_reader, server_writer = await asyncio.open_connection("127.0.0.1",
                                                                          self.server.port)
+            server_writer.write(first)
             try:
                 await asyncio.gather(self._ask(reader, server_writer),
                                      self._answer(server_reader, writer))
@@ -55,10 +57,10 @@ class _Framed:
         writer.close()
 
     async def _greet(self, reader, writer):
-        pass
+        """What was read and is the server's."""
+        return b""
 
-    @staticmethod
-    async def _ask(reader, writer):
+    async def _ask(self, reader, writer):
         while data := await reader.read(1 << 16):
             writer.write(data)
             await writer.drain()
@@ -92,6 +94,35 @@ class SuperfluousErrors(_Framed):
             await writer.drain()
 
 
+class ResettingTls(_Framed):
+    """Resets connections of clients that ask for TLS: at their request, or in the handshake. Others pass
+    through."""
+
+    SSL_REQUEST = struct.pack("!II", 8, 80877103)
+    _answer = _Framed._ask
+
+    def __init__(self, server):
+        self.at = None  # "request", "handshake", or None: the answer is that there is no TLS
+        self.resets = 0
+        super().__init__(server, gssencmode="disable")
+
+    async def _greet(self, reader, writer):
+        first = await reader.readexactly(len(self.SSL_REQUEST))
+        if first != self.SSL_REQUEST:
+            return first
+        if self.at is None:
+            writer.write(b"N")
+            return b""
+        if self.at == "handshake":
+            writer.write(b"S")
+            await reader.read(1)
+        self.resets += 1
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                                   struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        raise ConnectionAbortedError
+
+
 class TlsRecords(_Framed):
     """Ends the client's TLS and sends whole answers in records of a chosen size."""
 
@@ -106,6 +137,7 @@ class TlsRecords(_Framed):
         writer.write(b"S")
         await writer.drain()
         await writer.start_tls(self._context)
+        return b""
 
     async def _answer(self, reader, writer):
         while data := await reader.read(1 << 20):
