@@ -30,7 +30,7 @@ PROSE = [os.path.join(ROOT, "README.md"), RUNBOOK, *glob.glob(os.path.join(ROOT,
 METRIC_IN_PROSE = re.compile(r"\b(?:snapshot_host|run_engine)_[a-z_]+\b(?!:)")
 # What Prometheus adds to the metrics of the host.
 ADDED_METRICS, ADDED_LABELS = {"up", "ALERTS"}, {"instance", "job"}
-PROMQL_WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "bool", "offset"}
+PROMQL_WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "bool", "offset", "Inf"}
 
 
 class Away:
@@ -79,6 +79,7 @@ def selectors(expression):
     that are used here."""
     expression = re.sub(r"\b(by|on|without|ignoring)\s*\([^)]*\)", " ", expression)
     expression = re.sub(r"\[[^\]]*\]", " ", expression)
+    expression = re.sub(r"\{__name__[^}]*\}", " ", expression)
     for match in re.finditer(r"([a-zA-Z_:][\w:]*)\s*(\{[^}]*\}|\()?", expression):
         name, rest = match.groups()
         if rest == "(" or name in PROMQL_WORDS or re.match(r"[\d.]", expression[match.start() - 1:]):
@@ -205,6 +206,16 @@ class WithAHost(unittest.TestCase):
                          if operator == "=" and label not in ADDED_LABELS}
                 self.assertTrue(self.metrics.select(name, **fixed), f"{where}: {name}{fixed}")
         self.assertGreater(asked, 40)
+
+    def test_series_of_any_prefix_exist(self):
+        """Those that metric_prefix and the section's name rename are asked for by how they end."""
+        endings = {ending for _, expression in queries()
+                   for ending in re.findall(r'__name__=~"([^"]*)"', expression)}
+        self.assertGreaterEqual(len(endings), 3)
+        for ending in endings:
+            self.assertTrue(any(re.fullmatch(ending, name) for name in self.names), ending)
+        for where, expression in queries():
+            self.assertNotIn("run_engine_", expression, where)
 
     def test_rules_and_dashboards_group_by_labels_that_exist(self):
         labels = {label for _, pairs in self.metrics.samples for label, _ in pairs} | ADDED_LABELS
