@@ -53,7 +53,7 @@ INSTALLED = \
 	755:hosts/minimal/minimal.py:$(EXAMPLES_DIR)/minimal.py \
 	644:conf/read-policy.ini:$(HOST_EXAMPLES_DIR)/read-policy.ini \
 	644:$(BUILD)/install/snapshot-host.ini:$(HOST_EXAMPLES_DIR)/snapshot-host.ini \
-	$(foreach f,$(wildcard conf/prometheus/* conf/grafana/*),644:$f:$(HOST_EXAMPLES_DIR)/$(f:conf/%=%)) \
+	$(foreach f,$(wildcard conf/prometheus/* conf/grafana/* conf/proxy/*),644:$f:$(HOST_EXAMPLES_DIR)/$(f:conf/%=%)) \
 	$(foreach f,$(wildcard conf/bash-completion/*),644:$f:$(COMPLETION_DIR)/$(notdir $f)) \
 	$(foreach f,$(MAN_PAGES),644:$f:$(MANDIR)/man$(subst .,,$(suffix $f))/$(notdir $f))
 
@@ -87,6 +87,7 @@ endef
 
 # Directories that are ours alone, the inner ones first; removed with the last of their files.
 OWN_DIRS = $(foreach directory,$(HOST_EXAMPLES_DIR)/prometheus $(HOST_EXAMPLES_DIR)/grafana \
+	$(HOST_EXAMPLES_DIR)/proxy \
 	$(HOST_EXAMPLES_DIR) $(EXAMPLES_DIR) $(DOCDIR)/docs $(DOCDIR) $(PLUGIN_DIR) $(CONFIG_DIR),"$(DESTDIR)$(directory)")
 
 .PHONY: install uninstall

@@ -88,7 +88,7 @@ browser-test: deps all
 	@tools/install-packages chromium chromium-driver
 	$(PYTHON) tests/run.py tests/host-sample/browser.py
 
-# Real incidents, with the rules as they are shipped: ten minutes.
+# Real incidents, with the rules as they are shipped: twenty minutes.
 .PHONY: incidents
 incidents: deps all
 	PYTHONPATH=tests/lib:tests/conf $(PYTHON) tests/conf/incidents.py $(INCIDENTS)

@@ -43,6 +43,8 @@ share/doc/read-policy/examples/minimal.c
 share/doc/read-policy/examples/minimal.py
 share/doc/read-policy/examples/prometheus/alerts.yml
 share/doc/read-policy/examples/prometheus/scrape.yml
+share/doc/read-policy/examples/proxy/haproxy.cfg
+share/doc/read-policy/examples/proxy/nginx.conf
 share/doc/read-policy/examples/read-policy.ini
 share/doc/read-policy/examples/snapshot-host.ini
 share/man/man1/policy-check.1
