@@ -430,7 +430,11 @@ bool pg_link_may_come_up(const struct pg_link *link) {
 uint32_t pg_link_room(const struct pg_link *link) {
     const uint32_t depth = PG_PIPELINE_DEPTH;
     uint32_t taken = link->traffic.pipeline.in_flight;
-    return link->state == PG_LINK_READY && taken < depth ? depth - taken : 0;
+    /* In an aborted batch libpq writes every message by itself. The batch's end is on its way. */
+    return link->state == PG_LINK_READY && taken < depth &&
+                   PQpipelineStatus(link->traffic.pipeline.conn) == PQ_PIPELINE_ON
+               ? depth - taken
+               : 0;
 }
 
 bool pg_link_send(struct pg_link *link, struct pg_statement *first) {
