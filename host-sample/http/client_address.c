@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 
 void http_client_print(int fd, char text[HTTP_CLIENT_BYTES]) {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     socklen_t length = sizeof(address);
     char host[INET6_ADDRSTRLEN];
     char port[8];

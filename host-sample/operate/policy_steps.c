@@ -18,8 +18,13 @@ static void read_label(const char *line, size_t length, char label[STEPS_LABEL_B
     const char *end = line + length;
     for (at += sizeof start - 1; at < end && *at != '"' && used + 1 < STEPS_LABEL_BYTES; at++) {
         const bool escaped = *at == '\\' && at + 1 < end;
-        at += escaped;
-        label[used++] = escaped && *at == 'n' ? ' ' : *at;
+        at += escaped ? 1 : 0;
+        const bool is_newline = escaped && *at == 'n';
+        label[used] = *at;
+        if (is_newline) {
+            label[used] = ' ';
+        }
+        used++;
     }
     label[used] = '\0';
 }

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <libpq-fe.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -128,15 +129,17 @@ static uint64_t open_descriptors(void) {
 }
 
 static void put_memory(struct byte_buffer *out) {
-    unsigned long long total = 0;
-    unsigned long long resident = 0;
+    char line[128] = ""; /* all of it, then what is resident, and more; in pages */
     FILE *file = fopen("/proc/self/statm", "re");
-    const bool known = file != NULL && fscanf(file, "%llu %llu", &total, &resident) == 2;
-    const unsigned long long page = (unsigned long long)sysconf(_SC_PAGESIZE);
+    const bool known = file != NULL && fgets(line, sizeof(line), file) != NULL;
     if (file != NULL) {
         (void)fclose(file);
     }
     if (known) {
+        const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+        char *rest;
+        const uint64_t total = strtoull(line, &rest, 10);
+        const uint64_t resident = strtoull(rest, NULL, 10);
         put_single(out, "process_resident_memory_bytes", "gauge", "Resident memory.",
                    resident * page);
         put_single(out, "process_virtual_memory_bytes", "gauge", "Virtual memory.", total * page);
