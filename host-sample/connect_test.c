@@ -6,6 +6,7 @@
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/servers/roster.h"
+#include "trial_read.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ struct connect_test {
     struct event_base *base;
     struct servers servers;
     struct roster roster;
+    struct trial_read trials[SERVERS_MAX];
     uint64_t random;
     uint64_t ends_ns;
     bool known;
@@ -37,6 +39,12 @@ static void servers_known(void *context) {
     struct connect_test *test = context;
     test->known = true;
     test->ends_ns = monotonic_ns() + MORE_NS;
+    for (uint32_t i = 0; i < test->servers.count; i++) {
+        struct pg_server *links = test->servers.servers[i].links;
+        if (links != NULL && pg_server_is_up(links)) {
+            trial_read_begin(&test->trials[i], links);
+        }
+    }
 }
 
 /* No read is ever begun here. */
@@ -109,6 +117,16 @@ static void print_place(const struct connect_test *test, const struct rp_server_
     }
 }
 
+/* Whether it went well, if there was one. */
+static bool print_trial(const struct trial_read *trial) {
+    if (!trial->over) {
+        (void)printf("  A lookup there was not answered in time.\n");
+    } else if (trial->error[0] != '\0') {
+        (void)printf("  A lookup there fails: %s\n", trial->error);
+    }
+    return trial->over && trial->error[0] == '\0';
+}
+
 /* Whether all is well with it. */
 static bool print_server(const struct connect_test *test, const struct server *server) {
     static const char *const roles[] = {"of unknown role", "primary", "replica", "out"};
@@ -132,7 +150,9 @@ static bool print_server(const struct connect_test *test, const struct server *s
     if (info.grants[0] != '\0') {
         (void)printf("  What its role may not see: %s\n", info.grants);
     }
-    return up && info.answers != 0 && info.role != RP_ROLE_OUT && info.role != RP_ROLE_UNKNOWN &&
+    const bool tried = up && info.answers != 0;
+    const bool reads = !tried || print_trial(&test->trials[server->index]);
+    return reads && tried && info.role != RP_ROLE_OUT && info.role != RP_ROLE_UNKNOWN &&
            info.why[0] == '\0';
 }
 
@@ -187,6 +207,9 @@ bool connect_test(const struct host_config *config, const struct rp_plugin *plug
         good = print_all(test);
     }
     if (test != NULL) {
+        for (uint32_t i = 0; i < SERVERS_MAX; i++) {
+            trial_read_forget(&test->trials[i]);
+        }
         servers_free(&test->servers);
         if (test->base != NULL) {
             event_base_free(test->base);

@@ -87,11 +87,23 @@ static void check_server(struct status *status, const struct status_server *serv
     check_lag(status, server);
 }
 
+/* Of the newest lookup that ended so; "" if none is kept. */
+static const char *last_text(const struct status *status, int32_t verdict) {
+    for (uint32_t i = 0; i < status->miss_count; i++) {
+        if (status->misses[i].verdict == verdict) {
+            return status->misses[i].text;
+        }
+    }
+    return "";
+}
+
 static void check_lookups(struct status *status) {
     const double *rates = status->verdicts_per_s;
     const uint32_t max_lookups = status->config->limits.max_lookups;
     if (rates[RP_VERDICT_FAILED] > 0) {
-        add(status, TONE_BAD, "Lookups fail: %.1f a second.", rates[RP_VERDICT_FAILED]);
+        const char *why = last_text(status, RP_VERDICT_FAILED);
+        add(status, TONE_BAD, "Lookups fail: %.1f a second%s%s.", rates[RP_VERDICT_FAILED],
+            why[0] != '\0' ? "; the last one: " : "", why);
     }
     if (rates[RP_VERDICT_SHED] > 0) {
         add(status, TONE_BAD,

@@ -229,6 +229,21 @@ class Status(LookupCase):
             self.assertEqual((len(misses), misses[0]["run_id"]), (16, run))
             self.assertIn("shed", [miss["verdict"] for miss in misses])
 
+    def test_why_lookups_fail(self):
+        """Is told with it."""
+        cluster.primary.execute("CREATE ROLE limited LOGIN IN ROLE pg_monitor")
+        cluster.primary.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO limited")
+        cluster.wait_caught_up()
+        limited = {"conninfo": cluster.standby.conninfo(user="limited")}
+        with with_admin({"policy": "replica_only"}, replica=limited) as host:
+            wait_for(lambda: self.first_problem(host) is None, "both links to each server")
+            self.assertEqual(host.lookup(run, since).status, 200)
+            cluster.primary.execute('REVOKE SELECT ON "TaskRunExecutionSnapshot" FROM limited')
+            cluster.wait_caught_up()
+            wait_for(lambda: host.lookup(run, since).status == 503, "lookups to fail")
+            self.assert_told_first(host, r"Lookups fail: .* a second; the last one: .*"
+                                   "permission denied for table TaskRunExecutionSnapshot")
+
     def test_what_is_left_of_the_budget(self):
         """On the page, in the terminal and as a metric; one without a limit is told as such."""
         policy = {"policy": "replica_then_primary", "replica_retry_max_ms": 0,
@@ -359,6 +374,19 @@ class Connect(LookupCase):
                                     b=cluster.standby.conninfo(dbname="empty"))
         self.assertEqual(status, 1, text)
         self.assertRegex(text, r'\nserver\.b: no link: the database has neither a table "_completed')
+
+    def test_role_that_may_not_read_a_table(self):
+        """Which shows in a lookup only, and not in every one."""
+        cluster.primary.execute("CREATE ROLE reader LOGIN IN ROLE pg_monitor")
+        cluster.primary.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+        cluster.primary.execute('REVOKE SELECT ON "TaskRunCheckpoint" FROM reader')
+        cluster.wait_caught_up()
+        status, text = connect_test(a=cluster.primary.conninfo(),
+                                    b=cluster.standby.conninfo(user="reader"))
+        self.assertEqual(status, 1, text)
+        self.assertRegex(text, r"\nserver\.b: replica, .*\n"
+                         r"  A lookup there fails: .*permission denied for table TaskRunCheckpoint")
+        self.assertEqual(text.count("A lookup there"), 1)
 
     def test_server_that_is_away(self):
         status, text = connect_test(
