@@ -1,28 +1,38 @@
-/* minimal.c - the smallest host: blocking, two servers, one row a read, plain libpq. */
+/* minimal.c - the smallest host: blocking, two servers, one row a read, plain libpq.
+ *
+ *     minimal-host PLUGIN INI SECTION REPLICA PRIMARY TABLE [ID...]
+ *
+ * Says of each ID what has become of its read, and which WAL position the answer is from. Without
+ * IDs they are read from standard input, one a line, each with a position that it must not be
+ * behind, or without. */
 #include "plugin/read_policy.h"
 
 #include <dlfcn.h>
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 #define NS      UINT64_C(1000000000) /* a second */
+#define MS      UINT64_C(1000000)
 #define SERVERS 2u
 
 /* As a replica a server that is not one shows no row, and says so (the second column). */
 static const char read_form[] = "SELECT (SELECT count(*) FROM %s WHERE id = $1%s),"
                                 " pg_is_in_recovery(), " RP_AFTER_COLUMN;
 static const char replica_only[] = " AND (SELECT pg_is_in_recovery())";
-static const char settings[] = "SET default_transaction_isolation = 'read committed';"
-                               "SET statement_timeout = 1000";
+static const char settings[] = "-c default_transaction_isolation=read\\ committed"
+                               " -c statement_timeout=1000";
+static const char *const verdicts[] = {"", "found", "missing", "failed", "shed"};
 
 struct host {
     const struct rp_cluster_calls *calls;
     struct rp_cluster *cluster;
     const char *conninfo[SERVERS];
     PGconn *server[SERVERS];
-    char read_sql[2][512]; /* by enum rp_target */
+    uint64_t dial_ns[SERVERS]; /* not before then */
+    char read_sql[2][512];     /* by enum rp_target */
 };
 
 static uint64_t now_ns(void) {
@@ -31,18 +41,46 @@ static uint64_t now_ns(void) {
     return (uint64_t)now.tv_sec * NS + (uint64_t)now.tv_nsec;
 }
 
-static PGconn *connection(struct host *host, uint32_t server) {
-    if (host->server[server] == NULL || PQstatus(host->server[server]) != CONNECTION_OK) {
-        PQfinish(host->server[server]);
-        host->server[server] = PQconnectdb(host->conninfo[server]);
-        PQclear(PQexec(host->server[server], settings));
-    }
-    return host->server[server];
+static void hang_up(struct host *host, uint32_t server) {
+    PQfinish(host->server[server]);
+    host->server[server] = NULL;
 }
 
-/* One row of text; the caller clears it. */
-static PGresult *ask(PGconn *server, const char *sql, const char *id) {
-    return PQexecParams(server, sql, id != NULL, NULL, &id, NULL, NULL, 0);
+/* Whether there is a connection. Dialling a silent server holds all reads up, so it may take a
+ * fifth of our time. */
+static int is_connected(struct host *host, uint32_t server) {
+    const char *const names[] = {"dbname", "connect_timeout", "options", NULL};
+    const char *const values[] = {host->conninfo[server], "2", settings, NULL};
+    const uint64_t now = now_ns();
+    if (PQstatus(host->server[server]) != CONNECTION_OK && now >= host->dial_ns[server]) {
+        hang_up(host, server);
+        host->server[server] = PQconnectdbParams(names, values, 1);
+        host->dial_ns[server] = now_ns() + 4 * (now_ns() - now);
+    }
+    return PQstatus(host->server[server]) == CONNECTION_OK;
+}
+
+/* One row of text, which the caller clears. A server that says nothing until limit_ns is hung up
+ * on: NULL. */
+static PGresult *ask(struct host *host, uint32_t server, const char *sql, const char *id,
+                     uint64_t limit_ns) {
+    PGconn *link = host->server[server];
+    if (!PQsendQueryParams(link, sql, id != NULL, NULL, &id, NULL, NULL, 0)) {
+        return NULL;
+    }
+    while (PQisBusy(link)) {
+        struct pollfd answer = {.fd = PQsocket(link), .events = POLLIN};
+        const uint64_t now = now_ns();
+        if (now >= limit_ns ||
+            (poll(&answer, 1, (int)((limit_ns - now) / MS) + 1) > 0 && !PQconsumeInput(link))) {
+            hang_up(host, server);
+            host->dial_ns[server] = now_ns() + 2 * NS;
+            return NULL;
+        }
+    }
+    PGresult *result = PQgetResult(link);
+    PQclear(PQgetResult(link)); /* there is no second one: it ends the statement */
+    return result;
 }
 
 static int32_t outcome_of(PGconn *server, const PGresult *result, const struct rp_action *action) {
@@ -58,47 +96,88 @@ static int32_t outcome_of(PGconn *server, const PGresult *result, const struct r
     return PQgetvalue(result, 0, 0)[0] == '0' ? RP_MISSING : RP_FOUND;
 }
 
-/* The question, if there is one, comes before the read, in its transaction. */
+/* The question, if there is one, comes before the read, in its transaction. A connection that was
+ * kept may have been lost long ago, which says nothing of its server: all of it is asked again on a
+ * new one. */
 static void do_as_told(struct host *host, const struct rp_action *action) {
-    PGconn *server = connection(host, action->server);
+    const uint32_t server = action->server;
+    const uint64_t limit = action->limit_ns;
+    const int asks = action->kind == RP_ACTION_ASK;
     const char *id = (const char *)(uintptr_t)action->tag;
-    const char *sql = action->kind == RP_ACTION_ASK ? action->text : host->read_sql[action->target];
-    const char *question = action->kind == RP_ACTION_READ ? action->text : NULL;
-    PQclear(PQexec(server, "BEGIN"));
-    PGresult *before = question != NULL ? ask(server, question, NULL) : NULL;
-    PGresult *result = ask(server, sql, action->kind == RP_ACTION_ASK ? NULL : id);
-    PQclear(PQexec(server, "COMMIT"));
-    const char *text = PQntuples(before) == 1 ? PQgetvalue(before, 0, 0) : NULL;
-    const char *after = NULL;
-    if (PQntuples(result) == 1) {
-        text = action->kind == RP_ACTION_ASK ? PQgetvalue(result, 0, 0) : text;
-        after = action->kind == RP_ACTION_ASK ? NULL : PQgetvalue(result, 0, 2);
+    const int kept = PQstatus(host->server[server]) == CONNECTION_OK;
+    if (!is_connected(host, server)) {
+        host->calls->answer(host->cluster, action->id, RP_NOT_SENT, NULL, NULL, now_ns());
+        return;
     }
-    host->calls->answer(host->cluster, action->id, outcome_of(server, result, action), text, after,
-                        now_ns());
+    PQclear(ask(host, server, "BEGIN", NULL, limit));
+    PGresult *before = action->text != NULL ? ask(host, server, action->text, NULL, limit) : NULL;
+    PGresult *row = asks ? NULL : ask(host, server, host->read_sql[action->target], id, limit);
+    PQclear(ask(host, server, "COMMIT", NULL, limit));
+    const int32_t outcome = outcome_of(host->server[server], asks ? before : row, action);
+    if (outcome == RP_SERVER_GONE && kept && now_ns() < limit) {
+        do_as_told(host, action);
+    } else {
+        host->calls->answer(host->cluster, action->id, outcome,
+                            PQntuples(before) == 1 ? PQgetvalue(before, 0, 0) : NULL,
+                            PQntuples(row) == 1 ? PQgetvalue(row, 0, 2) : NULL, now_ns());
+    }
     PQclear(before);
-    PQclear(result);
+    PQclear(row);
 }
 
 /* Until a read is done; or, without one, until every server has been heard. */
 static void run(struct host *host, const char *id) {
     struct rp_action action = {.struct_size = sizeof action};
     struct rp_cluster_info info = {.struct_size = sizeof info};
+    char position[RP_POSITION_BYTES];
     uint64_t wake_ns;
     do {
-        if (!host->calls->next(host->cluster, now_ns(), &action, &wake_ns)) {
-            (void)usleep((useconds_t)((wake_ns - now_ns()) / 1000 + 1));
+        const uint64_t now = now_ns();
+        if (!host->calls->next(host->cluster, now, &action, &wake_ns)) {
+            (void)usleep((useconds_t)((wake_ns > now ? wake_ns - now : 0) / 1000 + 1));
         } else if (action.kind == RP_ACTION_ASK || action.kind == RP_ACTION_READ) {
             do_as_told(host, &action);
         } else if (action.kind == RP_ACTION_REDIAL) {
-            PQfinish(host->server[action.server]);
-            host->server[action.server] = NULL;
+            hang_up(host, action.server);
         }
         (void)host->calls->info(host->cluster, &info);
     } while (id != NULL ? action.kind != RP_ACTION_DONE : !info.settled);
     if (id != NULL) {
-        (void)printf("%s: %s\n", id, action.message);
+        host->calls->position_print(action.position, position);
+        (void)printf("%s %s position=%s %s\n", id, verdicts[action.verdict], position,
+                     action.message);
+        (void)fflush(stdout);
     }
+}
+
+/* Whether the read could be begun. */
+static int look_up(struct host *host, const struct rp_policy *policy, const char *id,
+                   const char *position) {
+    struct rp_request request = {.struct_size = sizeof request, .now_ns = now_ns()};
+    uint64_t read_id;
+    if (getentropy(&request.entropy, sizeof request.entropy) != 0 ||
+        (position != NULL && host->calls->position_parse(position, &request.position) != RP_OK) ||
+        host->calls->start(host->cluster, policy, &request, (uintptr_t)id, &read_id) != RP_OK) {
+        (void)fprintf(stderr, "%s: cannot be looked up\n", id);
+        return 0;
+    }
+    run(host, id);
+    return 1;
+}
+
+/* The ids of the command line, or else those of standard input, with positions. */
+static int look_up_all(struct host *host, const struct rp_policy *policy, char **ids) {
+    char line[256];
+    int good = policy != NULL;
+    for (char **id = ids; good && *id != NULL; id++) {
+        good = look_up(host, policy, *id, NULL);
+    }
+    while (good && *ids == NULL && fgets(line, sizeof line, stdin) != NULL) {
+        char *rest;
+        const char *id = strtok_r(line, " \n", &rest);
+        good = id == NULL || look_up(host, policy, id, strtok_r(NULL, " \n", &rest));
+    }
+    return good;
 }
 
 /* NULL, with what is wrong on standard error. */
@@ -121,8 +200,8 @@ int main(int argc, char **argv) {
         .struct_size = sizeof options, .max_servers = SERVERS, .max_reads = 1, .now_ns = now_ns()};
     struct rp_set *set;
     char text[RP_ERROR_BYTES];
-    if (argc < 8) {
-        (void)fprintf(stderr, "usage: PLUGIN INI SECTION REPLICA PRIMARY TABLE ID...\n");
+    if (argc < 7) {
+        (void)fprintf(stderr, "usage: PLUGIN INI SECTION REPLICA PRIMARY TABLE [ID...]\n");
         return 2;
     }
     const struct rp_plugin *plugin = load(argv[1]);
@@ -137,7 +216,6 @@ int main(int argc, char **argv) {
         (void)fprintf(stderr, "%s\n", text);
         return 2;
     }
-    const struct rp_policy *policy = plugin->policy(set, argv[3]);
     for (uint32_t i = 0; i < SERVERS; i++) {
         host.conninfo[i] = argv[4 + i];
         (void)snprintf(host.read_sql[i], sizeof host.read_sql[i], read_form, argv[6],
@@ -147,21 +225,11 @@ int main(int argc, char **argv) {
                                      now_ns());
     }
     run(&host, NULL);
-    for (int i = 7; i < argc; i++) {
-        struct rp_request request = {.struct_size = sizeof request, .now_ns = now_ns()};
-        uint64_t read_id;
-        if (getentropy(&request.entropy, sizeof request.entropy) != 0 ||
-            host.calls->start(host.cluster, policy, &request, (uintptr_t)argv[i], &read_id) !=
-                RP_OK) {
-            (void)fprintf(stderr, "%s: cannot be begun\n", argv[3]);
-            return 2;
-        }
-        run(&host, argv[i]);
-    }
+    const int good = look_up_all(&host, plugin->policy(set, argv[3]), argv + 7);
     for (uint32_t i = 0; i < SERVERS; i++) {
-        PQfinish(host.server[i]);
+        hang_up(&host, i);
     }
     (void)host.calls->close(host.cluster);
     plugin->close(set);
-    return 0;
+    return good ? 0 : 2;
 }

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """The smallest host in Python: blocking, two servers, one row a read, ctypes and psycopg2.
 
-    hosts/minimal/minimal.py PLUGIN INI SECTION REPLICA PRIMARY TABLE ID...
+    hosts/minimal/minimal.py PLUGIN INI SECTION REPLICA PRIMARY TABLE [ID...]
 
 PLUGIN is read_policy.so, INI the policy file and SECTION one of its sections; REPLICA and PRIMARY are
 connection strings of libpq. For each ID, the row of TABLE with that "id" is looked up wherever the
-policy sends the read, and the server that served it is printed.
+policy sends the read; a line says what has become of it, and which WAL position the answer is from. Without IDs
+they are read from standard input, one a line, each with a position that it must not be behind, or without.
 
 Everything that the plugin needs is bound here by hand from plugin/read_policy.h, whose comments are the
 manual; the numbers below are its enums. For a host of your own, change only `Servers`.
@@ -13,21 +14,24 @@ manual; the numbers below are its enums. For a host of your own, change only `Se
 
 import ctypes
 import os
+import select
 import sys
 import time
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_char_p, c_int32, c_uint32, c_uint64,
                     c_void_p, create_string_buffer, sizeof)
 
 import psycopg2
+from psycopg2 import extensions
 
 # -- read_policy.h --------------------------------------------------------------------------------
 
 MAGIC, ABI_MAJOR = 0x5264506C, 1
 ENTRY_SYMBOL = "read_policy_plugin_v1"
-ERROR_BYTES = 8192
+ERROR_BYTES, POSITION_BYTES = 8192, 18
 CAN_REPORT_POSITIONS, CAN_AWAIT_POSITION = 1, 2
 FOUND, PARTIAL, MISSING, FAILED = range(4)  # rp_outcome
-ANSWERED, SERVER_GONE, ROLE_CHANGED, NOT_SENT, CONFLICT = range(16, 21)  # rp_answer_outcome
+VERDICTS = ("", "found", "missing", "failed", "shed")  # rp_verdict
+ANSWERED, SERVER_GONE, ROLE_CHANGED, NOT_SENT = range(16, 20)  # rp_answer_outcome
 NOTHING, READ, ASK, DROP, DONE, REDIAL = range(6)  # rp_action_kind
 REPLICA, PRIMARY = range(2)  # rp_target, and the indexes of our servers
 EXPECT_PRIMARY, EXPECT_REPLICA = 1, 2  # rp_expect
@@ -87,6 +91,9 @@ class Calls(Structure):
         ("forget", c_void_p),
         ("next", CFUNCTYPE(c_int32, Opaque, c_uint64, POINTER(Action), POINTER(c_uint64))),
         ("answer", CFUNCTYPE(None, Opaque, c_uint64, c_int32, c_char_p, c_char_p, c_uint64)),
+        ("notice", c_void_p), ("metrics", c_void_p),
+        ("position_parse", CFUNCTYPE(c_int32, c_char_p, POINTER(c_uint64))),
+        ("position_print", CFUNCTYPE(None, c_uint64, c_char_p)),
     ]
 
 
@@ -137,34 +144,69 @@ def open_set(plugin, ini):
 # -- what only the host can do --------------------------------------------------------------------
 
 
+class Silent(Exception):
+    """The server has not answered in time."""
+
+
 class Servers:
     """A primary and one replica of it, and how a row is read from them."""
 
     def __init__(self, replica, primary, table):
         self.conninfo = (replica, primary)
         self.connections = {}
+        self.dial_ns = [0, 0]  # not before then
+        self.limit_ns = 0  # of what is under way
+        extensions.set_wait_callback(self.wait)
         # As a replica a server that is not one shows no row, and says so.
         row = f"SELECT count(*) FROM {table} WHERE id = %s"
         guarded = row + " AND (SELECT pg_is_in_recovery())"
         self.read = tuple(f"SELECT ({rows}), pg_is_in_recovery(), ({AFTER_COLUMN})::text"
                           for rows in (guarded, row))
 
+    def wait(self, connection):
+        """Psycopg calls it to wait, and closes the connection if it raises: whatever a server does, or does not, nobody
+        waits longer than until the limit."""
+        while (state := connection.poll()) != extensions.POLL_OK:
+            sockets = [connection.fileno()]
+            ready = select.select(sockets if state == extensions.POLL_READ else [],
+                                  sockets if state == extensions.POLL_WRITE else [], [],
+                                  max(0, self.limit_ns - time.monotonic_ns()) / 1e9)
+            if not any(ready):
+                raise Silent("no answer in time")
+
     def connection(self, server):
-        if server not in self.connections or self.connections[server].closed:
-            connection = psycopg2.connect(self.conninfo[server], connect_timeout=3,
-                                          options="-c statement_timeout=1000")
+        """None: there is none. Dialling a silent server holds all reads up, so it may take a fifth of our time."""
+        now = time.monotonic_ns()
+        if server in self.connections and not self.connections[server].closed:
+            return self.connections[server]
+        if now < self.dial_ns[server]:
+            return None
+        limit_ns, self.limit_ns = self.limit_ns, now + 2 * 10**9
+        try:
+            connection = psycopg2.connect(self.conninfo[server], options="-c statement_timeout=1000")
             # Each statement has a snapshot of its own: what a position proves about a read that comes
             # after it in the same transaction rests on that.
             connection.set_session(isolation_level="READ COMMITTED")
             self.connections[server] = connection
-        return self.connections[server]
+            return connection
+        except (psycopg2.Error, Silent) as error:
+            print(error, file=sys.stderr)
+            return None
+        finally:
+            self.limit_ns = limit_ns
+            self.dial_ns[server] = time.monotonic_ns() + 4 * (time.monotonic_ns() - now)
 
     def ask(self, action, identity):
         """Does what the action says, in one transaction. Returns the outcome, and the texts `before`
         and `after`."""
-        before = None
+        before, self.limit_ns = None, action.limit_ns
+        known = self.connections.get(action.server)
+        kept = known is not None and not known.closed
+        connection = self.connection(action.server)
+        if connection is None:
+            return NOT_SENT, None, None
         try:
-            with self.connection(action.server) as connection, connection.cursor() as cursor:
+            with connection, connection.cursor() as cursor:
                 if action.text:
                     # The question before the read, so that the read's snapshot is later.
                     cursor.execute(action.text.decode())
@@ -173,10 +215,16 @@ class Servers:
                     return ANSWERED, before, None
                 cursor.execute(self.read[action.target], (identity,))
                 rows, in_recovery, after = cursor.fetchone()
-        except psycopg2.Error as error:
+        except (psycopg2.Error, Silent) as error:
             print(error, file=sys.stderr)
-            known = self.connections.get(action.server)
-            return SERVER_GONE if known is None or known.closed else FAILED, None, None
+            if not connection.closed:
+                return FAILED, None, None
+            if time.monotonic_ns() >= action.limit_ns:
+                self.dial_ns[action.server] = time.monotonic_ns() + 2 * 10**9
+                return SERVER_GONE, None, None
+            # One that was kept may have been lost long ago, which says nothing of its server: all of it
+            # is asked again on a new one.
+            return self.ask(action, identity) if kept else (SERVER_GONE, None, None)
         if action.target == REPLICA and not in_recovery:
             return ROLE_CHANGED, before, after
         return FOUND if rows else MISSING, before, after
@@ -228,13 +276,21 @@ class Host:
                                   time.monotonic_ns())
         return None
 
-    def look_up(self, policy, identity):
+    def look_up(self, policy, identity, position=None):
+        """One line on that row, read from a server that is not behind the position."""
         request = Request(struct_size=sizeof(Request), now_ns=time.monotonic_ns(),
                           entropy=int.from_bytes(os.urandom(8), "little"))
-        read_id = c_uint64()
+        floor, read_id, stood = c_uint64(), c_uint64(), create_string_buffer(POSITION_BYTES)
+        if position and self.calls.position_parse(position.encode(), byref(floor)) != 0:
+            raise RuntimeError(f"{position} is no WAL position, such as 16/B374D848")
+        request.position = floor
         if self.calls.start(self.cluster, policy, byref(request), 0, byref(read_id)) != 0:
             raise RuntimeError("the read could not be begun")
-        return self.run(identity)
+        end = self.run(identity)
+        self.calls.position_print(end.position, stood)
+        # A host also acts on served_by, failed_during and log_level, see read_policy.h.
+        return (f"{identity} {VERDICTS[end.verdict]} position={stood.value.decode()}"
+                f" {end.message.decode()}")
 
     def close(self):
         self.calls.close(self.cluster)
@@ -244,8 +300,8 @@ def main():
     if sys.argv[1:] == ["--help"]:
         print(__doc__)
         return
-    if len(sys.argv) < 8:
-        sys.exit("usage: minimal.py PLUGIN INI SECTION REPLICA PRIMARY TABLE ID...")
+    if len(sys.argv) < 7:
+        sys.exit("usage: minimal.py PLUGIN INI SECTION REPLICA PRIMARY TABLE [ID...]")
     path, ini, section, replica, primary, table, *identities = sys.argv[1:]
     plugin = load(path)
     policies = open_set(plugin, ini)
@@ -253,10 +309,10 @@ def main():
     if not policy:
         sys.exit(f"{ini}: no section [{section}]")
     host = Host(plugin, policies, Servers(replica, primary, table))
-    for identity in identities:
-        end = host.look_up(policy, identity)
-        # A host also acts on verdict, served_by, failed_during and log_level, see read_policy.h.
-        print(f"{identity}: {end.message.decode()}")
+    # Not for line in sys.stdin: whoever asks waits for the answer before the next line.
+    for words in [[identity] for identity in identities] or map(str.split, iter(sys.stdin.readline, "")):
+        if words:
+            print(host.look_up(policy, *words), flush=True)
     host.close()
     plugin.close(policies)
 

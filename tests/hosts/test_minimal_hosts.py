@@ -57,6 +57,14 @@ ABSENT = "proven absent: not on the replica, which had reached the primary's pos
 NOWHERE = "not found on the replica, nor on the primary"
 SHED = "not served by the replica, and the primary's budget is used up"
 
+NONE_IS_ASKED = "there are replicas, but none may be asked now"
+BOTH_FAILED = "not served by the replica, and the read of the primary failed"
+PRIMARY_FAILED = "the read of the primary failed"
+# Of those that found nothing.
+VERDICTS = {ABSENT: "missing", NOWHERE: "missing", "not found on the replica": "missing",
+            "not found on the primary": "missing", SHED: "shed", NONE_IS_ASKED: "failed", BOTH_FAILED: "failed",
+            PRIMARY_FAILED: "failed"}
+
 C_HOST = [os.path.join(BUILD, "minimal-host")]
 PYTHON_HOST = [sys.executable, os.path.join(ROOT, "hosts", "minimal", "minimal.py")]
 
@@ -121,9 +129,12 @@ class Host:
         """The messages, in the order of the ids."""
         status, out, err = self.end(self.begin(section, *identities, **arguments))
         self.assertEqual(status, 0, err)
-        lines = [line.split(": ", 1) for line in out.splitlines()]
+        lines = [line.split(" ", 3) for line in out.splitlines()]
         self.assertEqual([line[0] for line in lines], list(identities))
-        return [line[1] for line in lines]
+        for _, verdict, position, message in lines:
+            self.assertEqual(verdict, VERDICTS.get(message, "found"), message)
+            self.assertRegex(position, "^position=[0-9A-F]+/[0-9A-F]+$")
+        return [line[3] for line in lines]
 
     def test_replica_caught_up(self):
         row = self.row()
@@ -153,7 +164,8 @@ class Host:
         self.assertIsNone(process.poll())
         cluster.standby.resume_replay()
         status, out, err = self.end(process)
-        self.assertEqual((status, out), (0, f"{row}: {BY_RETRY}\n"), err)
+        self.assertEqual(status, 0, err)
+        self.assertRegex(out, f"^{row} found position=\\S+ {BY_RETRY}\n$")
 
     @unittest.skipIf(HOST_PLUGIN == PLUGIN, "the plugin rehearses nothing")
     def test_rehearsal(self):
@@ -188,7 +200,7 @@ class Host:
         row = self.row()
         nobody = "host=127.0.0.1 port=1 dbname=postgres user=postgres"
         self.assertEqual(self.look_up("retry", row, replica=nobody),
-                         ["there are replicas, but none may be asked now"])
+                         [NONE_IS_ASKED])
         self.assertEqual(self.look_up("failover", row, replica=nobody),
                          ["failed on the replica, served by the primary"])
 
@@ -196,15 +208,14 @@ class Host:
         row = self.row()
         cluster.wait_caught_up()
         nobody = "host=127.0.0.1 port=1 dbname=postgres user=postgres"
-        failed = "not served by the replica, and the read of the primary failed"
-        self.assertEqual(self.look_up("index", row, "bogus", primary=nobody), [BY_REPLICA, failed])
+        self.assertEqual(self.look_up("index", row, "bogus", primary=nobody), [BY_REPLICA, BOTH_FAILED])
 
     def test_standby_taken_for_the_primary_is_a_failure_not_a_miss(self):
         standby = cluster.standby.conninfo()
         self.assertEqual(self.look_up("at_once", "bogus", primary=standby),
-                         ["not served by the replica, and the read of the primary failed"])
+                         [BOTH_FAILED])
         self.assertEqual(self.look_up("primary", "bogus", primary=standby),
-                         ["the read of the primary failed"])
+                         [PRIMARY_FAILED])
 
     def test_primary_taken_for_the_replica_proves_nothing(self):
         self.assertNotEqual(self.look_up("index", "bogus", replica=cluster.primary.conninfo()),
