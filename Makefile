@@ -106,7 +106,7 @@ RUN_PACKAGES   := postgresql python3 python3-psycopg2
 CHECK_PACKAGES := check pgbouncer pgpool2 haproxy openssl g++ curl prometheus binutils systemtap-sdt-dev gnuplot-nox graphviz mandoc luajit python3-cffi patch
 LINT_PACKAGES   = clang clang-format-$(LINT_LLVM) clang-tidy-$(LINT_LLVM) cppcheck shellcheck
 
-include mk/tools.mk mk/nginx.mk mk/npm.mk mk/wheel.mk mk/bench.mk mk/tests.mk mk/cluster-test.mk
+include mk/tools.mk mk/nginx.mk mk/npm.mk mk/wheel.mk mk/hosts.mk mk/bench.mk mk/tests.mk mk/cluster-test.mk
 
 .PHONY: deps demo-deps lint-deps
 deps:
@@ -142,6 +142,7 @@ help:
 	'make explore, mutants, fuzz MINUTES=n, soak SECONDS=n SEED=n, bench     the longer campaigns' \
 	'make cluster-test       a real Patroni cluster that changes under load (installs what is missing)' \
 	'make browser-test       the status page in a real browser (installs what is missing)' \
+	'make conformance [HOST=COMMAND]  a host of yours, or all of ours, on real servers that lag, fail and fall silent' \
 	'make incidents          which alerts fire, and when, while real servers fail (installs what is missing)' \
 	'make lint               clang-format, clang-tidy, cppcheck, shellcheck; make format' \
 	'make man                the manual pages, in build/man/' \

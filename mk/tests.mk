@@ -51,7 +51,7 @@ CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/te
 .PHONY: programs check-programs run-checks soak
 # Every program that is built here, those of the tests included: whether it builds, for other compilers and flags.
 programs: all bench-programs $(STRICT_PLUGIN) $(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER)
-check-programs: programs $(NGINX_MODULE) $(NODE_BUILT) $(WHEEL_DIR)/built
+check-programs: programs $(NGINX_MODULE) $(NODE_BUILT) $(WHEEL_DIR)/built $(OTHER_HOSTS)
 	@+$(DOSE_MAKE) dose-programs
 run-checks:
 	@$(PYTHON) tests/run.py --jobs $(CHECK_JOBS) $(CHECKS) $(call dose_checks,$(FUZZ_NAMES))
@@ -69,6 +69,7 @@ NEEDS_tests/lib/test_harness.py = $(addprefix $(BUILD)/tests/,policies/test_poli
 	host-sample/postgres/test_pg_group)
 NEEDS_tests/bindings/node/test_node.py = $(NODE_BUILT)
 NEEDS_tests/bindings/python/test_wheel.py = $(WHEEL_DIR)/built
+NEEDS_tests/conformance/test_conformance.py = $(OTHER_HOSTS) $(NODE_BUILT)
 NEEDS_tests/hosts/nginx/test_nginx_host.py = $(NGINX_MODULE)
 NEEDS_tests/plugin/mutants.py = $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER) $(PLUGIN_CHECK_PROGRAMS)
 

@@ -1,0 +1,113 @@
+#!/usr/bin/python3
+"""The kit that tries hosts names each mistake of its checklist, and finds none where there is none. And a dose of it for every
+host of the tree; `make conformance` has the whole of it.
+"""
+
+import contextlib
+import io
+import re
+import sys
+import unittest
+
+import conformance  # before what it is about
+import scenarios
+from host_process import HostProcess
+from known_hosts import BOTH_SCHEMAS, HOSTS, Known
+from mistakes import MISTAKES
+from testbed import PLUGIN, ROOT
+
+NATURAL = f"{sys.executable} {ROOT}/tests/conformance/natural_host.py {{replica}} {{primary}} {{table}} "
+LIMIT_S = 5.0
+
+# What the host written by hand does wrong, and the scenario that must tell.
+SHOWN_BY = {
+    "locate-kept": "not_received", "received-not-replayed": "not_replayed", "old-snapshot": "comes_meanwhile",
+    "default-isolation": "default_isolation", "flushed-not-inserted": "asynchronous_commits",
+    "floor-ignored": "floor", "error-as-missing": "down", "no-limit": "silent_replica",
+    "forked": "many_at_once", "other-connection": "balancer",
+    # These two last: they leave a server in ruins.
+    "promoted-replica": "promoted", "other-timeline": "other_timeline",
+}
+DOSE = ("all_is_well", "positions", "comes_meanwhile", "many_at_once", "floor", "lost_connections")
+
+
+def is_sanitized():
+    with open(PLUGIN, "rb") as file:
+        return re.search(rb"__(a|t)san_init", file.read()) is not None
+
+
+class OneKit(unittest.TestCase):
+    """All tests of a class share the servers."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.kit = cls.enterClassContext(conformance.Kit("", schema=BOTH_SCHEMAS, limit_s=LIMIT_S))
+
+    def wrongs(self, name):
+        """What the scenario says of the kit's host."""
+        self.kit.run(getattr(scenarios, name))
+        return self.kit.wrongs
+
+    def assert_good(self, name):
+        self.assertEqual(self.wrongs(name), [], name)
+
+
+class Mistakes(OneKit):
+    """Each is made by the host that is written by hand, and must be named first."""
+
+    def test_named_one_and_all(self):
+        self.kit.add_other()
+        for mistake, name in SHOWN_BY.items():
+            with self.subTest(mistake):
+                self.kit.take(NATURAL + mistake)
+                found = self.wrongs(name)
+                self.assertTrue(found, "nothing was seen")
+                self.assertEqual(found[0][0], mistake, found)
+        # Without a mistake, on what is left of the servers.
+        self.kit.take(NATURAL)
+        self.assert_good("other_timeline")
+
+    def test_every_one_is_explained(self):
+        self.assertLessEqual(set(SHOWN_BY), set(MISTAKES))
+
+
+class Words(unittest.TestCase):
+    """What users read."""
+
+    def test_a_command_that_is_no_host(self):
+        for command, mistake in (("/bin/cat", "no-protocol"), ("/bin/true", "ended")):
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said):
+                found = conformance.try_host(command, limit_s=0.2, start_s=0.5)
+            self.assertEqual(found, [mistake], said.getvalue())
+            self.assertIn(MISTAKES[mistake], said.getvalue())
+            self.assertIn("The rest is not tried", said.getvalue())
+
+    def test_lines_that_are_no_answers(self):
+        with HostProcess("sh -c 'read row; echo hello world; echo; echo $row found value=x position=nowhere more'", {}) as host:
+            answer = host.find("row-1", limit_s=10)
+            self.assertEqual((str(answer), answer.value, answer.position), ("found", "x", None))
+            self.assertEqual(host.unexpected, ["hello world"])
+
+
+@unittest.skipIf(is_sanitized(), "the plugin is built with a sanitizer")
+class Hosts(OneKit):
+    """Every host of the tree."""
+
+
+def add_host(name, host):
+    def test(self):
+        if host.lacks():
+            self.skipTest(f"there is no {host.lacks()}")
+        host.prepare()
+        self.kit.take(host.command, host.insert, host.update)
+        for scenario in DOSE:
+            self.assert_good(scenario)
+    setattr(Hosts, f"test_{name.replace('-', '_')}", test)
+
+
+for _name, _host in {**HOSTS, "natural": Known(NATURAL)}.items():
+    add_host(_name, _host)
+
+if __name__ == "__main__":
+    unittest.main()
