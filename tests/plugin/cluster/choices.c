@@ -28,6 +28,18 @@ int choose(struct choices *choices, int of) {
     return choices->taken[at];
 }
 
+int choose_rarely(struct choices *choices, int of) {
+    if (of > 1 && choices->random && next_random(&choices->seed) % choices->rareness != 0) {
+        return 0;
+    }
+    return choices->random && of > 1 ? 1 + choose(choices, of - 1) : choose(choices, of);
+}
+
+void choices_at_random(struct choices *choices, uint64_t seed) {
+    *choices = (struct choices){.random = true, .seed = seed};
+    choices->rareness = UINT32_C(2) << next_random(&choices->seed) % 6;
+}
+
 void choices_begin(struct choices *choices) {
     choices->count = 0;
 }

@@ -15,7 +15,8 @@ enum { MAX_CHOICES = 400 };
 
 struct choices {
     bool random;
-    uint64_t seed; /* random: its state */
+    uint64_t seed;     /* random: its state */
+    uint32_t rareness; /* random: one in so many of the rare choices is not 0; at least 1 */
     uint8_t taken[MAX_CHOICES];
     uint8_t of[MAX_CHOICES];
     int count; /* in this run */
@@ -25,7 +26,14 @@ struct choices {
 /* 0 to of - 1. */
 int choose(struct choices *choices, int of);
 
+/* The same, where 0 is the usual: chance leaves it seldom, or no read would come to its end. */
+int choose_rarely(struct choices *choices, int of);
+
+/* The first run, or the one that choices_advance prepared. */
 void choices_begin(struct choices *choices);
+
+/* A random run. */
+void choices_at_random(struct choices *choices, uint64_t seed);
 
 /* Enumeration: prepares the next run. False: that was the last. */
 bool choices_advance(struct choices *choices);

@@ -365,18 +365,46 @@ bool play_is_done(const struct play *play) {
     return true;
 }
 
+/* The oldest that is not held; action_count: there is none. */
+static int oldest(const struct play *play) {
+    int which = 0;
+    while (which < play->action_count && play->actions[which].held) {
+        which++;
+    }
+    return which;
+}
+
 bool play_step(struct play *play) {
+    const int first = oldest(play);
+    int which = first;
     play->steps++;
-    if (play->action_count == 0) {
+    if (first == play->action_count) {
         return false;
     }
-    int which = 0;
     if (play->action_count > 1 && play->deviations > 0) {
-        which = choose(play->choices, play->action_count);
-        play->deviations -= which != 0;
+        const int other = choose_rarely(play->choices, play->action_count);
+        play->deviations -= other != 0;
+        which = other == 0 ? first : other - (other <= first);
     }
     next_moment(play, &play->actions[which]);
     return true;
+}
+
+bool play_may_hold(const struct play *play) {
+    return oldest(play) < play->action_count;
+}
+
+void play_hold(struct play *play) {
+    play->actions[oldest(play)].held = true;
+}
+
+bool play_release(struct play *play) {
+    bool any = false;
+    for (int i = 0; i < play->action_count; i++) {
+        any = any || play->actions[i].held;
+        play->actions[i].held = false;
+    }
+    return any;
 }
 
 void play_wait(struct play *play, uint64_t most_ns) {
@@ -397,6 +425,7 @@ void play_jump(struct play *play, uint64_t by_ns) {
 
 void play_calm(struct play *play, uint64_t duration_ns) {
     const uint64_t until = play->now_ns + duration_ns;
+    (void)play_release(play);
     while (play->now_ns < until && play->violation[0] == '\0') {
         for (int i = 0; i < MAX_WORLD_SERVERS; i++) {
             while (world_replay(&play->world, i)) {

@@ -28,6 +28,7 @@ struct play_action {
     bool asks;
     bool probes;
     bool full;
+    bool held; /* it makes no step */
     bool lost; /* the server was down at one of the moments, or is not the same any more */
     bool role_changed;
     bool showed; /* under REPEATABLE READ: at its first statement */
@@ -91,8 +92,16 @@ void play_end(struct play *play);
 /* Begins a read of that row. floor_row: the read must not be behind that row's commit; -1: none. */
 void play_start(struct play *play, int row, int floor_row);
 
-/* One moment of something, as chosen. False: nothing is under way, and only time can go on. */
+/* One moment of something, as chosen. False: nothing is under way but what is held. */
 bool play_step(struct play *play);
+
+/* The oldest action that is not held makes no step until it is released, or chosen before: a slow
+ * connection. */
+bool play_may_hold(const struct play *play);
+void play_hold(struct play *play);
+
+/* False: nothing was held. */
+bool play_release(struct play *play);
 
 /* So much time passes in which no answer arrives. */
 void play_jump(struct play *play, uint64_t by_ns);

@@ -10,6 +10,17 @@ static void time_passes(struct play *play) {
     play_calm(play, UINT64_C(2500000000));
 }
 
+/* Until its next question is out: what comes next may come before it or after it. */
+static void b_is_being_asked(struct play *play) {
+    while (play->action_count == 0 || play->actions[0].index != B) {
+        if (play->action_count > 0) {
+            play_calm(play, 1); /* one moment of the oldest */
+        } else {
+            play_wait(play, UINT64_C(1000000000));
+        }
+    }
+}
+
 static void nothing_yet(struct play *play) {
     (void)play;
 }
@@ -221,7 +232,8 @@ const struct scenario scenarios[] = {
      .what = "the one replica takes over, and the primary lives on unfenced",
      .standbys = 1,
      .expect = {RP_EXPECT_PRIMARY, RP_EXPECT_REPLICA},
-     .events = {b_takes_over_unfenced, b_writes_on},
+     .events = {b_is_being_asked, b_takes_over_unfenced, b_writes_on},
+     .deviations = 2,
      .stays_split = true},
     {.name = "two_promoted",
      .what = "two standbys are promoted, and both say timeline 2",

@@ -125,12 +125,12 @@ static uint64_t replayable(const struct world *world, const struct world_server 
 
 bool world_caught_up(const struct world *world, int server) {
     const struct world_server *standby = &world->servers[server];
-    return !standby->in_recovery || replayable(world, standby) <= standby->position;
+    return !standby->up || !standby->in_recovery || replayable(world, standby) <= standby->position;
 }
 
 bool world_replay(struct world *world, int server) {
     struct world_server *standby = &world->servers[server];
-    if (!standby->up || world_caught_up(world, server)) {
+    if (world_caught_up(world, server)) {
         return false;
     }
     world->events++;
