@@ -68,13 +68,16 @@ static void say_when(struct text *text, const struct rp_options *options,
 
 static void say_pick(struct text *text, const struct rp_options *options,
                      const struct rp_policy_kind *kind) {
-    (void)kind;
     static const char *const words[] = {
         [RP_PICK_SAME] = "stays on the one that was asked",
         [RP_PICK_NEXT] = "moves on to the next one",
         [RP_PICK_FRESHEST] =
             ("goes to one that has reached the wanted position, or else to the one "
              "that is furthest")};
+    if (options->replica_pick == RP_PICK_NEXT && options->replica_retry_max_ms == 0 &&
+        options_are_used(kind, "replica_retry_max_ms")) {
+        return; /* there is no retry that could move on */
+    }
     text_add(text, " With several replicas, a retry %s.", words[options->replica_pick]);
 }
 

@@ -68,6 +68,11 @@ static bool is_known(const struct rp_rule *rule) {
            rule->condition < IF_COUNT && rule->guard < G_COUNT && rule->on < 1u << RP_OUTCOME_COUNT;
 }
 
+static bool reads_a_replica(const struct rp_rule *rule) {
+    const struct rp_step *step = &rp_states[rule->to].step;
+    return rule->end == END_NONE && step->kind == RP_STEP_READ && step->target == RP_TARGET_REPLICA;
+}
+
 static bool check_rule(const struct check *check, uint32_t index) {
     const struct rp_rule *rule = &check->kind->rules[index];
     if (!is_known(rule)) {
@@ -84,6 +89,7 @@ static bool check_rule(const struct check *check, uint32_t index) {
     }
     return uses_key(check, condition_keys[rule->condition]) &&
            uses_key(check, guard_keys[rule->guard]) &&
+           (!reads_a_replica(rule) || uses_key(check, "max_lag_ms")) &&
            (rule->end != END_NONE || rp_states[rule->to].use != RP_MOVES_ON ||
             uses_key(check, "replica_pick"));
 }

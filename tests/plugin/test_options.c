@@ -336,6 +336,20 @@ static const struct {
      "run_engine.0123456789012345678901234567890123456789012345678.replica_miss"},
 };
 
+/* A description does not tell of a retry and of none. */
+START_TEST(where_nothing_retries_nothing_moves_on) {
+    char said[RP_ERROR_BYTES];
+    char description[4096];
+    load("[s]\npolicy = replica_then_primary\nreplica_pick = next\n", said, sizeof said,
+         description);
+    ck_assert_ptr_nonnull(strstr(description, "a retry moves on to the next one"));
+    load("[s]\npolicy = replica_then_primary\nreplica_pick = next\nreplica_retry_min_ms = 0\n"
+         "replica_retry_max_ms = 0\n",
+         said, sizeof said, description);
+    ck_assert_ptr_null(strstr(description, "moves on"));
+}
+END_TEST
+
 START_TEST(metrics_are_named_after_prefix_or_section) {
     struct rp_metric metric = {.struct_size = sizeof metric};
     ini_file_write(&file, metric_names[_i].text);
@@ -376,6 +390,7 @@ int main(void) {
     tcase_add_loop_test(table, a_choice_is_one_of_its_words, 0, COUNT_OF(keys));
     tcase_add_loop_test(table, a_default_written_out_is_the_default, 0, COUNT_OF(keys));
     tcase_add_loop_test(table, errors_say_what_is_wrong_and_what_is_accepted, 0, COUNT_OF(errors));
+    tcase_add_test(table, where_nothing_retries_nothing_moves_on);
     tcase_add_loop_test(table, metrics_are_named_after_prefix_or_section, 0,
                         COUNT_OF(metric_names));
     tcase_add_test(table, the_longest_prefix);

@@ -13,12 +13,15 @@
 #define RULES(...)                                                                                 \
     .rules = (const struct rp_rule[]){__VA_ARGS__},                                                \
     .rule_count = RP_RULE_COUNT(((const struct rp_rule[]){__VA_ARGS__}))
-#define KEYS(...)                                                                                  \
+/* max_lag_ms is every policy's that reads replicas. */
+#define KEYS(...) ONLY_KEYS("max_lag_ms", __VA_ARGS__)
+#define ONLY_KEYS(...)                                                                             \
     .keys = (const char *const[]) {                                                                \
         __VA_ARGS__                                                                                \
     }
 
-#define KIND(steps, ...) {.name = "p", .summary = "A policy.", .most_steps = (steps), __VA_ARGS__}
+#define KIND(steps, ...)                                                                           \
+    { .name = "p", .summary = "A policy.", .most_steps = (steps), __VA_ARGS__ }
 
 #define ONLY_REPLICA                                                                               \
     {ST_BEGIN, ON_OUT, IF_ANY, G_NONE, END(END_FAILED_OUT)},                                       \
@@ -26,7 +29,8 @@
         {ST_REPLICA, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_REPLICA)}, {                          \
         ST_REPLICA, ON_FAILED, IF_ANY, G_NONE, END(END_FAILED_REPLICA)                             \
     }
-#define MISS_TO_PRIMARY {ST_REPLICA, ON_MISS, IF_ANY, G_NONE, GO(ST_PRIMARY)}
+#define MISS_TO_PRIMARY                                                                            \
+    { ST_REPLICA, ON_MISS, IF_ANY, G_NONE, GO(ST_PRIMARY) }
 #define LOCATE_ON_MISS                                                                             \
     {ST_REPLICA, ON_MISS, IF_ANY, G_NONE, GO(ST_LOCATE)},                                          \
         {ST_LOCATE, ON_LOCATED, IF_ANY, G_CAN_AWAIT, GO(ST_AWAIT)},                                \
@@ -193,6 +197,9 @@ static const struct {
      "in ST_REPLICA, on \"partial\", it goes back to ST_BEGIN"},
 
     /* keys */
+    {KIND(2, ONLY_KEYS("metric_prefix", NULL),
+          RULES(RULES_DIRECT, ONLY_REPLICA, MISS_TO_PRIMARY, RULES_PRIMARY)),
+     "its rules look at max_lag_ms, which is not among its keys"},
     {KIND(2, KEYS("metric_prefix", NULL),
           RULES(RULES_DIRECT, ONLY_REPLICA,
                 RULES_TO_PRIMARY(ST_REPLICA, ON_MISS, IF_ANY, ST_PRIMARY), RULES_PRIMARY)),

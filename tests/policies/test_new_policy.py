@@ -2,8 +2,8 @@
 """Adds a policy as docs/HACKING.md says, in a copy of the tree, and sees that everything knows it.
 
 new_policy/1-the-policy.patch is one file and one line of the registry: diagram, description, lists and
-manual follow, and the explorer complains of what it does not explore. 2-its-proof.patch gives the
-explorer settings for it, and the mutants one of its own.
+manual follow, and the explorer and the tables complain of what they do not know. 2-its-proof.patch gives
+the explorer settings for it, the tables rows, and the mutants one of its own.
 """
 
 import os
@@ -46,7 +46,7 @@ class NewPolicy(unittest.TestCase):
 
     def build(self):
         self.run_there("make", "-j2", "CFLAGS=-O1", "build/read_policy.so", "build/policy-check",
-                       "build/tests/policies/explorer")
+                       "build/tests/policies/explorer", "build/tests/policies/test_policies")
 
     def check_policy(self, *arguments):
         file = os.path.join(self.directory.name, "policy.ini")
@@ -76,11 +76,16 @@ class NewPolicy(unittest.TestCase):
         with self.subTest("the explorer complains"):
             self.assertIn(f"VIOLATED: I21: every policy of the plugin is explored: {NAME}",
                           self.run_there("build/tests/policies/explorer", status=1))
+        with self.subTest("its rows are missed"):
+            self.assertIn(f"all_policies lacks {NAME}",
+                          self.run_there("build/tests/policies/test_policies", status=1))
 
         self.apply_patch("2-its-proof.patch")
         self.build()
         with self.subTest("explored"):
             self.assertIn(f"{NAME} 2", self.run_there("build/tests/policies/explorer", NAME))
+        with self.subTest("its rows"):
+            self.run_there("build/tests/policies/test_policies")
         with self.subTest("mutants"):
             said = self.run_there(sys.executable, "tests/plugin/mutants.py",
                                   f"{NAME} gives a partial answer")
