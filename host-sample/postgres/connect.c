@@ -189,7 +189,7 @@ static bool try_all(struct pg_attempt *attempt, const struct pg_destination *des
                              i == 0 ? from.address : 0, UINT32_MAX);
     }
     return connected ||
-           (from.address > 0 && !atomic_load(&attempt->cancelled) &&
+           (hosts > 0 && from.address > 0 && !atomic_load(&attempt->cancelled) &&
             try_host(attempt, destination, keywords, from.host % hosts, 0, from.address));
 }
 
