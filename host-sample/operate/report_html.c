@@ -121,6 +121,9 @@ static void line(struct byte_buffer *out, enum status_tone tone, const char *tex
 }
 
 static void table(struct byte_buffer *out, const struct report_table *table) {
+    if (table->column_count == 0) {
+        return;
+    }
     byte_buffer_append_format(out, "<table class=\"%s\"><thead><tr>",
                               table->column_count > NARROW_COLUMNS ? "wide" : "");
     for (uint32_t i = 0; i < table->column_count; i++) {

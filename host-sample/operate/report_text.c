@@ -50,6 +50,9 @@ static void put_cell(struct byte_buffer *out, const char *text, size_t length, s
 static void table(struct byte_buffer *out, const struct report_table *table) {
     const uint32_t columns = table->column_count < MAX_COLUMNS ? table->column_count : MAX_COLUMNS;
     size_t widths[MAX_COLUMNS] = {0};
+    if (columns == 0) {
+        return;
+    }
     for (uint32_t i = 0; i < columns; i++) {
         widths[i] = width_of(table->columns[i], strlen(table->columns[i]));
     }

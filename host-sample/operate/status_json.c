@@ -11,8 +11,8 @@
 
 /* A comma, unless it is the first of an object or of a list; then the key. */
 static void put_key(struct byte_buffer *out, const char *key) {
-    const char last = out->length > 0 ? out->data[out->length - 1] : '{';
-    if (last != '{' && last != '[') {
+    const char *last = out->length > 0 ? &out->data[out->length - 1] : "{";
+    if (*last != '{' && *last != '[') {
         BYTE_BUFFER_LITERAL(out, ",");
     }
     if (key != NULL) {
