@@ -736,7 +736,7 @@ struct rp_plugin {
 /* Whether a plugin's table has a member: asked before any member that is not in RP_PLUGIN_MIN_SIZE.
  */
 #define RP_HAS(plugin, member)                                                                     \
-    (offsetof(struct rp_plugin, member) + sizeof((plugin)->member) <= (plugin)->struct_size &&     \
+    (offsetof(struct rp_plugin, member) + sizeof(void *) <= (plugin)->struct_size &&               \
      (plugin)->member != NULL)
 
 /* The type of the entry symbol, and the symbol itself for those who link the plugin in. */

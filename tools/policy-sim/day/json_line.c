@@ -53,14 +53,15 @@ bool json_line_read(const char *line, struct json_field *fields, size_t count) {
     at = skip_blanks(at + 1);
     while (*at != '}') {
         const char *name, *name_end, *value, *value_end;
-        if (*at != '"' || (at = token(at, &name, &name_end)) == NULL) {
+        at = *at == '"' ? token(at, &name, &name_end) : NULL;
+        if (at == NULL) {
             return false;
         }
         at = skip_blanks(at);
-        if (*at++ != ':') {
+        if (*at != ':') {
             return false;
         }
-        at = token(skip_blanks(at), &value, &value_end);
+        at = token(skip_blanks(at + 1), &value, &value_end);
         if (at == NULL) {
             return false;
         }

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* NULL, or what is wrong. */
 static const char *append(struct day *day, const struct day_lookup *lookup) {
@@ -36,9 +37,10 @@ static const char *take_csv(struct day *day, const char *line) {
         "expected a time, an age or nothing, and 1 or 0, such as 12.5,0.003,1";
     struct day_lookup lookup = {.row = DAY_ROW_OLD};
     const char *at;
-    if (!quantity_moment(line, &lookup.at_ns, &at) || *at++ != ',') {
+    if (!quantity_moment(line, &lookup.at_ns, &at) || *at != ',') {
         return wrong;
     }
+    at++;
     if (*at != ',') {
         if (!quantity_seconds(at, &lookup.age_ns, &at) || *at != ',') {
             return wrong;
@@ -56,27 +58,17 @@ static const char *take_csv(struct day *day, const char *line) {
 
 enum { TIME, MESSAGE, RUN, SNAPSHOT, STATUS, MILLISECONDS, SERVED_BY, FIELDS };
 
-/* Days since 1970-01-01 of a date of the Gregorian calendar; months count from March on here, so
- * that the leap day comes last. */
-static uint64_t days_of(unsigned year, unsigned month, unsigned day) {
-    const unsigned y = month > 2 ? year : year - 1;
-    const unsigned m = month > 2 ? month - 3 : month + 9;
-    return 365ull * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
-}
-
 /* "2026-11-25T23:35:00.123Z" */
 static bool read_time(const char *text, uint64_t *ns) {
-    unsigned year, month, day, hour, minute, second, ms;
-    char zone;
-    if (sscanf(text, "%4u-%2u-%2uT%2u:%2u:%2u.%3u%c", &year, &month, &day, &hour, &minute, &second,
-               &ms, &zone) != 8 ||
-        zone != 'Z' || year < 1970 || month < 1 || month > 12 || day < 1 || day > 31) {
+    struct tm moment = {.tm_isdst = 0};
+    const char *at = strptime(text, "%Y-%m-%dT%H:%M:%S", &moment);
+    if (at == NULL || at[0] != '.' || strspn(at + 1, "0123456789") != 3 ||
+        strcmp(at + 4, "Z") != 0) {
         return false;
     }
-    const uint64_t seconds =
-        days_of(year, month, day) * 86400 + hour * 3600ull + minute * 60ull + second;
-    *ns = seconds * NS_PER_S + ms * NS_PER_MS;
-    return true;
+    const time_t seconds = timegm(&moment);
+    *ns = (uint64_t)seconds * NS_PER_S + strtoull(at + 1, NULL, 10) * NS_PER_MS;
+    return seconds >= 0;
 }
 
 /* "12.345" */

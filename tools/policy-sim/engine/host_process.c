@@ -123,11 +123,11 @@ bool host_process_open(struct host_process *process, struct world *world, uint32
     *process =
         (struct host_process){.world = world, .index = index, .calls = world->plugin->cluster};
     process->random = random_begin(scenario->seed, PROCESS_STREAM + index);
-    for (uint16_t server = 0; server <= scenario->replica_count; server++) {
+    for (uint32_t server = 0; server <= scenario->replica_count; server++) {
         struct station *station = &process->stations[server];
         station_init(station, &world->events, world->figures);
         station->process = index;
-        station->server = server;
+        station->server = (uint16_t)server;
         station->links = scenario->links;
     }
     questions_init(process);
