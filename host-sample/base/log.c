@@ -50,7 +50,10 @@ struct log {
     bool ended;
     bool left_alone; /* the thread frees the log */
     _Atomic uint64_t dropped;
-    uint64_t dropped_told; /* the thread's */
+    /* The thread's: */
+    uint64_t dropped_told;
+    int write_error; /* of the last line that could not be written, since it was told; 0: none */
+    bool torn;       /* what was written last ends in the middle of a line */
 };
 
 enum log_level log_level_of(const char *name) {
@@ -121,21 +124,30 @@ static uint64_t count_lines(const char *bytes, size_t length) {
     return lines;
 }
 
-/* Waits for the reader, however long it takes. Returns whether all was written. */
-static bool write_all(int fd, const char *bytes, size_t length) {
-    while (length > 0) {
-        const ssize_t written = write(fd, bytes, length);
+/* Waits for the reader, however long it takes. Returns how much was written: all, or there was an
+ * error. */
+static size_t write_bytes(struct log *log, const char *bytes, size_t length) {
+    size_t done = 0;
+    while (done < length) {
+        const ssize_t written = write(log->fd, bytes + done, length - done);
         if (written > 0) {
-            bytes += written;
-            length -= (size_t)written;
+            done += (size_t)written;
+            log->torn = bytes[done - 1] != '\n';
         } else if (written < 0 && errno == EAGAIN) {
             /* Another process that shares the descriptor made it non-blocking. */
-            (void)poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+            (void)poll(&(struct pollfd){.fd = log->fd, .events = POLLOUT}, 1, -1);
         } else if (written < 0 && errno != EINTR) {
-            return false;
+            log->write_error = errno;
+            break;
         }
     }
-    return true;
+    return done;
+}
+
+/* Of whole lines. One that was cut off, by a full disk for instance, spoils no other. */
+static size_t write_lines_of(struct log *log, const char *bytes, size_t length) {
+    const bool apart = !log->torn || write_bytes(log, "\n", 1) == 1;
+    return apart ? write_bytes(log, bytes, length) : 0;
 }
 
 /* As many whole lines as a pipe takes in one piece; at least one. */
@@ -155,14 +167,20 @@ static void tell_dropped(struct log *log) {
     if (dropped == log->dropped_told) {
         return;
     }
+    const int error = log->write_error;
     char number[24];
     (void)snprintf(number, sizeof number, "%" PRIu64, dropped - log->dropped_told);
-    const struct log_field fields[] = {LOG_NUMBER("dropped", number), LOG_END};
+    const struct log_field fields[] = {LOG_NUMBER("dropped", number),
+                                       LOG_TEXT("error", error != 0 ? strerror(error) : NULL),
+                                       LOG_END};
     struct log_line line;
     log_line_make(&line, log->journal, LOG_LEVEL_WARN,
-                  "log lines were lost because they were not read in time", fields);
-    if (write_all(log->fd, line.text, line.length)) {
+                  error != 0 ? "log lines were lost because they could not be written"
+                             : "log lines were lost because they were not read in time",
+                  fields);
+    if (write_lines_of(log, line.text, line.length) == line.length) {
         log->dropped_told = dropped;
+        log->write_error = 0;
     }
 }
 
@@ -171,9 +189,8 @@ static void write_part(struct log *log) {
     size_t done = 0;
     while (done < part->length) {
         const size_t piece = next_piece(part->bytes + done, part->length - done);
-        if (!write_all(log->fd, part->bytes + done, piece)) {
-            count_dropped(log, count_lines(part->bytes + done, piece));
-        }
+        const size_t written = write_lines_of(log, part->bytes + done, piece);
+        count_dropped(log, count_lines(part->bytes + done + written, piece - written));
         done += piece;
     }
     tell_dropped(log);

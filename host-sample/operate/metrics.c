@@ -420,9 +420,10 @@ static void put_reloads(const struct host *host, struct byte_buffer *out) {
 }
 
 static void put_log(const struct host *host, struct byte_buffer *out) {
-    put_single(out, "snapshot_host_log_dropped_total", "counter",
-               "Log lines that were lost, for nobody took them in time.",
-               log_dropped(host->service.log));
+    put_single(
+        out, "snapshot_host_log_dropped_total", "counter",
+        "Log lines that were lost, for nobody took them in time or they could not be written.",
+        log_dropped(host->service.log));
 }
 
 void host_metrics_write(const struct worker *worker, struct byte_buffer *out) {

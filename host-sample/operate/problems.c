@@ -63,8 +63,11 @@ static void check_lag(struct status *status, const struct status_server *server)
     const bool known = info->lag_ns != RP_UNKNOWN;
     const uint64_t lag_ns = known ? info->lag_ns : info->lag_at_least_ns;
     if (info->role == RP_ROLE_REPLICA && lag_ns >= LAG_NS && lag_ns != RP_UNKNOWN) {
-        add(status, TONE_WARN, "%s is %s%llu s behind the primary.", server->name,
-            known ? "" : "at least ", (unsigned long long)(lag_ns / 1000000000));
+        /* The timeline of a standby is known while it streams. */
+        const bool silent = info->timeline == 0 && info->grants[0] == '\0';
+        add(status, TONE_WARN, "%s is %s%llu s behind the primary%s.", server->name,
+            known ? "" : "at least ", (unsigned long long)(lag_ns / 1000000000),
+            silent ? ", and does not stream from it: see pg_stat_wal_receiver there" : "");
     }
 }
 
@@ -131,7 +134,8 @@ static void check_host(struct status *status) {
             "one stays in force. The log says what.");
     }
     if (status->log_dropped_per_s > 0) {
-        add(status, TONE_WARN, "Log lines are lost, for nobody takes them in time: %.1f a second.",
+        add(status, TONE_WARN,
+            "Log lines are lost, for nobody takes them in time or there is no room: %.1f a second.",
             status->log_dropped_per_s);
     }
     if (status->config->auth.token[0] == '\0') {

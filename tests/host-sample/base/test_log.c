@@ -7,6 +7,7 @@
 #include "tests/lib/suite.h"
 
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -193,6 +195,52 @@ START_TEST(a_reader_that_left_loses_lines_and_is_counted) {
 }
 END_TEST
 
+/* A disk that is full, and has room again: one line is cut off, and spoils none that follows it. */
+START_TEST(a_full_disk_loses_lines_and_is_told) {
+    char path[] = "/tmp/test_log_XXXXXX";
+    struct rlimit limit;
+    const int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    const rlim_t whole = limit.rlim_cur;
+    limit.rlim_cur = 1000;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    struct log *log = log_start(fd);
+    for (int i = 0; i < 100; i++) {
+        log_write(log, LOG_LEVEL_INFO, "a line", NULL);
+    }
+    while (log_dropped(log) == 0) {
+        (void)usleep(1000);
+    }
+    limit.rlim_cur = whole;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    log_write(log, LOG_LEVEL_INFO, "there is room again", NULL);
+    log_stop(log, STOP_MS);
+    (void)close(ends[1]);
+    length = 0;
+    ck_assert_int_eq(lseek(fd, 0, SEEK_SET), 0);
+    for (ssize_t got; (got = read(fd, text + length, TEXT_MAX - length)) > 0;) {
+        length += (size_t)got;
+    }
+    text[length] = '\0';
+    (void)close(fd);
+    (void)unlink(path);
+    const char *torn = strstr(text, "\n{\"time\"");
+    uint64_t broken = 0;
+    for (const char *line = text; torn != NULL && line < text + length;) {
+        const char *end = strchr(line, '\n');
+        ck_assert_ptr_nonnull(end);
+        broken += end[-1] != '}';
+        line = end + 1;
+    }
+    ck_assert_uint_eq(broken, 1);
+    ck_assert_uint_eq(count("there is room again"), 1);
+    ck_assert_uint_eq(count("could not be written"), 1);
+    ck_assert_uint_eq(count(strerror(EFBIG)), 1);
+    ck_assert_uint_eq(count("\"a line\"") + sum_of("dropped"), 100);
+}
+END_TEST
+
 /* ---- limits ---------------------------------------------------------------------------------- */
 
 START_TEST(a_kind_has_a_burst_and_then_a_rate) {
@@ -271,6 +319,7 @@ int main(void) {
     tcase_add_test(cases, the_end_does_not_wait_for_a_stuck_reader);
     tcase_add_test(cases, a_descriptor_that_others_made_non_blocking_loses_nothing);
     tcase_add_test(cases, a_reader_that_left_loses_lines_and_is_counted);
+    tcase_add_test(cases, a_full_disk_loses_lines_and_is_told);
     tcase_add_test(cases, a_kind_has_a_burst_and_then_a_rate);
     tcase_add_test(cases, what_is_left_out_is_told_within_a_second);
     tcase_add_test(cases, what_is_left_out_is_told_at_the_end);
