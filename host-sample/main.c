@@ -407,23 +407,28 @@ static int run(struct host *host, const sigset_t *signals, bool test, bool conne
     return exit_status;
 }
 
-/* `snapshot-host status`. */
+/* `snapshot-host status`. A file that has an error by now is no reason not to ask the host that
+ * runs. */
 static int show_status(const char *config_path) {
     static struct host_config config;
     char err[RP_ERROR_BYTES] = "";
     bool shown = false;
-    if (host_config_load(&config, config_path, err, sizeof err)) {
-        if (!config.admin.present || config.admin.port == 0) {
-            (void)snprintf(err, sizeof err,
-                           "%s: [admin] port: the listener to ask is not there, or its port is not "
-                           "known; accepted: a section [admin] with a port from 1 to 65535",
-                           config_path);
-        } else {
-            shown = ask_status(&config, stdout, err, sizeof err);
-        }
+    const bool good = host_config_load(&config, config_path, err, sizeof err);
+    const bool known = config.admin.present && config.admin.port != 0;
+    if (!good) {
+        (void)fprintf(stderr, "%s\n", err);
+        err[0] = '\0';
+    }
+    if (known) {
+        shown = ask_status(&config, stdout, err, sizeof err);
+    } else if (good) {
+        (void)snprintf(err, sizeof err,
+                       "%s: [admin] port: the listener to ask is not there, or its port is not "
+                       "known; accepted: a section [admin] with a port from 1 to 65535",
+                       config_path);
     }
     explicit_bzero(&config, sizeof config);
-    if (!shown) {
+    if (!shown && err[0] != '\0') {
         (void)fprintf(stderr, "%s\n", err);
     }
     return shown && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -11,7 +11,7 @@ import unittest
 
 import testbed
 from cluster import Cluster
-from host import Host, run_host
+from host import Host, ini_text, run_host
 from lookup_case import LookupCase, module_cluster
 from prometheus import parse
 from raw_http import RawConnection, get
@@ -311,6 +311,13 @@ class Status(LookupCase):
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertRegex(done.stdout, r"(?s)all is well.*primary +primary +1 .*replica +replica ")
             config = host.config_path
+            host.write_config(ini_text({**host.settings, "auth": {"token_file": "nowhere"},
+                                        "limits": {"max_lookups": 0}}))
+            done = run_host("status", "-c", config)  # a host that runs is asked nevertheless
+            self.assertEqual(done.returncode, 0, done)
+            self.assertIn("all is well", done.stdout)
+            self.assertEqual(done.stderr.count("\n"), 2, done.stderr)
+            host.write_config(ini_text(host.settings))
             with open(config, encoding="utf-8") as file:
                 text = file.read()
             host.write_config(text.replace("[admin]\nport", "[log]\n; "))
