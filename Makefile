@@ -103,7 +103,7 @@ $(call include_dependencies,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC))
 BUILD_PACKAGES := gcc libc6-dev make pkgconf libpq-dev libinih-dev libbsd-dev libevent-dev \
 	'libllhttp-dev|libhttp-parser-dev'
 RUN_PACKAGES   := postgresql python3 python3-psycopg2
-CHECK_PACKAGES := check pgbouncer pgpool2 haproxy openssl g++ curl prometheus binutils systemtap-sdt-dev gnuplot-nox graphviz mandoc luajit python3-cffi patch
+CHECK_PACKAGES := check pgbouncer pgpool2 haproxy openssl jq g++ curl prometheus binutils systemtap-sdt-dev gnuplot-nox graphviz mandoc luajit python3-cffi patch
 LINT_PACKAGES   = clang clang-format-$(LINT_LLVM) clang-tidy-$(LINT_LLVM) cppcheck shellcheck
 
 include mk/tools.mk mk/nginx.mk mk/npm.mk mk/wheel.mk mk/hosts.mk mk/bench.mk mk/tests.mk mk/cluster-test.mk

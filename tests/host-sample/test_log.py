@@ -5,7 +5,9 @@ descriptors that are lacking, a port that another host has."""
 import contextlib
 import json
 import os
+import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -161,6 +163,27 @@ class FewDescriptors(unittest.TestCase):
         reader.join()
         line = next(line for line in lines if "cannot accept" in line["message"])
         self.assertEqual(line["error"], os.strerror(24))
+
+
+class Manual(LookupCase):
+    def setUp(self):
+        self.begin_with_a_run(cluster, history)
+
+    @unittest.skipUnless(shutil.which("jq"), "there is no jq")
+    def test_its_example_picks_the_lines_that_matter(self):
+        """What the manual has jq do with the journal, where the manager's own lines stand among ours."""
+        with open(os.path.join(ROOT, "man", "snapshot-host.8.in"), encoding="utf-8") as file:
+            program = re.search(r"jq -R '([^']+)'", file.read()).group(1)
+        with Host(cluster.primary, [cluster.standby], policy=NO_WAIT) as host:
+            host.lookup(self.run_id, history.new_id())
+        journal = "\n".join(["Started it.", *host.all_lines(), "Stopped it."])
+        done = subprocess.run(["jq", "-c", "-R", program], input=journal, capture_output=True,
+                              text=True, check=True)
+        picked = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([line["message"] for line in picked],
+                         [line.fields["message"] for line in host.log if line.level != "INFO"])
+        self.assertIn("not found on the replica, nor on the primary",
+                      [line["message"] for line in picked])
 
 
 class Start(unittest.TestCase):

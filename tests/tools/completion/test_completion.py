@@ -45,6 +45,8 @@ class Completion(unittest.TestCase):
     def test_beginnings(self):
         self.assertEqual(completions("policy-check", "--desc"), ["--describe"])
         self.assertEqual(completions("policy-sim", "rec"), ["record"])
+        self.assertEqual(completions("snapshot-host", "stat"), ["status"])
+        self.assertEqual(completions("snapshot-host", "-c", "stat"), [])
         self.assertEqual(completions("policy-sim", "re"), ["record", "replay"])
         self.assertEqual(completions("policy-sim", "adv"), ["advise"])
         self.assertEqual(completions("snapshot-host", "--key"), ["--keys"])
