@@ -155,10 +155,12 @@ struct score {
 };
 
 static struct score score_of(const struct figures *figures, const struct goals *goals) {
+    const uint64_t unanswered =
+        figures->ends[ENDED_SHED] + figures->ends[ENDED_FAILED] + figures->ends[ENDED_REFUSED];
     return (struct score){
         .missed_by = missed_by(figures, goals),
-        .unanswered =
-            figures->ends[ENDED_SHED] + figures->ends[ENDED_FAILED] + figures->ends[ENDED_REFUSED],
+        /* By the thousand: a handful more is chance, and outweighs no wait. */
+        .unanswered = figures->lookups == 0 ? 0 : unanswered * 1000 / figures->lookups,
         .p99_ns = latency_histogram_percentile(&figures->added, 99),
         .primary_peak = figures_peak_primary_reads(figures),
         .primary_reads = figures->primary_reads,

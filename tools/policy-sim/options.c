@@ -296,9 +296,11 @@ static const char advise_help[] =
     "usage: policy-sim advise --day FILE --replica trace:FILE GOAL... [OPTION...]\n"
     "\n"
     "Finds the section that would have met the goals on a day that was recorded (see policy-sim\n"
-    "replay --help): runs some dozens of candidates through it, and prints the one that adds the\n"
-    "least latency, beside the runner-up, and its lines for the INI file. The goals are\n"
-    "--max-primary-reads, --max-latency and --max-shed. Exit status 1 if none meets them all.\n"
+    "replay --help): runs some dozens of candidates through it, and prints the one that\n"
+    "answers most lookups and, among those that answer as many, adds the least latency, beside "
+    "the\n"
+    "runner-up, and its lines for the INI file. The goals are --max-primary-reads, --max-latency\n"
+    "and --max-shed. Exit status 1 if none meets them all.\n"
     "\n";
 
 void sim_options_help(enum sim_command of, FILE *out) {

@@ -7,6 +7,7 @@ import datetime
 import io
 import json
 import os
+import random
 import re
 import subprocess
 import unittest
@@ -236,6 +237,22 @@ class Advise(DayCase):
             self.assertLessEqual(row["added_p99_us"], {"5s": 5e6, "400ms": 4e5, "1s": 1e6}[latency])
             self.assertLessEqual(row["shed"] / row["lookups"], float(shed.rstrip("%")) / 100)
             self.assertEqual(row["absent_wrong"], 0)
+
+    def test_a_lookup_more_outweighs_no_wait(self):
+        """A few lookups more that are shed are chance; a fifth of a second that they all wait is not."""
+        draw = random.Random(8)
+        at, day = BEGIN, []
+        while at < BEGIN + RECORDED:
+            age = None if draw.random() < 0.5 else round(draw.uniform(0, 0.2), 3)
+            day.append((round(at, 3), age, draw.random() < 0.98))
+            at += draw.expovariate(50)
+        out, _ = say("advise", "--day", self.day(*day), "--replica", self.stopping_standby(),
+                     "--max-primary-reads", "20", "--max-latency", "300ms", "--max-shed", "30%")
+        p99 = re.search(r"added latency.*?\n  p99 +([0-9.]+) +([0-9.]+)", out, re.DOTALL)
+        shed = re.search(r"\n  shed +(\d+) +\S+ +(\d+)", out)
+        lookups = int(re.search(r"\nlookups +(\d+)", out)[1])
+        self.assertLessEqual(float(p99[1]), float(p99[2]), out)
+        self.assertLessEqual(int(shed[1]) * 1000 // lookups, int(shed[2]) * 1000 // lookups, out)
 
     def test_goals_that_nobody_meets(self):
         done = subprocess.run(
