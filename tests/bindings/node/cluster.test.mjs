@@ -151,6 +151,29 @@ test('a position that comes out goes in again', async () => {
   await close();
 });
 
+test('a position that was handed on is a floor', async () => {
+  const { cluster, close } = await clusterOf(`${INDEX}${RETRY.replace('snapshots_since', 'retry')}`);
+  await caughtUp();
+  await pauseReplay();
+  try {
+    const id = await newRow();
+    const { position } = await cluster.read('retry', known(id), { wantPosition: true });
+    // The replica has that row; what it shows besides is too old for who has seen that position.
+    assert.equal((await cluster.read('retry', known('old'))).servedBy, 'replica');
+    const end = await cluster.read('retry', known('old'), { position });
+    assert.deepEqual([end.verdict, end.servedBy, end.counted], ['found', 'primary', null]);
+    const waits = cluster.read('snapshots_since', known('old'), { position, wantPosition: true });
+    await until(() => cluster.metrics().some(({ name, value }) => name === 'cluster.watches' && value > 0), 'the position to be awaited');
+    await resumeReplay();
+    const awaited = await waits;
+    assert.notEqual(awaited.servedBy, 'primary');
+    assert.equal((await ask('primary', 'SELECT $1::pg_lsn >= $2::pg_lsn AS kept', [awaited.position, position]))[0].kept, true);
+  } finally {
+    await resumeReplay();
+  }
+  await close();
+});
+
 test('the position may be a column of the host\'s own statement', async () => {
   const { cluster, close } = await clusterOf(INDEX);
   const id = await newRow();

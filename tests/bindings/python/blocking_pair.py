@@ -73,19 +73,24 @@ class Pair:
             self.assertRegex(end.position, "^[0-9A-F]+/[0-9A-F]+$")
         self.assertEqual(self.read("primary", row).served_by, "primary")
 
-    def test_a_row_that_is_on_its_way(self):
-        self.read("primary", "bogus")
-        self.servers.cluster.standby.pause_replay()
-        row = self.row()
-
+    def while_replay_resumes(self, read):
+        """What the read gives; the standby goes on once its position is awaited."""
         def resume():
             wait_for(lambda: any(metric.name == "cluster.watches" and metric.value
                                  for metric in self.pair.metrics()), "the position to be awaited")
             self.servers.cluster.standby.resume_replay()
         resuming = threading.Thread(target=resume)
         resuming.start()
-        end = self.read("index", row)
-        resuming.join()
+        try:
+            return read()
+        finally:
+            resuming.join()
+
+    def test_a_row_that_is_on_its_way(self):
+        self.read("primary", "bogus")
+        self.servers.cluster.standby.pause_replay()
+        row = self.row()
+        end = self.while_replay_resumes(lambda: self.read("index", row))
         self.assertEqual((self.ids(end), end.served_by, end.counted),
                          ([row], "replica_retry", "replica_retry"))
 
@@ -113,17 +118,21 @@ class Pair:
             for section in ("retry", "index", "backoff"):
                 self.assertEqual(self.read(section, row, pair).served_by, "replica_retry")
 
-    def test_a_position_is_a_floor(self):
+    def test_a_position_that_was_handed_on_is_a_floor(self):
+        old = self.row()
+        self.servers.cluster.wait_caught_up()
         self.servers.cluster.standby.pause_replay()
-        row = self.row()
-        seen = self.read("primary", row)
-        self.assertEqual(self.ids(seen), [row])
-        self.assertEqual(self.read("retry", row, position=seen.position).served_by, "primary")
-        self.servers.cluster.standby.resume_replay()
-        end = self.read("index", row, position=seen.position)
+        seen = self.read("primary", self.row())
+        # The replica has the row; what it shows besides is too old for who has seen that position.
+        self.assertEqual(self.read("retry", old).served_by, "replica")
+        end = self.read("retry", old, position=seen.position)
+        self.assertEqual((self.ids(end), end.served_by, end.counted), ([old], "primary", None))
+        end = self.while_replay_resumes(lambda: self.read("index", old, position=seen.position))
         self.assertIn(end.served_by, ("replica", "replica_retry"))
+        self.assertTrue(self.servers.cluster.primary.value(
+            "SELECT %s::pg_lsn >= %s::pg_lsn", (end.position, seen.position)))
         with self.assertRaisesRegex(ValueError, "16/B374D848"):
-            self.read("index", row, position="tomorrow")
+            self.read("index", old, position="tomorrow")
 
     def test_a_replica_that_is_none_any_more_says_nothing_of_what_is_missing(self):
         self.read("primary", "bogus")

@@ -78,18 +78,35 @@ class Pair:
             self.assertRegex(end.position, "^[0-9A-F]+/[0-9A-F]+$")
         self.assertEqual((await self.read("primary", row)).served_by, "primary")
 
+    async def while_replay_resumes(self, read):
+        """What the read gives; the standby goes on once its position is awaited."""
+        async def awaits():
+            return any(metric.name == "cluster.watches" and metric.value
+                       for metric in self.pair.metrics())
+        reading = asyncio.create_task(read)
+        await until(awaits, "the position to be awaited")
+        cluster.standby.resume_replay()
+        return await reading
+
+    async def test_a_position_that_was_handed_on_is_a_floor(self):
+        old = self.row()
+        cluster.wait_caught_up()
+        cluster.standby.pause_replay()
+        seen = await self.read("primary", self.row())
+        # The replica has the row; what it shows besides is too old for who has seen that position.
+        self.assertEqual((await self.read("retry", old)).served_by, "replica")
+        end = await self.read("retry", old, position=seen.position)
+        self.assertEqual((end.value[0][0], end.served_by, end.counted), (old, "primary", None))
+        end = await self.while_replay_resumes(self.read("index", old, position=seen.position))
+        self.assertIn(end.served_by, ("replica", "replica_retry"))
+        self.assertTrue(cluster.primary.value("SELECT %s::pg_lsn >= %s::pg_lsn", (end.position, seen.position)))
+
     async def test_a_row_that_is_on_its_way(self):
         await self.read("primary", "bogus")
         cluster.standby.pause_replay()
         row = self.row()
 
-        async def awaits():
-            return any(metric.name == "cluster.watches" and metric.value
-                       for metric in self.pair.metrics())
-        reading = asyncio.create_task(self.read("index", row))
-        await until(awaits, "the position to be awaited")
-        cluster.standby.resume_replay()
-        end = await reading
+        end = await self.while_replay_resumes(self.read("index", row))
         self.assertEqual((end.value[0][0], end.served_by), (row, "replica_retry"))
         self.assertEqual((await self.read("index", row, position=end.position)).served_by, "replica")
 
