@@ -11,6 +11,7 @@ from the built programs or from the header, whichever is the authority:
     sim-options       the options of policy-sim, from its help; replay-options, advise-options,
                     record-options: of its commands
     header PART       plugin/read_policy.h; PART is a function of c_header.py
+    guide PART        docs/writing-a-host.md; PART is a function of guide.py
 """
 
 import argparse
@@ -20,6 +21,7 @@ import subprocess
 import sys
 
 import c_header
+import guide
 import mdoc
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -45,6 +47,9 @@ class Pieces:
             self._header = self._header or c_header.Header(
                 os.path.join(ROOT, "plugin", "read_policy.h"))
             return getattr(c_header, name.removeprefix("header "))(self._header)
+        if name.startswith("guide "):
+            with open(os.path.join(ROOT, "docs", "writing-a-host.md"), encoding="utf-8") as file:
+                return getattr(guide, name.removeprefix("guide "))(file.read())
         return {"policy-keys": self.policy_keys, "policy-kinds": self.policy_kinds,
                 "host-keys": self.host_keys,
                 "sim-options": lambda: self.options("policy-sim", "--help"),

@@ -51,6 +51,9 @@ INSTALLED = \
 	644:LICENSE:$(DOCDIR)/LICENSE \
 	644:$(BUILD)/install/minimal.c:$(EXAMPLES_DIR)/minimal.c \
 	755:hosts/minimal/minimal.py:$(EXAMPLES_DIR)/minimal.py \
+	644:hosts/go/host.go:$(EXAMPLES_DIR)/host.go \
+	644:hosts/rust/host.rs:$(EXAMPLES_DIR)/host.rs \
+	644:hosts/luajit/host.lua:$(EXAMPLES_DIR)/host.lua \
 	644:conf/read-policy.ini:$(HOST_EXAMPLES_DIR)/read-policy.ini \
 	644:$(BUILD)/install/snapshot-host.ini:$(HOST_EXAMPLES_DIR)/snapshot-host.ini \
 	$(foreach f,$(wildcard conf/prometheus/* conf/grafana/* conf/proxy/*),644:$f:$(HOST_EXAMPLES_DIR)/$(f:conf/%=%)) \

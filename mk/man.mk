@@ -12,7 +12,7 @@ $(BUILD)/man/values: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(MAN_VALUES)' | cmp -s - $@ || printf '%s\n' '$(MAN_VALUES)' > $@
 
-$(BUILD)/man/%: man/%.in $(wildcard man/*.py) plugin/read_policy.h $(BUILD)/man/values \
+$(BUILD)/man/%: man/%.in $(wildcard man/*.py) plugin/read_policy.h docs/writing-a-host.md $(BUILD)/man/values \
 		$(BUILD)/read_policy.so $(BUILD)/policy-check $(BUILD)/policy-sim $(BUILD)/snapshot-host
 	$(call step,MAN ,$@)$(Q)$(PYTHON) -B man/render.py --build $(BUILD) $(MAN_VALUES) $< > $@.new
 	@mv -f $@.new $@

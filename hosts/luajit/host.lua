@@ -7,16 +7,15 @@
 -- has become of it, and which WAL position the answer is from. Without IDs they are read from standard input, one a line,
 -- each with a position that it must not be behind, or without.
 --
--- plugin/read_policy.h is the manual. Its declarations are taken from it as the compiler prints them, at the start; a
--- host that has no compiler ships what `cc -E -P -DRP_DECLARATIONS_ONLY` has printed. The header is looked for beside
--- this checkout's, or at $READ_POLICY_H.
+-- read_policy.h is the manual. Its declarations are taken from it as the compiler prints them, at the start; a host that
+-- has no compiler ships what that has printed.
 
 local ffi = require("ffi")
 local C = ffi.C
 
 local here = arg[0]:match("^(.*)/[^/]*$") or "."
-local header = os.getenv("READ_POLICY_H") or here .. "/../../plugin/read_policy.h"
-local printed = assert(io.popen("cc -E -P -DRP_DECLARATIONS_ONLY '" .. header .. "'"))
+local printed = assert(io.popen("echo '#include <read_policy.h>' | cc -E -P -DRP_DECLARATIONS_ONLY -I '"
+    .. here .. "/../../plugin' -x c -"))
 ffi.cdef(printed:read("*a"))
 printed:close()
 

@@ -65,8 +65,8 @@ class Manuals(unittest.TestCase):
         self.assertEqual(missing, [], page)
 
     def test_all_pages_are_there(self):
-        self.assertEqual(sorted(pages), ["policy-check.1", "policy-sim.1", "read-policy.ini.5",
-                                         "read_policy.h.3", "snapshot-host.8"])
+        self.assertEqual(sorted(pages), ["policy-check.1", "policy-sim.1", "read-policy-host.7",
+                                         "read-policy.ini.5", "read_policy.h.3", "snapshot-host.8"])
 
     def test_mandoc_has_no_warning(self):
         for page, path in pages.items():
@@ -157,6 +157,14 @@ class Manuals(unittest.TestCase):
         its_text = text("read_policy.h.3")
         for function in functions:
             self.assertIn(f"(*{function})(", its_text)
+
+    def test_every_mistake_of_the_checklist(self):
+        with open(os.path.join(ROOT, "docs", "writing-a-host.md"), encoding="utf-8") as file:
+            guide = file.read()
+        words = re.findall(r"^\| \*\*(.*?)\*\*", guide, re.MULTILINE) + re.findall(r"^\* \*\*([A-Z]+)\*\*", guide, re.MULTILINE)
+        self.assertGreaterEqual(len(words), 20)
+        its_text = text("read-policy-host.7")
+        self.assertEqual([word for word in words if word.replace("`", "") not in its_text], [])
 
     def test_every_name_of_the_header(self):
         with open(HEADER, encoding="ascii") as file:

@@ -39,6 +39,9 @@ share/doc/read-policy/CHANGELOG.md
 share/doc/read-policy/LICENSE
 share/doc/read-policy/README.md
 share/doc/read-policy/examples/grafana/snapshot-host.json
+share/doc/read-policy/examples/host.go
+share/doc/read-policy/examples/host.lua
+share/doc/read-policy/examples/host.rs
 share/doc/read-policy/examples/minimal.c
 share/doc/read-policy/examples/minimal.py
 share/doc/read-policy/examples/prometheus/alerts.yml
@@ -51,6 +54,7 @@ share/man/man1/policy-check.1
 share/man/man1/policy-sim.1
 share/man/man3/read_policy.h.3
 share/man/man5/read-policy.ini.5
+share/man/man7/read-policy-host.7
 share/man/man8/snapshot-host.8
 """.split()
 
