@@ -34,15 +34,19 @@ static const char *lacking(const struct servers *servers, const struct policy_ne
     return NULL;
 }
 
-/* Of the first server that says why it is out. */
-static const char *why_out(const struct servers *servers) {
-    for (uint32_t i = 0; i < servers->count; i++) {
-        const char *why = atomic_load_explicit(&servers->servers[i].view.why, memory_order_relaxed);
+/* Of the first server that is not reached, or says why it is out. Of the thread's own. */
+static void explain(const struct servers *servers, char *text, size_t length) {
+    servers_last_error(servers, text, length);
+    for (uint32_t i = 0; text[0] == '\0' && i < servers->count; i++) {
+        const struct server *server = &servers->servers[i];
+        const char *why = atomic_load_explicit(&server->view.why, memory_order_relaxed);
         if (why[0] != '\0') {
-            return why;
+            (void)snprintf(text, length, "%s: %s", server->config.name, why);
         }
     }
-    return "none has said that it is a primary or a replica";
+    if (text[0] == '\0') {
+        (void)snprintf(text, length, "none has said that it is a primary or a replica");
+    }
 }
 
 bool host_is_ready(const struct worker *worker, char *why, size_t length) {
@@ -62,9 +66,8 @@ bool host_is_ready(const struct worker *worker, char *why, size_t length) {
         }
         const char *what = lacking(servers, &needs);
         if (what != NULL) {
-            servers_last_error(&worker->servers, error, sizeof error);
-            (void)snprintf(why, length, "%s: %s", what,
-                           error[0] != '\0' ? error : why_out(servers));
+            explain(&worker->servers, error, sizeof error);
+            (void)snprintf(why, length, "%s: %s", what, error);
             return false;
         }
     }

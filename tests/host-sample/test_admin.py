@@ -426,6 +426,9 @@ class Promotion(LookupCase):
                 replica = status["servers"][1]
                 self.assertEqual((replica["role"], replica["timeline"]), ("out", 2))
                 self.assertTrue(replica["why"])
+                self.assertEqual(host.admin("/readyz").json["error"],
+                                 "No replica can be asked, and the policy lets no primary stand in: "
+                                 f"replica: {replica['why']}")
             status, text = connect_test(a=other.primary.conninfo(), b=other.standby.conninfo())
             self.assertEqual(status, 1, text)
             self.assertIn("There is a split", text)

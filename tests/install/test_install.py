@@ -210,6 +210,15 @@ class Unit(unittest.TestCase):
         said = run("systemd-analyze", "verify", "--man=no", self.unit)
         self.assertNotIn("snapshot-host", said)
 
+    def test_it_waits_for_the_longest_end(self):
+        """Drained, and then with lookups under way that take as long as they may."""
+        keys = run(installed("bin/snapshot-host"), "--keys")
+        longest = sum(int(re.search(rf"^{key}: \d+ to (\d+) ", keys, re.MULTILINE)[1])
+                      for key in ("drain_ms", "lookup_timeout_ms"))
+        with open(self.unit, encoding="utf-8") as file:
+            waits = int(re.search(r"^TimeoutStopSec=(\d+)$", file.read(), re.MULTILINE)[1])
+        self.assertGreater(waits * 1000, longest)
+
     def test_it_is_hardened(self):
         said = run("systemd-analyze", "security", "--offline=yes", "--threshold=15", self.unit)
         self.assertIn("OK", said.splitlines()[-1])
