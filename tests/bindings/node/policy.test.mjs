@@ -144,17 +144,32 @@ test('worker threads share counters and the budget', async () => {
     const { PolicySet } = (await import(workerData.module)).default;
     const set = PolicySet.fromText(workerData.ini);
     set.share(workerData.memory);
+    parentPort.postMessage('ready');
+    Atomics.wait(workerData.gate, 0, 0);
     const end = await set.policy('plain').read({ readReplica: () => null, readPrimary: () => 1 });
     await set.close();
     parentPort.postMessage(end.verdict);`;
-  const verdicts = await Promise.all(Array.from({ length: 4 }, () => new Promise((resolve, reject) => {
+  const gate = new Int32Array(new SharedArrayBuffer(4));
+  let starting = 4;
+  let begun;
+  const verdicts = await Promise.all(Array.from({ length: starting }, () => new Promise((resolve, reject) => {
     new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), {
-      workerData: { memory, ini: LIMITED, module: MODULE },
-    }).on('message', resolve).on('error', reject);
+      workerData: { memory, gate, ini: LIMITED, module: MODULE },
+    }).on('message', (said) => {
+      if (said !== 'ready') {
+        resolve(said);
+      } else if (--starting === 0) { // all at once, so that little comes into the budget meanwhile
+        begun = performance.now();
+        Atomics.store(gate, 0, 1);
+        Atomics.notify(gate, 0);
+      }
+    }).on('error', reject);
   })));
-  assert.deepEqual(verdicts.sort(), ['found', 'shed', 'shed', 'shed']);
-  assert.equal(valueOf(set, 'primary_shed', null), 3);
-  assert.equal(valueOf(set, 'replica_miss', 'primary'), 1);
+  const granted = verdicts.filter((verdict) => verdict === 'found').length;
+  assert.ok(granted >= 1 && granted <= 1 + Math.ceil((performance.now() - begun) / 1000), verdicts.join());
+  assert.equal(verdicts.filter((verdict) => verdict === 'shed').length, 4 - granted);
+  assert.equal(valueOf(set, 'primary_shed', null), 4 - granted);
+  assert.equal(valueOf(set, 'replica_miss', 'primary'), granted);
   await set.close();
 });
 
