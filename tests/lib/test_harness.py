@@ -69,7 +69,11 @@ class Environment(unittest.TestCase):
              "PGCHANNELBINDING": "require", "PGKRBSRVNAME": "absent", "PGCONNECT_TIMEOUT": "x",
              "PGCLIENTENCODING": "absent", "PGTARGETSESSIONATTRS": "standby", "PGTZ": "absent",
              "PGDATESTYLE": "absent", "PGGEQO": "absent", "PGDATA": "/nonexistent",
-             "PGSSLMINPROTOCOLVERSION": "absent", "PGLOCALEDIR": "/nonexistent"}
+             "PGSSLMINPROTOCOLVERSION": "absent", "PGLOCALEDIR": "/nonexistent",
+             "PGREQUIREAUTH": "scram-sha-256", "PGSSLNEGOTIATION": "direct", "PGSSLCERTMODE": "require",
+             "PGLOADBALANCEHOSTS": "absent", "PGSSLCRL": "/nonexistent/crl", "PGSSLSNI": "absent",
+             "PGMINPROTOCOLVERSION": "absent", "PGGSSDELEGATION": "absent", "PGCTLTIMEOUT": "x",
+             "PG_COLOR": "always"}
     C_SUITE = [os.path.join(BUILD, "tests", "host-sample", "postgres", "test_pg_group")]
     CLUSTER = ["/usr/bin/python3", "-c", "import cluster\ncluster.Cluster()"]
 
