@@ -20,6 +20,9 @@
 #include <event2/event.h>
 #include <getopt.h>
 #include <limits.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -434,6 +437,16 @@ static int show_status(const char *config_path) {
     return shown && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* glibc hands a large buffer back to the system when it is freed, but by default takes the largest
+ * that it has seen for what is small from then on, and keeps it: some big answers then cost a few
+ * times the host's own memory for good. Where that limit is set, it stays. */
+static void give_memory_back(void) {
+#ifdef __GLIBC__
+    enum { LARGE_BYTES = 128 * 1024 };
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+#endif
+}
+
 int main(int argc, char **argv) {
     struct arguments arguments;
     int exit_status;
@@ -462,6 +475,7 @@ int main(int argc, char **argv) {
         }
     }
     descriptors_raise_limit();
+    give_memory_back();
     exit_status = run(&host, &signals, arguments.test, arguments.connect);
     if (host.service.log != NULL) {
         log_stop(host.service.log, LOG_END_MS);

@@ -7,5 +7,6 @@ CLUSTER_PACKAGES := patroni etcd-server haproxy
 cluster-test-deps: deps
 	@tools/install-packages $(CLUSTER_PACKAGES)
 cluster-test: cluster-test-deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all $(STRICT_PLUGIN)
+	@LINEAGES=all $(PYTHON) tests/run.py --limit 900 tests/host-sample/cluster/test_lineages.py
 	@PYTHONPATH=tests/lib $(PYTHON) -B tests/host-sample/cluster/patroni_changes.py

@@ -100,4 +100,4 @@ SEED ?=
 STANDBYS ?= 1
 SOAK_PROGRAM := $(if $(filter 2,$(STANDBYS)),failover_soak.py,soak.py)
 soak: all $(STRICT_PLUGIN)
-	HOST_PLUGIN='$(abspath $(STRICT_PLUGIN))' $(PYTHON) tests/host-sample/$(SOAK_PROGRAM) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+	PYTHONPATH=tests/lib HOST_PLUGIN='$(abspath $(STRICT_PLUGIN))' $(PYTHON) -B tests/host-sample/$(SOAK_PROGRAM) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))

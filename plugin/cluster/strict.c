@@ -48,14 +48,14 @@ void strict_outcome(struct rp_cluster *cluster, int32_t outcome) {
     }
 }
 
-/* Positions of one server, from its start to its end, only grow, and it does not return to
- * recovery. So what is below the answer that had arrived before this question went out was said
- * before it. */
+/* Positions of one server only grow while it answers, and it does not return to recovery. (One that
+ * recovers from a crash of its own processes keeps its start time and may go back.) So what is
+ * below the answer that had arrived before this question went out was said before it. */
 void strict_facts(struct rp_cluster *cluster, uint32_t index, const struct facts *facts,
                   uint64_t sent_event) {
     const struct server *server = &cluster->servers[index];
     if (!is_strict(cluster) || server->said.instance != facts->instance ||
-        server->said_event >= sent_event) {
+        server->said_event >= sent_event || server->health.failures > 0) {
         return;
     }
     const bool back_in_recovery = facts->in_recovery && !server->said.in_recovery;

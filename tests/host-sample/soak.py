@@ -51,8 +51,9 @@ CLIENTS = 6
 LIVE_RUNS = 100
 LONGEST_LIFE = 12  # versions of a run before another one takes its place
 MAX_RELOADS = 1000  # a plugin keeps 1024 configurations at most
-GROWTH_ALLOWED = 12 << 20  # for each server: its links keep room for the biggest answer
+GROWTH_ALLOWED = 6 << 20  # for each server: its links keep room for the biggest answer
 GROWTH_ALLOWED_SANITIZED = 256 << 20
+MEMORY_SAMPLES = 20
 
 
 class Runs:
@@ -274,6 +275,7 @@ class Soak:
         self._say = say
         self.problems = []
         self._logged = collections.Counter()  # levels of the lines about lookups
+        self._memory = []  # resident bytes, at even intervals
         self._left_out = 0  # warnings, of answers that nobody has whole too
 
     def run(self):
@@ -303,10 +305,11 @@ class Soak:
         before = resident_bytes(self.host.pid)
         chaos = self._chaos()
         with self._clients(runs, self._seed) as clients:
-            deadline = time.monotonic() + self._seconds
-            while time.monotonic() < deadline and not clients.complaints:
+            begun = time.monotonic()
+            while time.monotonic() < begun + self._seconds and not clients.complaints:
                 chaos.act()
                 self._tally_log()
+                self._sample_memory(time.monotonic() - begun)
             chaos.end()
             self.policies.change(self.choices[0])
             clients.wait_until_calm(200, timeout_s=30)
@@ -321,6 +324,11 @@ class Soak:
     def _clients(self, runs, seed):
         return Clients(self.host, runs.choose, self.policies.in_force, CLIENTS, seed,
                        on_workload_route=0.3)
+
+    def _sample_memory(self, seconds):
+        """A curve tells a leak from room that is kept for reuse."""
+        if seconds >= len(self._memory) * self._seconds / MEMORY_SAMPLES:
+            self._memory.append(resident_bytes(self.host.pid))
 
     def _tally_log(self):
         """Counts the lines so far and drops them: there may be very many."""
@@ -369,7 +377,8 @@ class Soak:
             self._say(f"{number:9d} x {name}")
         for (status, server), number in sorted(clients.statuses.items(), key=str):
             self._say(f"{number:9d} answers {status} {'by ' + server if server else ''}")
-        self._say(f"{before / 2**20:9.1f} MB of memory before, {after / 2**20:.1f} MB after")
+        curve = " ".join(f"{each / 2**20:.1f}" for each in self._memory)
+        self._say(f"{before / 2**20:9.1f} MB of memory before, {after / 2**20:.1f} MB after; on the way {curve}")
         allowed = GROWTH_ALLOWED_SANITIZED if is_sanitized() else GROWTH_ALLOWED * len(self.relays)
         if after - before > allowed:
             self.problems.append(f"memory grew by {(after - before) >> 20} MB,"

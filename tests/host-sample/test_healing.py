@@ -13,7 +13,7 @@ import unittest
 
 import psycopg2
 
-from framed import SuperfluousErrors, TlsRecords
+from framed import RowsOfOthers, SuperfluousErrors, TlsRecords
 from history import History
 from host import Host, run_host
 from lookup_case import LookupCase, module_cluster
@@ -175,6 +175,17 @@ class Healing(LookupCase):
 
     def test_superfluous_errors(self):
         """Answers are shifted by one: nobody gets another's."""
+        for sqlstate in ("08006", "XX000", "22012"):
+            with self.subTest(sqlstate=sqlstate), SuperfluousErrors(cluster.standby, sqlstate) as pooler:
+                self.ask_through(pooler)
+
+    def test_rows_of_another_question(self):
+        """Well-formed, in place, and somebody else's: nobody is given them."""
+        with RowsOfOthers(cluster.standby) as pooler:
+            self.ask_through(pooler)
+
+    def ask_through(self, pooler):
+        """Lookups of eight runs at once through a pooler with a fault: every answer is right."""
         lives = [history.life_of_a_run() for _ in range(8)]
         history.write(cluster.primary)
         cluster.wait_caught_up()
@@ -190,17 +201,14 @@ class Healing(LookupCase):
                     self.assert_right(answer, life[0]["runId"], life[0]["id"])
             return statuses
 
-        for sqlstate in ("08006", "XX000", "22012"):
-            with SuperfluousErrors(cluster.standby, sqlstate) as pooler, \
-                    Host(cluster.primary, [pooler],
-                         policy={"policy": "replica_then_primary",
-                                 "on_replica_failure": "primary"}) as host, \
-                    concurrent.futures.ThreadPoolExecutor(8) as pool:
-                host.wait_for_links("primary", "replica")
-                pooler.every = 20
-                statuses = sum(pool.map(ask, range(8)), collections.Counter())
-                self.assertGreater(pooler.sent, 3)
-                self.assertEqual(set(statuses), {200}, statuses)
+        with Host(cluster.primary, [pooler],
+                  policy={"policy": "replica_then_primary", "on_replica_failure": "primary"}) as host, \
+                concurrent.futures.ThreadPoolExecutor(8) as pool:
+            host.wait_for_links("primary", "replica")
+            pooler.every = 20
+            statuses = sum(pool.map(ask, range(8)), collections.Counter())
+            self.assertGreater(pooler.sent, 3)
+            self.assertEqual(set(statuses), {200}, statuses)
 
     def test_tls_records_of_any_size(self):
         with tempfile.TemporaryDirectory() as directory:

@@ -126,8 +126,9 @@ class Server:
 
     # -- life ----------------------------------------------------------------------------------
 
-    def start(self):
-        """Starts the server and returns when it takes connections (a standby: read-only ones)."""
+    def start(self, wait=True):
+        """Starts the server and returns when it takes connections (a standby: read-only ones); or at
+        once, for one that will take none."""
         assert not self.is_running()
         command = [os.path.join(self._cluster.bin, "postgres"), "-D", self.data,
                    "-p", str(self.port), "-k", self._cluster.directory]
@@ -136,7 +137,8 @@ class Server:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 cwd=self._cluster.directory, preexec_fn=_die_with_parent,
                 **self._cluster.account.popen_arguments)
-        wait_for(self._is_ready, f"{self.name} to take connections", timeout_s=60)
+        if wait:
+            wait_for(self._is_ready, f"{self.name} to take connections", timeout_s=60)
 
     def _is_ready(self):
         if self._process.poll() is not None:
@@ -182,6 +184,18 @@ class Server:
             wait_for(lambda: not any(_is_alive(child) for child in children),
                      f"the processes of {self.name} to end")
         self._process = None
+
+    def freeze(self):
+        """As a machine that hangs: connections stay, and nothing is answered."""
+        self.disconnect()
+        self._process.send_signal(signal.SIGSTOP)
+        for child in self._children():
+            os.kill(child, signal.SIGSTOP)
+
+    def thaw(self):
+        for child in self._children():
+            os.kill(child, signal.SIGCONT)
+        self._process.send_signal(signal.SIGCONT)
 
     def _children(self):
         path = f"/proc/{self._process.pid}/task/{self._process.pid}/children"
@@ -375,6 +389,10 @@ class Cluster:
         servers of this cluster until it is cloned or rewound; the other standbys still follow it."""
         assert not self.primary.is_running()
         standby.promote()
+        return self.succeed(standby)
+
+    def succeed(self, standby):
+        """The same of one that was promoted already."""
         old, self.primary = self.primary, standby
         self.standbys = [it for it in self.standbys if it is not standby]
         self._former.append(old)
