@@ -52,9 +52,10 @@ static void alone(struct ground *ground, uint32_t reads) {
 
 /* Everything that the cluster wants done; returns the id of the read that it wants sent, or 0. */
 static uint64_t run(struct ground *ground) {
-    struct rp_action action = {.struct_size = sizeof action};
+    struct rp_action action;
     uint64_t wake_ns;
     uint64_t id = 0;
+    action.struct_size = sizeof action; /* next fills in the rest */
     while (ground->calls->next(ground->cluster, ground->now_ns, &action, &wake_ns)) {
         if (action.kind == RP_ACTION_READ) {
             id = action.id;

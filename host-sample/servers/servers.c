@@ -198,9 +198,10 @@ static void obey(struct servers *servers, const struct rp_action *action, uint64
 }
 
 void servers_run(struct servers *servers) {
-    struct rp_action action = {.struct_size = sizeof action};
+    struct rp_action action;
     uint64_t wake_ns;
     uint64_t now_ns = monotonic_ns();
+    action.struct_size = sizeof action; /* next fills in the rest */
     while (servers->calls->next(servers->cluster, now_ns, &action, &wake_ns)) {
         obey(servers, &action, now_ns);
         now_ns = monotonic_ns();

@@ -317,7 +317,9 @@ static int32_t cluster_start(struct rp_cluster *cluster, const struct rp_policy 
         request->struct_size < MIN_REQUEST_BYTES) {
         return RP_E_ARGUMENT;
     }
-    strict_entropy(cluster, request->entropy);
+    if (is_strict(cluster)) {
+        strict_entropy(cluster, request->entropy);
+    }
     advance(cluster, request->now_ns);
     const struct read *read = reads_start(cluster, policy, request, tag);
     if (read == NULL) {
@@ -405,11 +407,22 @@ static bool next_question(struct rp_cluster *cluster, struct rp_action *action) 
            asks_next(cluster, action);
 }
 
+/* In two pieces: for the whole, compilers take an instruction that is slow to start. */
+static void clear(struct rp_action *action) {
+    enum { HALF = offsetof(struct rp_action, limit_ns) };
+    const uint32_t struct_size = action->struct_size;
+    memset(action, 0, HALF);
+    memset((char *)action + HALF, 0, sizeof *action - HALF);
+    action->struct_size = struct_size;
+}
+
 /* Drops first, so that there is always room for the next ones; then what ends. */
 static bool next_of_all(struct rp_cluster *cluster, struct rp_action *action) {
-    *action = (struct rp_action){.struct_size = action->struct_size};
+    clear(action);
     do {
-        reads_take_reports(cluster);
+        if (!TAILQ_EMPTY(&cluster->reported)) {
+            reads_take_reports(cluster);
+        }
         if (next_drop(cluster, action) || reads_next_done(cluster, action) ||
             (asks_have_work(cluster) && next_question(cluster, action)) ||
             reads_next(cluster, action)) {
@@ -431,7 +444,9 @@ static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns, struct 
         action->struct_size < sizeof *action) {
         return 0;
     }
-    strict_lateness(cluster, now_ns);
+    if (is_strict(cluster)) {
+        strict_lateness(cluster, now_ns);
+    }
     advance(cluster, now_ns);
     const struct heap_node *first = heap_first(&cluster->timers);
     if (first != NULL && first->key <= cluster->now_ns) {
@@ -461,8 +476,7 @@ struct counter_row {
     size_t offset; /* in struct cluster_counters */
 };
 
-#define ROW(member, help)                                                                          \
-    { "cluster." #member, help, offsetof(struct cluster_counters, member) }
+#define ROW(member, help) {"cluster." #member, help, offsetof(struct cluster_counters, member)}
 
 static const struct counter_row counter_rows[] = {
     ROW(polls, "Questions to servers about who and where they are."),

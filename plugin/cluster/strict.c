@@ -10,10 +10,6 @@
 /* Later than this is called late. */
 #define LATE_NS (100 * MS)
 
-static bool is_strict(const struct rp_cluster *cluster) {
-    return (cluster->flags & RP_CLUSTER_STRICT) != 0;
-}
-
 void strict_clock(struct rp_cluster *cluster, uint64_t now_ns) {
     if (is_strict(cluster)) {
         notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
@@ -22,7 +18,7 @@ void strict_clock(struct rp_cluster *cluster, uint64_t now_ns) {
 }
 
 void strict_entropy(struct rp_cluster *cluster, uint64_t entropy) {
-    if (is_strict(cluster) && entropy == cluster->last_entropy) {
+    if (entropy == cluster->last_entropy) {
         notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
                     "strict: two reads have the same entropy: reads that miss together would come "
                     "back together");
@@ -33,8 +29,7 @@ void strict_entropy(struct rp_cluster *cluster, uint64_t entropy) {
 void strict_lateness(struct rp_cluster *cluster, uint64_t now_ns) {
     const uint64_t promised_ns = cluster->promised_wake_ns;
     cluster->promised_wake_ns = UINT64_MAX;
-    if (is_strict(cluster) && promised_ns != UINT64_MAX && now_ns > promised_ns &&
-        now_ns - promised_ns > LATE_NS) {
+    if (promised_ns != UINT64_MAX && now_ns > promised_ns && now_ns - promised_ns > LATE_NS) {
         notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
                     "strict: next was called %" PRIu64 " ms after wake_ns",
                     (now_ns - promised_ns) / MS);
@@ -69,9 +64,6 @@ void strict_facts(struct rp_cluster *cluster, uint32_t index, const struct facts
 
 void strict_answer(struct rp_cluster *cluster, const struct read *read, const struct facts *facts,
                    int32_t outcome, bool out_of_order) {
-    if (!is_strict(cluster)) {
-        return;
-    }
     const char *name = cluster->servers[read->server].name;
     if (out_of_order) {
         notices_add(&cluster->notices, RP_LOG_WARN, read->server,

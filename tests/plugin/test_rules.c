@@ -20,8 +20,7 @@
         __VA_ARGS__                                                                                \
     }
 
-#define KIND(steps, ...)                                                                           \
-    { .name = "p", .summary = "A policy.", .most_steps = (steps), __VA_ARGS__ }
+#define KIND(steps, ...) {.name = "p", .summary = "A policy.", .most_steps = (steps), __VA_ARGS__}
 
 #define ONLY_REPLICA                                                                               \
     {ST_BEGIN, ON_OUT, IF_ANY, G_NONE, END(END_FAILED_OUT)},                                       \
@@ -29,8 +28,7 @@
         {ST_REPLICA, ON_FOUND, IF_ANY, G_NONE, END(END_FOUND_REPLICA)}, {                          \
         ST_REPLICA, ON_FAILED, IF_ANY, G_NONE, END(END_FAILED_REPLICA)                             \
     }
-#define MISS_TO_PRIMARY                                                                            \
-    { ST_REPLICA, ON_MISS, IF_ANY, G_NONE, GO(ST_PRIMARY) }
+#define MISS_TO_PRIMARY {ST_REPLICA, ON_MISS, IF_ANY, G_NONE, GO(ST_PRIMARY)}
 #define LOCATE_ON_MISS                                                                             \
     {ST_REPLICA, ON_MISS, IF_ANY, G_NONE, GO(ST_LOCATE)},                                          \
         {ST_LOCATE, ON_LOCATED, IF_ANY, G_CAN_AWAIT, GO(ST_AWAIT)},                                \

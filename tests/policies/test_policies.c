@@ -27,10 +27,11 @@ struct row {
 
 /* The end of the read, and after it what else is not as usual. */
 #define ROW(policy_, options_, reports_, steps_, ...)                                              \
-    {                                                                                              \
-        .policy = (policy_), .options = (options_), .reports = (reports_), .steps = (steps_),      \
-        .end = __VA_ARGS__                                                                         \
-    }
+    {.policy = (policy_),                                                                          \
+     .options = (options_),                                                                        \
+     .reports = (reports_),                                                                        \
+     .steps = (steps_),                                                                            \
+     .end = __VA_ARGS__}
 
 #define THEN_PRIMARY "replica_then_primary"
 #define INDEX        "read_index"
