@@ -280,7 +280,7 @@ class Soak:
 
     def run(self):
         self._say(f"soak: {self._seconds:g} s, seed {self._seed}")
-        with Cluster() as cluster, Relay(cluster.primary) as primary, \
+        with Cluster(settings="max_standby_streaming_delay = 0\n") as cluster, Relay(cluster.primary) as primary, \
                 Relay(cluster.standby) as replica:
             self.cluster, self.primary, self.replica = cluster, primary, replica
             self.relays = (primary, replica)

@@ -517,7 +517,7 @@ class Statements(FaultCase):
         self.addCleanup(cluster.primary.execute, "DROP TABLE junk")
         cluster.wait_caught_up()
         settings = {"replica": {"links": 1}, "limits": {"lookup_timeout_ms": 9000}}
-        with self.host(SHORT_WAIT, settings) as host:
+        with cluster.standby.conflicts_at_once(), self.host(SHORT_WAIT, settings) as host:
             for _ in range(5):  # that they make one batch is likely, not certain
                 answers = self.conflict_with_a_batch(host, small, huge)
                 failed = [answer for answer in answers if answer.status == 503]
@@ -532,6 +532,40 @@ class Statements(FaultCase):
             else:
                 self.fail("no statement was sent again")
 
+    def test_a_read_that_recovery_cancels_is_asked_again(self):
+        """Once, and before the policy hears of it: it is no miss, and no failure of the replica."""
+        huge = Run("huge again")
+        huge.write_big(cluster.primary, waitpoints=200)
+        cluster.primary.execute("CREATE TABLE junk (a int)")
+        self.addCleanup(cluster.primary.execute, "DROP TABLE junk")
+        cluster.primary.execute("INSERT INTO junk VALUES (1)")
+        with cluster.standby.conflicts_at_once(), \
+                self.host(SHORT_WAIT, {"limits": {"lookup_timeout_ms": 9000}}) as host:
+            cluster.wait_caught_up()
+            replica.hold_after(100_000)
+            future = self.ask(host, huge)
+            self.conflict_while_sending()
+            answer = future.result()
+            self.assert_answer(answer, huge, huge.snapshots[0])
+            self.assertEqual(answer.served_by, "replica")
+            self.assertEqual(host.counters(), {})
+            metrics = host.metrics()
+            self.assertEqual(metrics.value("snapshot_host_cluster_conflicts_total"), 1)
+            self.assertEqual(metrics.value("snapshot_host_reads_total", server="primary"), 0)
+        self.assertEqual(host.lookup_log(), [])
+
+    def conflict_while_sending(self):
+        """A statement whose answer the relay holds, in the midst of it, is cancelled."""
+        wait_for(lambda: cluster.standby.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+            " AND wait_event = 'ClientWrite'", (APPLICATION,)), "the server to be sending")
+        cluster.primary.execute("DELETE FROM junk")
+        cluster.primary.execute("VACUUM junk")
+        position = cluster.commit_something()
+        wait_for(lambda: cluster.standby.has_replayed(position) or self.replay_is_waiting(),
+                 "replay to be in the statement's way")
+        replica.pass_through()
+
     def conflict_with_a_batch(self, host, small, huge):
         """The answers of three lookups whose statement, or the first of them, is cancelled in
         mid-result."""
@@ -544,15 +578,7 @@ class Statements(FaultCase):
         futures = [self.ask(host, huge) for _ in range(3)]
         wait_for(lambda: self.reads(host) == reads + 4, "the lookups to be sent")
         replica.hold_after(100_000)
-        wait_for(lambda: cluster.standby.value(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
-            " AND wait_event = 'ClientWrite'", (APPLICATION,)), "the server to be sending")
-        cluster.primary.execute("DELETE FROM junk")
-        cluster.primary.execute("VACUUM junk")
-        position = cluster.commit_something()
-        wait_for(lambda: cluster.standby.has_replayed(position) or self.replay_is_waiting(),
-                 "replay to be in the statement's way")
-        replica.pass_through()
+        self.conflict_while_sending()
         self.assert_answer(first.result(), small, small.snapshots[0])
         return [future.result() for future in futures]
 

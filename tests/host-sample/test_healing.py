@@ -59,9 +59,6 @@ TO_OLDER_SCHEMA = """
 def setUpModule():
     global cluster, history
     cluster, history = module_cluster("standby")
-    # A lock that a migration takes cancels no read: that is another matter.
-    cluster.standby.execute("ALTER SYSTEM SET max_standby_streaming_delay = '30s'")
-    cluster.standby.execute("SELECT pg_reload_conf()")
 
 
 class Healing(LookupCase):

@@ -350,7 +350,7 @@ class FailingReplica(Scenario):
         """A lookup that holds one table and waits for another blocks a replayed lock."""
         life = self.known_everywhere()
         run, since = life[0]["runId"], life[0]["id"]
-        with self.host(SHORT_WAIT) as host:
+        with cluster.standby.conflicts_at_once(), self.host(SHORT_WAIT) as host:
             with self.locked("Waitpoint"):
                 cluster.wait_caught_up()
                 future = host.begin_lookup(run, since)

@@ -13,6 +13,7 @@ The servers' settings are quick to start with, and awkward where that finds mist
 UTC timestamps and ids may depend on the time zone, date style or collation.
 """
 
+import contextlib
 import ctypes
 import glob
 import os
@@ -42,7 +43,6 @@ max_wal_senders = 10
 wal_keep_size = 256MB
 wal_retrieve_retry_interval = 100ms
 wal_receiver_status_interval = 1s
-max_standby_streaming_delay = 0
 timezone = 'Asia/Kolkata'
 datestyle = 'German'
 log_line_prefix = '%m [%p] %a '
@@ -257,6 +257,22 @@ class Server:
 
     def resume_replay(self):
         self.execute("SELECT pg_wal_replay_resume()")
+
+    @contextlib.contextmanager
+    def conflicts_at_once(self):
+        """Within the block replay cancels at once what is in its way on this standby, which is restarted
+        for it. Otherwise it waits for 30 s, as by default: from version 19 on reads of the primary,
+        too, write what cancels."""
+        self._restart_with("SET max_standby_streaming_delay = 0")
+        try:
+            yield
+        finally:
+            self._restart_with("RESET max_standby_streaming_delay")
+
+    def _restart_with(self, change):
+        self.execute("ALTER SYSTEM " + change)
+        self.stop()
+        self.start()
 
     def apply_delay(self, milliseconds):
         """From now on this standby replays a commit this long after it was made; 0 ends that.
