@@ -399,13 +399,17 @@ enum rp_action_kind {
 };
 
 enum rp_action_flag {
-    RP_ACTION_BLOCKS = 1,        /* ASK: may keep its connection busy until limit_ns */
+    /* ASK: keeps its connection busy until it is answered, at limit_ns at the latest: give it one
+     * of its own, with a statement_timeout of 1 s or more. Its text is another one each time. A
+     * host that has no such connection now answers RP_NOT_SENT, and is asked to poll for a while.
+     */
+    RP_ACTION_BLOCKS = 1,
     RP_ACTION_WANTS_POSITION = 2 /* READ: hand in `after` */
 };
 
 /* What the host is to do. Strings are constants, but text, which is valid until the action is
  * answered or dropped; the same question is always the same pointer, so it can name a prepared
- * statement. */
+ * statement (but for RP_ACTION_BLOCKS). */
 struct rp_action {
     uint32_t struct_size; /* set by the host */
     int32_t kind;         /* enum rp_action_kind */

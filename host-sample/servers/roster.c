@@ -49,6 +49,7 @@ static void take_out(struct servers *servers, struct server *server) {
     if (!server->tried) {
         servers->untried--;
     }
+    waits_end(&server->waits);
     pg_server_abandon(server->links);
     server->links = NULL;
     server->going = false;

@@ -50,14 +50,18 @@ void servers_prepare_ask(struct servers *servers, struct server_ask *ask) {
 
 static void ask(struct servers *servers, const struct rp_action *action, uint64_t now_ns) {
     struct server *server = &servers->servers[action->server];
-    for (uint32_t i = 0; i < SERVER_ASKS; i++) {
+    struct pg_server *links = server->links;
+    if (links != NULL && (action->flags & RP_ACTION_BLOCKS) != 0) {
+        links = waits_link(&server->waits, servers->base, &server->config, servers->options.random);
+    }
+    for (uint32_t i = 0; i < SERVER_ASKS && links != NULL; i++) {
         struct server_ask *slot = &server->asks[i];
         if (!pg_statement_is_submitted(&slot->statement)) {
             slot->id = action->id;
             slot->statement.question = action->text;
-            slot->links = server->links;
+            slot->links = links;
             slot->asked_ns = now_ns;
-            pg_server_submit(server->links, &slot->statement);
+            pg_server_submit(links, &slot->statement);
             return;
         }
     }
@@ -190,6 +194,7 @@ static void obey(struct servers *servers, const struct rp_action *action, uint64
     case RP_ACTION_REDIAL:
         if (servers->servers[action->server].links != NULL) {
             pg_server_redial(servers->servers[action->server].links);
+            waits_redial(&servers->servers[action->server].waits);
         }
         break;
     default:
@@ -235,6 +240,7 @@ void servers_flush(struct servers *servers) {
         for (uint32_t i = 0; i < servers->count; i++) {
             struct pg_server *links = servers->servers[i].links;
             again = (links != NULL && pg_server_flush(links)) || again;
+            again = waits_flush(&servers->servers[i].waits) || again;
         }
     } while (again);
     log_notices(servers);
@@ -335,6 +341,7 @@ bool servers_init(struct servers *servers, const struct servers_options *options
                   struct event_base *base, char *err, size_t err_length) {
     const struct rp_cluster_options cluster = {
         .struct_size = sizeof cluster,
+        .flags = RP_CLUSTER_CAN_BLOCK,
         .max_servers = SERVERS_MAX,
         .max_reads = options->max_reads,
         .timeout_ms = options->timeout_ms,
@@ -342,6 +349,7 @@ bool servers_init(struct servers *servers, const struct servers_options *options
         .seed = entropy_next(options->random),
     };
     servers->options = *options;
+    servers->base = base;
     if (pthread_mutex_init(&servers->lock, NULL) != 0) {
         (void)snprintf(err, err_length, "cannot make a lock");
         return false;
@@ -375,6 +383,7 @@ void servers_free(struct servers *servers) {
     }
     for (uint32_t i = 0; i < SERVERS_MAX; i++) {
         if (servers->servers[i].links != NULL) {
+            waits_end(&servers->servers[i].waits);
             pg_server_free(servers->servers[i].links);
         }
     }

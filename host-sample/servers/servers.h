@@ -15,6 +15,7 @@
 #include "host-sample/config.h"
 #include "host-sample/postgres/server.h"
 #include "plugin/read_policy.h"
+#include "waits.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -27,7 +28,7 @@ struct servers;
  */
 #define SERVERS_MAX RP_CLUSTER_MAX_SERVERS
 
-/* Questions that can be under way to one server; the cluster asks fewer. */
+/* Questions that can be under way to one server; the cluster asks no more. */
 enum { SERVER_ASKS = 4 };
 
 /* The cluster's own counters, in the order of its metrics; more are not shown. */
@@ -62,6 +63,7 @@ struct server_view {
 
 struct server {
     struct pg_server *links; /* NULL: nobody is here */
+    struct waits waits;
     struct servers *servers;
     uint32_t index;
     struct server_config config; /* its conninfo is wiped when it goes */
@@ -109,6 +111,7 @@ struct servers_options {
 struct servers {
     struct servers_options options;
     const struct rp_cluster_calls *calls;
+    struct event_base *base;
     struct rp_cluster *cluster;
     struct server servers[SERVERS_MAX];
     _Atomic uint32_t count; /* the places that have ever been taken */

@@ -24,6 +24,12 @@
 #define SLOW_WATCH_NS (5 * MS)
 #define QUICK_WATCHES 64u
 
+/* A wait lasts so long at most: a connection is busy until then, wanted or not. */
+#define WAIT_MS 500u
+
+/* One has failed, whatever the reason: the position is asked for instead, so long. */
+#define NO_WAIT_NS (1000 * MS)
+
 /* Rights that are granted later are noticed after this many polls. */
 #define POLLS_PER_PROBE 60u
 
@@ -116,8 +122,22 @@ bool asks_has_reached(const struct rp_cluster *cluster, uint32_t index, uint64_t
     return server->said.instance != 0 && server->said.position >= target;
 }
 
+static bool can_wait(const struct rp_cluster *cluster, const struct server *server) {
+    return server->can.waits && (cluster->flags & RP_CLUSTER_CAN_BLOCK) != 0 &&
+           server->said.in_recovery && cluster->now_ns >= server->no_wait_ns;
+}
+
+/* The server has waiters. A wait for a position beyond the nearest is left to end by itself, and
+ * the nearest is asked for meanwhile; behind one that is not beyond it, it has its turn next. */
 static void watch(struct rp_cluster *cluster, struct server *server) {
-    if (server->asks[ASK_WATCH].state == ASK_IDLE && !server->watch.in) {
+    const struct ask *wait = &server->asks[ASK_WAIT];
+    const uint64_t nearest = heap_first(&server->waiters)->key;
+    if (wait->state == ASK_QUEUED || (wait->state == ASK_OUT && server->waited_for <= nearest)) {
+        return;
+    }
+    if (wait->state == ASK_IDLE && can_wait(cluster, server)) {
+        enqueue(cluster, server, ASK_WAIT);
+    } else if (server->asks[ASK_WATCH].state == ASK_IDLE && !server->watch.in) {
         enqueue(cluster, server, ASK_WATCH);
     }
 }
@@ -129,22 +149,27 @@ void asks_await(struct rp_cluster *cluster, struct read *read, uint64_t target) 
     watch(cluster, server);
 }
 
-void asks_wake(struct rp_cluster *cluster, uint32_t index) {
-    struct server *server = &cluster->servers[index];
+/* The server has replayed up to there. */
+static void wake(struct rp_cluster *cluster, struct server *server, uint64_t position) {
     struct heap_node *first;
-    if (heap_first(&server->waiters) == NULL) {
-        return;
-    }
+    const uint32_t index = index_of(cluster, server);
     /* In a rehearsal the primary acts as its own replica. */
     bool readable = (cluster->readable & server_bit(index)) != 0 || index == cluster->primary;
-    if (!readable || server->said.position == 0) {
+    if (!readable || position == 0) {
         fail_waiters(cluster, server, "the replica's position is not known any more");
         return;
     }
-    while ((first = heap_first(&server->waiters)) != NULL && first->key <= server->said.position) {
+    while ((first = heap_first(&server->waiters)) != NULL && first->key <= position) {
         struct read *read = heap_owner(first, struct read, waiter);
         read_report(cluster, read, RP_REACHED, NULL);
-        read->reported_position = server->said.position;
+        read->reported_position = position;
+    }
+}
+
+void asks_wake(struct rp_cluster *cluster, uint32_t index) {
+    struct server *server = &cluster->servers[index];
+    if (heap_first(&server->waiters) != NULL) {
+        wake(cluster, server, server->said.position);
     }
 }
 
@@ -193,10 +218,24 @@ void asks_prepare(struct rp_cluster *cluster) {
     prepare_locate(cluster);
 }
 
+/* For the nearest position that a read awaits. NULL: none does any more. */
+static const char *wait_text(struct server *server) {
+    const struct heap_node *first = heap_first(&server->waiters);
+    if (first == NULL) {
+        return NULL;
+    }
+    server->waited_for = first->key;
+    question_print_wait(first->key, WAIT_MS, server->wait_text);
+    return server->wait_text;
+}
+
 /* The question of that kind in the form that this server can answer; the probe first. */
 static const char *text_of(struct server *server, struct ask *ask) {
     const char *text = NULL;
     ask->probes = false;
+    if (ask->kind == ASK_WAIT) {
+        return wait_text(server);
+    }
     if (server->probed) {
         text = ask->kind == ASK_POLL ? question_full(&server->can) : question_short(&server->can);
     }
@@ -210,18 +249,21 @@ static const char *text_of(struct server *server, struct ask *ask) {
 static void count_ask(struct rp_cluster *cluster, enum ask_kind kind) {
     uint64_t *const counters[ASK_KINDS] = {[ASK_POLL] = &cluster->counters.polls,
                                            [ASK_LOCATE] = &cluster->counters.locates,
-                                           [ASK_WATCH] = &cluster->counters.watches};
+                                           [ASK_WATCH] = &cluster->counters.watches,
+                                           [ASK_WAIT] = &cluster->counters.waits};
     ++*counters[kind];
 }
 
 static void send(struct rp_cluster *cluster, struct ask *ask, const char *text,
                  struct rp_action *action) {
+    const bool blocks = ask->kind == ASK_WAIT;
     ask->state = ASK_OUT;
     ask->again = false;
     ask->generation++;
     ask->sent_event = cluster_event(cluster);
     ask->sent_ns = cluster->now_ns;
-    heap_move(&cluster->timers, &ask->limit, cluster->now_ns + ASK_LIMIT_NS);
+    heap_move(&cluster->timers, &ask->limit,
+              cluster->now_ns + ASK_LIMIT_NS + (blocks ? WAIT_MS * MS : 0));
     if (ask->kind == ASK_LOCATE) {
         struct read *read;
         while ((read = TAILQ_FIRST(&cluster->locating)) != NULL) {
@@ -234,6 +276,7 @@ static void send(struct rp_cluster *cluster, struct ask *ask, const char *text,
     action->kind = RP_ACTION_ASK;
     action->id = id_of(ID_ASK, ask->server * ASK_KINDS + ask->kind, ask->generation);
     action->server = ask->server;
+    action->flags = blocks ? RP_ACTION_BLOCKS : 0;
     action->text = text;
     action->limit_ns = ask->limit.key;
 }
@@ -353,6 +396,27 @@ static void answered(struct rp_cluster *cluster, struct ask *ask, const char *an
     asks_wake(cluster, ask->server);
 }
 
+/* Its end only says when to go on: what the reads then find is judged by what is said before it, on
+ * their own connection. */
+static void waited(struct rp_cluster *cluster, struct ask *ask, int32_t outcome,
+                   const char *answer) {
+    struct server *server = &cluster->servers[ask->server];
+    const enum wait_end end =
+        outcome == RP_ANSWERED ? question_read_wait(answer) : (enum wait_end)WAIT_UNKNOWN;
+    if (end == WAIT_REACHED) {
+        wake(cluster, server, server->waited_for);
+    } else if (end == WAIT_NOT_IN_RECOVERY) {
+        roles_uncertain(cluster, ask->server);
+        asks_wake(cluster, ask->server);
+    } else if (end == WAIT_UNKNOWN) {
+        server->no_wait_ns = cluster->now_ns + NO_WAIT_NS;
+        asks_prompt(cluster, ask->server);
+    }
+    if (heap_first(&server->waiters) != NULL) {
+        watch(cluster, server);
+    }
+}
+
 /* It is not out any more. */
 static void finish(struct rp_cluster *cluster, struct ask *ask) {
     heap_remove(&cluster->timers, &ask->limit);
@@ -381,7 +445,9 @@ void asks_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const
     }
     struct server *server = &cluster->servers[ask->server];
     finish(cluster, ask);
-    if (outcome == RP_ANSWERED) {
+    if (ask->kind == ASK_WAIT) {
+        waited(cluster, ask, outcome, answer);
+    } else if (outcome == RP_ANSWERED) {
         answered(cluster, ask, answer);
     } else {
         ask_failed(cluster, ask, outcome);
@@ -396,6 +462,10 @@ void asks_limit_is_over(struct rp_cluster *cluster, struct ask *ask) {
     drop_action(cluster, id, ask->server, 0, 0);
     cluster_event(cluster);
     finish(cluster, ask);
+    if (ask->kind == ASK_WAIT) {
+        waited(cluster, ask, TIMED_OUT, NULL);
+        return;
+    }
     ask_failed(cluster, ask, TIMED_OUT);
     if (ask->kind == ASK_WATCH) {
         watch_again(cluster, &cluster->servers[ask->server]);

@@ -1,6 +1,6 @@
 /*
  * asks.h - questions to servers: polls of all, locates of the primary, watches of replicas whose
- * position is awaited.
+ * position is awaited, and waits, where a replica answers by itself when it has got that far.
  *
  * For each server at most one question of each kind is under way, however many reads wait for it.
  */
@@ -34,7 +34,8 @@ void asks_wake(struct rp_cluster *cluster, uint32_t server);
 /* Whether there may be anything to ask, or to redial. */
 static inline bool asks_have_work(const struct rp_cluster *cluster) {
     return (cluster->ask_queue[ASK_POLL] | cluster->ask_queue[ASK_LOCATE] |
-            cluster->ask_queue[ASK_WATCH] | cluster->judge_again | cluster->redial_queue) != 0 ||
+            cluster->ask_queue[ASK_WATCH] | cluster->ask_queue[ASK_WAIT] | cluster->judge_again |
+            cluster->redial_queue) != 0 ||
            !TAILQ_EMPTY(&cluster->locating);
 }
 

@@ -6,8 +6,7 @@
  *   strict     the host's mistakes, as notices
  *   roles      what servers said becomes who they are: system, primary, replicas, splits
  *   proofs     what an answer proves, by what is known of who gave it
- *   asks       polls, locates, watches: questions and their answers, which become reports for
- *              the reads that waited
+ *   asks       polls, locates, watches, waits: questions, and answers that reads wait for
  *   reads      one read: the policy's steps become actions, answers become reports
  *   cluster    the functions of the header
  * A read that an answer has woken is put on the list `reported`; reads.c takes it from there. So
@@ -40,7 +39,7 @@
 /* What a timer is of: the kind of its heap node. */
 enum timer_kind { TIMER_READ, TIMER_POLL, TIMER_WATCH, TIMER_ASK };
 
-enum ask_kind { ASK_POLL, ASK_LOCATE, ASK_WATCH, ASK_KINDS };
+enum ask_kind { ASK_POLL, ASK_LOCATE, ASK_WATCH, ASK_WAIT, ASK_KINDS };
 enum ask_state { ASK_IDLE, ASK_QUEUED, ASK_OUT };
 
 /* A question to one server; one of each kind is under way at most. */
@@ -140,7 +139,10 @@ struct server {
     struct heap_node watch; /* timer, between two questions of a watch */
     struct heap waiters;    /* reads that await a position, by it */
     uint32_t watches;       /* questions in a row that left reads waiting */
-    uint64_t redial_ns;     /* no redial before */
+    uint64_t waited_for;    /* the position of the wait that is out, or was the last one */
+    uint64_t no_wait_ns;    /* a wait has failed: the position is asked for until then */
+    char wait_text[QUESTION_WAIT_BYTES];
+    uint64_t redial_ns; /* no redial before */
 };
 
 enum read_phase {
@@ -200,6 +202,7 @@ struct cluster_counters {
     uint64_t polls;
     uint64_t locates;
     uint64_t watches;
+    uint64_t waits;
     uint64_t role_changes;
     uint64_t detours;
     uint64_t conflicts;

@@ -5,9 +5,11 @@
  */
 #include "questions.h"
 
+#include "plugin/read_policy.h"
 #include "position.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 /* clang-format off */
@@ -34,6 +36,10 @@ const char question_probe[] =
     " " MAY("pg_control_recovery()") ","
     " pg_catalog.pg_has_role('pg_read_all_stats', 'usage'),"
     " pg_catalog.to_regclass('pg_catalog.pg_stat_recovery') IS NOT NULL)";
+
+/* WAIT FOR LSN, which needs no privilege. Everything else that a version brings is seen by asking for
+ * it. */
+#define WAITS_FROM 190000u
 
 /* Who answers: hexadecimal, and cheap (no arithmetic on numeric). */
 #define INSTANCE                                                                                   \
@@ -229,11 +235,32 @@ static bool is_power_of_two(uint32_t number) {
 bool question_read_probe(const char *answer, struct abilities *can) {
     const char *at = answer;
     *can = (struct abilities){0};
-    return read_tag(&at) && read_u32(&at, 10, &can->version) && read_u32(&at, 10, &can->block) &&
-           read_u32(&at, 10, &can->segment) && read_flag(&at, &can->positions) &&
-           read_flag(&at, &can->system) && read_flag(&at, &can->control) &&
-           read_flag(&at, &can->receiver) && read_flag(&at, &can->recovery) && *at == '\0' &&
-           is_power_of_two(can->block) && is_power_of_two(can->segment);
+    bool good = read_tag(&at) && read_u32(&at, 10, &can->version) &&
+                read_u32(&at, 10, &can->block) && read_u32(&at, 10, &can->segment) &&
+                read_flag(&at, &can->positions) && read_flag(&at, &can->system) &&
+                read_flag(&at, &can->control) && read_flag(&at, &can->receiver) &&
+                read_flag(&at, &can->recovery) && *at == '\0' && is_power_of_two(can->block) &&
+                is_power_of_two(can->segment);
+    can->waits = can->version >= WAITS_FROM;
+    return good;
+}
+
+void question_print_wait(uint64_t position, uint32_t timeout_ms, char text[QUESTION_WAIT_BYTES]) {
+    char printed[RP_POSITION_BYTES];
+    position_print(position, printed);
+    (void)snprintf(text, QUESTION_WAIT_BYTES, "WAIT FOR LSN '%s' WITH (TIMEOUT %u, NO_THROW)",
+                   printed, timeout_ms);
+}
+
+enum wait_end question_read_wait(const char *answer) {
+    static const char *const ends[WAIT_UNKNOWN] = {[WAIT_REACHED] = "success",
+                                                   [WAIT_TIMEOUT] = "timeout",
+                                                   [WAIT_NOT_IN_RECOVERY] = "not in recovery"};
+    int end = 0;
+    while (end < WAIT_UNKNOWN && (answer == NULL || strcmp(answer, ends[end]) != 0)) {
+        end++;
+    }
+    return (enum wait_end)end;
 }
 
 bool question_read_facts(const char *answer, struct facts *facts) {

@@ -2,12 +2,14 @@
  * questions.h - what servers are asked, and what their answers say.
  *
  * Every question is one statement with one column and one row of words, so that any driver can ask
- * it. There are three:
+ * it. There are four:
  *   - the probe: the server's version and sizes, and what this role may see;
  *   - the short one, asked before a read and for a position: who answers, in which role, and where
  *     it is;
  *   - the full one, asked now and then: the short one with what costs a look into a file, the
- *     system's identifier and the lower bound of a standby's timeline.
+ *     system's identifier and the lower bound of a standby's timeline;
+ *   - the wait, for a standby to have replayed a position. It brings no fact: that may be another
+ *     timeline's, and behind a pooler another server's. Whoever has waited asks all the same.
  * The order of evaluation within one statement is forced, not hoped for: a standby's lower bound of
  * the timeline, then its replay position, then the upper bound. So the position is of a timeline
  * between the two.
@@ -28,6 +30,7 @@ struct abilities {
     bool control;     /* pg_control_recovery() */
     bool receiver;    /* the WAL receiver's timeline, or in its place pg_stat_recovery */
     bool recovery;    /* pg_stat_recovery is there (PostgreSQL 19): the replayed timeline itself */
+    bool waits;       /* for a position, without being asked again (PostgreSQL 19) */
 };
 
 /* What a server said of itself. */
@@ -47,6 +50,21 @@ struct facts {
 extern const char question_probe[];
 const char *question_short(const struct abilities *can); /* NULL: it cannot be asked */
 const char *question_full(const struct abilities *can);  /* likewise */
+
+/* Room for the text of a wait. */
+#define QUESTION_WAIT_BYTES 80u
+
+/* The server answers when it has replayed the position, is out of recovery, or so much time has
+ * passed. */
+void question_print_wait(uint64_t position, uint32_t timeout_ms, char text[QUESTION_WAIT_BYTES]);
+
+enum wait_end {
+    WAIT_REACHED,
+    WAIT_TIMEOUT,
+    WAIT_NOT_IN_RECOVERY,
+    WAIT_UNKNOWN /* not an answer to a wait */
+};
+enum wait_end question_read_wait(const char *answer);
 
 /* False: not an answer to that question; what is filled in then is not to be used. */
 bool question_read_probe(const char *answer, struct abilities *can);

@@ -29,12 +29,19 @@
 
 #define MS UINT64_C(1000000)
 
-static const char *const policies[] = {
-    "policy = read_index\non_replica_failure = primary",
-    "policy = read_index\nwhen = always\non_replica_failure = primary",
-    "policy = replica_then_primary\nreplica_retry_max_ms = 0\non_replica_failure = primary",
-    "policy = read_index\nreplica_pick = freshest\non_replica_failure = primary",
-    "policy = read_index\nreplica_pick = next",
+struct variant {
+    const char *policy;
+    bool waits; /* servers can be told to wait */
+};
+static const struct variant policies[] = {
+    {"policy = read_index\non_replica_failure = primary", false},
+    {"policy = read_index\nwhen = always\non_replica_failure = primary", false},
+    {"policy = replica_then_primary\nreplica_retry_max_ms = 0\non_replica_failure = primary",
+     false},
+    {"policy = read_index\nreplica_pick = freshest\non_replica_failure = primary", false},
+    {"policy = read_index\nreplica_pick = next", false},
+    {"policy = read_index\nreplica_pick = next", true},
+    {"policy = read_index\nwhen = always\non_replica_failure = primary", true},
 };
 enum { POLICIES = sizeof policies / sizeof policies[0] };
 
@@ -166,7 +173,7 @@ static void go_on(struct stage *stage) {
 /* At last everything is calm: what can be answered is answered. */
 static void see_the_end(struct stage *stage, int policy) {
     struct play *play = &stage->play;
-    const bool fails_over = strstr(policies[policy], "on_replica_failure") != NULL;
+    const bool fails_over = strstr(policies[policy].policy, "on_replica_failure") != NULL;
     struct rp_cluster_info known = {.struct_size = sizeof known};
     if (stage->scenario->stays_split || !play->world.servers[play->world.truth].up) {
         return;
@@ -207,6 +214,7 @@ static void run_play(struct stage *stage, struct explorer *explorer,
     const struct opened_section *section = &explorer->sections[policy];
     struct play_setting setting = {.servers = scenario->known != 0 ? scenario->known
                                                                    : scenario->standbys + 1,
+                                   .flags = policies[policy].waits ? RP_CLUSTER_CAN_BLOCK : 0,
                                    .timeout_ns = 5000 * MS};
     memset(stage, 0, sizeof *stage);
     memcpy(setting.expect, scenario->expect, sizeof setting.expect);
@@ -217,6 +225,7 @@ static void run_play(struct stage *stage, struct explorer *explorer,
     stage->play.policy = section->policy;
     stage->play.choices = choices;
     world_init(&stage->play.world, scenario->standbys);
+    stage->play.world.waits = policies[policy].waits;
     if (!play_begin(&stage->play, &setting, section->set)) {
         exit(2);
     }
@@ -342,7 +351,7 @@ int main(int argc, char **argv) {
     bool full = argc > 1 && strcmp(argv[1], "--full") == 0;
     bool good;
     for (int i = 0; i < POLICIES; i++) {
-        section_open(&explorer.sections[i], "%s", policies[i]);
+        section_open(&explorer.sections[i], "%s", policies[i].policy);
     }
     explorer.deviations = full ? 2 : 1;
     if (argc > 3 && strcmp(argv[1], "--seed") == 0) {

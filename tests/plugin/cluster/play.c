@@ -48,13 +48,35 @@ static int lead_to(struct play *play, uint32_t index) {
     return behind[1] < 0 ? behind[0] : behind[play->turn[index]++ % 2];
 }
 
+/* At most one at a server, so that one connection will do. */
+static void take_wait(struct play *play, struct play_action *taken,
+                      const struct rp_action *action) {
+    uint64_t high;
+    uint64_t low;
+    uint32_t timeout_ms;
+    if (sscanf(action->text, "WAIT FOR LSN '%" SCNx64 "/%" SCNx64 "' WITH (TIMEOUT %" SCNu32 ",",
+               &high, &low, &timeout_ms) != 3 ||
+        !play->world.waits) {
+        violated(play, "bound: no server here can be told \"%s\"", action->text);
+        return;
+    }
+    for (int i = 0; i < play->action_count; i++) {
+        if (play->actions[i].waits && play->actions[i].index == action->server) {
+            violated(play, "bound: two waits are under way at server %" PRIu32, action->server);
+        }
+    }
+    taken->waits = true;
+    taken->position = high << 32 | low;
+    taken->until_ns = play->now_ns + timeout_ms * MS;
+}
+
 static void take_action(struct play *play, const struct rp_action *action) {
     see_action(play, action);
     if (play->action_count == MAX_PLAY_ACTIONS) {
         violated(play, "bound: more actions are out than the play has room for");
         return;
     }
-    struct play_action *taken = &play->actions[play->action_count++];
+    struct play_action *taken = &play->actions[play->action_count];
     *taken = (struct play_action){.id = action->id,
                                   .kind = action->kind,
                                   .server = lead_to(play, action->server),
@@ -66,6 +88,10 @@ static void take_action(struct play *play, const struct rp_action *action) {
         taken->probes = strstr(action->text, "server_version_num") != NULL;
         taken->full = strstr(action->text, "pg_last_xact_replay_timestamp") != NULL;
     }
+    if ((action->flags & RP_ACTION_BLOCKS) != 0) {
+        take_wait(play, taken, action);
+    }
+    play->action_count++;
     taken->instance = play->world.servers[taken->server].instance;
     if (action->kind == RP_ACTION_READ && play->reads[taken->tag].row >= 0) {
         taken->showed = world_shows(&play->world, taken->server, play->reads[taken->tag].row);
@@ -187,8 +213,20 @@ static void pump(struct play *play) {
 
 /* ---- moments --------------------------------------------------------------------------------- */
 
+/* Nothing comes of it by itself now. */
+static bool is_kept_waiting(const struct play *play, const struct play_action *action) {
+    const struct world_server *server = &play->world.servers[action->server];
+    return action->waits && action->moments == 0 && server->up &&
+           server->instance == action->instance && play->now_ns < action->until_ns &&
+           world_keeps_waiting(&play->world, action->server, action->position);
+}
+
 static void question_is_answered(struct play *play, struct play_action *action) {
-    if (action->probes) {
+    if (action->waits) {
+        action->cancelled = is_kept_waiting(play, action);
+        (void)snprintf(action->before, sizeof action->before, "%s",
+                       world_answer_wait(&play->world, action->server, action->position));
+    } else if (action->probes) {
         world_answer_probe(&play->world, action->server, action->before, sizeof action->before);
     } else if (action->asks) {
         world_answer_question(&play->world, action->server, action->full, action->before,
@@ -213,7 +251,8 @@ static void read_sees_snapshot(struct play *play, struct play_action *action) {
 
 static void see_truth(struct play *play, const struct play_action *action) {
     if (action->kind == RP_ACTION_ASK && !action->probes && action->server == play->world.truth &&
-        strstr(action->before, " p ") != NULL) {
+        (strstr(action->before, " p ") != NULL ||
+         (!action->cancelled && strcmp(action->before, "not in recovery") == 0))) {
         play->truth_heard = true;
     }
 }
@@ -231,7 +270,7 @@ static void arrives(struct play *play, struct play_action *action) {
     int32_t outcome = RP_SERVER_GONE;
     remove_action(play, (int)(action - play->actions));
     if (!copy.lost && copy.kind == RP_ACTION_ASK) {
-        outcome = RP_ANSWERED;
+        outcome = copy.cancelled ? RP_FAILED : RP_ANSWERED;
         see_truth(play, &copy);
     } else if (!copy.lost) {
         outcome = copy.role_changed ? RP_ROLE_CHANGED : copy.outcome;
@@ -365,10 +404,11 @@ bool play_is_done(const struct play *play) {
     return true;
 }
 
-/* The oldest that is not held; action_count: there is none. */
+/* The oldest that goes on, being neither held nor kept waiting; action_count: there is none. */
 static int oldest(const struct play *play) {
     int which = 0;
-    while (which < play->action_count && play->actions[which].held) {
+    while (which < play->action_count &&
+           (play->actions[which].held || is_kept_waiting(play, &play->actions[which]))) {
         which++;
     }
     return which;
@@ -431,8 +471,9 @@ void play_calm(struct play *play, uint64_t duration_ns) {
             while (world_replay(&play->world, i)) {
             }
         }
-        if (play->action_count > 0) {
-            next_moment(play, &play->actions[0]);
+        const int first = oldest(play);
+        if (first < play->action_count) {
+            next_moment(play, &play->actions[first]);
         } else {
             play_wait(play, until - play->now_ns);
         }

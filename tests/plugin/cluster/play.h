@@ -29,6 +29,10 @@ struct play_action {
     bool probes;
     bool full;
     bool held; /* it makes no step */
+    bool waits; /* for a position, until a time; cancelled: it failed before that */
+    bool cancelled;
+    uint64_t position;
+    uint64_t until_ns;
     bool lost; /* the server was down at one of the moments, or is not the same any more */
     bool role_changed;
     bool showed; /* under REPEATABLE READ: at its first statement */

@@ -239,8 +239,8 @@ static void print_position(uint64_t position, char *text, size_t size) {
 
 void world_answer_probe(const struct world *world, int server, char *text, size_t size) {
     const struct world_server *of = &world->servers[server];
-    (void)snprintf(text, size, "rp1 150000 8192 16777216 t t %c %c f", of->sees_control ? 't' : 'f',
-                   of->sees_receiver ? 't' : 'f');
+    (void)snprintf(text, size, "rp1 %d 8192 16777216 t t %c %c f", world->waits ? 190000 : 150000,
+                   of->sees_control ? 't' : 'f', of->sees_receiver ? 't' : 'f');
 }
 
 static void print_number(uint32_t number, bool known, char *text, size_t size) {
@@ -277,6 +277,18 @@ void world_answer_question(const struct world *world, int server, bool full, cha
     (void)snprintf(text, size, "rp1 %016" PRIx64 " %c %c %s %s %s%s", of->instance,
                    of->repeatable_read ? 'x' : 'c', of->in_recovery ? 'r' : 'p', position, flushed,
                    bounds, more);
+}
+
+bool world_keeps_waiting(const struct world *world, int server, uint64_t position) {
+    const struct world_server *of = &world->servers[server];
+    return of->in_recovery && of->position < position;
+}
+
+const char *world_answer_wait(const struct world *world, int server, uint64_t position) {
+    if (!world->servers[server].in_recovery) {
+        return "not in recovery";
+    }
+    return world_keeps_waiting(world, server, position) ? "timeout" : "success";
 }
 
 void world_answer_after(const struct world *world, int server, char *text, size_t size) {

@@ -55,7 +55,8 @@ struct world {
     struct world_server servers[MAX_WORLD_SERVERS];
     struct world_row rows[MAX_ROWS];
     int row_count;
-    int truth; /* the server that acknowledges commits: the primary that counts */
+    bool waits; /* its servers can be told to wait for a position */
+    int truth;  /* the server that acknowledges commits: the primary that counts */
     uint64_t instances;
     uint64_t events; /* each change of the world */
 };
@@ -111,6 +112,10 @@ bool world_has(const struct world *world, int server, int lineage, uint64_t posi
 void world_answer_probe(const struct world *world, int server, char *text, size_t size);
 void world_answer_question(const struct world *world, int server, bool full, char *text,
                            size_t size);
+
+/* What it answers to a wait that is over, and whether it is: before that it answers nothing. */
+const char *world_answer_wait(const struct world *world, int server, uint64_t position);
+bool world_keeps_waiting(const struct world *world, int server, uint64_t position);
 
 /* The position column of a read's answer. */
 void world_answer_after(const struct world *world, int server, char *text, size_t size);

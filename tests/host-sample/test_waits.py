@@ -1,0 +1,153 @@
+#!/usr/bin/python3
+"""WAIT FOR LSN, on real servers: one wait in place of many questions, and no answer the worse for it.
+
+From PostgreSQL 19 on; with older servers there is nothing to test here, and this says so.
+"""
+
+import unittest
+
+from cluster import postgres_binaries
+from lookup_case import LookupCase, module_cluster
+from testbed import wait_for
+
+FIRST_WITH_WAITS = 19
+READ_INDEX = {"policy": "read_index", "max_wait_ms": 3000, "on_replica_failure": "primary"}
+
+cluster = None
+history = None
+
+
+def setUpModule():
+    global cluster, history
+    if postgres_binaries()[1] < FIRST_WITH_WAITS:
+        raise unittest.SkipTest("WAIT FOR LSN came with PostgreSQL 19")
+    cluster, history = module_cluster("standby", "second")
+
+
+def is_waiting(server):
+    """Whether some client of the server waits for a position there."""
+    return server.value("SELECT count(*) FROM pg_stat_activity WHERE state = 'active'"
+                        " AND query LIKE 'WAIT FOR LSN %'") > 0
+
+
+class Waits(LookupCase):
+    def setUp(self):
+        cluster.reset()
+
+    def write_life(self):
+        life = history.life_of_a_run()
+        history.write(cluster.primary)
+        return life[0]["runId"], life[4]["id"]
+
+    def begin_lookup_that_waits(self, host, server):
+        """A lookup of a new row, of which the server, whose replay is paused, keeps the host waiting. The
+        first wait finds no link for it yet, so that the position is asked for, for a second."""
+        run, since = self.write_life()
+        future = host.begin_lookup(run, since)
+        wait_for(lambda: is_waiting(server), "a wait")
+        self.assertFalse(future.done())
+        return future, run, since
+
+    @staticmethod
+    def counted(host, name):
+        return int(host.metrics().value(f"snapshot_host_{name}_total"))
+
+    def paused_until_waiting(self, host, server):
+        """The same, with the replay paused before it."""
+        server.pause_replay()
+        return self.begin_lookup_that_waits(host, server)
+
+    def resume_and_see_found(self, future, run, since):
+        cluster.standby.resume_replay()
+        self.assert_found(future.result(), history.rows(), run, since, "replica_retry")
+
+    def test_one_wait_takes_the_place_of_many_questions(self):
+        with self.observed_host(cluster, policy={**READ_INDEX, "max_wait_ms": 1100}) as host:
+            self.resume_and_see_found(*self.paused_until_waiting(host, cluster.standby))
+            for _ in range(3):
+                before = [self.counted(host, name) for name in ("position_polls", "cluster_waits")]
+                future, run, since = self.paused_until_waiting(host, cluster.standby)
+                self.resume_and_see_found(future, run, since)
+                after = [self.counted(host, name) for name in ("position_polls", "cluster_waits")]
+                self.assertEqual(after[0], before[0], "the position was asked for all the same")
+                self.assertIn(after[1] - before[1], (1, 2, 3))
+
+    def test_longer_than_a_wait_may_last(self):
+        with self.observed_host(cluster, policy=READ_INDEX) as host:
+            self.resume_and_see_found(*self.paused_until_waiting(host, cluster.standby))
+            waits = self.counted(host, "cluster_waits")
+            polls = self.counted(host, "position_polls")
+            future, run, since = self.paused_until_waiting(host, cluster.standby)
+            wait_for(lambda: self.counted(host, "cluster_waits") > waits + 2, "the third wait")
+            self.assertFalse(future.done())
+            self.resume_and_see_found(future, run, since)
+            self.assertEqual(self.counted(host, "position_polls"), polls)
+
+    def test_absence_is_proven_after_a_wait(self):
+        with self.observed_host(cluster, policy=READ_INDEX) as host:
+            self.resume_and_see_found(*self.paused_until_waiting(host, cluster.standby))
+            cluster.standby.pause_replay()
+            run, _ = self.write_life()
+            future = host.begin_lookup(run, history.new_id())
+            wait_for(lambda: is_waiting(cluster.standby), "a wait")
+            cluster.standby.resume_replay()
+            self.assert_error(future.result(), 404, "replica_retry")
+            self.assertEqual(host.counters()["proven_absent"], 1)
+
+    def test_cancelled_waits_give_way_to_questions(self):
+        with self.observed_host(cluster, policy=READ_INDEX) as host:
+            future, run, since = self.paused_until_waiting(host, cluster.standby)
+            polls = self.counted(host, "position_polls")
+            cluster.standby.execute("SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+                                    " WHERE query LIKE 'WAIT FOR LSN %' AND state = 'active'")
+            wait_for(lambda: self.counted(host, "position_polls") > polls, "questions")
+            self.assertFalse(future.done())
+            self.resume_and_see_found(future, run, since)
+
+    def test_a_lost_wait_fails_no_lookup(self):
+        with self.observed_host(cluster, policy=READ_INDEX) as host:
+            future, run, since = self.paused_until_waiting(host, cluster.standby)
+            polls = self.counted(host, "position_polls")
+            cluster.standby.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                                    " WHERE query LIKE 'WAIT FOR LSN %' AND state = 'active'")
+            wait_for(lambda: self.counted(host, "position_polls") > polls, "questions")
+            self.assertFalse(future.done())
+            self.resume_and_see_found(future, run, since)
+            # It is dialled anew, and used again.
+            self.resume_and_see_found(*self.paused_until_waiting(host, cluster.standby))
+
+    def test_a_standby_that_dies_meanwhile(self):
+        with self.observed_host(cluster, policy=READ_INDEX) as host:
+            future, run, since = self.paused_until_waiting(host, cluster.standby)
+            cluster.standby.kill9()
+            self.assert_found(future.result(), history.rows(), run, since, "primary")
+            cluster.standby.start()
+
+    def test_zz_a_replica_that_is_promoted_meanwhile(self):
+        """Its wait ends with "not in recovery". It is no replica any more, and what it lacks is not
+        absent. The last test here: the second standby is gone afterwards."""
+        promoted = cluster.standbys[1]
+        with self.observed_host(cluster, replicas=[promoted], policy=READ_INDEX) as host:
+            self.resume_second(promoted, host)
+            promoted.execute("ALTER SYSTEM SET primary_conninfo = ''")
+            promoted.execute("SELECT pg_reload_conf()")
+            wait_for(lambda: promoted.value("SELECT count(*) FROM pg_stat_wal_receiver") == 0,
+                     "the receiver to stop")
+            future, run, since = self.begin_lookup_that_waits(host, promoted)
+            promoted.promote()
+            self.assertNotEqual(future.result().status, 404)
+            # It writes a history of its own, far beyond the position that was awaited.
+            for _ in range(20):
+                promoted.execute("SELECT pg_logical_emit_message(true, '', repeat('x', 10000))")
+            for _ in range(20):
+                self.assertNotEqual(host.lookup(run, since).status, 404)
+                run, since = self.write_life()
+
+    def resume_second(self, server, host):
+        future, run, since = self.paused_until_waiting(host, server)
+        server.resume_replay()
+        self.assert_found(future.result(), history.rows(), run, since, "replica_retry")
+
+
+if __name__ == "__main__":
+    unittest.main()
