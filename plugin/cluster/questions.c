@@ -67,10 +67,13 @@ const char question_probe[] =
     " CROSS JOIN LATERAL (SELECT pg_catalog.pg_last_wal_replay_lsn() AS p"                         \
     " WHERE l.t IS NOT NULL OFFSET 0) a"
 
-/* From PostgreSQL 19 on the replayed timeline comes with its position, in one row. */
+/* From PostgreSQL 19 on the replayed timeline comes with its position, in one row. What is streamed
+ * may be newer, and is the upper bound all the same: it tells whom the standby follows. */
 #define STANDBY_BY_RECOVERY                                                                        \
     "(SELECT pg_catalog.concat_ws(' ', 'r', coalesce(r.last_replayed_end_lsn::text, '-'), '-',"    \
-    " coalesce(r.last_replayed_tli::text, '-'), coalesce(r.last_replayed_tli::text, '-'))"         \
+    " coalesce(r.last_replayed_tli::text, '-'), coalesce(greatest(r.last_replayed_tli,"            \
+    " (SELECT w.received_tli FROM pg_catalog.pg_stat_get_wal_receiver() w"                         \
+    " WHERE r.last_replayed_end_lsn IS NOT NULL AND w.status = 'streaming'))::text, '-'))"         \
     " FROM pg_catalog.pg_stat_recovery r)"
 
 /* A primary: inserted, flushed, and its timeline in hexadecimal. The timeline is in the name of the

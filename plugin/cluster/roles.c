@@ -632,7 +632,7 @@ static void tell_no_proof(struct rp_cluster *cluster, uint32_t index) {
         now = PROOF_FINE; /* why it is out has been said */
     } else if (server->can.receiver && server->said.upper == 0) {
         now = PROOF_NOT_STREAMING;
-    } else if (server->said.upper != 0 && server->can.control &&
+    } else if (server->said.upper != 0 && server->can.control && !server->can.recovery &&
                server->instance->lower < server->said.upper) {
         now = PROOF_OLD_TIMELINE;
     }

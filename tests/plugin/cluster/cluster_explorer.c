@@ -31,7 +31,7 @@
 
 struct variant {
     const char *policy;
-    bool waits; /* servers can be told to wait */
+    bool is_19; /* PostgreSQL 19: see world.h */
 };
 static const struct variant policies[] = {
     {"policy = read_index\non_replica_failure = primary", false},
@@ -214,7 +214,7 @@ static void run_play(struct stage *stage, struct explorer *explorer,
     const struct opened_section *section = &explorer->sections[policy];
     struct play_setting setting = {.servers = scenario->known != 0 ? scenario->known
                                                                    : scenario->standbys + 1,
-                                   .flags = policies[policy].waits ? RP_CLUSTER_CAN_BLOCK : 0,
+                                   .flags = policies[policy].is_19 ? RP_CLUSTER_CAN_BLOCK : 0,
                                    .timeout_ns = 5000 * MS};
     memset(stage, 0, sizeof *stage);
     memcpy(setting.expect, scenario->expect, sizeof setting.expect);
@@ -225,7 +225,7 @@ static void run_play(struct stage *stage, struct explorer *explorer,
     stage->play.policy = section->policy;
     stage->play.choices = choices;
     world_init(&stage->play.world, scenario->standbys);
-    stage->play.world.waits = policies[policy].waits;
+    stage->play.world.is_19 = policies[policy].is_19;
     if (!play_begin(&stage->play, &setting, section->set)) {
         exit(2);
     }

@@ -56,7 +56,7 @@ static void take_wait(struct play *play, struct play_action *taken,
     uint32_t timeout_ms;
     if (sscanf(action->text, "WAIT FOR LSN '%" SCNx64 "/%" SCNx64 "' WITH (TIMEOUT %" SCNu32 ",",
                &high, &low, &timeout_ms) != 3 ||
-        !play->world.waits) {
+        !play->world.is_19) {
         violated(play, "bound: no server here can be told \"%s\"", action->text);
         return;
     }

@@ -239,8 +239,9 @@ static void print_position(uint64_t position, char *text, size_t size) {
 
 void world_answer_probe(const struct world *world, int server, char *text, size_t size) {
     const struct world_server *of = &world->servers[server];
-    (void)snprintf(text, size, "rp1 %d 8192 16777216 t t %c %c f", world->waits ? 190000 : 150000,
-                   of->sees_control ? 't' : 'f', of->sees_receiver ? 't' : 'f');
+    (void)snprintf(text, size, "rp1 %d 8192 16777216 t t %c %c %c", world->is_19 ? 190000 : 150000,
+                   of->sees_control ? 't' : 'f', of->sees_receiver ? 't' : 'f',
+                   world->is_19 ? 't' : 'f');
 }
 
 static void print_number(uint32_t number, bool known, char *text, size_t size) {
@@ -249,6 +250,15 @@ static void print_number(uint32_t number, bool known, char *text, size_t size) {
     } else {
         (void)snprintf(text, size, "-");
     }
+}
+
+/* What has been replayed, and what is streamed if that is newer. */
+static void print_bounds_of_19(const struct world *world, const struct world_server *of, char *text,
+                               size_t size) {
+    const uint32_t replayed = world->lineages[of->lineage].number;
+    const uint32_t streamed = of->streaming ? world->lineages[of->received].number : 0;
+    (void)snprintf(text, size, "%" PRIu32 " %" PRIu32, replayed,
+                   streamed > replayed ? streamed : replayed);
 }
 
 void world_answer_question(const struct world *world, int server, bool full, char *text,
@@ -260,7 +270,9 @@ void world_answer_question(const struct world *world, int server, bool full, cha
     char bounds[32];
     char more[48] = "";
     print_position(of->position, position, sizeof position);
-    if (of->in_recovery) {
+    if (of->in_recovery && world->is_19 && of->sees_receiver) {
+        print_bounds_of_19(world, of, bounds, sizeof bounds);
+    } else if (of->in_recovery) {
         char lower[12];
         char upper[12];
         print_number(of->lower, full && of->sees_control, lower, sizeof lower);

@@ -55,7 +55,7 @@ struct world {
     struct world_server servers[MAX_WORLD_SERVERS];
     struct world_row rows[MAX_ROWS];
     int row_count;
-    bool waits; /* its servers can be told to wait for a position */
+    bool is_19; /* servers wait for positions, and tell the timeline that was replayed */
     int truth;  /* the server that acknowledges commits: the primary that counts */
     uint64_t instances;
     uint64_t events; /* each change of the world */
