@@ -82,6 +82,7 @@ static void take_action(struct play *play, const struct rp_action *action) {
                                   .server = lead_to(play, action->server),
                                   .index = action->server,
                                   .tag = action->tag,
+                                  .followed = -1,
                                   .target = action->target,
                                   .asks = action->text != NULL};
     if (action->kind == RP_ACTION_ASK) {
@@ -221,6 +222,20 @@ static bool is_kept_waiting(const struct play *play, const struct play_action *a
            world_keeps_waiting(&play->world, action->server, action->position);
 }
 
+/* A standby that says it streams the newest timeline, which is that of whoever counts. */
+static bool follows_truth(const struct play *play, const struct play_action *action) {
+    const struct world *world = &play->world;
+    const struct world_server *standby = &world->servers[action->server];
+    const int truth = world->servers[world->truth].lineage;
+    for (int i = 0; i < world->lineage_count; i++) {
+        if (i != truth && world->lineages[i].number >= world->lineages[truth].number) {
+            return false;
+        }
+    }
+    return strstr(action->before, " r ") != NULL && standby->streaming && standby->sees_receiver &&
+           standby->received == truth;
+}
+
 static void question_is_answered(struct play *play, struct play_action *action) {
     if (action->waits) {
         action->cancelled = is_kept_waiting(play, action);
@@ -231,6 +246,7 @@ static void question_is_answered(struct play *play, struct play_action *action) 
     } else if (action->asks) {
         world_answer_question(&play->world, action->server, action->full, action->before,
                               sizeof action->before);
+        action->followed = follows_truth(play, action) ? play->world.truth : -1;
     }
 }
 
@@ -250,6 +266,10 @@ static void read_sees_snapshot(struct play *play, struct play_action *action) {
 }
 
 static void see_truth(struct play *play, const struct play_action *action) {
+    if (action->kind == RP_ACTION_ASK && !action->probes && !action->waits &&
+        action->followed == play->world.truth) {
+        play->truth_heard = true;
+    }
     if (action->kind == RP_ACTION_ASK && !action->probes && action->server == play->world.truth &&
         (strstr(action->before, " p ") != NULL ||
          (!action->cancelled && strcmp(action->before, "not in recovery") == 0))) {
@@ -257,9 +277,11 @@ static void see_truth(struct play *play, const struct play_action *action) {
     }
 }
 
-/* So is a read whose guard saw that its replica is the primary, for that read as well. */
+/* So is a read whose guard saw that its replica is the primary, or whose question was answered by
+ * one that follows it, for that read as well. */
 static void see_promotion(struct play *play, const struct play_action *action) {
-    if (action->role_changed && action->server == play->world.truth) {
+    if ((action->role_changed && action->server == play->world.truth) ||
+        action->followed == play->world.truth) {
         play->truth_heard = true;
         play->reads[action->tag].heard_truth = true;
     }

@@ -28,9 +28,10 @@ struct play_action {
     bool asks;
     bool probes;
     bool full;
-    bool held; /* it makes no step */
+    bool held;  /* it makes no step */
     bool waits; /* for a position, until a time; cancelled: it failed before that */
     bool cancelled;
+    int followed; /* its answer was a standby's that follows whoever counted then; -1: no */
     uint64_t position;
     uint64_t until_ns;
     bool lost; /* the server was down at one of the moments, or is not the same any more */

@@ -58,6 +58,16 @@ static void b_takes_over_unfenced(struct play *play) {
     truth_moves(play);
 }
 
+static void c_takes_over_unfenced(struct play *play) {
+    world_promote(&play->world, C);
+    play->world.truth = C;
+    truth_moves(play);
+}
+
+static void b_follows_c(struct play *play) {
+    world_follow(&play->world, B, C);
+}
+
 static void c_is_promoted_too(struct play *play) {
     world_promote(&play->world, C);
 }
@@ -227,6 +237,12 @@ const struct scenario scenarios[] = {
      .what = "B takes over, and A lives on unfenced",
      .standbys = 2,
      .events = {b_takes_over_unfenced, a_writes_on, b_writes_on},
+     .stays_split = true},
+    {.name = "heir_unknown",
+     .what = "an heir that nobody has named takes over, and the replica follows it",
+     .standbys = 2,
+     .known = 2,
+     .events = {c_takes_over_unfenced, b_follows_c, c_writes_on},
      .stays_split = true},
     {.name = "promoted_replica",
      .what = "the one replica takes over, and the primary lives on unfenced",
