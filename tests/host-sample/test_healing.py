@@ -44,6 +44,25 @@ STEPS = [
     COMMIT""",
 ]
 
+END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'reader'"
+
+# What an operator may do to sessions or to what they read, and how it is undone.
+MISHAPS = [
+    ("ALTER DATABASE postgres SET search_path = 'nowhere'; " + END_SESSIONS,
+     "ALTER DATABASE postgres RESET search_path; " + END_SESSIONS),
+    ('REVOKE SELECT ON "TaskRunExecutionSnapshot" FROM reader',
+     'GRANT SELECT ON "TaskRunExecutionSnapshot" TO reader'),
+    ("REVOKE pg_monitor FROM reader", "GRANT pg_monitor TO reader"),
+    ("ALTER ROLE reader NOLOGIN; " + END_SESSIONS, "ALTER ROLE reader LOGIN"),
+    ("ALTER ROLE reader CONNECTION LIMIT 0; " + END_SESSIONS, "ALTER ROLE reader CONNECTION LIMIT -1"),
+    ("ALTER SCHEMA public RENAME TO away", "ALTER SCHEMA away RENAME TO public"),
+    ('ALTER TABLE "TaskRunExecutionSnapshot" RENAME TO away',
+     'ALTER TABLE away RENAME TO "TaskRunExecutionSnapshot"'),
+    ('ALTER TABLE "TaskRunExecutionSnapshot" RENAME COLUMN "runStatus" TO away',
+     'ALTER TABLE "TaskRunExecutionSnapshot" RENAME COLUMN away TO "runStatus"'),
+    ('ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "attemptNumber" TYPE bigint',
+     'ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "attemptNumber" TYPE integer'),
+]
 TO_NEWER_SCHEMA = """
     ALTER TABLE "_completedWaitpoints" RENAME TO "CompletedWaitpoint";
     ALTER TABLE "CompletedWaitpoint" RENAME "A" TO "snapshotId";
@@ -94,6 +113,48 @@ class Healing(LookupCase):
                 done.set()
                 statuses = sum((one.result() for one in asking), collections.Counter())
                 self.assertEqual(set(statuses), {200}, statuses)
+
+    def ask_for_both(self, host, until):
+        """Until the event is set, a row that is there, and one that is not: each is told as it is, or
+        honestly not at all."""
+        while not until.is_set():
+            answer = host.lookup(self.run_id, self.life[0]["id"])
+            self.assertIn(answer.status, (200, 503), answer)
+            if answer.status == 200:
+                self.assert_right(answer, self.run_id, self.life[0]["id"])
+            self.assertIn(host.lookup(self.run_id, history.new_id()).status, (404, 503))
+
+    def is_well(self, host):
+        return host.lookup(self.run_id, self.life[0]["id"]).served_by == "replica" and \
+            host.lookup(self.run_id, history.new_id()).status == 404
+
+    def test_mishaps_to_sessions(self):
+        """No answer is wrong meanwhile, and all is well once they are over."""
+        cluster.primary.execute("CREATE ROLE reader LOGIN; GRANT pg_monitor TO reader;"
+                                " GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+        self.addCleanup(cluster.primary.execute, "DROP OWNED BY reader; DROP ROLE reader")
+        settings = {name: {"conninfo": server.conninfo(user="reader"),
+                           "prepared": prepared}
+                    for name, server, prepared in (("primary", cluster.primary, "no"),
+                                                   ("replica", cluster.standby, "yes"))}
+        with Host(settings=settings, policy={"policy": "read_index",
+                                             "on_replica_failure": "primary"}) as host, \
+                concurrent.futures.ThreadPoolExecutor(1) as pool:
+            host.wait_for_links("primary", "replica")
+            done = threading.Event()
+            asking = pool.submit(self.ask_for_both, host, done)
+            for mishap, cure in MISHAPS:
+                with self.subTest(mishap):
+                    cluster.primary.execute(mishap)
+                    cluster.wait_caught_up()
+                    if END_SESSIONS in mishap:
+                        cluster.standby.execute(END_SESSIONS)
+                    time.sleep(0.1)
+                    cluster.primary.execute(cure)
+                    cluster.wait_caught_up()
+                    wait_for(lambda: self.is_well(host), "all to be well", every_s=0.02)
+            done.set()
+            asking.result()
 
     def test_the_join_table_of_the_newer_schema(self):
         waiting = history.resumed_snapshot(self.run_id, [history.waitpoint(output="o")])
