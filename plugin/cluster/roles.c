@@ -576,6 +576,10 @@ static void finish_forgetting(struct rp_cluster *cluster) {
             server->said.instance = 0;
             server->instance = NULL;
             server->leading_event = 0;
+        } else if (leads(server) && server->said.upper == cluster->timeline) {
+            /* It was remembered, and a new answer claims it: that is twice. */
+            server->claimed_timeline = server->said.upper;
+            server->claimed_event = cluster->forget_event;
         }
     }
     uint64_t system = cluster->system;

@@ -93,9 +93,9 @@ static bool may(const struct stage *stage, int kind) {
     case MAY_REPLAY_D:
         return stage->scenario->standbys > 2 && !world_caught_up(&play->world, 3);
     case MAY_JUMP:
-        return play->action_count > 0 && !play_is_done(play);
+        return !stage->scenario->never_fails && play->action_count > 0 && !play_is_done(play);
     case MAY_HOLD:
-        return play_may_hold(play);
+        return !stage->scenario->never_fails && play_may_hold(play);
     default:
         return stage->reads_left > 0;
     }
@@ -245,6 +245,11 @@ static void run_play(struct stage *stage, struct explorer *explorer,
         }
     }
     see_the_end(stage, policy);
+    if (scenario->never_fails && stage->play.ends[RP_VERDICT_FAILED] > 0 &&
+        stage->play.violation[0] == '\0') {
+        (void)snprintf(stage->play.violation, sizeof stage->play.violation,
+                       "C9: a read failed although every server answered");
+    }
     play_end(&stage->play);
     explorer->figures.plays++;
     explorer->figures.moments += stage->play.steps;

@@ -353,6 +353,12 @@ static void next_moment(struct play *play, struct play_action *action) {
 
 /* ---- the play -------------------------------------------------------------------------------- */
 
+static void set_server(struct play *play, int index, int32_t expect, int32_t state) {
+    static const char *const names[MAX_WORLD_SERVERS] = {"a", "b", "c", "d"};
+    (void)play->calls->server_set(play->cluster, (uint32_t)index, names[index], expect, state,
+                                  play->now_ns);
+}
+
 bool play_begin(struct play *play, const struct play_setting *setting, struct rp_set *set) {
     char err[256];
     const struct rp_cluster_options options = {
@@ -370,14 +376,17 @@ bool play_begin(struct play *play, const struct play_setting *setting, struct rp
         return false;
     }
     for (int i = 0; i < setting->servers; i++) {
-        static const char *const names[MAX_WORLD_SERVERS] = {"a", "b", "c", "d"};
         play->behind[i][0] = i;
         play->behind[i][1] = -1;
-        (void)play->calls->server_set(play->cluster, (uint32_t)i, names[i], setting->expect[i],
-                                      RP_SERVER_ON, play->now_ns);
+        set_server(play, i, setting->expect[i], RP_SERVER_ON);
     }
     pump(play);
     return true;
+}
+
+void play_set_server(struct play *play, int index, int32_t state) {
+    set_server(play, index, RP_EXPECT_ANY, state);
+    pump(play);
 }
 
 void play_end(struct play *play) {

@@ -94,6 +94,9 @@ struct play_setting {
 bool play_begin(struct play *play, const struct play_setting *setting, struct rp_set *set);
 void play_end(struct play *play);
 
+/* The cluster gets a server, which is on, drained or off; what an index leads to is in behind. */
+void play_set_server(struct play *play, int index, int32_t state);
+
 /* Begins a read of that row. floor_row: the read must not be behind that row's commit; -1: none. */
 void play_start(struct play *play, int row, int floor_row);
 

@@ -141,6 +141,23 @@ static void b_is_restarted_as_a_primary(struct play *play) {
     world_twin(&play->world, B);
 }
 
+/* A host whose file says that A is reached in another way: it is there twice, until the new
+ * connections have been heard. */
+static void a_is_there_twice(struct play *play) {
+    play_set_server(play, D, RP_SERVER_ON);
+    play->calls->forget_history(play->cluster, play->now_ns);
+}
+
+static void former_a_is_drained(struct play *play) {
+    time_passes(play);
+    play_set_server(play, A, RP_SERVER_DRAIN);
+}
+
+static void former_a_is_gone(struct play *play) {
+    play_set_server(play, A, RP_SERVER_OFF);
+    play->calls->forget_history(play->cluster, play->now_ns);
+}
+
 /* ---- how it begins --------------------------------------------------------------------------- */
 
 static void roles_see_nothing(struct play *play) {
@@ -205,6 +222,11 @@ static void b_is_exchanged_for_c(struct play *play) {
 
 const struct scenario scenarios[] = {
     {.name = "calm", .what = "nothing happens", .standbys = 1, .events = {nothing_yet}},
+    {.name = "reload",
+     .what = "the primary is reached in another way from now on",
+     .standbys = 1,
+     .events = {a_is_there_twice, former_a_is_drained, former_a_is_gone},
+     .never_fails = true},
     {.name = "async",
      .what = "commits are acknowledged before their WAL is flushed",
      .standbys = 1,

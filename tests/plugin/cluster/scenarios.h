@@ -23,6 +23,7 @@ struct scenario {
     bool stays_split; /* nobody ends it: reads that miss go on failing */
     int out;          /* this server is out in the end; 0: none */
     bool proves_nothing; /* by its nature: misses are the primary's to answer */
+    bool never_fails;    /* every server answers in time, and nobody is in doubt: no read fails */
 };
 
 extern const struct scenario scenarios[];
