@@ -146,7 +146,7 @@ help:
 	'make incidents          which alerts fire, and when, while real servers fail (installs what is missing)' \
 	'make lint               clang-format, clang-tidy, cppcheck, shellcheck; make format' \
 	'make man                the manual pages, in build/man/' \
-	'make nginx              the module for nginx; nginx-demo, bench-nginx' \
+	'make nginx              the module for nginx; install-nginx, uninstall-nginx, nginx-demo, bench-nginx' \
 	'make install            into $$(DESTDIR)$$(PREFIX); uninstall takes it back' \
 	'make npm                the package for Node.js, in build/npm/ (installs what is missing)' \
 	'make wheel              the package for Python, in build/python/' \

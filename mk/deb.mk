@@ -4,7 +4,7 @@ DEB_PACKAGES := build-essential debhelper lintian debootstrap systemtap-sdt-dev 
 
 .PHONY: deb deb-try deb-deps
 deb-deps:
-	@tools/install-packages $(BUILD_PACKAGES) python3 $(DEB_PACKAGES)
+	@tools/install-packages $(BUILD_PACKAGES) python3 nginx-dev $(DEB_PACKAGES)
 
 # In a copy of the tree, which stays as clean as it was; the packages end up in build/deb/.
 deb: deb-deps

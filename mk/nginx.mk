@@ -41,6 +41,19 @@ nginx: nginx-deps
 	@$(MAKE) --no-print-directory nginx-module
 nginx-demo: nginx
 	@PYTHONPATH=tests/lib $(PYTHON) -B tests/hosts/nginx/demo.py
+
+# Into the folder that this nginx loads modules from, whatever PREFIX is. Nothing loads it before somebody says so in nginx.conf.
+NGINX_MODULES_DIR ?= /usr/lib/nginx/modules
+NGINX_DOCDIR      ?= $(DOCDIR)/nginx
+NGINX_INSTALLED = 644:$(NGINX_MODULE):$(NGINX_MODULES_DIR)/$(notdir $(NGINX_MODULE)) \
+	$(foreach f,README.md nginx.conf read-policy.ini,644:hosts/nginx/$f:$(NGINX_DOCDIR)/$f)
+.PHONY: install-nginx uninstall-nginx
+install-nginx: $(NGINX_MODULE)
+	$(foreach file,$(NGINX_INSTALLED),$(call put_file,$(file)))
+uninstall-nginx:
+	rm -f $(foreach file,$(NGINX_INSTALLED),$(call file_target,$(file)))
+	test ! -d "$(DESTDIR)$(NGINX_DOCDIR)" || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(NGINX_DOCDIR)"
+
 # Not one of `make bench`: it measures nginx, and needs nothing of PostgreSQL.
 bench-nginx: nginx
 	@tools/install-packages wrk

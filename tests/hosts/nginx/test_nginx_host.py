@@ -9,12 +9,13 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
 
 from lagging_api import MISSING, Api
-from nginx_server import MODULE, Nginx
+from nginx_server import Nginx
 from testbed import ROOT, wait_for
 
 POLICIES = """
@@ -728,13 +729,23 @@ class Configuration(unittest.TestCase):
         with open(os.path.join(ROOT, "hosts", "nginx", "read-policy.ini"), encoding="utf-8") as file:
             nginx.write("read-policy.ini", file.read())
         self.assertIn("load_module modules/", example)
-        nginx.write("nginx.conf", example.replace("load_module modules/",
-                                                  f"load_module {os.path.dirname(MODULE)}/"))
-        try:
-            text, status = nginx.check()
-            self.assertEqual(status, 0, text)
-        finally:
-            nginx.stop()
+        # From where make puts it.
+        with tempfile.TemporaryDirectory(prefix="nginx-install-") as place:
+            def make(target):
+                subprocess.run(["make", "-s", "-C", ROOT, f"BUILD={os.environ.get('BUILD', 'build')}", target,
+                                f"DESTDIR={place}", "PREFIX=/usr", "NGINX_MODULES_DIR=/modules"], check=True,
+                               capture_output=True, text=True)
+
+            make("install-nginx")
+            self.assertTrue(os.path.exists(f"{place}/usr/share/doc/read-policy/nginx/README.md"))
+            nginx.write("nginx.conf", example.replace("load_module modules/", f"load_module {place}/modules/"))
+            try:
+                text, status = nginx.check()
+                self.assertEqual(status, 0, text)
+            finally:
+                nginx.stop()
+            make("uninstall-nginx")
+            self.assertEqual([names for _, _, names in os.walk(place) if names], [])
 
     def test_the_module_alone_changes_nothing(self):
         text, status = self.check("server { listen PORT; location / { return 200; } }")
