@@ -92,7 +92,7 @@ local function hang_up(server)
     end
 end
 
--- Dialling a silent server holds all reads up, so it may take a fifth of our time.
+-- Dialling a silent server holds all reads up: it is dialled again after four times as long.
 local function is_connected(server)
     if server.link and pq.PQstatus(server.link) ~= 0 then
         hang_up(server)
@@ -102,8 +102,8 @@ local function is_connected(server)
         local names = ffi.new("const char *[4]", "dbname", "connect_timeout", "options", nil)
         local values = ffi.new("const char *[4]", server.conninfo, "2", SETTINGS, nil)
         server.link = pq.PQconnectdbParams(names, values, 1)
-        server.dial_ns = now_ns() + 4 * (now_ns() - now)
         if pq.PQstatus(server.link) ~= 0 then
+            server.dial_ns = now_ns() + 4 * (now_ns() - now)
             io.stderr:write(ffi.string(pq.PQerrorMessage(server.link)))
             hang_up(server)
         end

@@ -46,8 +46,8 @@ static void hang_up(struct host *host, uint32_t server) {
     host->server[server] = NULL;
 }
 
-/* Whether there is a connection. Dialling a silent server holds all reads up, so it may take a
- * fifth of our time. */
+/* Whether there is a connection. Dialling a silent server holds all reads up: it is dialled again
+ * after four times as long. */
 static int is_connected(struct host *host, uint32_t server) {
     const char *const names[] = {"dbname", "connect_timeout", "options", NULL};
     const char *const values[] = {host->conninfo[server], "2", settings, NULL};
@@ -55,7 +55,9 @@ static int is_connected(struct host *host, uint32_t server) {
     if (PQstatus(host->server[server]) != CONNECTION_OK && now >= host->dial_ns[server]) {
         hang_up(host, server);
         host->server[server] = PQconnectdbParams(names, values, 1);
-        host->dial_ns[server] = now_ns() + 4 * (now_ns() - now);
+        if (PQstatus(host->server[server]) != CONNECTION_OK) {
+            host->dial_ns[server] = now_ns() + 4 * (now_ns() - now);
+        }
     }
     return PQstatus(host->server[server]) == CONNECTION_OK;
 }
