@@ -218,7 +218,7 @@ class Changes(unittest.TestCase):
     def during(self, phase, change, away=None):
         """Makes the change, waits until all is well again, but for a member that is away, and tells what
         was seen."""
-        before = cluster.leader(away)
+        before = cluster.leader(away) or away
         for client in self.clients:
             client.phase = phase
         begun = time.monotonic()
@@ -233,7 +233,7 @@ class Changes(unittest.TestCase):
         leader = cluster.leader(away)
         led = max(begun, self.clock.since[leader.name])
         print(f"\n== {phase}: {leader.name} led {led - begun:.1f} s after the beginning (before:"
-              f" {before.name if before else 'nobody'}); {'the others' if away else 'all'} well"
+              f" {before.name}); {'the others' if away else 'all'} well"
               f" {changed - begun:.1f} s after it")
         for client in self.clients:
             self.tell(client, phase, led)
