@@ -211,8 +211,8 @@ def run_all(programs, limit, jobs, case):
 
 def main():
     parser = argparse.ArgumentParser(description="Runs test programs and adds up their results.")
-    parser.add_argument("--limit", type=float, default=300, metavar="SECONDS",
-                        help="time limit for each program (default 300)")
+    parser.add_argument("--limit", type=float, default=900, metavar="SECONDS",
+                        help="time limit for each program (default 900)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N",
                         help="how many programs run at a time (default 1)")
     parser.add_argument("--case", default="", metavar="PART",

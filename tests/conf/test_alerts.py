@@ -90,7 +90,7 @@ def selectors(expression):
 class Rules(unittest.TestCase):
 
     def promtool(self, *arguments):
-        done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=60,
+        done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=250,
                               check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 

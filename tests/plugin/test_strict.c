@@ -83,7 +83,10 @@ static void do_ask(struct host *host, const struct rp_action *action) {
             (void)snprintf(text, sizeof text, "%s", host->kept);
         }
     }
-    const int32_t outcome = host->mistake == WRONG_OUTCOME ? RP_FOUND : RP_ANSWERED;
+    int32_t outcome = RP_ANSWERED;
+    if (host->mistake == WRONG_OUTCOME) {
+        outcome = RP_FOUND;
+    }
     calls->answer(host->cluster, action->id, outcome, text, NULL, host->now_ns);
 }
 
