@@ -18,7 +18,8 @@ static const struct rp_step *first_step(const struct lookup_service *service, st
                                        .replicas = replicas,
                                        .now_ns = monotonic_ns()};
     *read = (struct rp_read){.struct_size = sizeof *read};
-    return service->plugin->begin(service->policy, &request, read);
+    const struct rp_step *first = service->plugin->begin(service->policy, &request, read);
+    return first;
 }
 
 /* Whether that policy has a use for the key. */

@@ -145,7 +145,7 @@ static void check_host(struct status *status) {
 
 /* The worst first, else as they were found. */
 static void sort(struct status *status) {
-    struct status_problem sorted[STATUS_MAX_PROBLEMS];
+    struct status_problem sorted[STATUS_MAX_PROBLEMS] = {0};
     uint32_t count = 0;
     for (int tone = TONE_BAD; tone >= TONE_WARN; tone--) {
         for (uint32_t i = 0; i < status->problem_count; i++) {
