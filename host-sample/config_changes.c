@@ -87,7 +87,8 @@ static void name_server(const struct server_config *from, const struct server_co
                         char *names, size_t length) {
     static const char *const states[] = {" off", " on", " drained"};
     char section[HOST_NAME_BYTES + 2];
-    const struct server_config *known = to != NULL ? to : from;
+    const struct server_config *known = to != NULL ? to : from; /* one of them is there */
+    /* cppcheck-suppress nullPointerRedundantCheck */
     (void)snprintf(section, sizeof section, "[%s]", known->name);
     if (from == NULL) {
         add(names, length, section, " added");
