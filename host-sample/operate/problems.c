@@ -118,6 +118,10 @@ static void check_lookups(struct status *status) {
             "Lookups are refused, since max_lookups = %u are under way: %.1f a second.",
             max_lookups, rates[RP_VERDICT_NONE]);
     }
+    if (status->connections >= status->config->limits.max_connections) {
+        add(status, TONE_BAD, "max_connections = %u are open: further ones are closed at once.",
+            status->config->limits.max_connections);
+    }
     if (rates[RP_VERDICT_NOT_FOUND] >= NOT_FOUND_PER_S) {
         add(status, TONE_WARN,
             "%.1f lookups a second are for snapshots that nobody has: made-up ids, or rows that "

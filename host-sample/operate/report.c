@@ -100,6 +100,7 @@ static void put_server(struct report_table *table, const struct status *status,
     put_lag(table, info);
     cell(table, all_up ? TONE_PLAIN : TONE_BAD, "%llu of %llu",
          (unsigned long long)server->links_up, (unsigned long long)server->links);
+    cell(table, TONE_PLAIN, "%llu", (unsigned long long)server->in_flight);
     if (server->reads_per_s < 0) {
         cell(table, TONE_PLAIN, "-");
     } else {
@@ -111,8 +112,8 @@ static void put_server(struct report_table *table, const struct status *status,
 
 static void put_servers(struct byte_buffer *out, const struct report_format *format,
                         const struct status *status) {
-    static const char *const columns[] = {"Server", "Role",    "Timeline",   "Position", "Lag",
-                                          "Links",  "Reads/s", "PostgreSQL", "Note"};
+    static const char *const columns[] = {"Server", "Role",      "Timeline", "Position",   "Lag",
+                                          "Links",  "In flight", "Reads/s",  "PostgreSQL", "Note"};
     struct report_table table = {.columns = columns,
                                  .column_count = sizeof columns / sizeof columns[0]};
     format->heading(out, "Servers");
@@ -163,7 +164,7 @@ static void put_lookups(struct byte_buffer *out, const struct report_format *for
     static const char *const served[] = {"", "by the replica", "by the replica, at a retry",
                                          "by the primary"};
     struct report_table table = {.columns = columns, .column_count = 3};
-    char text[96];
+    char text[160];
     format->heading(out, "Lookups");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         put_count(&table, rows[i].tone, rows[i].name, status->verdicts[rows[i].verdict],
@@ -173,8 +174,12 @@ static void put_lookups(struct byte_buffer *out, const struct report_format *for
         put_count(&table, TONE_PLAIN, served[i], status->served_by[i], status->served_by_per_s[i]);
     }
     end_table(out, format, &table);
-    (void)snprintf(text, sizeof text, "%llu under way, of at most %u; rates are of the last 10 s.",
-                   (unsigned long long)status->under_way, status->config->limits.max_lookups);
+    (void)snprintf(
+        text, sizeof text,
+        "%llu under way, of at most %u; %llu connections, of at most %u. Rates are of the "
+        "last 10 s.",
+        (unsigned long long)status->under_way, status->config->limits.max_lookups,
+        (unsigned long long)status->connections, status->config->limits.max_connections);
     format->line(out, TONE_PLAIN, text);
     put_budget(out, format, &status->budget);
 }

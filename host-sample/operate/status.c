@@ -4,6 +4,7 @@
 #include "status.h"
 
 #include "host-sample/base/monotonic.h"
+#include "host-sample/http/front.h"
 #include "readiness.h"
 #include "sums.h"
 
@@ -70,6 +71,11 @@ static void take_numbers(struct status *status, const struct rates_sample *now) 
     status->log_dropped = now->values[RATE_LOG_DROPPED];
     status->log_dropped_per_s = rates_per_s(rates, now, RATE_LOG_DROPPED);
     host_read_budget(status->host, &status->budget);
+    for (uint32_t i = 0; i < status->host->worker_count; i++) {
+        struct http_front_counters counters;
+        http_front_read_counters(status->host->workers[i].front, &counters);
+        status->connections += counters.connections_open;
+    }
     status->under_way = counter_value(&status->host->service.under_way);
 }
 
@@ -102,6 +108,7 @@ static void take_servers(struct status *status, const struct servers *servers,
         host_add_counters(host, server->name, true, &sum);
         server->links = links_of(status->config, server->name);
         server->links_up = sum.links_up;
+        server->in_flight = sum.in_flight;
         server->reads = sum.reads;
         server->reads_per_s = rates_per_s(&host->rates, now, RATE_READS + i);
         if (server->links_up < server->links) {

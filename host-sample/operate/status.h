@@ -23,6 +23,7 @@ struct status_server {
     struct rp_server_info info;
     uint64_t links; /* that there should be, in all threads */
     uint64_t links_up;
+    uint64_t in_flight; /* statements */
     uint64_t reads;
     double reads_per_s; /* negative: not known yet */
     char error[200];    /* of links that are down; "": none */
@@ -44,6 +45,7 @@ struct status {
     double served_by_per_s[RP_SERVED_BY_PRIMARY + 1];
     struct rp_budget_info budget;
     uint64_t under_way;
+    uint64_t connections; /* open, on the public listener */
     uint64_t log_dropped;
     double log_dropped_per_s;
     uint32_t miss_count;

@@ -97,6 +97,7 @@ static void put_server(struct byte_buffer *out, const struct status *status,
     put_real(out, "lag_at_least_seconds", true, (double)info->lag_at_least_ns / 1e9);
     put_number(out, "links_up", server->links_up);
     put_number(out, "links", server->links);
+    put_number(out, "in_flight", server->in_flight);
     put_number(out, "reads", server->reads);
     put_real(out, "reads_per_second", server->reads_per_s >= 0, server->reads_per_s);
     put_known(out, "version", info->version, 0);
@@ -205,6 +206,10 @@ void status_write_json(struct byte_buffer *out, const struct status *status) {
     BYTE_BUFFER_LITERAL(out, "]");
     put_lookups(out, status);
     put_budget(out, &status->budget);
+    open_in(out, "connections", "{");
+    put_number(out, "open", status->connections);
+    put_number(out, "max_connections", status->config->limits.max_connections);
+    BYTE_BUFFER_LITERAL(out, "}");
     put_misses(out, status);
     open_in(out, "policy", "{");
     put_text(out, "section", status->config->plugin.section);

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What operators of snapshot-host are promised: their listener, readiness, and going away gently."""
 
+import contextlib
 import html
 import math
 import re
@@ -228,6 +229,31 @@ class Status(LookupCase):
             misses = host.admin("/status.json").json["last_misses"]
             self.assertEqual((len(misses), misses[0]["run_id"]), (16, run))
             self.assertIn("shed", [miss["verdict"] for miss in misses])
+
+    def test_connections_that_are_open(self):
+        with with_admin(limits={"max_connections": 3}) as host:
+            wait_for(lambda: self.first_problem(host) is None, "both links to each server")
+            host._close_connection()  # pylint: disable=protected-access
+            with contextlib.ExitStack() as held:
+                for _ in range(3):
+                    held.enter_context(RawConnection(host.port))
+                self.assert_told_first(host, "max_connections = 3 are open")
+                self.assertEqual(host.admin("/status.json").json["connections"],
+                                 {"open": 3, "max_connections": 3})
+                self.assertIn("3 connections, of at most 3.", host.admin("/status.txt").body.decode())
+            wait_for(lambda: self.first_problem(host) is None, "the connections to be closed")
+
+    def test_statements_in_flight(self):
+        """Where a server is slow, on the page too."""
+        with with_admin({"policy": "primary_only"}) as host, \
+                contextlib.closing(cluster.primary.connect()) as connection:
+            connection.autocommit = False
+            connection.cursor().execute('LOCK TABLE "TaskRunExecutionSnapshot"')
+            lookup = host.begin_lookup(run, since)
+            wait_for(lambda: host.admin("/status.json").json["servers"][0]["in_flight"] > 0,
+                     "the statement to be told")
+            connection.rollback()
+            self.assertEqual(lookup.result().status, 200)
 
     def test_why_lookups_fail(self):
         """Is told with it."""
