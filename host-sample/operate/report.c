@@ -174,12 +174,12 @@ static void put_lookups(struct byte_buffer *out, const struct report_format *for
         put_count(&table, TONE_PLAIN, served[i], status->served_by[i], status->served_by_per_s[i]);
     }
     end_table(out, format, &table);
-    (void)snprintf(
-        text, sizeof text,
-        "%llu under way, of at most %u; %llu connections, of at most %u. Rates are of the "
-        "last 10 s.",
-        (unsigned long long)status->under_way, status->config->limits.max_lookups,
-        (unsigned long long)status->connections, status->config->limits.max_connections);
+    (void)snprintf(text, sizeof text,
+                   "%llu under way, of at most %u; %llu connection%s, of at most %u. Rates are of "
+                   "the last 10 s.",
+                   (unsigned long long)status->under_way, status->config->limits.max_lookups,
+                   (unsigned long long)status->connections, status->connections == 1 ? "" : "s",
+                   status->config->limits.max_connections);
     format->line(out, TONE_PLAIN, text);
     put_budget(out, format, &status->budget);
 }
