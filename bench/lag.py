@@ -4,15 +4,21 @@
 A writer commits a row and at once asks the host for what has happened since, under each policy and each
 kind of lag. The added latency is the time of that answer less the time of a plain hit (p50 of lookups
 of an old row, mixed in). Lookups that missed at first are recognized by who served them in the end.
+
+From PostgreSQL 19 on read_index has the replica wait for a position; "asked" is the same with the plugin of
+bench.mk that asks for it, as with older servers.
 """
 
 import contextlib
 import csv
 import itertools
+import os
 import threading
 from dataclasses import dataclass, field
 
 import measure
+from cluster import postgres_binaries
+from distance import distant
 from ground import ANSWERS, Ground
 from host import TOKEN, Host
 from measure import COLOURS
@@ -25,6 +31,10 @@ POLICIES = {
     "read_index, always": {"policy": "read_index", "when": "always"},
     "replica_only": {"policy": "replica_only"},
 }
+ASKED = "read_index, asked"
+PLUGIN_THAT_ASKS = os.path.join(measure.BUILD, "bench", "read_policy_asks.so")
+if postgres_binaries()[1] >= 19:
+    POLICIES[ASKED] = POLICIES["read_index"]
 BURST_S = 0.150
 ARRIVALS_PER_S = 200
 
@@ -48,7 +58,6 @@ class Bursts(threading.Thread):
 
     def __enter__(self):
         self.start()
-        return self
 
     def __exit__(self, *_exception):
         self._end.set()
@@ -86,13 +95,14 @@ def delayed(ground, milliseconds):
 
 
 def lags(ground):
-    """Maps names to what makes the lag."""
+    """Maps names to what makes the lag; it gives the primary and the standby, if not the ground's."""
     return {
         "natural": contextlib.nullcontext,
         "20 ms delay": lambda: delayed(ground, 20),
         "100 ms delay": lambda: delayed(ground, 100),
         "150 ms pauses": lambda: Bursts(ground.standby),
         "busy primary": lambda: busy_writer(ground),
+        "2 ms away": lambda: distant((ground.primary, ground.standby), 2),
     }
 
 
@@ -118,10 +128,13 @@ class Slice:
 FIRST_IDS = itertools.count(5_000_000_000_000_000_000, 1_000_000)
 
 
-def slice_of(ground, keys, seconds):
+def slice_of(ground, name, servers, seconds):
     """Runs a policy for a slice of time under the lag that is in force."""
     run, snapshot = ANSWERS["0 rows"].targets()[0]
-    with Host(primary=ground.primary, replicas=[ground.standby], policy=keys) as host:
+    settings = {"plugin": {"path": PLUGIN_THAT_ASKS}} if name == ASKED else {}
+    primary, standby = servers
+    with Host(primary=primary, replicas=[standby], policy=POLICIES[name],
+              settings=settings) as host:
         before = host.metrics()
         out = measure.run([measure.program("lag"), ground.primary.conninfo(), host.port, TOKEN,
                            next(FIRST_IDS), seconds, ARRIVALS_PER_S, run, snapshot])
@@ -135,6 +148,7 @@ def slice_of(ground, keys, seconds):
         "primary reads": _growth(before, after, reads, server="primary"),
         "locates": _growth(before, after, "snapshot_host_locates_total"),
         "position polls": _growth(before, after, "snapshot_host_position_polls_total"),
+        "position waits": _growth(before, after, "snapshot_host_cluster_waits_total"),
     }
     return found
 
@@ -161,6 +175,8 @@ def row_of(slices, plain_hits):
     }
     for name in slices[0].counts:
         row[name] = sum(found.counts[name] for found in slices) / len(added)
+    asked = sum(found.counts["position polls"] + found.counts["position waits"] for found in slices)
+    row["questions a wait"] = asked / len(missed) if missed else None
     row["by primary, % of missed"] = (
         100 * sum(found.by_primary for found in slices) / len(missed) if missed else 0.0)
     row["not found %"] = 100 * sum(found.absent for found in slices) / len(added)
@@ -172,9 +188,10 @@ def measure_lag(ground, dose):
     kinds = lags(ground)
     names = list(POLICIES)[:2 if dose.smoke else None]
     for lag in list(kinds)[:1 if dose.smoke else None]:
-        with kinds[lag]():
+        with kinds[lag]() as others:
+            servers = others or (ground.primary, ground.standby)
             found = measure.in_turn(
-                {name: lambda name=name: slice_of(ground, POLICIES[name], dose.seconds)
+                {name: lambda name=name, at=servers: slice_of(ground, name, at, dose.seconds)
                  for name in names}, dose.rounds)
         for name in names:
             # Under `always` a lookup of an old row awaits a position too: it is not plain.

@@ -33,6 +33,16 @@ $(BUILD)/bench/bare_calls.so: $(call objects,bench/bare_calls.c)
 	@mkdir -p $(@D)
 	$(call step,LINK,$@)$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $<
 
+# The plugin, but for what it compares itself with: it tells no replica to wait.
+ASKS_OBJECT := $(BUILD)/obj/bench/questions_that_ask.o
+$(ASKS_OBJECT): plugin/cluster/questions.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -fPIC -fvisibility=hidden -DWAITS_FROM=UINT32_MAX $(call pkg_cflags,$(INI_PKGS)) -c $< -o $@
+$(BUILD)/bench/read_policy_asks.so: $(filter-out %/questions.o,$(call objects,$(PLUGIN_SRC) $(INI_SRC))) $(ASKS_OBJECT)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) $(PLUGIN_LINK) -Wl,--version-script=plugin/read_policy.map \
+		-o $@ $^ -Wl,--exclude-libs,ALL $(PLUGIN_LIBS)
+
 # The original's driver. Only what the lock file names is installed.
 $(BUILD)/bench/node_modules: bench/package.json bench/package-lock.json
 	@mkdir -p $(@D)
@@ -44,7 +54,8 @@ $(BUILD)/bench/node_modules: bench/package.json bench/package-lock.json
 bench-deps:
 	@tools/install-packages $(BUILD_PACKAGES) $(BENCH_PACKAGES)
 	@command -v node >/dev/null && command -v npm >/dev/null || tools/install-packages nodejs npm
-bench-programs: $(BUILD)/read_policy.so $(BUILD)/snapshot-host $(BENCH_PROGRAMS) $(BUILD)/bench/bare_calls.so
+bench-programs: $(BUILD)/read_policy.so $(BUILD)/snapshot-host $(BENCH_PROGRAMS) $(BUILD)/bench/bare_calls.so \
+	$(BUILD)/bench/read_policy_asks.so
 bench-node: $(BUILD)/bench/node_modules
 
 # The packages come first, then everything else in a make of its own, which sees them.

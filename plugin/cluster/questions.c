@@ -39,7 +39,9 @@ const char question_probe[] =
 
 /* WAIT FOR LSN, which needs no privilege. Everything else that a version brings is seen by asking for
  * it. */
+#ifndef WAITS_FROM
 #define WAITS_FROM 190000u
+#endif
 
 /* Who answers: hexadecimal, and cheap (no arithmetic on numeric). */
 #define INSTANCE                                                                                   \
