@@ -84,8 +84,9 @@ class MistakenPromotion(Facts):
             moved.wait_for_log(lambda line: "the split is over" in line.text, "the address to be dialled")
             third.resume_replay()
             self.assertEqual({status for status, _ in self.ask(moved, self.heir)}, {200})
-            self.assert_error(self.made_up(moved), 404, "primary")  # until a restart point
-            self.heir.execute("CHECKPOINT")
+            if self.servers.major < 19:  # no standby tells what it has replayed before a restart point
+                self.assert_error(self.made_up(moved), 404, "primary")
+                self.heir.execute("CHECKPOINT")
             self.wait_proven(moved, lambda: third.execute("CHECKPOINT"))
 
     def test_configured_replica_is_the_primary(self):
