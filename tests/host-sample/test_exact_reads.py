@@ -74,7 +74,7 @@ class AfterAMiss(ExactReads):
                     cluster.standby.resume_replay()
                     self.assert_found(future.result(), history.rows(), run, since, "replica_retry")
             self.assertEqual(host.counters(), {"replica_retry": 3})
-            self.assertEqual(self.locates(host), 3)
+            wait_for(lambda: self.locates(host) == 3, "three locates to be shown")
             # Not by the tables' statistics: rows were written in the meantime, and foreign keys read.
             self.assertEqual(self.primary_reads(host), 0)
         self.assert_logged(host)
@@ -97,7 +97,7 @@ class AfterAMiss(ExactReads):
             for number in range(1, 11):
                 self.assert_found(host.lookup(run, since), history.rows(), run, since, "replica_retry")
                 self.assertEqual(host.counters(), {"replica_retry": number})
-            self.assertGreaterEqual(self.locates(host), 10)
+            wait_for(lambda: self.locates(host) >= 10, "ten locates to be shown")
         self.assert_reads(host, primary=0)
 
     def test_position_not_reached_in_time(self):
