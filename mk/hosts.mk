@@ -9,9 +9,10 @@ PQ_SONAME := libpq.so.5
 
 OTHER_HOSTS := $(if $(GO),$(BUILD)/hosts/go-host) $(if $(RUSTC),$(BUILD)/hosts/rust-host)
 
+# Go's cache does not look into headers: another header is another flag.
 $(BUILD)/hosts/go-host: hosts/go/host.go plugin/read_policy.h
 	@mkdir -p $(@D)
-	$(call step,GO  ,$@)$(Q)CGO_ENABLED=1 CGO_CFLAGS='-O2 "-I$(abspath plugin)"' GOCACHE='$(abspath $(BUILD))/hosts/go-cache' \
+	$(call step,GO  ,$@)$(Q)CGO_ENABLED=1 CGO_CFLAGS="-O2 '-I$(abspath plugin)' -DHEADER=$$(cksum < plugin/read_policy.h | cut -d ' ' -f 1)" GOCACHE='$(abspath $(BUILD))/hosts/go-cache' \
 		GOFLAGS=-mod=mod GO111MODULE=off $(GO) build -o $@ $<
 $(BUILD)/hosts/rust-host: hosts/rust/host.rs
 	@mkdir -p $(@D)

@@ -202,7 +202,7 @@ function Host:run(id)
     local action, info = sized("struct rp_action"), sized("struct rp_cluster_info")
     local wake_ns = ffi.new("uint64_t[1]")
     while true do
-        self.calls.info(self.cluster, info)
+        assert(self.calls.info(self.cluster, info) == C.RP_OK)
         if not id and info.settled == 1 then
             return nil
         elseif self.calls.next(self.cluster, now_ns(), action, wake_ns) == 0 then

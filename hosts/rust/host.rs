@@ -101,6 +101,8 @@ struct Info {
     reads: u32,
     replicas: u32,
     system: u64,
+    replicas_out: u32,
+    reserved: u32,
 }
 
 // Sets, policies and clusters are opaque pointers that the host only hands back; what it does not call is one too.
@@ -379,7 +381,8 @@ impl Host {
         let mut info = Info { struct_size: size_of::<Info>() as u32, ..Default::default() };
         let mut wake_ns = 0;
         loop {
-            unsafe { (self.calls.info)(self.cluster, &mut info) };
+            let known = unsafe { (self.calls.info)(self.cluster, &mut info) };
+            assert_eq!(known, 0, "struct rp_cluster_info has grown");
             if id.is_none() && info.settled == 1 {
                 return None;
             }
