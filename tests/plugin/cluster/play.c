@@ -478,6 +478,25 @@ bool play_release(struct play *play) {
     return any;
 }
 
+void play_answer_questions(struct play *play) {
+    uint64_t asked[MAX_PLAY_ACTIONS];
+    int count = 0;
+    pump(play);
+    for (int i = 0; i < play->action_count; i++) {
+        if (play->actions[i].kind == RP_ACTION_ASK) {
+            asked[count++] = play->actions[i].id;
+        }
+    }
+    for (int k = 0; k < count; k++) {
+        for (int i = 0; i < play->action_count; i++) {
+            if (play->actions[i].id == asked[k]) {
+                next_moment(play, &play->actions[i]);
+                i = -1; /* until it is answered */
+            }
+        }
+    }
+}
+
 void play_wait(struct play *play, uint64_t most_ns) {
     uint64_t until = play->now_ns + most_ns;
     if (play->wake_ns < until) {
