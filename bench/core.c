@@ -5,18 +5,14 @@
  * core PLUGIN INI SECTION ROUNDS READS
  *     prints subject,ns for every round: alone, cluster, cluster with a position, each in turn
  */
+#include "known_servers.h"
 #include "loaded.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #define US UINT64_C(1000)
-
-static const char probe[] = "rp1 150000 8192 16777216 t t t t f";
-static const char primary[] = "rp1 00000000000000a1 c p 0/5000100 0/5000100 00000001 7001 -";
-static const char replica[] = "rp1 00000000000000b1 c r 0/5000100 - 1 1 7001 5";
 
 struct ground {
     const struct rp_plugin *plugin;
@@ -60,11 +56,8 @@ static uint64_t run(struct ground *ground) {
         if (action.kind == RP_ACTION_READ) {
             id = action.id;
         } else if (action.kind == RP_ACTION_ASK) {
-            const char *text = strstr(action.text, "server_version_num") != NULL ? probe
-                               : action.server == 0                              ? primary
-                                                                                 : replica;
-            ground->calls->answer(ground->cluster, action.id, RP_ANSWERED, text, NULL,
-                                  ground->now_ns);
+            ground->calls->answer(ground->cluster, action.id, RP_ANSWERED,
+                                  known_servers_say(&action), NULL, ground->now_ns);
         } else if (action.kind == RP_ACTION_DONE && action.verdict != RP_VERDICT_FOUND) {
             give_up("a hit was not found");
         }
@@ -107,7 +100,6 @@ static double time_of(struct ground *ground, int subject, uint32_t reads) {
 int main(int argc, char **argv) {
     static const char *const subjects[] = {"alone", "cluster", "cluster with a position"};
     struct ground ground = {.now_ns = 1000000 * US, .entropy = 1};
-    char err[256];
     if (argc != 6) {
         give_up("usage: core PLUGIN INI SECTION ROUNDS READS");
     }
@@ -115,15 +107,7 @@ int main(int argc, char **argv) {
     ground.calls = ground.plugin->cluster;
     struct rp_set *set = open_set(ground.plugin, argv[2]);
     ground.policy = find_policy(ground.plugin, set, argv[3]);
-    const struct rp_cluster_options options = {
-        .struct_size = sizeof options, .max_servers = 4, .max_reads = 64, .now_ns = ground.now_ns};
-    if (ground.calls->open(set, &options, &ground.cluster, err, sizeof err) != RP_OK) {
-        give_up("%s", err);
-    }
-    (void)ground.calls->server_set(ground.cluster, 0, "a", RP_EXPECT_ANY, RP_SERVER_ON,
-                                   ground.now_ns);
-    (void)ground.calls->server_set(ground.cluster, 1, "b", RP_EXPECT_ANY, RP_SERVER_ON,
-                                   ground.now_ns);
+    ground.cluster = known_servers_open(ground.plugin, set, 64, ground.now_ns);
     (void)run(&ground);
     const int rounds = atoi(argv[4]);
     const uint32_t reads = (uint32_t)atoi(argv[5]);

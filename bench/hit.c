@@ -1,17 +1,18 @@
 /*
- * hit.c - lookups of rows that exist, from a real replica over the host's links, with the plugin's
+ * hit.c - lookups of rows that exist, from a real replica over the host's links, with the cluster's
  * calls in the loop and without them.
  *
  * hit PLUGIN INI SECTION CONNINFO TARGETS LINKS AT_ONCE ROUNDS SLICE_MS
  *     prints subject,lookups_per_s,client_cpu_us for every slice of time; "with" and "without" take
- *     turns. "with" adds 64 random bits, begin and next. Both read the clock when a lookup begins
- *     and when its answer arrives, as snapshot-host does for its histogram of durations and for the
- *     replica's health; decision.c measures what that costs.
+ *     turns. "with" adds 64 random bits, start, next and answer. Both read the clock when a lookup
+ * begins and when its answer arrives, as snapshot-host does for its histogram of durations and for
+ * the replica's health; decision.c measures what that costs.
  */
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/postgres/server.h"
 #include "host-sample/snapshots/read.h"
+#include "known_servers.h"
 #include "loaded.h"
 #include "targets.h"
 
@@ -25,8 +26,13 @@
 #define A_LOOKUP_NS UINT64_C(5000000000)
 #define LATE_NS     UINT64_C(10000000000)
 
+struct lookup;
+
 struct run {
     const struct rp_plugin *plugin;
+    struct lookup *lookups;
+    const struct rp_cluster_calls *calls;
+    struct rp_cluster *cluster;
     const struct rp_policy *policy;
     struct event_base *base;
     struct pg_server *server;
@@ -43,9 +49,38 @@ struct lookup {
     struct pg_statement statement; /* first, so that a statement's address is its lookup's */
     struct run *run;
     bool with_plugin;
-    struct rp_read read;
+    bool found;
+    uint64_t action; /* with the plugin: what the answer is to */
     const char *values[2];
 };
+
+/* Everything that the cluster wants done. */
+static void obey(struct run *run, uint64_t now_ns) {
+    struct rp_action action;
+    uint64_t wake_ns;
+    action.struct_size = sizeof action;
+    while (run->calls->next(run->cluster, now_ns, &action, &wake_ns)) {
+        struct lookup *lookup = &run->lookups[action.tag];
+        switch (action.kind) {
+        case RP_ACTION_READ:
+            if (action.target != RP_TARGET_REPLICA) {
+                give_up("a hit is read from the primary");
+            }
+            lookup->action = action.id;
+            pg_server_submit(run->server, &lookup->statement);
+            break;
+        case RP_ACTION_ASK:
+            run->calls->answer(run->cluster, action.id, RP_ANSWERED, known_servers_say(&action),
+                               NULL, now_ns);
+            break;
+        case RP_ACTION_DONE:
+            lookup->found = action.verdict == RP_VERDICT_FOUND;
+            break;
+        default:
+            break;
+        }
+    }
+}
 
 static void begin(struct lookup *lookup) {
     struct run *run = lookup->run;
@@ -54,20 +89,21 @@ static void begin(struct lookup *lookup) {
     lookup->values[1] = target->run;
     lookup->with_plugin = run->with_plugin;
     const uint64_t now_ns = monotonic_ns();
-    if (lookup->with_plugin) {
-        const struct rp_request request = {.struct_size = sizeof request,
-                                           .replicas = 1,
-                                           .now_ns = now_ns,
-                                           .deadline_ns = now_ns + A_LOOKUP_NS,
-                                           .entropy = entropy_next(&run->random)};
-        lookup->read.struct_size = sizeof lookup->read;
-        const struct rp_step *step = run->plugin->begin(run->policy, &request, &lookup->read);
-        if (step->kind != RP_STEP_READ || step->target != RP_TARGET_REPLICA) {
-            give_up("the policy does not start at the replica");
-        }
-    }
     run->under_way++;
-    pg_server_submit(run->server, &lookup->statement);
+    if (!lookup->with_plugin) {
+        pg_server_submit(run->server, &lookup->statement);
+        return;
+    }
+    uint64_t read_id;
+    const struct rp_request request = {.struct_size = sizeof request,
+                                       .now_ns = now_ns,
+                                       .deadline_ns = now_ns + A_LOOKUP_NS,
+                                       .entropy = entropy_next(&run->random)};
+    if (run->calls->start(run->cluster, run->policy, &request, (uint64_t)(lookup - run->lookups),
+                          &read_id) != RP_OK) {
+        give_up("a read could not be begun");
+    }
+    obey(run, now_ns);
 }
 
 static void answered(struct pg_statement *statement, struct pg_reply *reply) {
@@ -83,16 +119,15 @@ static void answered(struct pg_statement *statement, struct pg_reply *reply) {
         .snapshot = {lookup->values[0], strlen(lookup->values[0])},
         .run = {lookup->values[1], strlen(lookup->values[1])},
     };
-    bool found = snapshot_read(&read, reply->rows, &asked) == SNAPSHOT_FOUND;
+    lookup->found = snapshot_read(&read, reply->rows, &asked) == SNAPSHOT_FOUND;
     if (lookup->with_plugin) {
-        const struct rp_report report = {.struct_size = sizeof report,
-                                         .outcome = found ? RP_FOUND : RP_MISSING,
-                                         .now_ns = now_ns};
-        const struct rp_step *step = run->plugin->next(&lookup->read, &report);
-        found = step->kind == RP_STEP_DONE && step->verdict == RP_VERDICT_FOUND;
+        const int32_t outcome = lookup->found ? RP_FOUND : RP_MISSING;
+        lookup->found = false;
+        run->calls->answer(run->cluster, lookup->action, outcome, NULL, NULL, now_ns);
+        obey(run, now_ns);
     }
     byte_buffer_reset(&run->body, SIZE_MAX);
-    if (!found || !snapshot_answer_write(&run->body, &read, 0)) {
+    if (!lookup->found || !snapshot_answer_write(&run->body, &read, 0)) {
         give_up("a row that should exist is not found");
     }
     run->done++;
@@ -174,8 +209,12 @@ int main(int argc, char **argv) {
     if (links < 1 || links > 64 || at_once < 1 || at_once > MAX_AT_ONCE) {
         give_up("expected 1 to 64 links, and 1 to %d lookups at once", MAX_AT_ONCE);
     }
-    struct run run = {.plugin = load_plugin(argv[1]), .base = event_base_new(), .random = 1};
+    struct run run = {
+        .plugin = load_plugin(argv[1]), .base = event_base_new(), .random = 1, .lookups = lookups};
     struct rp_set *set = open_set(run.plugin, argv[2]);
+    run.calls = run.plugin->cluster;
+    run.cluster = known_servers_open(run.plugin, set, MAX_AT_ONCE, monotonic_ns());
+    obey(&run, monotonic_ns());
     run.policy = find_policy(run.plugin, set, argv[3]);
     run.targets = targets_read(argv[5]);
     connect_server(&run, argv[4], links);
@@ -198,6 +237,7 @@ int main(int argc, char **argv) {
     while (run.under_way > 0) {
         turn(&run);
     }
+    (void)run.calls->close(run.cluster);
     pg_server_free(run.server);
     event_base_free(run.base);
     byte_buffer_free(&run.body);

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Hits with the plugin against hits in the same loop without its calls."""
+"""Hits with the plugin and its cluster against hits in the same loop without their calls."""
 
 import csv
 

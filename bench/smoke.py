@@ -5,6 +5,7 @@ good the figures are does not matter here."""
 import time
 
 import core
+import current
 import decision
 import growth
 import hit
@@ -37,6 +38,8 @@ def main():
     check("core", core.rows_of(dose), "alone ns", "cluster ns", "added ns")
     with Ground() as ground:
         check("hit", hit.measure_hits(ground, dose), "with /s", "without /s", "with/without")
+        if loads.has_wrk():
+            check("current", current.measure_current(ground, dose), "plain /s", "current /s")
         check("throughput", throughput.measure_against(ground, dose), "lookups/s")
         check("latency", throughput.measure_one_client(ground, dose), "p50 us", "p50, http to it")
         check("lag", lag.measure_lag(ground, dose), "lookups", "hit p50 ms", "replica reads")

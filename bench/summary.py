@@ -40,6 +40,9 @@ def lines(results):
     for row in results.rows("hit"):
         yield (f"hits with {row['policy']} against without", ">= 0.99",
                float(row["with/without"]), "x")
+    for primary, least in (("idle", 0.85), ("writing", 0.7)):
+        yield (f"a current read (when = always) against a plain one, primary {primary}", f">= {least}",
+               results.figure("current", "current/plain", primary=primary), "x")
     for subject in ("cluster.read", "policy.read"):
         yield (f"CPU time that {subject} adds to a hit in Node.js", "<= 10",
                results.figure("node_hit", "added us", subject=subject), "us")
