@@ -282,7 +282,7 @@ static bool enumerate(struct explorer *explorer, const struct scenario *scenario
     struct choices choices = {0};
     struct stage stage;
     int deviations = explorer->deviations;
-    if (deviations < scenario->deviations) {
+    if (policy == 0 && deviations < scenario->deviations) {
         deviations = scenario->deviations;
     }
     do {

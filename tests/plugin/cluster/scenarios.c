@@ -254,6 +254,7 @@ const struct scenario scenarios[] = {
      .what = "C has received WAL beyond the fork of a failover, and replays it while it streams",
      .standbys = 2,
      .events = {a_writes_on, fail_over_to_b, c_follows_b_past_fork, b_writes_on, c_restart_point},
+     .deviations = 2,
      .proves_nothing = true},
     {.name = "deposed",
      .what = "B takes over, and A lives on unfenced",
