@@ -59,10 +59,11 @@ def run_load(port, requests, on_answer, connections=32, per_second=None):
                 if per_second is not None and begun > (time.monotonic() - started) * per_second:
                     break
                 if not idle:
-                    idle.append(_Connection(port))
+                    idle.insert(0, _Connection(port))
                     open_count += 1
-                    selector.register(idle[-1].socket, selectors.EVENT_READ, idle[-1])
-                idle.pop().begin(upcoming, upcoming.data)
+                    selector.register(idle[0].socket, selectors.EVENT_READ, idle[0])
+                # The one that has been idle longest, so that none is closed for being idle.
+                idle.pop(0).begin(upcoming, upcoming.data)
                 begun, under_way = begun + 1, under_way + 1
                 upcoming = next(requests, None)
             pause = 0.001 if per_second is not None and upcoming is not None else 20
