@@ -549,9 +549,10 @@ class Statements(FaultCase):
             self.assert_answer(answer, huge, huge.snapshots[0])
             self.assertEqual(answer.served_by, "replica")
             self.assertEqual(host.counters(), {})
-            metrics = host.metrics()
-            self.assertEqual(metrics.value("snapshot_host_cluster_conflicts_total"), 1)
-            self.assertEqual(metrics.value("snapshot_host_reads_total", server="primary"), 0)
+            # What the cluster has counted is shown a moment later.
+            wait_for(lambda: host.metrics().value("snapshot_host_cluster_conflicts_total") == 1,
+                     "the conflict to be counted")
+            self.assertEqual(host.metrics().value("snapshot_host_reads_total", server="primary"), 0)
         self.assertEqual(host.lookup_log(), [])
 
     def conflict_while_sending(self):

@@ -216,6 +216,8 @@ test('an error of the host\'s statement is told, with what threw it', async () =
 test('a read that a recovery conflict cancels is asked again', async () => {
   const { cluster, set, pools, close } = await clusterOf(RETRY);
   const id = await newRow();
+  await ask('standby', 'ALTER SYSTEM SET max_standby_streaming_delay = 0');
+  await ask('standby', 'SELECT pg_reload_conf()');
   await ask('primary', "INSERT INTO known VALUES ('slow')");
   await caughtUp();
   // As long as it sees that row, the statement takes its time; vacuum then takes the row away from it.
@@ -231,6 +233,8 @@ test('a read that a recovery conflict cancels is asked again', async () => {
   assert.equal(cluster.metrics().find(({ name }) => name.endsWith('conflicts')).value, 1);
   assert.deepEqual(counted(set), {});
   assert.equal(pools[1].totalCount, 1);
+  await ask('standby', 'ALTER SYSTEM RESET max_standby_streaming_delay');
+  await ask('standby', 'SELECT pg_reload_conf()');
   await close();
 });
 

@@ -125,6 +125,11 @@ def look_up_fresh_rows(hosts, seconds, age, seed=1):
     return {name: [lookup for other, lookup in results if other == name] for name in names}
 
 
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(max(int(share * len(ordered)), 0), len(ordered) - 1)]
+
+
 def median_age(ms):
     return f"{ms:.3f}ms"
 
@@ -196,8 +201,13 @@ class Honesty(SimulatorCase):
         for server in SERVED_BY:
             self.assertAlmostEqual(simulated[server], real[server], delta=SHARE_BOUND, msg=words)
         if len(missed) > 0.2 * len(lookups):
-            self.assertAlmostEqual(simulated_ms, real_ms, msg=words,
-                                   delta=LATENCY_BOUND_MS + LATENCY_BOUND * real_ms)
+            # In bursts nearly half of the misses take all of the longest wait, and the rest any time
+            # below: a few more of the one kind move the median far, though not far in their order.
+            share = SHARE_BOUND * len(lookups) / len(missed)
+            low, high = percentile(missed, 0.5 - share), percentile(missed, 0.5 + share)
+            allowed_ms = LATENCY_BOUND_MS + LATENCY_BOUND * real_ms
+            self.assertGreaterEqual(simulated_ms, min(low, real_ms - allowed_ms), words)
+            self.assertLessEqual(simulated_ms, max(high, real_ms + allowed_ms), words)
 
     # -- regimes -------------------------------------------------------------------------------
 
