@@ -46,10 +46,12 @@ def pgbench_script(ground, answer):
 """)
 
 
-def pgbench(ground, port, script, clients, seconds, jobs=1, mode="prepared"):
-    """The statement of a script, one after the other on each of that many connections."""
+def pgbench(ground, port, scripts, clients, seconds, jobs=1, mode="prepared"):
+    """The statement of a script, one after the other on each of that many connections. A script is its
+    path, with @WEIGHT behind it where there are several."""
     out = measure.run([os.path.join(ground.bin, "pgbench"), "-n", "-M", mode, "-c", clients,
-                       "-j", min(jobs, clients), "-T", seconds, "-f", script, "-h", "127.0.0.1",
+                       "-j", min(jobs, clients), "-T", seconds,
+                       *(word for script in scripts for word in ("-f", script)), "-h", "127.0.0.1",
                        "-p", port, "-U", "postgres", "postgres"])
     failed = int(re.search(r"^number of failed transactions: (\d+)", out, re.M).group(1))
     rate = float(re.search(r"^tps = ([0-9.]+)", out, re.M).group(1))

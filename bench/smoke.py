@@ -12,6 +12,7 @@ import hit
 import lag
 import loads
 import measure
+import mixed
 import node_hit
 import throughput
 from alternatives import Original, PgBouncer, Pgpool
@@ -40,6 +41,7 @@ def main():
         check("hit", hit.measure_hits(ground, dose), "with /s", "without /s", "with/without")
         if loads.has_wrk():
             check("current", current.measure_current(ground, dose), "plain /s", "current /s")
+            check("mixed", mixed.measure_mixed(ground, dose), "lookups/s", "snapshot-host to it")
         check("throughput", throughput.measure_against(ground, dose), "lookups/s")
         check("latency", throughput.measure_one_client(ground, dose), "p50 us", "p50, http to it")
         check("lag", lag.measure_lag(ground, dose), "lookups", "hit p50 ms", "replica reads")

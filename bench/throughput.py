@@ -61,7 +61,7 @@ def subjects_for(ground, answer, dose, host, node, poolers):
         return lambda: loads.wrk(its_port, TOKEN, targets, HTTP_CLIENTS, seconds).rate
 
     def bench(its_port, clients, jobs=1, mode="prepared"):
-        return lambda: loads.pgbench(ground, its_port, script, clients, seconds, jobs, mode).rate
+        return lambda: loads.pgbench(ground, its_port, [script], clients, seconds, jobs, mode).rate
 
     subjects = {}
     if loads.has_wrk():

@@ -5,7 +5,7 @@
 # `make bench-summary`, the figures that must hold are printed as a table. `make bench-smoke` runs a
 # short dose of each and asserts that the figures are there, not how good they are.
 
-BENCHES := decision core hit current throughput lag growth
+BENCHES := decision core hit current mixed throughput lag growth
 BENCH_PACKAGES := postgresql python3 python3-psycopg2 valgrind gnuplot-nox wrk pgbouncer pgpool2
 
 BENCH_PROGRAM_SRC := $(addprefix bench/,core.c decision.c sections.c hit.c one_client.c lag.c)
