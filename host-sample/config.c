@@ -276,6 +276,15 @@ static void put_place(char *place, size_t length, const struct ini_document *doc
 
 enum token_line { TOKEN_READ, TOKEN_NONE, TOKEN_BAD };
 
+/* Whether anything but empty lines is left. */
+static bool has_more(FILE *file) {
+    int next = fgetc(file);
+    while (next == '\n' || next == '\r') {
+        next = fgetc(file);
+    }
+    return next != EOF;
+}
+
 /* The next line, without its end; none at the end of the file, or if it is empty. */
 static enum token_line read_token_line(FILE *file, char token[HOST_MAX_SECRET]) {
     char line[HOST_MAX_SECRET + sizeof "\r\n"];
@@ -296,12 +305,11 @@ static enum token_line read_token_line(FILE *file, char token[HOST_MAX_SECRET]) 
 /* Its first line becomes the token, the second one the other token. Why it cannot; NULL if it can.
  */
 static const char *read_tokens_of(FILE *file, struct host_config *config) {
-    char third[HOST_MAX_SECRET];
+    (void)setvbuf(file, NULL, _IONBF, 0); /* no token stays behind in a buffer */
     const enum token_line first = read_token_line(file, config->auth.token);
     const enum token_line second =
         first == TOKEN_READ ? read_token_line(file, config->auth.other_token) : TOKEN_NONE;
-    const enum token_line more = second == TOKEN_READ ? read_token_line(file, third) : TOKEN_NONE;
-    explicit_bzero(third, sizeof third);
+    const bool more = first == TOKEN_READ && second != TOKEN_BAD && has_more(file);
     if (ferror(file)) {
         return strerror(errno);
     }
@@ -311,7 +319,7 @@ static const char *read_tokens_of(FILE *file, struct host_config *config) {
     if (first == TOKEN_NONE) {
         return "its first line is empty";
     }
-    return more != TOKEN_NONE ? "it has more than two lines" : NULL;
+    return more ? "it has more than two lines" : NULL;
 }
 
 static void read_token_file(struct host_config *config, const char *place,

@@ -23,7 +23,7 @@ void descriptors_raise_limit(void) {
 static uint64_t count_links(const struct host_config *config) {
     uint64_t links = 0;
     for (uint32_t i = 0; i < config->server_count; i++) {
-        links += config->servers[i].links;
+        links += config->servers[i].links + 1; /* and the one on which it may be told to wait */
     }
     return links * config->listen.threads;
 }

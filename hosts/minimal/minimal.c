@@ -73,10 +73,11 @@ static PGresult *ask(struct host *host, uint32_t server, const char *sql, const 
     while (PQisBusy(link)) {
         struct pollfd answer = {.fd = PQsocket(link), .events = POLLIN};
         const uint64_t now = now_ns();
-        if (now >= limit_ns ||
+        const int silent = now >= limit_ns;
+        if (silent ||
             (poll(&answer, 1, (int)((limit_ns - now) / MS) + 1) > 0 && !PQconsumeInput(link))) {
             hang_up(host, server);
-            host->dial_ns[server] = now_ns() + 2 * NS;
+            host->dial_ns[server] = silent ? now + 2 * NS : 0;
             return NULL;
         }
     }

@@ -25,9 +25,9 @@
 #define QUICK_WATCHES 64u
 
 /* A wait lasts so long at most: a connection is busy until then, wanted or not. */
-#define WAIT_MS 500u
+#define WAIT_MS 200u
 
-/* One has failed, whatever the reason: the position is asked for instead, so long. */
+/* One has ended otherwise than with the position reached: it is asked for instead, so long. */
 #define NO_WAIT_NS (1000 * MS)
 
 /* Rights that are granted later are noticed after this many polls. */
@@ -397,18 +397,14 @@ static void answered(struct rp_cluster *cluster, struct ask *ask, const char *an
 }
 
 /* Its end only says when to go on: what the reads then find is judged by what is said before it, on
- * their own connection. */
+ * their own connection. Any other end than the position's being reached may be another server's, to
+ * which the connection that blocks was led: it is no news of this one, which is asked itself. */
 static void waited(struct rp_cluster *cluster, struct ask *ask, int32_t outcome,
                    const char *answer) {
     struct server *server = &cluster->servers[ask->server];
-    const enum wait_end end =
-        outcome == RP_ANSWERED ? question_read_wait(answer) : (enum wait_end)WAIT_UNKNOWN;
-    if (end == WAIT_REACHED) {
+    if (outcome == RP_ANSWERED && question_wait_has_reached(answer)) {
         wake(cluster, server, server->waited_for);
-    } else if (end == WAIT_NOT_IN_RECOVERY) {
-        roles_uncertain(cluster, ask->server);
-        asks_wake(cluster, ask->server);
-    } else if (end == WAIT_UNKNOWN) {
+    } else {
         server->no_wait_ns = cluster->now_ns + NO_WAIT_NS;
         asks_prompt(cluster, ask->server);
     }

@@ -257,15 +257,8 @@ void question_print_wait(uint64_t position, uint32_t timeout_ms, char text[QUEST
                    printed, timeout_ms);
 }
 
-enum wait_end question_read_wait(const char *answer) {
-    static const char *const ends[WAIT_UNKNOWN] = {[WAIT_REACHED] = "success",
-                                                   [WAIT_TIMEOUT] = "timeout",
-                                                   [WAIT_NOT_IN_RECOVERY] = "not in recovery"};
-    int end = 0;
-    while (end < WAIT_UNKNOWN && (answer == NULL || strcmp(answer, ends[end]) != 0)) {
-        end++;
-    }
-    return (enum wait_end)end;
+bool question_wait_has_reached(const char *answer) {
+    return answer != NULL && strcmp(answer, "success") == 0;
 }
 
 bool question_read_facts(const char *answer, struct facts *facts) {

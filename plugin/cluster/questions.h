@@ -58,13 +58,9 @@ const char *question_full(const struct abilities *can);  /* likewise */
  * passed. */
 void question_print_wait(uint64_t position, uint32_t timeout_ms, char text[QUESTION_WAIT_BYTES]);
 
-enum wait_end {
-    WAIT_REACHED,
-    WAIT_TIMEOUT,
-    WAIT_NOT_IN_RECOVERY,
-    WAIT_UNKNOWN /* not an answer to a wait */
-};
-enum wait_end question_read_wait(const char *answer);
+/* Whether that is the answer of a server that has replayed it. Others are "timeout" and "not in
+ * recovery". */
+bool question_wait_has_reached(const char *answer);
 
 /* False: not an answer to that question; what is filled in then is not to be used. */
 bool question_read_probe(const char *answer, struct abilities *can);

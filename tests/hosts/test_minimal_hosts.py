@@ -13,6 +13,7 @@ import time
 import unittest
 
 from cluster import Cluster
+from relay import Relay
 from testbed import BUILD, HOST_PLUGIN, PLUGIN, ROOT, wait_for
 
 POLICIES = """
@@ -113,12 +114,12 @@ class Host:
         return identity
 
     def begin(self, section, *identities, replica=None, primary=None, plugin=HOST_PLUGIN, ini=None,
-              **environment):
+              stdin=subprocess.DEVNULL, **environment):
         return subprocess.Popen(
             [*self.command, plugin, ini or policies, section,
              replica or cluster.standby.conninfo(), primary or cluster.primary.conninfo(), "thing",
              *identities],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, **(self.environment or {}), **environment})
 
     def end(self, process):
@@ -195,6 +196,18 @@ class Host:
         begun = time.monotonic()
         self.look_up("retry", *["bogus"] * 30)
         self.assertGreaterEqual(time.monotonic() - begun, 1.5)
+
+    def test_connection_that_was_lost_is_dialled_anew_at_once(self):
+        identity = self.row()
+        cluster.wait_caught_up()
+        with Relay(cluster.standby) as relay, \
+                self.begin("replica", replica=relay.conninfo(), stdin=subprocess.PIPE) as process:
+            for lose in (lambda: None, relay.cut, relay.reset):
+                lose()
+                process.stdin.write(identity + "\n")
+                process.stdin.flush()
+                self.assertIn(f"{identity} found ", process.stdout.readline())
+            process.communicate(timeout=60)
 
     def test_replica_is_down(self):
         row = self.row()

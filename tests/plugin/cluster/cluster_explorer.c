@@ -281,10 +281,8 @@ static bool tell(const struct stage *stage, int policy, uint64_t seed,
 static bool enumerate(struct explorer *explorer, const struct scenario *scenario, int policy) {
     struct choices choices = {0};
     struct stage stage;
-    int deviations = explorer->deviations;
-    if (policy == 0 && deviations < scenario->deviations) {
-        deviations = scenario->deviations;
-    }
+    const bool deeply = (scenario->deeply & 1u << policy) != 0;
+    const int deviations = deeply && explorer->deviations < 2 ? 2 : explorer->deviations;
     do {
         choices_begin(&choices);
         run_play(&stage, explorer, scenario, policy, &choices, deviations);

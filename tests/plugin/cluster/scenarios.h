@@ -19,8 +19,7 @@ struct scenario {
     void (*events[MAX_WORLD_EVENTS])(
         struct play *play); /* in this order, at any moments; NULL ends */
     bool asynchronous;      /* commits are acknowledged before they are flushed */
-    int deviations; /* that an enumeration under the first policy needs to see what it is there for;
-                       0: one */
+    unsigned deeply; /* bit p: under policy p it takes two deviations to see what it is there for */
     bool stays_split;    /* nobody ends it: reads that miss go on failing */
     int out;             /* this server is out in the end; 0: none */
     bool proves_nothing; /* by its nature: misses are the primary's to answer */
