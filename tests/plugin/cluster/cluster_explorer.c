@@ -4,7 +4,8 @@
  *
  *     cluster_explorer [INVARIANT]        every scenario under every policy: all orders with one
  *                                         deviation from "the oldest first", and a dose of chance
- *     cluster_explorer --full [SECONDS]   all orders with two, and chance for that long
+ *     cluster_explorer --full [SECONDS]   all orders with two, 100 000 at most of each world and
+ *                                         policy, and chance for that long
  *     cluster_explorer --seed N SCENARIO  one random play again
  *     cluster_explorer --only SCENARIO    that one, enumerated
  *
@@ -48,13 +49,15 @@ enum { POLICIES = sizeof policies / sizeof policies[0] };
 struct figures {
     uint64_t plays;
     uint64_t moments;
+    uint64_t cut_off; /* enumerations */
     uint64_t ends[RP_VERDICT_SHED + 1];
 };
 
 struct explorer {
     struct opened_section sections[POLICIES];
     struct figures figures;
-    int deviations; /* of an enumerated play */
+    int deviations;      /* of an enumerated play */
+    uint64_t most_plays; /* of an enumeration: with two deviations some worlds have millions */
 };
 
 /* ---- one play -------------------------------------------------------------------------------- */
@@ -283,7 +286,12 @@ static bool enumerate(struct explorer *explorer, const struct scenario *scenario
     struct stage stage;
     const bool deeply = (scenario->deeply & 1u << policy) != 0;
     const int deviations = deeply && explorer->deviations < 2 ? 2 : explorer->deviations;
+    uint64_t plays = 0;
     do {
+        if (plays++ == explorer->most_plays) {
+            explorer->figures.cut_off++;
+            return true;
+        }
         choices_begin(&choices);
         run_play(&stage, explorer, scenario, policy, &choices, deviations);
         if (!tell(&stage, policy, 0, &choices)) {
@@ -333,10 +341,11 @@ static bool all_enumerated(struct explorer *explorer, const char *only) {
 
 static void print_figures(const struct figures *figures) {
     (void)printf("%" PRIu64 " plays of %d scenarios, %" PRIu64 " moments; reads found %" PRIu64
-                 ", not found %" PRIu64 ", failed %" PRIu64 ", shed %" PRIu64 "\n",
+                 ", not found %" PRIu64 ", failed %" PRIu64 ", shed %" PRIu64
+                 "; enumerations cut off: %" PRIu64 "\n",
                  figures->plays, scenario_count, figures->moments, figures->ends[RP_VERDICT_FOUND],
                  figures->ends[RP_VERDICT_NOT_FOUND], figures->ends[RP_VERDICT_FAILED],
-                 figures->ends[RP_VERDICT_SHED]);
+                 figures->ends[RP_VERDICT_SHED], figures->cut_off);
 }
 
 static bool one_again(struct explorer *explorer, const char *seed, const char *name) {
@@ -357,6 +366,7 @@ int main(int argc, char **argv) {
         section_open(&explorer.sections[i], "%s", policies[i].policy);
     }
     explorer.deviations = full ? 2 : 1;
+    explorer.most_plays = full ? 100000 : UINT64_MAX;
     if (argc > 3 && strcmp(argv[1], "--seed") == 0) {
         good = one_again(&explorer, argv[2], argv[3]);
     } else if (argc > 2 && strcmp(argv[1], "--only") == 0) {
