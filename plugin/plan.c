@@ -65,7 +65,7 @@ static uint32_t compile_cell(struct rp_plan *plan, uint32_t conditions, uint32_t
     return used;
 }
 
-static void set_budget(struct rp_plan *plan) {
+static void compile_budget(struct rp_plan *plan) {
     uint64_t per_s = plan->options.primary_budget_per_s;
     /* Rounded up, so that the rate is never exceeded. */
     plan->budget_interval_ns = per_s == 0 ? 0 : (NS_PER_S + per_s - 1) / per_s;
@@ -112,7 +112,7 @@ void plan_compile(struct rp_plan *plan, const struct rp_options *options, uint32
     plan->max_polls = options_max_polls(options);
     plan->max_lag_ns = options->max_lag_ms * NS_PER_MS;
     plan->pick = (uint32_t)options->replica_pick;
-    set_budget(plan);
+    compile_budget(plan);
     counters_name(plan->metric_names, plan->options.metric_prefix);
     plan_compile_rules(plan, plan_conditions(options, capabilities));
 }
