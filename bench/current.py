@@ -3,15 +3,14 @@
 read that takes what the replica has. Over HTTP, the primary idle and writing 1 000 rows a second."""
 
 import contextlib
-import os
 import subprocess
 
 import loads
 import measure
 from ground import ANSWERS, Ground
 from host import TOKEN, Host
+from throughput import HTTP_CLIENTS
 
-CLIENTS = 32
 ROWS_PER_S = 1000
 PLAIN = {"policy": "replica_then_primary"}
 CURRENT = {"policy": "read_index", "when": "always"}
@@ -24,10 +23,9 @@ def writing(ground):
     script = ground.file("writer.sql", "INSERT INTO written (what) VALUES (repeat('x', 200));\n")
     # As long as nobody ends it: an hour is more than any run takes.
     writer = subprocess.Popen(
-        [os.path.join(ground.bin, "pgbench"), "-n", "-M", "prepared", "-c", "4", "-R", str(ROWS_PER_S),
-         "-T", "3600", "-f", script, "-h", "127.0.0.1", "-p", str(ground.primary.port), "-U",
-         "postgres", "postgres"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL)
+        loads.pgbench_command(ground, ground.primary.port, [script], 4, "-M", "prepared", "-R",
+                              ROWS_PER_S, "-T", 3600),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield
         if writer.poll() is not None:
@@ -41,7 +39,7 @@ def rates(ground, plain, current, dose):
     targets = ground.targets_file(ANSWERS["0 rows"])
 
     def over_http(host):
-        return lambda: loads.wrk(host.port, TOKEN, targets, CLIENTS, dose.whole_seconds).rate
+        return lambda: loads.wrk(host.port, TOKEN, targets, HTTP_CLIENTS, dose.whole_seconds).rate
     return measure.in_turn({"plain": over_http(plain), "current": over_http(current)}, dose.rounds)
 
 
@@ -64,7 +62,7 @@ def main():
     dose = measure.dose_of_arguments(__doc__, rounds=10, seconds=2)
     with Ground() as ground:
         rows = measure_current(ground, dose)
-    measure.print_table(f"Current reads over HTTP, {CLIENTS} clients", rows)
+    measure.print_table(f"Current reads over HTTP, {HTTP_CLIENTS} clients", rows)
     measure.write_csv("current", rows)
 
 

@@ -46,13 +46,17 @@ def pgbench_script(ground, answer):
 """)
 
 
+def pgbench_command(ground, port, scripts, clients, *options):
+    return [os.path.join(ground.bin, "pgbench"), "-n", "-c", str(clients), *map(str, options),
+            *(word for script in scripts for word in ("-f", script)), "-h", "127.0.0.1", "-p",
+            str(port), "-U", "postgres", "postgres"]
+
+
 def pgbench(ground, port, scripts, clients, seconds, jobs=1, mode="prepared"):
     """The statement of a script, one after the other on each of that many connections. A script is its
     path, with @WEIGHT behind it where there are several."""
-    out = measure.run([os.path.join(ground.bin, "pgbench"), "-n", "-M", mode, "-c", clients,
-                       "-j", min(jobs, clients), "-T", seconds,
-                       *(word for script in scripts for word in ("-f", script)), "-h", "127.0.0.1",
-                       "-p", port, "-U", "postgres", "postgres"])
+    out = measure.run(pgbench_command(ground, port, scripts, clients, "-M", mode, "-j",
+                                      min(jobs, clients), "-T", seconds))
     failed = int(re.search(r"^number of failed transactions: (\d+)", out, re.M).group(1))
     rate = float(re.search(r"^tps = ([0-9.]+)", out, re.M).group(1))
     if failed or not rate:

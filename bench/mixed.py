@@ -7,12 +7,10 @@ import random
 import loads
 import measure
 from ground import MIX, Ground
-from host import TOKEN, Host
+from host import TOKEN
+from throughput import HOST, HTTP_CLIENTS, PGBENCH, start_host
 
-HTTP_CLIENTS = 32
-PGBENCH = tuple((clients, jobs) for clients in (4, 8, 16) for jobs in (1, 2))
 LOOKUPS = 4000
-HOST = "snapshot-host"
 
 
 def mixed_targets(ground):
@@ -30,7 +28,7 @@ def measure_mixed(ground, dose):
 
     def bench(clients, jobs):
         return lambda: loads.pgbench(ground, ground.standby.port, scripts, clients, seconds, jobs).rate
-    with Host(primary=ground.primary, replicas=[ground.standby]) as host:
+    with start_host(ground) as host:
         subjects = {HOST: lambda: loads.wrk(host.port, TOKEN, targets, HTTP_CLIENTS, seconds).rate}
         for clients, jobs in PGBENCH[:1 if dose.smoke else None]:
             subjects[f"pgbench -c {clients} -j {jobs}"] = bench(clients, jobs)

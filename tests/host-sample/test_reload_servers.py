@@ -226,25 +226,29 @@ class TheRest(unittest.TestCase):
     def setUp(self):
         self.servers = {"a": server(cluster.primary), "b": server(cluster.standbys[0])}
 
+    def exchange(self, host, load, reload_with):
+        """One token for the other, both good in between."""
+        load.wait()
+        reload_with(TOKEN, OTHER_TOKEN)
+        load.use(TOKEN, OTHER_TOKEN)
+        load.wait()
+        load.use(OTHER_TOKEN)
+        load.wait()
+        reload_with(OTHER_TOKEN)
+        load.wait()
+        old = host.request("GET", level, {"authorization": "Bearer " + TOKEN})
+        self.assertEqual(old.status, 401)
+
     def test_tokens_are_exchanged(self):
         with running(**self.servers) as host, Load(host.port) as load:
-            def reload_with(token):
+            def reload_with(*tokens):
                 settings = copy.deepcopy(host.settings)
-                settings["auth"]["token"] = token
+                settings["auth"]["token"] = list(tokens)
                 host.reload(settings=settings)
 
-            load.wait()
-            reload_with([TOKEN, OTHER_TOKEN])
-            load.use(TOKEN, OTHER_TOKEN)
-            load.wait()
-            load.use(OTHER_TOKEN)
-            load.wait()
-            reload_with(OTHER_TOKEN)
-            load.wait()
-            old = host.request("GET", level, {"authorization": "Bearer " + TOKEN})
-            self.assertEqual(old.status, 401)
+            self.exchange(host, load, reload_with)
             for bad in ([TOKEN, OTHER_TOKEN, "x"], ["a", "a b\""]):
-                reload_with(bad)
+                reload_with(*bad)
                 self.assertEqual(host.metrics().value("snapshot_host_last_reload_successful"), 0)
             text = "\n".join(host.all_lines())
             self.assertIn("accepted: each key once in a section, this one twice", text)
@@ -262,16 +266,7 @@ class TheRest(unittest.TestCase):
                 settings["auth"].update(token=None, token_file=file.name)
                 host.reload(settings=settings)
 
-            load.wait()
-            reload_with(TOKEN, OTHER_TOKEN)
-            load.use(TOKEN, OTHER_TOKEN)
-            load.wait()
-            load.use(OTHER_TOKEN)
-            load.wait()
-            reload_with(OTHER_TOKEN)
-            load.wait()
-            old = host.request("GET", level, {"authorization": "Bearer " + TOKEN})
-            self.assertEqual(old.status, 401)
+            self.exchange(host, load, reload_with)
             reload_with(OTHER_TOKEN, TOKEN, "third")
             load.wait()
             self.assertEqual(host.metrics().value("snapshot_host_last_reload_successful"), 0)

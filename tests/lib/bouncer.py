@@ -14,6 +14,7 @@ import tempfile
 
 import psycopg2
 
+from cluster import loopback_conninfo
 from testbed import clean_up_at_exit, free_port, no_longer_clean_up, wait_for
 
 PROGRAM = "/usr/sbin/pgbouncer"
@@ -72,9 +73,7 @@ class PgBouncer:
         return False
 
     def conninfo(self, **more):
-        words = {"host": "127.0.0.1", "port": self.port, "dbname": "postgres", "user": "postgres"}
-        words.update(more)
-        return " ".join(f"{key}={value}" for key, value in words.items())
+        return loopback_conninfo(self.port, **more)
 
     def connect(self, **more):
         connection = psycopg2.connect(self.conninfo(**more))

@@ -96,6 +96,12 @@ def despite_conflicts(statement):
             pass
 
 
+def loopback_conninfo(port, **more):
+    """A libpq connection string for what listens there; keyword arguments are added to it."""
+    words = {"host": "127.0.0.1", "port": port, "dbname": "postgres", "user": "postgres", **more}
+    return " ".join(f"{key}={value}" for key, value in words.items())
+
+
 class Account:
     """Who runs the servers: postgres if we are root, else the current user."""
 
@@ -217,9 +223,7 @@ class Server:
 
     def conninfo(self, **more):
         """A libpq connection string; keyword arguments are added to it."""
-        words = {"host": "127.0.0.1", "port": self.port, "dbname": "postgres", "user": "postgres"}
-        words.update(more)
-        return " ".join(f"{key}={value}" for key, value in words.items())
+        return loopback_conninfo(self.port, **more)
 
     def connect(self):
         """A connection of the caller's own, with autocommit."""

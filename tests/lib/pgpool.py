@@ -14,7 +14,7 @@ import tempfile
 
 import psycopg2
 
-from cluster import Account
+from cluster import Account, loopback_conninfo
 from testbed import clean_up_at_exit, free_port, no_longer_clean_up, wait_for
 
 PROGRAM = shutil.which("pgpool", path=os.environ["PATH"] + ":/usr/sbin")
@@ -85,9 +85,7 @@ class Pgpool:
         return False
 
     def conninfo(self, **more):
-        words = {"host": "127.0.0.1", "port": self.port, "dbname": "postgres", "user": "postgres"}
-        words.update(more)
-        return " ".join(f"{key}={value}" for key, value in words.items())
+        return loopback_conninfo(self.port, **more)
 
     def close(self):
         no_longer_clean_up(self.close)
