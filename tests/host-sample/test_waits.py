@@ -68,6 +68,9 @@ class Waits(LookupCase):
                 before = [self.counted(host, name) for name in ("position_polls", "cluster_waits")]
                 future, run, since = self.paused_until_waiting(host, cluster.standby)
                 self.resume_and_see_found(future, run, since)
+                # What the cluster has counted is shown a moment later.
+                wait_for(lambda waits=before[1]: self.counted(host, "cluster_waits") > waits,
+                         "the wait to be counted")
                 after = [self.counted(host, name) for name in ("position_polls", "cluster_waits")]
                 self.assertLess(after[0] - before[0], 10, "the position was asked for all the same")
                 self.assertIn(after[1] - before[1], (1, 2, 3))
@@ -94,25 +97,23 @@ class Waits(LookupCase):
             self.assert_error(future.result(), 404, "replica_retry")
             self.assertEqual(host.counters()["proven_absent"], 1)
 
+    def see_questions_after(self, host, end):
+        """A function of the server ends the wait: the position is asked for, and no lookup fails."""
+        future, run, since = self.paused_until_waiting(host, cluster.standby)
+        polls = self.counted(host, "position_polls")
+        cluster.standby.execute(f"SELECT {end}(pid) FROM pg_stat_activity"
+                                " WHERE query LIKE 'WAIT FOR LSN %' AND state = 'active'")
+        wait_for(lambda: self.counted(host, "position_polls") > polls, "questions")
+        self.assertFalse(future.done())
+        self.resume_and_see_found(future, run, since)
+
     def test_cancelled_waits_give_way_to_questions(self):
         with self.observed_host(cluster, policy=READ_INDEX) as host:
-            future, run, since = self.paused_until_waiting(host, cluster.standby)
-            polls = self.counted(host, "position_polls")
-            cluster.standby.execute("SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
-                                    " WHERE query LIKE 'WAIT FOR LSN %' AND state = 'active'")
-            wait_for(lambda: self.counted(host, "position_polls") > polls, "questions")
-            self.assertFalse(future.done())
-            self.resume_and_see_found(future, run, since)
+            self.see_questions_after(host, "pg_cancel_backend")
 
     def test_a_lost_wait_fails_no_lookup(self):
         with self.observed_host(cluster, policy=READ_INDEX) as host:
-            future, run, since = self.paused_until_waiting(host, cluster.standby)
-            polls = self.counted(host, "position_polls")
-            cluster.standby.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                                    " WHERE query LIKE 'WAIT FOR LSN %' AND state = 'active'")
-            wait_for(lambda: self.counted(host, "position_polls") > polls, "questions")
-            self.assertFalse(future.done())
-            self.resume_and_see_found(future, run, since)
+            self.see_questions_after(host, "pg_terminate_backend")
             # It is dialled anew, and used again.
             self.resume_and_see_found(*self.paused_until_waiting(host, cluster.standby))
 
