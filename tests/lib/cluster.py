@@ -96,9 +96,10 @@ def despite_conflicts(statement):
             pass
 
 
-def loopback_conninfo(port, **more):
-    """A libpq connection string for what listens there; keyword arguments are added to it."""
-    words = {"host": "127.0.0.1", "port": port, "dbname": "postgres", "user": "postgres", **more}
+def loopback_conninfo(own_port, **more):
+    """A libpq connection string for what listens there; keyword arguments are added to it, or stand
+    in place of its words (several hosts have several ports)."""
+    words = {"host": "127.0.0.1", "port": own_port, "dbname": "postgres", "user": "postgres", **more}
     return " ".join(f"{key}={value}" for key, value in words.items())
 
 
