@@ -41,7 +41,8 @@ static uint32_t write_status(const struct worker *worker, enum route route,
 }
 
 uint32_t host_page_write(void *context, enum route route, struct byte_buffer *out) {
-    const struct worker *worker = context;
+    struct worker *worker = context;
+    servers_show(&worker->servers);
     switch (route) {
     case ROUTE_HEALTH:
         BYTE_BUFFER_LITERAL(out, "{\"status\":\"ok\"}");

@@ -163,6 +163,12 @@ static void fill_views(struct servers *servers, uint64_t now_ns) {
     }
 }
 
+void servers_show(struct servers *servers) {
+    if (servers->news) {
+        fill_views(servers, monotonic_ns());
+    }
+}
+
 /* What was heard is shown soon, whether or not anything follows. */
 static void show_news(struct servers *servers) {
     if (!servers->news) {

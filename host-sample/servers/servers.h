@@ -175,6 +175,10 @@ void pg_server_counters_add(struct pg_server_counters *sum, const struct pg_serv
 /* Why servers are not reached, of the first that is not: "NAME: error"; "" if all are. */
 void servers_last_error(const struct servers *servers, char *text, size_t length);
 
+/* Shows what was heard up to now in the views, before a page is written from them: one page, one
+ * story. */
+void servers_show(struct servers *servers);
+
 /* The end of a turn of the loop: does what the cluster says, and sends it, until there is nothing
  * more to do now. */
 void servers_flush(struct servers *servers);
