@@ -526,7 +526,8 @@ struct rp_cluster_calls {
     void (*prompt)(struct rp_cluster *cluster, uint32_t index, uint64_t now_ns);
 
     /* The operator reloads: system and timeline that are remembered are forgotten once every server
-     * has been asked anew; a notice says what was. */
+     * has been asked anew, and one has answered that leads, or that is of another system; a notice
+     * says what was. */
     void (*forget_history)(struct rp_cluster *cluster, uint64_t now_ns);
 
     /* Begins a read. request->replicas and its flag RP_REPLICAS_OUT are the cluster's own to fill
