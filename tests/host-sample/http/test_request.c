@@ -274,13 +274,16 @@ START_TEST(an_endless_head) {
         {"GET / HTTP/1.1\r\nX: ", 'a', 431},
         {"GET / HTTP/1.1\r\nX:", ' ', 431},
     };
+    static const size_t pieces[] = {1, 1000, HTTP_HEAD_CAPACITY};
     for (int i = 0; i < COUNT(heads); i++) {
         char stream[HTTP_HEAD_CAPACITY];
         memset(stream, heads[i].more, sizeof(stream));
         memcpy(stream, heads[i].beginning, strlen(heads[i].beginning));
-        const struct outcome got = feed(stream, sizeof(stream), 1, 1);
-        ck_assert_int_eq(got.outcome, HTTP_READER_REFUSED);
-        ck_assert_uint_eq(got.refusal, heads[i].refusal);
+        for (int k = 0; k < COUNT(pieces); k++) {
+            const struct outcome got = feed(stream, sizeof(stream), pieces[k], pieces[k]);
+            ck_assert_int_eq(got.outcome, HTTP_READER_REFUSED);
+            ck_assert_uint_eq(got.refusal, heads[i].refusal);
+        }
     }
 }
 END_TEST
