@@ -47,77 +47,90 @@ const char question_probe[] =
 #define INSTANCE                                                                                   \
     "pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.pg_postmaster_start_time()), 'hex')"
 
+/* Joins texts: cheaper than a function of any number of arguments, which looks up the type of each
+ * of them whenever it is started. */
+#define AND " OPERATOR(pg_catalog.||) "
+
 /* Only where each statement takes a snapshot of its own is the read's later than the position. */
 #define ISOLATION                                                                                  \
     "CASE pg_catalog.current_setting('transaction_isolation')"                                     \
-    " WHEN 'read committed' THEN 'c' ELSE 'x' END"
-
-/* A standby: replayed, -, lower, upper. The position's subquery is not inlined (OFFSET 0) and is
- * read before the receiver's, which depends on it; l, if given, is read before both. */
-#define STANDBY_BY_RECEIVER(lower, from, upper)                                                    \
-    "(SELECT pg_catalog.concat_ws(' ', 'r', coalesce(a.p::text, '-'), '-', " lower ", " upper ")"  \
-    " FROM " from ")"
-
-#define RECEIVED_TIMELINE                                                                          \
-    "coalesce((SELECT w.received_tli::text FROM pg_catalog.pg_stat_get_wal_receiver() w"           \
-    " WHERE a.p IS NOT NULL AND w.status = 'streaming'), '-')"
-
-#define JUST_POSITION "(SELECT pg_catalog.pg_last_wal_replay_lsn() AS p OFFSET 0) a"
-
-#define AFTER_CONTROL_FILE                                                                         \
-    "(SELECT r.min_recovery_end_timeline AS t FROM pg_catalog.pg_control_recovery() r OFFSET 0) l" \
-    " CROSS JOIN LATERAL (SELECT pg_catalog.pg_last_wal_replay_lsn() AS p"                         \
-    " WHERE l.t IS NOT NULL OFFSET 0) a"
+    " WHEN 'read committed' THEN ' c ' ELSE ' x ' END"
 
 /* From PostgreSQL 19 on the replayed timeline comes with its position, in one row. What is streamed
  * may be newer, and is the upper bound all the same: it tells whom the standby follows. */
 #define STANDBY_BY_RECOVERY                                                                        \
-    "(SELECT pg_catalog.concat_ws(' ', 'r', coalesce(r.last_replayed_end_lsn::text, '-'), '-',"    \
-    " coalesce(r.last_replayed_tli::text, '-'), coalesce(greatest(r.last_replayed_tli,"            \
-    " (SELECT w.received_tli FROM pg_catalog.pg_stat_get_wal_receiver() w"                         \
-    " WHERE r.last_replayed_end_lsn IS NOT NULL AND w.status = 'streaming'))::text, '-'))"         \
-    " FROM pg_catalog.pg_stat_recovery r)"
+    "coalesce((SELECT 'r '" AND "coalesce(r.last_replayed_end_lsn::text, '-')" AND "' - '"         \
+    AND "coalesce(r.last_replayed_tli::text, '-')" AND "' '"                                       \
+    AND "coalesce(greatest(r.last_replayed_tli, CASE WHEN (r.w).status = 'streaming'"              \
+    " THEN (r.w).received_tli END)::text, '-')"                                                    \
+    " FROM (SELECT v.last_replayed_end_lsn, v.last_replayed_tli,"                                  \
+    " pg_catalog.pg_stat_get_wal_receiver() AS w"                                                  \
+    " FROM (SELECT * FROM pg_catalog.pg_stat_recovery OFFSET 0) v OFFSET 0) r), 'r - - - -')"
+
+/* A standby: replayed, -, lower, upper. */
+#define STANDBY(lower, upper)                                                                      \
+    "'r '" AND "coalesce(o.p::text, '-')" AND "' - '" AND lower AND "' '" AND upper
 
 /* A primary: inserted, flushed, and its timeline in hexadecimal. The timeline is in the name of the
  * file that it writes; the control file's is that of the last checkpoint, which comes some time
  * after a promotion. These functions fail in recovery, so they are under a CASE. */
 #define PRIMARY                                                                                    \
-    "(SELECT pg_catalog.concat_ws(' ', 'p', i.p, pg_catalog.pg_current_wal_flush_lsn(),"           \
-    " pg_catalog.left(pg_catalog.pg_walfile_name(i.p), 8))"                                        \
-    " FROM (SELECT pg_catalog.pg_current_wal_insert_lsn() AS p OFFSET 0) i)"
+    "'p '" AND "pg_catalog.pg_current_wal_insert_lsn()::text" AND "' '"                            \
+    AND "pg_catalog.pg_current_wal_flush_lsn()::text" AND "' '"                                    \
+    AND "pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 8)"
 
-#define QUESTION(standby, more)                                                                    \
-    "SELECT pg_catalog.concat_ws(' ', 'rp1', " INSTANCE ", " ISOLATION ","                         \
-    " CASE WHEN pg_catalog.pg_is_in_recovery() THEN " standby " ELSE " PRIMARY " END" more ")"
+#define QUESTION(standby, more, from)                                                              \
+    "SELECT 'rp1 '" AND INSTANCE AND ISOLATION AND "CASE WHEN o.r THEN " standby " ELSE " PRIMARY  \
+    " END" more " FROM " from " o"
+
+/* Where the role and the position come from. Subqueries are not inlined (OFFSET 0), so the inner
+ * one is read first: the lower bound, then the position, then what is streamed. */
+#define LEVEL(what, from) "(SELECT " what " FROM " from " OFFSET 0)"
+#define IN_RECOVERY       "pg_catalog.pg_is_in_recovery() AS r"
+#define REPLAYED          "pg_catalog.pg_last_wal_replay_lsn()"
+
+#define JUST_ROLE     "(SELECT " IN_RECOVERY " OFFSET 0)"
+#define JUST_POSITION "(SELECT " IN_RECOVERY ", " REPLAYED " AS p, '-' AS t OFFSET 0)"
+#define AFTER_CONTROL_FILE                                                                         \
+    LEVEL("l.t::text AS t, " IN_RECOVERY ", CASE WHEN l.t IS NOT NULL THEN " REPLAYED " END AS p", \
+          LEVEL("c.min_recovery_end_timeline AS t", "pg_catalog.pg_control_recovery() c") " l")
+#define BEFORE_RECEIVER(from)                                                                      \
+    LEVEL("a.r, a.p, a.t, pg_catalog.pg_stat_get_wal_receiver() AS w", from " a")
+
+#define RECEIVED_TIMELINE                                                                          \
+    "CASE WHEN (o.w).status = 'streaming' THEN coalesce((o.w).received_tli::text, '-')"            \
+    " ELSE '-' END"
 
 #define SYSTEM                                                                                     \
-    "(SELECT s.system_identifier FROM pg_catalog.pg_control_system() s)"
+    "(SELECT s.system_identifier::text FROM pg_catalog.pg_control_system() s)"
 
 #define REPLAY_AGE                                                                                 \
-    "coalesce(CASE WHEN pg_catalog.pg_is_in_recovery() THEN greatest(0, 1000 * extract(epoch FROM" \
+    "coalesce(CASE WHEN o.r THEN greatest(0, 1000 * extract(epoch FROM"                            \
     " pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp()))::bigint"         \
     " END::text, '-')"
 
-#define BY_RECEIVER  STANDBY_BY_RECEIVER("'-'", JUST_POSITION, RECEIVED_TIMELINE)
-#define BY_BOTH      STANDBY_BY_RECEIVER("l.t", AFTER_CONTROL_FILE, RECEIVED_TIMELINE)
-#define BY_CONTROL   STANDBY_BY_RECEIVER("l.t", AFTER_CONTROL_FILE, "'-'")
-#define BY_NONE      STANDBY_BY_RECEIVER("'-'", JUST_POSITION, "'-'")
+#define BY_RECEIVER(more) QUESTION(STANDBY("o.t", RECEIVED_TIMELINE), more, BEFORE_RECEIVER(JUST_POSITION))
+#define BY_BOTH(more) QUESTION(STANDBY("o.t", RECEIVED_TIMELINE), more, BEFORE_RECEIVER(AFTER_CONTROL_FILE))
+#define BY_CONTROL(more)  QUESTION(STANDBY("o.t", "'-'"), more, AFTER_CONTROL_FILE)
+#define BY_NONE(more)     QUESTION(STANDBY("o.t", "'-'"), more, JUST_POSITION)
+#define BY_RECOVERY(more) QUESTION(STANDBY_BY_RECOVERY, more, JUST_ROLE)
 
-#define FULL(standby, system) QUESTION(standby, ", " system ", " REPLAY_AGE)
+#define WITH_AGE(system) AND "' '" AND system AND "' '" AND REPLAY_AGE
+#define NO_SYSTEM        WITH_AGE("'-'")
+#define ITS_SYSTEM       WITH_AGE(SYSTEM)
 
 /* clang-format on */
 
-static const char *const shorts[2] = {QUESTION(BY_RECEIVER, ""), QUESTION(STANDBY_BY_RECOVERY, "")};
+static const char *const shorts[2] = {BY_RECEIVER(""), BY_RECOVERY("")};
 
 /* By what bounds a standby's timeline, and whether the system may be seen. */
 static const char *const fulls[4][2] = {
-    {FULL(BY_NONE, "'-'"), FULL(BY_NONE, SYSTEM)},
-    {FULL(BY_RECEIVER, "'-'"), FULL(BY_RECEIVER, SYSTEM)},
-    {FULL(BY_CONTROL, "'-'"), FULL(BY_CONTROL, SYSTEM)},
-    {FULL(BY_BOTH, "'-'"), FULL(BY_BOTH, SYSTEM)},
+    {BY_NONE(NO_SYSTEM), BY_NONE(ITS_SYSTEM)},
+    {BY_RECEIVER(NO_SYSTEM), BY_RECEIVER(ITS_SYSTEM)},
+    {BY_CONTROL(NO_SYSTEM), BY_CONTROL(ITS_SYSTEM)},
+    {BY_BOTH(NO_SYSTEM), BY_BOTH(ITS_SYSTEM)},
 };
-static const char *const fulls_by_recovery[2] = {FULL(STANDBY_BY_RECOVERY, "'-'"),
-                                                 FULL(STANDBY_BY_RECOVERY, SYSTEM)};
+static const char *const fulls_by_recovery[2] = {BY_RECOVERY(NO_SYSTEM), BY_RECOVERY(ITS_SYSTEM)};
 
 static bool told_by_recovery(const struct abilities *can) {
     return can->recovery && can->receiver;
