@@ -8,7 +8,7 @@
 #include "result.h"
 
 #include <assert.h>
-#include <stdio.h>
+#include <string.h>
 
 enum {
     GROUP_LOOKS = 64, /* at statements that may not fit the group, before it is sent as it is */
@@ -62,6 +62,11 @@ void pg_queue_submit(struct pg_queue *queue, struct pg_statement *statement) {
     begin_waiting(statement);
 }
 
+bool pg_queue_asks(struct pg_queue *queue) {
+    const struct pg_statement *first = first_waiting(queue);
+    return first != NULL && first->kind == PG_READ && first->question != NULL;
+}
+
 struct pg_statement *pg_queue_take_group(struct pg_queue *queue, uint32_t max, uint32_t *count) {
     struct pg_statement *first = first_waiting(queue);
     struct pg_statement *last = first;
@@ -104,7 +109,7 @@ void pg_queue_answer(struct pg_queue *queue, struct pg_statement *statement,
     leave_link(statement);
     statement->reply = *reply;
     if (reply->before != NULL) {
-        (void)snprintf(statement->before, sizeof(statement->before), "%s", reply->before);
+        (void)strlcpy(statement->before, reply->before, sizeof(statement->before));
         statement->reply.before = statement->before;
     }
     statement->answered = true;

@@ -38,6 +38,9 @@ void pg_queue_free(struct pg_queue *queue);
 
 void pg_queue_submit(struct pg_queue *queue, struct pg_statement *statement);
 
+/* Whether the first waiting statement is a read with a question before it. */
+bool pg_queue_asks(struct pg_queue *queue);
+
 /* Takes out the first waiting statement and others that may go with it in a group of at most `max`;
  * sets their count. Something must be waiting. */
 struct pg_statement *pg_queue_take_group(struct pg_queue *queue, uint32_t max, uint32_t *count);

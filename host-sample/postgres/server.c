@@ -3,6 +3,7 @@
  */
 #include "server.h"
 
+#include "group.h"
 #include "host-sample/base/container_of.h"
 #include "host-sample/base/monotonic.h"
 #include "link.h"
@@ -15,7 +16,8 @@
 
 enum {
     BATCH_MIN = 8, /* a batch is split over several links only if each gets at least this many */
-    FREE_WAIT_MS = 500 /* for the threads of all attempts together */
+    ASKING_BATCH_MIN = PG_GROUP_MAX, /* the reads of a group share their question */
+    FREE_WAIT_MS = 500               /* for the threads of all attempts together */
 };
 
 struct pg_server {
@@ -130,7 +132,8 @@ static void hand_out(struct pg_server *server) {
         return;
     }
     uint32_t even = (queue->waiting + ready - 1) / ready;
-    const uint32_t share = even > BATCH_MIN ? even : BATCH_MIN;
+    const uint32_t least = pg_queue_asks(queue) ? ASKING_BATCH_MIN : BATCH_MIN;
+    const uint32_t share = even > least ? even : least;
     struct pg_link *link;
     while (queue->waiting > 0 && (link = idlest_link(server)) != NULL) {
         bool sent = true;
