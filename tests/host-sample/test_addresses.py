@@ -89,7 +89,7 @@ class Addresses(unittest.TestCase):
                     f"application_name={APPLICATION}")
         first, second = "server.s/127.0.0.2", "server.s/127.0.0.3"
         with running(2, a=server(reloads.cluster.primary),
-                     s={"conninfo": conninfo, "addresses": "all"}) as host, Load(host.port) as load:
+                     s={"conninfo": conninfo, "addresses": "all"}) as host, Load(host) as load:
             load.wait()
             self.assertEqual(role_of(host, first), "replica")
             self.assertIsNone(role_of(host, "server.s"))

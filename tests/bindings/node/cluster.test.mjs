@@ -22,6 +22,22 @@ async function primaryScans(pools) {
   return (await ask('primary', "SELECT (seq_scan + idx_scan)::int AS n FROM pg_stat_user_tables WHERE relname = 'known'"))[0].n;
 }
 
+/** Until a statement with this word has been answered on one of the pool's clients. */
+function answered(pool, word) {
+  return new Promise((resolve) => {
+    pool.on('acquire', (client) => {
+      client.query = (what, ...rest) => {
+        const callback = rest.pop();
+        return Object.getPrototypeOf(client).query.call(client, what, ...rest, (...result) => {
+          callback(...result);
+          if ((what.text ?? what).includes(word)) resolve();
+        });
+      };
+    });
+    pool.on('release', (_error, client) => { delete client.query; });
+  });
+}
+
 test('a hit is the replica\'s, by one statement', async () => {
   const { cluster, set, pools, close } = await clusterOf(INDEX);
   const id = await newRow();
@@ -62,12 +78,13 @@ test('the question is asked before the read, the position after it, in one trans
 });
 
 test('a row that the replica lacks is awaited there; one that is nowhere is proven absent', async () => {
-  const { cluster, set, close } = await clusterOf(INDEX);
+  const { cluster, set, pools, close } = await clusterOf(INDEX);
   await pauseReplay();
   try {
     const id = await newRow();
+    const missed = answered(pools[1], 'FROM known');
     const late = cluster.read('snapshots_since', known(id));
-    await sleep(20);
+    await missed;
     await resumeReplay();
     const end = await late;
     assert.deepEqual([end.verdict, end.servedBy, end.counted], ['found', 'replica_retry', 'replica_retry']);
