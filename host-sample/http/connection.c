@@ -83,14 +83,18 @@ static void linger(struct http_connection *connection) {
     }
 }
 
-/* Whether the client is known to have left, or to be about to: it has ended its side, or the
- * connection is broken. */
-static bool has_left(const struct http_connection *connection) {
+/* Asking takes the error from the socket: whoever is told of it closes the connection. */
+static bool is_broken(const struct http_connection *connection) {
     int error = 0;
     socklen_t length = sizeof(error);
 
-    return connection->half_closed || connection->at_end ||
-           getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 || error != 0;
+    return getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 || error != 0;
+}
+
+/* Whether the client is known to have left, or to be about to: it has ended its side, or the
+ * connection is broken. */
+static bool has_left(const struct http_connection *connection) {
+    return connection->half_closed || connection->at_end || is_broken(connection);
 }
 
 /* --- replies --- */
@@ -472,7 +476,14 @@ static void on_event(evutil_socket_t fd, short what, void *arg) {
     struct http_connection *connection = arg;
 
     (void)fd;
-    /* A broken connection is reported as readable and writable. */
+    /* A broken connection is reported as readable and writable: nobody waits for an answer there,
+     * watched or not. */
+    if (connection->state == HTTP_ANSWERING &&
+        ((what & EV_CLOSED) != 0 || (what & (EV_READ | EV_WRITE)) == (EV_READ | EV_WRITE)) &&
+        is_broken(connection)) {
+        http_connection_close(connection);
+        return;
+    }
     if ((what & EV_CLOSED) != 0) {
         connection->half_closed = true;
         tell_hang_up(connection);

@@ -112,6 +112,24 @@ class AccessLog(LookupCase):
             self.assertEqual(metrics.value("snapshot_host_lookups_abandoned_total"), 1)
             connection.rollback()
 
+    def test_client_that_resets_at_once(self):
+        """During the first read, before it would count as one that does not wait."""
+        with contextlib.closing(cluster.primary.connect()) as connection, \
+                Host(cluster.primary, policy={"policy": "primary_only"},
+                     settings={"log": {"access": "yes"}}) as host:
+            connection.autocommit = False
+            connection.cursor().execute('LOCK TABLE "TaskRunExecutionSnapshot"')
+            with RawConnection(host.port) as client:
+                client.send(get(lookup_path(self.run_id, self.life[0]["id"]),
+                                f"authorization: Bearer {TOKEN}"))
+                wait_for(lambda: host.metrics().value("snapshot_host_lookups_in_flight") == 1,
+                         "the lookup to hang", every_s=0.001)
+                client.reset()
+            wait_for(lambda: any(line["status"] == 499 for line in access_lines(host)),
+                     "the client to be missed")
+            self.assertEqual(host.metrics().value("snapshot_host_lookups_in_flight"), 0)
+            connection.rollback()
+
     def test_traceparent_is_carried_into_warnings_and_errors(self):
         unknown = history.new_id()
         with self.host() as host:

@@ -1,6 +1,7 @@
 """HTTP as bytes on a socket, for requests that no well-behaved client library would send."""
 
 import socket
+import struct
 import time
 
 from answer import Answer
@@ -25,6 +26,11 @@ class RawConnection:
 
     def close(self):
         self._socket.close()
+
+    def reset(self):
+        """Closes it like a program that is killed with answers unread."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
     def send(self, data):
         """Sends all of it; returns whether the other side was still there."""
