@@ -16,7 +16,10 @@
  * and who is a primary beside whom, take two answers each. */
 #define LIMIT_NS UINT64_C(10000000000)
 #define MORE_NS  UINT64_C(2500000000)
-#define TICK_US  20000
+
+/* A link that comes up in the last moment gets so long for its trial. */
+#define LATE_NS UINT64_C(1000000000)
+#define TICK_US 20000
 
 struct connect_test {
     struct event_base *base;
@@ -39,10 +42,19 @@ static void servers_known(void *context) {
     struct connect_test *test = context;
     test->known = true;
     test->ends_ns = monotonic_ns() + MORE_NS;
+}
+
+/* On each link that has come up, be it late. */
+static void begin_trials(struct connect_test *test) {
+    const uint64_t now_ns = monotonic_ns();
     for (uint32_t i = 0; i < test->servers.count; i++) {
         struct pg_server *links = test->servers.servers[i].links;
-        if (links != NULL && pg_server_is_up(links)) {
-            trial_read_begin(&test->trials[i], links);
+        if (links == NULL || test->trials[i].begun || !pg_server_is_up(links)) {
+            continue;
+        }
+        trial_read_begin(&test->trials[i], links);
+        if (test->ends_ns < now_ns + LATE_NS) {
+            test->ends_ns = now_ns + LATE_NS;
         }
     }
 }
@@ -93,6 +105,7 @@ static void run(struct connect_test *test) {
         (void)event_base_loopexit(test->base, &tick);
         (void)event_base_loop(test->base, EVLOOP_ONCE);
         roster_flush(&test->roster);
+        begin_trials(test);
     }
 }
 
@@ -151,7 +164,8 @@ static bool print_server(const struct connect_test *test, const struct server *s
         (void)printf("  What its role may not see: %s\n", info.grants);
     }
     const bool tried = up && info.answers != 0;
-    const bool reads = !tried || print_trial(&test->trials[server->index]);
+    const struct trial_read *trial = &test->trials[server->index];
+    const bool reads = !tried || print_trial(trial);
     return reads && tried && info.role != RP_ROLE_OUT && info.role != RP_ROLE_UNKNOWN &&
            info.why[0] == '\0';
 }

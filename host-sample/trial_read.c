@@ -20,6 +20,7 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
 
 void trial_read_begin(struct trial_read *trial, struct pg_server *links) {
     static const char *const values[] = {"a snapshot that nobody has", "nor its run"};
+    trial->begun = true;
     trial->statement.kind = PG_READ;
     trial->statement.prepared = SNAPSHOT_FULL;
     trial->statement.values = values;

@@ -12,6 +12,7 @@
 /* All zero before. It stays where it is until it is over, or forgotten. */
 struct trial_read {
     struct pg_statement statement;
+    bool begun;
     bool over;
     char error[200]; /* "": there was none */
 };

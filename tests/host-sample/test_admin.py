@@ -16,6 +16,7 @@ from host import Host, ini_text, run_host
 from lookup_case import LookupCase, module_cluster
 from prometheus import parse
 from raw_http import RawConnection, get
+from relay import Relay
 from testbed import free_port, wait_for
 
 cluster = None
@@ -357,6 +358,21 @@ class Status(LookupCase):
             self.assertIn("Connection refused", done.stderr)
 
 
+class Late(Relay):
+    """Cuts off whoever comes in the first second."""
+
+    def __init__(self, server):
+        self.cut_off = 0
+        self._until = None
+        super().__init__(server)
+
+    def _leads_to(self, server):
+        now = time.monotonic()
+        self._until = self._until or now + 1
+        self.cut_off += now < self._until
+        return now >= self._until
+
+
 def connect_test(**conninfos):
     """`snapshot-host -t --connect` on [server.NAME] of these: its exit status, and what it says of the
     servers."""
@@ -426,6 +442,14 @@ class Connect(LookupCase):
             a=f"host=127.0.0.1 port={free_port()} dbname=postgres", b=cluster.standby.conninfo())
         self.assertEqual(status, 1, text)
         self.assertRegex(text, r"(?s)server\.a: no link: .*Connection refused.*No primary answers\.")
+
+    def test_link_that_comes_up_late(self):
+        """After every server has answered or failed: it is tried like the others, and not blamed."""
+        with Late(cluster.standby) as late:
+            status, text = connect_test(a=cluster.primary.conninfo(), b=late.conninfo())
+            self.assertGreater(late.cut_off, 0)
+        self.assertEqual(status, 0, text)
+        self.assertRegex(text, r"\nserver\.b: replica, timeline 1")
 
     def test_it_goes_with_t(self):
         done = run_host("--connect", "-c", "/nowhere.ini")
