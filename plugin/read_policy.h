@@ -454,6 +454,8 @@ enum rp_server_role {
 
 #define RP_UNKNOWN UINT64_MAX
 
+/* What follows is filled in up to struct_size: a host of an older header has less room, and needs
+ * it as far as position, system and text, respectively. */
 struct rp_server_info {
     uint32_t struct_size;     /* set by the host */
     int32_t role;             /* enum rp_server_role */

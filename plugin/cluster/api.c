@@ -238,9 +238,23 @@ static void fill_lag(const struct rp_cluster *cluster, const struct server *serv
     }
 }
 
+/* What a host of ABI 1.0 must have room for: who it is, and the notice. It is given as much as it
+ * has room for, so that these structures can grow. */
+#define UP_TO(type, member)    (offsetof(type, member) + sizeof(((type *)NULL)->member))
+#define MIN_SERVER_INFO_BYTES  UP_TO(struct rp_server_info, position)
+#define MIN_CLUSTER_INFO_BYTES UP_TO(struct rp_cluster_info, system)
+#define MIN_NOTICE_BYTES       UP_TO(struct rp_notice, text)
+
+/* `all` is `size` bytes long; the first member of both is struct_size, and that of `host` stays. */
+static void give(void *host, uint32_t host_size, const void *all, size_t size) {
+    const size_t room = host_size < size ? host_size : size;
+    memcpy((char *)host + sizeof host_size, (const char *)all + sizeof host_size,
+           room - sizeof host_size);
+}
+
 static int32_t cluster_server(struct rp_cluster *cluster, uint32_t index,
                               struct rp_server_info *info) {
-    if (cluster == NULL || info == NULL || info->struct_size < sizeof *info) {
+    if (cluster == NULL || info == NULL || info->struct_size < MIN_SERVER_INFO_BYTES) {
         return RP_E_ARGUMENT;
     }
     if (index >= cluster->max_servers) {
@@ -248,8 +262,7 @@ static int32_t cluster_server(struct rp_cluster *cluster, uint32_t index,
     }
     const struct server *server = &cluster->servers[index];
     bool known = server->said.instance != 0;
-    *info = (struct rp_server_info){
-        .struct_size = info->struct_size,
+    struct rp_server_info all = {
         .role = server->role,
         .expect = server->expect,
         .state = server->state,
@@ -264,18 +277,18 @@ static int32_t cluster_server(struct rp_cluster *cluster, uint32_t index,
         .grants = server->probed ? question_missing_grants(&server->can) : "",
     };
     if (health_backs_off(&server->health, cluster->now_ns)) {
-        info->backing_off_ns = server->health.until_ns - cluster->now_ns;
+        all.backing_off_ns = server->health.until_ns - cluster->now_ns;
     }
-    fill_lag(cluster, server, info);
+    fill_lag(cluster, server, &all);
+    give(info, info->struct_size, &all, sizeof all);
     return RP_OK;
 }
 
 static int32_t cluster_info(struct rp_cluster *cluster, struct rp_cluster_info *info) {
-    if (cluster == NULL || info == NULL || info->struct_size < sizeof *info) {
+    if (cluster == NULL || info == NULL || info->struct_size < MIN_CLUSTER_INFO_BYTES) {
         return RP_E_ARGUMENT;
     }
-    *info = (struct rp_cluster_info){
-        .struct_size = info->struct_size,
+    const struct rp_cluster_info all = {
         .settled = cluster->settled,
         .split = cluster->split || cluster->two_systems,
         .primary = cluster->primary,
@@ -286,6 +299,7 @@ static int32_t cluster_info(struct rp_cluster *cluster, struct rp_cluster_info *
         .system = cluster->system,
         .replicas_out = cluster->replicas == 0 && cluster->others != 0,
     };
+    give(info, info->struct_size, &all, sizeof all);
     return RP_OK;
 }
 
@@ -309,7 +323,7 @@ static void cluster_forget_history(struct rp_cluster *cluster, uint64_t now_ns) 
 /* ---- reads ----------------------------------------------------------------------------------- */
 
 /* A read of ABI 1.0's size is enough: what came later is not read. */
-#define MIN_REQUEST_BYTES (offsetof(struct rp_request, position) + sizeof(uint64_t))
+#define MIN_REQUEST_BYTES UP_TO(struct rp_request, position)
 
 static int32_t cluster_start(struct rp_cluster *cluster, const struct rp_policy *policy,
                              const struct rp_request *request, uint64_t tag, uint64_t *read_id) {
@@ -462,10 +476,13 @@ static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns, struct 
 }
 
 static int32_t cluster_notice(struct rp_cluster *cluster, struct rp_notice *notice) {
-    if (cluster == NULL || notice == NULL || notice->struct_size < sizeof *notice) {
+    struct rp_notice next;
+    if (cluster == NULL || notice == NULL || notice->struct_size < MIN_NOTICE_BYTES ||
+        !notices_take(&cluster->notices, &next)) {
         return 0;
     }
-    return notices_take(&cluster->notices, notice);
+    give(notice, notice->struct_size, &next, sizeof next);
+    return 1;
 }
 
 /* ---- counters -------------------------------------------------------------------------------- */

@@ -25,9 +25,7 @@ bool notices_take(struct notices *notices, struct rp_notice *notice) {
     if (notices->count == 0) {
         return false;
     }
-    uint32_t struct_size = notice->struct_size;
     *notice = notices->kept[notices->first];
-    notice->struct_size = struct_size;
     notices->first = (notices->first + 1) % MAX_NOTICES;
     notices->count--;
     return true;
