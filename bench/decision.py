@@ -19,10 +19,10 @@ def decision(*arguments, under=()):
                         measure.program("bare_calls.so"), INI, *arguments])
 
 
-def paths():
+def paths(run=decision):
     """(policy, path, calls) of each."""
     return [(policy, path, int(calls))
-            for policy, path, calls in csv.reader(decision("paths").splitlines())]
+            for policy, path, calls in csv.reader(run("paths").splitlines())]
 
 
 def times(dose):
@@ -53,12 +53,12 @@ def in_object(lines, name):
     return total
 
 
-def instructions():
+def count_instructions(decision):
     """Instructions per read, by (policy, path, subject), without those of the loop; for the subject
     "own" those of the plugin alone, without the calls and their arguments.
 
     callgrind collects only inside the loop, and writes a file each time that it returns: one for each
-    path and subject, in the order that decision.c promises.
+    path and subject, in the order that decision.c promises. `decision` runs that program.
     """
     with tempfile.TemporaryDirectory() as directory:
         out = os.path.join(directory, "out")
@@ -66,7 +66,7 @@ def instructions():
                  under=("valgrind", "--tool=callgrind", "--toggle-collect=read_loop_run",
                         "--dump-after=read_loop_run", f"--callgrind-out-file={out}"))
         found, number = {}, 0
-        for policy, path, _calls in paths():
+        for policy, path, _calls in paths(decision):
             for subject in ("none", "bare", "plugin"):
                 number += 1
                 with open(f"{out}.{number}", encoding="utf-8") as file:
@@ -80,7 +80,7 @@ def instructions():
 
 def rows_of(dose, with_instructions=True):
     ns = times(dose)
-    count = instructions() if with_instructions else {}
+    count = count_instructions(decision) if with_instructions else {}
     rows = []
     for policy, path, calls in paths():
         key = (policy, path)

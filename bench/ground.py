@@ -100,10 +100,10 @@ FROM generate_series(0, %(runs)s - 1) n, generate_series(1, %(waitpoints)s) w;
 
 
 class Ground(Cluster):
-    """A primary and its standby with the rows of ANSWERS; `with Ground() as ground`."""
+    """A primary and its standbys with the rows of ANSWERS; `with Ground() as ground`."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, standbys=("standby",)):
+        super().__init__(standbys)
         try:
             self._tune()
             self._fill()

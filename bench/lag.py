@@ -33,10 +33,17 @@ POLICIES = {
 }
 ASKED = "read_index, asked"
 PLUGIN_THAT_ASKS = os.path.join(measure.BUILD, "bench", "read_policy_asks.so")
-if postgres_binaries()[1] >= 19:
+HAS_WAITS = postgres_binaries()[1] >= 19
+if HAS_WAITS:
     POLICIES[ASKED] = POLICIES["read_index"]
+# Versions that wait have results of their own: the summary has both.
+NAME = "lag-waits" if HAS_WAITS else "lag"
+# Where one wants to know no more than how long a row takes to be found.
+FINDERS = ("replica_backoff", "read_index", *((ASKED,) if HAS_WAITS else ()))
 BURST_S = 0.150
 ARRIVALS_PER_S = 200
+AWAY_MS = 2
+DELAY_MS = 20
 
 
 class Bursts(threading.Thread):
@@ -94,15 +101,24 @@ def delayed(ground, milliseconds):
         ground.standby.apply_delay(0)
 
 
+@contextlib.contextmanager
+def far_and_delayed(ground):
+    with delayed(ground, DELAY_MS), distant((ground.primary, ground.standby), AWAY_MS) as servers:
+        yield servers
+
+
 def lags(ground):
-    """Maps names to what makes the lag; it gives the primary and the standby, if not the ground's."""
+    """Maps names to what makes the lag, which gives the primary and the standby if not the ground's, and
+    the policies that are measured under it."""
+    everyone = tuple(POLICIES)
     return {
-        "natural": contextlib.nullcontext,
-        "20 ms delay": lambda: delayed(ground, 20),
-        "100 ms delay": lambda: delayed(ground, 100),
-        "150 ms pauses": lambda: Bursts(ground.standby),
-        "busy primary": lambda: busy_writer(ground),
-        "2 ms away": lambda: distant((ground.primary, ground.standby), 2),
+        "natural": (contextlib.nullcontext, everyone),
+        f"{DELAY_MS} ms delay": (lambda: delayed(ground, DELAY_MS), everyone),
+        "100 ms delay": (lambda: delayed(ground, 100), ("replica_then_primary", *FINDERS)),
+        "150 ms pauses": (lambda: Bursts(ground.standby), ("replica_then_primary", *FINDERS)),
+        "busy primary": (lambda: busy_writer(ground), everyone),
+        f"{AWAY_MS} ms away": (lambda: distant((ground.primary, ground.standby), AWAY_MS), FINDERS),
+        f"{DELAY_MS} ms delay, {AWAY_MS} ms away": (lambda: far_and_delayed(ground), FINDERS),
     }
 
 
@@ -128,20 +144,26 @@ class Slice:
 FIRST_IDS = itertools.count(5_000_000_000_000_000_000, 1_000_000)
 
 
+def samples_of(ground, host, seconds):
+    """The samples of a host that is up."""
+    run, snapshot = ANSWERS["0 rows"].targets()[0]
+    out = measure.run([measure.program("lag"), ground.primary.conninfo(), host.port, TOKEN,
+                       next(FIRST_IDS), seconds, ARRIVALS_PER_S, run, snapshot])
+    found = Slice()
+    for what, ms, status, served in csv.reader(out.splitlines()):
+        found.take(what, float(ms), int(status), served)
+    return found
+
+
 def slice_of(ground, name, servers, seconds):
     """Runs a policy for a slice of time under the lag that is in force."""
-    run, snapshot = ANSWERS["0 rows"].targets()[0]
     settings = {"plugin": {"path": PLUGIN_THAT_ASKS}} if name == ASKED else {}
     primary, standby = servers
     with Host(primary=primary, replicas=[standby], policy=POLICIES[name],
               settings=settings) as host:
         before = host.metrics()
-        out = measure.run([measure.program("lag"), ground.primary.conninfo(), host.port, TOKEN,
-                           next(FIRST_IDS), seconds, ARRIVALS_PER_S, run, snapshot])
+        found = samples_of(ground, host, seconds)
         after = host.metrics()
-    found = Slice()
-    for what, ms, status, served in csv.reader(out.splitlines()):
-        found.take(what, float(ms), int(status), served)
     reads = "snapshot_host_reads_total"
     found.counts = {
         "replica reads": _growth(before, after, reads, server="replica") - len(found.hit_ms),
@@ -186,9 +208,10 @@ def row_of(slices, plain_hits):
 def measure_lag(ground, dose):
     rows = []
     kinds = lags(ground)
-    names = list(POLICIES)[:2 if dose.smoke else None]
     for lag in list(kinds)[:1 if dose.smoke else None]:
-        with kinds[lag]() as others:
+        begin, names = kinds[lag]
+        names = names[:2 if dose.smoke else None]
+        with begin() as others:
             servers = others or (ground.primary, ground.standby)
             found = measure.in_turn(
                 {name: lambda name=name, at=servers: slice_of(ground, name, at, dose.seconds)
@@ -210,11 +233,12 @@ def added_of(row):
 
 def draw(rows):
     kinds = list(dict.fromkeys(row["lag"] for row in rows))
-    names = [name for name in POLICIES if name != "replica_only"]
-    found = {(row["lag"], row["policy"]): row for row in rows}
+    measured = {row["policy"] for row in rows}
+    names = [name for name in POLICIES if name in measured and name != "replica_only"]
+    found = {(row["lag"], row["policy"]): added_of(row) for row in rows}
     # A log scale has no 0: what is below the clock's jitter goes to the bottom.
-    data = [(kind, *(max(0.05, value) for name in names
-                     for value in added_of(found[(kind, name)]))) for kind in kinds]
+    data = [(kind, *(value and max(0.05, value) for name in names
+                     for value in found.get((kind, name), (None, None)))) for kind in kinds]
     width = 0.8 / len(names)
     bars = []
     for number, name in enumerate(names):
@@ -226,7 +250,7 @@ def draw(rows):
         bars.append(f"'' using {x}:{p50}:(0):(${p99} - ${p50}) with vectors nohead lc rgb "
                     "'#333333' notitle")
     tics = ", ".join(f"'{kind}' {number}" for number, kind in enumerate(kinds))
-    measure.plot("lag", f"""
+    measure.plot(NAME, f"""
 set logscale y
 set yrange [0.05:500]
 set xrange [-0.6:{len(kinds) - 0.4}]
@@ -234,15 +258,15 @@ set xtics ({tics})
 set style fill solid 0.9 noborder
 set ylabel 'added to a lag hit, ms: p50, and a line up to p99'
 set key outside bottom center horizontal
-plot """ + ", \\\n     ".join(bars), {"data": data}, size=(1000, 500))
+plot """ + ", \\\n     ".join(bars), {"data": data}, size=(1200, 500))
 
 
 def main():
-    dose = measure.dose_of_arguments(__doc__, rounds=4, seconds=5)
+    dose = measure.dose_of_arguments(__doc__, rounds=5, seconds=4)
     with Ground() as ground:
         rows = measure_lag(ground, dose)
     measure.print_table("Lag hits", rows)
-    measure.write_csv("lag", rows)
+    measure.write_csv(NAME, rows)
     draw(rows)
 
 

@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
 from testbed import BUILD, as_program  # noqa: E402, F401
 
-RESULTS = os.path.join(BENCH, "results")
+RESULTS = os.environ.get("BENCH_RESULTS") or os.path.join(BENCH, "results")
 PROGRAMS = os.path.join(BUILD, "bench")
 
 
@@ -130,7 +130,7 @@ def print_table(title, rows):
 
 
 def write_csv(name, rows):
-    """bench/results/NAME.csv; a Ratio takes three columns."""
+    """NAME.csv in bench/results, or in $BENCH_RESULTS; a Ratio takes three columns."""
     os.makedirs(RESULTS, exist_ok=True)
     flat = [_flat(row) for row in rows]
     columns = list(dict.fromkeys(column for row in flat for column in row))

@@ -29,9 +29,11 @@ BEST, BEST_ONE_THREAD = "pgbench, best", "pgbench, best of 1 thread"
 DIRECT, UNPREPARED = "pgbench, 8 clients", "pgbench, 8 clients, not prepared"
 
 
-def start_host(ground, threads=1):
+def start_host(ground, threads=1, admin=None):
+    """admin: the port of a listener for operators."""
     return Host(primary=ground.primary, replicas=[ground.standby],
-                policy={"policy": "replica_then_primary"}, settings={"listen": {"threads": threads}})
+                policy={"policy": "replica_then_primary"},
+                settings={"listen": {"threads": threads}, **({"admin": {"port": admin}} if admin else {})})
 
 
 # -- against the alternatives ----------------------------------------------------------------------
@@ -235,7 +237,7 @@ plot {bars}
 
 
 def main():
-    dose = measure.dose_of_arguments(__doc__, rounds=7, seconds=2)
+    dose = measure.dose_of_arguments(__doc__, rounds=5, seconds=2)
     with Ground() as ground:
         against = measure_against(ground, dose)
         measure.print_table(f"Lookups a second; {HTTP_CLIENTS} HTTP clients, 1 thread", against)

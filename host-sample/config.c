@@ -276,11 +276,15 @@ static void put_place(char *place, size_t length, const struct ini_document *doc
 
 enum token_line { TOKEN_READ, TOKEN_NONE, TOKEN_BAD };
 
+static int next_byte(FILE *file) {
+    return feof(file) || ferror(file) ? EOF : fgetc(file);
+}
+
 /* Whether anything but empty lines is left. */
 static bool has_more(FILE *file) {
-    int next = fgetc(file);
+    int next = next_byte(file);
     while (next == '\n' || next == '\r') {
-        next = fgetc(file);
+        next = next_byte(file);
     }
     return next != EOF;
 }

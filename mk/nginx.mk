@@ -54,7 +54,7 @@ uninstall-nginx:
 	rm -f $(foreach file,$(NGINX_INSTALLED),$(call file_target,$(file)))
 	test ! -d "$(DESTDIR)$(NGINX_DOCDIR)" || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(NGINX_DOCDIR)"
 
-# Not one of `make bench`: it measures nginx, and needs nothing of PostgreSQL.
+# The last of `make bench`: it measures nginx, and needs nothing of PostgreSQL.
 bench-nginx: nginx
 	@tools/install-packages wrk
 	@$(PYTHON) bench/nginx.py $(DOSE)

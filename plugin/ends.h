@@ -3,7 +3,7 @@
  *
  * Each is one line of a table. Exactly the rows that the replica missed and that were then found
  * are counted, by who found them; genuine misses and failures are not, so that bogus ids and
- * outages cannot pollute the lag metric; nor is a replica that was only behind the caller's
+ * outages cannot pollute the lag metric; nor is a replica that was only behind the wanted
  * position. WARN means exactly that the primary served a replica's miss: the writer was touched.
  */
 #ifndef ENDS_H
@@ -19,8 +19,8 @@
     END(END_FOUND_RETRY,       FOUND,     REPLICA_RETRY, NONE,  NULL,               MISS_REPLICA_RETRY, "missed on the replica, served by a retry there") \
     END(END_FOUND_PRIMARY,     FOUND,     PRIMARY,       WARN,  NULL,               MISS_PRIMARY,       "missed on the replica, served by the primary") \
     END(END_FOUND_FAILOVER,    FOUND,     PRIMARY,       NONE,  NULL,               NONE,               "failed on the replica, served by the primary") \
-    END(END_FOUND_REACHED,     FOUND,     REPLICA_RETRY, NONE,  NULL,               NONE,               "behind the caller's position at first, served by a replica that has reached it") \
-    END(END_FOUND_FLOOR,       FOUND,     PRIMARY,       NONE,  NULL,               NONE,               "no replica is known to have reached the caller's position, served by the primary") \
+    END(END_FOUND_REACHED,     FOUND,     REPLICA_RETRY, NONE,  NULL,               NONE,               "behind the wanted position at first, served by a replica that has reached it") \
+    END(END_FOUND_FLOOR,       FOUND,     PRIMARY,       NONE,  NULL,               NONE,               "no replica is known to have reached the wanted position, served by the primary") \
     END(END_NOT_FOUND_DIRECT,  NOT_FOUND, PRIMARY,       ERROR, NULL,               NONE,               "not found on the primary") \
     END(END_NOT_FOUND_REPLICA, NOT_FOUND, REPLICA,       ERROR, NULL,               NONE,               "not found on the replica") \
     END(END_NOT_FOUND_PRIMARY, NOT_FOUND, PRIMARY,       ERROR, "primary_fallback", NONE,               "not found on the replica, nor on the primary") \

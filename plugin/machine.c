@@ -154,6 +154,11 @@ static bool is_unproven(struct read_state *read, const struct rp_report *report)
            await_by(read, read->inserted, read->give_up_ns);
 }
 
+static bool is_behind(struct read_state *read, const struct rp_report *report) {
+    return report->position != 0 && report->position < read->inserted &&
+           await_by(read, read->inserted, read->give_up_ns);
+}
+
 /* The bucket is the section's, and so is its rate: that of the newest plan holds for reads under
  * way too. With two rates at once, each would see the other's debts as its own. */
 static bool is_admitted(struct read_state *read, const struct rp_report *report) {

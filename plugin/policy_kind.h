@@ -49,6 +49,8 @@
  * G_CAN_AWAIT_ALL  the same, but the inserted position is the one to await
  * G_UNPROVEN    the report has a position, the inserted one was not awaited yet, and there is time;
  *               it is now the position to await
+ * G_BEHIND      the report's position is known and behind the inserted one, which was awaited, and
+ *               there is time: it is awaited again
  * G_REACHED     the report's position is known and not behind the awaited one
  * G_PROVEN      the report's position is known and not behind the inserted one
  * G_PROVEN_MISSED  both G_PROVEN and G_MISSED
@@ -64,6 +66,7 @@
     GUARD(G_CAN_AWAIT,  can_await,   "max_wait_ms",          "position known, time left")          \
     GUARD(G_CAN_AWAIT_ALL, can_await_all, "max_wait_ms",     "position known, time left")          \
     GUARD(G_UNPROVEN,   is_unproven, "max_wait_ms",          "only the flushed position was reached, time left") \
+    GUARD(G_BEHIND,     is_behind,   "max_wait_ms",          "another server answered, which is behind the inserted position, time left") \
     GUARD(G_REACHED,    is_reached,  NULL,                   "the replica's position has reached it") \
     GUARD(G_PROVEN,     is_proven,   NULL,                   "the replica's position has reached the inserted one") \
     GUARD(G_PROVEN_MISSED, is_proven_missed, NULL,           "the same, and a replica missed it before")
@@ -106,7 +109,8 @@ struct rp_rule {
         ST_BEGIN, ON_OUT, IF_ANY, G_NONE, END(END_FAILED_OUT)                                      \
     }
 
-/* The primary's answer after a replica's miss, or for the caller's position. */
+/* The primary's answer after a replica's miss, or for a position that no replica is known to have
+ * reached: the caller's, or one that was located. */
 #define RULES_PRIMARY                                                                              \
     {ST_PRIMARY, ON_SERVED, IF_ANY, G_MISSED, END(END_FOUND_PRIMARY)},                             \
         {ST_PRIMARY, ON_SERVED, IF_ANY, G_NONE, END(END_FOUND_FLOOR)},                             \

@@ -140,7 +140,8 @@ struct rp_report {
     uint64_t position; /* WAL position that the server was at, 0 = unknown. For a read of a replica
                           it must have been taken BEFORE the snapshot of the statement that gave the
                           outcome, and only while the server was in recovery: it qualifies found
-                          where there is a floor, and an absence is proven by it. Located: the
+                          where there is a floor or the answer is to be current (when = always),
+                          and an absence is proven by it. Located: the
                           inserted position, without the page header that an idle primary is at */
     uint64_t flushed;  /* located: the flushed position, at most `position`; 0 = unknown */
 };
@@ -528,7 +529,8 @@ struct rp_cluster_calls {
     void (*prompt)(struct rp_cluster *cluster, uint32_t index, uint64_t now_ns);
 
     /* The operator reloads: system and timeline that are remembered are forgotten once every server
-     * has been asked anew; a notice says what was. */
+     * has been asked anew, and one has answered that leads, or that is of another system; a notice
+     * says what was. */
     void (*forget_history)(struct rp_cluster *cluster, uint64_t now_ns);
 
     /* Begins a read. request->replicas and its flag RP_REPLICAS_OUT are the cluster's own to fill

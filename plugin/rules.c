@@ -161,6 +161,8 @@ static bool can_hold(uint32_t guard, struct situation *after) {
         return true;
     case G_UNPROVEN:
         return after->target == TARGET_FLUSHED && (after->target = TARGET_INSERTED);
+    case G_BEHIND:
+        return after->target == TARGET_INSERTED;
     case G_NO_REPLICA:
         after->may_fall_back = true;
         return true;
@@ -256,9 +258,13 @@ static bool follow_outcome(struct check *check, const struct situation *at, uint
                      can_be ? "leads nowhere" : "has a rule, and cannot be");
     }
     struct situation behind = after_outcome(check, at, outcome);
+    /* Found, but not known to be current: the replica has not what is wanted. */
+    bool declined = false;
     for (const struct rp_move *move = &check->plan.moves[first]; can_be; move++) {
         struct situation after = behind;
         after.state = move->to;
+        after.may_fall_back = after.may_fall_back || declined;
+        declined = declined || (outcome == RP_FOUND && move->guard == G_PROVEN);
         if (!check_guard(check, at, outcome, move)) {
             return false;
         }

@@ -25,7 +25,7 @@
     STATE(ST_REPLICA,         READ,   REPLICA, 0,                     SPREAD,   "read the replica")                          \
     STATE(ST_WAIT,            WAIT,   REPLICA, 0,                     MOVES_ON, "wait")                                      \
     STATE(ST_RETRY,           READ,   REPLICA, 0,                     STAYS,    "read the replica again")                    \
-    STATE(ST_PRIMARY,         READ,   PRIMARY, 0,                     STAYS,    "read the primary\\n(after a miss, or for the caller's position)")         \
+    STATE(ST_PRIMARY,         READ,   PRIMARY, 0,                     STAYS,    "read the primary\\n(after a miss, or for a position)")         \
     STATE(ST_FAILOVER,        READ,   PRIMARY, 0,                     STAYS,    "read the primary\\n(after a failure)")      \
     STATE(ST_LOCATE_FIRST,    LOCATE, REPLICA, 0,                     STAYS,    "locate the primary")                        \
     STATE(ST_AWAIT_FIRST,     AWAIT,  REPLICA, 0,                     STAYS,    "await the located position\\n(inserted)")                \

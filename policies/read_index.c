@@ -23,6 +23,10 @@
  * Every read of a replica must have reached it, and one beyond the inserted position is the
  * primary's.
  *
+ * With when = always found is a claim as well: that the answer holds all that was acknowledged
+ * before the read began. It too is judged by the answer's own position, because behind an address
+ * that leads to several servers, another one may answer than the one that was awaited.
+ *
  * The longest read: locate, await, replica, await the floor, replica, locate, await, replica,
  * await, replica, primary.
  */
@@ -42,7 +46,9 @@ static const struct rp_rule rules[] = {
     {ST_AWAIT_FIRST, ON_REACHED, IF_WHEN_ALWAYS, G_REACHED, GO(ST_REPLICA_CURRENT)},
     {ST_AWAIT_FIRST, ON_AWAITED, IF_WHEN_ALWAYS, G_NONE, GO(ST_REPLICA)},
 
-    {ST_REPLICA_CURRENT, ON_FOUND, IF_WHEN_ALWAYS, G_NONE, END(END_FOUND_REPLICA)},
+    {ST_REPLICA_CURRENT, ON_FOUND, IF_WHEN_ALWAYS, G_PROVEN, END(END_FOUND_REPLICA)},
+    {ST_REPLICA_CURRENT, ON_FOUND, IF_WHEN_ALWAYS, G_BEHIND, GO(ST_AWAIT)},
+    RULES_TO_PRIMARY(ST_REPLICA_CURRENT, ON_FOUND, IF_WHEN_ALWAYS, ST_PRIMARY),
     {ST_REPLICA_CURRENT, ON_PARTIAL, IF_WHEN_ALWAYS, G_PROVEN, END(END_FOUND_REPLICA)},
     {ST_REPLICA_CURRENT, ON_MISSING, IF_WHEN_ALWAYS, G_PROVEN, END(END_ABSENT_REPLICA)},
     {ST_REPLICA_CURRENT, ON_MISS, IF_WHEN_ALWAYS, G_NONE, GO(ST_LOCATE)},
@@ -66,6 +72,10 @@ static const struct rp_rule rules[] = {
     {ST_AWAIT, ON_REACHED, IF_ANY, G_REACHED, GO(ST_RETRY_CURRENT)},
     RULES_TO_PRIMARY(ST_AWAIT, ON_AWAITED, IF_ANY, ST_PRIMARY),
 
+    {ST_RETRY_CURRENT, ON_FOUND, IF_WHEN_ALWAYS, G_PROVEN_MISSED, END(END_FOUND_RETRY)},
+    {ST_RETRY_CURRENT, ON_FOUND, IF_WHEN_ALWAYS, G_PROVEN, END(END_FOUND_REACHED)},
+    {ST_RETRY_CURRENT, ON_FOUND, IF_WHEN_ALWAYS, G_UNPROVEN, GO(ST_AWAIT)},
+    RULES_TO_PRIMARY(ST_RETRY_CURRENT, ON_FOUND, IF_WHEN_ALWAYS, ST_PRIMARY),
     RULES_RETRY_FOUND(ST_RETRY_CURRENT),
     {ST_RETRY_CURRENT, ON_PARTIAL, IF_ANY, G_PROVEN_MISSED, END(END_FOUND_RETRY)},
     {ST_RETRY_CURRENT, ON_PARTIAL, IF_ANY, G_PROVEN, END(END_FOUND_REACHED)},

@@ -80,12 +80,25 @@ export interface PolicyReadOptions {
   isMissing?(error: any): boolean;
 }
 
+/** A section's reads of the primary for rows that replicas lack. */
+export interface Budget {
+  /** primary_budget_per_s */
+  perSecond: number;
+  /** primary_budget_burst, as it counts */
+  burst: number;
+  /** That would be admitted at once now, 0 to burst, of all sets that share it. For metrics and status
+   * pages: it may be gone by the time that a read asks for it. */
+  left: number;
+}
+
 export class Policy {
   private constructor();
   readonly name: string;
   describe(): string;
   /** In Graphviz's language. */
   diagram(): string;
+  /** The primary's budget, of which nothing is charged; null: there is no limit. */
+  budget(): Budget | null;
   read<T>(reads: PolicyReads<T>, options?: PolicyReadOptions): Promise<PolicyEnd<T>>;
 }
 

@@ -375,12 +375,19 @@ static uint64_t limit_of(const struct rp_cluster *cluster, const struct read *re
     return read->deadline_ns - left / 4;
 }
 
-/* Where the answer counts only with what the server says of itself in the same transaction. */
+/* Where the answer counts only with what the server says of itself in the same transaction. What
+ * cannot change is asked of who is polled; an instance that only reads are led to, behind a
+ * balancer, has to tell them. */
 static const char *question_of(const struct rp_cluster *cluster, const struct read *read) {
     const struct server *server = &cluster->servers[read->server];
     bool wanted = is_primary_step(read->step) || read->floor != 0 ||
                   (read->step->flags & RP_STEP_WITH_POSITION) != 0;
-    return wanted && server->probed ? question_short(&server->can) : NULL;
+    const struct instance *last = server->instance;
+    const bool stranger = server->can.system && last != NULL && last->system == 0;
+    if (!wanted || !server->probed) {
+        return NULL;
+    }
+    return stranger ? question_full(&server->can) : question_short(&server->can);
 }
 
 bool reads_next(struct rp_cluster *cluster, struct rp_action *action) {
@@ -473,8 +480,9 @@ static void found_on_primary(struct rp_cluster *cluster, struct read *read, int3
     tell_outcome(cluster, read, why != NULL ? RP_FAILED : outcome, 0, why);
 }
 
-/* Found needs a position where there is a floor; missing, and partial where nobody has more, need
- * one that proves. The policy compares it with the floor and with what was located. */
+/* Found needs a position where there is a floor, and one that proves where the answer is to be
+ * current; so do missing, and partial where nobody has more. The policy compares it with the floor
+ * and with what was located, which is never below the floor. */
 static void answered_by_replica(struct rp_cluster *cluster, struct read *read, int32_t outcome,
                                 const struct facts *facts) {
     uint64_t proof = proof_position(cluster, read, facts);
@@ -492,8 +500,8 @@ static void answered_by_replica(struct rp_cluster *cluster, struct read *read, i
     }
     /* Before a locate nothing is proven by it, and it says whether the floor is reached. */
     uint64_t position = read->located_instance == 0 ? floor : proof;
-    if (outcome == RP_FOUND || (outcome == RP_PARTIAL && read->floor != 0 && floor < proof)) {
-        position = floor;
+    if (outcome == RP_FOUND && proof == 0) {
+        position = floor < read->floor ? floor : read->floor;
     }
     tell_outcome(cluster, read, outcome, position, NULL);
 }

@@ -561,25 +561,64 @@ static void judge(struct rp_cluster *cluster) {
     }
 }
 
-/* What was remembered goes when everybody has been asked since then. */
-static void finish_forgetting(struct rp_cluster *cluster) {
+static bool is_heard_anew(const struct rp_cluster *cluster, const struct server *server) {
+    return is_on(server) && server->said.instance != 0 &&
+           server->said_sent_event > cluster->forget_event;
+}
+
+static bool is_asked_anew(const struct rp_cluster *cluster, const struct server *server) {
+    return server->said_sent_event > cluster->forget_event ||
+           server->unheard_event > cluster->forget_event;
+}
+
+/* Who speaks now may be right against what is remembered. While nobody leads and nobody is of
+ * another system, there is nothing to be right about, and a primary that is merely slow to answer
+ * is not lost. */
+static bool may_finish_forgetting(const struct rp_cluster *cluster) {
+    bool news = false;
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         const struct server *server = &cluster->servers[i];
-        if (is_on(server) && server->said_sent_event <= cluster->forget_event &&
-            server->unheard_event <= cluster->forget_event) {
-            return;
+        if (is_on(server) && !is_asked_anew(cluster, server)) {
+            return false;
         }
+        news = news ||
+               (is_heard_anew(cluster, server) && (leads(server) || is_foreign(cluster, server)));
+    }
+    return news;
+}
+
+/* A silent one whose last words fit a primary that speaks: it is this primary, by another name, or
+ * a standby that follows it. */
+static bool fits_who_leads(const struct rp_cluster *cluster, const struct server *silent) {
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *server = &cluster->servers[i];
+        if (is_heard_anew(cluster, server) && leads(server) && system_of(silent) != 0 &&
+            system_of(silent) == system_of(server) &&
+            (server->said.instance == silent->said.instance ||
+             (follows(silent) && silent->said.upper <= server->said.upper))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What was remembered goes when everybody has been asked since then. */
+static void finish_forgetting(struct rp_cluster *cluster) {
+    if (!may_finish_forgetting(cluster)) {
+        return;
     }
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         struct server *server = &cluster->servers[i];
-        if (server->said_sent_event <= cluster->forget_event) {
+        if (is_heard_anew(cluster, server)) {
+            if (leads(server) && server->said.upper == cluster->timeline) {
+                /* It was remembered, and a new answer claims it: that is twice. */
+                server->claimed_timeline = server->said.upper;
+                server->claimed_event = cluster->forget_event;
+            }
+        } else if (!is_on(server) || !fits_who_leads(cluster, server)) {
             server->said.instance = 0;
             server->instance = NULL;
             server->leading_event = 0;
-        } else if (leads(server) && server->said.upper == cluster->timeline) {
-            /* It was remembered, and a new answer claims it: that is twice. */
-            server->claimed_timeline = server->said.upper;
-            server->claimed_event = cluster->forget_event;
         }
     }
     uint64_t system = cluster->system;

@@ -76,10 +76,12 @@ class Host:
     policy: the keys of section snapshots_since, or the whole text of the policy file.
     settings: sections and keys of snapshot-host.ini that differ from those here, e.g.
     {"limits": {"max_lookups": 1}}; None removes a key or a section.
+    binary: the program, if not the one that was built here.
     """
 
-    def __init__(self, primary=None, replicas=(), policy=None, settings=None):
+    def __init__(self, primary=None, replicas=(), policy=None, settings=None, binary=HOST_BINARY):
         self.port = free_port()
+        self._binary = binary
         self.directory = tempfile.mkdtemp(prefix="snapshot-host-")
         self.config_path = os.path.join(self.directory, "snapshot-host.ini")
         self.policy_path = os.path.join(self.directory, "read-policy.ini")
@@ -138,7 +140,7 @@ class Host:
     def start(self):
         """Runs the host and returns when it answers /healthz."""
         self._process = subprocess.Popen(
-            [HOST_BINARY, "-c", self.config_path], stdin=subprocess.DEVNULL,
+            [self._binary, "-c", self.config_path], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT, start_new_session=True)
         reader = threading.Thread(target=self._read_log, args=(self._process.stderr,), daemon=True)
         reader.start()

@@ -65,9 +65,17 @@ static bool tells_miss(const struct transition *t) {
            !tells_behind(t);
 }
 
-/* Either way the replica has not what is wanted, yet. */
+/* when = always: the answer of a replica is found as it was before the position that was reached.
+ */
+static bool tells_stale(const struct transition *t) {
+    return reports_replica_read(t) && tells(t, RP_FOUND) && !tells_behind(t) &&
+           t->setting->configured.always && t->told->is_current &&
+           t->report->position < t->told->located;
+}
+
+/* In each case the replica has not what is wanted, yet. */
 static bool tells_not_here(const struct transition *t) {
-    return tells_miss(t) || tells_behind(t);
+    return tells_miss(t) || tells_behind(t) || tells_stale(t);
 }
 
 /* The caller's position lies beyond all that the primary had inserted. */
@@ -123,7 +131,7 @@ static const char *no_primary_read_before_a_miss(const struct transition *t) {
     const bool failed_over = t->setting->configured.failover &&
                              (t->told->replica_failures > 0 || begins_out(t->setting));
     const bool unreachable = cannot_judge(t->setting) || tells_beyond(t);
-    return t->told->misses + t->told->behinds > 0 || failed_over || unreachable
+    return t->told->misses + t->told->behinds + t->told->stale > 0 || failed_over || unreachable
                ? NULL
                : "the primary was read without a miss";
 }
@@ -154,7 +162,7 @@ static const char *one_retry_for_one_miss(const struct transition *t) {
     if (!gives_read_of(t, RP_TARGET_REPLICA) || t->told->replica_reads == 0) {
         return NULL;
     }
-    if (t->told->misses + t->told->behinds != t->told->replica_reads) {
+    if (t->told->misses + t->told->behinds + t->told->stale != t->told->replica_reads) {
         return "a replica was read again that had not missed";
     }
     switch (configured->policy) {
@@ -166,11 +174,11 @@ static const char *one_retry_for_one_miss(const struct transition *t) {
         return t->told->replica_reads <= poll_limit(configured) ? NULL : "more polls than fit";
     case READ_INDEX:
         if (t->told->floor_awaits > 1 || t->told->located_awaits > 1 ||
-            t->told->unproven_awaits > 1) {
+            t->told->unproven_awaits > 1 || t->told->again_awaits > 1) {
             return "more retries than one for each position";
         }
-        return t->told->replica_reads <=
-                       t->told->floor_awaits + t->told->located_awaits + t->told->unproven_awaits
+        return t->told->replica_reads <= t->told->floor_awaits + t->told->located_awaits +
+                                             t->told->unproven_awaits + t->told->again_awaits
                    ? NULL
                    : "a retry without a position awaited for it";
     default:
@@ -230,7 +238,8 @@ static const char *a_retry_that_fits_is_made(const struct transition *t) {
 
 /* max_wait_ms is for all awaits that follow a locate, and for the floor's alone. */
 static int64_t await_limit(const struct transition *t) {
-    const bool floor = t->told->locates_after_a_read == 0 && !reports_on(t, RP_STEP_LOCATE);
+    const bool floor =
+        t->told->locates_after_a_read == 0 && !reports_on(t, RP_STEP_LOCATE) && !tells_stale(t);
     const int64_t from = floor ? t->told->now_ns : t->told->located_ns;
     return min_ns(from + t->setting->configured.max_wait_ms * MS_NS, deadline_ns(t));
 }
@@ -307,7 +316,7 @@ static const char *warns_when_the_primary_served_a_miss(const struct transition 
 
 /* Whether the answer just reported may be given as found. */
 static bool is_good_answer(const struct transition *t) {
-    if (tells_behind(t)) {
+    if (tells_behind(t) || tells_stale(t)) {
         return false;
     }
     if (tells(t, RP_FOUND)) {
@@ -357,6 +366,12 @@ static const char *verdicts_are_what_some_server_said(const struct transition *t
                    : "failed, and no read did";
     }
     return is_done(t) && !ends_as(t, RP_VERDICT_SHED) ? "a verdict that there is not" : NULL;
+}
+
+static const char *a_current_answer_has_reached_what_was_located(const struct transition *t) {
+    return tells_stale(t) && is_done(t) && !ends_as(t, RP_VERDICT_SHED)
+               ? "found where the located position is not reached"
+               : NULL;
 }
 
 static const char *a_good_answer_ends_the_read(const struct transition *t) {
@@ -470,6 +485,12 @@ static const char *awaits_name_a_position_to_reach(const struct transition *t) {
                    ? NULL
                    : "an await of what was reached, or is not known to prove";
     }
+    if (tells_stale(t)) {
+        return t->step->position == t->told->located && t->report->position != 0 &&
+                       t->after->again_awaits == 1
+                   ? NULL
+                   : "an await of another position than the one that was reached before";
+    }
     if (t->after->floor_awaits > 1) {
         return "the caller's position was awaited twice";
     }
@@ -532,6 +553,12 @@ static const char *read_index_locates_before_it_falls_back(const struct transiti
     const bool settled = is_current(t) && !tells_behind(t);
     if (!is_policy(t, READ_INDEX) || !tells_not_here(t) || settled) {
         return NULL;
+    }
+    if (told->locates_after_a_read == 0 && (tells_stale(t) || told->again_awaits > 0)) {
+        const bool again =
+            told->again_awaits == 0 && t->report->position != 0 && has_time_to_await(t);
+        return again ? (gives(t, RP_STEP_AWAIT) ? NULL : "a stale answer was not awaited again")
+                     : (gives_fallback(t) ? NULL : "a stale answer was not the primary's");
     }
     if (told->locates_after_a_read == 0) {
         const bool floor = floor_of(t) != 0 && t->report->position < floor_of(t) &&
@@ -651,8 +678,8 @@ const struct invariant invariants[] = {
     KEPT(one_primary_read, "I2: at most one primary read"),
     KEPT(no_primary_read_before_a_miss,
          "I3: no primary read before a replica miss unless there is no replica, the read is in a "
-         "transaction, on_replica_failure = primary, or no replica can be had at the caller's "
-         "floor"),
+         "transaction, on_replica_failure = primary, or no replica is known to be at the caller's "
+         "floor or, with when = always, at what was located"),
     KEPT(no_replica_read_where_none_may_be,
          "I3: no replica, or a transaction: the primary at once; else a replica first"),
     KEPT(one_retry_for_one_miss,
@@ -675,6 +702,9 @@ const struct invariant invariants[] = {
          "I9: found and not found are never reported unless some server said so, failed unless a "
          "read failed"),
     KEPT(a_good_answer_ends_the_read, "I9: found by a server is found"),
+    KEPT(a_current_answer_has_reached_what_was_located,
+         "I23: with when = always, where a located position was reached, no answer of a replica "
+         "counts that is not known to have reached the inserted one"),
     KEPT(a_floor_is_kept, "I22: no answer of a replica counts that is not known to have reached "
                           "the caller's position"),
     KEPT(the_server_that_answered_is_named, "I9: served_by names who answered"),

@@ -6,7 +6,7 @@
 #include <assert.h>
 
 static_assert(sizeof(struct step_seen) == 32, "no gaps");
-static_assert(sizeof(struct read_history) == 32 + 6 * 8 + 16 * 4, "no gaps");
+static_assert(sizeof(struct read_history) == 32 + 6 * 8 + 18 * 4, "no gaps");
 
 int history_is_replica_read(const struct read_history *history) {
     return history->step.kind == RP_STEP_READ && history->step.target == RP_TARGET_REPLICA;
@@ -30,6 +30,8 @@ static void add_answer(struct read_history *history, const struct rp_report *rep
         if (history->first_miss_ns == NEVER) {
             history->first_miss_ns = history->now_ns;
         }
+    } else if (served && history->is_current && report->position < history->located) {
+        history->stale++;
     } else if (report->outcome == RP_FAILED) {
         history->replica_failures++;
     }
@@ -55,11 +57,14 @@ void history_add_report(struct read_history *history, const struct rp_report *re
     }
 }
 
-static void add_await(struct read_history *history, int after_locate) {
+static void add_await(struct read_history *history, int after_locate, int was_current) {
     history->awaited_position = history->step.position;
     if (after_locate) {
         history->awaited = AWAITED_LOCATED;
         history->located_awaits += history->replica_reads > 0;
+    } else if (history->locates_after_a_read == 0 && was_current) {
+        history->awaited = AWAITED_AGAIN;
+        history->again_awaits++;
     } else if (history->locates_after_a_read == 0) {
         history->awaited = AWAITED_FLOOR;
         history->floor_awaits++;
@@ -71,6 +76,7 @@ static void add_await(struct read_history *history, int after_locate) {
 
 void history_add_step(struct read_history *history, const struct rp_step *step, uint64_t begun_ns) {
     const int after_locate = history->step.kind == RP_STEP_LOCATE;
+    const int was_current = (int)history->is_current;
     history->is_current = history->is_reached && history->awaited != AWAITED_FLOOR;
     history->is_reached = 0;
     history->step = (struct step_seen){
@@ -89,7 +95,7 @@ void history_add_step(struct read_history *history, const struct rp_step *step, 
     } else if (step->kind == RP_STEP_WAIT) {
         history->waits++;
     } else if (step->kind == RP_STEP_AWAIT) {
-        add_await(history, after_locate);
+        add_await(history, after_locate, was_current);
     } else if (history->replica_reads > 0) {
         history->locates_after_a_read++;
     } else {

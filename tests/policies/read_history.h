@@ -22,7 +22,7 @@ struct step_seen {
 };
 
 /* What an await was for. */
-enum awaited { AWAITED_NOTHING, AWAITED_FLOOR, AWAITED_LOCATED, AWAITED_UNPROVEN };
+enum awaited { AWAITED_NOTHING, AWAITED_FLOOR, AWAITED_LOCATED, AWAITED_UNPROVEN, AWAITED_AGAIN };
 
 struct read_history {
     struct step_seen step; /* under way */
@@ -37,11 +37,14 @@ struct read_history {
     uint32_t primary_reads;
     uint32_t misses;
     uint32_t behinds; /* found or partial on a replica not known to have reached the floor */
+    uint32_t stale;   /* found on a replica where a located position was reached, and whose own was
+                         not: another one has answered */
     uint32_t replica_failures;
     uint32_t waits;
     uint32_t floor_awaits;
     uint32_t located_awaits; /* after a locate after the first read */
     uint32_t unproven_awaits;
+    uint32_t again_awaits; /* before any locate after the first read, of what was reached before */
     uint32_t locates_before_a_read;
     uint32_t locates_after_a_read;
     uint32_t last_replica; /* read last */

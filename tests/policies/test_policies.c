@@ -314,8 +314,15 @@ static const struct row flushed_rows[] = {
     /* Under always the first read awaits all of it. */
     ROW(INDEX, ALWAYS, "located@100~80 reached@100 missing@100", "locate await@100 replica@",
         ABSENT_FIRST),
-    ROW(INDEX, ALWAYS, "located@100~80 reached@100 missing@99 located@110~90 reached@90 found@90",
-        "locate await@100 replica@ locate await@90 replica@", BY_RETRY),
+    ROW(INDEX, ALWAYS,
+        "located@100~80 reached@100 missing@99 located@110~90 reached@90 found@90 reached@110 "
+        "found@110",
+        "locate await@100 replica@ locate await@90 replica@ await@110 replica@", BY_RETRY),
+    ROW(INDEX, ALWAYS,
+        "located@100~80 reached@100 missing@99 located@110~90 reached@90 found@90 reached@110 "
+        "found@109 found",
+        "locate await@100 replica@ locate await@90 replica@ await@110 replica@ primary",
+        BY_PRIMARY),
 };
 
 /* ---- the caller's own position: a floor ---- */
@@ -454,6 +461,25 @@ static const struct row always_rows[] = {
         "locate await@100 replica@ locate await@110 replica@", ABSENT_RETRY),
     ROW(INDEX, ALWAYS, "located@100 reached@100 partial failed found",
         "locate await@100 replica@ locate primary", BY_PRIMARY),
+    /* Another server answered than the one that was awaited. */
+    ROW(INDEX, ALWAYS, "located@100 reached@100 found@99 reached@100 found@100",
+        "locate await@100 replica@ await@100 replica@", AT_FLOOR),
+    ROW(INDEX, ALWAYS, "located@100 reached@100 found@99 reached@100 partial@100",
+        "locate await@100 replica@ await@100 replica@", AT_FLOOR),
+    ROW(INDEX, ALWAYS, "located@100 reached@100 found@99 reached@100 missing@100",
+        "locate await@100 replica@ await@100 replica@", ABSENT_RETRY),
+    ROW(INDEX, ALWAYS, "located@100 reached@100 found@99 not_reached found",
+        "locate await@100 replica@ await@100 primary", FOR_FLOOR),
+    ROW(INDEX, ALWAYS, "located@100 reached@100 found@99 reached@100 found@99 found",
+        "locate await@100 replica@ await@100 replica@ primary", FOR_FLOOR),
+    ROW(INDEX, ALWAYS, "located@100 reached@100 found@99 reached@100 missing@99 missing",
+        "locate await@100 replica@ await@100 replica@ primary", NOWHERE),
+    ROW(INDEX, ALWAYS, "located@100 +300 reached@100 found@99 found",
+        "locate await@100 replica@ primary", FOR_FLOOR),
+    ROW(INDEX, ALWAYS, "located@100 reached@100 found found", "locate await@100 replica@ primary",
+        FOR_FLOOR),
+    ROW(INDEX, ALWAYS BUDGET, "located@100 reached@100 found", "locate await@100 replica@", SHED,
+        .budget_empty = true),
     /* Nothing that goes wrong before the first read leads to the primary. */
     ROW(INDEX, ALWAYS, "failed found", "locate replica", BY_REPLICA),
     ROW(INDEX, ALWAYS, "located found", "locate replica", BY_REPLICA),

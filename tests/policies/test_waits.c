@@ -460,7 +460,7 @@ static const struct {
     {"policy = read_index\n", "missing located@5 reached@5 found",
      "replica:2 locate await@5:2 replica@:2", "replica:2 locate await@5:0 replica@:0"},
     {"policy = read_index\nwhen = always\n",
-     "located@5 reached@5 missing located@6 reached@6 found",
+     "located@5 reached@5 missing located@6 reached@6 found@6",
      "locate await@5:2 replica@:2 locate await@6:2 replica@:2",
      "locate await@5:2 replica@:2 locate await@6:0 replica@:0"},
 };

@@ -60,6 +60,7 @@ class Work {
         this.connect();
       } else if (this.#isDropped) {
         release();
+        this.#server.isUp(); // it took longer to connect than the work might take
       } else {
         this.#client = client;
         this.#release = release;
@@ -310,6 +311,11 @@ class PgServer {
   /** Every connection is dialled anew, as they come up for use. */
   redial() {
     this.#generation++;
+  }
+
+  /** A connection came up that nobody waits for any more. */
+  isUp() {
+    this.#onPrompt();
   }
 
   isStale(client) {

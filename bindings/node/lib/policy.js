@@ -90,6 +90,12 @@ class Policy {
     return native.diagram(this.#set.handle, this.#number);
   }
 
+  /** The primary's budget and what is left of it now: {perSecond, burst, left}, or null without a limit.
+   * Nothing is charged. */
+  budget() {
+    return native.budget(this.#set.handle, this.#number);
+  }
+
   /** @private */
   get number() {
     return this.#number;

@@ -382,6 +382,35 @@ static napi_value metrics(napi_env env, napi_callback_info info) {
     return list;
 }
 
+/* budget(set, policy): {perSecond, burst, left}, or null without a limit */
+static napi_value budget(napi_env env, napi_callback_info info) {
+    napi_value values[2];
+    napi_value object;
+    if (!take_arguments(env, info, 2, values)) {
+        return NULL;
+    }
+    const struct set *set = set_of(env, values[0]);
+    const struct rp_policy *policy = set != NULL ? policy_of(env, set, values[1]) : NULL;
+    if (policy == NULL) {
+        return NULL;
+    }
+    struct rp_budget_info left = {.struct_size = sizeof left};
+    int32_t status = set->plugin->budget(policy, clock_ns(), &left);
+    if (status != RP_OK) {
+        return throw_status(env, status, "the budget cannot be told");
+    }
+    if (left.per_s == 0) {
+        return make_text(env, NULL);
+    }
+    if (napi_create_object(env, &object) != napi_ok) {
+        return NULL;
+    }
+    put_number(env, object, "perSecond", left.per_s);
+    put_number(env, object, "burst", left.burst);
+    put_number(env, object, "left", left.left);
+    return object;
+}
+
 /* text(set, number) */
 static napi_value text_of(napi_env env, napi_callback_info info) {
     napi_value values[2];
@@ -492,8 +521,9 @@ bool set_export(napi_env env, napi_value exports) {
         {"share", share},        {"policy", policy_number},
         {"sections", sections},  {"describe", describe},
         {"diagram", diagram},    {"notes", notes},
-        {"metrics", metrics},    {"text", text_of},
-        {"begin", begin},        {"next", next},
+        {"metrics", metrics},    {"budget", budget},
+        {"text", text_of},       {"begin", begin},
+        {"next", next},
     };
     return export_functions(env, exports, functions, sizeof functions / sizeof functions[0]);
 }

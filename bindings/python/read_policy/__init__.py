@@ -10,8 +10,8 @@ from ._cluster import Cluster
 from ._end import (Busy, Closed, ConfigError, End, Missing, NotFound, ReadEnded, ReadFailed,
                    ReadPolicyError, Shed, UsageError)
 from ._machine import ClusterInfo, ServerInfo, Settings
-from ._policies import Metric, Policy, PolicySet
+from ._policies import Budget, Metric, Policy, PolicySet
 
-__all__ = ["Busy", "Closed", "Cluster", "ClusterInfo", "ConfigError", "End", "Metric", "Missing",
-           "NotFound", "Policy", "PolicySet", "ReadEnded", "ReadFailed", "ReadPolicyError",
-           "ServerInfo", "Settings", "Shed", "UsageError"]
+__all__ = ["Budget", "Busy", "Closed", "Cluster", "ClusterInfo", "ConfigError", "End", "Metric",
+           "Missing", "NotFound", "Policy", "PolicySet", "ReadEnded", "ReadFailed",
+           "ReadPolicyError", "ServerInfo", "Settings", "Shed", "UsageError"]

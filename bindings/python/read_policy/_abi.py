@@ -62,6 +62,11 @@ class Metric(Structure):
                 ("attribute_value", c_char_p), ("value", c_uint64)]
 
 
+class BudgetInfo(Structure):
+    _fields_ = [("struct_size", c_uint32), ("per_s", c_uint32), ("burst", c_uint32),
+                ("left", c_uint32)]
+
+
 class Options(Structure):
     _fields_ = [("struct_size", c_uint32), ("flags", c_uint32), ("max_servers", c_uint32),
                 ("max_reads", c_uint32), ("poll_ms", c_uint32), ("timeout_ms", c_uint32),
@@ -147,6 +152,7 @@ class Plugin(Structure):
                                 c_char_p, c_uint32)),
         ("reload_text", CFUNCTYPE(c_int32, Opaque, c_char_p, c_uint32, c_char_p, c_uint32)),
         ("cluster", POINTER(ClusterCalls)),
+        ("budget", CFUNCTYPE(c_int32, Opaque, c_uint64, POINTER(BudgetInfo))),
     ]
 
 

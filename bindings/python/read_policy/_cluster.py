@@ -315,6 +315,13 @@ class Cluster:
                 self._running[action.id] = link
         return is_wanted
 
+    def _prompt(self, server: int) -> None:
+        """A connection came up that took longer than its question might: the question is put again."""
+        with self._lock:
+            if not self._machine.is_closed:
+                self._machine.prompt(server)
+                self._pump()
+
     def _dial(self, pool: Pool, action: Action, pending: _Pending, generation: int) -> None:
         result: Any
         try:
@@ -424,6 +431,7 @@ def _ask_once(cluster: Cluster, pool: Pool, action: Action, link: Link | None) -
         try:
             link = link or pool.server.connect_to_ask()
             if not cluster._run_on(link, action):
+                cluster._prompt(action.server)
                 return link
             before = link.ask(action.text)
             outcome = _abi.ANSWERED

@@ -44,6 +44,17 @@ class Metric:
     value: int
 
 
+@dataclass(frozen=True)
+class Budget:
+    """A section's reads of the primary for rows that replicas lack. per_second and burst: the keys
+    primary_budget_per_s and primary_budget_burst, as they count; left: that would be admitted at once
+    now, 0 to burst, of all processes that share the set."""
+
+    per_second: int
+    burst: int
+    left: int
+
+
 def read_metrics(fill: Callable[[int, Any], int]) -> list[Metric]:
     found: list[Metric] = []
     metric = _abi.Metric(struct_size=sizeof(_abi.Metric))
@@ -162,6 +173,13 @@ class PolicySet:
             return read_metrics(lambda index, metric: self._plugin.metrics(self._handle, index,
                                                                            metric))
 
+    def _budget(self, policy: int) -> Budget | None:
+        info = _abi.BudgetInfo(struct_size=sizeof(_abi.BudgetInfo))
+        with self._lock:
+            self._check_open()
+            self._plugin.budget(policy, time.monotonic_ns(), byref(info))
+        return Budget(info.per_s, info.burst, info.left) if info.per_s else None
+
     def share(self, sections: int = 64) -> None:
         """Before the first read and before forking: from now on the processes that are forked count
         together, and a budget of 40 reads a second is 40 for all of them. sections: the most that
@@ -234,6 +252,11 @@ class Policy:
 
     def describe(self) -> str:
         return self._set.describe(self.section)
+
+    def budget(self) -> Budget | None:
+        """The primary's budget and what is left of it now; nothing is charged. None: no limit. For
+        metrics and status pages: it may be gone by the time that a read asks for it."""
+        return self._set._budget(self._handle)
 
     def read(self, read_replica: Callable[[int], T], read_primary: Callable[[], T], *,
              replicas: int = 1, in_transaction: bool = False, timeout: float | None = None,

@@ -92,6 +92,7 @@ class _Pool:
         self.generation = 0
         self.asks: Link | None = None
         self.asking = asyncio.Lock()
+        self.dial: asyncio.Task[Link] | None = None
 
     def drain(self) -> None:
         self.generation += 1
@@ -136,7 +137,7 @@ class Cluster:
         self._pending: dict[int, _Pending] = {}
         self._tags = 0
         self._running: dict[int, _Run] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._settled = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._pump()
@@ -225,6 +226,9 @@ class Cluster:
                 pending.done.set_exception(Closed("the cluster was closed while the read was under way"))
         for run in list(self._running.values()):
             self._abort(run)
+        for pool in self._pools:
+            if pool.dial is not None:
+                pool.dial.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for pool in self._pools:
             pool.drain()
@@ -341,6 +345,27 @@ class Cluster:
         else:
             link.close()
 
+    async def _dialled(self, pool: _Pool, server: int) -> Link:
+        """A connection that asks. It may take longer than the question may, or a server that is slow to
+        connect to would never be heard: whoever asks next finds it there."""
+        if pool.dial is None:
+            pool.dial = self._loop.create_task(pool.server.connect())
+            self._tasks.add(pool.dial)
+            pool.dial.add_done_callback(lambda dial: self._end_dial(pool, server, dial))
+        return await asyncio.shield(pool.dial)
+
+    def _end_dial(self, pool: _Pool, server: int, dial: asyncio.Task[Link]) -> None:
+        self._tasks.discard(dial)
+        pool.dial = None
+        if dial.cancelled() or dial.exception() is not None:
+            return
+        pool.asks = dial.result()
+        if self._machine.is_closed:
+            pool.asks.close()
+        elif not pool.asking.locked():
+            self._machine.prompt(server)
+            self._pump()
+
     async def _ask(self, action: Action) -> None:
         pool, run = self._pools[action.server], self._running[action.id]
         assert action.text is not None
@@ -350,7 +375,7 @@ class Cluster:
             for _ in range(1 if pool.asks is None else 2):
                 run.link = pool.asks
                 try:
-                    run.link = pool.asks = pool.asks or await pool.server.connect()
+                    run.link = pool.asks = pool.asks or await self._dialled(pool, action.server)
                     before = await pool.asks.ask(action.text)
                     outcome = _abi.ANSWERED
                     break

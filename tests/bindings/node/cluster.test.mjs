@@ -22,22 +22,6 @@ async function primaryScans(pools) {
   return (await ask('primary', "SELECT (seq_scan + idx_scan)::int AS n FROM pg_stat_user_tables WHERE relname = 'known'"))[0].n;
 }
 
-/** Until a statement with this word has been answered on one of the pool's clients. */
-function answered(pool, word) {
-  return new Promise((resolve) => {
-    pool.on('acquire', (client) => {
-      client.query = (what, ...rest) => {
-        const callback = rest.pop();
-        return Object.getPrototypeOf(client).query.call(client, what, ...rest, (...result) => {
-          callback(...result);
-          if ((what.text ?? what).includes(word)) resolve();
-        });
-      };
-    });
-    pool.on('release', (_error, client) => { delete client.query; });
-  });
-}
-
 test('a hit is the replica\'s, by one statement', async () => {
   const { cluster, set, pools, close } = await clusterOf(INDEX);
   const id = await newRow();
@@ -78,13 +62,12 @@ test('the question is asked before the read, the position after it, in one trans
 });
 
 test('a row that the replica lacks is awaited there; one that is nowhere is proven absent', async () => {
-  const { cluster, set, pools, close } = await clusterOf(INDEX);
+  const { cluster, set, close } = await clusterOf(INDEX);
   await pauseReplay();
   try {
     const id = await newRow();
-    const missed = answered(pools[1], 'FROM known');
     const late = cluster.read('snapshots_since', known(id));
-    await missed;
+    await until(() => cluster.metrics().some(({ name, value }) => name === 'cluster.watches' && value > 0), 'its position to be awaited');
     await resumeReplay();
     const end = await late;
     assert.deepEqual([end.verdict, end.servedBy, end.counted], ['found', 'replica_retry', 'replica_retry']);
@@ -95,6 +78,22 @@ test('a row that the replica lacks is awaited there; one that is nowhere is prov
     await resumeReplay();
   }
   await close();
+});
+
+test('a server that is slower to connect to than its first question may be', async () => {
+  process.kill(pidOf('standby'), 'SIGSTOP');
+  let opened;
+  try {
+    opened = await clusterOf(INDEX, { pollMs: 5000, heard: false });
+    await until(() => opened.cluster.info().settled, 'the question to be given up');
+    assert.equal(opened.cluster.info().replicas, 0);
+  } finally {
+    process.kill(pidOf('standby'), 'SIGCONT');
+  }
+  const continued = performance.now();
+  await until(() => opened.cluster.info().replicas === 1, 'the replica to be heard');
+  assert.ok(performance.now() - continued < 3000, `${performance.now() - continued} ms`);
+  await opened.close();
 });
 
 test('a rehearsal: first hits count as misses', async () => {
@@ -230,11 +229,8 @@ test('an error of the host\'s statement is told, with what threw it', async () =
   await close();
 });
 
-test('a read that a recovery conflict cancels is asked again', async () => {
-  const { cluster, set, pools, close } = await clusterOf(RETRY);
-  const id = await newRow();
-  await ask('standby', 'ALTER SYSTEM SET max_standby_streaming_delay = 0');
-  await ask('standby', 'SELECT pg_reload_conf()');
+/** How a read ends that is cancelled by a recovery conflict. */
+async function cancelled(cluster, id) {
   await ask('primary', "INSERT INTO known VALUES ('slow')");
   await caughtUp();
   // As long as it sees that row, the statement takes its time; vacuum then takes the row away from it.
@@ -245,9 +241,23 @@ test('a read that a recovery conflict cancels is asked again', async () => {
   await until(async () => (await ask('standby', "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))[0].n === 1, 'the sleep');
   await ask('primary', "DELETE FROM known WHERE id = 'slow'");
   await ask('primary', 'VACUUM known');
-  const end = await read;
+  return read;
+}
+
+test('a read that a recovery conflict cancels is asked again', async () => {
+  const { cluster, set, pools, close } = await clusterOf(RETRY, { timeoutMs: 30000 });
+  const id = await newRow();
+  await ask('standby', 'ALTER SYSTEM SET max_standby_streaming_delay = 0');
+  await ask('standby', 'SELECT pg_reload_conf()');
+  const conflicts = () => cluster.metrics().find(({ name }) => name.endsWith('conflicts')).value;
+  // Once. A busy machine that replays slowly may cancel that too, which is a failure.
+  const end = await until(async () => {
+    const before = conflicts();
+    const last = await cancelled(cluster, id);
+    assert.equal(conflicts(), before + 1);
+    return last.error?.code === '40001' ? null : last;
+  }, 'a read that is cancelled once only');
   assert.deepEqual([end.verdict, end.servedBy, end.error], ['found', 'replica', undefined]);
-  assert.equal(cluster.metrics().find(({ name }) => name.endsWith('conflicts')).value, 1);
   assert.deepEqual(counted(set), {});
   assert.equal(pools[1].totalCount, 1);
   await ask('standby', 'ALTER SYSTEM RESET max_standby_streaming_delay');
@@ -338,7 +348,7 @@ test('the host\'s own transaction sees its own writes', async () => {
 });
 
 test('10 000 reads at once: every one its own row, and too many are shed', async () => {
-  const { cluster, set, close } = await clusterOf(INDEX, { maxReads: 10000, timeoutMs: 60000 });
+  const { cluster, set, close } = await clusterOf(INDEX, { maxReads: 10000, timeoutMs: 240000 });
   await ask('primary', "INSERT INTO known SELECT 'many-' || i FROM generate_series(0, 9999) i ON CONFLICT DO NOTHING");
   await caughtUp();
   const reads = Array.from({ length: 10001 }, (_, i) => cluster.read('snapshots_since', known(`many-${i}`)));
@@ -353,13 +363,16 @@ test('10 000 reads at once: every one its own row, and too many are shed', async
 });
 
 test('bogus ids never reach the primary\'s table', async () => {
-  const { cluster, pools, close } = await clusterOf(INDEX);
+  const { cluster, pools, close } = await clusterOf(INDEX, { timeoutMs: 60000 });
   await caughtUp();
-  const before = await primaryScans([pools[0]]);
   await until(async () => (await cluster.read('snapshots_since', known('nowhere'))).counted === 'proven_absent', 'a proof again');
-  const ends = await Promise.all(Array.from({ length: 500 }, (_, i) => cluster.read('snapshots_since', known(`bogus-${i}`))));
-  assert.ok(ends.every(({ counted: which }) => which === 'proven_absent'));
-  assert.equal(await primaryScans([pools[0]]), before);
+  // Where a busy machine does not tell in time where a server stands, nothing is proven.
+  const scans = await until(async () => {
+    const first = await primaryScans([pools[0]]);
+    const ends = await Promise.all(Array.from({ length: 500 }, (_, i) => cluster.read('snapshots_since', known(`bogus-${i}`))));
+    return ends.every(({ counted: which }) => which === 'proven_absent') && { first, last: await primaryScans([pools[0]]) };
+  }, 'all to be proven absent');
+  assert.equal(scans.last, scans.first);
   await close();
 });
 

@@ -54,14 +54,17 @@ export async function caughtUp() {
 /** The main process of a server, to be stopped or continued. */
 export const pidOf = (name) => Number(readFileSync(`${SERVERS[name].data}/postmaster.pid`, 'utf8').split('\n')[0]);
 
-/** A cluster over the pair, and what closes it and all that it stands on. */
-export async function clusterOf(ini, options = {}) {
+/** A cluster over the pair, and what closes it and all that it stands on. Both servers have been heard: a busy
+ * machine may answer their first questions too late. */
+export async function clusterOf(ini, { heard = true, ...options } = {}) {
   const set = PolicySet.fromText(ini);
   const notices = [];
   const pools = ['primary', 'standby'].map((name) => new pg.Pool(optionsOf(name, { max: 8 })));
   const cluster = await connect({
     set, primary: pools[0], replicas: [pools[1]], onNotice: (notice) => notices.push(notice), strict: true, ...options,
   });
+  const isHeard = () => cluster.servers().every(({ role, state }) => role !== 'unknown' || state === 'off');
+  if (heard) await until(isHeard, 'both servers to be heard');
   const close = async () => {
     await cluster.close();
     // The package's own mistakes. A busy machine is late too.

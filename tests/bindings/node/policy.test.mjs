@@ -135,6 +135,22 @@ test('10 000 reads at once keep apart', async () => {
   await set.close();
 });
 
+test('what is left of the budget', async () => {
+  const set = PolicySet.fromText(LIMITED.replace('burst = 1', 'burst = 3'));
+  const policy = set.policy('plain');
+  assert.deepEqual(policy.budget(), { perSecond: 1, burst: 3, left: 3 });
+  assert.equal(policy.budget().left, 3);
+  const begun = performance.now();
+  const end = await policy.read({ readReplica: () => null, readPrimary: () => 1 });
+  assert.equal(end.servedBy, 'primary');
+  const { left } = policy.budget();
+  assert.ok(left === 2 || performance.now() - begun >= 1000, `${left} left`);
+  set.reload(INI);
+  assert.equal(policy.budget(), null);
+  await set.close();
+  assert.throws(() => policy.budget(), /closed/);
+});
+
 test('worker threads share counters and the budget', async () => {
   const set = PolicySet.fromText(LIMITED);
   const memory = set.sharedMemory();

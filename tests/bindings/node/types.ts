@@ -16,6 +16,9 @@ async function overAnyClient(set: PolicySet, signal: AbortSignal): Promise<Snaps
     },
     { replicas: 2, deadline: Date.now() + 500, signal, isMissing: (error) => error.code === 'P2025' },
   );
+  const left: number | undefined = set.policy('snapshots_since').budget()?.left;
+  // @ts-expect-error there may be no limit
+  console.log(left, set.policy('snapshots_since').budget().perSecond);
   const told: End = end;
   // @ts-expect-error no such verdict
   if (told.verdict === 'perhaps') return undefined;

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import threading
 import time
 
@@ -49,6 +50,8 @@ class Pair:
         self.pair = self.open(Settings(strict=True, max_reads=8,
                                        on_notice=lambda _level, text: self.notices.append(text)))
         self.addCleanup(self.pair.close)
+        # A busy machine may answer the first question too late, and is asked again a second later.
+        wait_for(lambda: self.pair.info().replicas == 1, "the replica to be heard")
 
     def row(self):
         identity = f"{type(self).__name__}-{self._testMethodName}-{next(self.numbers)}"
@@ -162,7 +165,17 @@ class Pair:
         self.assertEqual(self.read("replica", row).served_by, "replica")
         self.servers.cluster.standby.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE"
                                 " backend_type = 'client backend' AND pid <> pg_backend_pid()")
-        self.assertEqual(self.read("replica", row).served_by, "replica")
+        end = self.read("replica", row)
+        self.assertEqual(end.served_by, "replica", end)
+
+    def test_a_server_that_is_slow_to_connect_to(self):
+        """Slower than its first question may be; the connection is not in vain."""
+        self.servers.relay.stall()
+        with self.open(Settings(strict=True, max_reads=8, poll_ms=5000)) as pair:
+            wait_for(lambda: pair.info().settled, "the question to be given up")
+            self.assertEqual(pair.info().replicas, 0)
+            self.servers.relay.pass_through()
+            wait_for(lambda: pair.info().replicas == 1, "the replica to be heard", 3)
 
     def test_a_replica_that_falls_silent_costs_the_limit(self):
         row = self.row()
@@ -170,9 +183,10 @@ class Pair:
         self.assertEqual(self.read("replica", row).served_by, "replica")
         self.servers.relay.stall()
         begun = time.monotonic()
-        end = self.read("retry", row, timeout=0.8)
-        self.assertEqual((self.ids(end), end.served_by), ([row], "primary"))
-        self.assertLess(time.monotonic() - begun, 2)
+        # A quarter of that is the primary's.
+        end = self.read("retry", row, timeout=2.4)
+        self.assertEqual((end.served_by, self.ids(end)), ("primary", [row]), end)
+        self.assertLess(time.monotonic() - begun, 4)
         self.servers.relay.pass_through()
         wait_for(lambda: self.read("retry", row).served_by == "replica", "the replica to serve again")
 
@@ -262,8 +276,9 @@ class Pair:
             self.read(section, row)
             self.read(section, "bogus")
         self.pair.close()
-        self.assertEqual([text for text in self.notices if " is the primary" not in text
-                          and " is a replica" not in text], [])
+        # A busy machine is late too, but not by a poll's interval.
+        self.assertEqual([text for text in self.notices if not re.search(
+            r" is (the primary|a replica)|next was called \d{1,3} ms after", text)], [])
 
 
 class Functions(Pair):

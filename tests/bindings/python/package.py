@@ -19,6 +19,9 @@ max_wait_ms = 5000
 [index_briefly]
 policy = read_index
 max_wait_ms = 20
+[always]
+policy = read_index
+when = always
 [backoff]
 policy = replica_backoff
 [primary]

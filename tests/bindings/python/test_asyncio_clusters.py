@@ -56,6 +56,11 @@ class Pair:
         self.pair = self.open(Settings(strict=True, max_reads=8,
                                        on_notice=lambda _level, text: self.notices.append(text)))
 
+        async def is_heard():
+            return self.pair.info().replicas == 1
+        # A busy machine may answer the first question too late, and is asked again a second later.
+        await until(is_heard, "the replica to be heard")
+
     async def asyncTearDown(self):
         await self.pair.close()
         # Nothing is left behind that would run on.
@@ -116,6 +121,20 @@ class Pair:
         for section in ("retry", "index_briefly", "backoff"):
             end = await self.read(section, row)
             self.assertEqual((end.value[0][0], end.served_by), (row, "primary"))
+
+    async def test_a_server_that_is_slow_to_connect_to(self):
+        """Slower than its first question may be; the connection is not in vain."""
+        relay.stall()
+        async with self.open(Settings(strict=True, max_reads=8, poll_ms=5000)) as pair:
+            async def is_settled():
+                return pair.info().settled
+
+            async def has_a_replica():
+                return pair.info().replicas == 1
+            await until(is_settled, "the question to be given up")
+            self.assertEqual(pair.info().replicas, 0)
+            relay.pass_through()
+            await until(has_a_replica, "the replica to be heard", 3)
 
     async def test_bogus_ids(self):
         end = await self.read("index", "bogus")
@@ -190,9 +209,11 @@ class Pair:
         self.assertEqual((await self.read("replica", row)).served_by, "replica")
         relay.stall()
         begun = time.monotonic()
-        end = await self.read("retry", row, timeout=0.8)
-        self.assertEqual((end.value[0][0], end.served_by), (row, "primary"))
-        self.assertLess(time.monotonic() - begun, 2)
+        # A quarter of that is the primary's.
+        end = await self.read("retry", row, timeout=2.4)
+        self.assertEqual(end.served_by, "primary", end)
+        self.assertEqual(end.value[0][0], row)
+        self.assertLess(time.monotonic() - begun, 4)
         relay.pass_through()
 
         async def serves():

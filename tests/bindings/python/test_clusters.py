@@ -11,6 +11,7 @@ import weakref
 import package  # before what it is about
 from blocking_pair import SELECT, Functions, Pair, Servers
 from cluster import Cluster
+from relay import Relay
 from testbed import wait_for
 
 import read_policy.psycopg
@@ -119,6 +120,47 @@ class Failover(unittest.TestCase):
                 self.assertEqual(pair.info().primary, "b")
                 wait_for(lambda: pair.read("primary", SELECT, ("bogus",)).verdict == "not_found",
                          "the new primary's word on what there is not")
+
+
+class Balancer(unittest.TestCase):
+    """One name leads to two standbys, of which one is late."""
+
+    def setUp(self):
+        self.cluster = Cluster(standbys=("current", "late"))
+        self.addCleanup(self.cluster.destroy)
+        self.cluster.primary.execute("CREATE TABLE thing (id text PRIMARY KEY)")
+        self.cluster.primary.execute("INSERT INTO thing VALUES ('old')")
+        self.cluster.wait_caught_up()
+        self.relay = Relay(self.cluster.standbys[0])
+        self.addCleanup(self.relay.close)
+
+    def all_things(self, pair, section):
+        """How many a read of them says there are: found, whether the answer is current or not."""
+        end = pair.read(section, "SELECT count(*) FROM thing")
+        self.assertEqual(end.verdict, "found")
+        return end.value[0][0], end.served_by
+
+    def test_a_current_read_is_not_the_other_servers(self):
+        """The connection that asks was led to the one, and has heard that it has reached what was located;
+        those that read are led to the other."""
+        addresses = {"a": self.cluster.primary.conninfo(), "b": self.relay.conninfo()}
+        with read_policy.psycopg.connect(servers.policies, addresses) as pair:
+            wait_for(lambda: pair.read("always", "SELECT 1 WHERE false").counted == "proven_absent",
+                     "the replica to be judged")
+            self.assertEqual(self.all_things(pair, "always"), (1, "replica"))
+            current, late = self.cluster.standbys
+            while pair._pools[1].idle:
+                pair._pools[1].idle.pop().close()
+            self.relay.lead_new_ones_to(late)
+            late.pause_replay()
+            self.cluster.primary.execute("INSERT INTO thing VALUES ('new')")
+            self.cluster.wait_caught_up(current)
+            self.assertEqual(self.all_things(pair, "replica"), (1, "replica"))
+            for _ in range(10):
+                self.assertEqual(self.all_things(pair, "always"), (2, "primary"))
+            late.resume_replay()
+            self.cluster.wait_caught_up()
+            wait_for(lambda: self.all_things(pair, "always") == (2, "replica"), "the late one to do")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import unittest
 from package import POLICIES
 
 import read_policy.asyncio
-from read_policy import (Closed, ConfigError, Missing, NotFound, PolicySet, ReadFailed, Shed,
+from read_policy import (Budget, Closed, ConfigError, Missing, NotFound, PolicySet, ReadFailed, Shed,
                          UsageError)
 
 DECISIONS = "".join("[" + part for part in POLICIES.split("[")[1:] if "read_index" not in part)
@@ -110,6 +110,19 @@ class Decisions:
         self.assertEqual(verdicts, ["found", "found", "shed", "shed"])
         with self.assertRaises(Shed):
             self.read("budget", Server([])).unwrap()
+
+    def test_what_is_left_of_the_budget(self):
+        policy = self.policies.policy("budget")
+        self.assertEqual(policy.budget(), Budget(per_second=1, burst=2, left=2))
+        self.assertEqual(policy.budget().left, 2)
+        begun = time.monotonic()
+        self.assertEqual(self.read("budget", Server([])).served_by, "primary")
+        left = policy.budget().left
+        self.assertTrue(left == 1 or time.monotonic() - begun >= 1, left)
+        self.assertIsNone(self.policies.policy("retry").budget())
+        self.assertIsNone(self.policies.policy("primary").budget())
+        self.policies.close()
+        self.assertRaises(Closed, policy.budget)
 
     def test_in_a_transaction_and_without_replicas(self):
         for options in ({"in_transaction": True}, {"replicas": 0}):

@@ -24,7 +24,7 @@ with read_policy.PolicySet.from_text("[a]\\npolicy = replica_only\\n") as polici
 """
 
 TYPED = """
-from read_policy import End, PolicySet
+from read_policy import Budget, End, PolicySet
 import read_policy.psycopg
 
 with PolicySet.from_file("x.ini") as policies:
@@ -34,6 +34,8 @@ with PolicySet.from_file("x.ini") as policies:
     end: End[int] = cluster.read("section", count)
     value: int = end.unwrap()
     position: str = end.position
+    budget: Budget | None = policies.policy("section").budget()
+    left: int = 0 if budget is None else budget.left
 """
 
 

@@ -66,7 +66,7 @@ struct stage {
     const struct scenario *scenario;
     struct play play;
     int next_event;
-    int rows[2];
+    int old_row; /* that every server has; -1: reads are of their own commits */
     int reads_left;
 };
 
@@ -106,10 +106,11 @@ static bool may(const struct stage *stage, int kind) {
 
 static void begin_read(struct stage *stage) {
     struct play *play = &stage->play;
-    int kind = choose(play->choices, 3);
+    int kind = choose(play->choices, stage->old_row < 0 ? 3 : 4);
     int row = kind == 2 ? -1 : world_commit(&play->world, !stage->scenario->asynchronous);
     stage->reads_left--;
-    play_start(play, row, kind == 1 ? row : -1);
+    /* Found of an old row says nothing of the new one: whether the answer is current does. */
+    play_start(play, kind == 3 ? stage->old_row : row, kind == 1 ? row : -1);
 }
 
 static void happen(struct stage *stage, int kind) {
@@ -217,6 +218,7 @@ static void run_play(struct stage *stage, struct explorer *explorer,
     const struct opened_section *section = &explorer->sections[policy];
     struct play_setting setting = {.servers = scenario->known != 0 ? scenario->known
                                                                    : scenario->standbys + 1,
+                                   .always = strstr(policies[policy].policy, "always") != NULL,
                                    .flags = policies[policy].is_19 ? RP_CLUSTER_CAN_BLOCK : 0,
                                    .timeout_ns = 5000 * MS};
     memset(stage, 0, sizeof *stage);
@@ -229,6 +231,10 @@ static void run_play(struct stage *stage, struct explorer *explorer,
     stage->play.choices = choices;
     world_init(&stage->play.world, scenario->standbys);
     stage->play.world.is_19 = policies[policy].is_19;
+    stage->old_row = setting.always ? world_commit(&stage->play.world, true) : -1;
+    for (int i = 1; i <= scenario->standbys; i++) {
+        (void)world_replay(&stage->play.world, i);
+    }
     if (!play_begin(&stage->play, &setting, section->set)) {
         exit(2);
     }

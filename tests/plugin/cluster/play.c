@@ -87,8 +87,9 @@ static void take_action(struct play *play, const struct rp_action *action) {
                                   .asks = action->text != NULL};
     if (action->kind == RP_ACTION_ASK) {
         taken->probes = strstr(action->text, "server_version_num") != NULL;
-        taken->full = strstr(action->text, "pg_last_xact_replay_timestamp") != NULL;
     }
+    taken->full =
+        action->text != NULL && strstr(action->text, "pg_last_xact_replay_timestamp") != NULL;
     if ((action->flags & RP_ACTION_BLOCKS) != 0) {
         take_wait(play, taken, action);
     }
@@ -133,6 +134,11 @@ static void see_not_found(struct play *play, const struct play_read *read) {
 static void see_found(struct play *play, const struct play_read *read, int32_t served_by) {
     if (read->row < 0) {
         violated(play, "I9: found, but no server has the row");
+    }
+    if (read->to_be_current && served_by != RP_SERVED_BY_PRIMARY && !read->is_current &&
+        read->heard_truth &&
+        world_has(&play->world, play->world.truth, read->begun_lineage, read->begun_at)) {
+        violated(play, "C10: found on a replica as it was before the read began");
     }
     if (read->floor != 0 && served_by != RP_SERVED_BY_PRIMARY && !read->keeps_floor) {
         violated(play, "C3: found on a replica that had not reached the caller's position");
@@ -262,6 +268,8 @@ static void read_sees_snapshot(struct play *play, struct play_action *action) {
         action->target == RP_TARGET_REPLICA && !server->in_recovery && !play->unguarded;
     action->keeps_floor = read->floor == 0 ||
                           world_has(&play->world, action->server, read->floor_lineage, read->floor);
+    action->is_current =
+        world_has(&play->world, action->server, read->begun_lineage, read->begun_at);
     world_answer_after(&play->world, action->server, action->after, sizeof action->after);
 }
 
@@ -298,6 +306,10 @@ static void arrives(struct play *play, struct play_action *action) {
         outcome = copy.role_changed ? RP_ROLE_CHANGED : copy.outcome;
         see_promotion(play, &copy);
         play->reads[copy.tag].keeps_floor = copy.keeps_floor;
+        play->reads[copy.tag].is_current = copy.is_current;
+        /* The question of a read with a floor is there for the floor. */
+        play->reads[copy.tag].to_be_current = play->always && play->reads[copy.tag].floor == 0 &&
+                                              copy.target == RP_TARGET_REPLICA && copy.asks;
     }
     play->calls->answer(play->cluster, copy.id, outcome, copy.asks ? copy.before : NULL, copy.after,
                         play->now_ns);
@@ -371,6 +383,7 @@ bool play_begin(struct play *play, const struct play_setting *setting, struct rp
         .seed = 1,
     };
     play->now_ns = options.now_ns;
+    play->always = setting->always;
     play->entropy = 1;
     if (play->calls->open(set, &options, &play->cluster, err, sizeof err) != RP_OK) {
         return false;
@@ -413,6 +426,8 @@ void play_start(struct play *play, int row, int floor_row) {
                                .acknowledged = row >= 0,
                                .deadline_ns = request.deadline_ns,
                                .heard_truth = play->truth_heard};
+    read->begun_lineage = play->world.servers[play->world.truth].lineage;
+    read->begun_at = play->world.servers[play->world.truth].position;
     if (floor_row >= 0) {
         read->floor_lineage = play->world.rows[floor_row].lineage;
         read->floor = request.position = play->world.rows[floor_row].position;

@@ -42,6 +42,7 @@ struct play_action {
     char after[32];
     int32_t outcome;
     bool keeps_floor; /* what it showed includes the floor's place */
+    bool is_current;  /* ... and the primary's when the read began */
 };
 
 struct play_read {
@@ -52,8 +53,12 @@ struct play_read {
     int floor_lineage;
     uint64_t floor;
     uint64_t deadline_ns;
-    bool heard_truth; /* when it began, whoever counts had been heard to lead */
-    bool keeps_floor; /* of the last answer */
+    bool heard_truth;   /* when it began, whoever counts had been heard to lead */
+    bool keeps_floor;   /* of the last answer */
+    bool to_be_current; /* it was, being of a replica that had reached what was located */
+    bool is_current;    /* of the last answer */
+    int begun_lineage;  /* where the server that counts was when it began */
+    uint64_t begun_at;
     bool last_primary;
 };
 
@@ -76,7 +81,9 @@ struct play {
     int deviations; /* that are left */
     bool truth_heard;
     uint64_t dropped; /* an action that was dropped, whose answer comes late; 0: none */
-    bool unguarded;   /* the host does not see whether a replica is one when it is read */
+    bool
+        always; /* when = always: found by a replica that had reached what was located is current */
+    bool unguarded; /* the host does not see whether a replica is one when it is read */
     int ends[RP_VERDICT_SHED + 1];
     uint64_t steps;
     char violation[MAX_VIOLATION]; /* "": none. Begins with the name of what does not hold */
@@ -86,6 +93,7 @@ struct play_setting {
     int servers; /* of the cluster; world server i behind index i, unless set otherwise after
                     play_begin */
     int32_t expect[MAX_WORLD_SERVERS];
+    bool always;    /* the policy's `when` */
     uint32_t flags; /* enum rp_cluster_flag */
     uint64_t timeout_ns;
 };
