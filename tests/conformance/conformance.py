@@ -77,7 +77,7 @@ class Kit:
             file.write(POLICIES)
         self.cluster = self._after.enter_context(Cluster(settings=SETTINGS))
         self.writer = self.cluster.primary
-        self.standby, self.other, self.third = self.cluster.standby, None, None
+        self.standby, self.other, self.third, self.promoted = self.cluster.standby, None, None, None
         self.writer.execute(schema)
         self.replication = self._relay(self.cluster.primary)
         self.standby.follow(self.replication)
@@ -230,6 +230,10 @@ class Kit:
                     self.writer.execute("ALTER SYSTEM RESET wal_writer_delay")
                     raise
 
+    def looks_for(self, row):
+        """How often the replica was asked for the row, by its log."""
+        return len(re.findall(rf"\b{row}\b", self.standby.log()))
+
     @staticmethod
     def holds(relay):
         return scenarios.wait_until(lambda: relay.holds, 2.0)
@@ -250,12 +254,21 @@ class Kit:
         self.third = self.cluster.add_standby("third", self.other)
         self.third_relay = self._relay(self.third)
         self.other.promote()
-        other, self.other = self.other, None
+        other, self.other, self.promoted = self.other, None, self.other
         self.cluster.standbys = [self.standby]
         self.cluster._former += [other, self.third]
         other.execute("CREATE TABLE elsewhere AS SELECT i, repeat('x', 500) AS x FROM generate_series(1, 20000) i")
         end = other.value("SELECT pg_current_wal_flush_lsn()")
         wait_for(lambda: self.third.has_replayed(end), "the third standby to follow onto the new timeline", 60)
+
+    @contextlib.contextmanager
+    def elsewhere(self):
+        """In this block rows are written to the standby that was promoted by mistake."""
+        writer, self.writer = self.writer, self.promoted
+        try:
+            yield
+        finally:
+            self.writer = writer
 
     def fail_over(self):
         """The primary dies, and the first standby takes its place; its address is still the replica's."""
@@ -294,7 +307,8 @@ def read(path):
         return file.read()
 
 
-NEED_OTHER = (scenarios.balancer, scenarios.promoted, scenarios.other_timeline)
+NEED_THIRD = (scenarios.other_timeline, scenarios.moved_address)
+NEED_OTHER = (scenarios.balancer, scenarios.promoted, *NEED_THIRD)
 
 
 def try_host(command, only=(), say=print, **settings):
@@ -305,7 +319,7 @@ def try_host(command, only=(), say=print, **settings):
         for one in chosen:
             if one in NEED_OTHER and kit.other is None and kit.third is None:
                 kit.add_other()
-            if one is scenarios.other_timeline and kit.third is None:
+            if one in NEED_THIRD and kit.third is None:
                 kit.promote_other()
             kit.run(one)
             tell(one, kit, found, say)

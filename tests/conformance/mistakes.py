@@ -1,6 +1,9 @@
 """The mistakes that the kit knows by their symptoms: the checklist of docs/writing-a-host.md."""
 
 MISTAKES = {
+    "unproven":
+        "What a replica lacks, however often it was asked, is taken for absent. Only the primary knows, or a"
+        " replica that has reached a position that the primary had when the read had already begun.",
     "locate-kept":
         "A located position is kept, and used for reads that began later: a row that was committed after it"
         " was located is \"proven absent\". One answer may serve the reads that waited before the question"
@@ -17,8 +20,11 @@ MISTAKES = {
         " off is acknowledged before that. Absence is proven at the inserted position only.",
     "old-snapshot":
         "The snapshot is older than the position that qualifies it: REPEATABLE READ (or SERIALIZABLE) around"
-        " the read, a framework's transaction for each request, or a position that is asked after the"
-        " statement. READ COMMITTED, and the question first.",
+        " the read, or a framework's transaction for each request. READ COMMITTED, and the question first.",
+    "position-after":
+        "The position that qualifies an answer was asked for after the statement, or in it: the statement's"
+        " snapshot is older. The question comes first, in the same READ COMMITTED transaction; what is asked"
+        " afterwards is for the client to hand on.",
     "default-isolation":
         "The isolation level is left to the role's or the database's default. Set READ COMMITTED on the"
         " connection or for the transaction itself.",
@@ -31,10 +37,11 @@ MISTAKES = {
         " every answer, an empty one too, whether pg_is_in_recovery() held.",
     "stale-primary":
         "A server's \"missing\" is believed though another one has been promoted since: it is not the primary"
-        " any more, or two of them say that they are. Follow timelines, and prove nothing in a split.",
+        " any more, or two of them say that they are, or a connection that was never closed leads to the old one."
+        " Follow timelines, prove nothing in a split, and dial anew when a newer timeline is seen.",
     "error-as-missing":
-        "An error is reported as missing: an outage looks like made-up ids. Missing is an answer without the"
-        " row, and nothing else.",
+        "An error, or a time-out, is reported as missing: an outage looks like made-up ids. Missing is an answer"
+        " without the row, and nothing else.",
     "no-limit":
         "A silent server has no limit: whoever waits for it waits for good. statement_timeout does not help,"
         " for the server is what is silent. A limit for connecting, one for each answer, and shut the"

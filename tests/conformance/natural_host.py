@@ -28,12 +28,17 @@ class Failed(Exception):
     """Nothing is known of the row."""
 
 
+class TimedOut(Failed):
+    """Because a server was silent."""
+
+
 class Host:
     def __init__(self, replica, primary, table, mistake):
         self.conninfo = (replica, primary)
         self.table, self.mistake = table, mistake
         self.connections = {}
         self.kept = None
+        self.first_value = None
 
     def connection(self, server, purpose="read"):
         if self.mistake != "other-connection" or server == PRIMARY:
@@ -54,7 +59,7 @@ class Host:
                 return cursor.fetchone()
         except psycopg2.Error as error:
             self.connections.pop((server, purpose), None)
-            raise Failed(str(error)) from None
+            raise (TimedOut if "in time" in str(error) else Failed)(str(error)) from None
 
     def end_transaction(self, server):
         for (other, _), connection in self.connections.items():
@@ -79,7 +84,12 @@ class Host:
         if self.mistake == "locate-kept" and self.kept:
             return self.kept
         statement = INSERTED.replace("insert_lsn", "flush_lsn") if self.mistake == "flushed-not-inserted" else INSERTED
-        position, timeline = self.ask(PRIMARY, statement)
+        try:
+            position, timeline = self.ask(PRIMARY, statement)
+        except Failed:
+            if self.mistake == "kept-when-down" and self.kept:
+                return self.kept
+            raise
         self.end_transaction(PRIMARY)
         self.kept = {"position": position, "timeline": timeline}
         return self.kept
@@ -105,22 +115,48 @@ class Host:
         self.end_wait(REPLICA)
         located, end = self.locate(), time.monotonic() + MAX_WAIT_S
         while True:
-            reached = self.has_reached(located)
-            value = self.read(REPLICA)
+            if self.mistake == "position-after":
+                value, reached = self.read(REPLICA), self.has_reached(located)
+            else:
+                reached, value = self.has_reached(located), self.read(REPLICA)
             if value is not None or reached:
                 return value
             if time.monotonic() > end:
-                return self.read(PRIMARY)
+                return None if self.mistake == "unproven" else self.read_primary(located)
             self.end_wait(REPLICA)
             time.sleep(POLL_S)
 
+    def read_primary(self, located):
+        """What the primary says, unless the replica follows another server: its address may have moved, and
+        connections that were never closed lead to the old one."""
+        timeline, = self.ask(REPLICA, "SELECT greatest((SELECT min_recovery_end_timeline FROM pg_control_recovery()),"
+                             " (SELECT received_tli FROM pg_stat_wal_receiver))", purpose="question")
+        if timeline > located["timeline"] and self.mistake != "stale-primary":
+            self.connections.pop((PRIMARY, "read")).close()
+            raise Failed("the replica follows another server than the primary")
+        return self.read(PRIMARY)
+
+    def spoilt(self, value):
+        """What some of the mistakes make of it."""
+        if value is None and self.mistake == "no-proof":
+            raise Failed("nobody knows")
+        if value is None and self.mistake == "made-up":
+            return f"{self.row}.1"
+        if self.mistake == "answers-swapped":
+            self.first_value = self.first_value or value
+            return value and self.first_value
+        return value
+
     def answer(self, row, floor=None):
         try:
-            value = self.find(row, floor)
+            value = self.spoilt(self.find(row, floor))
             said = f"{row} missing" if value is None else f"{row} found value={value}"
+            said += " position=0/1" if self.mistake == "position-too-old" else ""
         except (Failed, psycopg2.Error) as error:
             print(error, file=sys.stderr)
-            said = f"{row} {'missing' if self.mistake == 'error-as-missing' else 'failed'}"
+            is_missing = self.mistake == "error-as-missing" or (
+                self.mistake == "timeout-as-missing" and isinstance(error, TimedOut))
+            said = f"{row} {'missing' if is_missing else 'failed'}"
         for server in (REPLICA, PRIMARY):
             try:
                 self.end_transaction(server)

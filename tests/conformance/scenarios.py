@@ -49,6 +49,8 @@ def all_is_well(kit):
             if answer.verdict != "found":
                 kit.wrong("not-found", f"a row that both servers have: {answer}", host)
             kit.check_value(host, answer, "a row that both servers have")
+        if not any(kit.looks_for(row) for row in rows):
+            kit.remark("the replica is not read: these rows were the primary's")
         answer = host.find(kit.bogus(), limit_s=kit.limit_s)
         if answer.verdict == "found":
             kit.wrong("made-up", "an id that is nowhere: found", host)
@@ -71,6 +73,15 @@ def positions(kit):
         elif kit.is_before(answer.position, replayed):
             kit.wrong("position-too-old", f"an answer of {answer.position}, from a server that had been at"
                       f" {replayed} before it was asked", host)
+
+
+@scenario("the replica lacks the row for longer than anybody waits")
+def lacks_for_long(kit):
+    kit.catch_up()
+    with kit.replication_stalled(), kit.host(wait=False) as host:
+        # Its first read, so that no position was kept.
+        answer = host.find(kit.commit(), limit_s=kit.limit_s + kit.start_s)
+        must_be_there(kit, host, answer, "unproven", "a row that only the primary has, in the host's first read")
 
 
 @scenario("the replica has not received the row")
@@ -132,6 +143,27 @@ def comes_meanwhile(kit):
             answer = host.answer(row, kit.limit_s)
             must_be_there(kit, host, answer, "old-snapshot",
                           "a row that the replica replayed while the host waited for it")
+
+
+@scenario("the row comes between the host's statement and its next one")
+def comes_between(kit):
+    with kit.host() as host:
+        host.find(kit.bogus(), limit_s=kit.limit_s)
+        for _ in range(3):
+            kit.catch_up()
+            kit.replica_relay.delay(0.1)  # so that there is a moment before it has the answer
+            with kit.replay_paused():
+                row = kit.commit()
+                host.ask(row)
+                # Its second look: a position was asked for by then. One that waits before it looks again has none.
+                wait_until(lambda row=row: kit.looks_for(row) >= 2, 0.8)
+                kit.replica_relay.stall()
+            kit.catch_up()
+            kit.replica_relay.pass_through()
+            answer = host.answer(row, kit.limit_s)
+            if must_be_there(kit, host, answer, "position-after",
+                             "a row that the replica replayed just after the host had looked for it") == "missing":
+                break
 
 
 @scenario("the role's default is REPEATABLE READ")
@@ -334,6 +366,23 @@ def other_timeline(kit):
             if must_be_there(kit, host, answer, "other-timeline", "a row that was committed on the primary; the"
                              " replica is on another timeline, and further on by number") == "missing":
                 break
+
+
+@scenario("the primary's address moves to a server that was promoted, and the old one goes on")
+def moved_address(kit):
+    with kit.host() as host:
+        host.find(kit.bogus(), limit_s=kit.limit_s)
+        with kit.elsewhere():
+            kit.primary_relay.lead_new_ones_to(kit.writer)  # connections that are open lead to the old one
+            kit.replica_relay.lead_to(kit.third)
+            with kit.replay_paused(kit.third):
+                for _ in range(4):
+                    answer = host.find(kit.commit(), limit_s=kit.limit_s)
+                    if must_be_there(kit, host, answer, "stale-primary", "a row of the new primary, to which the old"
+                                     " one's address leads; connections to the old one were left open") == "missing":
+                        break
+        kit.primary_relay.lead_to(kit.writer)
+        kit.replica_relay.lead_to(kit.standby)
 
 
 @scenario("a failover, and the old primary comes back")

