@@ -3,6 +3,18 @@
  */
 #include "budget.h"
 
+/* Reads under this rate never owe more than the burst, give or take what the clocks of their
+ * threads are apart. More is the debt of another rate, and whoever changed it was killed before it
+ * could say how much of that may stay. */
+#define APART_NS UINT64_C(1000000000)
+
+static void forget_foreign_debt(struct rp_budget *budget, uint64_t seen, uint64_t most) {
+    if (seen > most && seen - most > APART_NS) {
+        (void)atomic_compare_exchange_strong_explicit(&budget->full_at_ns, &seen, most,
+                                                      memory_order_relaxed, memory_order_relaxed);
+    }
+}
+
 static void forget_old_debt(struct rp_budget *budget, uint64_t now_ns) {
     uint64_t limit = atomic_exchange_explicit(&budget->debt_limit_ns, 0, memory_order_relaxed);
     uint64_t empty = limit == 0 ? UINT64_MAX : now_ns + limit; /* 0: another thread was faster */
@@ -28,6 +40,7 @@ bool budget_admit(struct rp_budget *budget, uint64_t now_ns) {
     do {
         full_at = seen > now_ns ? seen : now_ns;
         if (full_at - now_ns + interval_ns > burst_ns) {
+            forget_foreign_debt(budget, seen, now_ns + burst_ns);
             return false;
         }
     } while (!atomic_compare_exchange_weak_explicit(&budget->full_at_ns, &seen,

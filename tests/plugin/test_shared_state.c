@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -486,6 +487,74 @@ START_TEST(a_killed_process_leaves_nothing_taken) {
 }
 END_TEST
 
+/* A slow rate, of which a minute and a half is owed; the other process comes with a quick one. */
+#define SLOW  BUDGETED, 1u, 100u
+#define QUICK BUDGETED, 1000u, 1000u
+
+/* Attaches, changes the rate, takes a token or none, counts. */
+static void be_traced(const struct state_file *file) {
+    struct opened_section section;
+    suite_in_forked_process(file->descriptor);
+    section_open(&section, QUICK);
+    must(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0, "ptrace");
+    (void)raise(SIGSTOP);
+    must_share(&section, file);
+    (void)reaches_primary(&section, START + S);
+    count_one(&section);
+    _exit(0);
+}
+
+/* What is there is what a process left that was killed: another one attaches to it and is served.
+ */
+static void go_on_with(const void *left, uint64_t bytes) {
+    const struct state_file file = a_file(bytes);
+    struct opened_section section;
+    memcpy(map_file(&file), left, bytes);
+    section_open(&section, QUICK);
+    must_share(&section, &file);
+    const uint64_t before = retries(&section);
+    ck_assert_uint_le(before, 1);
+    count_one(&section);
+    ck_assert_uint_eq(retries(&section), before + 1);
+    (void)reaches_primary(&section, START + 10 * S);
+    ck_assert_uint_eq(drain_budget(&section, START + 20 * S), 1000);
+    section_close(&section);
+    close(file.descriptor);
+}
+
+/* Its instructions one by one: whatever they have left in the memory, be it for a moment. */
+START_TEST(a_process_may_be_killed_at_every_instruction) {
+    const struct state_file file = room_for(1);
+    struct opened_section section;
+    section_open(&section, SLOW);
+    must_share(&section, &file);
+    ck_assert_uint_eq(drain_budget(&section, START), 100);
+    const void *memory = map_file(&file);
+    void *seen = malloc(file.bytes);
+    ck_assert_ptr_nonnull(seen);
+    memcpy(seen, memory, file.bytes);
+    const pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        be_traced(&file);
+    }
+    int status = 0;
+    unsigned states = 0;
+    while (waitpid(child, &status, 0) == child && WIFSTOPPED(status)) {
+        if (memcmp(seen, memory, file.bytes) != 0) {
+            memcpy(seen, memory, file.bytes);
+            go_on_with(seen, file.bytes);
+            states++;
+        }
+        ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
+    }
+    ck_assert_int_eq(status, 0);
+    ck_assert_uint_ge(states, 4); /* the rate, the debt's limit and its end, the token, the count */
+    free(seen);
+    section_close(&section);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("shared state");
     TCase *alone = tcase_create("one after the other");
@@ -506,5 +575,6 @@ int main(void) {
     tcase_add_test(together, entries_are_taken_once_by_eight_at_a_time);
     tcase_add_test(together, eight_processes_keep_one_budget);
     tcase_add_test(together, a_killed_process_leaves_nothing_taken);
+    tcase_add_test(together, a_process_may_be_killed_at_every_instruction);
     return suite_run(suite);
 }
