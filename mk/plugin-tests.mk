@@ -10,7 +10,7 @@ PLUGIN_TEST_HELPERS := $(call objects,$(addprefix tests/lib/,plugin_fixture.c sc
 # No archives for these: only what is named here is linked.
 $(PLUGIN_CHECK_PROGRAMS): TEST_ARCHIVES :=
 $(PLUGIN_CHECK_PROGRAMS): TEST_LIBS = $(call pkg_libs,check) -ldl -lpthread
-$(PLUGIN_CHECK_PROGRAMS): $(PLUGIN_TEST_HELPERS) $(call objects,tests/lib/suite.c) | $(BUILD)/read_policy.so
+$(PLUGIN_CHECK_PROGRAMS): $(PLUGIN_TEST_HELPERS) $(call objects,tests/lib/suite.c tests/lib/scripted_pair.c) | $(BUILD)/read_policy.so
 
 EXPLORER_SRC := $(filter-out tests/policies/test_%,$(wildcard tests/policies/*.c))
 $(BUILD)/tests/policies/explorer: $(call objects,$(EXPLORER_SRC)) $(PLUGIN_TEST_HELPERS) | $(BUILD)/read_policy.so

@@ -108,6 +108,7 @@ static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options 
         return refuse(RP_E_MEMORY, "out of memory", err, errlen);
     }
     init_lists(cluster);
+    cluster->gather.kind = TIMER_GATHER;
     *opened = cluster;
     return RP_OK;
 }
@@ -145,6 +146,8 @@ static void expire(struct rp_cluster *cluster) {
         case TIMER_WATCH:
             asks_watch_is_due(cluster, heap_owner(first, struct server, watch));
             break;
+        case TIMER_GATHER:
+            break; /* asks_prepare sees it */
         default:
             asks_limit_is_over(cluster, heap_owner(first, struct ask, limit));
             break;

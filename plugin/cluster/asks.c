@@ -24,6 +24,9 @@
 #define SLOW_WATCH_NS (5 * MS)
 #define QUICK_WATCHES 64u
 
+/* Reads that are to be located gather no longer than this. */
+#define MAX_GATHER_NS (1 * MS)
+
 /* A wait lasts so long at most: a connection is busy until then, wanted or not. */
 #define WAIT_MS 200u
 
@@ -191,6 +194,19 @@ static void watch_again(struct rp_cluster *cluster, struct server *server) {
 
 /* ---- out ------------------------------------------------------------------------------------- */
 
+/* A locate costs the primary as much for one read as for many. While those of the locate before are
+ * with their replicas, the next ones gather until they are as many, but no longer than that locate
+ * took. (PostgreSQL's commit_delay does the same for the flush of commits.) */
+static bool gathers(struct rp_cluster *cluster) {
+    if (cluster->locating_count < cluster->current_out &&
+        cluster->now_ns < cluster->gather_until_ns) {
+        heap_move(&cluster->timers, &cluster->gather, cluster->gather_until_ns);
+        return true;
+    }
+    heap_remove(&cluster->timers, &cluster->gather);
+    return false;
+}
+
 static void prepare_locate(struct rp_cluster *cluster) {
     if (TAILQ_EMPTY(&cluster->locating)) {
         return;
@@ -202,7 +218,8 @@ static void prepare_locate(struct rp_cluster *cluster) {
     struct server *primary = &cluster->servers[cluster->primary];
     if (primary->blind || (primary->probed && question_short(&primary->can) == NULL)) {
         fail_list(cluster, &cluster->locating, "the primary does not tell its position");
-    } else if (primary->asks[ASK_LOCATE].state == ASK_IDLE && TAILQ_EMPTY(&cluster->located)) {
+    } else if (primary->asks[ASK_LOCATE].state == ASK_IDLE && TAILQ_EMPTY(&cluster->located) &&
+               !gathers(cluster)) {
         enqueue(cluster, primary, ASK_LOCATE);
     }
 }
@@ -271,6 +288,7 @@ static void send(struct rp_cluster *cluster, struct ask *ask, const char *text,
             read->located_listed = true;
             TAILQ_INSERT_TAIL(&cluster->located, read, entry);
         }
+        cluster->locating_count = 0;
     }
     count_ask(cluster, ask->kind);
     action->kind = RP_ACTION_ASK;
@@ -391,6 +409,9 @@ static void answered(struct rp_cluster *cluster, struct ask *ask, const char *an
     server->polls_since_probe += ask->kind == ASK_POLL;
     roles_heard(cluster, ask->server, &facts, ask->sent_event);
     if (ask->kind == ASK_LOCATE) {
+        const uint64_t took_ns = 2 * (cluster->now_ns - ask->sent_ns);
+        cluster->gather_until_ns =
+            cluster->now_ns + (took_ns < MAX_GATHER_NS ? took_ns : MAX_GATHER_NS);
         located(cluster, ask->server, &facts);
     }
     asks_wake(cluster, ask->server);

@@ -37,7 +37,7 @@
 #define MAX_INSTANCES 4u
 
 /* What a timer is of: the kind of its heap node. */
-enum timer_kind { TIMER_READ, TIMER_POLL, TIMER_WATCH, TIMER_ASK };
+enum timer_kind { TIMER_READ, TIMER_POLL, TIMER_WATCH, TIMER_ASK, TIMER_GATHER };
 
 enum ask_kind { ASK_POLL, ASK_LOCATE, ASK_WATCH, ASK_WAIT, ASK_KINDS };
 enum ask_state { ASK_IDLE, ASK_QUEUED, ASK_OUT };
@@ -140,6 +140,8 @@ struct server {
     struct heap waiters;    /* reads that await a position, by it */
     uint32_t watches;       /* questions in a row that left reads waiting */
     uint64_t waited_for;    /* the position of the wait that is out, or was the last one */
+    uint32_t patient;       /* so many reads to come await their position before they are sent */
+    uint32_t patience;      /* `patient` after the last read that was sent too early */
     uint64_t no_wait_ns;    /* a wait has failed: the position is asked for until then */
     char wait_text[QUESTION_WAIT_BYTES];
     uint64_t redial_ns; /* no redial before */
@@ -168,6 +170,7 @@ struct read {
     uint64_t tag;
     uint64_t deadline_ns;
     uint64_t floor;   /* 0: none */
+    uint64_t early;   /* the position that it was sent for, not known to be reached; 0: none */
     uint64_t offered; /* bit i: server i is one of the replicas offered to the policy */
     uint64_t sent_ns;
     uint64_t sent_event;
@@ -184,6 +187,7 @@ struct read {
     bool rehearsed;             /* its first hit was called a miss */
     bool missed;
     bool failed_over;
+    bool is_current;     /* READ_OUT: with a replica, for the first time, after a locate */
     bool located_listed; /* READ_LOCATING: on `located`, not `locating` */
     int32_t outcome;     /* READ_REPORTED: and with it what follows */
     uint64_t reported_position;
@@ -255,6 +259,10 @@ struct rp_cluster {
     struct read_list to_send;
     struct read_list locating; /* wait for a locate to be asked */
     struct read_list located;  /* it is asked */
+    struct heap_node gather;   /* timer: the longest that `locating` gathers */
+    uint64_t gather_until_ns;
+    uint32_t locating_count;
+    uint32_t current_out; /* reads with is_current */
     struct read_list done;
     uint32_t reads_open;
     uint32_t read_count; /* that have been used at all */

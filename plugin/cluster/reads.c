@@ -18,6 +18,9 @@
 /* Other servers that are tried for one step: after a lost connection, or a change of role. */
 #define MAX_DETOURS 2u
 
+/* Reads in a row that await a position before they are sent, after one that was sent too early. */
+#define MAX_PATIENT 255u
+
 /* ---- beginning and ending -------------------------------------------------------------------- */
 
 static struct read *take(struct rp_cluster *cluster) {
@@ -229,6 +232,34 @@ static bool begin_send(struct rp_cluster *cluster, struct read *read, const stru
     return true;
 }
 
+/* A replica that keeps up has probably reached a position that was located a moment ago by the time
+ * a read arrives there. So the first read is sent at once: it says itself whether that was so, and
+ * a question is spared. Where it was not, the next reads are patient: twice as many each time. */
+static bool goes_early(const struct rp_cluster *cluster, struct read *read, uint64_t position) {
+    struct server *server = &cluster->servers[read->server];
+    if (read->sent_event != 0 || server->said.instance == 0 || !server->said.in_recovery ||
+        server->health.failures > 0) {
+        return false;
+    }
+    if (server->patient > 0) {
+        server->patient--;
+        return false;
+    }
+    read->early = position;
+    return true;
+}
+
+static void note_early(const struct rp_cluster *cluster, const struct read *read, bool reached) {
+    struct server *server = &cluster->servers[read->server];
+    if (reached) {
+        server->patience = 0;
+    } else if (server->patient == 0) {
+        server->patience = 2 * server->patience + 1;
+        server->patience = server->patience < MAX_PATIENT ? server->patience : MAX_PATIENT;
+        server->patient = server->patience;
+    }
+}
+
 /* False: it need not wait, or cannot; `outcome` is what has become of the step. */
 static bool begin_await(struct rp_cluster *cluster, struct read *read, const struct rp_step *step,
                         int32_t *outcome) {
@@ -242,6 +273,10 @@ static bool begin_await(struct rp_cluster *cluster, struct read *read, const str
         read->reported_position = cluster->servers[read->server].said.position;
         *outcome = RP_REACHED;
         return false;
+    }
+    if (goes_early(cluster, read, step->position)) {
+        read_enlist(cluster, read, READ_TO_SEND);
+        return true;
     }
     asks_await(cluster, read, step->position);
     set_timer(cluster, read, step->until_ns);
@@ -351,6 +386,8 @@ struct read *reads_start(struct rp_cluster *cluster, const struct rp_policy *pol
     read->tag = tag;
     read->deadline_ns = own.deadline_ns;
     read->floor = own.position;
+    read->early = 0;
+    read->sent_event = 0;
     read->position = 0;
     read->located_instance = 0;
     read->located_timeline = 0;
@@ -368,6 +405,9 @@ struct read *reads_start(struct rp_cluster *cluster, const struct rp_policy *pol
 /* A replica that does not answer may cost three quarters of what is left of the read's time: the
  * rest is for the primary, where the policy falls back to it. */
 static uint64_t limit_of(const struct rp_cluster *cluster, const struct read *read) {
+    if (read->early != 0 && read->step->until_ns < read->deadline_ns) {
+        return read->step->until_ns;
+    }
     if (is_primary_step(read->step) || read->deadline_ns <= cluster->now_ns) {
         return read->deadline_ns;
     }
@@ -380,7 +420,7 @@ static uint64_t limit_of(const struct rp_cluster *cluster, const struct read *re
  * balancer, has to tell them. */
 static const char *question_of(const struct rp_cluster *cluster, const struct read *read) {
     const struct server *server = &cluster->servers[read->server];
-    bool wanted = is_primary_step(read->step) || read->floor != 0 ||
+    bool wanted = is_primary_step(read->step) || read->floor != 0 || read->early != 0 ||
                   (read->step->flags & RP_STEP_WITH_POSITION) != 0;
     const struct instance *last = server->instance;
     const bool stranger = server->can.system && last != NULL && last->system == 0;
@@ -410,6 +450,8 @@ bool reads_next(struct rp_cluster *cluster, struct rp_action *action) {
     action->text = question_of(cluster, read);
     action->limit_ns = limit_of(cluster, read);
     read->asks_question = action->text != NULL;
+    read->is_current = read->located_instance != 0 && !read->missed && !is_primary_step(read->step);
+    cluster->current_out += read->is_current;
     set_timer(cluster, read, action->limit_ns);
     return true;
 }
@@ -446,8 +488,23 @@ static void send_again(struct rp_cluster *cluster, struct read *read) {
     }
 }
 
+/* The position is awaited after all. */
+static void await_after_all(struct rp_cluster *cluster, struct read *read) {
+    int32_t outcome = RP_FAILED;
+    read->early = 0;
+    read->reported_position = 0;
+    read_leave(cluster, read);
+    if (!begin_await(cluster, read, read->step, &outcome)) {
+        tell_outcome(cluster, read, outcome, read->reported_position, read->reason);
+    }
+}
+
 /* The server could not be read: another one that was offered, if there is one. */
 static void detour(struct rp_cluster *cluster, struct read *read, const char *reason) {
+    if (read->early != 0) {
+        await_after_all(cluster, read);
+        return;
+    }
     uint32_t lost = read->server;
     uint64_t others =
         not_backing_off(cluster, read->offered & cluster->replicas & ~server_bit(lost));
@@ -518,6 +575,32 @@ static void answered(struct rp_cluster *cluster, struct read *read, int32_t outc
     }
 }
 
+/* The policy has not heard of it. Where the position had been reached, it is the answer to the read
+ * that follows; otherwise it says nothing. */
+static void answered_early(struct rp_cluster *cluster, struct read *read, int32_t outcome,
+                           const struct facts *facts) {
+    const bool reached = facts->position >= read->early;
+    note_early(cluster, read, reached);
+    health_answered(&cluster->servers[read->server].health, cluster->now_ns);
+    if (!reached) {
+        await_after_all(cluster, read);
+        return;
+    }
+    const struct rp_report report = {.struct_size = sizeof report,
+                                     .outcome = RP_REACHED,
+                                     .now_ns = cluster->now_ns,
+                                     .position = facts->position};
+    const struct rp_step *step = machine_next(&read->machine, &report);
+    read->early = 0;
+    if (step->kind == RP_STEP_READ && !is_primary_step(step)) {
+        read->step = step;
+        answered_by_replica(cluster, read, outcome, facts);
+    } else {
+        read_leave(cluster, read);
+        follow(cluster, read, step);
+    }
+}
+
 /* The server's position after the answer's snapshot. */
 static void note_position(const struct rp_cluster *cluster, struct read *read, const char *after) {
     uint64_t position;
@@ -546,13 +629,26 @@ static struct facts facts_of(const struct read *read, const char *before) {
     return facts;
 }
 
-static void failed(struct rp_cluster *cluster, struct read *read, int32_t outcome) {
+/* What an answer that is none says of the server. */
+static void blame(struct rp_cluster *cluster, const struct read *read, int32_t outcome) {
     struct health *health = &cluster->servers[read->server].health;
+    if (outcome == RP_SERVER_GONE || outcome == RP_NOT_SENT) {
+        health_failed(health, false, cluster->now_ns, cluster_random(cluster));
+        asks_prompt(cluster, read->server);
+    } else if (outcome == RP_ROLE_CHANGED && !stands_in(cluster, read, read->server)) {
+        roles_uncertain(cluster, read->server);
+    }
+}
+
+static void failed(struct rp_cluster *cluster, struct read *read, int32_t outcome) {
+    blame(cluster, read, outcome);
+    if (read->early != 0) {
+        await_after_all(cluster, read);
+        return;
+    }
     switch (outcome) {
     case RP_SERVER_GONE:
     case RP_NOT_SENT:
-        health_failed(health, false, cluster->now_ns, cluster_random(cluster));
-        asks_prompt(cluster, read->server);
         detour(cluster, read, "the connection to the server was lost, or there is none");
         break;
     case RP_ROLE_CHANGED:
@@ -560,7 +656,6 @@ static void failed(struct rp_cluster *cluster, struct read *read, int32_t outcom
             tell_outcome(cluster, read, RP_MISSING, 0, NULL);
             break;
         }
-        roles_uncertain(cluster, read->server);
         detour(cluster, read, "the server that was read as a replica is not in recovery");
         break;
     case RP_CONFLICT:
@@ -601,10 +696,12 @@ void reads_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, cons
         roles_heard(cluster, read->server, &facts, read->sent_event);
         asks_wake(cluster, read->server);
     }
-    if (has_answer) {
-        answered(cluster, read, outcome, &facts);
-    } else {
+    if (!has_answer) {
         failed(cluster, read, outcome);
+    } else if (read->early != 0) {
+        answered_early(cluster, read, outcome, &facts);
+    } else {
+        answered(cluster, read, outcome, &facts);
     }
 }
 
@@ -630,6 +727,7 @@ static const struct rp_step *overdue_step(const struct read *read) {
 
 static void end_overdue(struct rp_cluster *cluster, struct read *read) {
     drop(cluster, read);
+    read->early = 0;
     read->step = overdue_step(read);
     read_leave(cluster, read);
     read_enlist(cluster, read, READ_DONE);
@@ -637,6 +735,12 @@ static void end_overdue(struct rp_cluster *cluster, struct read *read) {
 
 /* A replica has not answered in time: the policy may know another server. */
 static void give_up_answer(struct rp_cluster *cluster, struct read *read) {
+    if (read->early != 0) {
+        drop(cluster, read);
+        read->early = 0;
+        tell_outcome(cluster, read, RP_NOT_REACHED, 0, NULL);
+        return;
+    }
     struct health *health = &cluster->servers[read->server].health;
     /* It has answered no read since this was sent. */
     if (health->answered_ns <= read->sent_ns) {

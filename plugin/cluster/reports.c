@@ -22,6 +22,11 @@ void read_leave(struct rp_cluster *cluster, struct read *read) {
     struct read_list *list = list_of(cluster, read);
     if (list != NULL) {
         TAILQ_REMOVE(list, read, entry);
+        cluster->locating_count -= list == &cluster->locating;
+    }
+    if (read->is_current) {
+        read->is_current = false;
+        cluster->current_out--;
     }
     if (read->phase == READ_AWAITING) {
         heap_remove(&cluster->servers[read->server].waiters, &read->waiter);
@@ -33,7 +38,9 @@ void read_leave(struct rp_cluster *cluster, struct read *read) {
 
 void read_enlist(struct rp_cluster *cluster, struct read *read, enum read_phase phase) {
     read->phase = (uint8_t)phase;
-    TAILQ_INSERT_TAIL(list_of(cluster, read), read, entry);
+    struct read_list *list = list_of(cluster, read);
+    TAILQ_INSERT_TAIL(list, read, entry);
+    cluster->locating_count += list == &cluster->locating;
 }
 
 void read_report(struct rp_cluster *cluster, struct read *read, int32_t outcome,

@@ -1,0 +1,147 @@
+/*
+ * scripted_pair.c - see scripted_pair.h.
+ */
+#include "scripted_pair.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *answer_of(const struct scripted_pair *pair, uint32_t server, const char *text) {
+    static char answer[160];
+    const bool full = strstr(text, "pg_last_xact_replay_timestamp") != NULL;
+    if (strstr(text, "server_version_num") != NULL) {
+        (void)snprintf(answer, sizeof answer, "rp1 %u 8192 16777216 t t t t f", pair->version);
+    } else if (server == PAIR_PRIMARY) {
+        (void)snprintf(answer, sizeof answer, "rp1 a1 c p 0/%X 0/%X 00000001%s", pair->inserted,
+                       pair->flushed, full ? " 7001 -" : "");
+    } else {
+        (void)snprintf(answer, sizeof answer, "rp1 b1 c r 0/%X - %s 1%s", pair->replayed,
+                       full ? "1" : "-", full ? " 7001 -" : "");
+    }
+    return answer;
+}
+
+static bool is_short(const struct rp_action *action) {
+    return strstr(action->text, "server_version_num") == NULL &&
+           strstr(action->text, "pg_last_xact_replay_timestamp") == NULL;
+}
+
+static void ask(struct scripted_pair *pair, const struct rp_action *action) {
+    if ((action->flags & RP_ACTION_BLOCKS) != 0) {
+        ck_assert_uint_eq(action->server, PAIR_STANDBY);
+        ck_assert_uint_eq(pair->wait_out.id, 0);
+        pair->wait_out = *action;
+        pair->waits_seen++;
+    } else if (action->server == PAIR_STANDBY && is_short(action)) {
+        pair->watch_out = *action;
+        pair->watches_seen++;
+    } else if (pair->holds_locates && is_short(action)) {
+        pair->locate_out = *action;
+        pair->locates_seen++;
+    } else {
+        if (pair->forgotten != 0 && action->server == PAIR_PRIMARY) {
+            pair->calls->answer(pair->cluster, pair->reads_out[0].id, RP_FOUND, NULL, NULL,
+                                pair->now_ns);
+        }
+        pair->calls->answer(pair->cluster, action->id, RP_ANSWERED,
+                            answer_of(pair, action->server, action->text), NULL, pair->now_ns);
+    }
+}
+
+void pair_run(struct scripted_pair *pair) {
+    struct rp_action action = {.struct_size = sizeof action};
+    while (pair->calls->next(pair->cluster, pair->now_ns, &action, &pair->wake_ns)) {
+        switch (action.kind) {
+        case RP_ACTION_ASK:
+            ask(pair, &action);
+            break;
+        case RP_ACTION_READ:
+            pair->reads_out[action.tag] = action;
+            break;
+        case RP_ACTION_DROP:
+            pair->dropped++;
+            pair->wait_out.id = action.id == pair->wait_out.id ? 0 : pair->wait_out.id;
+            break;
+        case RP_ACTION_DONE:
+            pair->verdicts[action.tag] = action.verdict;
+            pair->calls->forget(pair->cluster, pair->forgotten);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+void pair_time_passes(struct scripted_pair *pair, uint64_t ms) {
+    for (uint64_t i = 0; i < ms; i++) {
+        pair->now_ns += PAIR_MS;
+        pair_run(pair);
+    }
+}
+
+void pair_answer(struct scripted_pair *pair, struct rp_action *out, int32_t outcome,
+                 const char *before) {
+    const uint64_t id = out->id;
+    ck_assert_uint_ne(id, 0);
+    out->id = 0;
+    pair->calls->answer(pair->cluster, id, outcome, before, NULL, pair->now_ns);
+    pair_run(pair);
+}
+
+const char *pair_says(const struct scripted_pair *pair, uint32_t server) {
+    return answer_of(pair, server, "");
+}
+
+uint64_t pair_start(struct scripted_pair *pair, uint64_t tag, uint64_t floor) {
+    const struct rp_request request = {.struct_size = sizeof request,
+                                       .now_ns = pair->now_ns,
+                                       .deadline_ns = pair->now_ns + 100000 * PAIR_MS,
+                                       .entropy = tag,
+                                       .position = floor};
+    uint64_t id;
+    ck_assert_int_eq(pair->calls->start(pair->cluster, pair->section.policy, &request, tag, &id),
+                     RP_OK);
+    pair_run(pair);
+    return id;
+}
+
+int32_t pair_standbys_role(const struct scripted_pair *pair) {
+    struct rp_server_info info = {.struct_size = sizeof info};
+    ck_assert_int_eq(pair->calls->server(pair->cluster, PAIR_STANDBY, &info), RP_OK);
+    return info.role;
+}
+
+void pair_open(struct scripted_pair *pair, const char *keys) {
+    *pair = (struct scripted_pair){.now_ns = 1000 * PAIR_MS,
+                                   .version = 190000,
+                                   .inserted = 0x5000,
+                                   .flushed = 0x4000,
+                                   .replayed = 0x3000};
+    section_open(&pair->section, "%s", keys);
+    pair->calls = pair->section.plugin.table->cluster;
+}
+
+void pair_open_cluster(struct scripted_pair *pair, uint32_t flags) {
+    const struct rp_cluster_options options = {.struct_size = sizeof options,
+                                               .flags = flags,
+                                               .max_servers = 2,
+                                               .max_reads = PAIR_MAX_READS,
+                                               .now_ns = pair->now_ns,
+                                               .seed = 1};
+    char err[256];
+    ck_assert_int_eq(
+        pair->calls->open(pair->section.set, &options, &pair->cluster, err, sizeof err), RP_OK);
+    (void)pair->calls->server_set(pair->cluster, PAIR_PRIMARY, "a", RP_EXPECT_ANY, RP_SERVER_ON,
+                                  pair->now_ns);
+    (void)pair->calls->server_set(pair->cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_ON,
+                                  pair->now_ns);
+    pair_run(pair);
+    pair_time_passes(pair, 5);
+    ck_assert_int_eq(pair_standbys_role(pair), RP_ROLE_REPLICA);
+}
+
+void pair_close(struct scripted_pair *pair) {
+    (void)pair->calls->close(pair->cluster);
+    section_close(&pair->section);
+}

@@ -1,0 +1,67 @@
+/*
+ * scripted_pair.h - a host on a cluster of a primary and a standby, in the test's own hands.
+ *
+ * Polls are answered as they come, with what the test has the two servers say; so are locates, but
+ * for a test that holds them. What goes to the standby beside polls waits for the test's answer.
+ */
+#ifndef SCRIPTED_PAIR_H
+#define SCRIPTED_PAIR_H
+
+#include "plugin_fixture.h"
+
+#define PAIR_MS UINT64_C(1000000)
+
+enum { PAIR_PRIMARY, PAIR_STANDBY, PAIR_MAX_READS = 16 };
+
+struct scripted_pair {
+    struct opened_section section;
+    const struct rp_cluster_calls *calls;
+    struct rp_cluster *cluster;
+    uint64_t now_ns;
+    uint64_t wake_ns; /* what the cluster said last */
+
+    /* What the primary and the standby say. */
+    uint32_t version;
+    uint32_t inserted;
+    uint32_t flushed;
+    uint32_t replayed;
+
+    /* What is under way; id 0: nothing. Reads are numbered by their tags. */
+    struct rp_action wait_out;
+    struct rp_action watch_out;
+    struct rp_action locate_out;
+    struct rp_action reads_out[PAIR_MAX_READS];
+    int32_t verdicts[PAIR_MAX_READS];
+    int waits_seen;
+    int watches_seen;
+    int locates_seen;
+    int dropped;
+
+    bool holds_locates;
+    /* Read 0 is found when the primary is located, and then this one is forgotten; 0: none. */
+    uint64_t forgotten;
+};
+
+/* With the keys of a section, and then the cluster itself. */
+void pair_open(struct scripted_pair *pair, const char *keys);
+void pair_open_cluster(struct scripted_pair *pair, uint32_t flags);
+void pair_close(struct scripted_pair *pair);
+
+/* Does what the cluster wants done now; after steps of a millisecond, as a host with timers does.
+ */
+void pair_run(struct scripted_pair *pair);
+void pair_time_passes(struct scripted_pair *pair, uint64_t ms);
+
+/* Answers what is out, and runs. */
+void pair_answer(struct scripted_pair *pair, struct rp_action *out, int32_t outcome,
+                 const char *before);
+
+/* What a server says to the short question; until the next call. */
+const char *pair_says(const struct scripted_pair *pair, uint32_t server);
+
+/* Returns the read's id. floor 0: none. */
+uint64_t pair_start(struct scripted_pair *pair, uint64_t tag, uint64_t floor);
+
+int32_t pair_standbys_role(const struct scripted_pair *pair);
+
+#endif

@@ -1,0 +1,217 @@
+/*
+ * test_cluster_current.c - current reads (when = always): many share a locate, and one that arrives
+ * where the position has been reached is spared the question whether it has.
+ */
+#include "tests/lib/scripted_pair.h"
+#include "tests/lib/suite.h"
+
+#include <check.h>
+
+static struct scripted_pair pair;
+
+static void set_up(void) {
+    pair_open(&pair, "policy = read_index\nwhen = always\nmax_wait_ms = 300");
+    pair.version = 150000;
+    pair.replayed = pair.inserted;
+    pair_open_cluster(&pair, 0);
+    pair.holds_locates = true;
+}
+
+static void tear_down(void) {
+    pair_close(&pair);
+}
+
+static void answer_locate(void) {
+    pair_answer(&pair, &pair.locate_out, RP_ANSWERED, pair_says(&pair, PAIR_PRIMARY));
+}
+
+static void answer_read(uint64_t tag) {
+    pair_answer(&pair, &pair.reads_out[tag], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+}
+
+/* Reads first to last, located by one question that took so long, are with the standby. */
+static void bring_out(uint64_t first, uint64_t last, uint64_t took_ns) {
+    for (uint64_t tag = first; tag <= last; tag++) {
+        pair_start(&pair, tag, 0);
+    }
+    pair.now_ns += took_ns;
+    answer_locate();
+    if (first < last) { /* those that came while the first was being located */
+        pair.now_ns += took_ns;
+        answer_locate();
+    }
+    for (uint64_t tag = first; tag <= last; tag++) {
+        ck_assert_uint_ne(pair.reads_out[tag].id, 0);
+    }
+}
+
+START_TEST(reads_gather_until_they_are_as_many_as_those_before) {
+    bring_out(1, 3, PAIR_MS / 10);
+    const int before = pair.locates_seen;
+    pair_start(&pair, 4, 0);
+    pair_start(&pair, 5, 0);
+    ck_assert_int_eq(pair.locates_seen, before);
+    pair_start(&pair, 6, 0);
+    ck_assert_int_eq(pair.locates_seen, before + 1);
+    answer_locate();
+    for (uint64_t tag = 4; tag <= 6; tag++) {
+        ck_assert_uint_ne(pair.reads_out[tag].id, 0);
+    }
+}
+END_TEST
+
+START_TEST(reads_gather_until_those_before_are_answered) {
+    bring_out(1, 2, PAIR_MS / 10);
+    const int before = pair.locates_seen;
+    pair_start(&pair, 3, 0);
+    ck_assert_int_eq(pair.locates_seen, before);
+    answer_read(1);
+    ck_assert_int_eq(pair.locates_seen, before + 1);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
+/* However long those before take: twice as long as their locate took, and a millisecond at most. */
+START_TEST(reads_gather_for_a_short_time) {
+    static const uint64_t took_ns[] = {PAIR_MS / 10, 50 * PAIR_MS};
+    static const uint64_t gathers_ns[] = {PAIR_MS / 5, PAIR_MS};
+    bring_out(1, 2, took_ns[_i]);
+    const int before = pair.locates_seen;
+    pair_start(&pair, 3, 0);
+    ck_assert_uint_eq(pair.wake_ns, pair.now_ns + gathers_ns[_i]);
+    pair.now_ns = pair.wake_ns - 1;
+    pair_run(&pair);
+    ck_assert_int_eq(pair.locates_seen, before);
+    pair.now_ns++;
+    pair_run(&pair);
+    ck_assert_int_eq(pair.locates_seen, before + 1);
+}
+END_TEST
+
+/* Nobody gathers for reads that are none of theirs: one that has missed, for instance. */
+START_TEST(a_read_is_located_at_once_where_no_current_one_is_out) {
+    bring_out(1, 1, PAIR_MS / 10);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
+    answer_locate();
+    ck_assert_uint_ne(pair.reads_out[1].id, 0);
+    const int before = pair.locates_seen;
+    pair_start(&pair, 2, 0);
+    ck_assert_int_eq(pair.locates_seen, before + 1);
+}
+END_TEST
+
+static void primary_writes(void) {
+    pair.inserted += 0x100;
+    pair.flushed = pair.inserted;
+}
+
+/* It says itself, before its snapshot, that the position was reached. */
+START_TEST(a_read_goes_early) {
+    primary_writes();
+    bring_out(1, 1, PAIR_MS / 10);
+    ck_assert_int_eq(pair.watches_seen, 0);
+    pair.replayed = pair.inserted;
+    answer_read(1);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
+/* Too early: what it found does not count, and the position is awaited before it is read again. */
+START_TEST(a_read_that_went_too_early_awaits_the_position) {
+    primary_writes();
+    bring_out(1, 1, PAIR_MS / 10);
+    answer_read(1);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_NONE);
+    ck_assert_uint_eq(pair.reads_out[1].id, 0);
+    ck_assert_int_eq(pair.watches_seen, 1);
+    pair.replayed = pair.inserted;
+    pair_answer(&pair, &pair.watch_out, RP_ANSWERED, pair_says(&pair, PAIR_STANDBY));
+    answer_read(1);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
+START_TEST(an_absence_is_proven_early) {
+    primary_writes();
+    bring_out(1, 1, PAIR_MS / 10);
+    pair.replayed = pair.inserted;
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+/* The policy hears nothing of a read that went early and came to nothing. */
+START_TEST(an_early_read_that_fails_awaits_the_position) {
+    static const int32_t outcomes[] = {RP_FAILED, RP_CONFLICT, RP_SERVER_GONE, RP_NOT_SENT};
+    primary_writes();
+    bring_out(1, 1, PAIR_MS / 10);
+    pair_answer(&pair, &pair.reads_out[1], outcomes[_i], NULL);
+    ck_assert_uint_eq(pair.reads_out[1].id, 0);
+    pair.replayed = pair.inserted;
+    pair_answer(&pair, &pair.watch_out, RP_ANSWERED, pair_says(&pair, PAIR_STANDBY));
+    answer_read(1);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
+/* As where the position is awaited in vain: the replica is read as it is. */
+START_TEST(an_early_read_may_take_as_long_as_a_position_is_awaited) {
+    primary_writes();
+    bring_out(1, 1, PAIR_MS / 10);
+    const uint64_t early = pair.reads_out[1].id;
+    ck_assert_uint_le(pair.reads_out[1].limit_ns, pair.now_ns + 300 * PAIR_MS);
+    pair_time_passes(&pair, 301);
+    ck_assert_int_eq(pair.dropped, 1);
+    ck_assert_uint_ne(pair.reads_out[1].id, early);
+    answer_read(1);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
+START_TEST(an_early_read_of_a_server_that_is_taken_out) {
+    primary_writes();
+    bring_out(1, 1, PAIR_MS / 10);
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
+                                 pair.now_ns);
+    pair_run(&pair);
+    ck_assert_int_eq(pair.dropped, 1);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* The next read waits; and where one goes too early again, the next three do. */
+START_TEST(reads_go_early_less_often_where_it_is_in_vain) {
+    static const bool early[] = {true, false, true, false, false, false, true};
+    for (uint64_t tag = 0; tag < sizeof early / sizeof early[0]; tag++) {
+        primary_writes();
+        pair.watches_seen = 0;
+        pair_start(&pair, tag, 0);
+        answer_locate();
+        ck_assert_int_eq(pair.watches_seen, early[tag] ? 0 : 1);
+        if (early[tag]) {
+            answer_read(tag);
+        }
+        pair.replayed = pair.inserted;
+        pair_answer(&pair, &pair.watch_out, RP_ANSWERED, pair_says(&pair, PAIR_STANDBY));
+        answer_read(tag);
+        ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FOUND);
+    }
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cluster_current");
+    TCase *tests = suite_case(suite, "current", set_up, tear_down, 0);
+    tcase_add_test(tests, reads_gather_until_they_are_as_many_as_those_before);
+    tcase_add_test(tests, reads_gather_until_those_before_are_answered);
+    tcase_add_loop_test(tests, reads_gather_for_a_short_time, 0, 2);
+    tcase_add_test(tests, a_read_is_located_at_once_where_no_current_one_is_out);
+    tcase_add_test(tests, a_read_goes_early);
+    tcase_add_test(tests, a_read_that_went_too_early_awaits_the_position);
+    tcase_add_test(tests, an_absence_is_proven_early);
+    tcase_add_loop_test(tests, an_early_read_that_fails_awaits_the_position, 0, 4);
+    tcase_add_test(tests, an_early_read_may_take_as_long_as_a_position_is_awaited);
+    tcase_add_test(tests, an_early_read_of_a_server_that_is_taken_out);
+    tcase_add_test(tests, reads_go_early_less_often_where_it_is_in_vain);
+    return suite_run(suite);
+}
