@@ -61,6 +61,7 @@ class Kit:
     """The servers, and what the scenarios do with them."""
 
     failover_s = 10.0
+    notice_s = 2.5  # so long a host may believe a primary that nobody has contradicted yet
 
     def __init__(self, command, schema=SCHEMA, insert=INSERT, update=UPDATE, limit_s=10.0, start_s=20.0):
         self.limit_s = limit_s

@@ -376,10 +376,16 @@ def moved_address(kit):
             kit.primary_relay.lead_new_ones_to(kit.writer)  # connections that are open lead to the old one
             kit.replica_relay.lead_to(kit.third)
             with kit.replay_paused(kit.third):
+                # Before a server was asked again nobody can know; what is said in that time is not judged.
+                noticed = time.monotonic() + kit.notice_s
+                while time.monotonic() < noticed:
+                    host.find(kit.commit(), limit_s=kit.limit_s)
+                    time.sleep(0.05)
                 for _ in range(4):
                     answer = host.find(kit.commit(), limit_s=kit.limit_s)
                     if must_be_there(kit, host, answer, "stale-primary", "a row of the new primary, to which the old"
-                                     " one's address leads; connections to the old one were left open") == "missing":
+                                     f" one's address has led for {kit.notice_s:g} s; connections to the old one were"
+                                     " left open") == "missing":
                         break
         kit.primary_relay.lead_to(kit.writer)
         kit.replica_relay.lead_to(kit.standby)
