@@ -109,7 +109,9 @@ void pg_queue_answer(struct pg_queue *queue, struct pg_statement *statement,
     leave_link(statement);
     statement->reply = *reply;
     if (reply->before != NULL) {
-        (void)strlcpy(statement->before, reply->before, sizeof(statement->before));
+        const size_t length = strnlen(reply->before, sizeof(statement->before) - 1);
+        memcpy(statement->before, reply->before, length);
+        statement->before[length] = '\0';
         statement->reply.before = statement->before;
     }
     statement->answered = true;

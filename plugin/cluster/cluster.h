@@ -202,6 +202,12 @@ struct drop {
     uint32_t server;
 };
 
+/* The words that a read brought last, and what they say; longer ones are not kept. */
+struct heard {
+    char words[128];
+    struct facts facts;
+};
+
 struct cluster_counters {
     uint64_t polls;
     uint64_t locates;
@@ -270,6 +276,7 @@ struct rp_cluster {
     uint32_t drop_first;
     uint32_t drop_count;
     uint32_t max_drops;
+    struct heard heard;
     uint64_t last_entropy;
     uint64_t promised_wake_ns; /* what next said last */
     struct server *servers;

@@ -620,11 +620,25 @@ static bool is_out_of_order(const struct rp_cluster *cluster, const struct read 
     return read->position != 0 && position > read->position;
 }
 
-/* What the server said before the answer; instance 0: nothing that could be read. */
-static struct facts facts_of(const struct read *read, const char *before) {
+/* What the server said before the answer; instance 0: nothing that could be read. Reads that went
+ * together bring the same words, which are read once. */
+static struct facts facts_of(struct rp_cluster *cluster, const struct read *read,
+                             const char *before) {
+    struct heard *heard = &cluster->heard;
     struct facts facts;
-    if (!read->asks_question || before == NULL || !question_read_facts(before, &facts)) {
+    if (!read->asks_question || before == NULL) {
         return (struct facts){0};
+    }
+    if (strcmp(before, heard->words) == 0) {
+        return heard->facts;
+    }
+    if (!question_read_facts(before, &facts)) {
+        return (struct facts){0};
+    }
+    const size_t length = strlen(before);
+    if (length < sizeof heard->words) {
+        memcpy(heard->words, before, length + 1);
+        heard->facts = facts;
     }
     return facts;
 }
@@ -681,7 +695,7 @@ void reads_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, cons
         return;
     }
     bool has_answer = outcome == RP_FOUND || outcome == RP_PARTIAL || outcome == RP_MISSING;
-    struct facts facts = facts_of(read, before);
+    struct facts facts = facts_of(cluster, read, before);
     if (has_answer) {
         note_position(cluster, read, after);
         const bool out_of_order = is_out_of_order(cluster, read, &facts);
