@@ -13,10 +13,12 @@
 
 /* Each replay has a span of the clock of its own, long enough for the budget to be full again at
  * the beginning of the next. Entropies and positions lie outside of all of them, so a word of
- * struct rp_read that lies in the span is a time. */
+ * struct rp_read that lies in the span is a time. So late a time that two halves of neighbours are
+ * none, either: the upper half of a word that is looked at would be the nanoseconds of a time that
+ * is a second or more after the beginning. */
 #define SPAN_NS     (UINT64_C(1) << 42)
-#define FIRST_NS    (UINT64_C(1) << 60)
-#define LAST_NS     (UINT64_C(1) << 62)
+#define FIRST_NS    (UINT64_C(1) << 62)
+#define LAST_NS     (UINT64_C(1) << 63)
 #define RELATIVE_TO (UINT64_C(1) << 63) /* marks a word that was made relative */
 #define BEFORE_NS   UINT64_C(1000000000)
 
@@ -461,7 +463,7 @@ bool explore(struct exploration *exploration, struct explored_section *section,
              const struct setting *setting, struct totals *totals) {
     struct walk walk = {exploration, section, setting, totals};
     forget(exploration);
-    if (section->clock_ns > LAST_NS / 2) {
+    if (section->clock_ns - FIRST_NS > (LAST_NS - FIRST_NS) / 2) {
         explored_section_close(section);
         explored_section_open(section, &setting->configured);
     }
