@@ -64,6 +64,8 @@ struct instance {
     /* Rule 5: the primary instance that its position was compared with, and the result. */
     uint64_t compared_with;
     bool ahead;
+    uint64_t led_event; /* when it was last heard to lead; 0: it was not */
+    uint32_t led_timeline;
     uint64_t noted_position; /* to be compared with a primary that is asked after noted_event */
     uint64_t noted_event;    /* 0: none */
 };
@@ -110,6 +112,9 @@ struct server {
     uint64_t unheard_event;   /* a question that brought nothing, that or a silence; 0: none yet */
     uint64_t uncertain_event; /* a read of it as a replica has seen it out of recovery, and no
                                  question that was sent since has been answered; 0: none */
+    uint64_t switched_event;  /* another instance leads here than before, and no question that was
+                                 sent since has been answered; 0: none */
+    uint64_t two_lead_ns;     /* two instances were last heard to lead here by turns; 0: never */
     bool tried;               /* it answered or failed since it was added */
     bool answers;             /* the last question was answered */
     bool blind;               /* it answers, but can tell nothing about itself */

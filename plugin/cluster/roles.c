@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define REDIAL_NS     UINT64_C(10000000000)
+#define TWO_LEAD_NS   UINT64_C(60000000000) /* neither of them was heard for so long: it is over */
 #define PATIENT_POLLS 3u /* before a notice that a replica can prove nothing: some of it passes */
 
 static const char *const why_texts[WHY_COUNT] = {
@@ -242,6 +243,28 @@ static void judge_pair(struct rp_cluster *cluster, uint32_t one_index, uint32_t 
     }
 }
 
+/* The same behind one name, by turns: the one has said that it leads after the other had, and the
+ * other one after that. */
+static bool leads_to_two(const struct rp_cluster *cluster, const struct server *server) {
+    return leads(server) && !is_foreign(cluster, server) && server->two_lead_ns != 0 &&
+           cluster->now_ns - server->two_lead_ns < TWO_LEAD_NS;
+}
+
+static void judge_name(struct rp_cluster *cluster, uint32_t index) {
+    const struct server *server = &cluster->servers[index];
+    if (!leads(server) || is_foreign(cluster, server)) {
+        return;
+    }
+    if (leads_to_two(cluster, server)) {
+        cluster->split = true;
+        cluster->split_servers[0] = index;
+        cluster->split_servers[1] = index;
+    } else if (server->switched_event != 0) {
+        cluster->suspected = true;
+        cluster->judge_again |= server_bit(index);
+    }
+}
+
 /* A standby that streams a timeline above the primary's: somebody was promoted, whom nobody here
  * may know. */
 static bool follows_newer(const struct rp_cluster *cluster, const struct server *server) {
@@ -286,7 +309,12 @@ static bool may_have_been_promoted(const struct rp_cluster *cluster, const struc
 static void tell_split(struct rp_cluster *cluster, bool before) {
     const struct server *one = &cluster->servers[cluster->split_servers[0]];
     const struct server *other = &cluster->servers[cluster->split_servers[1]];
-    if (cluster->split && !before) {
+    if (cluster->split && !before && one == other) {
+        notices_add(&cluster->notices, RP_LOG_ERROR, cluster->split_servers[0],
+                    "split: %s leads to two primaries (timeline %u) by turns; reads that miss fail "
+                    "until it has led to one of them alone for a minute, or state = off",
+                    one->name, one->said.upper);
+    } else if (cluster->split && !before) {
         notices_add(
             &cluster->notices, RP_LOG_ERROR, NO_SERVER,
             "split: %.50s (timeline %u) and %.50s (timeline %u) are of two primaries; reads "
@@ -305,6 +333,7 @@ static void judge_splits(struct rp_cluster *cluster) {
         for (uint32_t k = i + 1; leads(&cluster->servers[i]) && k < cluster->server_count; k++) {
             judge_pair(cluster, i, k);
         }
+        judge_name(cluster, i);
         judge_follower(cluster, i);
         cluster->suspected |= may_have_been_promoted(cluster, &cluster->servers[i]);
     }
@@ -447,6 +476,13 @@ static void judge_redial(struct rp_cluster *cluster, uint32_t index) {
 
 /* ---- a replica and its primary --------------------------------------------------------------- */
 
+/* A position that was told before this primary was heard says nothing of it: what has been replayed
+ * since then may be what a restored one has lost. */
+static bool is_noted_for(const struct instance *instance, const struct server *primary) {
+    return instance->noted_event != 0 && (instance->compared_with == primary->said.instance ||
+                                          instance->noted_event > primary->leading_event);
+}
+
 /* A position is compared only with an inserted one that was asked for after that position had
  * arrived; a healthy standby is ahead of what was located before. Nothing is proven before it was
  * compared once; after that each position that it tells is, so that one which replays on what its
@@ -459,7 +495,12 @@ static bool compare_with_primary(struct rp_cluster *cluster, struct server *serv
         return false;
     }
     bool first = instance->compared_with != primary->said.instance;
-    if (instance->noted_event == 0) {
+    if (!is_noted_for(instance, primary)) {
+        if (first && server->said_event <= primary->leading_event) {
+            cluster->judge_again |=
+                server->answers ? server_bit((uint32_t)(server - cluster->servers)) : 0;
+            return false;
+        }
         instance->noted_position = server->said.position;
         instance->noted_event = server->said_event;
     }
@@ -602,6 +643,13 @@ static bool fits_who_leads(const struct rp_cluster *cluster, const struct server
     return false;
 }
 
+static void forget_leaders(struct server *server) {
+    server->two_lead_ns = 0;
+    for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
+        server->instances[i].led_event = 0;
+    }
+}
+
 /* What was remembered goes when everybody has been asked since then. */
 static void finish_forgetting(struct rp_cluster *cluster) {
     if (!may_finish_forgetting(cluster)) {
@@ -609,6 +657,7 @@ static void finish_forgetting(struct rp_cluster *cluster) {
     }
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         struct server *server = &cluster->servers[i];
+        forget_leaders(server);
         if (is_heard_anew(cluster, server)) {
             if (leads(server) && server->said.upper == cluster->timeline) {
                 /* It was remembered, and a new answer claims it: that is twice. */
@@ -714,6 +763,31 @@ static void note_followed(const struct rp_cluster *cluster, struct server *serve
     }
 }
 
+/* Before `said` is what it says now. */
+static void note_leader(const struct rp_cluster *cluster, struct server *server,
+                        struct instance *instance, const struct facts *facts, uint64_t sent_event) {
+    if (sent_event > server->switched_event) {
+        server->switched_event = 0;
+    }
+    if (facts->in_recovery) {
+        instance->led_event = 0;
+        return;
+    }
+    if (leads(server) && server->said.instance != facts->instance) {
+        server->switched_event = cluster->event;
+    }
+    for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
+        const struct instance *other = &server->instances[i];
+        if (other != instance && other->led_event != 0 && other->led_timeline == facts->upper &&
+            instance->led_event != 0 && instance->led_event < other->led_event &&
+            sent_event > other->led_event) {
+            server->two_lead_ns = cluster->now_ns;
+        }
+    }
+    instance->led_event = cluster->event;
+    instance->led_timeline = facts->upper;
+}
+
 void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts *facts,
                  uint64_t sent_event) {
     struct server *server = &cluster->servers[index];
@@ -736,6 +810,7 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
         learnt = true;
     }
     instance->used_event = cluster->event;
+    note_leader(cluster, server, instance, facts, sent_event);
     server->instance = instance;
     server->said = *facts;
     server->said_sent_event = sent_event;
@@ -780,6 +855,7 @@ void roles_unheard(struct rp_cluster *cluster, uint32_t index, bool lost) {
     server->unheard_event = cluster->event;
     if (lost) {
         server->lost_event = cluster->event;
+        server->switched_event = 0;
     }
     server->tried = true;
     server->answers = false;

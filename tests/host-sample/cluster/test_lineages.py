@@ -12,6 +12,7 @@ import unittest
 
 from fact_case import ALWAYS, TO_PRIMARY, Facts, Witness
 from host import Host
+from relay import RoundRobin
 from testbed import wait_for
 
 SETTINGS = "wal_log_hints = on\nmax_wal_senders = 10\nwal_retrieve_retry_interval = 200ms\n"
@@ -100,6 +101,31 @@ class Lineages(Facts):
             witness.wait_for_more()
             for host in hosts:
                 wait_for(lambda one=host: self.made_up(one).status == 404, "the one that is left")
+
+    @campaign
+    def test_a_name_that_leads_to_two_primaries(self):
+        """A balancer takes both of two that were promoted for the primary."""
+        self.begin("b", "c")
+        b, c = self.servers.standbys
+        self.primary.kill9()
+        for each in (b, c):
+            each.promote()
+            self.go_ahead(each)
+        with RoundRobin(b, c) as balancer:
+            host = Host(policy=POLICIES[0], settings={
+                "server.a": {"conninfo": balancer.conninfo(), "links": 4}}).start()
+            self.addCleanup(host.kill)
+            balancer.delay(0.01)  # or one link would do for all
+
+            def ask():
+                return [host.begin_lookup(*self.acknowledged(b)) for _ in range(20)]
+
+            wait_for(lambda: [each.result() for each in ask()] and self.splits(host) == 1,
+                     "the split to be seen")
+            statuses = {each.result().status for each in ask()}
+            self.assertLessEqual(statuses, {200, 503})
+            self.assert_error(self.made_up(host), 503)
+            host.wait_for_log(lambda line: "leads to two primaries" in line.text, "the split to be told")
 
     @campaign
     def test_two_failovers_in_a_row(self):

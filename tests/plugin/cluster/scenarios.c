@@ -152,6 +152,15 @@ static void a_is_there_twice(struct play *play) {
     play_set_server(play, A, RP_SERVER_DRAIN);
 }
 
+/* Two standbys are promoted, and a balancer takes both for the primary. */
+static void a_leads_to_both_heirs(struct play *play) {
+    world_fail_over(&play->world, B);
+    world_promote(&play->world, C);
+    play->behind[A][0] = B;
+    play->behind[A][1] = C;
+    truth_moves(play);
+}
+
 static void former_a_is_gone(struct play *play) {
     play_set_server(play, A, RP_SERVER_OFF);
     play->calls->forget_history(play->cluster, play->now_ns);
@@ -293,6 +302,12 @@ const struct scenario scenarios[] = {
      .standbys = 2,
      .known = 1,
      .events = {b_takes_over_unfenced, a_leads_to_b, time_passes, a_leads_to_a_again},
+     .stays_split = true},
+    {.name = "address_two_primaries",
+     .what = "the primary's address leads to two servers in turn that were both promoted",
+     .standbys = 2,
+     .known = 1,
+     .events = {a_leads_to_both_heirs, time_passes, b_writes_on, c_writes_on},
      .stays_split = true},
     {.name = "address_standby",
      .what = "the primary's address leads to a standby every other time",
