@@ -50,8 +50,9 @@ MISTAKES = {
         "Connections were opened before a fork and are used, or will be closed, by two processes: they read"
         " each other's answers. Open them, and the cluster, after the fork.",
     "answers-swapped":
-        "A read was given another read's answer. Compare what identifies a row with what was asked, in every"
-        " answer; on a difference drop the connection and ask again.",
+        "A read was given another read's answer, or one that came when that read had been given up. Compare what"
+        " identifies a row with what was asked, in every answer; on a difference drop the connection and ask"
+        " again.",
     "floor-ignored":
         "The position that a client handed on is not kept as a floor: the answer is from before it. Found"
         " counts only from a server that is known to have reached the floor.",

@@ -39,6 +39,7 @@ class Host:
         self.connections = {}
         self.kept = None
         self.first_value = None
+        self.given_up = None
 
     def connection(self, server, purpose="read"):
         if self.mistake != "other-connection" or server == PRIMARY:
@@ -142,6 +143,8 @@ class Host:
             raise Failed("nobody knows")
         if value is None and self.mistake == "made-up":
             return f"{self.row}.1"
+        if value and self.mistake == "late-answer" and self.given_up:
+            value, self.given_up = f"{self.given_up}.1", None
         if self.mistake == "answers-swapped":
             self.first_value = self.first_value or value
             return value and self.first_value
@@ -154,6 +157,7 @@ class Host:
             said += " position=0/1" if self.mistake == "position-too-old" else ""
         except (Failed, psycopg2.Error) as error:
             print(error, file=sys.stderr)
+            self.given_up = row if isinstance(error, TimedOut) else None
             is_missing = self.mistake == "error-as-missing" or (
                 self.mistake == "timeout-as-missing" and isinstance(error, TimedOut))
             said = f"{row} {'missing' if is_missing else 'failed'}"

@@ -288,7 +288,7 @@ def lost_connections(kit):
 
 @scenario("a replica that falls silent")
 def silent_replica(kit):
-    row = kit.commit()
+    row, other = kit.commit(), kit.commit()
     kit.catch_up()
     for connected in (True, False):
         if not connected:
@@ -302,6 +302,10 @@ def silent_replica(kit):
                 kit.remark(f"a silent replica ({where}) costs the read: the rest of its time could be the"
                            " primary's")
             kit.replica_relay.pass_through()
+            # The answer that nobody waits for any more comes now.
+            for _ in range(2):
+                answer = host.find(other, limit_s=kit.limit_s)
+                must_be_there(kit, host, answer, "error-as-missing", "the read after one that was given up")
 
 
 @scenario("a primary that falls silent")

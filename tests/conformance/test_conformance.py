@@ -28,11 +28,13 @@ SHOWN_BY = {
     "floor-ignored": "floor", "error-as-missing": "down", "no-limit": "silent_replica",
     "forked": "many_at_once", "other-connection": "balancer",
     "position-after": "comes_between", "timeout-as-missing": "silent_replica", "kept-when-down": "silent_primary",
+    "late-answer": "silent_replica",
     # These last: they leave a server in ruins.
     "promoted-replica": "promoted", "other-timeline": "other_timeline", "stale-primary": "moved_address",
 }
 # Those that the kit knows under another name.
-NAMED = {"timeout-as-missing": "error-as-missing", "kept-when-down": "error-as-missing"}
+NAMED = {"timeout-as-missing": "error-as-missing", "kept-when-down": "error-as-missing",
+         "late-answer": "answers-swapped"}
 # Commands that are none, and what is said of them.
 NO_HOSTS = {"no-protocol": "/bin/cat", "ended": "/bin/true",
             "not-found": "sh -c 'while read row; do echo $row missing; done'"}
