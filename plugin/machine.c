@@ -32,7 +32,7 @@ struct __attribute__((may_alias)) read_state {
     uint32_t replicas;
     uint32_t replica; /* the one that is asked, or awaited before it is asked */
     uint32_t asked;   /* the one that was read last */
-    uint32_t polls;   /* waits of replica_backoff so far */
+    uint32_t polls;   /* waits of replica_backoff, or looks of read_index, so far */
     uint32_t missed;  /* by a replica; one that is only behind the floor has not missed */
     struct rp_step step;
 };
@@ -146,15 +146,42 @@ static bool can_await(struct read_state *read, const struct rp_report *report) {
     if (report->flushed != 0 && report->flushed < report->position) {
         read->target = report->flushed > read->floor ? report->flushed : read->floor;
     }
+    read->polls = 0;
+    read->until_ns = read->now_ns;
     return true;
 }
 
+static bool may_look(struct read_state *read, const struct rp_report *report) {
+    (void)report;
+    if (read->polls >= RP_MAX_LOOKS || read->now_ns >= read->give_up_ns ||
+        read->now_ns >= read->deadline_ns) {
+        return false;
+    }
+    read->polls++;
+    return true;
+}
+
+/* No jitter: reads that missed together go on together anyway once the position is reached. */
+static bool is_on_its_way(struct read_state *read, const struct rp_report *report) {
+    if (report->position >= read->target || !await_by(read, read->target, read->give_up_ns)) {
+        return false;
+    }
+    if (read->polls < RP_MAX_LOOKS) {
+        const uint64_t next = add_saturating(read->now_ns, RP_FIRST_LOOK_NS << (read->polls - 1));
+        read->until_ns = next < read->until_ns ? next : read->until_ns;
+    }
+    return true;
+}
+
+/* What the row's commit is not beyond was reached, so looks are over. */
 static bool is_unproven(struct read_state *read, const struct rp_report *report) {
+    read->polls = RP_MAX_LOOKS;
     return report->position != 0 && read->target < read->inserted &&
            await_by(read, read->inserted, read->give_up_ns);
 }
 
 static bool is_behind(struct read_state *read, const struct rp_report *report) {
+    read->polls = RP_MAX_LOOKS;
     return report->position != 0 && report->position < read->inserted &&
            await_by(read, read->inserted, read->give_up_ns);
 }

@@ -53,7 +53,11 @@ static void say_max_wait(struct text *text, const struct rp_options *options,
         text_add(text, " All waits together take at most %u ms (%u polls).", options->max_wait_ms,
                  options_max_polls(options));
     } else {
-        text_add(text, " Positions are awaited for at most %u ms.", options->max_wait_ms);
+        text_add(
+            text,
+            " Positions are awaited for at most %u ms; on its way to one the replica is read up "
+            "to %u times.",
+            options->max_wait_ms, RP_MAX_LOOKS);
     }
 }
 

@@ -45,12 +45,16 @@
  *               position to await
  * G_CAN_AWAIT   the report has a position, and there is time, of which max_wait_ms is for all awaits
  *               from now on; the flushed position is now the one to await, or the caller's if that
- *               is further, and the inserted one is what proves
+ *               is further, and the inserted one is what proves. The await ends at once: only what
+ *               is known already counts
  * G_CAN_AWAIT_ALL  the same, but the inserted position is the one to await
  * G_UNPROVEN    the report has a position, the inserted one was not awaited yet, and there is time;
  *               it is now the position to await
  * G_BEHIND      the report's position is known and behind the inserted one, which was awaited, and
  *               there is time: it is awaited again
+ * G_LOOK        there is time, and a look is left, which is now taken
+ * G_ON_ITS_WAY  the report's position is not known to have reached the awaited one, and there is
+ *               time; it is awaited until the next look if one is left, else as long as there is time
  * G_REACHED     the report's position is known and not behind the awaited one
  * G_PROVEN      the report's position is known and not behind the inserted one
  * G_PROVEN_MISSED  both G_PROVEN and G_MISSED
@@ -67,6 +71,8 @@
     GUARD(G_CAN_AWAIT_ALL, can_await_all, "max_wait_ms",     "position known, time left")          \
     GUARD(G_UNPROVEN,   is_unproven, "max_wait_ms",          "only the flushed position was reached, time left") \
     GUARD(G_BEHIND,     is_behind,   "max_wait_ms",          "another server answered, which is behind the inserted position, time left") \
+    GUARD(G_LOOK,       may_look,    "max_wait_ms",          "a look is left, time left")          \
+    GUARD(G_ON_ITS_WAY, is_on_its_way, "max_wait_ms",        "it is not reached yet, time left")   \
     GUARD(G_REACHED,    is_reached,  NULL,                   "the replica's position has reached it") \
     GUARD(G_PROVEN,     is_proven,   NULL,                   "the replica's position has reached the inserted one") \
     GUARD(G_PROVEN_MISSED, is_proven_missed, NULL,           "the same, and a replica missed it before")
@@ -156,6 +162,11 @@ struct rp_rule {
 /* A replica_backoff read polls at most this often: n waits take at least (2^n - 1) * first_ms / 2,
  * and max_wait_ms is at most 60000, first_ms at least 1. */
 #define RP_MAX_POLLS 17u
+
+/* While a located position is awaited, the replica is looked at so often at most: at once, then
+ * after waits that double. */
+#define RP_MAX_LOOKS     5u
+#define RP_FIRST_LOOK_NS UINT64_C(1000000)
 
 /* A policy. All strings and rules are constants. */
 struct rp_policy_kind {

@@ -214,7 +214,8 @@ struct rp_step {
     int32_t verdict;      /* DONE: enum rp_verdict */
     int32_t served_by;    /* DONE: enum rp_served_by */
     int32_t log_level;    /* DONE: enum rp_log_level */
-    uint64_t until_ns;    /* WAIT, AWAIT: never beyond the request's deadline */
+    uint64_t until_ns;    /* WAIT, AWAIT: never beyond the request's deadline. An AWAIT may end now:
+                             then only a position that is known already can have reached it */
     uint64_t position;    /* AWAIT: WAL position */
     const char
         *failed_during;  /* DONE: NULL, "replica_retry", "primary_fallback", "primary_budget" */

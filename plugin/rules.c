@@ -3,8 +3,8 @@
  *
  * A situation is a state and the part of the read's history that rules depend on. All situations
  * that can follow after n steps are derived from those after n - 1, until there are none left or
- * the policy's promise is broken. Of replica_backoff's polls the least possible number is kept: a
- * read that has polled less can do everything that the others can.
+ * the policy's promise is broken. Of polls and looks the least possible number is kept: a read that
+ * has made fewer can do everything that the others can.
  */
 #include "rules.h"
 
@@ -155,13 +155,19 @@ static bool can_hold(uint32_t guard, struct situation *after) {
         return true;
     case G_CAN_AWAIT:
         after->target = TARGET_FLUSHED;
+        after->polls = 0;
         return true;
+    case G_LOOK:
+        after->polls++;
+        return after->polls <= RP_MAX_LOOKS;
     case G_CAN_AWAIT_ALL:
         after->target = TARGET_INSERTED;
         return true;
     case G_UNPROVEN:
+        after->polls = RP_MAX_LOOKS;
         return after->target == TARGET_FLUSHED && (after->target = TARGET_INSERTED);
     case G_BEHIND:
+        after->polls = RP_MAX_LOOKS;
         return after->target == TARGET_INSERTED;
     case G_NO_REPLICA:
         after->may_fall_back = true;

@@ -33,6 +33,7 @@
     STATE(ST_FLOOR,           AWAIT,  REPLICA, 0,                     MOVES_ON, "await the caller's position") \
     STATE(ST_LOCATE,          LOCATE, REPLICA, 0,                     STAYS,    "locate the primary\\n(after a miss)")       \
     STATE(ST_AWAIT,           AWAIT,  REPLICA, 0,                     MOVES_ON, "await the located position\\n(flushed, then inserted)") \
+    STATE(ST_LOOK,            READ,   REPLICA, RP_STEP_WITH_POSITION, STAYS,    "look on the replica\\n(on its way to the position)")       \
     STATE(ST_RETRY_CURRENT,   READ,   REPLICA, RP_STEP_WITH_POSITION, STAYS,    "read the replica again\\n(has reached the position)")
 
 /* What may be reported, after which kind of step, and in words. The last ones are the machine's own:

@@ -27,8 +27,13 @@
  * before the read began. It too is judged by the answer's own position, because behind an address
  * that leads to several servers, another one may answer than the one that was awaited.
  *
- * The longest read: locate, await, replica, await the floor, replica, locate, await, replica,
- * await, replica, primary.
+ * The located position is often far beyond the row: a primary that is written to has gone on since.
+ * So the replica is looked at on the way, at first at once if it is not known to be there already,
+ * then after waits that double, RP_MAX_LOOKS times in all. A row that is found then counts at once.
+ * A look's miss says nothing, unless the look itself was at a position that proves.
+ *
+ * The longest read: locate, await, replica, await the floor, replica, locate, await and look
+ * RP_MAX_LOOKS times, await, replica, await, replica, primary.
  */
 #include "plugin/policy_kind.h"
 
@@ -70,7 +75,22 @@ static const struct rp_rule rules[] = {
     {ST_LOCATE, ON_LOCATED, IF_ANY, G_CAN_AWAIT, GO(ST_AWAIT)},
     RULES_TO_PRIMARY(ST_LOCATE, ON_LOCATED | ON_BEYOND | ON_FAILED, IF_ANY, ST_PRIMARY),
     {ST_AWAIT, ON_REACHED, IF_ANY, G_REACHED, GO(ST_RETRY_CURRENT)},
+    {ST_AWAIT, ON_NOT_REACHED, IF_ANY, G_LOOK, GO(ST_LOOK)},
     RULES_TO_PRIMARY(ST_AWAIT, ON_AWAITED, IF_ANY, ST_PRIMARY),
+
+    {ST_LOOK, ON_FOUND, IF_WHEN_ALWAYS, G_PROVEN_MISSED, END(END_FOUND_RETRY)},
+    {ST_LOOK, ON_FOUND, IF_WHEN_ALWAYS, G_PROVEN, END(END_FOUND_REACHED)},
+    {ST_LOOK, ON_FOUND, IF_WHEN_ALWAYS, G_ON_ITS_WAY, GO(ST_AWAIT)},
+    {ST_LOOK, ON_FOUND, IF_WHEN_ALWAYS, G_UNPROVEN, GO(ST_AWAIT)},
+    RULES_TO_PRIMARY(ST_LOOK, ON_FOUND, IF_WHEN_ALWAYS, ST_PRIMARY),
+    RULES_RETRY_FOUND(ST_LOOK),
+    {ST_LOOK, ON_PARTIAL, IF_ANY, G_PROVEN_MISSED, END(END_FOUND_RETRY)},
+    {ST_LOOK, ON_PARTIAL, IF_ANY, G_PROVEN, END(END_FOUND_REACHED)},
+    {ST_LOOK, ON_MISSING, IF_ANY, G_PROVEN, END(END_ABSENT_RETRY)},
+    {ST_LOOK, ON_MISS, IF_ANY, G_ON_ITS_WAY, GO(ST_AWAIT)},
+    {ST_LOOK, ON_MISS, IF_ANY, G_UNPROVEN, GO(ST_AWAIT)},
+    RULES_TO_PRIMARY(ST_LOOK, ON_MISS, IF_ANY, ST_PRIMARY),
+    RULES_RETRY_FAILED(ST_LOOK),
 
     {ST_RETRY_CURRENT, ON_FOUND, IF_WHEN_ALWAYS, G_PROVEN_MISSED, END(END_FOUND_RETRY)},
     {ST_RETRY_CURRENT, ON_FOUND, IF_WHEN_ALWAYS, G_PROVEN, END(END_FOUND_REACHED)},
@@ -107,7 +127,7 @@ const struct rp_policy_kind rp_read_index = {
         "Reads go to a replica; a miss asks the primary for its WAL position, awaits it on the "
         "replica and reads there again.",
     .needs = RP_CAN_REPORT_POSITIONS | RP_CAN_AWAIT_POSITION,
-    .most_steps = 11,
+    .most_steps = 11 + 2 * RP_MAX_LOOKS,
     .rules = rules,
     .rule_count = RP_RULE_COUNT(rules),
     .keys = keys,

@@ -278,6 +278,11 @@ static bool begin_await(struct rp_cluster *cluster, struct read *read, const str
         read_enlist(cluster, read, READ_TO_SEND);
         return true;
     }
+    /* No time, only what is known already: where it is, the policy's next read will tell. */
+    if (step->until_ns <= cluster->now_ns) {
+        *outcome = RP_NOT_REACHED;
+        return false;
+    }
     asks_await(cluster, read, step->position);
     set_timer(cluster, read, step->until_ns);
     return true;

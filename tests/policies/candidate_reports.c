@@ -34,7 +34,14 @@ static void list_times(const struct setting *setting, const struct read_history 
     const bool waits = history->step.kind == RP_STEP_WAIT;
     const bool timed = waits || history->step.kind == RP_STEP_AWAIT;
     times->count = 0;
-    add_time(times, asked->clock == CLOCK_PROMPT && waits ? history->step.until_ns : now);
+    if (history->looks > 0 && !asked->many_looks) {
+        const int64_t too_late = history->located_ns + LONG_PAST_NS;
+        add_time(times, now > too_late ? now : too_late);
+        return;
+    }
+    const bool onward = timed && history->awaited == AWAITED_ONWARD && history->looks < MAX_LOOKS;
+    add_time(times,
+             asked->clock == CLOCK_PROMPT && (waits || onward) ? history->step.until_ns : now);
     if (asked->clock == CLOCK_STANDING) {
         return;
     }

@@ -16,7 +16,7 @@
  * struct rp_read that lies in the span is a time. So late a time that two halves of neighbours are
  * none, either: the upper half of a word that is looked at would be the nanoseconds of a time that
  * is a second or more after the beginning. */
-#define SPAN_NS     (UINT64_C(1) << 42)
+#define SPAN_NS     (UINT64_C(1) << 39)
 #define FIRST_NS    (UINT64_C(1) << 62)
 #define LAST_NS     (UINT64_C(1) << 63)
 #define RELATIVE_TO (UINT64_C(1) << 63) /* marks a word that was made relative */

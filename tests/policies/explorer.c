@@ -97,12 +97,20 @@ static bool visit_clocks(struct explorer *explorer, struct explored_section *sec
         setting->configured.policy == BACKOFF && poll_limit(&setting->configured) > free_polls;
     if (!many_polls && (explorer->full || is_usual(setting))) {
         setting->asked.clock = CLOCK_FREE;
-        return visit(explorer, section, setting);
+        if (!visit(explorer, section, setting)) {
+            return false;
+        }
+        if (setting->configured.policy != READ_INDEX) {
+            return true; /* it has no looks */
+        }
     }
     setting->asked.clock = CLOCK_PROMPT;
+    setting->asked.many_looks =
+        explorer->full || (is_usual(setting) && !setting->configured.failover);
     if (!visit(explorer, section, setting)) {
         return false;
     }
+    setting->asked.many_looks = false;
     setting->asked.clock = CLOCK_STANDING;
     return !many_polls || visit(explorer, section, setting);
 }

@@ -177,8 +177,12 @@ static const char *one_retry_for_one_miss(const struct transition *t) {
             t->told->unproven_awaits > 1 || t->told->again_awaits > 1) {
             return "more retries than one for each position";
         }
+        if (t->after->looks > MAX_LOOKS || t->told->onward_awaits > t->told->looks) {
+            return "more looks on the way than there may be";
+        }
         return t->told->replica_reads <= t->told->floor_awaits + t->told->located_awaits +
-                                             t->told->unproven_awaits + t->told->again_awaits
+                                             t->told->onward_awaits + t->told->unproven_awaits +
+                                             t->told->again_awaits
                    ? NULL
                    : "a retry without a position awaited for it";
     default:
@@ -244,15 +248,25 @@ static int64_t await_limit(const struct transition *t) {
     return min_ns(from + t->setting->configured.max_wait_ms * MS_NS, deadline_ns(t));
 }
 
+/* Until the next look, if one is left: the first at once, then after waits that double. */
+static int64_t await_end(const struct transition *t) {
+    if (reports_on(t, RP_STEP_LOCATE) && t->told->replica_reads > 0) {
+        return t->told->now_ns;
+    }
+    if (t->after->awaited == AWAITED_ONWARD && t->told->looks < MAX_LOOKS) {
+        return min_ns(t->told->now_ns + (MS_NS << (t->told->looks - 1)), await_limit(t));
+    }
+    return await_limit(t);
+}
+
 static const char *awaits_end_by_limit_and_deadline(const struct transition *t) {
     if (!gives(t, RP_STEP_AWAIT)) {
         return NULL;
     }
-    const int64_t until = t->after->step.until_ns;
-    if (until <= t->told->now_ns) {
+    if (await_limit(t) <= t->told->now_ns) {
         return "an await for which there is no time";
     }
-    return until == await_limit(t) ? NULL : "an await of the wrong length";
+    return t->after->step.until_ns == await_end(t) ? NULL : "an await of the wrong length";
 }
 
 /* ---- I6 to I9: what is counted, logged and told ---- */
@@ -479,6 +493,13 @@ static const char *awaits_name_a_position_to_reach(const struct transition *t) {
     if (!tells_not_here(t)) {
         return "an await before a miss";
     }
+    const bool short_of_it =
+        t->told->is_current == CURRENT_LOOK && t->report->position < t->told->awaited_position;
+    if (short_of_it) {
+        return t->after->awaited == AWAITED_ONWARD
+                   ? NULL
+                   : "an await of another position than a look was on the way to";
+    }
     if (t->told->locates_after_a_read > 0) {
         return t->step->position == t->told->located && t->after->unproven_awaits == 1 &&
                        t->told->awaited_position < t->told->located && t->report->position != 0
@@ -521,6 +542,14 @@ static const char *a_located_position_is_awaited(const struct transition *t) {
     return gives_fallback(t) ? NULL : "a miss without a position was not the primary's";
 }
 
+/* The position is not reached, there is time, and the replica was not looked at too often. */
+static bool is_to_be_looked_at(const struct transition *t) {
+    const struct read_history *told = t->told;
+    return tells(t, RP_NOT_REACHED) && told->replica_reads > 0 && told->looks < MAX_LOOKS &&
+           (told->awaited == AWAITED_LOCATED || told->awaited == AWAITED_ONWARD) &&
+           has_time_to_await(t);
+}
+
 /* What comes after an await. */
 static const char *a_reached_position_is_read_at(const struct transition *t) {
     if (!reports_on(t, RP_STEP_AWAIT)) {
@@ -528,6 +557,12 @@ static const char *a_reached_position_is_read_at(const struct transition *t) {
     }
     const struct read_history *told = t->told;
     const bool floor = told->awaited == AWAITED_FLOOR;
+    if (is_to_be_looked_at(t)) {
+        return gives_read_of(t, RP_TARGET_REPLICA) && t->step->replica == told->step.replica &&
+                       (t->step->flags & RP_STEP_WITH_POSITION) != 0
+                   ? NULL
+                   : "the replica was not looked at on its way to the position";
+    }
     const uint32_t flags = floor_of(t) != 0 || told->is_reached ? RP_STEP_WITH_POSITION : 0;
     const bool flagged = (t->step->flags & RP_STEP_WITH_POSITION) == flags;
     if (told->is_reached) {
@@ -567,9 +602,16 @@ static const char *read_index_locates_before_it_falls_back(const struct transiti
                    ? NULL
                    : "a miss that neither located nor awaited";
     }
+    const bool on_its_way =
+        told->is_current == CURRENT_LOOK && t->report->position < told->awaited_position;
     const bool unproven = t->report->position != 0 && told->awaited_position < told->located &&
-                          told->unproven_awaits == 0 && has_time_to_await(t);
-    if (unproven) {
+                          told->unproven_awaits == 0;
+    if (on_its_way && has_time_to_await(t)) {
+        return gives(t, RP_STEP_AWAIT) && t->after->awaited == AWAITED_ONWARD
+                   ? NULL
+                   : "after a look its position was not awaited any more";
+    }
+    if (unproven && has_time_to_await(t)) {
         return gives(t, RP_STEP_AWAIT) ? NULL : "the inserted position was not awaited";
     }
     return gives_fallback(t) ? NULL : "an unproven miss was not the primary's";
@@ -683,7 +725,8 @@ const struct invariant invariants[] = {
     KEPT(no_replica_read_where_none_may_be,
          "I3: no replica, or a transaction: the primary at once; else a replica first"),
     KEPT(one_retry_for_one_miss,
-         "I4: at most one retry of the replica for one miss, or for each position that is awaited"),
+         "I4: at most one retry of the replica for one miss, or for each position that is awaited, "
+         "and so many looks on the way"),
     KEPT(waits_lie_within_their_bounds,
          "I5: a wait lies within its bounds and never beyond the deadline"),
     KEPT(a_retry_that_fits_is_made, "I5: a retry is skipped only if the deadline forbids it"),
@@ -723,7 +766,8 @@ const struct invariant invariants[] = {
                                           "inserted; or before it the caller's position"),
     KEPT(a_located_position_is_awaited, "I16: a located position is awaited if there is time"),
     KEPT(a_reached_position_is_read_at,
-         "I16: a replica that reached the position is read, and reports where it stands"),
+         "I16: a replica that reached the position is read, and one that has not while looks are "
+         "left; both report where they stand"),
     KEPT(read_index_locates_before_it_falls_back,
          "I16: the primary's tables are read only where a position did not help"),
     KEPT(replicas_are_picked_as_configured, "I17: the retry follows replica_pick"),

@@ -4,9 +4,10 @@
 #include "read_history.h"
 
 #include <assert.h>
+#include <stdbool.h>
 
 static_assert(sizeof(struct step_seen) == 32, "no gaps");
-static_assert(sizeof(struct read_history) == 32 + 6 * 8 + 18 * 4, "no gaps");
+static_assert(sizeof(struct read_history) == 32 + 6 * 8 + 20 * 4, "no gaps");
 
 int history_is_replica_read(const struct read_history *history) {
     return history->step.kind == RP_STEP_READ && history->step.target == RP_TARGET_REPLICA;
@@ -58,6 +59,7 @@ void history_add_report(struct read_history *history, const struct rp_report *re
 }
 
 static void add_await(struct read_history *history, int after_locate, int was_current) {
+    const int onward = history->awaited_position == history->step.position;
     history->awaited_position = history->step.position;
     if (after_locate) {
         history->awaited = AWAITED_LOCATED;
@@ -68,16 +70,31 @@ static void add_await(struct read_history *history, int after_locate, int was_cu
     } else if (history->locates_after_a_read == 0) {
         history->awaited = AWAITED_FLOOR;
         history->floor_awaits++;
+    } else if (onward) {
+        history->awaited = AWAITED_ONWARD;
+        history->onward_awaits++;
     } else {
         history->awaited = AWAITED_UNPROVEN;
         history->unproven_awaits++;
     }
 }
 
+/* What a read that begins now can prove. */
+static uint32_t current_of(const struct read_history *history) {
+    if (history->step.kind != RP_STEP_AWAIT || history->awaited == AWAITED_FLOOR) {
+        return NOT_CURRENT;
+    }
+    if (history->is_reached) {
+        return CURRENT_REACHED;
+    }
+    return history->replica_reads > 0 ? CURRENT_LOOK : NOT_CURRENT;
+}
+
 void history_add_step(struct read_history *history, const struct rp_step *step, uint64_t begun_ns) {
     const int after_locate = history->step.kind == RP_STEP_LOCATE;
     const int was_current = (int)history->is_current;
-    history->is_current = history->is_reached && history->awaited != AWAITED_FLOOR;
+    const bool reads = step->kind == RP_STEP_READ && step->target == RP_TARGET_REPLICA;
+    history->is_current = reads ? current_of(history) : NOT_CURRENT;
     history->is_reached = 0;
     history->step = (struct step_seen){
         .until_ns = step->until_ns == 0 ? 0 : (int64_t)(step->until_ns - begun_ns),
@@ -89,6 +106,7 @@ void history_add_step(struct read_history *history, const struct rp_step *step, 
     history->steps++;
     if (history_is_replica_read(history)) {
         history->replica_reads++;
+        history->looks += history->is_current == CURRENT_LOOK;
         history->last_replica = step->replica;
     } else if (history_is_primary_read(history)) {
         history->primary_reads++;

@@ -22,7 +22,21 @@ struct step_seen {
 };
 
 /* What an await was for. */
-enum awaited { AWAITED_NOTHING, AWAITED_FLOOR, AWAITED_LOCATED, AWAITED_UNPROVEN, AWAITED_AGAIN };
+enum awaited {
+    AWAITED_NOTHING,
+    AWAITED_FLOOR,
+    AWAITED_LOCATED,
+    AWAITED_ONWARD, /* the same position, after a look on the way to it */
+    AWAITED_UNPROVEN,
+    AWAITED_AGAIN
+};
+
+/* What a read of a replica can prove, by its own position. */
+enum current {
+    NOT_CURRENT,
+    CURRENT_REACHED, /* a located position is said to be reached there */
+    CURRENT_LOOK     /* one is awaited there, and is not */
+};
 
 struct read_history {
     struct step_seen step; /* under way */
@@ -43,14 +57,16 @@ struct read_history {
     uint32_t waits;
     uint32_t floor_awaits;
     uint32_t located_awaits; /* after a locate after the first read */
+    uint32_t onward_awaits;
     uint32_t unproven_awaits;
     uint32_t again_awaits; /* before any locate after the first read, of what was reached before */
+    uint32_t looks;
     uint32_t locates_before_a_read;
     uint32_t locates_after_a_read;
     uint32_t last_replica; /* read last */
     uint32_t awaited;      /* enum awaited: what the last await was for */
     uint32_t is_reached;   /* the last step was an await, and its position was reached */
-    uint32_t is_current;   /* the step under way is a read where a located position is reached */
+    uint32_t is_current;   /* enum current, of the read under way */
 };
 
 /* Nothing has happened yet. */

@@ -88,10 +88,12 @@ uint32_t step_limit(const struct setting *setting) {
     case BACKOFF:
         return 2 + 2 * poll_limit(configured);
     case READ_INDEX:
-        /* miss: replica, floor, replica, locate, await, replica, await, replica, primary; always:
-         * locate and await before that. Without a floor its await and the read after it fall away.
+        /* miss: replica, floor, replica, locate, await and look MAX_LOOKS times, await, replica,
+         * await, replica, primary; always: locate and await before that. Without a floor its await
+         * and the read after it fall away, without time to wait all awaits and what they lead to.
          */
-        return (configured->always ? 11u : 9u) - (setting->asked.position == 0 ? 2u : 0u);
+        return (configured->always ? 11u : 9u) + 2 * MAX_LOOKS -
+               (setting->asked.position == 0 ? 2u : 0u);
     default:
         return 1;
     }

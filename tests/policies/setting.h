@@ -62,6 +62,9 @@ struct asked {
     uint64_t entropy;
     uint32_t tokens; /* of the budget's burst that are left when the read begins */
     enum host_clock clock;
+    /* There is time for all looks that a replica may be given; else the second comes too late: with
+     * everything else that varies they are too many. */
+    bool many_looks;
 };
 
 struct setting {
@@ -87,6 +90,9 @@ bool cannot_judge(const struct setting *setting);
 /* The most waits of replica_backoff: of n waits the k-th takes at least half of first_ms * 2^k, so
  * this many use up max_wait_ms. */
 uint32_t poll_limit(const struct configured *configured);
+
+/* So often a replica may be looked at while it is on its way to a located position. */
+#define MAX_LOOKS 5u
 
 /* The most steps of a read, the done step not counted: I1. */
 uint32_t step_limit(const struct setting *setting);

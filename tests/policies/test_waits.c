@@ -314,15 +314,28 @@ static const struct {
 } awaits[] = {{200, 0, 200},     {200, 200, 200}, {200, 50, 50}, {200, 1000, 200},
               {60000, 0, 60000}, {1, 0, 1},       {0, 0, 0},     {0, 50, 0}};
 
-static void check_await(struct walk *walk, uint32_t until_ms, int32_t otherwise) {
-    if (until_ms == 0) {
-        ck_assert_int_ne(walk->step->kind, RP_STEP_AWAIT);
-        ck_assert(is_read_of(walk->step, otherwise));
-        return;
-    }
+static void check_await(struct walk *walk, uint32_t until_ms) {
     ck_assert_int_eq(walk->step->kind, RP_STEP_AWAIT);
     ck_assert_uint_eq(walk->step->position, 100);
     ck_assert_uint_eq(walk->step->until_ns, SCRIPT_START_NS + until_ms * MS);
+}
+
+/* After a miss the replica is looked at while there is time: at once, then after 1, 2, 4 and 8 ms.
+ */
+static void check_looks(struct walk *walk, uint32_t until_ms) {
+    static const uint32_t looks_ms[] = {0, 1, 3, 7, 15};
+    for (size_t i = 0; i < sizeof looks_ms / sizeof looks_ms[0] && looks_ms[i] < until_ms; i++) {
+        check_await(walk, looks_ms[i]);
+        walk->now_ns = walk->step->until_ns;
+        report(walk, RP_NOT_REACHED, 0);
+        ck_assert(is_read_of(walk->step, RP_TARGET_REPLICA));
+        ck_assert_uint_ne(walk->step->flags & RP_STEP_WITH_POSITION, 0);
+        report(walk, RP_MISSING, 99);
+    }
+    check_await(walk, until_ms);
+    walk->now_ns = walk->step->until_ns;
+    report(walk, RP_NOT_REACHED, 0);
+    ck_assert(is_read_of(walk->step, RP_TARGET_PRIMARY));
 }
 
 START_TEST(an_await_ends_by_its_limit_and_by_the_deadline) {
@@ -335,13 +348,21 @@ START_TEST(an_await_ends_by_its_limit_and_by_the_deadline) {
     begin(&walk, &section, &request);
     report(&walk, RP_MISSING, 0);
     report(&walk, RP_LOCATED, 100);
-    check_await(&walk, awaits[_i].until_ms, RP_TARGET_PRIMARY);
+    if (awaits[_i].until_ms == 0) {
+        ck_assert(is_read_of(walk.step, RP_TARGET_PRIMARY));
+    } else {
+        check_looks(&walk, awaits[_i].until_ms);
+    }
 
     section_reload(&section, "policy = read_index\nwhen = always\nmax_wait_ms = %u\n",
                    awaits[_i].max_wait_ms);
     begin(&walk, &section, &request);
     report(&walk, RP_LOCATED, 100);
-    check_await(&walk, awaits[_i].until_ms, RP_TARGET_REPLICA);
+    if (awaits[_i].until_ms == 0) {
+        ck_assert(is_read_of(walk.step, RP_TARGET_REPLICA));
+    } else {
+        check_await(&walk, awaits[_i].until_ms);
+    }
 
     section_reload(&section, "policy = read_index\nmax_wait_ms = %u\n", awaits[_i].max_wait_ms);
     request.position = 100;
@@ -350,7 +371,7 @@ START_TEST(an_await_ends_by_its_limit_and_by_the_deadline) {
     if (awaits[_i].until_ms == 0) {
         ck_assert_int_eq(walk.step->kind, RP_STEP_LOCATE);
     } else {
-        check_await(&walk, awaits[_i].until_ms, RP_TARGET_REPLICA);
+        check_await(&walk, awaits[_i].until_ms);
     }
     section_close(&section);
 }

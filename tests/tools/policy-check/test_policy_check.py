@@ -201,7 +201,7 @@ class PolicyCheck(unittest.TestCase):
         self.assertEqual([line for line in lines if not line.startswith(" ")], self.policy_names())
         self.assertIn("    at most 36 steps; reads a replica first", lines)
         self.assertIn("    at most 1 step; reads the primary first", lines)
-        self.assertIn("    at most 11 steps; reads a replica first; the host must be able to tell "
+        self.assertIn("    at most 21 steps; reads a replica first; the host must be able to tell "
                       "positions", lines)
         self.assertEqual(lines.count("    keys: metric_prefix"), 1)
         self.assertEqual(self.run_check("--policies=text").splitlines(), lines)
