@@ -121,7 +121,8 @@ class AfterAMiss(ExactReads):
             self.assert_error(host.lookup(run, unknown), 503)
             self.assertEqual(host.counters(), {})
             cluster.primary.start()
-            answer = wait_for(lambda: (lambda a: a if a.status == 404 else None)(
+            # At first by the primary alone: the replica is compared with what has come back.
+            answer = wait_for(lambda: (lambda a: a if a.served_by == "replica_retry" else None)(
                 host.lookup(run, unknown)), "absence to be proven again")
             self.assert_error(answer, 404, "replica_retry")
         self.assertEqual(host.lookup_log()[0].failed_during, "primary_fallback")
