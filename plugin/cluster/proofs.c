@@ -48,7 +48,7 @@ uint64_t floor_position(const struct rp_cluster *cluster, uint32_t index,
     const struct server *server = &cluster->servers[index];
     const struct instance *instance = instance_of(server, facts);
     if (instance == NULL || !facts->read_committed || !facts->in_recovery || instance->ahead ||
-        instance->lower == 0 || instance->lower < cluster->timeline) {
+        !misses_count(cluster) || instance->lower == 0 || instance->lower < cluster->timeline) {
         return 0;
     }
     bool foreign = cluster->system != 0 && instance->system != cluster->system;
