@@ -439,8 +439,8 @@ static int show_status(const char *config_path) {
 
 /* glibc hands a large buffer back to the system when it is freed, but by default takes the largest
  * that it has seen for what is small from then on, and keeps it: some big answers then cost a few
- * times the host's own memory for good. Where the limit is set, it stays. It is above the buffers of
- * usual big answers: the system clears the pages of each one that it hands out, which costs more
+ * times the host's own memory for good. Where the limit is set, it stays. It is above the buffers
+ * of usual big answers: the system clears the pages of each one that it hands out, which costs more
  * than writing the answer does. */
 static void give_memory_back(void) {
 #ifdef __GLIBC__
