@@ -19,14 +19,12 @@ static struct read_list *list_of(struct rp_cluster *cluster, const struct read *
 }
 
 void read_leave(struct rp_cluster *cluster, struct read *read) {
+    cluster->current_out -= read->is_current;
+    read->is_current = false;
     struct read_list *list = list_of(cluster, read);
     if (list != NULL) {
         TAILQ_REMOVE(list, read, entry);
         cluster->locating_count -= list == &cluster->locating;
-    }
-    if (read->is_current) {
-        read->is_current = false;
-        cluster->current_out--;
     }
     if (read->phase == READ_AWAITING) {
         heap_remove(&cluster->servers[read->server].waiters, &read->waiter);

@@ -490,8 +490,8 @@ static bool is_noted_for(const struct instance *instance, const struct server *p
 static bool compare_with_primary(struct rp_cluster *cluster, struct server *server) {
     const struct server *primary = &cluster->servers[cluster->primary];
     struct instance *instance = server->instance;
-    if (!follows(server) || is_foreign(cluster, server) || server->said.position == 0 ||
-        primary->said.position == 0) {
+    if (instance == NULL || !follows(server) || is_foreign(cluster, server) ||
+        server->said.position == 0 || primary->said.position == 0) {
         return false;
     }
     bool first = instance->compared_with != primary->said.instance;
