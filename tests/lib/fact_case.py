@@ -2,9 +2,11 @@
 acknowledged. An honest error about such a row may be right; a 404 never is."""
 
 import collections
+import os
 import random
 import threading
 import time
+import unittest
 
 import psycopg2
 
@@ -18,6 +20,10 @@ from testbed import wait_for
 READ_INDEX = {"policy": "read_index", "max_wait_ms": 2000}
 TO_PRIMARY = {**READ_INDEX, "on_replica_failure": "primary"}
 ALWAYS = {**TO_PRIMARY, "when": "always"}
+# Of hosts beside a witness: a late standby is waited for briefly, for the tests are long enough.
+BRIEF = [{**policy, "max_wait_ms": 50} for policy in (TO_PRIMARY, ALWAYS)]
+# Left to `make cluster-test`, which sets this: a minute altogether is enough of `make check`.
+campaign = unittest.skipUnless(os.environ.get("LINEAGES") == "all", "part of make cluster-test")
 
 
 class Named:
@@ -175,3 +181,37 @@ class Witness:
             self.wrong.append((index, floor, answer))
         elif answer.status == 200:
             self._floors[index] = answer.headers["x-read-position"]
+
+
+class Witnessed(Facts):
+    """Clusters to which things happen, while a witness asks hosts for the rows that it commits."""
+
+    SETTINGS = ""  # of every server
+
+    def begin(self, *standbys, settings=""):
+        self.servers = self.cluster(*standbys, settings=self.SETTINGS + settings)
+        self.primary = self.servers.primary
+
+    def listed(self, *servers, **keys):
+        """Two hosts that list these servers, of which one is current; with more keys of their policies."""
+        settings = {f"server.{name}": {"conninfo": server.conninfo()}
+                    for name, server in zip("abcdef", servers)}
+        hosts = [Host(policy={**policy, **keys}, settings=settings).start() for policy in BRIEF]
+        for host in hosts:
+            self.addCleanup(host.kill)
+            wait_for(lambda one=host: self.made_up(one).status == 404, "the host to decide")
+        return hosts
+
+    def witness(self, *hosts):
+        witness = Witness(*hosts)
+        self.addCleanup(lambda: self.assertEqual(witness.wrong, []))
+        return witness
+
+    def wait_proven(self, host, meanwhile=lambda: None):
+        """Until the host needs no primary to know that an id is nobody's, whichever its policy."""
+        def proven():
+            return host.counters().get("proven_absent", 0)
+
+        before = proven()
+        wait_for(lambda: (meanwhile(), self.made_up(host)) and proven() > before,
+                 "absence to be proven", every_s=0.05, timeout_s=60)

@@ -14,16 +14,11 @@ import tempfile
 import time
 import unittest
 
-from fact_case import ALWAYS, TO_PRIMARY, Facts, Witness
-from host import Host
+from fact_case import Witnessed, campaign
 from testbed import wait_for
 
-SETTINGS = "wal_retrieve_retry_interval = 200ms\n"
-POLICIES = [{**policy, "max_wait_ms": 50} for policy in (TO_PRIMARY, ALWAYS)]
 HOUR, DAY = 3600, 86400
 SEGMENT = 16 * 1024 * 1024
-# Left to `make cluster-test`, which sets this.
-campaign = unittest.skipUnless(os.environ.get("LINEAGES") == "all", "part of make cluster-test")
 
 
 class WallClock:
@@ -57,34 +52,8 @@ class WallClock:
             os.environ.update(before)
 
 
-class ClocksAndLosses(Facts):
-    def begin(self, *standbys, settings=""):
-        self.servers = self.cluster(*standbys, settings=SETTINGS + settings)
-        self.primary = self.servers.primary
-
-    def listed(self, *servers, **more):
-        """Two hosts that list these servers, of which one is current."""
-        settings = {f"server.{name}": {"conninfo": server.conninfo()}
-                    for name, server in zip("abcdef", servers)}
-        hosts = [Host(policy={**policy, **more}, settings=settings).start() for policy in POLICIES]
-        for host in hosts:
-            self.addCleanup(host.kill)
-            wait_for(lambda one=host: self.made_up(one).status == 404, "the host to decide")
-        return hosts
-
-    def witness(self, *hosts):
-        witness = Witness(*hosts)
-        self.addCleanup(lambda: self.assertEqual(witness.wrong, []))
-        return witness
-
-    def wait_proven(self, host, meanwhile=lambda: None):
-        """Until the host needs no primary to know that an id is nobody's, whichever its policy."""
-        def proven():
-            return host.counters().get("proven_absent", 0)
-
-        before = proven()
-        wait_for(lambda: (meanwhile(), self.made_up(host)) and proven() > before,
-                 "absence to be proven", every_s=0.05, timeout_s=60)
+class ClocksAndLosses(Witnessed):
+    SETTINGS = "wal_retrieve_retry_interval = 200ms\n"
 
     def test_wall_clocks_jump(self):
         """On the servers and on the hosts, by an hour and by days: nothing is answered otherwise, nothing

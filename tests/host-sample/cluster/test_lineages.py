@@ -10,38 +10,14 @@ and one with when = always. A 404 for one of them is never right.
 import os
 import unittest
 
-from fact_case import ALWAYS, TO_PRIMARY, Facts, Witness
+from fact_case import BRIEF, Witnessed, campaign
 from host import Host
 from relay import RoundRobin
 from testbed import wait_for
 
-SETTINGS = "wal_log_hints = on\nmax_wal_senders = 10\nwal_retrieve_retry_interval = 200ms\n"
-# A late standby is waited for briefly: the tests are long enough.
-POLICIES = [{**policy, "max_wait_ms": 50} for policy in (TO_PRIMARY, ALWAYS)]
-# Some are left to `make cluster-test`, which sets this: a minute altogether is enough of `make check`.
-campaign = unittest.skipUnless(os.environ.get("LINEAGES") == "all", "part of make cluster-test")
 
-
-class Lineages(Facts):
-    def begin(self, *standbys, settings=""):
-        self.servers = self.cluster(*standbys, settings=SETTINGS + settings)
-        self.primary = self.servers.primary
-
-    def listed(self, *servers, **more):
-        """Two hosts that list these servers, of which one is current."""
-        settings = {f"server.{name}": {"conninfo": server.conninfo()}
-                    for name, server in zip("abcdef", servers)}
-        hosts = [Host(policy=policy, settings={**settings, **more}).start()
-                 for policy in POLICIES]
-        for host in hosts:
-            self.addCleanup(host.kill)
-            wait_for(lambda one=host: self.made_up(one).status == 404, "the host to decide")
-        return hosts
-
-    def witness(self, *hosts):
-        witness = Witness(*hosts)
-        self.addCleanup(lambda: self.assertEqual(witness.wrong, []))
-        return witness
+class Lineages(Witnessed):
+    SETTINGS = "wal_log_hints = on\nmax_wal_senders = 10\nwal_retrieve_retry_interval = 200ms\n"
 
     @staticmethod
     def splits(host):
@@ -64,15 +40,6 @@ class Lineages(Facts):
         self.servers.primary.execute("CHECKPOINT")
         for host in hosts:
             self.wait_proven(host, lambda: [each.execute("CHECKPOINT") for each in standbys])
-
-    def wait_proven(self, host, meanwhile=lambda: None):
-        """Until the host needs no primary to know that an id is nobody's, whichever its policy."""
-        def proven():
-            return host.counters().get("proven_absent", 0)
-
-        before = proven()
-        wait_for(lambda: (meanwhile(), self.made_up(host)) and proven() > before,
-                 "absence to be proven", every_s=0.05, timeout_s=60)
 
     def test_two_standbys_are_promoted(self):
         """Both are timeline 2 then. Nothing tells which one counts until one is gone."""
@@ -112,7 +79,7 @@ class Lineages(Facts):
             each.promote()
             self.go_ahead(each)
         with RoundRobin(b, c) as balancer:
-            host = Host(policy=POLICIES[0], settings={
+            host = Host(policy=BRIEF[0], settings={
                 "server.a": {"conninfo": balancer.conninfo(), "links": 4}}).start()
             self.addCleanup(host.kill)
             balancer.delay(0.01)  # or one link would do for all
@@ -219,7 +186,7 @@ class Lineages(Facts):
         self.servers.standbys.remove(copy)
         self.addCleanup(copy.stop, "immediate")
         hosts = self.listed(self.primary, self.servers.standby, copy)
-        as_replica = Host(self.primary, [copy], policy=POLICIES[0]).start()
+        as_replica = Host(self.primary, [copy], policy=BRIEF[0]).start()
         self.addCleanup(as_replica.kill)
         with self.witness(*hosts, as_replica) as witness:
             witness.write_to(self.primary)
@@ -275,7 +242,7 @@ class Lineages(Facts):
         tables = '"TaskRunExecutionSnapshot"'
         self.primary.execute(f"CREATE PUBLICATION p FOR TABLE {tables}")
         other.primary.execute(f"CREATE SUBSCRIPTION s CONNECTION '{self.primary.conninfo()}' PUBLICATION p")
-        hosts = [self.host(self.primary, [other.primary], policy=policy) for policy in POLICIES]
+        hosts = [self.host(self.primary, [other.primary], policy=policy) for policy in BRIEF]
         for host in hosts:
             self.wait_out(host, "replica", "another system")
         with self.witness(*hosts) as witness:
@@ -318,7 +285,7 @@ class Lineages(Facts):
                 return self.primary.conninfo(**{**more, "host": "127.0.0.1,127.0.0.1", "port": ports,
                                                 "target_session_attrs": "prefer-standby"})
 
-        hosts = [self.host(self.primary, [Either], policy=policy) for policy in POLICIES]
+        hosts = [self.host(self.primary, [Either], policy=policy) for policy in BRIEF]
         with self.witness(*hosts) as witness:
             witness.write_to(self.primary)
             witness.wait_for_more()
