@@ -92,28 +92,9 @@ class AccessLog(LookupCase):
                              (f"127.0.0.1:{port}", 0, unknown))
             self.assertLess(line["milliseconds"], 4000)
 
-    def test_client_that_leaves_during_the_first_read(self):
-        """A server that is stuck: the lookup is given up when the client gives up."""
-        with contextlib.closing(cluster.primary.connect()) as connection, \
-                Host(cluster.primary, policy={"policy": "primary_only"},
-                     settings={"log": {"access": "yes"}}) as host:
-            connection.autocommit = False
-            connection.cursor().execute('LOCK TABLE "TaskRunExecutionSnapshot"')
-            with RawConnection(host.port) as client:
-                client.send(get(lookup_path(self.run_id, self.life[0]["id"]),
-                                f"authorization: Bearer {TOKEN}"))
-                wait_for(lambda: host.metrics().value("snapshot_host_lookups_in_flight") == 1,
-                         "the lookup to hang")
-                time.sleep(0.3)  # clients that end their side at once wait for the answer
-            wait_for(lambda: any(line["status"] == 499 for line in access_lines(host)),
-                     "the client to be missed")
-            metrics = host.metrics()
-            self.assertEqual(metrics.value("snapshot_host_lookups_in_flight"), 0)
-            self.assertEqual(metrics.value("snapshot_host_lookups_abandoned_total"), 1)
-            connection.rollback()
-
-    def test_client_that_resets_at_once(self):
-        """During the first read, before it would count as one that does not wait."""
+    @contextlib.contextmanager
+    def stuck_lookup(self):
+        """A server that is stuck: yields the host, and the client whose lookup hangs in its first read."""
         with contextlib.closing(cluster.primary.connect()) as connection, \
                 Host(cluster.primary, policy={"policy": "primary_only"},
                      settings={"log": {"access": "yes"}}) as host:
@@ -124,11 +105,27 @@ class AccessLog(LookupCase):
                                 f"authorization: Bearer {TOKEN}"))
                 wait_for(lambda: host.metrics().value("snapshot_host_lookups_in_flight") == 1,
                          "the lookup to hang", every_s=0.001)
-                client.reset()
-            wait_for(lambda: any(line["status"] == 499 for line in access_lines(host)),
-                     "the client to be missed")
-            self.assertEqual(host.metrics().value("snapshot_host_lookups_in_flight"), 0)
+                yield host, client
             connection.rollback()
+
+    def assert_missed(self, host):
+        """The lookup is given up when the client gives up."""
+        wait_for(lambda: any(line["status"] == 499 for line in access_lines(host)),
+                 "the client to be missed")
+        self.assertEqual(host.metrics().value("snapshot_host_lookups_in_flight"), 0)
+
+    def test_client_that_leaves_during_the_first_read(self):
+        with self.stuck_lookup() as (host, client):
+            time.sleep(0.3)  # clients that end their side at once wait for the answer
+            client.close()
+            self.assert_missed(host)
+            self.assertEqual(host.metrics().value("snapshot_host_lookups_abandoned_total"), 1)
+
+    def test_client_that_resets_at_once(self):
+        """During the first read, before it would count as one that does not wait."""
+        with self.stuck_lookup() as (host, client):
+            client.reset()
+            self.assert_missed(host)
 
     def test_traceparent_is_carried_into_warnings_and_errors(self):
         unknown = history.new_id()
