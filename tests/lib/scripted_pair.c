@@ -93,6 +93,10 @@ const char *pair_says(const struct scripted_pair *pair, uint32_t server) {
     return answer_of(pair, server, "");
 }
 
+void pair_answer_watch(struct scripted_pair *pair) {
+    pair_answer(pair, &pair->watch_out, RP_ANSWERED, pair_says(pair, PAIR_STANDBY));
+}
+
 uint64_t pair_start(struct scripted_pair *pair, uint64_t tag, uint64_t floor) {
     const struct rp_request request = {.struct_size = sizeof request,
                                        .now_ns = pair->now_ns,

@@ -56,6 +56,9 @@ void pair_time_passes(struct scripted_pair *pair, uint64_t ms);
 void pair_answer(struct scripted_pair *pair, struct rp_action *out, int32_t outcome,
                  const char *before);
 
+/* The same for a watch of the standby: it says where it is. */
+void pair_answer_watch(struct scripted_pair *pair);
+
 /* What a server says to the short question; until the next call. */
 const char *pair_says(const struct scripted_pair *pair, uint32_t server);
 

@@ -105,10 +105,24 @@ static void primary_writes(void) {
     pair.flushed = pair.inserted;
 }
 
-/* It says itself, before its snapshot, that the position was reached. */
-START_TEST(a_read_goes_early) {
+/* Read 1 is sent while the standby is not known to be where the primary is. */
+static void bring_out_early(void) {
     primary_writes();
     bring_out(1, 1, PAIR_MS / 10);
+}
+
+/* The position is awaited, and the read is sent again when it is reached. */
+static void is_awaited_and_found(uint64_t tag) {
+    ck_assert_uint_eq(pair.reads_out[tag].id, 0);
+    pair.replayed = pair.inserted;
+    pair_answer_watch(&pair);
+    answer_read(tag);
+    ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FOUND);
+}
+
+/* It says itself, before its snapshot, that the position was reached. */
+START_TEST(a_read_goes_early) {
+    bring_out_early();
     ck_assert_int_eq(pair.watches_seen, 0);
     pair.replayed = pair.inserted;
     answer_read(1);
@@ -118,22 +132,16 @@ END_TEST
 
 /* Too early: what it found does not count, and the position is awaited before it is read again. */
 START_TEST(a_read_that_went_too_early_awaits_the_position) {
-    primary_writes();
-    bring_out(1, 1, PAIR_MS / 10);
+    bring_out_early();
     answer_read(1);
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_NONE);
-    ck_assert_uint_eq(pair.reads_out[1].id, 0);
     ck_assert_int_eq(pair.watches_seen, 1);
-    pair.replayed = pair.inserted;
-    pair_answer(&pair, &pair.watch_out, RP_ANSWERED, pair_says(&pair, PAIR_STANDBY));
-    answer_read(1);
-    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+    is_awaited_and_found(1);
 }
 END_TEST
 
 START_TEST(an_absence_is_proven_early) {
-    primary_writes();
-    bring_out(1, 1, PAIR_MS / 10);
+    bring_out_early();
     pair.replayed = pair.inserted;
     pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_NOT_FOUND);
@@ -143,21 +151,15 @@ END_TEST
 /* The policy hears nothing of a read that went early and came to nothing. */
 START_TEST(an_early_read_that_fails_awaits_the_position) {
     static const int32_t outcomes[] = {RP_FAILED, RP_CONFLICT, RP_SERVER_GONE, RP_NOT_SENT};
-    primary_writes();
-    bring_out(1, 1, PAIR_MS / 10);
+    bring_out_early();
     pair_answer(&pair, &pair.reads_out[1], outcomes[_i], NULL);
-    ck_assert_uint_eq(pair.reads_out[1].id, 0);
-    pair.replayed = pair.inserted;
-    pair_answer(&pair, &pair.watch_out, RP_ANSWERED, pair_says(&pair, PAIR_STANDBY));
-    answer_read(1);
-    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+    is_awaited_and_found(1);
 }
 END_TEST
 
 /* As where the position is awaited in vain: the replica is read as it is. */
 START_TEST(an_early_read_may_take_as_long_as_a_position_is_awaited) {
-    primary_writes();
-    bring_out(1, 1, PAIR_MS / 10);
+    bring_out_early();
     const uint64_t early = pair.reads_out[1].id;
     ck_assert_uint_le(pair.reads_out[1].limit_ns, pair.now_ns + 300 * PAIR_MS);
     pair_time_passes(&pair, 301);
@@ -169,8 +171,7 @@ START_TEST(an_early_read_may_take_as_long_as_a_position_is_awaited) {
 END_TEST
 
 START_TEST(an_early_read_of_a_server_that_is_taken_out) {
-    primary_writes();
-    bring_out(1, 1, PAIR_MS / 10);
+    bring_out_early();
     (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
                                  pair.now_ns);
     pair_run(&pair);
@@ -191,10 +192,7 @@ START_TEST(reads_go_early_less_often_where_it_is_in_vain) {
         if (early[tag]) {
             answer_read(tag);
         }
-        pair.replayed = pair.inserted;
-        pair_answer(&pair, &pair.watch_out, RP_ANSWERED, pair_says(&pair, PAIR_STANDBY));
-        answer_read(tag);
-        ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FOUND);
+        is_awaited_and_found(tag);
     }
 }
 END_TEST

@@ -17,10 +17,6 @@ static void tear_down(void) {
     pair_close(&pair);
 }
 
-static void answer_watch(void) {
-    pair_answer(&pair, &pair.watch_out, RP_ANSWERED, pair_says(&pair, PAIR_STANDBY));
-}
-
 static void miss(uint64_t tag) {
     ck_assert_uint_ne(pair.reads_out[tag].id, 0);
     ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_STANDBY);
@@ -82,10 +78,10 @@ START_TEST(servers_and_hosts_that_cannot_are_asked) {
     pair_open_cluster(&pair, _i == 0 ? RP_CLUSTER_CAN_BLOCK : 0);
     start_and_miss(1);
     ck_assert_int_eq(pair.waits_seen, 0);
-    answer_watch(); /* older than what the looks have said */
+    pair_answer_watch(&pair); /* older than what the looks have said */
     pair_time_passes(&pair, 1);
     pair.replayed = pair.flushed;
-    answer_watch();
+    pair_answer_watch(&pair);
     ck_assert(is_read_again(1));
 }
 END_TEST
@@ -97,11 +93,11 @@ START_TEST(a_nearer_position_does_not_wait_behind_a_farther_one) {
     pair_answer(&pair, &pair.reads_out[2], RP_FOUND,
                 pair_says(&pair, PAIR_STANDBY)); /* below its floor */
     ck_assert_uint_ne(pair.watch_out.id, 0);
-    answer_watch();
+    pair_answer_watch(&pair);
     ck_assert_uint_eq(pair.reads_out[2].id, 0);
     pair_time_passes(&pair, 1);
     pair.replayed = 0x3900;
-    answer_watch();
+    pair_answer_watch(&pair);
     ck_assert(is_read_again(2));
     ck_assert(!is_read_again(1));
     /* Nobody is left who needs to be quicker than the wait. */
@@ -181,7 +177,7 @@ START_TEST(a_wait_that_fails_gives_way_to_questions) {
     for (int i = 0; i < 900; i++) {
         pair_time_passes(&pair, 1);
         if (pair.watch_out.id != 0) {
-            answer_watch();
+            pair_answer_watch(&pair);
         }
     }
     ck_assert_int_gt(pair.watches_seen, 100);
@@ -189,7 +185,7 @@ START_TEST(a_wait_that_fails_gives_way_to_questions) {
     for (int i = 0; i < 200 && pair.waits_seen == 1; i++) {
         pair_time_passes(&pair, 1);
         if (pair.watch_out.id != 0) {
-            answer_watch();
+            pair_answer_watch(&pair);
         }
     }
     ck_assert_int_eq(pair.waits_seen, 2);
@@ -211,7 +207,7 @@ START_TEST(a_wait_that_is_never_answered_is_dropped) {
     pair_run(&pair);
     ck_assert(!is_read_again(1));
     pair.replayed = pair.flushed;
-    answer_watch();
+    pair_answer_watch(&pair);
     ck_assert(is_read_again(1));
 }
 END_TEST
