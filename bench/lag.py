@@ -74,22 +74,13 @@ class Bursts(threading.Thread):
 @contextlib.contextmanager
 def busy_writer(ground):
     """Two clients that commit as fast as they can, 500 bytes each time."""
-    end = threading.Event()
-
-    def write():
+    def write(end):
         with contextlib.closing(ground.primary.connect()) as connection:
             with connection.cursor() as cursor:
                 while not end.is_set():
                     cursor.execute("SELECT pg_logical_emit_message(true, 'busy', repeat('x', 500))")
-    threads = [threading.Thread(target=write, daemon=True) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
+    with measure.beside(write, write):
         yield
-    finally:
-        end.set()
-        for thread in threads:
-            thread.join()
 
 
 @contextlib.contextmanager

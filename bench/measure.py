@@ -6,11 +6,13 @@ rounds' ratios, and its spread is the middle half of them; absolute figures are 
 """
 
 import argparse
+import contextlib
 import csv
 import os
 import statistics
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 
 BENCH = os.path.dirname(os.path.abspath(__file__))
@@ -38,6 +40,21 @@ class Dose:
 
 
 SMOKE = Dose(rounds=2, seconds=0.1, smoke=True)
+
+
+@contextlib.contextmanager
+def beside(*jobs):
+    """Runs each job in a thread of its own meanwhile; it gets an event, and returns when that is set."""
+    end = threading.Event()
+    threads = [threading.Thread(target=job, args=(end,), daemon=True) for job in jobs]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join()
 
 
 def dose_of_arguments(description, rounds, seconds):

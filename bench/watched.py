@@ -4,7 +4,6 @@ asks for them, and the metrics as often as an impatient scraper does, against no
 in turn; rates over HTTP, and the host's CPU time for each lookup."""
 
 import contextlib
-import threading
 
 import loads
 import measure
@@ -20,24 +19,18 @@ LOOKS = {"/status": 2.0, "/status.json": 2.0, "/metrics": 1.0}
 
 @contextlib.contextmanager
 def watching(host):
-    end = threading.Event()
     failed = []
 
-    def look(path, every_s):
-        while not end.is_set():
-            answer = host.admin(path)
-            if answer.status != 200:
-                failed.append(f"{path}: {answer.status}")
-            end.wait(every_s)
-    threads = [threading.Thread(target=look, args=it, daemon=True) for it in LOOKS.items()]
-    for thread in threads:
-        thread.start()
-    try:
+    def looking(path, every_s):
+        def look(end):
+            while not end.is_set():
+                answer = host.admin(path)
+                if answer.status != 200:
+                    failed.append(f"{path}: {answer.status}")
+                end.wait(every_s)
+        return look
+    with measure.beside(*(looking(*it) for it in LOOKS.items())):
         yield
-    finally:
-        end.set()
-        for thread in threads:
-            thread.join()
     if failed:
         raise RuntimeError(", ".join(failed))
 
