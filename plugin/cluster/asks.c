@@ -195,8 +195,9 @@ static void watch_again(struct rp_cluster *cluster, struct server *server) {
 /* ---- out ------------------------------------------------------------------------------------- */
 
 /* A locate costs the primary as much for one read as for many. While those of the locate before are
- * with their replicas, the next ones gather until they are as many, but no longer than that locate
- * took. (PostgreSQL's commit_delay does the same for the flush of commits.) */
+ * with their replicas, the next ones gather until they are as many, but no longer than twice the
+ * time that this locate took. (PostgreSQL's commit_delay does the same for the flush of commits.)
+ */
 static bool gathers(struct rp_cluster *cluster) {
     if (cluster->locating_count < cluster->current_out &&
         cluster->now_ns < cluster->gather_until_ns) {
@@ -409,9 +410,9 @@ static void answered(struct rp_cluster *cluster, struct ask *ask, const char *an
     server->polls_since_probe += ask->kind == ASK_POLL;
     roles_heard(cluster, ask->server, &facts, ask->sent_event);
     if (ask->kind == ASK_LOCATE) {
-        const uint64_t took_ns = 2 * (cluster->now_ns - ask->sent_ns);
+        const uint64_t gather_ns = 2 * (cluster->now_ns - ask->sent_ns);
         cluster->gather_until_ns =
-            cluster->now_ns + (took_ns < MAX_GATHER_NS ? took_ns : MAX_GATHER_NS);
+            cluster->now_ns + (gather_ns < MAX_GATHER_NS ? gather_ns : MAX_GATHER_NS);
         located(cluster, ask->server, &facts);
     }
     asks_wake(cluster, ask->server);

@@ -391,7 +391,6 @@ struct read *reads_start(struct rp_cluster *cluster, const struct rp_policy *pol
     read->tag = tag;
     read->deadline_ns = own.deadline_ns;
     read->floor = own.position;
-    read->early = 0;
     read->sent_event = 0;
     read->position = 0;
     read->located_instance = 0;
@@ -496,7 +495,6 @@ static void send_again(struct rp_cluster *cluster, struct read *read) {
 /* The position is awaited after all. */
 static void await_after_all(struct rp_cluster *cluster, struct read *read) {
     int32_t outcome = RP_FAILED;
-    read->early = 0;
     read->reported_position = 0;
     read_leave(cluster, read);
     if (!begin_await(cluster, read, read->step, &outcome)) {
@@ -596,7 +594,6 @@ static void answered_early(struct rp_cluster *cluster, struct read *read, int32_
                                      .now_ns = cluster->now_ns,
                                      .position = facts->position};
     const struct rp_step *step = machine_next(&read->machine, &report);
-    read->early = 0;
     if (step->kind == RP_STEP_READ && !is_primary_step(step)) {
         read->step = step;
         answered_by_replica(cluster, read, outcome, facts);
@@ -746,7 +743,6 @@ static const struct rp_step *overdue_step(const struct read *read) {
 
 static void end_overdue(struct rp_cluster *cluster, struct read *read) {
     drop(cluster, read);
-    read->early = 0;
     read->step = overdue_step(read);
     read_leave(cluster, read);
     read_enlist(cluster, read, READ_DONE);
@@ -756,7 +752,6 @@ static void end_overdue(struct rp_cluster *cluster, struct read *read) {
 static void give_up_answer(struct rp_cluster *cluster, struct read *read) {
     if (read->early != 0) {
         drop(cluster, read);
-        read->early = 0;
         tell_outcome(cluster, read, RP_NOT_REACHED, 0, NULL);
         return;
     }

@@ -21,6 +21,7 @@ static struct read_list *list_of(struct rp_cluster *cluster, const struct read *
 void read_leave(struct rp_cluster *cluster, struct read *read) {
     cluster->current_out -= read->is_current;
     read->is_current = false;
+    read->early = 0;
     struct read_list *list = list_of(cluster, read);
     if (list != NULL) {
         TAILQ_REMOVE(list, read, entry);

@@ -245,17 +245,12 @@ static void judge_pair(struct rp_cluster *cluster, uint32_t one_index, uint32_t 
 
 /* The same behind one name, by turns: the one has said that it leads after the other had, and the
  * other one after that. */
-static bool leads_to_two(const struct rp_cluster *cluster, const struct server *server) {
-    return leads(server) && !is_foreign(cluster, server) && server->two_lead_ns != 0 &&
-           cluster->now_ns - server->two_lead_ns < TWO_LEAD_NS;
-}
-
 static void judge_name(struct rp_cluster *cluster, uint32_t index) {
     const struct server *server = &cluster->servers[index];
     if (!leads(server) || is_foreign(cluster, server)) {
         return;
     }
-    if (leads_to_two(cluster, server)) {
+    if (server->two_lead_ns != 0 && cluster->now_ns - server->two_lead_ns < TWO_LEAD_NS) {
         cluster->split = true;
         cluster->split_servers[0] = index;
         cluster->split_servers[1] = index;
