@@ -164,8 +164,7 @@ static bool print_server(const struct connect_test *test, const struct server *s
         (void)printf("  What its role may not see: %s\n", info.grants);
     }
     const bool tried = up && info.answers != 0;
-    const struct trial_read *trial = &test->trials[server->index];
-    const bool reads = !tried || print_trial(trial);
+    const bool reads = !tried || print_trial(&test->trials[server->index]);
     return reads && tried && info.role != RP_ROLE_OUT && info.role != RP_ROLE_UNKNOWN &&
            info.why[0] == '\0';
 }

@@ -177,7 +177,7 @@ static void explain_failure(struct lookup *lookup, const struct rp_action *done)
                    done->reason != NULL && why[0] != '\0' ? "; " : "", why);
 }
 
-/* Every hit has these: printf would cost it more than all else that is done for them. */
+/* Every hit has these, so they are put together without printf. */
 static char *put_header(char *at, char *end, const char *name, const char *value) {
     const char *const parts[] = {name, value, "\r\n"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {

@@ -109,6 +109,7 @@ void pg_queue_answer(struct pg_queue *queue, struct pg_statement *statement,
     leave_link(statement);
     statement->reply = *reply;
     if (reply->before != NULL) {
+        /* Once for each read: strlcpy would go byte by byte. */
         const size_t length = strnlen(reply->before, sizeof(statement->before) - 1);
         memcpy(statement->before, reply->before, length);
         statement->before[length] = '\0';
