@@ -27,7 +27,7 @@ from host import TOKEN, Host, lookup_path
 from load import LookupRequest, run_load
 from scrape import prometheus_command
 from test_alerts import Prometheus
-from testbed import ROOT, clean_up_at_exit, free_port, no_longer_clean_up, wait_for
+from testbed import ROOT, as_program, clean_up_at_exit, free_port, no_longer_clean_up, wait_for
 
 POLICY = {"policy": "replica_then_primary", "replica_retry_min_ms": 1, "replica_retry_max_ms": 5,
           "on_replica_failure": "primary", "primary_budget_per_s": 100, "primary_budget_burst": 200}
@@ -386,7 +386,8 @@ def rehearse(name):
     return good
 
 
-def main(names):
+def main():
+    names = sys.argv[1:]
     unknown = [name for name in names if name not in INCIDENTS]
     if unknown:
         sys.exit(f"incidents.py: no such incident: {', '.join(unknown)}; there are {', '.join(INCIDENTS)}")
@@ -396,4 +397,4 @@ def main(names):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    as_program(main)

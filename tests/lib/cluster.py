@@ -378,7 +378,7 @@ class Cluster:
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
                               **self.account.popen_arguments)
         if done.returncode != 0:
-            raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
+            raise RuntimeError(f"{program} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
 
     def _create_primary(self, settings):
         # A collation that sorts ids differently from how clients compare them.

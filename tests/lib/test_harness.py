@@ -101,7 +101,7 @@ class Environment(unittest.TestCase):
                     self.assertTrue(any(version in last for version in installed), last)
 
     def test_what_goes_wrong_is_told_without_a_traceback(self):
-        for command in ("tests/demo.py", "bench/hit.py"):
+        for command in ("tests/demo.py", "bench/hit.py", "tests/conf/incidents.py"):
             with self.subTest(command=command):
                 status, output = self.run_with(["/usr/bin/python3", command], PG_MAJOR="98")
                 self.assertEqual(status, 1)
@@ -109,6 +109,20 @@ class Environment(unittest.TestCase):
                 self.assertNotIn("Traceback", output)
                 self.assertIn("Traceback", self.run_with(["/usr/bin/python3", command],
                                                          PG_MAJOR="98", TRACEBACK="1")[1])
+
+    def test_the_last_words_of_a_tool_that_fails(self):
+        """initdb's, which may write no file of any size, and those of a program whose output is read."""
+        for script, words in (
+                ("ulimit -f 16; exec /usr/bin/python3 -B tests/demo.py",
+                 r"demo\.py: initdb ended with -?\d+:\n(.*\n)*creating configuration files"),
+                ("exec /usr/bin/python3 -c \"import subprocess, testbed\ntestbed.as_program(lambda: subprocess.run("
+                 "['readelf', '-d', '/nonexistent'], text=True, capture_output=True, check=True))\"",
+                 r"'readelf', '-d', '/nonexistent'.* exit status 1\.\n.*No such file")):
+            with self.subTest(script=script):
+                status, output = self.run_with(["sh", "-c", script])
+                self.assertEqual(status, 1)
+                self.assertRegex(output, words)
+                self.assertNotIn("Traceback", output)
 
     def test_the_version_that_was_chosen(self):
         for version in filter(str.isdigit, os.listdir("/usr/lib/postgresql")):

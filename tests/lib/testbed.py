@@ -126,6 +126,8 @@ def _words_of(error):
     while place.tb_next:
         place = place.tb_next
     words = str(error).strip()
+    if isinstance(error, subprocess.CalledProcessError) and error.stderr:
+        words += "\n" + error.stderr.strip()  # of a program whose output was read as text
     if words and isinstance(error, (RuntimeError, OSError, AssertionError, subprocess.SubprocessError)):
         return words
     return (f"{type(error).__name__}{': ' if words else ''}{words}, at line {place.tb_lineno} of"

@@ -6,6 +6,7 @@ import time
 
 from lagging_api import Api
 from nginx_server import Nginx
+from testbed import as_program
 
 POLICIES = """[snapshots_since]
 policy = replica_then_primary
@@ -80,4 +81,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    as_program(main)
