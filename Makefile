@@ -104,7 +104,7 @@ BUILD_PACKAGES := gcc libc6-dev make pkgconf libpq-dev libinih-dev libbsd-dev li
 	'libllhttp-dev|libhttp-parser-dev'
 RUN_PACKAGES   := postgresql python3 python3-psycopg2
 CHECK_PACKAGES := check pgbouncer pgpool2 haproxy openssl jq g++ curl prometheus binutils systemtap-sdt-dev gnuplot-nox graphviz mandoc luajit python3-cffi patch
-LINT_PACKAGES   = clang clang-format-$(LINT_LLVM) clang-tidy-$(LINT_LLVM) cppcheck shellcheck
+LINT_PACKAGES   = clang-$(LINT_LLVM) clang-format-$(LINT_LLVM) clang-tidy-$(LINT_LLVM) cppcheck shellcheck
 
 include mk/tools.mk mk/nginx.mk mk/npm.mk mk/wheel.mk mk/hosts.mk mk/bench.mk mk/tests.mk mk/cluster-test.mk
 

@@ -30,4 +30,4 @@ lint-cppcheck:
 lint-shell:
 	$Qshellcheck $(SHELL_FILES)
 lint-clang:
-	@$(MAKE) --no-print-directory programs CC=clang WERROR=1 BUILD=$(BUILD)/clang
+	@$(MAKE) --no-print-directory programs CC=clang-$(LINT_LLVM) WERROR=1 BUILD=$(BUILD)/clang

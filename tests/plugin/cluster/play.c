@@ -300,7 +300,10 @@ static void arrives(struct play *play, struct play_action *action) {
     int32_t outcome = RP_SERVER_GONE;
     remove_action(play, (int)(action - play->actions));
     if (!copy.lost && copy.kind == RP_ACTION_ASK) {
-        outcome = copy.cancelled ? RP_FAILED : RP_ANSWERED;
+        outcome = RP_ANSWERED;
+        if (copy.cancelled) {
+            outcome = RP_FAILED;
+        }
         see_truth(play, &copy);
     } else if (!copy.lost) {
         outcome = copy.role_changed ? RP_ROLE_CHANGED : copy.outcome;

@@ -13,7 +13,7 @@ from testbed import ROOT
 
 with open(os.path.join(ROOT, "mk", "lint.mk"), encoding="utf-8") as rules:
     VERSION = re.search(r"^LINT_LLVM := (\d+)$", rules.read(), re.MULTILINE)[1]
-TOOLS = (f"clang-format-{VERSION}", f"clang-tidy-{VERSION}", "cppcheck", "shellcheck", "clang")
+TOOLS = (f"clang-format-{VERSION}", f"clang-tidy-{VERSION}", "cppcheck", "shellcheck", f"clang-{VERSION}")
 # FINDER: whose findings, in files whose name begins with FINDS_IN.
 TOOL = """#!/bin/sh
 [ "$1" = --version ] && { echo 1; exit; }
@@ -54,7 +54,7 @@ class Lint(unittest.TestCase):
         self.assertEqual(status, 2)
         ours = {"plugin/entry.c", "policies/registry.c", "strict-ini/table.c", "host-sample/main.c",
                 "host-sample/http/front.c", "tools/policy-sim/main.c"}  # far from each other
-        for name in (TOOLS[0], TOOLS[1], "clang"):
+        for name in (TOOLS[0], TOOLS[1], TOOLS[4]):
             self.assertEqual(ours - found[name], set(), name)
         self.assertIn("plugin/read_policy.h", found[TOOLS[0]])
         self.assertIn("plugin", found["cppcheck"])
