@@ -160,9 +160,6 @@ static bool visit_requests(struct explorer *explorer, struct explored_section *s
         if (!explorer->full && count > 0 && entropy != count % COUNT_OF(entropies)) {
             continue;
         }
-        if (!explorer->full && out && replica_counts[count] > 1) {
-            continue; /* it says nothing where there are replicas */
-        }
         setting->asked = (struct asked){.replicas = replica_counts[count],
                                         .replicas_out = out,
                                         .in_transaction = rest % 2 != 0,

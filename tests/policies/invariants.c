@@ -131,9 +131,8 @@ static const char *no_primary_read_before_a_miss(const struct transition *t) {
     const bool failed_over = t->setting->configured.failover &&
                              (t->told->replica_failures > 0 || begins_out(t->setting));
     const bool unreachable = cannot_judge(t->setting) || tells_beyond(t);
-    return t->told->misses + t->told->behinds + t->told->stale > 0 || failed_over || unreachable
-               ? NULL
-               : "the primary was read without a miss";
+    return t->told->not_here || failed_over || unreachable ? NULL
+                                                           : "the primary was read without a miss";
 }
 
 static const char *no_replica_read_where_none_may_be(const struct transition *t) {
@@ -162,7 +161,7 @@ static const char *one_retry_for_one_miss(const struct transition *t) {
     if (!gives_read_of(t, RP_TARGET_REPLICA) || t->told->replica_reads == 0) {
         return NULL;
     }
-    if (t->told->misses + t->told->behinds + t->told->stale != t->told->replica_reads) {
+    if (t->told->answered) {
         return "a replica was read again that had not missed";
     }
     switch (configured->policy) {

@@ -23,19 +23,22 @@ void history_begin(struct read_history *history) {
 
 static void add_answer(struct read_history *history, const struct rp_report *report,
                        uint64_t floor) {
-    const int served = report->outcome == RP_FOUND || report->outcome == RP_PARTIAL;
-    if (served && report->position < floor) {
-        history->behinds++;
-    } else if (report->outcome == RP_MISSING || report->outcome == RP_PARTIAL) {
-        history->misses++;
+    const bool served = report->outcome == RP_FOUND || report->outcome == RP_PARTIAL;
+    const bool behind = served && report->position < floor;
+    const bool missed = !behind && (report->outcome == RP_MISSING || report->outcome == RP_PARTIAL);
+    const bool stale = served && history->is_current && report->position < history->located;
+    if (missed) {
+        history->misses += history->misses < 2;
         if (history->first_miss_ns == NEVER) {
             history->first_miss_ns = history->now_ns;
         }
-    } else if (served && history->is_current && report->position < history->located) {
-        history->stale++;
-    } else if (report->outcome == RP_FAILED) {
-        history->replica_failures++;
     }
+    if (behind || missed || stale) {
+        history->not_here = 1;
+    } else {
+        history->answered = 1;
+    }
+    history->replica_failures += report->outcome == RP_FAILED;
 }
 
 void history_add_report(struct read_history *history, const struct rp_report *report,
@@ -96,6 +99,10 @@ void history_add_step(struct read_history *history, const struct rp_step *step, 
     const bool reads = step->kind == RP_STEP_READ && step->target == RP_TARGET_REPLICA;
     history->is_current = reads ? current_of(history) : NOT_CURRENT;
     history->is_reached = 0;
+    history->flushed = 0;
+    if (step->kind == RP_STEP_LOCATE || step->kind == RP_STEP_AWAIT) {
+        history->first_miss_ns = NEVER; /* no policy that asks for positions waits for a time */
+    }
     history->step = (struct step_seen){
         .until_ns = step->until_ns == 0 ? 0 : (int64_t)(step->until_ns - begun_ns),
         .position = step->position,

@@ -3,7 +3,8 @@
  * steps that came out and the reports that went in alone.
  *
  * Times are in ns since the read began. Two histories are compared byte by byte, so every member
- * has 64 or 32 bits, in an order without gaps.
+ * has 64 or 32 bits, in an order without gaps. And it holds no more than the invariants can still
+ * ask for: what differs in nothing else is one state, and is explored once.
  */
 #ifndef READ_HISTORY_H
 #define READ_HISTORY_H
@@ -41,18 +42,19 @@ enum current {
 struct read_history {
     struct step_seen step; /* under way */
     int64_t now_ns;
-    int64_t first_miss_ns;     /* NEVER: none yet */
-    int64_t located_ns;        /* when the last locate was reported */
-    uint64_t located;          /* what the last locate said; 0: failed, unknown or none yet */
-    uint64_t flushed;          /* and its flushed position, never beyond the former; 0: unknown */
+    int64_t first_miss_ns; /* that a wait may still be counted from; NEVER: none */
+    int64_t located_ns;    /* when the last locate was reported */
+    uint64_t located;      /* what the last locate said; 0: failed, unknown or none yet */
+    uint64_t flushed; /* and its flushed position, never beyond the former; 0: unknown, or a step
+                         has followed */
     uint64_t awaited_position; /* of the last await */
     uint32_t steps;            /* the one under way is counted */
     uint32_t replica_reads;
     uint32_t primary_reads;
-    uint32_t misses;
-    uint32_t behinds; /* found or partial on a replica not known to have reached the floor */
-    uint32_t stale;   /* found on a replica where a located position was reached, and whose own was
-                         not: another one has answered */
+    uint32_t misses;   /* 2: or more */
+    uint32_t not_here; /* a replica has missed, or not answered from where the answer must be from:
+                          behind the floor, or behind what was located and said to be reached */
+    uint32_t answered; /* a replica has told anything else */
     uint32_t replica_failures;
     uint32_t waits;
     uint32_t floor_awaits;
