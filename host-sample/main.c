@@ -464,6 +464,7 @@ int main(int argc, char **argv) {
         return show_status(arguments.config_path);
     }
     sigset_t signals;
+    (void)sigemptyset(&signals);
     struct host host = {.config_path = arguments.config_path,
                         .reload_ok = 1,
                         .started_unix_ms = unix_now_ms(),

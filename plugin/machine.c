@@ -72,7 +72,8 @@ static uint64_t uniform(uint64_t random, uint64_t min, uint64_t max) {
 
 /* Known before the read began: plan.c has such a read begin with another move. */
 static bool is_direct(struct read_state *read, const struct rp_report *report) {
-    (void)read, (void)report;
+    (void)read;
+    (void)report;
     return false;
 }
 

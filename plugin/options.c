@@ -27,7 +27,9 @@ static void say_policy(struct text *text, const struct rp_options *options,
 /* What another key of a pair says for both. */
 static void say_nothing(struct text *text, const struct rp_options *options,
                         const struct rp_policy_kind *kind) {
-    (void)text, (void)options, (void)kind;
+    (void)text;
+    (void)options;
+    (void)kind;
 }
 
 static void say_retry(struct text *text, const struct rp_options *options,

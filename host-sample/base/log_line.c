@@ -34,7 +34,8 @@ static void put_string(struct log_line *line, const char *text) {
             put(line, "\\ufffd", 6);
             step = 1;
         } else if (byte == '"' || byte == '\\' || byte < 0x20) {
-            put(line, escape, json_escape(escape, byte));
+            const size_t length = json_escape(escape, byte);
+            put(line, escape, length);
         } else if (byte == 0x7f) {
             put(line, "\\u007f", 6); /* valid in JSON as it is, but not harmless on terminals */
         } else {

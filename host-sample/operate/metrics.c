@@ -75,15 +75,15 @@ static void put_plugin_metrics(const struct host *host, struct byte_buffer *out)
     bool *done = calloc(count + 1u, sizeof *done);
     if (metrics == NULL || done == NULL) {
         out->failed = true;
-        count = 0;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        metrics[i].struct_size = sizeof metrics[i];
-        (void)host->service.plugin->metrics(host->set, i, &metrics[i]);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        if (!done[i]) {
-            put_plugin_group(out, metrics, count, i, done);
+    } else {
+        for (uint32_t i = 0; i < count; i++) {
+            metrics[i].struct_size = sizeof metrics[i];
+            (void)host->service.plugin->metrics(host->set, i, &metrics[i]);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            if (!done[i]) {
+                put_plugin_group(out, metrics, count, i, done);
+            }
         }
     }
     free(metrics);

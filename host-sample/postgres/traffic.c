@@ -24,7 +24,8 @@ enum { NOT_PREPARED = -1 };
 /* The number of a question that links may prepare. */
 static int number_of(struct pg_shared *shared, const char *question) {
     uint32_t number = 0;
-    while (number < shared->question_count && shared->questions[number] != question) {
+    while (number < PG_QUESTIONS_MAX && number < shared->question_count &&
+           shared->questions[number] != question) {
         number++;
     }
     if (number == PG_QUESTIONS_MAX || !shared->options.use_prepared) {

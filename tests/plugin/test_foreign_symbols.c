@@ -27,12 +27,16 @@ FOREIGN(strtonum)
 #undef strlcpy
 #undef strlcat
 __attribute__((used)) size_t strlcpy(char *to, const char *from, size_t size) {
-    (void)to, (void)from, (void)size;
+    (void)to;
+    (void)from;
+    (void)size;
     calls++;
     return 0;
 }
 __attribute__((used)) size_t strlcat(char *to, const char *from, size_t size) {
-    (void)to, (void)from, (void)size;
+    (void)to;
+    (void)from;
+    (void)size;
     calls++;
     return 0;
 }

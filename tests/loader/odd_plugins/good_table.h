@@ -10,39 +10,53 @@
 
 static inline int32_t odd_open(const char *ini_path, uint32_t capabilities, struct rp_set **set,
                                char *err, uint32_t errlen) {
-    (void)ini_path, (void)capabilities, (void)set, (void)err, (void)errlen;
+    (void)ini_path;
+    (void)capabilities;
+    (void)set;
+    (void)err;
+    (void)errlen;
     return RP_E_CONFIG;
 }
 
 static inline int32_t odd_reload(struct rp_set *set, char *err, uint32_t errlen) {
-    (void)set, (void)err, (void)errlen;
+    (void)set;
+    (void)err;
+    (void)errlen;
     return RP_E_CONFIG;
 }
 
 static inline const struct rp_policy *odd_policy(struct rp_set *set, const char *section) {
-    (void)set, (void)section;
+    (void)set;
+    (void)section;
     return NULL;
 }
 
 static inline const struct rp_step *
 odd_begin(const struct rp_policy *policy, const struct rp_request *request, struct rp_read *read) {
-    (void)policy, (void)request, (void)read;
+    (void)policy;
+    (void)request;
+    (void)read;
     return NULL;
 }
 
 static inline const struct rp_step *odd_next(struct rp_read *read, const struct rp_report *report) {
-    (void)read, (void)report;
+    (void)read;
+    (void)report;
     return NULL;
 }
 
 static inline int32_t odd_metrics(const struct rp_set *set, uint32_t index,
                                   struct rp_metric *metric) {
-    (void)set, (void)index, (void)metric;
+    (void)set;
+    (void)index;
+    (void)metric;
     return RP_E_END;
 }
 
 static inline uint32_t odd_describe(const struct rp_policy *policy, char *buf, uint32_t len) {
-    (void)policy, (void)buf, (void)len;
+    (void)policy;
+    (void)buf;
+    (void)len;
     return 0;
 }
 
