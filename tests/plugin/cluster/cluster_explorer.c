@@ -66,7 +66,7 @@ struct stage {
     const struct scenario *scenario;
     struct play play;
     int next_event;
-    int old_row; /* that every server has; -1: reads are of their own commits */
+    int old_row; /* that every server has */
     int reads_left;
 };
 
@@ -104,13 +104,18 @@ static bool may(const struct stage *stage, int kind) {
     }
 }
 
+/* Found of an old row says nothing of the new one: its floor does, or that the answer is current.
+ * Chance also reads the new row at its own floor, and the old one where nothing comes of it. */
 static void begin_read(struct stage *stage) {
+    enum { NEW, OLD_AT_FLOOR, NONE, OLD, NEW_AT_FLOOR, KINDS };
     struct play *play = &stage->play;
-    int kind = choose(play->choices, stage->old_row < 0 ? 3 : 4);
-    int row = kind == 2 ? -1 : world_commit(&play->world, !stage->scenario->asynchronous);
+    const int enumerated = play->always ? OLD + 1 : NONE + 1;
+    const int kind = choose(play->choices, play->choices->random ? KINDS : enumerated);
+    const int row = kind == NONE ? -1 : world_commit(&play->world, !stage->scenario->asynchronous);
+    const bool is_old = kind == OLD || kind == OLD_AT_FLOOR;
+    const bool has_floor = kind == OLD_AT_FLOOR || kind == NEW_AT_FLOOR;
     stage->reads_left--;
-    /* Found of an old row says nothing of the new one: whether the answer is current does. */
-    play_start(play, kind == 3 ? stage->old_row : row, kind == 1 ? row : -1);
+    play_start(play, is_old ? stage->old_row : row, has_floor ? row : -1);
 }
 
 static void happen(struct stage *stage, int kind) {
@@ -219,6 +224,7 @@ static void run_play(struct stage *stage, struct explorer *explorer,
     struct play_setting setting = {.servers = scenario->known != 0 ? scenario->known
                                                                    : scenario->standbys + 1,
                                    .always = strstr(policies[policy].policy, "always") != NULL,
+                                   .blind_to_floors = scenario->blind_to_floors,
                                    .flags = policies[policy].is_19 ? RP_CLUSTER_CAN_BLOCK : 0,
                                    .timeout_ns = 5000 * MS};
     memset(stage, 0, sizeof *stage);
@@ -231,7 +237,7 @@ static void run_play(struct stage *stage, struct explorer *explorer,
     stage->play.choices = choices;
     world_init(&stage->play.world, scenario->standbys);
     stage->play.world.is_19 = policies[policy].is_19;
-    stage->old_row = setting.always ? world_commit(&stage->play.world, true) : -1;
+    stage->old_row = world_commit(&stage->play.world, true);
     for (int i = 1; i <= scenario->standbys; i++) {
         (void)world_replay(&stage->play.world, i);
     }

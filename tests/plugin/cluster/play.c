@@ -121,7 +121,20 @@ static void drop_action(struct play *play, uint64_t id) {
     violated(play, "C7: an action is dropped that is not out");
 }
 
+/* What another lineage of the same number shows, whose primary was never heard: DESIGN.md, rule 4.
+ */
+static bool is_of_hidden_lineage(const struct play *play, const struct play_read *read) {
+    const int counts = play->world.servers[play->world.truth].lineage;
+    const struct lineage *true_one = &play->world.lineages[counts];
+    const struct lineage *shown = &play->world.lineages[read->lineage];
+    return read->lineage != counts && (play->heard_lineages & 1u << read->lineage) == 0 &&
+           shown->number == true_one->number && shown->system == true_one->system;
+}
+
 static void see_not_found(struct play *play, const struct play_read *read) {
+    if (is_of_hidden_lineage(play, read)) {
+        return;
+    }
     if (read->row >= 0 && read->acknowledged && read->heard_truth &&
         world_shows(&play->world, play->world.truth, read->row)) {
         violated(play,
@@ -140,7 +153,10 @@ static void see_found(struct play *play, const struct play_read *read, int32_t s
         world_has(&play->world, play->world.truth, read->begun_lineage, read->begun_at)) {
         violated(play, "C10: found on a replica as it was before the read began");
     }
-    if (read->floor != 0 && served_by != RP_SERVED_BY_PRIMARY && !read->keeps_floor) {
+    /* What a primary has written that was not heard yet, nobody can tell from another's. */
+    if (read->floor != 0 && served_by != RP_SERVED_BY_PRIMARY && !read->keeps_floor &&
+        read->heard_floor && !play->blind_to_floors &&
+        world_has(&play->world, play->world.truth, read->floor_lineage, read->floor)) {
         violated(play, "C3: found on a replica that had not reached the caller's position");
     }
 }
@@ -264,6 +280,7 @@ static void read_sees_snapshot(struct play *play, struct play_action *action) {
         shows = action->showed;
     }
     action->outcome = shows ? RP_FOUND : RP_MISSING;
+    action->lineage = server->lineage;
     action->role_changed =
         action->target == RP_TARGET_REPLICA && !server->in_recovery && !play->unguarded;
     action->keeps_floor = read->floor == 0 ||
@@ -273,15 +290,36 @@ static void read_sees_snapshot(struct play *play, struct play_action *action) {
     world_answer_after(&play->world, action->server, action->after, sizeof action->after);
 }
 
-static void see_truth(struct play *play, const struct play_action *action) {
-    if (action->kind == RP_ACTION_ASK && !action->probes && !action->waits &&
-        action->followed == play->world.truth) {
-        play->truth_heard = true;
+/* For what is under way as well: nothing that counted before does if it should not. */
+static void hear_truth(struct play *play, const struct play_action *action) {
+    play->truth_heard = true;
+    play->heard_index = action->index;
+    play->heard_lineage = play->world.servers[play->world.truth].lineage;
+    for (int i = 0; i < play->read_count; i++) {
+        play->reads[i].heard_truth = true;
     }
-    if (action->kind == RP_ACTION_ASK && !action->probes && action->server == play->world.truth &&
-        (strstr(action->before, " p ") != NULL ||
-         (!action->cancelled && strcmp(action->before, "not in recovery") == 0))) {
-        play->truth_heard = true;
+}
+
+void play_forget_truth(struct play *play) {
+    play->truth_heard = false;
+    for (int i = 0; i < play->read_count; i++) {
+        play->reads[i].heard_truth = false;
+    }
+}
+
+static void see_truth(struct play *play, const struct play_action *action) {
+    if (action->kind != RP_ACTION_ASK || action->probes || action->waits) {
+        return; /* whose the end of a wait is, is not known */
+    }
+    const bool leads = strstr(action->before, " p ") != NULL;
+    if (leads) {
+        play->heard_lineages |= 1u << play->world.servers[action->server].lineage;
+    }
+    if (action->followed == play->world.truth || (leads && action->server == play->world.truth)) {
+        hear_truth(play, action);
+    } else if (leads && play->truth_heard && action->index == play->heard_index) {
+        /* Another instance leads by the same name: a restart looks like that. */
+        play_forget_truth(play);
     }
 }
 
@@ -290,8 +328,7 @@ static void see_truth(struct play *play, const struct play_action *action) {
 static void see_promotion(struct play *play, const struct play_action *action) {
     if ((action->role_changed && action->server == play->world.truth) ||
         action->followed == play->world.truth) {
-        play->truth_heard = true;
-        play->reads[action->tag].heard_truth = true;
+        hear_truth(play, action);
     }
 }
 
@@ -309,6 +346,7 @@ static void arrives(struct play *play, struct play_action *action) {
         outcome = copy.role_changed ? RP_ROLE_CHANGED : copy.outcome;
         see_promotion(play, &copy);
         play->reads[copy.tag].keeps_floor = copy.keeps_floor;
+        play->reads[copy.tag].lineage = copy.lineage;
         play->reads[copy.tag].is_current = copy.is_current;
         /* The question of a read with a floor is there for the floor. */
         play->reads[copy.tag].to_be_current = play->always && play->reads[copy.tag].floor == 0 &&
@@ -387,6 +425,8 @@ bool play_begin(struct play *play, const struct play_setting *setting, struct rp
     };
     play->now_ns = options.now_ns;
     play->always = setting->always;
+    play->blind_to_floors = setting->blind_to_floors;
+    play->heard_lineage = -1;
     play->entropy = 1;
     if (play->calls->open(set, &options, &play->cluster, err, sizeof err) != RP_OK) {
         return false;
@@ -434,6 +474,7 @@ void play_start(struct play *play, int row, int floor_row) {
     if (floor_row >= 0) {
         read->floor_lineage = play->world.rows[floor_row].lineage;
         read->floor = request.position = play->world.rows[floor_row].position;
+        read->heard_floor = read->floor_lineage == play->heard_lineage;
     }
     if (play->calls->start(play->cluster, play->policy, &request, (uint64_t)play->read_count,
                            &read->id) != RP_OK) {

@@ -41,6 +41,7 @@ struct play_action {
     char before[160];
     char after[32];
     int32_t outcome;
+    int lineage;      /* that it was answered from */
     bool keeps_floor; /* what it showed includes the floor's place */
     bool is_current;  /* ... and the primary's when the read began */
 };
@@ -53,7 +54,9 @@ struct play_read {
     int floor_lineage;
     uint64_t floor;
     uint64_t deadline_ns;
-    bool heard_truth;   /* when it began, whoever counts had been heard to lead */
+    bool heard_truth;   /* whoever counts has been heard to lead, before it began or since */
+    bool heard_floor;   /* when it began, whoever wrote the floor had been heard to */
+    int lineage;        /* of the last answer */
     bool keeps_floor;   /* of the last answer */
     bool to_be_current; /* it was, being of a replica that had reached what was located */
     bool is_current;    /* of the last answer */
@@ -80,7 +83,11 @@ struct play {
     int read_count;
     int deviations; /* that are left */
     bool truth_heard;
-    uint64_t dropped; /* an action that was dropped, whose answer comes late; 0: none */
+    uint32_t heard_lineages; /* bit i: somebody was heard to write lineage i */
+    uint32_t heard_index;    /* by which whoever counted was heard last */
+    int heard_lineage;       /* of whoever counted then; -1: none */
+    uint64_t dropped;        /* an action that was dropped, whose answer comes late; 0: none */
+    bool blind_to_floors;    /* a floor's number may be reached in another history, unnoticed */
     bool
         always; /* when = always: found by a replica that had reached what was located is current */
     bool unguarded; /* the host does not see whether a replica is one when it is read */
@@ -93,8 +100,9 @@ struct play_setting {
     int servers; /* of the cluster; world server i behind index i, unless set otherwise after
                     play_begin */
     int32_t expect[MAX_WORLD_SERVERS];
-    bool always;    /* the policy's `when` */
-    uint32_t flags; /* enum rp_cluster_flag */
+    bool blind_to_floors; /* a floor's number may be reached in another history, unnoticed */
+    bool always;          /* the policy's `when` */
+    uint32_t flags;       /* enum rp_cluster_flag */
     uint64_t timeout_ns;
 };
 
@@ -104,6 +112,9 @@ void play_end(struct play *play);
 
 /* The cluster gets a server, which is on, drained or off; what an index leads to is in behind. */
 void play_set_server(struct play *play, int index, int32_t state);
+
+/* Somebody else counts from now on, or may: whom the cluster has heard to lead tells it nothing. */
+void play_forget_truth(struct play *play);
 
 /* Begins a read of that row. floor_row: the read must not be behind that row's commit; -1: none. */
 void play_start(struct play *play, int row, int floor_row);

@@ -20,10 +20,11 @@ struct scenario {
         struct play *play); /* in this order, at any moments; NULL ends */
     bool asynchronous;      /* commits are acknowledged before they are flushed */
     unsigned deeply; /* bit p: under policy p it takes two deviations to see what it is there for */
-    bool stays_split;    /* nobody ends it: reads that miss go on failing */
-    int out;             /* this server is out in the end; 0: none */
-    bool proves_nothing; /* by its nature: misses are the primary's to answer */
-    bool never_fails;    /* every server answers in time, and nobody is in doubt: no read fails */
+    bool stays_split;     /* nobody ends it: reads that miss go on failing */
+    int out;              /* this server is out in the end; 0: none */
+    bool blind_to_floors; /* see play.h: a position has no timeline */
+    bool proves_nothing;  /* by its nature: misses are the primary's to answer */
+    bool never_fails;     /* every server answers in time, and nobody is in doubt: no read fails */
 };
 
 extern const struct scenario scenarios[];
