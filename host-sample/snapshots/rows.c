@@ -22,9 +22,9 @@ struct field_rule {
 #define FIELD_RULE(name, column, type, null) [name] = {type, null},
 
 static const struct field_rule lean_rules[] = {
-    SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE)
+    SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE, )
         LEAN_FIELDS(FIELD_RULE)[LEAN_HAS_LINK] = {FIELD_BOOLEAN, REQUIRED}};
-static const struct field_rule full_rules[] = {SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE)
+static const struct field_rule full_rules[] = {SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE, )
                                                    CHECKPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
 static const struct field_rule waitpoint_rules[] = {WAITPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
 
@@ -238,15 +238,17 @@ static bool take_waitpoint(const struct text *value, struct row *row) {
 static enum row_kind read_full(const struct result_rows *rows, int number, struct row *row) {
     const struct text waitpoint = take_column(rows, number, WAITPOINT_COLUMN);
     const struct text checkpoint = take_column(rows, number, CHECKPOINT_COLUMN);
-    const bool has_head = take_column(rows, number, HEAD_COLUMN).bytes != NULL;
+    const bool is_head = number == 0;
     int values = 0;
     for (int i = 0; i < SNAPSHOT_FIELD_COUNT; i++) {
-        row->fields[i] = take_column(rows, number, FIELDS_COLUMN + i);
+        row->fields[i] = take_column(rows, number, i);
         values += row->fields[i].bytes != NULL;
     }
-    if (has_head) {
-        return values == 0 && checkpoint.bytes == NULL && waitpoint.bytes == NULL ? ROW_NOTHING
-                                                                                  : ROW_MALFORMED;
+    if (is_head) {
+        return row->fields[HEAD_COLUMN].bytes != NULL && values == 1 && checkpoint.bytes == NULL &&
+                       waitpoint.bytes == NULL
+                   ? ROW_NOTHING
+                   : ROW_MALFORMED;
     }
     if (waitpoint.bytes == NULL) {
         return fields_fit(row->fields, full_rules, SNAPSHOT_FIELD_COUNT) &&

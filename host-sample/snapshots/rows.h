@@ -1,12 +1,12 @@
 /*
  * rows.h - the rows that the snapshot statements return, and how to parse them.
  *
- * The first column is the head (head.h). A lean row is one more, a composite value in binary format
+ * A lean row has two columns: the head (head.h) and a composite value in binary format
  * (PostgreSQL's record_send), because the server spends on each column of a result, rows or none,
  * and the commonest poll has none. A full row has a column for each field, because with many rows
- * it is the composite values that cost; the head has a row of its own there, and is NULL in others.
- * The lists here are both the statements' columns and the reader's rules, so that they cannot
- * disagree.
+ * it is the composite values that cost; the head is the first row there, in the column of the
+ * snapshot's id, and all other columns of that row are NULL. The lists here are both the
+ * statements' columns and the reader's rules, so that they cannot disagree.
  *
  * A well-formed row has been checked completely, so the accessors need no checks. They return
  * pointers into the PGresult.
@@ -34,8 +34,8 @@ enum field_type {
 };
 
 /* Both kinds of snapshot row begin with these. X(name, column, type, REQUIRED or NULLABLE); FIRST
- * is the same for the first one. */
-#define SNAPSHOT_FIELDS(FIRST, X)                                                                  \
+ * is the same for the first one. The environment's column: it is there if one was asked for. */
+#define SNAPSHOT_FIELDS(FIRST, X, environment)                                                     \
     FIRST(SNAPSHOT_ID, "n.id", FIELD_TEXT, REQUIRED)                                               \
     X(SNAPSHOT_EXECUTION_STATUS, "n.\"executionStatus\"", FIELD_TEXT, REQUIRED)                    \
     X(SNAPSHOT_DESCRIPTION, "n.description", FIELD_TEXT, REQUIRED)                                 \
@@ -43,7 +43,7 @@ enum field_type {
     X(SNAPSHOT_RUN_STATUS, "n.\"runStatus\"", FIELD_TEXT, REQUIRED)                                \
     X(SNAPSHOT_BATCH_ID, "n.\"batchId\"", FIELD_TEXT, NULLABLE)                                    \
     X(SNAPSHOT_ATTEMPT_NUMBER, "n.\"attemptNumber\"", FIELD_INTEGER, NULLABLE)                     \
-    X(SNAPSHOT_ENVIRONMENT_ID, "n.\"environmentId\"", FIELD_TEXT, REQUIRED)                        \
+    X(SNAPSHOT_ENVIRONMENT_ID, environment, FIELD_TEXT, NULLABLE)                                  \
     X(SNAPSHOT_ORDER, "n.\"completedWaitpointOrder\"", FIELD_TEXT_ARRAY, NULLABLE)                 \
     X(SNAPSHOT_CREATED_AT, "n.\"createdAt\"", FIELD_TIME, REQUIRED)
 
@@ -79,7 +79,7 @@ enum field_type {
     X(WAITPOINT_OUTPUT_IS_ERROR, "w.\"outputIsError\"", FIELD_BOOLEAN, REQUIRED)
 
 #define FIELD_NAME(name, column, type, null) name,
-enum snapshot_field { SNAPSHOT_FIELDS(FIELD_NAME, FIELD_NAME) SNAPSHOT_FIELD_COUNT };
+enum snapshot_field { SNAPSHOT_FIELDS(FIELD_NAME, FIELD_NAME, ) SNAPSHOT_FIELD_COUNT };
 enum lean_field {
     LEAN_BEFORE = SNAPSHOT_FIELD_COUNT - 1,
     LEAN_FIELDS(FIELD_NAME) LEAN_HAS_LINK,
@@ -95,18 +95,17 @@ enum waitpoint_field { WAITPOINT_FIELDS(FIELD_NAME, FIELD_NAME) WAITPOINT_ROW_FI
 #define ROW_MAX_FIELDS 16
 
 enum {
-    HEAD_COLUMN,
+    HEAD_COLUMN, /* of a full result SNAPSHOT_ID's, too */
     LEAN_COLUMN,
     LEAN_COLUMN_COUNT,
-    FIELDS_COLUMN = HEAD_COLUMN + 1, /* the first of a full row's fields */
-    CHECKPOINT_COLUMN = FIELDS_COLUMN + SNAPSHOT_FIELD_COUNT,
+    CHECKPOINT_COLUMN = SNAPSHOT_FIELD_COUNT, /* before it a column for each field */
     WAITPOINT_COLUMN,
     FULL_COLUMN_COUNT
 };
 
 enum row_kind {
     ROW_MALFORMED,
-    ROW_NOTHING, /* but a head */
+    ROW_NOTHING, /* but a head, or the head's own row */
     ROW_LEAN,
     ROW_FULL,
     ROW_WAITPOINT

@@ -1,10 +1,10 @@
 /*
  * statement.c - the SQL of the lookup.
  *
- * Each row begins with a head, a text: who answered, where it stands, and which question this is
- * the answer to (head.h). From the lean statement the row goes on with a newer snapshot, or NULL if
- * there is none. From the full one the head stands alone in a row of its own, and then come a row
- * for each newer snapshot and one for each link of the latest of them to a waitpoint.
+ * A head is a text: who answered, where it stands, and which question this is the answer to
+ * (head.h). From the lean statement each row has one, and goes on with a newer snapshot, or NULL if
+ * there is none. From the full one it stands alone, in the first column of the first row, and then
+ * come a row for each newer snapshot and one for each link of the latest of them to a waitpoint.
  *
  * For a replica there are texts that read nothing once the server is out of recovery: until
  * somebody notices that a standby was promoted, the reads that were meant for it cost the new
@@ -13,10 +13,14 @@
  * Why it is written as it is (server CPU, measured in pipelined batches):
  * - The head is one text: a result's description costs the server for each column, every time, and
  *   a composite value costs more than texts that are joined. Where there may be many rows it is
- *   said once.
- * - The server's recovery is asked in a subquery of its own: its one answer guards the others, and
- *   stands in the head. As a condition of its own, (SELECT pg_is_in_recovery()), beside a column
- *   for it, it costs more and could give two answers.
+ *   said once, in a column that they have anyway.
+ * - The since row's time is a subquery's value, and the recovery that guards it a call beside it:
+ *   fewer nodes of a plan than if they were joined, each of which costs every execution. The head
+ * asks for the recovery again, after the since row, and because a server never goes back into
+ * recovery, one that is in recovery then was in it before: the guard held.
+ * - Whether there is a since row is a condition on the outer row alone: if it fails, the scan below
+ *   it is not begun.
+ * - The environment comes with the rows only if one is asked for: a column costs each row.
  * - One composite column where most answers are empty, columns where there are rows: of many, each
  *   composite value costs more.
  * - A row for each waitpoint, not one array of them: record_send keeps a kilobyte for each field of
@@ -28,11 +32,10 @@
  *   single row (DEFAULT_RANGE_INEQ_SEL) and reads the index in its order. Expecting more, it sorts
  *   the rows of a bitmap, all of them, however many.
  * - OFFSET 0 in a subquery makes the planner leave it as it is: it is then run for each outer row,
- *   through an index, and not at all if a condition on the outer row alone fails. Otherwise a hash
- *   of a whole table is among the plans, and a generic plan made while that table was small would
- *   keep it.
- * - Each comes in a form for a group of lookups (postgres/group.h), whose OFFSET 0 has each of them
- *   run by itself, in the order of their numbers: the plan of one lookup, begun once for all.
+ *   through an index. Otherwise a hash of a whole table is among the plans, and a generic plan made
+ *   while that table was small would keep it.
+ * - Each comes in a form for a group of lookups (postgres/group.h), which runs each of them by
+ *   itself, in the order of their numbers: the plan of one lookup, begun once for all.
  * - The lean statement does without two tables. It stops at one row more than it may answer,
  *   because each row asks the join table whether it has links.
  *
@@ -61,6 +64,7 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 #define NEXT_COLUMN(name, column, type, null)  ", " column
 #define FIRST_NULL(name, column, type, null)   "NULL"
 #define NEXT_NULL(name, column, type, null)    ", NULL"
+#define NO_COLUMN(name, column, type, null)
 
 /* The waitpoints that the snapshot n is linked to, by schema. */
 #define LINKS_IMPLICIT "SELECT l.\"B\" FROM \"_completedWaitpoints\" l WHERE l.\"A\" = n.id"
@@ -72,7 +76,7 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 #define EXISTS_EXPLICIT "EXISTS (" LINKS_EXPLICIT " OFFSET 0)"
 #define EXISTS_OF_BOTH  EXISTS_IMPLICIT " OR " EXISTS_EXPLICIT
 
-/* The parameters: of one lookup, or of the lookup q of a group. */
+/* The parameters: of one lookup, or of a lookup of a group. */
 #define OF_ONE_SNAPSHOT     "$1"
 #define OF_ONE_RUN          "$2"
 #define OF_ONE_ENVIRONMENT  "$3"
@@ -81,139 +85,140 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 #define OF_EACH_ENVIRONMENT "q.environment"
 #define ASKED(of, what)     of##_##what
 
-/* If an environment is given, every row must be of it. */
+/* If an environment is given, every row must be of it, and says of which it is. */
 #define ANY_ENVIRONMENT(of, row) ""
 #define ONE_ENVIRONMENT(of, row) " AND " row ".\"environmentId\" = " ASKED(of, ENVIRONMENT)
+#define COLUMN_ANY_ENVIRONMENT   "NULL::text"
+#define COLUMN_ONE_ENVIRONMENT   "n.\"environmentId\""
+
+/* Where the lookups are: the first columns of each row, and what q has beside the since row. */
+#define NUMBER_OF_ONE               ""
+#define NUMBER_OF_EACH              "q.n, "
+#define LOOKUPS_OF_ONE(environment) ""
+#define LOOKUPS_OF_EACH(environment)                                                               \
+    " FROM unnest(" ARRAYS_##environment ") WITH ORDINALITY AS q (" NAMES_##environment ", n)"
+#define FIELDS_OF_ONE          ""
+#define FIELDS_OF_EACH         "q.*, "
+#define ARRAYS_ANY_ENVIRONMENT "$1::text[], $2::text[]"
+#define ARRAYS_ONE_ENVIRONMENT ARRAYS_ANY_ENVIRONMENT ", $3::text[]"
+#define NAMES_ANY_ENVIRONMENT  "snapshot, run"
+#define NAMES_ONE_ENVIRONMENT  NAMES_ANY_ENVIRONMENT ", environment"
 
 /* The SQL keeps its own line breaks. */
 /* clang-format off */
 
-#define SERVER "(SELECT pg_catalog.pg_is_in_recovery() AS recovering OFFSET 0) server"
+#define RECOVERING "pg_catalog.pg_is_in_recovery()"
 
-/* Whether the server is read at all. */
-#define GUARD_OF_REPLICA "server.recovering AND "
-#define GUARD_OF_PRIMARY ""
-
-/* The position after the statement's snapshot. */
-#define AFTER_OF_REPLICA "pg_catalog.pg_last_wal_replay_lsn()"
-#define AFTER_OF_PRIMARY                                                                           \
-    "CASE WHEN server.recovering THEN pg_catalog.pg_last_wal_replay_lsn()"                         \
-    " ELSE pg_catalog.pg_current_wal_insert_lsn() END"
+/* The since row, on a server that is to be read at all. */
+#define GUARDED_OF_REPLICA(row) "CASE WHEN " RECOVERING " THEN " row " END"
+#define GUARDED_OF_PRIMARY(row) row
 
 /* The question, each of its ids on a line, and then what there is to say: see head.h. */
 #define ECHO_ANY_ENVIRONMENT(of) ASKED(of, SNAPSHOT) " || E'\\n' || " ASKED(of, RUN)
 #define ECHO_ONE_ENVIRONMENT(of)                                                                   \
     ECHO_ANY_ENVIRONMENT(of) " || E'\\n' || " ASKED(of, ENVIRONMENT)
 
-#define HEAD(of, environment, role, since)                                                         \
-    ECHO_##environment(of)                                                                         \
-    " || CASE WHEN server.recovering"                                                              \
-    " THEN CASE WHEN " since " IS NULL THEN E'\\nrm' ELSE E'\\nrf' END"                            \
-    " ELSE CASE WHEN " since " IS NULL THEN E'\\npm' ELSE E'\\npf' END END"                        \
-    " || COALESCE((" AFTER_##role ")::text, '')"
+/* Found or missing, in recovery or out of it. */
+#define STATE(recovery)                                                                            \
+    "CASE WHEN q.since IS NULL THEN E'\\n" recovery "m' ELSE E'\\n" recovery "f' END"
 
-/* The since row s. */
-#define SINCE(of, environment, role, columns, joined)                                              \
-    "SELECT " columns " FROM \"TaskRunExecutionSnapshot\" s" joined                                \
-    " WHERE " GUARD_##role "s.id = " ASKED(of, SNAPSHOT)                                           \
-    " AND s.\"runId\" = " ASKED(of, RUN) environment(of, "s") " OFFSET 0"
+#define REPLAYED "COALESCE(pg_catalog.pg_last_wal_replay_lsn()::text, '')"
+#define INSERTED "pg_catalog.pg_current_wal_insert_lsn()::text"
 
-/* The newer rows, newest first, on a condition. */
-#define NEWER(of, environment, columns, condition)                                                 \
+/* The state, and the position after the statement's snapshot. Of a primary that was asked as a
+ * replica the position does not matter. */
+#define REST_OF_REPLICA                                                                            \
+    "CASE WHEN " RECOVERING " THEN " STATE("r") " ELSE " STATE("p") " END || " REPLAYED
+#define REST_OF_PRIMARY                                                                            \
+    "CASE WHEN " RECOVERING " THEN " STATE("r") " || " REPLAYED                                    \
+    " ELSE " STATE("p") " || " INSERTED " END"
+
+#define HEAD(of, environment, role) ECHO_##environment(of) " || " REST_##role
+
+/* One row q, or of a group one for each lookup: the since row's time, NULL if there is none. */
+#define SINCE(of, environment, role)                                                               \
+    "(SELECT " FIELDS_##of GUARDED_##role(                                                         \
+        "(SELECT s.\"createdAt\" FROM \"TaskRunExecutionSnapshot\" s"                              \
+        " WHERE s.id = " ASKED(of, SNAPSHOT) " AND s.\"runId\" = " ASKED(of, RUN)                  \
+        environment(of, "s") ")") " AS since" LOOKUPS_##of(environment) " OFFSET 0) q"
+
+/* The newer rows, newest first. */
+#define NEWER(of, environment, columns)                                                            \
     "SELECT " columns " FROM \"TaskRunExecutionSnapshot\" n"                                       \
-    " WHERE " condition "n.\"runId\" = " ASKED(of, RUN) " AND n.\"isValid\""                       \
-    " AND n.\"createdAt\" > s.\"createdAt\""                                                       \
+    " WHERE q.since IS NOT NULL AND n.\"runId\" = " ASKED(of, RUN) " AND n.\"isValid\""            \
+    " AND n.\"createdAt\" > q.since"                                                               \
     " AND n.\"createdAt\" <= 'infinity'" environment(of, "n")                                      \
     " ORDER BY n.\"createdAt\" DESC"
 
-#define ALWAYS     ""
-#define IF_THERE_IS "s.id IS NOT NULL AND "
-
 #define FIRST_ROWS_WITH_TIES(count) " FETCH FIRST " count " ROWS WITH TIES"
 
-#define LEAN_ROW(schema)                                                                           \
-    "ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) LEAN_FIELDS(NEXT_COLUMN)                     \
-    ", " EXISTS_##schema ") AS r"
+#define LEAN_ROW(environment, schema)                                                              \
+    "ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN, COLUMN_##environment)                        \
+    LEAN_FIELDS(NEXT_COLUMN) ", " EXISTS_##schema ") AS r"
 
 #define LEAN(of, environment, role, schema)                                                        \
-    "SELECT " HEAD(of, environment, role, "a.since") ", a.r"                                       \
-    " FROM " SERVER " LEFT JOIN LATERAL ("                                                         \
-    SINCE(of, environment, role, "s.id AS since, r.r",                                             \
-          " LEFT JOIN LATERAL ("                                                                   \
-          NEWER(of, environment, LEAN_ROW(schema), ALWAYS) " LIMIT " TEXT_OF(LEAN_LIMIT)           \
-          ") r ON true")                                                                           \
-    ") a ON true"
+    "SELECT " NUMBER_##of HEAD(of, environment, role) ", r.r"                                      \
+    " FROM " SINCE(of, environment, role) " LEFT JOIN LATERAL ("                                   \
+    NEWER(of, environment, LEAN_ROW(environment, schema)) " LIMIT " TEXT_OF(LEAN_LIMIT)            \
+    ") r ON true"
 
 #define CHECKPOINT                                                                                 \
     "CASE WHEN n.\"checkpointId\" IS NOT NULL THEN"                                                \
     " (SELECT ROW(" CHECKPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ")"                               \
     " FROM \"TaskRunCheckpoint\" c WHERE c.id = n.\"checkpointId\") END"
 
+/* All columns but the first are NULL. */
 #define HEAD_ROW(of, environment, role)                                                            \
-    "SELECT " HEAD(of, environment, role, "s.id")                                                  \
-    SNAPSHOT_FIELDS(NEXT_NULL, NEXT_NULL) ", NULL, NULL::record"
+    "SELECT " HEAD(of, environment, role)                                                          \
+    SNAPSHOT_FIELDS(NO_COLUMN, NEXT_NULL, ) ", NULL, NULL::record"
 
 #define SNAPSHOT_ROWS(of, environment)                                                             \
     "(" NEWER(of, environment,                                                                     \
-              "NULL" SNAPSHOT_FIELDS(NEXT_COLUMN, NEXT_COLUMN) ", " CHECKPOINT ", NULL",           \
-              IF_THERE_IS)                                                                         \
+              SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN, COLUMN_##environment)                     \
+              ", " CHECKPOINT ", NULL")                                                            \
     FIRST_ROWS_WITH_TIES(TEXT_OF(FULL_LIMIT)) ")"
 
 #define WAITPOINT_ROWS(of, environment, schema)                                                    \
-    "(SELECT NULL" SNAPSHOT_FIELDS(NEXT_NULL, NEXT_NULL) ", NULL,"                                 \
+    "(SELECT " SNAPSHOT_FIELDS(FIRST_NULL, NEXT_NULL, ) ", NULL,"                                  \
     " ROW(" WAITPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ")"                                        \
     " FROM (SELECT t.id FROM ("                                                                    \
-    NEWER(of, environment, "n.id", IF_THERE_IS) FIRST_ROWS_WITH_TIES("1") ") t"                    \
+    NEWER(of, environment, "n.id") FIRST_ROWS_WITH_TIES("1") ") t"                                 \
     " ORDER BY t.id COLLATE \"C\" DESC LIMIT 1) n"                                                 \
     " CROSS JOIN LATERAL (" LINKS_##schema " OFFSET 0) l (waitpoint)"                              \
     " LEFT JOIN LATERAL (SELECT * FROM \"Waitpoint\" w"                                            \
     " WHERE w.id = l.waitpoint OFFSET 0) w ON true)"
 
 #define FULL(of, environment, role, schema)                                                        \
-    "SELECT a.* FROM " SERVER " LEFT JOIN LATERAL ("                                               \
-    SINCE(of, environment, role, "s.id, s.\"createdAt\"", "") ") s ON true"                        \
+    "SELECT " NUMBER_##of "a.* FROM " SINCE(of, environment, role)                                 \
     " CROSS JOIN LATERAL (" HEAD_ROW(of, environment, role)                                        \
     " UNION ALL " SNAPSHOT_ROWS(of, environment)                                                   \
     " UNION ALL " WAITPOINT_ROWS(of, environment, schema) ") a"
 
-#define GROUP(arrays, names, one)                                                                  \
-    "SELECT q.n, a.* FROM unnest(" arrays ") WITH ORDINALITY AS q (" names ", n)"                  \
-    " CROSS JOIN LATERAL (" one " OFFSET 0) a"
-
-#define GROUP_OF_TWO(one)                                                                          \
-    GROUP("$1::text[], $2::text[]", "snapshot, run", one)
-
-#define GROUP_OF_THREE(one)                                                                        \
-    GROUP("$1::text[], $2::text[], $3::text[]", "snapshot, run, environment", one)
-
 /* clang-format on */
 
-#define STATEMENT(statement_name, text, environment, role, schema, count, group)                   \
-    {.name = (statement_name),                                                                     \
-     .sql = text(OF_ONE, environment, role, schema),                                               \
-     .parameter_count = (count),                                                                   \
-     .group_name = "group_" statement_name,                                                        \
-     .group_sql = group(text(OF_EACH, environment, role, schema))}
+#define STATEMENT(statement_name, text, environment, role, schema, count)                          \
+    {                                                                                              \
+        .name = (statement_name), .sql = text(OF_ONE, environment, role, schema),                  \
+        .parameter_count = (count), .group_name = "group_" statement_name,                         \
+        .group_sql = text(OF_EACH, environment, role, schema)                                      \
+    }
 
 /* clang-format off */
 #define STATEMENTS(schema)                                                                         \
     {                                                                                              \
         [SNAPSHOT_FULL] = STATEMENT(                                                               \
-            "snapshots_since", FULL, ANY_ENVIRONMENT, OF_REPLICA, schema, 2, GROUP_OF_TWO),        \
+            "snapshots_since", FULL, ANY_ENVIRONMENT, OF_REPLICA, schema, 2),                      \
         [SNAPSHOT_FULL_IN_ENVIRONMENT] = STATEMENT(                                                \
-            "snapshots_since_in_environment", FULL, ONE_ENVIRONMENT, OF_REPLICA, schema, 3,        \
-            GROUP_OF_THREE),                                                                       \
+            "snapshots_since_in_environment", FULL, ONE_ENVIRONMENT, OF_REPLICA, schema, 3),       \
         [SNAPSHOT_LEAN] = STATEMENT(                                                               \
-            "lean_snapshots_since", LEAN, ANY_ENVIRONMENT, OF_REPLICA, schema, 2, GROUP_OF_TWO),   \
+            "lean_snapshots_since", LEAN, ANY_ENVIRONMENT, OF_REPLICA, schema, 2),                 \
         [SNAPSHOT_LEAN_IN_ENVIRONMENT] = STATEMENT(                                                \
-            "lean_snapshots_since_in_environment", LEAN, ONE_ENVIRONMENT, OF_REPLICA, schema, 3,   \
-            GROUP_OF_THREE),                                                                       \
+            "lean_snapshots_since_in_environment", LEAN, ONE_ENVIRONMENT, OF_REPLICA, schema, 3),  \
         [SNAPSHOT_PRIMARY] = STATEMENT(                                                            \
-            "primary_snapshots_since", FULL, ANY_ENVIRONMENT, OF_PRIMARY, schema, 2,               \
-            GROUP_OF_TWO),                                                                         \
+            "primary_snapshots_since", FULL, ANY_ENVIRONMENT, OF_PRIMARY, schema, 2),              \
         [SNAPSHOT_PRIMARY_IN_ENVIRONMENT] = STATEMENT(                                             \
             "primary_snapshots_since_in_environment", FULL, ONE_ENVIRONMENT, OF_PRIMARY, schema,   \
-            3, GROUP_OF_THREE),                                                                    \
+            3),                                                                                    \
     }
 /* clang-format on */
 

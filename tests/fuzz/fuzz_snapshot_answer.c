@@ -129,9 +129,9 @@ static void put_field(struct value *value, enum field_type type, struct input *i
 }
 
 #define FIELD_TYPE(name, column, type, null) type,
-static const enum field_type lean_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE)
+static const enum field_type lean_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE, )
                                                  LEAN_FIELDS(FIELD_TYPE) FIELD_BOOLEAN};
-static const enum field_type full_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
+static const enum field_type full_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE, )};
 static const enum field_type checkpoint_types[] = {CHECKPOINT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
 static const enum field_type waitpoint_types[] = {WAITPOINT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
 
@@ -181,10 +181,10 @@ static void add_full_row(PGresult *result, int row, struct input *input) {
     char wa[] = "wa";
     for (int i = 0; i < SNAPSHOT_FIELD_COUNT; i++) {
         if (i == SNAPSHOT_RUN_ID) {
-            set_column(result, row, FIELDS_COLUMN + i, wa, take_byte(input) < 240 ? 2 : 1);
+            set_column(result, row, i, wa, take_byte(input) < 240 ? 2 : 1);
             continue;
         }
-        set_field(result, row, FIELDS_COLUMN + i, full_types[i], input);
+        set_field(result, row, i, full_types[i], input);
     }
     if (choice < 128) {
         set_record(result, row, CHECKPOINT_COLUMN, checkpoint_types, CHECKPOINT_FIELD_COUNT, input);
@@ -283,7 +283,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     PGresAttDesc columns[FULL_COLUMN_COUNT];
     for (int i = 0; i < FULL_COLUMN_COUNT; i++) {
         columns[i] = (PGresAttDesc){
-            .name = (char *)(uintptr_t)"r", .typid = 2249, .typlen = -1, .format = shape != 255};
+            .name = (char *)(uintptr_t) "r", .typid = 2249, .typlen = -1, .format = shape != 255};
     }
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     assert(result != NULL && PQsetResultAttrs(result, count, columns) != 0);

@@ -1145,7 +1145,7 @@ static void prepare(const char *name, const char *text, bool in_recovery) {
     char *taken = strdup(text);
     char *at = strstr(taken, question);
     ck_assert_ptr_nonnull(at);
-    if (in_recovery) {
+    for (; in_recovery && at != NULL; at = strstr(at, question)) {
         memset(at, ' ', strlen(question));
         memcpy(at, "true", 4);
     }

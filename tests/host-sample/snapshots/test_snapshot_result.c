@@ -47,13 +47,15 @@ struct field {
     int length;
 };
 
-#define BYTES(literal) {(literal), sizeof(literal) - 1}
-#define NOTHING        {NULL, -1}
-#define TRUE           BYTES("\x01")
-#define FALSE          BYTES("\0")
-#define DATE           BYTES("\0\x02\xe9\x0e\xdf\xb1\xa0\x00")
-#define DATE_TEXT      "2025-12-16T11:34:05.195Z"
-#define ORDER_W1_W2    BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\2\0\0\0\1\0\0\0\2w1\0\0\0\2w2")
+#define BYTES(literal)                                                                             \
+    { (literal), sizeof(literal) - 1 }
+#define NOTHING                                                                                    \
+    { NULL, -1 }
+#define TRUE        BYTES("\x01")
+#define FALSE       BYTES("\0")
+#define DATE        BYTES("\0\x02\xe9\x0e\xdf\xb1\xa0\x00")
+#define DATE_TEXT   "2025-12-16T11:34:05.195Z"
+#define ORDER_W1_W2 BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\2\0\0\0\1\0\0\0\2w1\0\0\0\2w2")
 
 /* Of the checkpoint's composite value. */
 static const struct field checkpoint[] = {BYTES("c1"),   BYTES("checkpoint_c1"), BYTES("DOCKER"),
@@ -74,8 +76,8 @@ static const struct field waitpoint_row[] = {BYTES("w1"),  BYTES("waitpoint_w1")
                                              FALSE};
 
 /* What may be NULL in a row that is there. */
-static const int lean_nullable[] = {5, 6, 8, -1};
-static const int full_nullable[] = {5, 6, 8, 10, -1};               /* 10: no checkpoint */
+static const int lean_nullable[] = {5, 6, 7, 8, -1};
+static const int full_nullable[] = {5, 6, 7, 8, 10, -1};            /* 10: no checkpoint */
 static const int waitpoint_nullable[] = {0, 3, 6, 7, 8, 9, 10, -1}; /* 0: no waitpoint */
 
 /* Of another length than these, a field is malformed; 0: any length will do; -1: an array. Another
@@ -126,7 +128,7 @@ static void put_fields(struct byte_buffer *out, const struct field *fields, int 
 static PGresult *empty_result(int columns, int format) {
     PGresAttDesc descriptions[MAX_FIELDS];
     for (int i = 0; i < MAX_FIELDS; i++) {
-        descriptions[i] = (PGresAttDesc){.name = (char *)(uintptr_t)"r",
+        descriptions[i] = (PGresAttDesc){.name = (char *)(uintptr_t) "r",
                                          .typid = 2249,
                                          .typlen = -1,
                                          .atttypmod = -1,
@@ -166,7 +168,7 @@ static void add_row(PGresult *result, enum row_kind kind, const struct field *fi
     const int row = PQntuples(result);
     if (kind == ROW_FULL) {
         for (int i = 0; i < count; i++) {
-            set_value(result, row, FIELDS_COLUMN + i, fields[i]);
+            set_value(result, row, i, fields[i]);
         }
     } else if (kind == ROW_LEAN) {
         add_head(result);
@@ -467,7 +469,7 @@ START_TEST(a_row_of_two_kinds) {
         set_value(result, 2, column, (struct field)BYTES("x"));
         ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
     }
-    for (int column = FIELDS_COLUMN; column < FULL_COLUMN_COUNT; column++) {
+    for (int column = HEAD_COLUMN + 1; column < FULL_COLUMN_COUNT; column++) {
         result = result_of(false, "");
         set_value(result, 0, column, (struct field)BYTES("x"));
         ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
@@ -527,6 +529,24 @@ static const struct {
      false}, /* the rows' is e1 */
     {HEAD("rf"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, "e1", false},
 };
+
+/* Where an environment was asked for, each row says of which it is. */
+START_TEST(a_row_without_an_environment) {
+    struct snapshot_result read;
+    struct snapshot_question question = asked;
+    question.environment = (struct text){"e1", 2};
+    for (int i = 0; i < 2; i++) {
+        PGresult *result = result_of(false, "fww");
+        set_value(result, 0, HEAD_COLUMN, (struct field)BYTES("s1\nr1\ne1\nrf1/2"));
+        if (i == 1) {
+            set_value(result, 1, SNAPSHOT_ENVIRONMENT_ID, (struct field)NOTHING);
+        }
+        ck_assert_int_eq(snapshot_read(&read, result_rows_all(result), &question),
+                         i == 0 ? SNAPSHOT_FOUND : SNAPSHOT_FOREIGN);
+        PQclear(result);
+    }
+}
+END_TEST
 
 static void judge_head(int number, const char *rows, enum snapshot_outcome outcome) {
     struct snapshot_result read;
@@ -809,6 +829,7 @@ int main(void) {
     tcase_add_test(shapes, other_columns);
     tcase_add_test(shapes, a_lean_row_that_needs_more);
     tcase_add_loop_test(shapes, a_head, 0, COUNT(heads));
+    tcase_add_test(shapes, a_row_without_an_environment);
     tcase_add_test(shapes, a_head_tells_where_the_server_is);
     tcase_add_test(shapes, a_result_without_a_head);
     tcase_add_test(shapes, what_is_lacking);
