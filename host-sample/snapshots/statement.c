@@ -18,8 +18,8 @@
  *   fewer nodes of a plan than if they were joined, each of which costs every execution. The head
  * asks for the recovery again, after the since row, and because a server never goes back into
  * recovery, one that is in recovery then was in it before: the guard held.
- * - Whether there is a since row is a condition on the outer row alone: if it fails, the scan below
- *   it is not begun.
+ * - Without a since row the limit is 0, and what is below it is not begun. A condition that says so
+ *   would be one more node.
  * - The environment comes with the rows only if one is asked for: a column costs each row.
  * - One composite column where most answers are empty, columns where there are rows: of many, each
  *   composite value costs more.
@@ -145,12 +145,14 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 /* The newer rows, newest first. */
 #define NEWER(of, environment, columns)                                                            \
     "SELECT " columns " FROM \"TaskRunExecutionSnapshot\" n"                                       \
-    " WHERE q.since IS NOT NULL AND n.\"runId\" = " ASKED(of, RUN) " AND n.\"isValid\""            \
+    " WHERE n.\"runId\" = " ASKED(of, RUN) " AND n.\"isValid\""                                    \
     " AND n.\"createdAt\" > q.since"                                                               \
     " AND n.\"createdAt\" <= 'infinity'" environment(of, "n")                                      \
     " ORDER BY n.\"createdAt\" DESC"
 
-#define FIRST_ROWS_WITH_TIES(count) " FETCH FIRST " count " ROWS WITH TIES"
+#define LIMIT(count) "(CASE WHEN q.since IS NULL THEN 0::bigint ELSE " count "::bigint END)"
+
+#define FIRST_ROWS_WITH_TIES(count) " FETCH FIRST " LIMIT(count) " ROWS WITH TIES"
 
 #define LEAN_ROW(environment, schema)                                                              \
     "ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN, COLUMN_##environment)                        \
@@ -159,7 +161,7 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 #define LEAN(of, environment, role, schema)                                                        \
     "SELECT " NUMBER_##of HEAD(of, environment, role) ", r.r"                                      \
     " FROM " SINCE(of, environment, role) " LEFT JOIN LATERAL ("                                   \
-    NEWER(of, environment, LEAN_ROW(environment, schema)) " LIMIT " TEXT_OF(LEAN_LIMIT)            \
+    NEWER(of, environment, LEAN_ROW(environment, schema)) " LIMIT " LIMIT(TEXT_OF(LEAN_LIMIT))     \
     ") r ON true"
 
 #define CHECKPOINT                                                                                 \
