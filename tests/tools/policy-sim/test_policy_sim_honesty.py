@@ -5,14 +5,17 @@ For each regime of lag a real host answers real lookups of rows that were just c
 `policy-sim record` records the standby's lag. The simulator then runs the same policies against that
 trace, and its figures must match the real ones within these bounds:
 
-  shares of lookups by who served them     0.10, absolute
+  shares of lookups by who served them     0.10, absolute; 0.15 in bursts, where the lookups of one
+                                           share its fate
   median of the latency added to a miss    10 ms and 15 %
   shares of a day replayed from its log    0.05 of first reads, a tenth of what is shed; and 0.15
                                            of what another host did with the other half of the day
 
 Some hundred lookups of each policy give a share to 0.03 and, in bursts, where the latency may be
 anything up to max_wait_ms, a median to 10 ms (one standard deviation). Apart from the trace, the
-simulator is given only the rate of the lookups and how old their rows were when they were sent.
+simulator is given only the rate of the lookups, how old their rows were when they were sent, and how
+long lookups took meanwhile that had nothing to wait for: on a busy machine that is several ms, and
+with a constant lag the share of a retry moves by 1/150 for each.
 """
 
 import concurrent.futures
@@ -36,6 +39,7 @@ POLICIES = {
 }
 SERVED_BY = ("replica", "replica_retry", "primary")
 SHARE_BOUND = 0.10
+BURSTS_BOUND = 0.15
 OTHER_HALF_BOUND = 0.15
 LATENCY_BOUND_MS, LATENCY_BOUND = 10, 0.15
 
@@ -130,7 +134,7 @@ def percentile(values, share):
     return ordered[min(max(int(share * len(ordered)), 0), len(ordered) - 1)]
 
 
-def median_age(ms):
+def mean_age(ms):
     return f"{ms:.3f}ms"
 
 
@@ -148,20 +152,29 @@ class Honesty(SimulatorCase):
             self.addCleanup(hosts[name].kill)
         return hosts
 
-    def undisturbed_ms(self, host):
-        """How long a lookup takes whose row is everywhere."""
+    def look_up_old_rows(self, hosts, done):
+        """Until `done`: how long lookups take, in ms, whose row is everywhere; a list for each host."""
         identity = f"old{time.monotonic_ns()}"
         cluster.primary.execute(INSERT, (identity, "run" + identity))
         cluster.wait_caught_up()
-        return statistics.median(Lookup(host, identity, 0).ms for _ in range(200))
 
-    def compare(self, age, model, seconds=6, during=None):
+        def look_up(host):
+            ms = []
+            while not done.wait(0.02):
+                ms.append(Lookup(host, identity, 0).ms)
+            return ms
+
+        pool = concurrent.futures.ThreadPoolExecutor(len(hosts))
+        return {name: pool.submit(look_up, host) for name, host in hosts.items()}
+
+    def compare(self, age, model, seconds=6, during=None, typical=statistics.mean, bound=SHARE_BOUND):
         """Runs reality and simulation, and compares them. `model` makes the simulator's model for
-        the ages from their median in ms, which is measured: on a busy machine lookups are sent late.
+        the ages from their mean in ms, which is measured: on a busy machine lookups are sent late.
+        `typical` makes the simulator's read of the durations that are measured.
         Returns the simulator's figures."""
         hosts = self.hosts()
-        undisturbed_ms = {name: self.undisturbed_ms(host) for name, host in hosts.items()}
         done = threading.Event()
+        old = self.look_up_old_rows(hosts, done)
         disturber = threading.Thread(target=during or done.wait, args=(done,) if during else ())
         with Recording(os.path.join(self.directory, "lag.csv"), seconds) as recording:
             disturber.start()
@@ -172,19 +185,21 @@ class Honesty(SimulatorCase):
                 disturber.join()
         for host in hosts.values():
             host.stop()
+        undisturbed_ms = {name: typical(some.result()) for name, some in old.items()}
+        reads = f"{statistics.mean(undisturbed_ms.values()):.3f}ms"
         everything = [lookup for some in lookups.values() for lookup in some]
-        ages = model(statistics.median(lookup.age_ms for lookup in everything))
+        ages = model(statistics.mean(lookup.age_ms for lookup in everything))
         # The trace is repeated, with many more lookups than there really were, so that chance plays no
         # part there.
         rate = f"{len(everything) / seconds:.3f}"  # of the lookups, and so of the commits
         figures = simulate(self.file(ini_text(POLICIES)), "--replica", "trace:" + recording.path,
                            "--fresh", "1", "--age", ages, "--lookups", "40000", "--rate", rate,
-                           "--commits", rate)
+                           "--commits", rate, "--replica-read", reads, "--primary-read", reads)
         for name, some in lookups.items():
-            self.hold_against(name, some, undisturbed_ms[name], figures[name])
+            self.hold_against(name, some, undisturbed_ms[name], figures[name], bound)
         return figures
 
-    def hold_against(self, name, lookups, undisturbed_ms, figures):
+    def hold_against(self, name, lookups, undisturbed_ms, figures, bound):
         self.assertGreater(len(lookups), 100)
         self.assertEqual({lookup.status for lookup in lookups}, {200})
         real = {server: sum(lookup.served_by == server for lookup in lookups) / len(lookups)
@@ -192,18 +207,18 @@ class Honesty(SimulatorCase):
         simulated = {server: figures.share(server) for server in SERVED_BY}
         missed = [lookup.ms - undisturbed_ms for lookup in lookups if lookup.served_by != "replica"]
         real_ms = statistics.median(missed) if missed else 0
-        simulated_ms = figures["missed_p50_us"] / 1000
+        simulated_ms = figures["missed_p50_us"] / 1000 - undisturbed_ms
         words = f"{name}, {len(lookups)} real lookups: " + ", ".join(
             f"{server} {real[server]:.3f} (simulated {simulated[server]:.3f})"
             for server in SERVED_BY)
         words += f", median added to a miss {real_ms:.1f} ms (simulated {simulated_ms:.1f} ms)"
         print(words)
         for server in SERVED_BY:
-            self.assertAlmostEqual(simulated[server], real[server], delta=SHARE_BOUND, msg=words)
+            self.assertAlmostEqual(simulated[server], real[server], delta=bound, msg=words)
         if len(missed) > 0.2 * len(lookups):
             # In bursts nearly half of the misses take all of the longest wait, and the rest any time
             # below: a few more of the one kind move the median far, though not far in their order.
-            share = SHARE_BOUND * len(lookups) / len(missed)
+            share = bound * len(lookups) / len(missed)
             low, high = percentile(missed, 0.5 - share), percentile(missed, 0.5 + share)
             allowed_ms = LATENCY_BOUND_MS + LATENCY_BOUND * real_ms
             self.assertGreaterEqual(simulated_ms, min(low, real_ms - allowed_ms), words)
@@ -212,15 +227,15 @@ class Honesty(SimulatorCase):
     # -- regimes -------------------------------------------------------------------------------
 
     def test_standby_beside_its_primary(self):
-        figures = self.compare(lambda draw: 0.010, median_age)
+        figures = self.compare(lambda draw: 0.010, mean_age)
         self.assertGreater(figures["retry"].share("replica"), 0.9)
 
     def test_standby_a_constant_time_behind(self):
         cluster.standby.apply_delay(100)
-        figures = self.compare(lambda draw: 0, median_age)
+        figures = self.compare(lambda draw: 0, mean_age, 9)
         self.assertEqual(figures["retry"].share("replica"), 0)
         self.assertGreater(figures["retry"].share("primary"), 0.2)
-        self.assertEqual(figures["index"].share("primary"), 0)
+        self.assertLess(figures["index"].share("primary"), 0.01)
 
     def test_rows_of_any_age(self):
         cluster.standby.apply_delay(60)
@@ -237,7 +252,8 @@ class Honesty(SimulatorCase):
                 done.wait(draw.uniform(0.2, 0.6))
                 cluster.standby.resume_replay()
 
-        figures = self.compare(lambda draw: 0.010, median_age, 15, pause_now_and_then)
+        figures = self.compare(lambda draw: 0.010, mean_age, 15, pause_now_and_then, statistics.median,
+                               BURSTS_BOUND)
         for server in SERVED_BY:
             self.assertGreater(figures["retry"].share(server), 0.03)
 
