@@ -148,6 +148,9 @@ static void see_found(struct play *play, const struct play_read *read, int32_t s
     if (read->row < 0) {
         violated(play, "I9: found, but no server has the row");
     }
+    if (is_of_hidden_lineage(play, read)) {
+        return;
+    }
     if (read->to_be_current && served_by != RP_SERVED_BY_PRIMARY && !read->is_current &&
         read->heard_truth &&
         world_has(&play->world, play->world.truth, read->begun_lineage, read->begun_at)) {
