@@ -38,6 +38,7 @@ struct scripted_pair {
     int dropped;
 
     bool holds_locates;
+    bool primary_is_silent; /* its polls come to nothing */
     /* Read 0 is found when the primary is located, and then this one is forgotten; 0: none. */
     uint64_t forgotten;
 };
