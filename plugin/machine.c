@@ -241,7 +241,7 @@ static const struct rp_step *own_step(struct read_state *read, const struct rp_s
     }
     if (step->kind == RP_STEP_READ) {
         read->step.flags |= read->floor != 0 ? RP_STEP_WITH_POSITION : 0;
-    } else {
+    } else if (step->kind != RP_STEP_LOCATE) {
         read->step.until_ns = read->until_ns;
     }
     if (step->kind == RP_STEP_AWAIT) {
@@ -259,7 +259,7 @@ static const struct rp_step *enter(struct read_state *read, uint32_t state) {
         if (read->replica != 0 || read->floor != 0 || may_be_freshest(read, row)) {
             step = own_step(read, row);
         }
-    } else if (step->kind == RP_STEP_WAIT || step->kind == RP_STEP_AWAIT) {
+    } else if (step->kind != RP_STEP_READ && step->kind != RP_STEP_DONE) {
         if (row->use == RP_MOVES_ON) {
             leave_replica(read);
         }

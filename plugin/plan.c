@@ -27,8 +27,8 @@ static struct rp_move compile_move(const struct rp_plan *plan, uint8_t guard, ui
         move.quick = rp_ends[end].counter == COUNTER_NONE ? QUICK_ALWAYS : QUICK_NEVER;
     } else {
         move.step = &rp_states[to].step;
-        bool constant = move.step->kind == RP_STEP_READ || move.step->kind == RP_STEP_LOCATE;
-        bool replica = move.step->kind == RP_STEP_READ && move.step->target == RP_TARGET_REPLICA;
+        bool constant = move.step->kind == RP_STEP_READ;
+        bool replica = constant && move.step->target == RP_TARGET_REPLICA;
         move.quick = !constant ? QUICK_NEVER : replica ? QUICK_FIRST_REPLICA : QUICK_ALWAYS;
         if (replica && plan->pick == RP_PICK_FRESHEST && rp_states[to].use != RP_SPREAD) {
             move.quick = QUICK_NEVER;

@@ -166,9 +166,9 @@ enum rp_step_flag {
      * them have it if the request brought a position. Without the flag a position is not needed (0
      * may be reported). */
     RP_STEP_WITH_POSITION = 1,
-    /* RP_STEP_READ of a replica but for a first one, RP_STEP_AWAIT: replica_pick = freshest. A host
-     * that knows the replicas' positions may take another of those offered than `replica` says: one
-     * that has reached the position, else the one that is furthest. */
+    /* RP_STEP_READ of a replica but for a first one, RP_STEP_LOCATE, RP_STEP_AWAIT: replica_pick =
+     * freshest. A host that knows the replicas' positions may take another of those offered than
+     * `replica` says: one that has reached the position, else the one that is furthest. */
     RP_STEP_FRESHEST = 2
 };
 
@@ -209,7 +209,8 @@ struct rp_step {
     uint32_t struct_size; /* of the plugin's structure */
     int32_t kind;         /* enum rp_step_kind */
     int32_t target;       /* RP_STEP_READ: enum rp_target */
-    uint32_t replica;     /* READ of a replica, AWAIT: 0 to replicas - 1 */
+    uint32_t replica;     /* READ of a replica, AWAIT, and LOCATE, of the await that follows:
+                             0 to replicas - 1 */
     uint32_t flags;       /* enum rp_step_flag */
     int32_t verdict;      /* DONE: enum rp_verdict */
     int32_t served_by;    /* DONE: enum rp_served_by */
@@ -365,7 +366,10 @@ enum rp_cluster_flag {
     RP_CLUSTER_STRICT = 1,       /* the host's mistakes become notices, "strict: ..." */
     RP_CLUSTER_FIRST_MISSES = 2, /* a rehearsal: the first read of a replica counts as missing; with
                                     one server alone, that server stands in for its own replica */
-    RP_CLUSTER_CAN_BLOCK = 4     /* asks with RP_ACTION_BLOCKS are understood */
+    RP_CLUSTER_CAN_BLOCK = 4,    /* asks with RP_ACTION_BLOCKS are understood */
+    RP_CLUSTER_KEEPS_ANSWERS = 8 /* a read's last answer is kept until its DONE, which may come
+                                    after other news: a read may then go to a replica while the
+                                    primary is being located for it */
 };
 
 #define RP_CLUSTER_MAX_SERVERS 64u

@@ -31,7 +31,7 @@
     STATE(ST_AWAIT_FIRST,     AWAIT,  REPLICA, 0,                     STAYS,    "await the located position\\n(inserted)")                \
     STATE(ST_REPLICA_CURRENT, READ,   REPLICA, RP_STEP_WITH_POSITION, STAYS,    "read the replica\\n(has reached the position)") \
     STATE(ST_FLOOR,           AWAIT,  REPLICA, 0,                     MOVES_ON, "await the caller's position") \
-    STATE(ST_LOCATE,          LOCATE, REPLICA, 0,                     STAYS,    "locate the primary\\n(after a miss)")       \
+    STATE(ST_LOCATE,          LOCATE, REPLICA, 0,                     MOVES_ON, "locate the primary\\n(after a miss)")       \
     STATE(ST_AWAIT,           AWAIT,  REPLICA, 0,                     MOVES_ON, "await the located position\\n(flushed, then inserted)") \
     STATE(ST_LOOK,            READ,   REPLICA, RP_STEP_WITH_POSITION, STAYS,    "look on the replica\\n(on its way to the position)")       \
     STATE(ST_RETRY_CURRENT,   READ,   REPLICA, RP_STEP_WITH_POSITION, STAYS,    "read the replica again\\n(has reached the position)")

@@ -46,6 +46,7 @@ struct lookup {
     struct lookup_request request;
     struct snapshot_question question;
     const struct snapshot_result *result; /* of the answer that is handled; else NULL */
+    struct byte_buffer kept; /* the last answer, written, if the lookup has gone on after it */
     char client[HTTP_CLIENT_BYTES];       /* for the access log */
     char error[MAX_ERROR_BYTES];          /* of the last failure, "" if none */
 };
@@ -143,7 +144,19 @@ static int64_t unix_now_ms(void) {
 static bool write_answer(struct lookup *lookup) {
     struct byte_buffer *body = &lookup->lookups->answers.scratch;
     byte_buffer_reset(body, SIZE_MAX);
-    return lookup->result != NULL && snapshot_answer_write(body, lookup->result, unix_now_ms());
+    if (lookup->result == NULL) {
+        byte_buffer_append(body, lookup->kept.data, lookup->kept.length);
+        return lookup->kept.length > 0 && !body->failed;
+    }
+    return snapshot_answer_write(body, lookup->result, unix_now_ms());
+}
+
+static void keep_answer(struct lookup *lookup, int32_t outcome) {
+    byte_buffer_reset(&lookup->kept, 4096);
+    if ((outcome == RP_FOUND || outcome == RP_PARTIAL) &&
+        !snapshot_answer_write(&lookup->kept, lookup->result, unix_now_ms())) {
+        byte_buffer_reset(&lookup->kept, 0);
+    }
 }
 
 /* Records how the lookup ended, and releases it. */
@@ -380,6 +393,9 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     servers_answer(lookups->servers, lookup->action_id, outcome, reply->before, after,
                    lookup->now_ns);
     servers_run(lookups->servers);
+    if (lookup->open) {
+        keep_answer(lookup, outcome);
+    }
     lookup->result = NULL;
     if (lookup->open) {
         watch_client(lookup);

@@ -347,7 +347,7 @@ bool servers_init(struct servers *servers, const struct servers_options *options
                   struct event_base *base, char *err, size_t err_length) {
     const struct rp_cluster_options cluster = {
         .struct_size = sizeof cluster,
-        .flags = RP_CLUSTER_CAN_BLOCK,
+        .flags = RP_CLUSTER_CAN_BLOCK | RP_CLUSTER_KEEPS_ANSWERS,
         .max_servers = SERVERS_MAX,
         .max_reads = options->max_reads,
         .timeout_ms = options->timeout_ms,

@@ -68,6 +68,7 @@ static void init_lists(struct rp_cluster *cluster) {
     TAILQ_INIT(&cluster->to_send);
     TAILQ_INIT(&cluster->locating);
     TAILQ_INIT(&cluster->located);
+    TAILQ_INIT(&cluster->beside);
     TAILQ_INIT(&cluster->done);
 }
 
@@ -452,7 +453,8 @@ static bool next_of_all(struct rp_cluster *cluster, struct rp_action *action) {
 /* Most calls find that there is nothing to do: that must cost next to nothing. */
 static bool has_work(const struct rp_cluster *cluster) {
     return !TAILQ_EMPTY(&cluster->reported) || !TAILQ_EMPTY(&cluster->to_send) ||
-           !TAILQ_EMPTY(&cluster->done) || cluster->drop_count != 0 || asks_have_work(cluster);
+           !TAILQ_EMPTY(&cluster->beside) || !TAILQ_EMPTY(&cluster->done) ||
+           cluster->drop_count != 0 || asks_have_work(cluster);
 }
 
 static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns, struct rp_action *action,

@@ -195,11 +195,12 @@ static void watch_again(struct rp_cluster *cluster, struct server *server) {
 /* ---- out ------------------------------------------------------------------------------------- */
 
 /* A locate costs the primary as much for one read as for many. While those of the locate before are
- * with their replicas, the next ones gather until they are as many, but no longer than twice the
- * time that this locate took. (PostgreSQL's commit_delay does the same for the flush of commits.)
+ * with their replicas, the next ones gather until they are twice as many, but no longer than twice
+ * the time that this locate took. (PostgreSQL's commit_delay does the same for the flush of
+ * commits.)
  */
 static bool gathers(struct rp_cluster *cluster) {
-    if (cluster->locating_count < cluster->current_out &&
+    if (cluster->locating_count < 2 * cluster->current_out &&
         cluster->now_ns < cluster->gather_until_ns) {
         heap_move(&cluster->timers, &cluster->gather, cluster->gather_until_ns);
         return true;
@@ -288,6 +289,10 @@ static void send(struct rp_cluster *cluster, struct ask *ask, const char *text,
             TAILQ_REMOVE(&cluster->locating, read, entry);
             read->located_listed = true;
             TAILQ_INSERT_TAIL(&cluster->located, read, entry);
+            if ((cluster->flags & RP_CLUSTER_KEEPS_ANSWERS) != 0) {
+                read->beside = BESIDE_TO_SEND;
+                TAILQ_INSERT_TAIL(&cluster->beside, read, beside_entry);
+            }
         }
         cluster->locating_count = 0;
     }
@@ -410,7 +415,8 @@ static void answered(struct rp_cluster *cluster, struct ask *ask, const char *an
     server->polls_since_probe += ask->kind == ASK_POLL;
     roles_heard(cluster, ask->server, &facts, ask->sent_event);
     if (ask->kind == ASK_LOCATE) {
-        const uint64_t gather_ns = 2 * (cluster->now_ns - ask->sent_ns);
+        cluster->locate_took_ns = cluster->now_ns - ask->sent_ns;
+        const uint64_t gather_ns = 2 * cluster->locate_took_ns;
         cluster->gather_until_ns =
             cluster->now_ns + (gather_ns < MAX_GATHER_NS ? gather_ns : MAX_GATHER_NS);
         located(cluster, ask->server, &facts);

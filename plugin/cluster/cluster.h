@@ -7,6 +7,7 @@
  *   roles      what servers said becomes who they are: system, primary, replicas, splits
  *   proofs     what an answer proves, by what is known of who gave it
  *   asks       polls, locates, watches, waits: questions, and answers that reads wait for
+ *   pick       which servers a read may go to
  *   reads      one read: the policy's steps become actions, answers become reports
  *   cluster    the functions of the header
  * A read that an answer has woken is put on the list `reported`; reads.c takes it from there. So
@@ -165,8 +166,18 @@ enum read_phase {
 
 TAILQ_HEAD(read_list, read);
 
+/* A read may go to a replica beside its locate, so that both take one round trip. Until the locate
+ * is answered this is in addition to its phase, READ_LOCATING. */
+enum beside {
+    BESIDE_NONE,
+    BESIDE_TO_SEND, /* on list `beside`, if it may */
+    BESIDE_OUT,     /* with the host */
+    BESIDE_KEPT     /* answered: `kept` until it is known what was located */
+};
+
 struct read {
-    TAILQ_ENTRY(read) entry; /* of the list that its phase names, or of the free ones */
+    TAILQ_ENTRY(read) entry;        /* of the list that its phase names, or of the free ones */
+    TAILQ_ENTRY(read) beside_entry; /* BESIDE_TO_SEND */
     struct heap_node timer;
     struct heap_node waiter;
     struct rp_read machine;
@@ -175,7 +186,7 @@ struct read {
     uint64_t tag;
     uint64_t deadline_ns;
     uint64_t floor;   /* 0: none */
-    uint64_t early;   /* the position that it was sent for, not known to be reached; 0: none */
+    uint64_t early;   /* the position that it should have reached when it was sent; 0: none */
     uint64_t offered; /* bit i: server i is one of the replicas offered to the policy */
     uint64_t sent_ns;
     uint64_t sent_event;
@@ -186,18 +197,22 @@ struct read {
     uint32_t action_generation; /* of its action */
     uint32_t server;            /* asked or awaited */
     uint8_t phase;              /* enum read_phase */
+    uint8_t beside;             /* enum beside */
     uint8_t detours;            /* other servers tried for the step under way */
     bool asks_question;         /* its action brought a question */
     bool conflicted;            /* asked again for a conflict, once for each step */
     bool rehearsed;             /* its first hit was called a miss */
     bool missed;
     bool failed_over;
-    bool is_current;     /* READ_OUT: with a replica, for the first time, after a locate */
+    bool is_current;     /* with a replica, for the first time, beside or after a locate */
     bool located_listed; /* READ_LOCATING: on `located`, not `locating` */
     int32_t outcome;     /* READ_REPORTED: and with it what follows */
     uint64_t reported_position;
     uint64_t reported_flushed;
-    const char *reason; /* of the last failure, or NULL */
+    const char *reason;     /* of the last failure, or NULL */
+    uint32_t beside_server; /* BESIDE_OUT, BESIDE_KEPT */
+    int32_t kept_outcome;   /* BESIDE_KEPT: the answer's */
+    struct facts kept;      /* and what the server said before it */
 };
 
 struct drop {
@@ -270,8 +285,10 @@ struct rp_cluster {
     struct read_list to_send;
     struct read_list locating; /* wait for a locate to be asked */
     struct read_list located;  /* it is asked */
+    struct read_list beside;   /* of those, to be sent beside it; by beside_entry */
     struct heap_node gather;   /* timer: the longest that `locating` gathers */
     uint64_t gather_until_ns;
+    uint64_t locate_took_ns; /* the last one */
     uint32_t locating_count;
     uint32_t current_out; /* reads with is_current */
     struct read_list done;

@@ -4,6 +4,7 @@
 #include "reads.h"
 
 #include "asks.h"
+#include "pick.h"
 #include "plugin/machine.h"
 #include "plugin/plan.h"
 #include "plugin/slot.h"
@@ -20,6 +21,9 @@
 
 /* Reads in a row that await a position before they are sent, after one that was sent too early. */
 #define MAX_PATIENT 255u
+
+/* A locate that takes so long is worth while a read of the replica beside it. */
+#define FAR_NS UINT64_C(1000000)
 
 /* ---- beginning and ending -------------------------------------------------------------------- */
 
@@ -47,12 +51,25 @@ static uint64_t action_id_of(const struct rp_cluster *cluster, const struct read
     return id_of(ID_ACTION, read_number(cluster, read), read->action_generation);
 }
 
+/* What was to be read beside the locate, or was, is not wanted any more. */
+static void end_beside(struct rp_cluster *cluster, struct read *read) {
+    if (read->beside == BESIDE_OUT) {
+        drop_action(cluster, action_id_of(cluster, read), read->beside_server, read->tag,
+                    read_id_of(cluster, read));
+    } else if (read->beside == BESIDE_TO_SEND) {
+        TAILQ_REMOVE(&cluster->beside, read, beside_entry);
+    }
+    read_is_not_current(cluster, read);
+    read->beside = BESIDE_NONE;
+}
+
 /* The action that is out, if one is, is not wanted any more. */
 static void drop(struct rp_cluster *cluster, struct read *read) {
     if (read->phase == READ_OUT) {
         drop_action(cluster, action_id_of(cluster, read), read->server, read->tag,
                     read_id_of(cluster, read));
     }
+    end_beside(cluster, read);
 }
 
 static struct read *read_of(struct rp_cluster *cluster, uint64_t id, enum id_kind kind) {
@@ -71,116 +88,6 @@ void reads_forget(struct rp_cluster *cluster, uint64_t id) {
         drop(cluster, read);
         give_back(cluster, read);
     }
-}
-
-/* ---- which server ---------------------------------------------------------------------------- */
-
-/* The number-th of those offered. */
-static uint32_t offered_server(uint64_t offered, uint32_t number) {
-    while (number-- > 0) {
-        offered &= offered - 1;
-    }
-    return (uint32_t)__builtin_ctzll(offered);
-}
-
-/* One, and none, are quickly told: there may be no instruction that counts. */
-static uint32_t count_of(uint64_t servers) {
-    if ((servers & (servers - 1)) == 0) {
-        return servers != 0;
-    }
-    return (uint32_t)__builtin_popcountll(servers);
-}
-
-static uint64_t not_backing_off(const struct rp_cluster *cluster, uint64_t servers) {
-    uint64_t well = 0;
-    for (uint64_t rest = servers; rest != 0; rest &= rest - 1) {
-        uint32_t index = (uint32_t)__builtin_ctzll(rest);
-        if (!health_backs_off(&cluster->servers[index].health, cluster->now_ns)) {
-            well |= server_bit(index);
-        }
-    }
-    return well;
-}
-
-static bool is_behind_max_lag(const struct rp_cluster *cluster, const struct server *server,
-                              uint64_t max_lag_ns) {
-    if (!cluster->primary_answers || server->said.position == 0) {
-        return cluster->now_ns - server->lag_known_ns > max_lag_ns;
-    }
-    const struct server *primary = &cluster->servers[cluster->primary];
-    bool caught_up = server->said.position >=
-                     reachable_position(cluster, cluster->primary, primary->said.position);
-    return !caught_up && cluster->now_ns - server->reached_ns > max_lag_ns;
-}
-
-static uint64_t within_max_lag(const struct rp_cluster *cluster, uint64_t servers,
-                               uint64_t max_lag_ns) {
-    uint64_t within = 0;
-    for (uint64_t rest = servers; rest != 0; rest &= rest - 1) {
-        uint32_t index = (uint32_t)__builtin_ctzll(rest);
-        if (!is_behind_max_lag(cluster, &cluster->servers[index], max_lag_ns)) {
-            within |= server_bit(index);
-        }
-    }
-    return within;
-}
-
-/* The healthy ones; failing that, all: then the read fails there, and is not silently shifted to
- * the primary. */
-static uint64_t replicas_to_offer(struct rp_cluster *cluster, const struct rp_plan *plan) {
-    uint64_t replicas = cluster->replicas;
-    if (replicas == 0 && cluster->others == 0 && cluster->primary != NO_SERVER &&
-        (cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0) {
-        return server_bit(cluster->primary);
-    }
-    if (plan->max_lag_ns != 0) {
-        replicas = within_max_lag(cluster, replicas, plan->max_lag_ns);
-    }
-    uint64_t well = not_backing_off(cluster, replicas);
-    return well != 0 ? well : replicas;
-}
-
-/* Whether the primary is read in place of a replica that it has not, in a rehearsal. */
-static bool stands_in(const struct rp_cluster *cluster, const struct read *read, uint32_t index) {
-    return index == cluster->primary && read->offered == server_bit(index) &&
-           (cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0;
-}
-
-/* Whether a server that was offered may still be read as a replica. */
-static bool is_readable(const struct rp_cluster *cluster, const struct read *read, uint32_t index) {
-    return (cluster->readable & server_bit(index)) != 0 || stands_in(cluster, read, index);
-}
-
-/* Of those offered the one that is furthest. */
-static uint32_t freshest(const struct rp_cluster *cluster, const struct read *read,
-                         uint32_t otherwise) {
-    uint32_t best = otherwise;
-    uint64_t position = 0;
-    for (uint64_t rest = read->offered & cluster->replicas; rest != 0; rest &= rest - 1) {
-        uint32_t index = (uint32_t)__builtin_ctzll(rest);
-        const struct server *server = &cluster->servers[index];
-        if (server->answers && server->said.position > position &&
-            !health_backs_off(&server->health, cluster->now_ns)) {
-            best = index;
-            position = server->said.position;
-        }
-    }
-    return best;
-}
-
-/* The replica that the step means, or another one that was offered, if that one cannot be read any
- * more. NO_SERVER: none. */
-static uint32_t replica_of(const struct rp_cluster *cluster, const struct read *read,
-                           const struct rp_step *step) {
-    uint32_t index = offered_server(read->offered, step->replica);
-    if ((step->flags & RP_STEP_FRESHEST) != 0) {
-        index = freshest(cluster, read, index);
-    }
-    if (is_readable(cluster, read, index)) {
-        return index;
-    }
-    uint64_t others = not_backing_off(cluster, read->offered & cluster->replicas);
-    return others != 0 ? (uint32_t)__builtin_ctzll(others) : NO_SERVER;
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -209,7 +116,7 @@ static bool choose_server(struct rp_cluster *cluster, struct read *read,
         }
         return true;
     }
-    read->server = replica_of(cluster, read, step);
+    read->server = pick_replica(cluster, read, step);
     if (read->server == NO_SERVER) {
         read->reason = "none of the replicas can be read any more";
         return false;
@@ -224,28 +131,70 @@ static bool choose_server(struct rp_cluster *cluster, struct read *read,
     return true;
 }
 
-static bool begin_send(struct rp_cluster *cluster, struct read *read, const struct rp_step *step) {
-    if (!choose_server(cluster, read, step)) {
-        return false;
+/* A replica that does not answer may cost three quarters of what is left of the read's time: the
+ * rest is for the primary, where the policy falls back to it. */
+static uint64_t limit_of(const struct rp_cluster *cluster, const struct read *read) {
+    if (read->early != 0 && read->step->until_ns < read->deadline_ns) {
+        return read->step->until_ns;
     }
-    read_enlist(cluster, read, READ_TO_SEND); /* it leaves before next says "nothing" */
-    return true;
+    if (is_primary_step(read->step) || read->deadline_ns <= cluster->now_ns) {
+        return read->deadline_ns;
+    }
+    uint64_t left = read->deadline_ns - cluster->now_ns;
+    return read->deadline_ns - left / 4;
 }
 
-/* A replica that keeps up has probably reached a position that was located a moment ago by the time
- * a read arrives there. So the first read is sent at once: it says itself whether that was so, and
- * a question is spared. Where it was not, the next reads are patient: twice as many each time. */
-static bool goes_early(const struct rp_cluster *cluster, struct read *read, uint64_t position) {
-    struct server *server = &cluster->servers[read->server];
-    if (read->sent_event != 0 || server->said.instance == 0 || !server->said.in_recovery ||
-        server->health.failures > 0) {
+/* What a replica's answer is to the policy. Found needs a position where there is a floor, and one
+ * that proves where the answer is to be current; so do missing, and partial where nobody has more.
+ * The policy compares it with the floor and with what was located, which is never below the floor.
+ */
+static int32_t judge(struct rp_cluster *cluster, struct read *read, int32_t outcome,
+                     const struct facts *facts, uint64_t *position) {
+    uint64_t proof = proof_position(cluster, read, facts);
+    uint64_t floor = floor_position(cluster, read->server, facts);
+    bool first = !read->rehearsed && !read->missed;
+    if ((cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0 && outcome == RP_FOUND && first) {
+        read->rehearsed = true;
+        outcome = RP_MISSING;
+    }
+    if (outcome == RP_MISSING && (read->step->flags & RP_STEP_WITH_POSITION) != 0 && proof == 0) {
+        cluster->counters.unproven++;
+    }
+    if (outcome == RP_FOUND && read->floor != 0 && floor < read->floor) {
+        cluster->counters.behind++;
+    }
+    /* Before a locate nothing is proven by it, and it says whether the floor is reached. */
+    *position = read->located_instance == 0 ? floor : proof;
+    if (outcome == RP_FOUND && proof == 0) {
+        *position = floor < read->floor ? floor : read->floor;
+    }
+    return outcome;
+}
+
+/* ---- beside a locate ------------------------------------------------------------------------- */
+
+/* A replica that keeps up has probably reached the position that is being located by the time a
+ * read arrives there. So a read goes there beside its locate, and both take one round trip: it says
+ * itself whether the position was reached. Where it was not, the next reads are patient: twice as
+ * many each time. After a miss it is worth while where a locate takes long, and then whether or not
+ * the position is reached: it is the first look on the way to it. */
+static bool goes_beside(struct rp_cluster *cluster, struct read *read) {
+    const bool first = read->sent_event == 0;
+    if (!first && cluster->locate_took_ns < FAR_NS) {
         return false;
     }
-    if (server->patient > 0) {
+    read->server = pick_replica(cluster, read, read->step);
+    if (read->server == NO_SERVER) {
+        return false;
+    }
+    struct server *server = &cluster->servers[read->server];
+    if (server->said.instance == 0 || !server->said.in_recovery || server->health.failures > 0) {
+        return false;
+    }
+    if (first && server->patient > 0) {
         server->patient--;
         return false;
     }
-    read->early = position;
     return true;
 }
 
@@ -260,26 +209,84 @@ static void note_early(const struct rp_cluster *cluster, const struct read *read
     }
 }
 
+/* The step concerns this replica: what went to another one beside the locate is of no use. */
+static void take_beside(struct rp_cluster *cluster, struct read *read) {
+    if (read->beside < BESIDE_OUT || read->beside_server != read->server) {
+        end_beside(cluster, read);
+    }
+}
+
+/* What is out is the read of this step. early: what it should have reached, or 0. */
+static void adopt(struct rp_cluster *cluster, struct read *read, uint64_t early) {
+    read->beside = BESIDE_NONE;
+    read->early = early;
+    read->phase = READ_OUT;
+    read->is_current = early != 0;
+    cluster->current_out += read->is_current;
+    set_timer(cluster, read, limit_of(cluster, read));
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+/* False: it has an answer already, or no server; `outcome` is what has become of the step. */
+static bool begin_send(struct rp_cluster *cluster, struct read *read, const struct rp_step *step,
+                       int32_t *outcome) {
+    if (!choose_server(cluster, read, step)) {
+        return false;
+    }
+    if ((step->flags & RP_STEP_WITH_POSITION) == 0) {
+        end_beside(cluster, read); /* the primary, or a replica as it is: nothing was located */
+    }
+    take_beside(cluster, read);
+    if (read->beside == BESIDE_OUT) {
+        adopt(cluster, read, 0);
+        return true;
+    }
+    if (read->beside == BESIDE_KEPT) {
+        read->beside = BESIDE_NONE;
+        *outcome = judge(cluster, read, read->kept_outcome, &read->kept, &read->reported_position);
+        return false;
+    }
+    read_enlist(cluster, read, READ_TO_SEND); /* it leaves before next says "nothing" */
+    return true;
+}
+
 /* False: it need not wait, or cannot; `outcome` is what has become of the step. */
 static bool begin_await(struct rp_cluster *cluster, struct read *read, const struct rp_step *step,
                         int32_t *outcome) {
-    read->server = replica_of(cluster, read, step);
+    /* No time, only what is known already: where it is, the policy's next read will tell. */
+    const bool looks = step->until_ns <= cluster->now_ns;
+    read->server = pick_replica(cluster, read, step);
     if (read->server == NO_SERVER) {
         read->reason = "none of the replicas can be read any more";
         *outcome = RP_FAILED;
         return false;
     }
+    take_beside(cluster, read);
+    if (read->beside == BESIDE_OUT && !looks) {
+        adopt(cluster, read, step->position);
+        return true;
+    }
+    const bool kept_reached = read->beside == BESIDE_KEPT && read->kept.position >= step->position;
+    if (read->beside == BESIDE_KEPT && !looks) {
+        note_early(cluster, read, kept_reached);
+    }
+    if (kept_reached) {
+        read->reported_position = read->kept.position;
+        *outcome = RP_REACHED;
+        return false;
+    }
+    if (looks && read->beside != BESIDE_NONE) {
+        *outcome = RP_NOT_REACHED;
+        return false;
+    }
+    end_beside(cluster, read);
     if (asks_has_reached(cluster, read->server, step->position)) {
         read->reported_position = cluster->servers[read->server].said.position;
         *outcome = RP_REACHED;
         return false;
     }
-    if (goes_early(cluster, read, step->position)) {
-        read_enlist(cluster, read, READ_TO_SEND);
-        return true;
-    }
-    /* No time, only what is known already: where it is, the policy's next read will tell. */
-    if (step->until_ns <= cluster->now_ns) {
+    if (looks) {
         *outcome = RP_NOT_REACHED;
         return false;
     }
@@ -292,9 +299,12 @@ static bool begin_await(struct rp_cluster *cluster, struct read *read, const str
 static bool begin_step(struct rp_cluster *cluster, struct read *read, const struct rp_step *step,
                        int32_t *outcome) {
     *outcome = RP_FAILED;
+    if (step->kind != RP_STEP_READ && step->kind != RP_STEP_AWAIT) {
+        end_beside(cluster, read);
+    }
     switch (step->kind) {
     case RP_STEP_READ:
-        return begin_send(cluster, read, step);
+        return begin_send(cluster, read, step, outcome);
     case RP_STEP_WAIT:
         read->phase = READ_WAITING;
         set_timer(cluster, read, step->until_ns);
@@ -312,6 +322,11 @@ static bool begin_step(struct rp_cluster *cluster, struct read *read, const stru
     }
 }
 
+static void note_outcome(struct read *read, int32_t outcome) {
+    read->missed = read->missed || outcome == RP_MISSING || outcome == RP_PARTIAL;
+    read->failed_over = read->failed_over || outcome == RP_FAILED;
+}
+
 /* Follows the policy from this step to one that takes time. */
 static void follow(struct rp_cluster *cluster, struct read *read, const struct rp_step *step) {
     struct rp_report report = {.struct_size = sizeof report};
@@ -323,7 +338,7 @@ static void follow(struct rp_cluster *cluster, struct read *read, const struct r
         if (begin_step(cluster, read, step, &report.outcome)) {
             return;
         }
-        read->failed_over = read->failed_over || report.outcome == RP_FAILED;
+        note_outcome(read, report.outcome);
         report.now_ns = cluster->now_ns;
         report.position = read->reported_position;
         step = machine_next(&read->machine, &report);
@@ -332,8 +347,7 @@ static void follow(struct rp_cluster *cluster, struct read *read, const struct r
 
 /* The policy hears what has become of the step under way. */
 static void tell(struct rp_cluster *cluster, struct read *read, const struct rp_report *report) {
-    read->missed = read->missed || report->outcome == RP_MISSING || report->outcome == RP_PARTIAL;
-    read->failed_over = read->failed_over || report->outcome == RP_FAILED;
+    note_outcome(read, report->outcome);
     follow(cluster, read, machine_next(&read->machine, report));
 }
 
@@ -381,8 +395,8 @@ struct read *reads_start(struct rp_cluster *cluster, const struct rp_policy *pol
     if (own.deadline_ns == 0) {
         own.deadline_ns = own.now_ns + cluster->timeout_ns;
     }
-    read->offered = replicas_to_offer(cluster, plan);
-    own.replicas = count_of(read->offered);
+    read->offered = pick_offer(cluster, plan);
+    own.replicas = pick_count(read->offered);
     own.flags &= ~(uint32_t)RP_REPLICAS_OUT;
     if (read->offered == 0 && cluster->others != 0) {
         own.flags |= RP_REPLICAS_OUT;
@@ -392,6 +406,7 @@ struct read *reads_start(struct rp_cluster *cluster, const struct rp_policy *pol
     read->deadline_ns = own.deadline_ns;
     read->floor = own.position;
     read->sent_event = 0;
+    read->beside = BESIDE_NONE;
     read->position = 0;
     read->located_instance = 0;
     read->located_timeline = 0;
@@ -406,25 +421,13 @@ struct read *reads_start(struct rp_cluster *cluster, const struct rp_policy *pol
 
 /* ---- out ------------------------------------------------------------------------------------- */
 
-/* A replica that does not answer may cost three quarters of what is left of the read's time: the
- * rest is for the primary, where the policy falls back to it. */
-static uint64_t limit_of(const struct rp_cluster *cluster, const struct read *read) {
-    if (read->early != 0 && read->step->until_ns < read->deadline_ns) {
-        return read->step->until_ns;
-    }
-    if (is_primary_step(read->step) || read->deadline_ns <= cluster->now_ns) {
-        return read->deadline_ns;
-    }
-    uint64_t left = read->deadline_ns - cluster->now_ns;
-    return read->deadline_ns - left / 4;
-}
-
 /* Where the answer counts only with what the server says of itself in the same transaction. What
  * cannot change is asked of who is polled; an instance that only reads are led to, behind a
  * balancer, has to tell them. */
 static const char *question_of(const struct rp_cluster *cluster, const struct read *read) {
     const struct server *server = &cluster->servers[read->server];
-    bool wanted = is_primary_step(read->step) || read->floor != 0 || read->early != 0 ||
+    bool wanted = is_primary_step(read->step) || read->floor != 0 ||
+                  read->step->kind == RP_STEP_LOCATE ||
                   (read->step->flags & RP_STEP_WITH_POSITION) != 0;
     const struct instance *last = server->instance;
     const bool stranger = server->can.system && last != NULL && last->system == 0;
@@ -434,13 +437,7 @@ static const char *question_of(const struct rp_cluster *cluster, const struct re
     return stranger ? question_full(&server->can) : question_short(&server->can);
 }
 
-bool reads_next(struct rp_cluster *cluster, struct rp_action *action) {
-    struct read *read = TAILQ_FIRST(&cluster->to_send);
-    if (read == NULL) {
-        return false;
-    }
-    TAILQ_REMOVE(&cluster->to_send, read, entry);
-    read->phase = READ_OUT;
+static void send(struct rp_cluster *cluster, struct read *read, struct rp_action *action) {
     read->action_generation++;
     read->sent_ns = cluster->now_ns;
     read->sent_event = cluster_event(cluster);
@@ -454,8 +451,35 @@ bool reads_next(struct rp_cluster *cluster, struct rp_action *action) {
     action->text = question_of(cluster, read);
     action->limit_ns = limit_of(cluster, read);
     read->asks_question = action->text != NULL;
-    read->is_current = read->located_instance != 0 && !read->missed && !is_primary_step(read->step);
     cluster->current_out += read->is_current;
+}
+
+/* Who may be read is known now: it may have changed since the read began to wait for its locate. */
+static bool next_beside(struct rp_cluster *cluster, struct rp_action *action) {
+    struct read *read;
+    while ((read = TAILQ_FIRST(&cluster->beside)) != NULL) {
+        TAILQ_REMOVE(&cluster->beside, read, beside_entry);
+        read->beside = BESIDE_NONE;
+        if (goes_beside(cluster, read)) {
+            read->beside = BESIDE_OUT;
+            read->beside_server = read->server;
+            read->is_current = !read->missed;
+            send(cluster, read, action);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool reads_next(struct rp_cluster *cluster, struct rp_action *action) {
+    struct read *read = TAILQ_FIRST(&cluster->to_send);
+    if (read == NULL) {
+        return next_beside(cluster, action);
+    }
+    TAILQ_REMOVE(&cluster->to_send, read, entry);
+    read->phase = READ_OUT;
+    read->is_current = read->located_instance != 0 && !read->missed && !is_primary_step(read->step);
+    send(cluster, read, action);
     set_timer(cluster, read, action->limit_ns);
     return true;
 }
@@ -486,8 +510,9 @@ bool reads_next_done(struct rp_cluster *cluster, struct rp_action *action) {
 
 /* The same step again, as a new action, with its own question. */
 static void send_again(struct rp_cluster *cluster, struct read *read) {
+    int32_t outcome = RP_FAILED;
     read_leave(cluster, read);
-    if (!begin_send(cluster, read, read->step)) {
+    if (!begin_send(cluster, read, read->step, &outcome)) {
         tell_outcome(cluster, read, RP_FAILED, 0, read->reason);
     }
 }
@@ -509,8 +534,7 @@ static void detour(struct rp_cluster *cluster, struct read *read, const char *re
         return;
     }
     uint32_t lost = read->server;
-    uint64_t others =
-        not_backing_off(cluster, read->offered & cluster->replicas & ~server_bit(lost));
+    uint64_t others = pick_well(cluster, read->offered & cluster->replicas & ~server_bit(lost));
     if (is_primary_step(read->step) || others == 0 || read->detours >= MAX_DETOURS) {
         tell_outcome(cluster, read, RP_FAILED, 0, reason);
         return;
@@ -540,29 +564,10 @@ static void found_on_primary(struct rp_cluster *cluster, struct read *read, int3
     tell_outcome(cluster, read, why != NULL ? RP_FAILED : outcome, 0, why);
 }
 
-/* Found needs a position where there is a floor, and one that proves where the answer is to be
- * current; so do missing, and partial where nobody has more. The policy compares it with the floor
- * and with what was located, which is never below the floor. */
 static void answered_by_replica(struct rp_cluster *cluster, struct read *read, int32_t outcome,
                                 const struct facts *facts) {
-    uint64_t proof = proof_position(cluster, read, facts);
-    uint64_t floor = floor_position(cluster, read->server, facts);
-    bool first = !read->rehearsed && !read->missed;
-    if ((cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0 && outcome == RP_FOUND && first) {
-        read->rehearsed = true;
-        outcome = RP_MISSING;
-    }
-    if (outcome == RP_MISSING && (read->step->flags & RP_STEP_WITH_POSITION) != 0 && proof == 0) {
-        cluster->counters.unproven++;
-    }
-    if (outcome == RP_FOUND && read->floor != 0 && floor < read->floor) {
-        cluster->counters.behind++;
-    }
-    /* Before a locate nothing is proven by it, and it says whether the floor is reached. */
-    uint64_t position = read->located_instance == 0 ? floor : proof;
-    if (outcome == RP_FOUND && proof == 0) {
-        position = floor < read->floor ? floor : read->floor;
-    }
+    uint64_t position;
+    outcome = judge(cluster, read, outcome, facts, &position);
     tell_outcome(cluster, read, outcome, position, NULL);
 }
 
@@ -651,7 +656,7 @@ static void blame(struct rp_cluster *cluster, const struct read *read, int32_t o
     if (outcome == RP_SERVER_GONE || outcome == RP_NOT_SENT) {
         health_failed(health, false, cluster->now_ns, cluster_random(cluster));
         asks_prompt(cluster, read->server);
-    } else if (outcome == RP_ROLE_CHANGED && !stands_in(cluster, read, read->server)) {
+    } else if (outcome == RP_ROLE_CHANGED && !pick_stands_in(cluster, read, read->server)) {
         roles_uncertain(cluster, read->server);
     }
 }
@@ -668,7 +673,7 @@ static void failed(struct rp_cluster *cluster, struct read *read, int32_t outcom
         detour(cluster, read, "the connection to the server was lost, or there is none");
         break;
     case RP_ROLE_CHANGED:
-        if (stands_in(cluster, read, read->server)) {
+        if (pick_stands_in(cluster, read, read->server)) {
             tell_outcome(cluster, read, RP_MISSING, 0, NULL);
             break;
         }
@@ -689,10 +694,25 @@ static void failed(struct rp_cluster *cluster, struct read *read, int32_t outcom
     }
 }
 
+/* What it should have reached is not known yet: the answer is kept, unless it is none. */
+static void answered_beside(struct rp_cluster *cluster, struct read *read, int32_t outcome,
+                            bool has_answer, const struct facts *facts) {
+    read_is_not_current(cluster, read);
+    if (!has_answer) {
+        read->beside = BESIDE_NONE;
+        blame(cluster, read, outcome);
+        return;
+    }
+    health_answered(&cluster->servers[read->server].health, cluster->now_ns);
+    read->beside = BESIDE_KEPT;
+    read->kept_outcome = outcome;
+    read->kept = *facts;
+}
+
 void reads_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const char *before,
                   const char *after) {
     struct read *read = read_of(cluster, id, ID_ACTION);
-    if (read == NULL || read->phase != READ_OUT) {
+    if (read == NULL || (read->phase != READ_OUT && read->beside != BESIDE_OUT)) {
         cluster->counters.foreign_answers++;
         return;
     }
@@ -712,7 +732,9 @@ void reads_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, cons
         roles_heard(cluster, read->server, &facts, read->sent_event);
         asks_wake(cluster, read->server);
     }
-    if (!has_answer) {
+    if (read->beside == BESIDE_OUT) {
+        answered_beside(cluster, read, outcome, has_answer, &facts);
+    } else if (!has_answer) {
         failed(cluster, read, outcome);
     } else if (read->early != 0) {
         answered_early(cluster, read, outcome, &facts);
@@ -790,6 +812,9 @@ void reads_leave_server(struct rp_cluster *cluster, uint32_t server) {
         struct read *read = &cluster->reads[i];
         if (read->server != server) {
             continue;
+        }
+        if (read->beside != BESIDE_NONE) {
+            end_beside(cluster, read);
         }
         if (read->phase == READ_OUT) {
             drop(cluster, read);

@@ -18,9 +18,13 @@ static struct read_list *list_of(struct rp_cluster *cluster, const struct read *
     }
 }
 
-void read_leave(struct rp_cluster *cluster, struct read *read) {
+void read_is_not_current(struct rp_cluster *cluster, struct read *read) {
     cluster->current_out -= read->is_current;
     read->is_current = false;
+}
+
+void read_leave(struct rp_cluster *cluster, struct read *read) {
+    read_is_not_current(cluster, read);
     read->early = 0;
     struct read_list *list = list_of(cluster, read);
     if (list != NULL) {

@@ -13,9 +13,10 @@ import time
 import unittest
 from unittest import mock
 
-from host import TOKEN, lookup_path
+from host import TOKEN, Host, lookup_path
 from load import LookupRequest, run_load
 from lookup_case import LookupCase, module_cluster
+from relay import Relay
 from testbed import HOST_PLUGIN, PLUGIN, wait_for
 
 PAUSE_S = float(os.environ.get("PAUSE_S", "3"))
@@ -55,6 +56,40 @@ class ExactReads(LookupCase):
     @staticmethod
     def locates(host):
         return int(host.metrics().value("snapshot_host_locates_total"))
+
+
+class BesideTheLocate(ExactReads):
+    """A read goes to the replica while the primary, far away, is being located for it."""
+
+    def far_host(self, policy):
+        relay = self.enterContext(Relay(cluster.primary))
+        host = self.enterContext(Host(relay, [cluster.standby], policy=policy))
+        relay.delay(0.05)
+        return host
+
+    def test_answered_before_it(self):
+        """What the replica answers is kept until it is known what was located."""
+        run, life = self.known_everywhere()
+        host = self.far_host(ALWAYS)
+        for since in (life[0]["id"], life[4]["id"], life[-1]["id"]):
+            self.assert_found(host.lookup(run, since), history.rows(), run, since, "replica")
+        unwritten = history.life_of_a_run()[0]
+        self.assert_error(host.lookup(unwritten["runId"], unwritten["id"]), 404, "replica")
+        self.assertEqual(self.locates(host), 4)
+        self.assertEqual(self.primary_reads(host), 0)
+
+    def test_answered_before_it_and_too_early(self):
+        """It had not what was committed before; that is awaited, and read."""
+        run, life = self.known_everywhere()
+        host = self.far_host(ALWAYS)
+        cluster.standby.pause_replay()
+        run, life = self.write_life()
+        future = host.begin_lookup(run, life[4]["id"])
+        wait_for(lambda: self.locates(host) == 1, "the locate")
+        time.sleep(0.1)  # the locate's answer is there by then; not a wait for a result
+        self.assertFalse(future.done(), "answered before the replica had the row")
+        cluster.standby.resume_replay()
+        self.assert_found(future.result(), history.rows(), run, life[4]["id"], "replica")
 
 
 class AfterAMiss(ExactReads):

@@ -40,10 +40,6 @@ static void ask(struct scripted_pair *pair, const struct rp_action *action) {
         pair->locate_out = *action;
         pair->locates_seen++;
     } else if (!pair->primary_is_silent || action->server != PAIR_PRIMARY) {
-        if (pair->forgotten != 0 && action->server == PAIR_PRIMARY) {
-            pair->calls->answer(pair->cluster, pair->reads_out[0].id, RP_FOUND, NULL, NULL,
-                                pair->now_ns);
-        }
         pair->calls->answer(pair->cluster, action->id, RP_ANSWERED,
                             answer_of(pair, action->server, action->text), NULL, pair->now_ns);
     }

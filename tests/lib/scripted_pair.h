@@ -39,7 +39,7 @@ struct scripted_pair {
 
     bool holds_locates;
     bool primary_is_silent; /* its polls come to nothing */
-    /* Read 0 is found when the primary is located, and then this one is forgotten; 0: none. */
+    /* Forgotten when another read is done; 0: none. */
     uint64_t forgotten;
 };
 

@@ -1,6 +1,6 @@
 /*
- * test_cluster_current.c - current reads (when = always): many share a locate, and one that arrives
- * where the position has been reached is spared the question whether it has.
+ * test_cluster_current.c - current reads (when = always): many share a locate, and each goes to the
+ * replica beside it.
  */
 #include "tests/lib/scripted_pair.h"
 #include "tests/lib/suite.h"
@@ -9,12 +9,18 @@
 
 static struct scripted_pair pair;
 
-static void set_up(void) {
-    pair_open(&pair, "policy = read_index\nwhen = always\nmax_wait_ms = 300");
+static void open_pair(const char *keys, uint32_t flags) {
+    pair_open(&pair, keys);
     pair.version = 150000;
     pair.replayed = pair.inserted;
-    pair_open_cluster(&pair, 0);
+    pair_open_cluster(&pair, flags);
     pair.holds_locates = true;
+}
+
+#define ALWAYS "policy = read_index\nwhen = always\nmax_wait_ms = 300"
+
+static void set_up(void) {
+    open_pair(ALWAYS, RP_CLUSTER_KEEPS_ANSWERS);
 }
 
 static void tear_down(void) {
@@ -36,7 +42,9 @@ static void bring_out(uint64_t first, uint64_t last, uint64_t took_ns) {
     }
     pair.now_ns += took_ns;
     answer_locate();
-    if (first < last) { /* those that came while the first was being located */
+    if (first < last) { /* those that came while the first was being located, and have gathered */
+        pair.now_ns += 2 * took_ns;
+        pair_run(&pair);
         pair.now_ns += took_ns;
         answer_locate();
     }
@@ -45,16 +53,16 @@ static void bring_out(uint64_t first, uint64_t last, uint64_t took_ns) {
     }
 }
 
-START_TEST(reads_gather_until_they_are_as_many_as_those_before) {
+START_TEST(reads_gather_until_they_are_twice_as_many_as_those_before) {
     bring_out(1, 3, PAIR_MS / 10);
     const int before = pair.locates_seen;
-    pair_start(&pair, 4, 0);
-    pair_start(&pair, 5, 0);
+    for (uint64_t tag = 4; tag <= 8; tag++) {
+        pair_start(&pair, tag, 0);
+    }
     ck_assert_int_eq(pair.locates_seen, before);
-    pair_start(&pair, 6, 0);
+    pair_start(&pair, 9, 0);
     ck_assert_int_eq(pair.locates_seen, before + 1);
-    answer_locate();
-    for (uint64_t tag = 4; tag <= 6; tag++) {
+    for (uint64_t tag = 4; tag <= 9; tag++) {
         ck_assert_uint_ne(pair.reads_out[tag].id, 0);
     }
 }
@@ -64,8 +72,9 @@ START_TEST(reads_gather_until_those_before_are_answered) {
     bring_out(1, 2, PAIR_MS / 10);
     const int before = pair.locates_seen;
     pair_start(&pair, 3, 0);
-    ck_assert_int_eq(pair.locates_seen, before);
     answer_read(1);
+    ck_assert_int_eq(pair.locates_seen, before);
+    answer_read(2);
     ck_assert_int_eq(pair.locates_seen, before + 1);
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
 }
@@ -91,6 +100,7 @@ END_TEST
 /* Nobody gathers for reads that are none of theirs: one that has missed, for instance. */
 START_TEST(a_read_is_located_at_once_where_no_current_one_is_out) {
     bring_out(1, 1, PAIR_MS / 10);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
     pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
     answer_locate();
     ck_assert_uint_ne(pair.reads_out[1].id, 0);
@@ -161,7 +171,6 @@ END_TEST
 START_TEST(an_early_read_may_take_as_long_as_a_position_is_awaited) {
     bring_out_early();
     const uint64_t early = pair.reads_out[1].id;
-    ck_assert_uint_le(pair.reads_out[1].limit_ns, pair.now_ns + 300 * PAIR_MS);
     pair_time_passes(&pair, 301);
     ck_assert_int_eq(pair.dropped, 1);
     ck_assert_uint_ne(pair.reads_out[1].id, early);
@@ -197,10 +206,128 @@ START_TEST(reads_go_early_less_often_where_it_is_in_vain) {
 }
 END_TEST
 
+/* ---- beside the locate ----------------------------------------------------------------------- */
+
+/* Read 1 and its locate are out. */
+static void bring_out_beside(void) {
+    pair_start(&pair, 1, 0);
+    ck_assert_uint_ne(pair.locate_out.id, 0);
+    ck_assert_uint_ne(pair.reads_out[1].id, 0);
+    ck_assert_ptr_nonnull(pair.reads_out[1].text);
+}
+
+/* Its answer is there first, and is kept until it is known what was located. */
+START_TEST(a_read_is_answered_before_its_locate) {
+    static const int32_t outcomes[] = {RP_FOUND, RP_MISSING};
+    static const int32_t verdicts[] = {RP_VERDICT_FOUND, RP_VERDICT_NOT_FOUND};
+    bring_out_beside();
+    pair_answer(&pair, &pair.reads_out[1], outcomes[_i], pair_says(&pair, PAIR_STANDBY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_NONE);
+    answer_locate();
+    ck_assert_int_eq(pair.verdicts[1], verdicts[_i]);
+    ck_assert_int_eq(pair.dropped, 0);
+}
+END_TEST
+
+START_TEST(an_answer_from_before_the_position_is_not_kept) {
+    primary_writes();
+    bring_out_beside();
+    answer_read(1);
+    answer_locate();
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_NONE);
+    ck_assert_int_eq(pair.watches_seen, 1);
+    is_awaited_and_found(1);
+}
+END_TEST
+
+START_TEST(a_read_beside_its_locate_fails) {
+    static const int32_t outcomes[] = {RP_FAILED, RP_CONFLICT};
+    bring_out_beside();
+    pair_answer(&pair, &pair.reads_out[1], outcomes[_i], NULL);
+    ck_assert_uint_eq(pair.reads_out[1].id, 0);
+    answer_locate();
+    answer_read(1);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
+/* Then the replica is read as it is, by a read that claims no more; out or answered, what went
+ * beside is of no use. */
+START_TEST(the_locate_fails) {
+    bring_out_beside();
+    const uint64_t beside = pair.reads_out[1].id;
+    if (_i == 1) {
+        answer_read(1);
+    }
+    pair_answer(&pair, &pair.locate_out, RP_SERVER_GONE, NULL);
+    ck_assert_int_eq(pair.dropped, _i == 1 ? 0 : 1);
+    ck_assert_uint_ne(pair.reads_out[1].id, 0);
+    ck_assert_uint_ne(pair.reads_out[1].id, beside);
+    ck_assert_ptr_null(pair.reads_out[1].text);
+    answer_read(1);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
+START_TEST(a_read_is_forgotten_beside_its_locate) {
+    const uint64_t id = pair_start(&pair, 1, 0);
+    pair.calls->forget(pair.cluster, id);
+    pair_run(&pair);
+    ck_assert_int_eq(pair.dropped, 1);
+    answer_locate();
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_NONE);
+}
+END_TEST
+
+START_TEST(a_server_is_taken_out_beside_a_locate) {
+    bring_out_beside();
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
+                                 pair.now_ns);
+    pair_run(&pair);
+    ck_assert_int_eq(pair.dropped, 1);
+    answer_locate();
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* A host that has not said that it keeps answers gets one read after the other. */
+START_TEST(a_host_that_keeps_no_answer) {
+    pair_close(&pair);
+    open_pair(ALWAYS, 0);
+    pair_start(&pair, 1, 0);
+    ck_assert_uint_eq(pair.reads_out[1].id, 0);
+    answer_locate();
+    answer_read(1);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
+/* After a miss, only where a locate takes long; what is found then counts, wherever the replica is.
+ */
+START_TEST(a_miss_is_looked_after_beside_a_slow_locate) {
+    static const uint64_t took_ns[] = {PAIR_MS / 10, 2 * PAIR_MS};
+    const bool beside = took_ns[_i] > PAIR_MS;
+    pair_close(&pair);
+    open_pair("policy = read_index\nmax_wait_ms = 300", RP_CLUSTER_KEEPS_ANSWERS);
+    for (uint64_t tag = 1; tag <= 2; tag++) {
+        primary_writes();
+        pair_start(&pair, tag, 0);
+        pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, NULL);
+        ck_assert_int_eq(pair.reads_out[tag].id != 0, beside && tag == 2);
+        pair.now_ns += took_ns[_i];
+        answer_locate();
+        ck_assert_uint_ne(pair.reads_out[tag].id, 0);
+        answer_read(tag);
+        ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FOUND);
+    }
+    ck_assert_int_eq(pair.dropped, 0);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_current");
     TCase *tests = suite_case(suite, "current", set_up, tear_down, 0);
-    tcase_add_test(tests, reads_gather_until_they_are_as_many_as_those_before);
+    tcase_add_test(tests, reads_gather_until_they_are_twice_as_many_as_those_before);
     tcase_add_test(tests, reads_gather_until_those_before_are_answered);
     tcase_add_loop_test(tests, reads_gather_for_a_short_time, 0, 2);
     tcase_add_test(tests, a_read_is_located_at_once_where_no_current_one_is_out);
@@ -211,5 +338,13 @@ int main(void) {
     tcase_add_test(tests, an_early_read_may_take_as_long_as_a_position_is_awaited);
     tcase_add_test(tests, an_early_read_of_a_server_that_is_taken_out);
     tcase_add_test(tests, reads_go_early_less_often_where_it_is_in_vain);
+    tcase_add_loop_test(tests, a_read_is_answered_before_its_locate, 0, 2);
+    tcase_add_test(tests, an_answer_from_before_the_position_is_not_kept);
+    tcase_add_loop_test(tests, a_read_beside_its_locate_fails, 0, 2);
+    tcase_add_loop_test(tests, the_locate_fails, 0, 2);
+    tcase_add_test(tests, a_read_is_forgotten_beside_its_locate);
+    tcase_add_test(tests, a_server_is_taken_out_beside_a_locate);
+    tcase_add_test(tests, a_host_that_keeps_no_answer);
+    tcase_add_loop_test(tests, a_miss_is_looked_after_beside_a_slow_locate, 0, 2);
     return suite_run(suite);
 }

@@ -618,10 +618,14 @@ static const char *read_index_locates_before_it_falls_back(const struct transiti
 
 /* ---- replicas ---- */
 
+/* An await, and a locate: it names the replica that is awaited then. */
+static bool names_replica(const struct transition *t) {
+    return gives(t, RP_STEP_AWAIT) || gives(t, RP_STEP_LOCATE);
+}
+
 static const char *replicas_are_picked_as_configured(const struct transition *t) {
     const uint32_t replicas = t->setting->asked.replicas;
-    const bool on_replica = gives(t, RP_STEP_AWAIT) || gives_read_of(t, RP_TARGET_REPLICA);
-    if (!on_replica) {
+    if (!gives_read_of(t, RP_TARGET_REPLICA) && !names_replica(t)) {
         return NULL;
     }
     if (t->step->replica >= replicas) {
@@ -638,10 +642,10 @@ static const char *replicas_are_picked_as_configured(const struct transition *t)
 
 /* Whether the host may take a replica that is further: never for a plain first read. */
 static bool may_be_freshest(const struct transition *t) {
-    const bool follows = t->told->replica_reads > 0 || gives(t, RP_STEP_AWAIT) ||
-                         (t->step->flags & RP_STEP_WITH_POSITION) != 0;
-    const bool on_replica = gives(t, RP_STEP_AWAIT) || gives_read_of(t, RP_TARGET_REPLICA);
-    return on_replica && follows && t->setting->configured.pick == FRESHEST;
+    const bool follows =
+        t->told->replica_reads > 0 || (t->step->flags & RP_STEP_WITH_POSITION) != 0;
+    const bool on_replica = names_replica(t) || (follows && gives_read_of(t, RP_TARGET_REPLICA));
+    return on_replica && t->setting->configured.pick == FRESHEST;
 }
 
 static const char *the_freshest_may_be_taken(const struct transition *t) {
@@ -770,8 +774,9 @@ const struct invariant invariants[] = {
     KEPT(read_index_locates_before_it_falls_back,
          "I16: the primary's tables are read only where a position did not help"),
     KEPT(replicas_are_picked_as_configured, "I17: the retry follows replica_pick"),
-    KEPT(the_freshest_may_be_taken,
-         "I17: replica_pick = freshest holds for awaits, and for reads but a plain first one"),
+    KEPT(the_freshest_may_be_taken, "I17: replica_pick = freshest holds for locates and awaits, "
+                                    "and for reads but a plain first "
+                                    "one"),
     KEPT(the_budget_admits_and_sheds_exactly,
          "I18: sheds and admissions never exceed what the bucket allows"),
     KEPT(steps_are_well_formed, "I19: a step says what its kind needs and nothing else"),

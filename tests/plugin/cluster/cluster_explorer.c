@@ -221,12 +221,12 @@ static void run_play(struct stage *stage, struct explorer *explorer,
                      const struct scenario *scenario, int policy, struct choices *choices,
                      int deviations) {
     const struct opened_section *section = &explorer->sections[policy];
-    struct play_setting setting = {.servers = scenario->known != 0 ? scenario->known
-                                                                   : scenario->standbys + 1,
-                                   .always = strstr(policies[policy].policy, "always") != NULL,
-                                   .blind_to_floors = scenario->blind_to_floors,
-                                   .flags = policies[policy].is_19 ? RP_CLUSTER_CAN_BLOCK : 0,
-                                   .timeout_ns = 5000 * MS};
+    struct play_setting setting = {
+        .servers = scenario->known != 0 ? scenario->known : scenario->standbys + 1,
+        .always = strstr(policies[policy].policy, "always") != NULL,
+        .blind_to_floors = scenario->blind_to_floors,
+        .flags = RP_CLUSTER_KEEPS_ANSWERS | (policies[policy].is_19 ? RP_CLUSTER_CAN_BLOCK : 0),
+        .timeout_ns = 5000 * MS};
     memset(stage, 0, sizeof *stage);
     memcpy(setting.expect, scenario->expect, sizeof setting.expect);
     stage->scenario = scenario;

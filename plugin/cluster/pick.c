@@ -1,0 +1,110 @@
+/*
+ * pick.c - see pick.h.
+ */
+#include "pick.h"
+
+#include "plugin/slot.h"
+#include "proofs.h"
+
+/* The number-th of those offered. */
+static uint32_t offered_server(uint64_t offered, uint32_t number) {
+    while (number-- > 0) {
+        offered &= offered - 1;
+    }
+    return (uint32_t)__builtin_ctzll(offered);
+}
+
+/* One, and none, are quickly told: there may be no instruction that counts. */
+uint32_t pick_count(uint64_t servers) {
+    if ((servers & (servers - 1)) == 0) {
+        return servers != 0;
+    }
+    return (uint32_t)__builtin_popcountll(servers);
+}
+
+uint64_t pick_well(const struct rp_cluster *cluster, uint64_t servers) {
+    uint64_t well = 0;
+    for (uint64_t rest = servers; rest != 0; rest &= rest - 1) {
+        uint32_t index = (uint32_t)__builtin_ctzll(rest);
+        if (!health_backs_off(&cluster->servers[index].health, cluster->now_ns)) {
+            well |= server_bit(index);
+        }
+    }
+    return well;
+}
+
+static bool is_behind_max_lag(const struct rp_cluster *cluster, const struct server *server,
+                              uint64_t max_lag_ns) {
+    if (!cluster->primary_answers || server->said.position == 0) {
+        return cluster->now_ns - server->lag_known_ns > max_lag_ns;
+    }
+    const struct server *primary = &cluster->servers[cluster->primary];
+    bool caught_up = server->said.position >=
+                     reachable_position(cluster, cluster->primary, primary->said.position);
+    return !caught_up && cluster->now_ns - server->reached_ns > max_lag_ns;
+}
+
+static uint64_t within_max_lag(const struct rp_cluster *cluster, uint64_t servers,
+                               uint64_t max_lag_ns) {
+    uint64_t within = 0;
+    for (uint64_t rest = servers; rest != 0; rest &= rest - 1) {
+        uint32_t index = (uint32_t)__builtin_ctzll(rest);
+        if (!is_behind_max_lag(cluster, &cluster->servers[index], max_lag_ns)) {
+            within |= server_bit(index);
+        }
+    }
+    return within;
+}
+
+uint64_t pick_offer(struct rp_cluster *cluster, const struct rp_plan *plan) {
+    uint64_t replicas = cluster->replicas;
+    if (replicas == 0 && cluster->others == 0 && cluster->primary != NO_SERVER &&
+        (cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0) {
+        return server_bit(cluster->primary);
+    }
+    if (plan->max_lag_ns != 0) {
+        replicas = within_max_lag(cluster, replicas, plan->max_lag_ns);
+    }
+    uint64_t well = pick_well(cluster, replicas);
+    return well != 0 ? well : replicas;
+}
+
+bool pick_stands_in(const struct rp_cluster *cluster, const struct read *read, uint32_t index) {
+    return index == cluster->primary && read->offered == server_bit(index) &&
+           (cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0;
+}
+
+/* Whether a server that was offered may still be read as a replica. */
+static bool is_readable(const struct rp_cluster *cluster, const struct read *read, uint32_t index) {
+    return (cluster->readable & server_bit(index)) != 0 || pick_stands_in(cluster, read, index);
+}
+
+/* Of those offered the one that is furthest. */
+static uint32_t freshest(const struct rp_cluster *cluster, const struct read *read,
+                         uint32_t otherwise) {
+    uint32_t best = otherwise;
+    uint64_t position = 0;
+    for (uint64_t rest = read->offered & cluster->replicas; rest != 0; rest &= rest - 1) {
+        uint32_t index = (uint32_t)__builtin_ctzll(rest);
+        const struct server *server = &cluster->servers[index];
+        if (server->answers && server->said.position > position &&
+            !health_backs_off(&server->health, cluster->now_ns)) {
+            best = index;
+            position = server->said.position;
+        }
+    }
+    return best;
+}
+
+uint32_t pick_replica(const struct rp_cluster *cluster, const struct read *read,
+                      const struct rp_step *step) {
+    uint32_t index = offered_server(read->offered, step->replica);
+    if ((step->flags & RP_STEP_FRESHEST) != 0) {
+        index = freshest(cluster, read, index);
+    }
+    if (is_readable(cluster, read, index)) {
+        return index;
+    }
+    uint64_t others = pick_well(cluster, read->offered & cluster->replicas);
+    return others != 0 ? (uint32_t)__builtin_ctzll(others) : NO_SERVER;
+}
