@@ -31,6 +31,10 @@ static bool is_control(uint32_t code_point) {
 static bool check_text(const char *bytes, size_t length, const char **why) {
     const unsigned char *text = (const unsigned char *)bytes;
     for (size_t at = 0; at < length;) {
+        if (text[at] >= ' ' && text[at] < 0x7f) {
+            at++; /* nearly all ids hold nothing else */
+            continue;
+        }
         uint32_t code_point;
         const size_t step = utf8_code_point(text + at, length - at, &code_point);
         if (step == 0) {
@@ -51,6 +55,11 @@ static bool check_text(const char *bytes, size_t length, const char **why) {
 /* Decodes into id->text, which is not NUL-terminated yet. */
 static bool percent_decode(const char *segment, size_t length, struct database_id *id,
                            const char **why) {
+    if (length <= FRIENDLY_ID_MAX_BYTES && memchr(segment, '%', length) == NULL) {
+        memcpy(id->text, segment, length);
+        id->length = length;
+        return true;
+    }
     id->length = 0;
     for (size_t at = 0; at < length; at++) {
         char character = segment[at];
