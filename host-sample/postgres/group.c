@@ -3,12 +3,11 @@
  */
 #include "group.h"
 
-#include "result.h"
-
+#include <endian.h>
 #include <limits.h>
 #include <string.h>
 
-enum { BINARY = 1, TEXT_OID = 25, NUMBER_LENGTH = 8 /* of a bigint */ };
+enum { BINARY = 1, TEXT_OID = 25 };
 
 uint32_t pg_group_limit(uint32_t bytes_each) {
     uint32_t limit = bytes_each > 0 ? PG_GROUP_RESULT_BYTES / bytes_each : PG_GROUP_MAX;
@@ -87,10 +86,11 @@ bool pg_group_send(PGconn *conn, const struct pg_prepared *prepared, bool use_pr
 
 /* ---- in ---- */
 
-/* 0: there is none. */
+/* Of a row that has one. */
 static uint64_t number_of(const PGresult *result, int row) {
     uint64_t number;
-    return pg_value(result, row, 0, &number) ? number : 0;
+    memcpy(&number, PQgetvalue(result, row, 0), sizeof(number));
+    return be64toh(number);
 }
 
 bool pg_group_is_result(const PGresult *result, uint32_t reads) {
@@ -100,8 +100,11 @@ bool pg_group_is_result(const PGresult *result, uint32_t reads) {
         return false;
     }
     for (int row = 0; row < rows; row++) {
+        if (PQgetlength(result, row, 0) != sizeof(uint64_t)) {
+            return false;
+        }
         const uint64_t number = number_of(result, row);
-        if (PQgetlength(result, row, 0) != NUMBER_LENGTH || number < before || number > reads) {
+        if (number < before || number > reads) {
             return false;
         }
         before = number;

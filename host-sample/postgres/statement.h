@@ -76,7 +76,7 @@ struct pg_statement {
     uint32_t renewals;     /* links that were closed because of what they said to it */
     bool alone;            /* when sent again: between two syncs of its own */
     bool answered;         /* the reply is there, the callback is still to be made */
-    struct pg_reply reply; /* only while answered */
+    struct pg_reply reply; /* only while answered; its rows before, to be checked */
     char before[PG_BEFORE_BYTES];
     TAILQ_ENTRY(pg_statement) entry;
 };

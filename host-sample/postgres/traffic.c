@@ -163,17 +163,17 @@ static struct result_rows rows_of(const struct pg_request *request,
                                    : result_rows_all(request->result);
 }
 
-/* Whether what came is the answer to what was asked. A link whose answers are shifted, by an error
- * that a pooler put in, gives those of the neighbours. */
-static bool is_answer(const struct pg_request *request) {
+/* Gives each read its rows. Whether what came is the answer to what was asked: a link whose answers
+ * are shifted, by an error that a pooler put in, gives those of the neighbours. */
+static bool take_answer(const struct pg_request *request) {
     int at = 0;
     if (request->asks && !is_answer_to_question(request->before)) {
         return false;
     }
-    for (const struct pg_statement *one = request->statement; request->reads && one != NULL;
+    for (struct pg_statement *one = request->statement; request->reads && one != NULL;
          one = one->next_in_group) {
-        const struct result_rows rows = rows_of(request, one, &at);
-        if (one->is_answer != NULL && !one->is_answer(one, &rows)) {
+        one->reply.rows = rows_of(request, one, &at);
+        if (one->is_answer != NULL && !one->is_answer(one, &one->reply.rows)) {
             return false;
         }
     }
@@ -190,7 +190,7 @@ static bool voids_link(struct pg_traffic *traffic, const struct pg_request *requ
         one_line(traffic->why_void, sizeof(traffic->why_void), pg_result_error(request->result));
         return true;
     }
-    if (request->aborted || is_answer(request)) {
+    if (request->aborted || take_answer(request)) {
         return false;
     }
     (void)snprintf(traffic->why_void, sizeof(traffic->why_void),
@@ -230,15 +230,14 @@ static struct pg_reply reply_of(const struct pg_traffic *traffic,
 static void reply_to(struct pg_traffic *traffic, const struct pg_request *request) {
     struct pg_reply reply = reply_of(traffic, request);
     struct pg_statement *next;
-    int at = 0;
     if (reply.status == PG_REPLY_ROWS && request->reads) {
         pg_queue_note_size(&traffic->shared->queue, request->statement->prepared,
                            request->statements, PQresultMemorySize(request->result));
     }
     for (struct pg_statement *one = request->statement; one != NULL; one = next) {
         next = one->next_in_group;
-        if (reply.status == PG_REPLY_ROWS && request->result != NULL) {
-            reply.rows = rows_of(request, one, &at);
+        if (reply.status == PG_REPLY_ROWS && request->reads) {
+            reply.rows = one->reply.rows;
         }
         pg_queue_answer(&traffic->shared->queue, one, &reply);
     }
