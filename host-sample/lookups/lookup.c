@@ -45,10 +45,11 @@ struct lookup {
     int lengths[3];
     struct lookup_request request;
     struct snapshot_question question;
+    struct snapshot_head head;            /* of the answer that has come; its text lies there */
     const struct snapshot_result *result; /* of the answer that is handled; else NULL */
     struct byte_buffer kept; /* the last answer, written, if the lookup has gone on after it */
-    char client[HTTP_CLIENT_BYTES];       /* for the access log */
-    char error[MAX_ERROR_BYTES];          /* of the last failure, "" if none */
+    char client[HTTP_CLIENT_BYTES]; /* for the access log */
+    char error[MAX_ERROR_BYTES];    /* of the last failure, "" if none */
 };
 
 static void copy_error(struct lookup *lookup, const char *error) {
@@ -322,9 +323,9 @@ static void use_statement(struct lookup *lookup, int32_t target, bool lean) {
     lookup->question.as_replica = !primary;
 }
 
-static bool is_answer(const struct pg_statement *statement, const struct result_rows *rows) {
-    const struct lookup *lookup = container_of(statement, const struct lookup, statement);
-    return snapshot_is_answer(rows, &lookup->question);
+static bool is_answer(struct pg_statement *statement, const struct result_rows *rows) {
+    struct lookup *lookup = container_of(statement, struct lookup, statement);
+    return snapshot_read_head(&lookup->head, rows, &lookup->question);
 }
 
 static int32_t outcome_of_failure(struct lookup *lookup, const struct pg_reply *reply) {
@@ -374,7 +375,8 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     note_answer(lookups, lookup->now_ns);
     if (reply->status == PG_REPLY_ROWS) {
         pg_server_took(lookup->links, PG_TOOK_READ, lookup->now_ns - lookup->asked_ns);
-        const enum snapshot_outcome found = snapshot_read(&result, reply->rows, &lookup->question);
+        const enum snapshot_outcome found =
+            snapshot_read_rows(&result, reply->rows, &lookup->question, &lookup->head);
         if (lookup->lean && found != SNAPSHOT_MISSING) {
             statement_choice_learn(&lookups->choice, found == SNAPSHOT_NEEDS_FULL);
         }

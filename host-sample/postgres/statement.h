@@ -64,8 +64,8 @@ struct pg_statement {
     const char *question;
     /* PG_READ: whether rows are an answer to this statement at all. If not, the link gives answers
      * that belong to other questions: it is closed, and what was under way on it is asked again.
-     * Must not call anything here. NULL: no check. */
-    bool (*is_answer)(const struct pg_statement *statement, const struct result_rows *rows);
+     * May keep what it has read until the callback. Must not call anything here. NULL: no check. */
+    bool (*is_answer)(struct pg_statement *statement, const struct result_rows *rows);
     void (*done)(struct pg_statement *statement, struct pg_reply *reply); /* never within submit */
     /* the server's */
     struct pg_queue *queue;             /* non-NULL exactly while submitted */

@@ -79,7 +79,7 @@ struct snapshot_result {
     struct result_rows source;
     enum snapshot_outcome outcome;
     bool lean;
-    struct snapshot_head head; /* all zero if the outcome is FOREIGN */
+    struct snapshot_head head; /* of no meaning if the outcome is FOREIGN */
     int count;                 /* of newest_first */
     int links;   /* of the latest to waitpoints, whether or not the waitpoint is there */
     int lacking; /* PARTIAL: waitpoints of the latest that are not there, or not linked to it yet */
@@ -93,9 +93,16 @@ struct snapshot_result {
 enum snapshot_outcome snapshot_read(struct snapshot_result *read, struct result_rows rows,
                                     const struct snapshot_question *asked);
 
-/* Whether it is an answer to this question at all; snapshot_read would not say FOREIGN but for a
- * row of another run or environment. */
-bool snapshot_is_answer(const struct result_rows *rows, const struct snapshot_question *asked);
+/* The same in two steps, for a caller who must know first whether it is an answer to this question
+ * at all. False: it is FOREIGN. */
+bool snapshot_read_head(struct snapshot_head *head, const struct result_rows *rows,
+                        const struct snapshot_question *asked);
+
+/* The rest of an answer whose head that was. FOREIGN now only for a row of another run or
+ * environment. */
+enum snapshot_outcome snapshot_read_rows(struct snapshot_result *read, struct result_rows rows,
+                                         const struct snapshot_question *asked,
+                                         const struct snapshot_head *head);
 
 /* Appends {"snapshots":[...]} for a result that is FOUND or PARTIAL. now_ms: Unix time, printed
  * where completedAt is NULL. False if the result is anything else (discard out then), if now_ms

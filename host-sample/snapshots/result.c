@@ -152,10 +152,6 @@ static bool needs_full(const struct snapshot_result *read, const struct tally *t
 static enum snapshot_outcome outcome_of(struct snapshot_result *read,
                                         const struct snapshot_question *asked) {
     struct tally tally = {.lean = 0};
-    const struct text head = rows_head(&read->source);
-    if (!head_read(&read->head, &head, asked)) {
-        return SNAPSHOT_FOREIGN;
-    }
     if (asked->as_replica && !read->head.recovering) {
         return SNAPSHOT_ROLE_CHANGED;
     }
@@ -175,26 +171,36 @@ static enum snapshot_outcome outcome_of(struct snapshot_result *read,
                                     : found_or_partial(read, tally.waitpoints);
 }
 
-enum snapshot_outcome snapshot_read(struct snapshot_result *read, struct result_rows rows,
-                                    const struct snapshot_question *asked) {
+bool snapshot_read_head(struct snapshot_head *head, const struct result_rows *rows,
+                        const struct snapshot_question *asked) {
+    if (!rows_have_columns(rows)) {
+        return false;
+    }
+    const struct text text = rows_head(rows);
+    return head_read(head, &text, asked);
+}
+
+enum snapshot_outcome snapshot_read_rows(struct snapshot_result *read, struct result_rows rows,
+                                         const struct snapshot_question *asked,
+                                         const struct snapshot_head *head) {
     read->source = rows;
-    read->head = (struct snapshot_head){.after = NULL};
+    read->head = *head;
     read->count = 0;
     read->links = 0;
     read->lacking = 0;
     read->newest_first[SNAPSHOT_MAX_ROWS].row = SNAPSHOT_MAX_ROWS;
     read->lean = rows_are_lean(&rows);
-    read->outcome = rows_have_columns(&rows) ? outcome_of(read, asked) : SNAPSHOT_FOREIGN;
+    read->outcome = outcome_of(read, asked);
     return read->outcome;
 }
 
-bool snapshot_is_answer(const struct result_rows *rows, const struct snapshot_question *asked) {
+enum snapshot_outcome snapshot_read(struct snapshot_result *read, struct result_rows rows,
+                                    const struct snapshot_question *asked) {
     struct snapshot_head head;
-    if (!rows_have_columns(rows)) {
-        return false;
+    if (!snapshot_read_head(&head, &rows, asked)) {
+        return read->outcome = SNAPSHOT_FOREIGN;
     }
-    const struct text text = rows_head(rows);
-    return head_read(&head, &text, asked);
+    return snapshot_read_rows(read, rows, asked, &head);
 }
 
 /* ---- the order of completion ---- */

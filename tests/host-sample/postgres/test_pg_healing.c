@@ -350,7 +350,7 @@ END_TEST
 
 static unsigned foreign; /* so many answers are not taken */
 
-static bool is_answer(const struct pg_statement *statement, const struct result_rows *rows) {
+static bool is_answer(struct pg_statement *statement, const struct result_rows *rows) {
     const char *value = statement->values[0];
     if (foreign > 0) {
         foreign--;

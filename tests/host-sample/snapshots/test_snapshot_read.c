@@ -214,11 +214,12 @@ static bool expect_rows(int which, struct result_rows rows, const struct snapsho
                         enum snapshot_outcome outcome, const char *json) {
     const char *name = snapshot_statements[0][which % SNAPSHOT_STATEMENT_COUNT].name;
     struct snapshot_result read;
+    struct snapshot_head head;
     const enum snapshot_outcome got = snapshot_read(&read, rows, asked);
     const bool needs_full = is_lean(which) && got == SNAPSHOT_NEEDS_FULL;
     ck_assert_msg(needs_full || got == outcome, "%s, schema %d: outcome %d, not %d", name,
                   which / SNAPSHOT_STATEMENT_COUNT, (int)got, (int)outcome);
-    ck_assert(snapshot_is_answer(&rows, asked));
+    ck_assert(snapshot_read_head(&head, &rows, asked));
     ck_assert(read.head.recovering == is_of_replica(which));
     ck_assert(read.head.after[0] != '\0' || is_of_replica(which));
     if (got == SNAPSHOT_PARTIAL) {
@@ -234,11 +235,12 @@ static bool expect_of(int which, const char *since, const char *run, const char 
     struct snapshot_question asked = {text_of(since), text_of(run), text_of(environment),
                                       is_of_replica(which)};
     struct snapshot_question other = asked;
+    struct snapshot_head head;
     other.snapshot = text_of(OTHER_SNAPSHOT);
     PGresult *result = run_statement(which, since, run, environment);
     struct result_rows rows = result_rows_all(result);
     const bool needs_full = expect_rows(which, rows, &asked, outcome, json);
-    ck_assert(!snapshot_is_answer(&rows, &other));
+    ck_assert(!snapshot_read_head(&head, &rows, &other));
     PQclear(result);
     result = run_group(which, since, run, environment);
     int at = 0;

@@ -550,6 +550,7 @@ END_TEST
 
 static void judge_head(int number, const char *rows, enum snapshot_outcome outcome) {
     struct snapshot_result read;
+    struct snapshot_head head;
     struct snapshot_question question = asked;
     if (heads[number].environment != NULL) {
         question.environment = (struct text){heads[number].environment, 2};
@@ -559,7 +560,8 @@ static void judge_head(int number, const char *rows, enum snapshot_outcome outco
     set_value(result, 0, HEAD_COLUMN, heads[number].head);
     struct result_rows all = result_rows_all(result);
     ck_assert_int_eq(snapshot_read(&read, all, &question), outcome);
-    ck_assert(snapshot_is_answer(&all, &question) == (heads[number].outcome != SNAPSHOT_FOREIGN));
+    ck_assert(snapshot_read_head(&head, &all, &question) ==
+              (heads[number].outcome != SNAPSHOT_FOREIGN));
     PQclear(result);
 }
 
