@@ -190,6 +190,7 @@ struct read {
     uint64_t offered; /* bit i: server i is one of the replicas offered to the policy */
     uint64_t sent_ns;
     uint64_t sent_event;
+    uint64_t limit_ns; /* of its action */
     uint64_t position; /* from the last answer, for DONE; 0: unknown */
     uint64_t located_instance;
     uint32_t located_timeline;

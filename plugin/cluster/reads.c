@@ -155,7 +155,8 @@ static int32_t judge(struct rp_cluster *cluster, struct read *read, int32_t outc
     bool first = !read->rehearsed && !read->missed;
     if ((cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0 && outcome == RP_FOUND && first) {
         read->rehearsed = true;
-        outcome = RP_MISSING;
+        *position = 0; /* a miss that proves nothing */
+        return RP_MISSING;
     }
     if (outcome == RP_MISSING && (read->step->flags & RP_STEP_WITH_POSITION) != 0 && proof == 0) {
         cluster->counters.unproven++;
@@ -173,6 +174,19 @@ static int32_t judge(struct rp_cluster *cluster, struct read *read, int32_t outc
 
 /* ---- beside a locate ------------------------------------------------------------------------- */
 
+/* The replica probably has what is being located. patient: not where that was in vain lately. */
+static bool keeps_up(const struct rp_cluster *cluster, const struct read *read, bool patient) {
+    struct server *server = &cluster->servers[read->server];
+    if (server->said.instance == 0 || !server->said.in_recovery || server->health.failures > 0) {
+        return false;
+    }
+    if (patient && server->patient > 0) {
+        server->patient--;
+        return false;
+    }
+    return true;
+}
+
 /* A replica that keeps up has probably reached the position that is being located by the time a
  * read arrives there. So a read goes there beside its locate, and both take one round trip: it says
  * itself whether the position was reached. Where it was not, the next reads are patient: twice as
@@ -184,18 +198,14 @@ static bool goes_beside(struct rp_cluster *cluster, struct read *read) {
         return false;
     }
     read->server = pick_replica(cluster, read, read->step);
-    if (read->server == NO_SERVER) {
-        return false;
-    }
-    struct server *server = &cluster->servers[read->server];
-    if (server->said.instance == 0 || !server->said.in_recovery || server->health.failures > 0) {
-        return false;
-    }
-    if (first && server->patient > 0) {
-        server->patient--;
-        return false;
-    }
-    return true;
+    return read->server != NO_SERVER && keeps_up(cluster, read, first);
+}
+
+/* The same after the locate, which still spares the question whether the position is reached: for
+ * a host that keeps no answer, or has answered the locate before it was given the read. */
+static bool goes_early(const struct rp_cluster *cluster, const struct read *read,
+                       bool could_go_beside) {
+    return !could_go_beside && read->sent_event == 0 && keeps_up(cluster, read, true);
 }
 
 static void note_early(const struct rp_cluster *cluster, const struct read *read, bool reached) {
@@ -223,7 +233,8 @@ static void adopt(struct rp_cluster *cluster, struct read *read, uint64_t early)
     read->phase = READ_OUT;
     read->is_current = early != 0;
     cluster->current_out += read->is_current;
-    set_timer(cluster, read, limit_of(cluster, read));
+    const uint64_t limit_ns = limit_of(cluster, read);
+    set_timer(cluster, read, limit_ns < read->limit_ns ? limit_ns : read->limit_ns);
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -256,6 +267,8 @@ static bool begin_await(struct rp_cluster *cluster, struct read *read, const str
                         int32_t *outcome) {
     /* No time, only what is known already: where it is, the policy's next read will tell. */
     const bool looks = step->until_ns <= cluster->now_ns;
+    const bool could_go_beside =
+        (cluster->flags & RP_CLUSTER_KEEPS_ANSWERS) != 0 && read->beside != BESIDE_TO_SEND;
     read->server = pick_replica(cluster, read, step);
     if (read->server == NO_SERVER) {
         read->reason = "none of the replicas can be read any more";
@@ -289,6 +302,11 @@ static bool begin_await(struct rp_cluster *cluster, struct read *read, const str
     if (looks) {
         *outcome = RP_NOT_REACHED;
         return false;
+    }
+    if (goes_early(cluster, read, could_go_beside)) {
+        read->early = step->position;
+        read_enlist(cluster, read, READ_TO_SEND);
+        return true;
     }
     asks_await(cluster, read, step->position);
     set_timer(cluster, read, step->until_ns);
@@ -427,7 +445,7 @@ struct read *reads_start(struct rp_cluster *cluster, const struct rp_policy *pol
 static const char *question_of(const struct rp_cluster *cluster, const struct read *read) {
     const struct server *server = &cluster->servers[read->server];
     bool wanted = is_primary_step(read->step) || read->floor != 0 ||
-                  read->step->kind == RP_STEP_LOCATE ||
+                  read->step->kind != RP_STEP_READ ||
                   (read->step->flags & RP_STEP_WITH_POSITION) != 0;
     const struct instance *last = server->instance;
     const bool stranger = server->can.system && last != NULL && last->system == 0;
@@ -449,7 +467,7 @@ static void send(struct rp_cluster *cluster, struct read *read, struct rp_action
     action->flags = RP_ACTION_WANTS_POSITION;
     action->target = read->step->target;
     action->text = question_of(cluster, read);
-    action->limit_ns = limit_of(cluster, read);
+    action->limit_ns = read->limit_ns = limit_of(cluster, read);
     read->asks_question = action->text != NULL;
     cluster->current_out += read->is_current;
 }
@@ -465,6 +483,7 @@ static bool next_beside(struct rp_cluster *cluster, struct rp_action *action) {
             read->beside_server = read->server;
             read->is_current = !read->missed;
             send(cluster, read, action);
+            set_timer(cluster, read, action->limit_ns);
             return true;
         }
     }
@@ -749,12 +768,10 @@ void reads_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, cons
 static const struct rp_step *overdue_step(const struct read *read) {
     static const char message[] = "not answered within its deadline";
 #define OVERDUE(during)                                                                            \
-    {.struct_size = sizeof(struct rp_step),                                                        \
-     .kind = RP_STEP_DONE,                                                                         \
-     .verdict = RP_VERDICT_FAILED,                                                                 \
-     .log_level = RP_LOG_ERROR,                                                                    \
-     .failed_during = (during),                                                                    \
-     .message = message}
+    {                                                                                              \
+        .struct_size = sizeof(struct rp_step), .kind = RP_STEP_DONE, .verdict = RP_VERDICT_FAILED, \
+        .log_level = RP_LOG_ERROR, .failed_during = (during), .message = message                   \
+    }
     static const struct rp_step steps[] = {OVERDUE(NULL), OVERDUE("replica_retry"),
                                            OVERDUE("primary_fallback")};
     if (is_primary_step(read->step) && (read->missed || read->failed_over)) {
@@ -770,6 +787,14 @@ static void end_overdue(struct rp_cluster *cluster, struct read *read) {
     read_enlist(cluster, read, READ_DONE);
 }
 
+/* It has answered no read since this was sent. */
+static void note_silence(struct rp_cluster *cluster, const struct read *read) {
+    struct health *health = &cluster->servers[read->server].health;
+    if (health->answered_ns <= read->sent_ns) {
+        health_failed(health, true, cluster->now_ns, cluster_random(cluster));
+    }
+}
+
 /* A replica has not answered in time: the policy may know another server. */
 static void give_up_answer(struct rp_cluster *cluster, struct read *read) {
     if (read->early != 0) {
@@ -777,11 +802,7 @@ static void give_up_answer(struct rp_cluster *cluster, struct read *read) {
         tell_outcome(cluster, read, RP_NOT_REACHED, 0, NULL);
         return;
     }
-    struct health *health = &cluster->servers[read->server].health;
-    /* It has answered no read since this was sent. */
-    if (health->answered_ns <= read->sent_ns) {
-        health_failed(health, true, cluster->now_ns, cluster_random(cluster));
-    }
+    note_silence(cluster, read);
     drop(cluster, read);
     read_report(cluster, read, RP_FAILED,
                 "the replica did not answer within three quarters of the read's time");
@@ -801,6 +822,13 @@ void reads_timer(struct rp_cluster *cluster, struct read *read) {
         break;
     case READ_AWAITING:
         tell_outcome(cluster, read, RP_NOT_REACHED, 0, NULL);
+        break;
+    case READ_LOCATING:
+        if (read->beside == BESIDE_OUT) {
+            note_silence(cluster, read);
+            end_beside(cluster, read);
+        }
+        set_timer(cluster, read, read->deadline_ns);
         break;
     default:
         break;

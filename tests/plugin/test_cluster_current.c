@@ -302,6 +302,107 @@ START_TEST(a_host_that_keeps_no_answer) {
 }
 END_TEST
 
+/* Its reads go early, where the replica keeps up: they wait for no question of where it is. */
+START_TEST(a_read_of_such_a_host_goes_early) {
+    pair_close(&pair);
+    open_pair(ALWAYS, 0);
+    bring_out_early();
+    ck_assert_int_eq(pair.watches_seen, 0);
+    if (_i == 0) {
+        pair.replayed = pair.inserted;
+        answer_read(1);
+        ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+    } else {
+        answer_read(1);
+        ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_NONE);
+        is_awaited_and_found(1);
+    }
+}
+END_TEST
+
+/* A hit that is called a miss proves no absence. */
+START_TEST(a_rehearsed_miss_proves_nothing) {
+    pair_close(&pair);
+    open_pair(ALWAYS, RP_CLUSTER_KEEPS_ANSWERS | RP_CLUSTER_FIRST_MISSES);
+    bring_out_beside();
+    if (_i == 0) {
+        answer_read(1);
+        answer_locate();
+    } else {
+        answer_locate();
+        answer_read(1);
+    }
+    answer_locate();
+    answer_read(1);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
+static uint64_t start_with_deadline(uint64_t tag, uint64_t ms) {
+    const struct rp_request request = {.struct_size = sizeof request,
+                                       .now_ns = pair.now_ns,
+                                       .deadline_ns = pair.now_ns + ms * PAIR_MS,
+                                       .entropy = tag};
+    uint64_t id;
+    ck_assert_int_eq(pair.calls->start(pair.cluster, pair.section.policy, &request, tag, &id),
+                     RP_OK);
+    pair_run(&pair);
+    return id;
+}
+
+/* Whether or not the position is located by then, and whatever the read is by then. */
+START_TEST(the_limit_that_a_read_went_with_holds) {
+    static const char *const keys[] = {ALWAYS,
+                                       "policy = read_index\nwhen = always\nmax_wait_ms = 900"};
+    pair_close(&pair);
+    open_pair(keys[_i], RP_CLUSTER_KEEPS_ANSWERS);
+    primary_writes();
+    start_with_deadline(1, 800);
+    ck_assert_uint_eq(pair.reads_out[1].limit_ns, pair.now_ns + 600 * PAIR_MS);
+    const struct rp_action beside = pair.reads_out[1];
+    if (_i == 1) {
+        pair.now_ns += 100 * PAIR_MS;
+        answer_locate();
+    }
+    pair.now_ns = beside.limit_ns - 1;
+    pair_run(&pair);
+    ck_assert_int_eq(pair.dropped, 0);
+    ck_assert_uint_eq(pair.wake_ns, beside.limit_ns);
+    pair.now_ns++;
+    pair_run(&pair);
+    ck_assert_int_eq(pair.dropped, 1);
+}
+END_TEST
+
+/* However a read beside its locate ends, nobody gathers for it afterwards. */
+START_TEST(nobody_gathers_for_a_read_that_has_ended) {
+    const uint64_t id = start_with_deadline(1, 100);
+    switch (_i) {
+    case 0:
+        pair.calls->forget(pair.cluster, id);
+        break;
+    case 1:
+        pair_answer(&pair, &pair.reads_out[1], RP_FAILED, NULL);
+        break;
+    case 2:
+        answer_read(1);
+        break;
+    default:
+        pair.now_ns += 100 * PAIR_MS;
+        break;
+    }
+    pair_run(&pair);
+    pair.now_ns += PAIR_MS / 10;
+    answer_locate();
+    if (_i == 1) {
+        pair_answer(&pair, &pair.reads_out[1], RP_FAILED, NULL);
+    }
+    const int before = pair.locates_seen;
+    pair_start(&pair, 2, 0);
+    ck_assert_int_eq(pair.locates_seen, before + 1);
+}
+END_TEST
+
 /* After a miss, only where a locate takes long; what is found then counts, wherever the replica is.
  */
 START_TEST(a_miss_is_looked_after_beside_a_slow_locate) {
@@ -345,6 +446,10 @@ int main(void) {
     tcase_add_test(tests, a_read_is_forgotten_beside_its_locate);
     tcase_add_test(tests, a_server_is_taken_out_beside_a_locate);
     tcase_add_test(tests, a_host_that_keeps_no_answer);
+    tcase_add_loop_test(tests, a_read_of_such_a_host_goes_early, 0, 2);
+    tcase_add_loop_test(tests, a_rehearsed_miss_proves_nothing, 0, 2);
+    tcase_add_loop_test(tests, the_limit_that_a_read_went_with_holds, 0, 2);
+    tcase_add_loop_test(tests, nobody_gathers_for_a_read_that_has_ended, 0, 4);
     tcase_add_loop_test(tests, a_miss_is_looked_after_beside_a_slow_locate, 0, 2);
     return suite_run(suite);
 }
