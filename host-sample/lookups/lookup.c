@@ -21,6 +21,9 @@
 
 #define MAX_ERROR_BYTES 256u
 
+/* Of an answer that was kept, when it is not needed any more. */
+#define MAX_SPARE_BYTES 4096u
+
 /* A client that ends its side with its request waits for the answer; later it has left. */
 #define LEAVES_AFTER_NS UINT64_C(100000000)
 
@@ -47,6 +50,7 @@ struct lookup {
     struct snapshot_question question;
     struct snapshot_head head;            /* of the answer that has come; its text lies there */
     const struct snapshot_result *result; /* of the answer that is handled; else NULL */
+    int lacking;                          /* waitpoints, in the last answer */
     struct byte_buffer kept; /* the last answer, written, if the lookup has gone on after it */
     char client[HTTP_CLIENT_BYTES]; /* for the access log */
     char error[MAX_ERROR_BYTES];    /* of the last failure, "" if none */
@@ -76,6 +80,7 @@ void lookups_configure(struct lookups *lookups, const struct host_config *config
 
 void lookups_free(struct lookups *lookups) {
     for (uint32_t i = 0; i < lookups->count; i++) {
+        byte_buffer_free(&lookups->all[i]->kept);
         free(lookups->all[i]);
     }
     free(lookups->all);
@@ -109,6 +114,7 @@ static void forget_answer(struct lookup *lookup) {
 static void release(struct lookup *lookup) {
     struct lookups *lookups = lookup->lookups;
     forget_answer(lookup);
+    byte_buffer_reset(&lookup->kept, MAX_SPARE_BYTES);
     lookup->open = false;
     lookup->action_id = 0;
     counter_subtract_shared(&lookups->service->under_way, 1);
@@ -153,7 +159,7 @@ static bool write_answer(struct lookup *lookup) {
 }
 
 static void keep_answer(struct lookup *lookup, int32_t outcome) {
-    byte_buffer_reset(&lookup->kept, 4096);
+    byte_buffer_reset(&lookup->kept, MAX_SPARE_BYTES);
     if ((outcome == RP_FOUND || outcome == RP_PARTIAL) &&
         !snapshot_answer_write(&lookup->kept, lookup->result, unix_now_ms())) {
         byte_buffer_reset(&lookup->kept, 0);
@@ -238,15 +244,14 @@ static void fail_to_write(struct lookup *lookup, const struct rp_action *done) {
  * was asked where it is. */
 static const char *tell_lacking(const struct lookup *lookup, char *text, size_t length,
                                 int32_t *log_level, const char *message) {
-    if (lookup->result == NULL || lookup->result->lacking == 0 ||
-        lookup->statement.question == NULL) {
+    if (lookup->lacking == 0 || lookup->statement.question == NULL) {
         return message;
     }
     if (*log_level == RP_LOG_NONE) {
         *log_level = RP_LOG_WARN;
     }
     (void)snprintf(text, length, "%s; the answer lacks %d completed waitpoint%s that nobody has",
-                   message, lookup->result->lacking, lookup->result->lacking == 1 ? "" : "s");
+                   message, lookup->lacking, lookup->lacking == 1 ? "" : "s");
     return text;
 }
 
@@ -372,6 +377,7 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     const char *after = NULL;
     int32_t outcome;
     lookup->now_ns = monotonic_ns();
+    lookup->lacking = 0;
     note_answer(lookups, lookup->now_ns);
     if (reply->status == PG_REPLY_ROWS) {
         pg_server_took(lookup->links, PG_TOOK_READ, lookup->now_ns - lookup->asked_ns);
@@ -387,6 +393,7 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
             return;
         }
         lookup->result = &result;
+        lookup->lacking = found == SNAPSHOT_PARTIAL ? result.lacking : 0;
         after = result.head.after;
         outcome = outcome_of_answer(lookup, found);
     } else {

@@ -78,6 +78,23 @@ class BesideTheLocate(ExactReads):
         self.assertEqual(self.locates(host), 4)
         self.assertEqual(self.primary_reads(host), 0)
 
+    def test_a_kept_answer_that_lacks_something(self):
+        """The log tells of it as of one that is given at once."""
+        run = history.new_run()
+        since, latest = history.snapshot(run), history.snapshot(run)
+        history.write(cluster.primary)
+        cluster.primary.execute('INSERT INTO "_completedWaitpoints" VALUES (%s, %s)',
+                                (latest["id"], "elsewhere"))
+        self.addCleanup(cluster.primary.execute, 'DELETE FROM "_completedWaitpoints"'
+                        ' WHERE "B" = \'elsewhere\'')
+        cluster.wait_caught_up()
+        host = self.far_host(ALWAYS)
+        answer = host.lookup(run, since["id"])
+        self.assertEqual((answer.status, answer.served_by), (200, "replica"))
+        self.assertEqual(len(answer.json["snapshots"]), 1)
+        line = host.wait_for_log(lambda line: "lacks 1 completed waitpoint " in line.text, "what it lacks")
+        self.assertEqual(line.level, "WARN")
+
     def test_answered_before_it_and_too_early(self):
         """It had not what was committed before; that is awaited, and read."""
         run, life = self.known_everywhere()
