@@ -55,12 +55,12 @@ static bool check_text(const char *bytes, size_t length, const char **why) {
 /* Decodes into id->text, which is not NUL-terminated yet. */
 static bool percent_decode(const char *segment, size_t length, struct database_id *id,
                            const char **why) {
-    if (length <= FRIENDLY_ID_MAX_BYTES && memchr(segment, '%', length) == NULL) {
+    id->length = 0;
+    if (length > 0 && length <= FRIENDLY_ID_MAX_BYTES && memchr(segment, '%', length) == NULL) {
         memcpy(id->text, segment, length);
         id->length = length;
         return true;
     }
-    id->length = 0;
     for (size_t at = 0; at < length; at++) {
         char character = segment[at];
         if (character == '%') {
