@@ -94,6 +94,13 @@ enum no_proof {
     PROOF_OLD_TIMELINE /* its restart point is older than the last promotion */
 };
 
+/* A read that was sent too early costs one more. The next ones are not sent so, twice as many each
+ * time. */
+struct patience {
+    uint32_t left; /* reads to come that are not */
+    uint32_t last; /* `left` after the last one that was too early */
+};
+
 struct server {
     char name[NAME_BYTES];
     int32_t state;  /* enum rp_server_state */
@@ -146,8 +153,8 @@ struct server {
     struct heap waiters;    /* reads that await a position, by it */
     uint32_t watches;       /* questions in a row that left reads waiting */
     uint64_t waited_for;    /* the position of the wait that is out, or was the last one */
-    uint32_t patient;       /* so many reads to come await their position before they are sent */
-    uint32_t patience;      /* `patient` after the last read that was sent too early */
+    struct patience beside; /* with sending reads beside their locate */
+    struct patience early;  /* with sending them before their position is known to be reached */
     uint64_t no_wait_ns;    /* a wait has failed: the position is asked for until then */
     char wait_text[QUESTION_WAIT_BYTES];
     uint64_t redial_ns; /* no redial before */
@@ -199,6 +206,7 @@ struct read {
     uint32_t server;            /* asked or awaited */
     uint8_t phase;              /* enum read_phase */
     uint8_t beside;             /* enum beside */
+    bool went_beside;           /* when it was sent first */
     uint8_t detours;            /* other servers tried for the step under way */
     bool asks_question;         /* its action brought a question */
     bool conflicted;            /* asked again for a conflict, once for each step */

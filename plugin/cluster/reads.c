@@ -174,14 +174,15 @@ static int32_t judge(struct rp_cluster *cluster, struct read *read, int32_t outc
 
 /* ---- beside a locate ------------------------------------------------------------------------- */
 
-/* The replica probably has what is being located. patient: not where that was in vain lately. */
-static bool keeps_up(const struct rp_cluster *cluster, const struct read *read, bool patient) {
-    struct server *server = &cluster->servers[read->server];
-    if (server->said.instance == 0 || !server->said.in_recovery || server->health.failures > 0) {
-        return false;
-    }
-    if (patient && server->patient > 0) {
-        server->patient--;
+/* The replica probably has what is being located. */
+static bool keeps_up(const struct rp_cluster *cluster, const struct read *read) {
+    const struct server *server = &cluster->servers[read->server];
+    return server->said.instance != 0 && server->said.in_recovery && server->health.failures == 0;
+}
+
+static bool may_try(struct patience *patience) {
+    if (patience->left > 0) {
+        patience->left--;
         return false;
     }
     return true;
@@ -189,33 +190,33 @@ static bool keeps_up(const struct rp_cluster *cluster, const struct read *read, 
 
 /* A replica that keeps up has probably reached the position that is being located by the time a
  * read arrives there. So a read goes there beside its locate, and both take one round trip: it says
- * itself whether the position was reached. Where it was not, the next reads are patient: twice as
- * many each time. After a miss it is worth while where a locate takes long, and then whether or not
- * the position is reached: it is the first look on the way to it. */
+ * itself whether the position was reached. After a miss it is worth while where a locate takes
+ * long, and then whether or not the position is reached: it is the first look on the way to it. */
 static bool goes_beside(struct rp_cluster *cluster, struct read *read) {
     const bool first = read->sent_event == 0;
     if (!first && cluster->locate_took_ns < FAR_NS) {
         return false;
     }
     read->server = pick_replica(cluster, read, read->step);
-    return read->server != NO_SERVER && keeps_up(cluster, read, first);
+    return read->server != NO_SERVER && keeps_up(cluster, read) &&
+           (!first || may_try(&cluster->servers[read->server].beside));
 }
 
-/* The same after the locate, which still spares the question whether the position is reached: for
- * a host that keeps no answer, or has answered the locate before it was given the read. */
-static bool goes_early(const struct rp_cluster *cluster, const struct read *read,
-                       bool could_go_beside) {
-    return !could_go_beside && read->sent_event == 0 && keeps_up(cluster, read, true);
+/* The same a round trip later, which still spares the question whether the position is reached. */
+static bool goes_early(const struct rp_cluster *cluster, const struct read *read) {
+    return read->sent_event == 0 && keeps_up(cluster, read) &&
+           may_try(&cluster->servers[read->server].early);
 }
 
 static void note_early(const struct rp_cluster *cluster, const struct read *read, bool reached) {
     struct server *server = &cluster->servers[read->server];
+    struct patience *patience = read->went_beside ? &server->beside : &server->early;
     if (reached) {
-        server->patience = 0;
-    } else if (server->patient == 0) {
-        server->patience = 2 * server->patience + 1;
-        server->patience = server->patience < MAX_PATIENT ? server->patience : MAX_PATIENT;
-        server->patient = server->patience;
+        patience->last = 0;
+    } else if (patience->left == 0) {
+        patience->last = 2 * patience->last + 1;
+        patience->last = patience->last < MAX_PATIENT ? patience->last : MAX_PATIENT;
+        patience->left = patience->last;
     }
 }
 
@@ -267,8 +268,6 @@ static bool begin_await(struct rp_cluster *cluster, struct read *read, const str
                         int32_t *outcome) {
     /* No time, only what is known already: where it is, the policy's next read will tell. */
     const bool looks = step->until_ns <= cluster->now_ns;
-    const bool could_go_beside =
-        (cluster->flags & RP_CLUSTER_KEEPS_ANSWERS) != 0 && read->beside != BESIDE_TO_SEND;
     read->server = pick_replica(cluster, read, step);
     if (read->server == NO_SERVER) {
         read->reason = "none of the replicas can be read any more";
@@ -303,7 +302,8 @@ static bool begin_await(struct rp_cluster *cluster, struct read *read, const str
         *outcome = RP_NOT_REACHED;
         return false;
     }
-    if (goes_early(cluster, read, could_go_beside)) {
+    if (goes_early(cluster, read)) {
+        read->went_beside = false;
         read->early = step->position;
         read_enlist(cluster, read, READ_TO_SEND);
         return true;
@@ -481,6 +481,7 @@ static bool next_beside(struct rp_cluster *cluster, struct rp_action *action) {
         if (goes_beside(cluster, read)) {
             read->beside = BESIDE_OUT;
             read->beside_server = read->server;
+            read->went_beside = true;
             read->is_current = !read->missed;
             send(cluster, read, action);
             set_timer(cluster, read, action->limit_ns);
@@ -768,10 +769,12 @@ void reads_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, cons
 static const struct rp_step *overdue_step(const struct read *read) {
     static const char message[] = "not answered within its deadline";
 #define OVERDUE(during)                                                                            \
-    {                                                                                              \
-        .struct_size = sizeof(struct rp_step), .kind = RP_STEP_DONE, .verdict = RP_VERDICT_FAILED, \
-        .log_level = RP_LOG_ERROR, .failed_during = (during), .message = message                   \
-    }
+    {.struct_size = sizeof(struct rp_step),                                                        \
+     .kind = RP_STEP_DONE,                                                                         \
+     .verdict = RP_VERDICT_FAILED,                                                                 \
+     .log_level = RP_LOG_ERROR,                                                                    \
+     .failed_during = (during),                                                                    \
+     .message = message}
     static const struct rp_step steps[] = {OVERDUE(NULL), OVERDUE("replica_retry"),
                                            OVERDUE("primary_fallback")};
     if (is_primary_step(read->step) && (read->missed || read->failed_over)) {
