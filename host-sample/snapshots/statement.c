@@ -199,11 +199,11 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 /* clang-format on */
 
 #define STATEMENT(statement_name, text, environment, role, schema, count)                          \
-    {                                                                                              \
-        .name = (statement_name), .sql = text(OF_ONE, environment, role, schema),                  \
-        .parameter_count = (count), .group_name = "group_" statement_name,                         \
-        .group_sql = text(OF_EACH, environment, role, schema)                                      \
-    }
+    {.name = (statement_name),                                                                     \
+     .sql = text(OF_ONE, environment, role, schema),                                               \
+     .parameter_count = (count),                                                                   \
+     .group_name = "group_" statement_name,                                                        \
+     .group_sql = text(OF_EACH, environment, role, schema)}
 
 /* clang-format off */
 #define STATEMENTS(schema)                                                                         \

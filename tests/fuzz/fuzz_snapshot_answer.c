@@ -283,7 +283,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     PGresAttDesc columns[FULL_COLUMN_COUNT];
     for (int i = 0; i < FULL_COLUMN_COUNT; i++) {
         columns[i] = (PGresAttDesc){
-            .name = (char *)(uintptr_t) "r", .typid = 2249, .typlen = -1, .format = shape != 255};
+            .name = (char *)(uintptr_t)"r", .typid = 2249, .typlen = -1, .format = shape != 255};
     }
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     assert(result != NULL && PQsetResultAttrs(result, count, columns) != 0);

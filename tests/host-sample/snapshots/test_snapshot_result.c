@@ -47,15 +47,13 @@ struct field {
     int length;
 };
 
-#define BYTES(literal)                                                                             \
-    { (literal), sizeof(literal) - 1 }
-#define NOTHING                                                                                    \
-    { NULL, -1 }
-#define TRUE        BYTES("\x01")
-#define FALSE       BYTES("\0")
-#define DATE        BYTES("\0\x02\xe9\x0e\xdf\xb1\xa0\x00")
-#define DATE_TEXT   "2025-12-16T11:34:05.195Z"
-#define ORDER_W1_W2 BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\2\0\0\0\1\0\0\0\2w1\0\0\0\2w2")
+#define BYTES(literal) {(literal), sizeof(literal) - 1}
+#define NOTHING        {NULL, -1}
+#define TRUE           BYTES("\x01")
+#define FALSE          BYTES("\0")
+#define DATE           BYTES("\0\x02\xe9\x0e\xdf\xb1\xa0\x00")
+#define DATE_TEXT      "2025-12-16T11:34:05.195Z"
+#define ORDER_W1_W2    BYTES("\0\0\0\1\0\0\0\0\0\0\0\x19\0\0\0\2\0\0\0\1\0\0\0\2w1\0\0\0\2w2")
 
 /* Of the checkpoint's composite value. */
 static const struct field checkpoint[] = {BYTES("c1"),   BYTES("checkpoint_c1"), BYTES("DOCKER"),
@@ -128,7 +126,7 @@ static void put_fields(struct byte_buffer *out, const struct field *fields, int 
 static PGresult *empty_result(int columns, int format) {
     PGresAttDesc descriptions[MAX_FIELDS];
     for (int i = 0; i < MAX_FIELDS; i++) {
-        descriptions[i] = (PGresAttDesc){.name = (char *)(uintptr_t) "r",
+        descriptions[i] = (PGresAttDesc){.name = (char *)(uintptr_t)"r",
                                          .typid = 2249,
                                          .typlen = -1,
                                          .atttypmod = -1,
