@@ -132,6 +132,8 @@ class Tls(unittest.TestCase):
             serve_with("foreign")
             self.end_links()
             host.wait_for_log(lambda one: "certificate verify failed" in one.text, "the refusal")
+            self.end_links()  # one may have been made before the server had read its files again
+            wait_for(lambda: self.uses_tls() is None, "the end of all links")
             self.assertEqual(host.lookup(life[0]["runId"], life[0]["id"]).status, 503)
             before = self.connects(host)
             serve_with("second")
