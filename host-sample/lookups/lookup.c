@@ -404,11 +404,9 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     servers_run(lookups->servers);
     if (lookup->open) {
         keep_answer(lookup, outcome);
-    }
-    lookup->result = NULL;
-    if (lookup->open) {
         watch_client(lookup);
     }
+    lookup->result = NULL;
 }
 
 static void begin_read(void *context, const struct rp_action *action, struct pg_server *links,

@@ -16,8 +16,8 @@
  *   said once, in a column that they have anyway.
  * - The since row's time is a subquery's value, and the recovery that guards it a call beside it:
  *   fewer nodes of a plan than if they were joined, each of which costs every execution. The head
- * asks for the recovery again, after the since row, and because a server never goes back into
- * recovery, one that is in recovery then was in it before: the guard held.
+ *   asks for the recovery again, after the since row, and because a server never goes back into
+ *   recovery, one that is in recovery then was in it before: the guard held.
  * - Without a since row the limit is 0, and what is below it is not begun. A condition that says so
  *   would be one more node.
  * - The environment comes with the rows only if one is asked for: a column costs each row.

@@ -115,6 +115,12 @@ static void primary_writes(void) {
     pair.flushed = pair.inserted;
 }
 
+static void take_standby_out(void) {
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
+                                 pair.now_ns);
+    pair_run(&pair);
+}
+
 /* Read 1 is sent while the standby is not known to be where the primary is. */
 static void bring_out_early(void) {
     primary_writes();
@@ -181,9 +187,7 @@ END_TEST
 
 START_TEST(an_early_read_of_a_server_that_is_taken_out) {
     bring_out_early();
-    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
-                                 pair.now_ns);
-    pair_run(&pair);
+    take_standby_out();
     ck_assert_int_eq(pair.dropped, 1);
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
 }
@@ -284,9 +288,7 @@ END_TEST
 
 START_TEST(a_server_is_taken_out_beside_a_locate) {
     bring_out_beside();
-    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
-                                 pair.now_ns);
-    pair_run(&pair);
+    take_standby_out();
     ck_assert_int_eq(pair.dropped, 1);
     answer_locate();
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
