@@ -253,11 +253,16 @@ static bool is_drained(struct worker *worker) {
 }
 
 static bool take_turn(struct worker *worker) {
-    const struct lookups *lookups = &worker->lookups;
-    if (lookups->poll.window_ns > 0 && lookups_have_lone_read(lookups)) {
-        return busy_poll_turn(&lookups->poll, worker->base);
+    struct lookups *lookups = &worker->lookups;
+    enum busy_poll_end end;
+    if (lookups->poll.limit_ns == 0 || !lookups_expect_an_answer(lookups)) {
+        return event_base_loop(worker->base, EVLOOP_ONCE) == 0;
     }
-    return event_base_loop(worker->base, EVLOOP_ONCE) == 0;
+    const bool good = busy_poll_turn(&lookups->poll, worker->base, &end);
+    if (end != BUSY_POLL_ENDS) {
+        counter_add(&lookups->counters.busy_polls[end], 1);
+    }
+    return good;
 }
 
 void worker_run(struct worker *worker) {

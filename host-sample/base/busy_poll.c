@@ -9,8 +9,8 @@
 
 #define SMALLEST_WINDOW_NS UINT64_C(10000)
 
-enum busy_poll_end busy_poll_answered(struct busy_poll *poll, uint64_t now_ns) {
-    const uint64_t took_ns = now_ns - poll->asked_ns, window_ns = poll->window_ns;
+enum busy_poll_end busy_poll_adapt(struct busy_poll *poll, uint64_t took_ns) {
+    const uint64_t window_ns = poll->window_ns;
     if (took_ns <= window_ns && window_ns > 0) {
         return BUSY_POLL_SEEN;
     }
@@ -32,13 +32,24 @@ static bool look(struct event_base *base, bool *good) {
     return active > 0 || event_base_get_max_events(base, EVENT_BASE_COUNT_ACTIVE, 1) > 0;
 }
 
-bool busy_poll_turn(const struct busy_poll *poll, struct event_base *base) {
+static bool poll_or_sleep(uint64_t until_ns, struct event_base *base) {
     bool good = true;
-    while (good && monotonic_ns() - poll->asked_ns < poll->window_ns) {
+    while (good && monotonic_ns() < until_ns) {
         if (look(base, &good)) {
             return good;
         }
         (void)sched_yield();
     }
     return good && event_base_loop(base, EVLOOP_ONCE) == 0;
+}
+
+bool busy_poll_turn(struct busy_poll *poll, struct event_base *base, enum busy_poll_end *end) {
+    const uint64_t began_ns = monotonic_ns();
+    poll->answered_ns = 0;
+    *end = BUSY_POLL_ENDS;
+    const bool good = poll_or_sleep(began_ns + poll->window_ns, base);
+    if (poll->answered_ns != 0) {
+        *end = busy_poll_adapt(poll, poll->answered_ns - began_ns);
+    }
+    return good;
 }

@@ -2,8 +2,8 @@
  * busy_poll.h - polls for an answer that is about to come, instead of sleeping until it does.
  *
  * Putting a processor to sleep and waking it takes longer than a server on the same machine or rack
- * takes to answer a point read. While a single lookup waits for a server's answer, the loop may
- * therefore poll for a while. How long adapts, as KVM's halt polling does (Linux,
+ * takes to answer a point read. While such an answer is awaited, the loop may therefore poll for a
+ * while. How long adapts, as KVM's halt polling does (Linux,
  * Documentation/virt/kvm/halt-polling.rst): the window doubles where a little more of it would have
  * seen the answer, and closes where the answer took longer than the limit, so a server that is far
  * away costs nothing. Between two polls the processor is offered to others (sched_yield), because
@@ -21,21 +21,29 @@
 struct busy_poll {
     uint64_t limit_ns; /* of the window; 0 never polls */
     uint64_t window_ns;
-    uint64_t asked_ns; /* when the question was sent whose answer is awaited */
+    uint64_t answered_ns; /* when the first answer came in this turn of the loop; 0: none has */
 };
 
+/* Of a turn with an answer. */
 enum busy_poll_end {
-    BUSY_POLL_SEEN,   /* the answer came within the window */
+    BUSY_POLL_SEEN,   /* it came within the window */
     BUSY_POLL_LATE,   /* it came only after the window, while the loop slept */
     BUSY_POLL_CLOSED, /* there was no window */
     BUSY_POLL_ENDS
 };
 
-/* The answer has arrived: returns how the window did, and adapts it. */
-enum busy_poll_end busy_poll_answered(struct busy_poll *poll, uint64_t now_ns);
+/* An answer has arrived. */
+static inline void busy_poll_answered(struct busy_poll *poll, uint64_t now_ns) {
+    if (poll->answered_ns == 0) {
+        poll->answered_ns = now_ns;
+    }
+}
 
-/* A turn of the loop that has something to do: polls while the window since asked_ns lasts, then
- * sleeps. False if the loop failed. */
-bool busy_poll_turn(const struct busy_poll *poll, struct event_base *base);
+/* An answer came so long after the turn had begun: how the window did, and adapts it. */
+enum busy_poll_end busy_poll_adapt(struct busy_poll *poll, uint64_t took_ns);
+
+/* A turn of the loop that has something to do: polls while the window lasts, then sleeps. *end is
+ * BUSY_POLL_ENDS where no answer came. False if the loop failed. */
+bool busy_poll_turn(struct busy_poll *poll, struct event_base *base, enum busy_poll_end *end);
 
 #endif

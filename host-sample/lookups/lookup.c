@@ -89,23 +89,20 @@ void lookups_free(struct lookups *lookups) {
 
 static void submit(struct lookup *lookup) {
     lookup->lookups->reads++;
-    lookup->lookups->poll.asked_ns = lookup->asked_ns = lookup->now_ns;
+    lookup->lookups->asking += lookup->statement.question != NULL;
+    lookup->asked_ns = lookup->now_ns;
     pg_server_submit(lookup->links, &lookup->statement);
 }
 
-/* The answer to the statement has arrived. */
-static void note_answer(struct lookups *lookups, uint64_t now_ns) {
-    if (lookups_have_lone_read(lookups)) {
-        enum busy_poll_end end = busy_poll_answered(&lookups->poll, now_ns);
-        counter_add(&lookups->counters.busy_polls[end], 1);
-    }
-    lookups->reads--;
+static void is_not_read_any_more(struct lookup *lookup) {
+    lookup->lookups->reads--;
+    lookup->lookups->asking -= lookup->statement.question != NULL;
 }
 
 /* The answer, if one is under way, is no longer wanted. */
 static void forget_answer(struct lookup *lookup) {
     if (pg_statement_is_submitted(&lookup->statement)) {
-        lookup->lookups->reads--;
+        is_not_read_any_more(lookup);
         pg_statement_forget(&lookup->statement);
     }
 }
@@ -378,7 +375,8 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     int32_t outcome;
     lookup->now_ns = monotonic_ns();
     lookup->lacking = 0;
-    note_answer(lookups, lookup->now_ns);
+    is_not_read_any_more(lookup);
+    busy_poll_answered(&lookups->poll, lookup->now_ns);
     if (reply->status == PG_REPLY_ROWS) {
         pg_server_took(lookup->links, PG_TOOK_READ, lookup->now_ns - lookup->asked_ns);
         const enum snapshot_outcome found =

@@ -44,17 +44,20 @@ struct lookups {
     struct statement_choice choice;
     struct busy_poll poll;
     uint32_t reads;   /* that a server has been asked for and has not answered */
+    uint32_t asking;  /* those of them that bring a question */
     uint64_t *random; /* see entropy.h */
     struct answers answers;
     struct access access; /* of the request that is about to be answered; what: NULL if none is */
     struct lookup_counters counters;
 };
 
-/* Whether the only lookup of the whole host waits for a server's answer here. Only then does busy
- * polling pay: with several lookups there is enough to do, and polling would take the processor
- * from the servers that answer. */
-static inline bool lookups_have_lone_read(const struct lookups *lookups) {
-    return lookups->reads == 1 && counter_value(&lookups->service->under_way) == 1;
+/* Whether the loop had better poll for a server's answer than sleep: where there is nothing else to
+ * do. The only lookup of the whole host is under way here; or reads bring a question, which go in
+ * groups, and what comes meanwhile gathers for the next one. Of other reads some answer comes all
+ * the time, and polling would only take the processor from the servers. */
+static inline bool lookups_expect_an_answer(const struct lookups *lookups) {
+    return lookups->asking > 0 ||
+           (lookups->reads == 1 && counter_value(&lookups->service->under_way) == 1);
 }
 
 #endif

@@ -115,9 +115,9 @@ static void put_lookups(const struct host *host, struct byte_buffer *out) {
     put_single(out, "snapshot_host_lookups_in_flight", "gauge", "Lookups under way.",
                counter_value(&host->service.under_way));
     name = "snapshot_host_busy_polls_total";
-    put_header(
-        out, name, "counter",
-        "Answers to a lookup that was alone, by whether polling saw them, see busy_poll_us.");
+    put_header(out, name, "counter",
+               "Turns of a loop in which an awaited answer came, by whether polling saw it, see "
+               "busy_poll_us.");
     put_labelled(out, name, "outcome", "seen", SUM_ITEM(host, busy_polls, BUSY_POLL_SEEN));
     put_labelled(out, name, "outcome", "in_vain", SUM_ITEM(host, busy_polls, BUSY_POLL_LATE));
 }

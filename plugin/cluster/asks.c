@@ -195,12 +195,10 @@ static void watch_again(struct rp_cluster *cluster, struct server *server) {
 /* ---- out ------------------------------------------------------------------------------------- */
 
 /* A locate costs the primary as much for one read as for many. While those of the locate before are
- * with their replicas, the next ones gather until they are twice as many, but no longer than twice
- * the time that this locate took. (PostgreSQL's commit_delay does the same for the flush of
- * commits.)
- */
+ * with their replicas, the next ones gather until they are five times as many, but no longer than
+ * MAX_GATHER_NS. (PostgreSQL's commit_delay does the same for the flush of commits.) */
 static bool gathers(struct rp_cluster *cluster) {
-    if (cluster->locating_count < 2 * cluster->current_out &&
+    if (cluster->locating_count < 5 * cluster->current_out &&
         cluster->now_ns < cluster->gather_until_ns) {
         heap_move(&cluster->timers, &cluster->gather, cluster->gather_until_ns);
         return true;
@@ -416,9 +414,7 @@ static void answered(struct rp_cluster *cluster, struct ask *ask, const char *an
     roles_heard(cluster, ask->server, &facts, ask->sent_event);
     if (ask->kind == ASK_LOCATE) {
         cluster->locate_took_ns = cluster->now_ns - ask->sent_ns;
-        const uint64_t gather_ns = 2 * cluster->locate_took_ns;
-        cluster->gather_until_ns =
-            cluster->now_ns + (gather_ns < MAX_GATHER_NS ? gather_ns : MAX_GATHER_NS);
+        cluster->gather_until_ns = cluster->now_ns + MAX_GATHER_NS;
         located(cluster, ask->server, &facts);
     }
     asks_wake(cluster, ask->server);

@@ -594,7 +594,7 @@ class MetricsPage(RouteCase):
 
 
 class BusyPoll(RouteCase):
-    """[listen] busy_poll_us: the loop polls for the answer to the only lookup instead of sleeping."""
+    """[listen] busy_poll_us: the loop polls for an answer instead of sleeping."""
 
     KEYS = {"listen": {"busy_poll_us": 1000}}
 
@@ -603,7 +603,7 @@ class BusyPoll(RouteCase):
                     policy={"policy": "replica_then_primary", **policy}, settings=settings)
 
     def answers(self, other):
-        """Answers to the only lookup, seen by polling or not."""
+        """Turns with an awaited answer, seen by polling or not."""
         metrics = other.metrics()
         return [metrics.value("snapshot_host_busy_polls_total", outcome=outcome)
                 for outcome in ("seen", "in_vain")]
@@ -639,6 +639,18 @@ class BusyPoll(RouteCase):
             for _ in range(50):
                 self.assertEqual(other.lookup(run, since).status, 200)
             self.assertEqual(self.answers(other), before)
+            self.assertFalse(missing.done())
+            self.assertEqual(missing.result().status, 404)
+
+    def test_current_reads(self):
+        """They are polled for in company, too; here of a lookup that waits for its retry."""
+        waits = {"replica_retry_min_ms": 2000, "replica_retry_max_ms": 2000}
+        with self.host(self.KEYS, **waits) as other:
+            self.wait_for_polls(other)
+            missing = other.begin_lookup(run, "nosuchsnapshot")
+            wait_for(lambda: other.metrics().value("snapshot_host_lookups_in_flight") == 1, "a lookup to wait")
+            other.reload({"policy": "read_index", "when": "always"})
+            self.wait_for_polls(other)
             self.assertFalse(missing.done())
             self.assertEqual(missing.result().status, 404)
 

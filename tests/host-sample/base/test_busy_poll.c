@@ -41,9 +41,8 @@ static const struct {
 };
 
 START_TEST(the_window_after_an_answer) {
-    struct busy_poll poll = {
-        .limit_ns = answers[_i].limit, .window_ns = answers[_i].window, .asked_ns = 7 * S};
-    ck_assert_int_eq(busy_poll_answered(&poll, 7 * S + answers[_i].took), answers[_i].end);
+    struct busy_poll poll = {.limit_ns = answers[_i].limit, .window_ns = answers[_i].window};
+    ck_assert_int_eq(busy_poll_adapt(&poll, answers[_i].took), answers[_i].end);
     ck_assert_uint_eq(poll.window_ns, answers[_i].then);
     ck_assert_uint_eq(poll.limit_ns, answers[_i].limit);
 }
@@ -54,6 +53,8 @@ END_TEST
 static struct event_base *base;
 static struct event *ready, *timer;
 static int descriptor, told, rung;
+static struct busy_poll poll;
+static enum busy_poll_end end;
 
 static void on_ready(evutil_socket_t fd, short what, void *context) {
     uint64_t count;
@@ -61,6 +62,7 @@ static void on_ready(evutil_socket_t fd, short what, void *context) {
     (void)context;
     ck_assert_int_eq(read(fd, &count, sizeof count), sizeof count);
     told++;
+    busy_poll_answered(&poll, monotonic_ns());
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *context) {
@@ -82,6 +84,7 @@ static void ring_in(long us) {
 
 static void set_up(void) {
     told = rung = 0;
+    poll = (struct busy_poll){.limit_ns = 60 * S, .window_ns = 60 * S};
     descriptor = eventfd(0, EFD_NONBLOCK);
     base = event_base_new();
     ready = event_new(base, descriptor, EV_READ | EV_PERSIST, on_ready, NULL);
@@ -104,10 +107,10 @@ static long sleeps(void) {
 }
 
 START_TEST(what_is_there_is_handled) {
-    const struct busy_poll poll = {.window_ns = 60 * S, .asked_ns = monotonic_ns()};
     tell();
-    ck_assert(busy_poll_turn(&poll, base));
+    ck_assert(busy_poll_turn(&poll, base, &end));
     ck_assert_int_eq(told, 1);
+    ck_assert_int_eq(end, BUSY_POLL_SEEN);
 }
 END_TEST
 
@@ -118,10 +121,9 @@ START_TEST(what_comes_within_the_window_is_not_slept_for) {
     int turns = 0;
     long slept = 1;
     while (slept > 0 && turns < 5) {
-        const struct busy_poll poll = {.window_ns = 60 * S, .asked_ns = monotonic_ns()};
         ring_in(20000);
         const long before = sleeps();
-        ck_assert(busy_poll_turn(&poll, base));
+        ck_assert(busy_poll_turn(&poll, base, &end));
         slept = sleeps() - before;
         ck_assert_int_eq(rung, ++turns);
     }
@@ -129,35 +131,44 @@ START_TEST(what_comes_within_the_window_is_not_slept_for) {
 }
 END_TEST
 
-static const struct {
-    uint64_t window, asked_before;
-} closed[] = {{0, 0}, {10 * US, 0}, {S, S}, {S, 2 * S}};
-
 START_TEST(what_comes_later_is_slept_for) {
-    const struct busy_poll poll = {.window_ns = closed[_i].window,
-                                   .asked_ns = monotonic_ns() - closed[_i].asked_before};
+    poll.window_ns = _i == 0 ? 0 : 10 * US;
     const long before = sleeps();
     ring_in(20000);
-    ck_assert(busy_poll_turn(&poll, base));
+    ck_assert(busy_poll_turn(&poll, base, &end));
     ck_assert_int_eq(rung, 1);
     ck_assert_int_gt(sleeps(), before);
 }
 END_TEST
 
+/* The answer that the loop has slept for sets the next window. A turn without one, as here of a
+ * timer, says nothing of it. */
+START_TEST(the_window_follows_the_turns_with_an_answer) {
+    poll = (struct busy_poll){.limit_ns = 60 * S};
+    ring_in(1000);
+    ck_assert(busy_poll_turn(&poll, base, &end));
+    ck_assert_int_eq(end, BUSY_POLL_ENDS);
+    ck_assert_uint_eq(poll.window_ns, 0);
+    tell();
+    ck_assert(busy_poll_turn(&poll, base, &end));
+    ck_assert_int_eq(end, BUSY_POLL_CLOSED);
+    ck_assert_uint_eq(poll.window_ns, 10 * US);
+}
+END_TEST
+
 /* As an allocation that fails may leave it. */
 START_TEST(what_was_made_active_is_handled) {
-    const struct busy_poll poll = {.window_ns = 60 * S, .asked_ns = monotonic_ns()};
     event_active(timer, EV_TIMEOUT, 1);
-    ck_assert(busy_poll_turn(&poll, base));
+    ck_assert(busy_poll_turn(&poll, base, &end));
     ck_assert_int_eq(rung, 1);
 }
 END_TEST
 
 /* A loop without any event ends at once; a turn of it is no answer. */
 START_TEST(a_loop_that_fails) {
-    const struct busy_poll poll = {.window_ns = _i == 0 ? 0 : S, .asked_ns = monotonic_ns()};
+    poll.window_ns = _i == 0 ? 0 : S;
     ck_assert_int_eq(event_del(ready), 0);
-    ck_assert(!busy_poll_turn(&poll, base));
+    ck_assert(!busy_poll_turn(&poll, base, &end));
 }
 END_TEST
 
@@ -171,7 +182,8 @@ int main(void) {
     tcase_add_checked_fixture(turns, set_up, tear_down);
     tcase_add_test(turns, what_is_there_is_handled);
     tcase_add_test(turns, what_comes_within_the_window_is_not_slept_for);
-    tcase_add_loop_test(turns, what_comes_later_is_slept_for, 0, COUNT(closed));
+    tcase_add_loop_test(turns, what_comes_later_is_slept_for, 0, 2);
+    tcase_add_test(turns, the_window_follows_the_turns_with_an_answer);
     tcase_add_test(turns, what_was_made_active_is_handled);
     tcase_add_loop_test(turns, a_loop_that_fails, 0, 2);
     suite_add_tcase(suite, turns);
