@@ -6,6 +6,7 @@
 
 #include "asks.h"
 #include "cluster.h"
+#include "gather.h"
 #include "position.h"
 #include "proofs.h"
 #include "reads.h"
@@ -109,7 +110,7 @@ static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options 
         return refuse(RP_E_MEMORY, "out of memory", err, errlen);
     }
     init_lists(cluster);
-    cluster->gather.kind = TIMER_GATHER;
+    gather_init(cluster);
     *opened = cluster;
     return RP_OK;
 }

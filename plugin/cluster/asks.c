@@ -3,6 +3,7 @@
  */
 #include "asks.h"
 
+#include "gather.h"
 #include "proofs.h"
 #include "reports.h"
 #include "roles.h"
@@ -23,9 +24,6 @@
 #define WATCH_NS      (1 * MS)
 #define SLOW_WATCH_NS (5 * MS)
 #define QUICK_WATCHES 64u
-
-/* Reads that are to be located gather no longer than this. */
-#define MAX_GATHER_NS (1 * MS)
 
 /* A wait lasts so long at most: a connection is busy until then, wanted or not. */
 #define WAIT_MS 200u
@@ -194,19 +192,6 @@ static void watch_again(struct rp_cluster *cluster, struct server *server) {
 
 /* ---- out ------------------------------------------------------------------------------------- */
 
-/* A locate costs the primary as much for one read as for many. While those of the locate before are
- * with their replicas, the next ones gather until they are five times as many, but no longer than
- * MAX_GATHER_NS. (PostgreSQL's commit_delay does the same for the flush of commits.) */
-static bool gathers(struct rp_cluster *cluster) {
-    if (cluster->locating_count < 5 * cluster->current_out &&
-        cluster->now_ns < cluster->gather_until_ns) {
-        heap_move(&cluster->timers, &cluster->gather, cluster->gather_until_ns);
-        return true;
-    }
-    heap_remove(&cluster->timers, &cluster->gather);
-    return false;
-}
-
 static void prepare_locate(struct rp_cluster *cluster) {
     if (TAILQ_EMPTY(&cluster->locating)) {
         return;
@@ -219,7 +204,7 @@ static void prepare_locate(struct rp_cluster *cluster) {
     if (primary->blind || (primary->probed && question_short(&primary->can) == NULL)) {
         fail_list(cluster, &cluster->locating, "the primary does not tell its position");
     } else if (primary->asks[ASK_LOCATE].state == ASK_IDLE && TAILQ_EMPTY(&cluster->located) &&
-               !gathers(cluster)) {
+               !gather_goes_on(cluster)) {
         enqueue(cluster, primary, ASK_LOCATE);
     }
 }
@@ -283,6 +268,7 @@ static void send(struct rp_cluster *cluster, struct ask *ask, const char *text,
               cluster->now_ns + ASK_LIMIT_NS + (blocks ? WAIT_MS * MS : 0));
     if (ask->kind == ASK_LOCATE) {
         struct read *read;
+        gather_ends(cluster);
         while ((read = TAILQ_FIRST(&cluster->locating)) != NULL) {
             TAILQ_REMOVE(&cluster->locating, read, entry);
             read->located_listed = true;
@@ -414,7 +400,7 @@ static void answered(struct rp_cluster *cluster, struct ask *ask, const char *an
     roles_heard(cluster, ask->server, &facts, ask->sent_event);
     if (ask->kind == ASK_LOCATE) {
         cluster->locate_took_ns = cluster->now_ns - ask->sent_ns;
-        cluster->gather_until_ns = cluster->now_ns + MAX_GATHER_NS;
+        gather_located(cluster);
         located(cluster, ask->server, &facts);
     }
     asks_wake(cluster, ask->server);

@@ -24,6 +24,7 @@
 #include "heap.h"
 #include "lag.h"
 #include "notices.h"
+#include "patience.h"
 #include "plugin/read_policy.h"
 #include "questions.h"
 
@@ -92,13 +93,6 @@ enum no_proof {
     PROOF_NO_GRANT,
     PROOF_NOT_STREAMING,
     PROOF_OLD_TIMELINE /* its restart point is older than the last promotion */
-};
-
-/* A read that was sent too early costs one more. The next ones are not sent so, twice as many each
- * time. */
-struct patience {
-    uint32_t left; /* reads to come that are not */
-    uint32_t last; /* `left` after the last one that was too early */
 };
 
 struct server {
@@ -200,6 +194,7 @@ struct read {
     uint64_t limit_ns; /* of its action */
     uint64_t position; /* from the last answer, for DONE; 0: unknown */
     uint64_t located_instance;
+    uint64_t round; /* of gather, while it is with a replica for it; 0: none */
     uint32_t located_timeline;
     uint32_t generation;        /* of its id */
     uint32_t action_generation; /* of its action */
@@ -213,7 +208,6 @@ struct read {
     bool rehearsed;             /* its first hit was called a miss */
     bool missed;
     bool failed_over;
-    bool is_current;     /* with a replica, for the first time, beside or after a locate */
     bool located_listed; /* READ_LOCATING: on `located`, not `locating` */
     int32_t outcome;     /* READ_REPORTED: and with it what follows */
     uint64_t reported_position;
@@ -222,6 +216,18 @@ struct read {
     uint32_t beside_server; /* BESIDE_OUT, BESIDE_KEPT */
     int32_t kept_outcome;   /* BESIDE_KEPT: the answer's */
     struct facts kept;      /* and what the server said before it */
+};
+
+/* When those that are to be located stop to gather: gather.c. */
+struct gather {
+    struct heap_node timer;
+    uint64_t until_ns; /* at the latest */
+    uint64_t round;    /* the number of locates */
+    uint32_t size;     /* reads of the round */
+    uint32_t out;      /* of them, with their replicas */
+    uint32_t expected; /* so many gather for the next one, if they come in time; 0: nobody knows */
+    bool expects;      /* that number is learnt from this round */
+    struct patience patience;
 };
 
 struct drop {
@@ -295,11 +301,9 @@ struct rp_cluster {
     struct read_list locating; /* wait for a locate to be asked */
     struct read_list located;  /* it is asked */
     struct read_list beside;   /* of those, to be sent beside it; by beside_entry */
-    struct heap_node gather;   /* timer: the longest that `locating` gathers */
-    uint64_t gather_until_ns;
-    uint64_t locate_took_ns; /* the last one */
+    struct gather gather;      /* `locating` */
+    uint64_t locate_took_ns;   /* the last one */
     uint32_t locating_count;
-    uint32_t current_out; /* reads with is_current */
     struct read_list done;
     uint32_t reads_open;
     uint32_t read_count; /* that have been used at all */

@@ -4,6 +4,7 @@
 #include "reads.h"
 
 #include "asks.h"
+#include "gather.h"
 #include "pick.h"
 #include "plugin/machine.h"
 #include "plugin/plan.h"
@@ -18,9 +19,6 @@
 
 /* Other servers that are tried for one step: after a lost connection, or a change of role. */
 #define MAX_DETOURS 2u
-
-/* Reads in a row that await a position before they are sent, after one that was sent too early. */
-#define MAX_PATIENT 255u
 
 /* A locate that takes so long is worth while a read of the replica beside it. */
 #define FAR_NS UINT64_C(1000000)
@@ -59,7 +57,7 @@ static void end_beside(struct rp_cluster *cluster, struct read *read) {
     } else if (read->beside == BESIDE_TO_SEND) {
         TAILQ_REMOVE(&cluster->beside, read, beside_entry);
     }
-    read_is_not_current(cluster, read);
+    gather_read_back(cluster, read);
     read->beside = BESIDE_NONE;
 }
 
@@ -180,14 +178,6 @@ static bool keeps_up(const struct rp_cluster *cluster, const struct read *read) 
     return server->said.instance != 0 && server->said.in_recovery && server->health.failures == 0;
 }
 
-static bool may_try(struct patience *patience) {
-    if (patience->left > 0) {
-        patience->left--;
-        return false;
-    }
-    return true;
-}
-
 /* A replica that keeps up has probably reached the position that is being located by the time a
  * read arrives there. So a read goes there beside its locate, and both take one round trip: it says
  * itself whether the position was reached. After a miss it is worth while where a locate takes
@@ -199,25 +189,19 @@ static bool goes_beside(struct rp_cluster *cluster, struct read *read) {
     }
     read->server = pick_replica(cluster, read, read->step);
     return read->server != NO_SERVER && keeps_up(cluster, read) &&
-           (!first || may_try(&cluster->servers[read->server].beside));
+           (!first || patience_tries(&cluster->servers[read->server].beside));
 }
 
 /* The same a round trip later, which still spares the question whether the position is reached. */
 static bool goes_early(const struct rp_cluster *cluster, const struct read *read) {
     return read->sent_event == 0 && keeps_up(cluster, read) &&
-           may_try(&cluster->servers[read->server].early);
+           patience_tries(&cluster->servers[read->server].early);
 }
 
+/* One that was too early costs one more. */
 static void note_early(const struct rp_cluster *cluster, const struct read *read, bool reached) {
     struct server *server = &cluster->servers[read->server];
-    struct patience *patience = read->went_beside ? &server->beside : &server->early;
-    if (reached) {
-        patience->last = 0;
-    } else if (patience->left == 0) {
-        patience->last = 2 * patience->last + 1;
-        patience->last = patience->last < MAX_PATIENT ? patience->last : MAX_PATIENT;
-        patience->left = patience->last;
-    }
+    patience_note(read->went_beside ? &server->beside : &server->early, reached);
 }
 
 /* The step concerns this replica: what went to another one beside the locate is of no use. */
@@ -232,8 +216,9 @@ static void adopt(struct rp_cluster *cluster, struct read *read, uint64_t early)
     read->beside = BESIDE_NONE;
     read->early = early;
     read->phase = READ_OUT;
-    read->is_current = early != 0;
-    cluster->current_out += read->is_current;
+    if (early == 0) {
+        gather_read_back(cluster, read);
+    }
     const uint64_t limit_ns = limit_of(cluster, read);
     set_timer(cluster, read, limit_ns < read->limit_ns ? limit_ns : read->limit_ns);
 }
@@ -469,7 +454,6 @@ static void send(struct rp_cluster *cluster, struct read *read, struct rp_action
     action->text = question_of(cluster, read);
     action->limit_ns = read->limit_ns = limit_of(cluster, read);
     read->asks_question = action->text != NULL;
-    cluster->current_out += read->is_current;
 }
 
 /* Who may be read is known now: it may have changed since the read began to wait for its locate. */
@@ -482,7 +466,9 @@ static bool next_beside(struct rp_cluster *cluster, struct rp_action *action) {
             read->beside = BESIDE_OUT;
             read->beside_server = read->server;
             read->went_beside = true;
-            read->is_current = !read->missed;
+            if (!read->missed) {
+                gather_read_out(cluster, read);
+            }
             send(cluster, read, action);
             set_timer(cluster, read, action->limit_ns);
             return true;
@@ -498,7 +484,9 @@ bool reads_next(struct rp_cluster *cluster, struct rp_action *action) {
     }
     TAILQ_REMOVE(&cluster->to_send, read, entry);
     read->phase = READ_OUT;
-    read->is_current = read->located_instance != 0 && !read->missed && !is_primary_step(read->step);
+    if (read->located_instance != 0 && !read->missed && !is_primary_step(read->step)) {
+        gather_read_out(cluster, read);
+    }
     send(cluster, read, action);
     set_timer(cluster, read, action->limit_ns);
     return true;
@@ -717,7 +705,7 @@ static void failed(struct rp_cluster *cluster, struct read *read, int32_t outcom
 /* What it should have reached is not known yet: the answer is kept, unless it is none. */
 static void answered_beside(struct rp_cluster *cluster, struct read *read, int32_t outcome,
                             bool has_answer, const struct facts *facts) {
-    read_is_not_current(cluster, read);
+    gather_read_back(cluster, read);
     if (!has_answer) {
         read->beside = BESIDE_NONE;
         blame(cluster, read, outcome);

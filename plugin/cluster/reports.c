@@ -3,6 +3,8 @@
  */
 #include "reports.h"
 
+#include "gather.h"
+
 static struct read_list *list_of(struct rp_cluster *cluster, const struct read *read) {
     switch (read->phase) {
     case READ_REPORTED:
@@ -18,13 +20,10 @@ static struct read_list *list_of(struct rp_cluster *cluster, const struct read *
     }
 }
 
-void read_is_not_current(struct rp_cluster *cluster, struct read *read) {
-    cluster->current_out -= read->is_current;
-    read->is_current = false;
-}
-
 void read_leave(struct rp_cluster *cluster, struct read *read) {
-    read_is_not_current(cluster, read);
+    if (read->phase != READ_LOCATING) { /* what went beside the locate is still there */
+        gather_read_back(cluster, read);
+    }
     read->early = 0;
     struct read_list *list = list_of(cluster, read);
     if (list != NULL) {

@@ -20,9 +20,6 @@ void read_enlist(struct rp_cluster *cluster, struct read *read, enum read_phase 
 void read_report(struct rp_cluster *cluster, struct read *read, int32_t outcome,
                  const char *reason);
 
-/* The reads that gather do so for it no longer. */
-void read_is_not_current(struct rp_cluster *cluster, struct read *read);
-
 /* The action that is out is not wanted any more: the host is told, and its answer changes nothing.
  */
 void drop_action(struct rp_cluster *cluster, uint64_t id, uint32_t server, uint64_t tag,

@@ -11,7 +11,7 @@
 
 #define PAIR_MS UINT64_C(1000000)
 
-enum { PAIR_PRIMARY, PAIR_STANDBY, PAIR_MAX_READS = 16 };
+enum { PAIR_PRIMARY, PAIR_STANDBY, PAIR_MAX_READS = 64 };
 
 struct scripted_pair {
     struct opened_section section;
