@@ -226,7 +226,7 @@ struct gather {
     uint32_t size;     /* reads of the round */
     uint32_t out;      /* of them, with their replicas */
     uint32_t expected; /* so many gather for the next one, if they come in time; 0: nobody knows */
-    bool expects;      /* that number is learnt from this round */
+    bool expects;      /* that number is still to be learnt from this round */
     struct patience patience;
 };
 

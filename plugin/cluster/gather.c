@@ -37,7 +37,8 @@ void gather_read_back(struct rp_cluster *cluster, struct read *read) {
     struct gather *gather = &cluster->gather;
     if (read->round != 0 && read->round == gather->round) {
         gather->out--;
-        if (gather->out == 0 && gather->expects) {
+        if (gather->expects) { /* the first one: its client has not come again yet */
+            gather->expects = false;
             gather->expected = gather->size + cluster->locating_count;
         }
     }

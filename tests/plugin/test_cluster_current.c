@@ -97,6 +97,22 @@ START_TEST(reads_gather_until_those_before_are_back_and_have_come_again) {
 }
 END_TEST
 
+START_TEST(a_client_that_has_come_again_is_expected_once) {
+    bring_back(10);
+    for (uint64_t tag = 1; tag <= 10; tag++) {
+        pair_start(&pair, tag, 0);
+    }
+    answer_locate();
+    const int before = pair.locates_seen;
+    for (uint64_t tag = 1; tag <= 10; tag++) {
+        answer_read(tag);
+        ck_assert_int_eq(pair.locates_seen, before);
+        pair_start(&pair, tag, 0);
+    }
+    ck_assert_int_eq(pair.locates_seen, before + 1);
+}
+END_TEST
+
 START_TEST(those_that_gather_meanwhile_are_expected_too) {
     bring_out(1, 2, PAIR_MS / 10);
     const int before = pair.locates_seen;
@@ -518,6 +534,7 @@ int main(void) {
     TCase *tests = suite_case(suite, "current", set_up, tear_down, 0);
     tcase_add_test(tests, a_read_that_takes_long_is_waited_for_once);
     tcase_add_test(tests, reads_gather_until_those_before_are_back_and_have_come_again);
+    tcase_add_test(tests, a_client_that_has_come_again_is_expected_once);
     tcase_add_test(tests, those_that_gather_meanwhile_are_expected_too);
     tcase_add_test(tests, reads_gather_until_they_are_five_times_as_many_as_those_before);
     tcase_add_test(tests, clients_that_do_not_come_again_are_soon_not_waited_for);
