@@ -269,6 +269,7 @@ static void send(struct rp_cluster *cluster, struct ask *ask, const char *text,
     if (ask->kind == ASK_LOCATE) {
         struct read *read;
         gather_ends(cluster);
+        cluster->located_by = ask->server;
         while ((read = TAILQ_FIRST(&cluster->locating)) != NULL) {
             TAILQ_REMOVE(&cluster->locating, read, entry);
             read->located_listed = true;
@@ -345,6 +346,12 @@ static void question_failed(struct rp_cluster *cluster, struct ask *ask) {
     }
 }
 
+/* Another server may have been asked since, as the primary: then those who waited for this one have
+ * all gone, and those who wait now may have begun after it was asked. */
+static bool is_waited_for(const struct rp_cluster *cluster, const struct ask *ask) {
+    return ask->kind == ASK_LOCATE && ask->server == cluster->located_by;
+}
+
 static void ask_failed(struct rp_cluster *cluster, struct ask *ask, int32_t outcome) {
     struct server *server = &cluster->servers[ask->server];
     const bool timed_out = outcome == TIMED_OUT;
@@ -355,7 +362,7 @@ static void ask_failed(struct rp_cluster *cluster, struct ask *ask, int32_t outc
         health_failed(&server->health, silent, cluster->now_ns, cluster_random(cluster));
         roles_unheard(cluster, ask->server, !timed_out);
     }
-    if (ask->kind == ASK_LOCATE) {
+    if (is_waited_for(cluster, ask)) {
         fail_list(cluster, &cluster->located, "the primary could not be asked for its position");
     } else if (ask->kind == ASK_WATCH) {
         fail_waiters(cluster, server, "the replica could not be asked for its position");
@@ -398,7 +405,7 @@ static void answered(struct rp_cluster *cluster, struct ask *ask, const char *an
     }
     server->polls_since_probe += ask->kind == ASK_POLL;
     roles_heard(cluster, ask->server, &facts, ask->sent_event);
-    if (ask->kind == ASK_LOCATE) {
+    if (is_waited_for(cluster, ask)) {
         cluster->locate_took_ns = cluster->now_ns - ask->sent_ns;
         gather_located(cluster);
         located(cluster, ask->server, &facts);
@@ -485,7 +492,7 @@ void asks_end(struct rp_cluster *cluster, uint32_t index) {
         if (ask->state == ASK_OUT) {
             drop_action(cluster, id_of(ID_ASK, index * ASK_KINDS + kind, ask->generation), index, 0,
                         0);
-            if (kind == ASK_LOCATE) {
+            if (is_waited_for(cluster, ask)) {
                 fail_list(cluster, &cluster->located, "the primary was taken out");
             }
         }

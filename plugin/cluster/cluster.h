@@ -2,10 +2,12 @@
  * cluster.h - what a cluster remembers, as all of its parts see it.
  *
  * The parts, from the ground up; each knows those before it and nothing of those after it:
- *   heap, position, questions, health, lag, notices   know nothing of a cluster
+ *   heap, position, questions, health, lag, notices, patience   know nothing of a cluster
  *   strict     the host's mistakes, as notices
  *   roles      what servers said becomes who they are: system, primary, replicas, splits
  *   proofs     what an answer proves, by what is known of who gave it
+ *   gather     when reads that are to be located have waited for company long enough
+ *   reports    reads that an answer has woken
  *   asks       polls, locates, watches, waits: questions, and answers that reads wait for
  *   pick       which servers a read may go to
  *   reads      one read: the policy's steps become actions, answers become reports
@@ -299,10 +301,11 @@ struct rp_cluster {
     struct read_list reported;
     struct read_list to_send;
     struct read_list locating; /* wait for a locate to be asked */
-    struct read_list located;  /* it is asked */
-    struct read_list beside;   /* of those, to be sent beside it; by beside_entry */
-    struct gather gather;      /* `locating` */
-    uint64_t locate_took_ns;   /* the last one */
+    struct read_list located;  /* it is asked, of this server: */
+    uint32_t located_by;
+    struct read_list beside; /* of those, to be sent beside it; by beside_entry */
+    struct gather gather;    /* `locating` */
+    uint64_t locate_took_ns; /* the last one */
     uint32_t locating_count;
     struct read_list done;
     uint32_t reads_open;

@@ -12,7 +12,7 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
     const bool full = strstr(text, "pg_last_xact_replay_timestamp") != NULL;
     if (strstr(text, "server_version_num") != NULL) {
         (void)snprintf(answer, sizeof answer, "rp1 %u 8192 16777216 t t t t f", pair->version);
-    } else if (server == PAIR_PRIMARY) {
+    } else if (server != PAIR_STANDBY) {
         (void)snprintf(answer, sizeof answer, "rp1 a1 c p 0/%X 0/%X 00000001%s", pair->inserted,
                        pair->flushed, full ? " 7001 -" : "");
     } else {
@@ -125,7 +125,7 @@ void pair_open(struct scripted_pair *pair, const char *keys) {
 void pair_open_cluster(struct scripted_pair *pair, uint32_t flags) {
     const struct rp_cluster_options options = {.struct_size = sizeof options,
                                                .flags = flags,
-                                               .max_servers = 2,
+                                               .max_servers = PAIR_MAX_SERVERS,
                                                .max_reads = PAIR_MAX_READS,
                                                .now_ns = pair->now_ns,
                                                .seed = 1};

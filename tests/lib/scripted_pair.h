@@ -11,7 +11,8 @@
 
 #define PAIR_MS UINT64_C(1000000)
 
-enum { PAIR_PRIMARY, PAIR_STANDBY, PAIR_MAX_READS = 64 };
+/* A test may add the primary's second name. */
+enum { PAIR_PRIMARY, PAIR_STANDBY, PAIR_ALIAS, PAIR_MAX_SERVERS, PAIR_MAX_READS = 64 };
 
 struct scripted_pair {
     struct opened_section section;
