@@ -5,9 +5,9 @@
  * takes to answer a point read. While such an answer is awaited, the loop may therefore poll for a
  * while. How long adapts, as KVM's halt polling does (Linux,
  * Documentation/virt/kvm/halt-polling.rst): the window doubles where a little more of it would have
- * seen the answer, and closes where the answer took longer than the limit, so a server that is far
- * away costs nothing. Between two polls the processor is offered to others (sched_yield), because
- * the server may need it to answer.
+ * seen the answer, and closes where the answer took longer than the limit, or where none comes, so
+ * a server that is far away or hangs costs nothing. Between two polls the processor is offered to
+ * others (sched_yield), because the server may need it to answer.
  *
  * [one thread]: of the worker's event loop.
  */
@@ -18,9 +18,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* So many turns in vain close the window. */
+enum { BUSY_POLL_PATIENCE = 64 };
+
 struct busy_poll {
     uint64_t limit_ns; /* of the window; 0 never polls */
     uint64_t window_ns;
+    uint32_t in_vain; /* turns in a row that have polled to the window's end, without an answer */
     uint64_t answered_ns; /* when the first answer came in this turn of the loop; 0: none has */
 };
 
@@ -31,6 +35,12 @@ enum busy_poll_end {
     BUSY_POLL_CLOSED, /* there was no window */
     BUSY_POLL_ENDS
 };
+
+/* From now on. */
+static inline void busy_poll_set_limit(struct busy_poll *poll, uint64_t limit_ns) {
+    poll->limit_ns = limit_ns;
+    poll->window_ns = poll->window_ns < limit_ns ? poll->window_ns : limit_ns;
+}
 
 /* An answer has arrived. */
 static inline void busy_poll_answered(struct busy_poll *poll, uint64_t now_ns) {

@@ -75,7 +75,7 @@ bool lookups_init(struct lookups *lookups, struct lookup_service *service, struc
 
 void lookups_configure(struct lookups *lookups, const struct host_config *config) {
     lookups->config = config;
-    lookups->poll.limit_ns = config->listen.busy_poll_us * UINT64_C(1000);
+    busy_poll_set_limit(&lookups->poll, config->listen.busy_poll_us * UINT64_C(1000));
 }
 
 void lookups_free(struct lookups *lookups) {
@@ -87,16 +87,21 @@ void lookups_free(struct lookups *lookups) {
     byte_buffer_free(&lookups->answers.scratch);
 }
 
+/* Whether it goes in a group, as current reads do. */
+static bool asks_replica(const struct lookup *lookup) {
+    return lookup->statement.question != NULL && lookup->question.as_replica;
+}
+
 static void submit(struct lookup *lookup) {
     lookup->lookups->reads++;
-    lookup->lookups->asking += lookup->statement.question != NULL;
+    lookup->lookups->asking += asks_replica(lookup);
     lookup->asked_ns = lookup->now_ns;
     pg_server_submit(lookup->links, &lookup->statement);
 }
 
 static void is_not_read_any_more(struct lookup *lookup) {
     lookup->lookups->reads--;
-    lookup->lookups->asking -= lookup->statement.question != NULL;
+    lookup->lookups->asking -= asks_replica(lookup);
 }
 
 /* The answer, if one is under way, is no longer wanted. */

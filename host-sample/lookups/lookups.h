@@ -44,7 +44,7 @@ struct lookups {
     struct statement_choice choice;
     struct busy_poll poll;
     uint32_t reads;   /* that a server has been asked for and has not answered */
-    uint32_t asking;  /* those of them that bring a question */
+    uint32_t asking;  /* those of them that ask a replica where it is */
     uint64_t *random; /* see entropy.h */
     struct answers answers;
     struct access access; /* of the request that is about to be answered; what: NULL if none is */
@@ -52,9 +52,10 @@ struct lookups {
 };
 
 /* Whether the loop had better poll for a server's answer than sleep: where there is nothing else to
- * do. The only lookup of the whole host is under way here; or reads bring a question, which go in
- * groups, and what comes meanwhile gathers for the next one. Of other reads some answer comes all
- * the time, and polling would only take the processor from the servers. */
+ * do. The only lookup of the whole host is under way here; or reads ask a replica where it is, as
+ * current ones do, which go in groups, and what comes meanwhile gathers for the next one. Of other
+ * reads some answer comes all the time, and polling would only take the processor from the servers.
+ */
 static inline bool lookups_expect_an_answer(const struct lookups *lookups) {
     return lookups->asking > 0 ||
            (lookups->reads == 1 && counter_value(&lookups->service->under_way) == 1);

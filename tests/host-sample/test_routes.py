@@ -636,8 +636,10 @@ class BusyPoll(RouteCase):
                      "a lookup to wait")
             other.lookup(run, since)  # the one that waits has certainly had its answer now
             before = self.answers(other)
-            for _ in range(50):
-                self.assertEqual(other.lookup(run, since).status, 200)
+            for policy in ("replica_then_primary", "primary_only"):
+                other.reload({"policy": policy})
+                for _ in range(50):
+                    self.assertEqual(other.lookup(run, since).status, 200)
             self.assertEqual(self.answers(other), before)
             self.assertFalse(missing.done())
             self.assertEqual(missing.result().status, 404)

@@ -48,6 +48,18 @@ START_TEST(the_window_after_an_answer) {
 }
 END_TEST
 
+/* As a reload does: the window that is open now is within the new limit, too. */
+START_TEST(the_window_keeps_a_new_limit) {
+    struct busy_poll poll = {.limit_ns = 100 * US, .window_ns = 80 * US};
+    busy_poll_set_limit(&poll, 90 * US);
+    ck_assert_uint_eq(poll.window_ns, 80 * US);
+    busy_poll_set_limit(&poll, 20 * US);
+    ck_assert_int_eq(busy_poll_adapt(&poll, 20 * US), BUSY_POLL_SEEN);
+    ck_assert_int_eq(busy_poll_adapt(&poll, 21 * US), BUSY_POLL_LATE);
+    ck_assert_uint_eq(poll.window_ns, 0);
+}
+END_TEST
+
 /* ---- turns ---- */
 
 static struct event_base *base;
@@ -156,6 +168,27 @@ START_TEST(the_window_follows_the_turns_with_an_answer) {
 }
 END_TEST
 
+/* Of a server that hangs, say, while other things happen. */
+START_TEST(a_window_that_is_in_vain_closes) {
+    int turns = 0;
+    poll.window_ns = 10 * US;
+    for (int turn = 1; turn < BUSY_POLL_PATIENCE; turn++) {
+        ring_in(1000);
+        ck_assert(busy_poll_turn(&poll, base, &end));
+    }
+    tell(); /* it begins anew */
+    ck_assert(busy_poll_turn(&poll, base, &end));
+    while (poll.window_ns > 0 && turns < 10 * BUSY_POLL_PATIENCE) {
+        ring_in(1000);
+        ck_assert(busy_poll_turn(&poll, base, &end));
+        ck_assert_int_eq(end, BUSY_POLL_ENDS);
+        turns++;
+    }
+    ck_assert_uint_eq(poll.window_ns, 0);
+    ck_assert_int_ge(turns, BUSY_POLL_PATIENCE);
+}
+END_TEST
+
 /* As an allocation that fails may leave it. */
 START_TEST(what_was_made_active_is_handled) {
     event_active(timer, EV_TIMEOUT, 1);
@@ -176,6 +209,7 @@ int main(void) {
     Suite *suite = suite_create("busy_poll");
     TCase *window = tcase_create("window");
     tcase_add_loop_test(window, the_window_after_an_answer, 0, COUNT(answers));
+    tcase_add_test(window, the_window_keeps_a_new_limit);
     suite_add_tcase(suite, window);
 
     TCase *turns = tcase_create("turns");
@@ -184,6 +218,7 @@ int main(void) {
     tcase_add_test(turns, what_comes_within_the_window_is_not_slept_for);
     tcase_add_loop_test(turns, what_comes_later_is_slept_for, 0, 2);
     tcase_add_test(turns, the_window_follows_the_turns_with_an_answer);
+    tcase_add_test(turns, a_window_that_is_in_vain_closes);
     tcase_add_test(turns, what_was_made_active_is_handled);
     tcase_add_loop_test(turns, a_loop_that_fails, 0, 2);
     suite_add_tcase(suite, turns);
