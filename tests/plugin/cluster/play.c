@@ -310,6 +310,10 @@ void play_forget_truth(struct play *play) {
     }
 }
 
+static uint32_t number_of(const struct play *play, int server) {
+    return play->world.lineages[play->world.servers[server].lineage].number;
+}
+
 static void see_truth(struct play *play, const struct play_action *action) {
     if (action->kind != RP_ACTION_ASK || action->probes || action->waits) {
         return; /* whose the end of a wait is, is not known */
@@ -320,8 +324,10 @@ static void see_truth(struct play *play, const struct play_action *action) {
     }
     if (action->followed == play->world.truth || (leads && action->server == play->world.truth)) {
         hear_truth(play, action);
-    } else if (leads && play->truth_heard && action->index == play->heard_index) {
-        /* Another instance leads by the same name: a restart looks like that. */
+    } else if (leads && play->truth_heard && action->index == play->heard_index &&
+               number_of(play, action->server) >= number_of(play, play->world.truth)) {
+        /* Another instance leads by the same name: a restart looks like that, unless its timeline
+         * is older. */
         play_forget_truth(play);
     }
 }
