@@ -341,6 +341,27 @@ static uint32_t room_for_lookups(uint32_t max_lookups) {
     return room > max_lookups ? room : max_lookups;
 }
 
+/* glibc hands a large buffer back to the system when it is freed, but by default takes the largest
+ * that it has seen for what is small from then on, and keeps it: some big answers then cost a few
+ * times the host's own memory for good. Where the limit is set, it stays. It is above the buffers
+ * of usual big answers: the system clears the pages of each one that it hands out, which costs more
+ * than writing the answer does.
+ *
+ * Links are made in threads of their own, and by default each thread may take an arena of its own,
+ * up to eight a processor. What a link has grown to then stays with the arena that it was born in:
+ * links that come and go fill one arena after the other. So there are as many
+ * as event loops, and one for all others. */
+static void give_memory_back(uint32_t threads) {
+#ifdef __GLIBC__
+    enum { LARGE_BYTES = 1024 * 1024, KEPT_BYTES = 4 * LARGE_BYTES };
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+    (void)mallopt(M_ARENA_MAX, (int)threads + 1);
+#else
+    (void)threads;
+#endif
+}
+
 static int serve(struct host *host, const sigset_t *signals) {
     bool served = false;
     host->worker_count = host->config->listen.threads;
@@ -350,6 +371,7 @@ static int serve(struct host *host, const sigset_t *signals) {
         log_write(host->service.log, LOG_LEVEL_ERROR, "out of memory", NULL);
         return EXIT_FAILURE;
     }
+    give_memory_back(host->worker_count);
     warn_if_taken(host);
     if (init_workers(host) && start_workers(host)) {
         service_notify(host->service.log, "READY=1");
@@ -437,19 +459,6 @@ static int show_status(const char *config_path) {
     return shown && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* glibc hands a large buffer back to the system when it is freed, but by default takes the largest
- * that it has seen for what is small from then on, and keeps it: some big answers then cost a few
- * times the host's own memory for good. Where the limit is set, it stays. It is above the buffers
- * of usual big answers: the system clears the pages of each one that it hands out, which costs more
- * than writing the answer does. */
-static void give_memory_back(void) {
-#ifdef __GLIBC__
-    enum { LARGE_BYTES = 1024 * 1024, KEPT_BYTES = 4 * LARGE_BYTES };
-    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
-    (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
-#endif
-}
-
 int main(int argc, char **argv) {
     struct arguments arguments;
     int exit_status;
@@ -479,7 +488,6 @@ int main(int argc, char **argv) {
         }
     }
     descriptors_raise_limit();
-    give_memory_back();
     exit_status = run(&host, &signals, arguments.test, arguments.connect);
     if (host.service.log != NULL) {
         log_stop(host.service.log, LOG_END_MS);
