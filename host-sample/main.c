@@ -349,8 +349,8 @@ static uint32_t room_for_lookups(uint32_t max_lookups) {
  *
  * Links are made in threads of their own, and by default each thread may take an arena of its own,
  * up to eight a processor. What a link has grown to then stays with the arena that it was born in:
- * links that come and go fill one arena after the other. So there are as many
- * as event loops, and one for all others. */
+ * links that come and go fill one arena after the other. So there are as many as event loops, and
+ * one for all others. */
 static void give_memory_back(uint32_t threads) {
 #ifdef __GLIBC__
     enum { LARGE_BYTES = 1024 * 1024, KEPT_BYTES = 4 * LARGE_BYTES };
