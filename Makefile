@@ -60,8 +60,9 @@ HOST_LIB_SRC := $(filter-out host-sample/main.c host-sample/http/head_parser_%.c
 HOST_SRC   := host-sample/main.c $(HOST_LIB_SRC) loader/plugin_loader.c
 
 .DEFAULT_GOAL := all
-.PHONY: all
+.PHONY: all plugin
 all: $(BUILD)/read_policy.so $(BUILD)/snapshot-host
+plugin: $(BUILD)/read_policy.so
 
 # Objects depend on the flags that they were made with: switching SANITIZE or CC rebuilds, and so does
 # another version of the compiler or of a library, and the header of the trace points, which is optional.
@@ -133,7 +134,7 @@ check: deps
 .PHONY: help
 help:
 	@printf '%s\n' \
-	'make                    build/read_policy.so and build/snapshot-host' \
+	'make                    build/read_policy.so and build/snapshot-host; make plugin: the first alone' \
 	'make demo               a walk through on a throwaway primary and standby (installs what is missing)' \
 	'make demo-up            the same servers, left running' \
 	'make check              the tests (installs what is missing)' \

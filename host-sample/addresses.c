@@ -39,13 +39,11 @@ static void append(struct host_config *config, const struct server_config *serve
 /* False: there is no room in the name or the connection string. */
 static bool at_address(struct server_config *server, const struct server_config *section,
                        const char *address) {
-    const bool is_uri = strncmp(section->conninfo, "postgres", strlen("postgres")) == 0 &&
-                        strstr(section->conninfo, "://") != NULL;
-    const char *before = !is_uri ? " " : strchr(section->conninfo, '?') != NULL ? "&" : "?";
     *server = *section;
     const int name = snprintf(server->name, sizeof server->name, "%s/%s", section->name, address);
-    const int conninfo = snprintf(server->conninfo, sizeof server->conninfo, "%s%shostaddr=%s",
-                                  section->conninfo, before, address);
+    const int conninfo =
+        snprintf(server->conninfo, sizeof server->conninfo, "%s%shostaddr=%s", section->conninfo,
+                 conninfo_separator(section->conninfo), address);
     return name > 0 && (size_t)name < sizeof server->name && conninfo > 0 &&
            (size_t)conninfo < sizeof server->conninfo;
 }

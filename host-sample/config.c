@@ -405,17 +405,24 @@ static void list_keys(const char *keys[MAX_KEYS + 1]) {
     keys[count] = NULL;
 }
 
-/* A path that is no absolute one begins where the configuration is, wherever the host was started.
- */
-static void resolve(char path[PATH_MAX], const char *config_path, const char *key,
-                    struct ini_errors *errors) {
+/* Where the configuration is: its paths begin there if they are relative, wherever the host was
+ * started. False: where the host was started, too. */
+static bool folder_of(char folder[PATH_MAX], const char *config_path) {
     const char *slash = strrchr(config_path, '/');
+    if (slash == NULL) {
+        return false;
+    }
+    (void)snprintf(folder, PATH_MAX, "%.*s", (int)(slash - config_path), config_path);
+    return true;
+}
+
+static void resolve(char path[PATH_MAX], const char *folder, const char *config_path,
+                    const char *key, struct ini_errors *errors) {
     char whole[PATH_MAX];
-    if (path[0] == '/' || path[0] == '\0' || slash == NULL) {
+    if (path[0] == '/' || path[0] == '\0') {
         return;
     }
-    const int length =
-        snprintf(whole, sizeof whole, "%.*s/%s", (int)(slash - config_path), config_path, path);
+    const int length = snprintf(whole, sizeof whole, "%s/%s", folder, path);
     if (length < 0 || (size_t)length >= sizeof whole) {
         ini_errors_add(errors, "%s: %s: with the file's own folder the path is too long",
                        config_path, key);
@@ -427,9 +434,23 @@ static void resolve(char path[PATH_MAX], const char *config_path, const char *ke
 
 static void resolve_paths(struct host_config *config, const char *config_path,
                           struct ini_errors *errors) {
-    resolve(config->plugin.path, config_path, "[plugin] path", errors);
-    resolve(config->plugin.config, config_path, "[plugin] config", errors);
-    resolve(config->auth.token_file, config_path, "[auth] token_file", errors);
+    char folder[PATH_MAX];
+    if (!folder_of(folder, config_path)) {
+        return;
+    }
+    resolve(config->plugin.path, folder, config_path, "[plugin] path", errors);
+    resolve(config->plugin.config, folder, config_path, "[plugin] config", errors);
+    resolve(config->auth.token_file, folder, config_path, "[auth] token_file", errors);
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        struct server_config *server = &config->servers[i];
+        if (!conninfo_resolve_files(server->conninfo, HOST_CONNINFO_BYTES, folder)) {
+            ini_errors_add(errors,
+                           "%s: [%s] conninfo: with the file's own folder before the files that it "
+                           "names it is too long; accepted: absolute paths, or a service of "
+                           "libpq's service file",
+                           config_path, server->name);
+        }
+    }
 }
 
 bool host_config_load(struct host_config *config, const char *path, char *err, size_t err_length) {

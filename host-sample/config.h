@@ -25,10 +25,14 @@ enum { HOST_ADDRESSES_ONE, HOST_ADDRESSES_ALL };
 /* Of a server's name, its NUL included: as much as the cluster takes. */
 #define HOST_NAME_BYTES 64u
 
+/* Of a section's connection string, with the file's own folder before the files that it names. */
+#define HOST_CONNINFO_BYTES 2048u
+#define HOST_ADDRESS_BYTES  64u
+
 struct server_config {
     char name[HOST_NAME_BYTES]; /* of its section: "server.a", "primary", "replica.b"; and behind a
                                    slash its address, see addresses.h */
-    char conninfo[INI_MAX_VALUE_BYTES + 64]; /* and an address */
+    char conninfo[HOST_CONNINFO_BYTES + HOST_ADDRESS_BYTES]; /* of its section; and an address */
     uint32_t links;
     int32_t prepared;  /* HOST_NO, HOST_YES */
     int32_t expect;    /* HOST_EXPECT_ANY, HOST_EXPECT_PRIMARY, HOST_EXPECT_REPLICA */

@@ -5,6 +5,7 @@
 
 #include "strict-ini/strict_ini.h"
 
+#include <ctype.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -284,6 +285,84 @@ bool conninfo_check(const char *conninfo, char *why, size_t why_length) {
     PQfreemem(message);
     return good;
 }
+
+/* ---- the files ------------------------------------------------------------------------------- */
+
+static bool is_relative_file(const PQconninfoOption *option) {
+    static const char *const keywords[] = {"passfile",      "sslcert",     "sslkey",
+                                           "sslrootcert",   "sslcrl",      "sslcrldir",
+                                           "sslkeylogfile", "servicefile", NULL};
+    const char *value = option->val;
+    if (value == NULL || value[0] == '\0' || value[0] == '/' ||
+        !is_one_of(option->keyword, keywords)) {
+        return false;
+    }
+    /* libpq's own words: the system's certificates, and a key that an engine keeps. */
+    return strcmp(option->keyword, "sslrootcert") == 0 ? strcmp(value, "system") != 0
+           : strcmp(option->keyword, "sslkey") == 0    ? strchr(value, ':') == NULL
+                                                       : true;
+}
+
+/* Writes the text so that libpq reads it back: within single quotes, or percent-encoded in a URI.
+ */
+static void write_value(FILE *out, const char *text, bool in_uri) {
+    for (; *text != '\0'; text++) {
+        if (in_uri) {
+            (void)fprintf(out, isalnum((unsigned char)*text) || *text == '/' ? "%c" : "%%%02X",
+                          (unsigned char)*text);
+        } else {
+            (void)fprintf(out, "%s%c", *text == '\'' || *text == '\\' ? "\\" : "", *text);
+        }
+    }
+}
+
+/* What is given again at the end overrides what was given before. */
+static void write_file(FILE *out, const char *before, const PQconninfoOption *option,
+                       const char *folder) {
+    const bool in_uri = before[0] != ' ';
+    (void)fprintf(out, "%s%s=%s", before, option->keyword, in_uri ? "" : "'");
+    write_value(out, folder, in_uri);
+    write_value(out, "/", in_uri);
+    write_value(out, option->val, in_uri);
+    (void)fputs(in_uri ? "" : "'", out);
+}
+
+const char *conninfo_separator(const char *conninfo) {
+    const bool is_uri =
+        strncmp(conninfo, "postgresql://", 13) == 0 || strncmp(conninfo, "postgres://", 11) == 0;
+    return !is_uri ? " " : strchr(conninfo, '?') != NULL ? "&" : "?";
+}
+
+bool conninfo_resolve_files(char *conninfo, size_t size, const char *folder) {
+    char *whole = NULL;
+    size_t length = 0;
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    FILE *out = options != NULL ? open_memstream(&whole, &length) : NULL;
+    if (out == NULL) {
+        PQconninfoFree(options);
+        return options == NULL; /* what is wrong with it is said by conninfo_check */
+    }
+    (void)fputs(conninfo, out);
+    const char *before = conninfo_separator(conninfo);
+    for (const PQconninfoOption *option = options; option->keyword != NULL; option++) {
+        if (is_relative_file(option)) {
+            write_file(out, before, option, folder);
+            before = before[0] == '?' ? "&" : before;
+        }
+    }
+    const bool good = fclose(out) == 0 && length < size;
+    if (good) {
+        memcpy(conninfo, whole, length + 1);
+    }
+    if (whole != NULL) {
+        explicit_bzero(whole, length);
+    }
+    free(whole);
+    PQconninfoFree(options);
+    return good;
+}
+
+/* ---- what it names --------------------------------------------------------------------------- */
 
 bool conninfo_host(const char *conninfo, char *host, size_t host_length) {
     PQconninfoOption *options = PQconninfoParse(conninfo, NULL);

@@ -19,10 +19,18 @@ format:
 	clang-format-$(LINT_LLVM) -i $(C_FILES)
 lint-format:
 	$Qclang-format-$(LINT_LLVM) --dry-run -Werror $(C_FILES)
+# It counts on stderr where it is and what it leaves out, and says there what it cannot read: a .clang-tidy, say, without which
+# it would go on with checks of its own choice. Anything but the counting is a failure.
+define TIDY
+{ words=$$(clang-tidy-$(LINT_LLVM) --quiet "$$@" -- $(STANDARD) $(LINT_DEFINES) $(call pkg_cflags,$(HOST_PKGS)) \
+	2>&1 >&3); } 3>&1; status=$$?; \
+words=$$(printf "%s" "$$words" | grep -vE "^([0-9]+ warnings?( and [0-9]+ errors?)? generated\.|\[[0-9]+/[0-9]+\] Processing file .*)$$"); \
+[ -z "$$words" ] || { printf "%s\n" "$$words" >&2; status=1; }; \
+exit $$status
+endef
 lint-tidy:
 	@clang-tidy-$(LINT_LLVM) --version > /dev/null
-	$Qprintf '%s\n' $(TIDY_FILES) | xargs -P "$$(nproc)" -n 8 sh -c 'clang-tidy-$(LINT_LLVM) --quiet "$$@" -- \
-		$(STANDARD) $(LINT_DEFINES) $(call pkg_cflags,$(HOST_PKGS)) 2>/dev/null' sh
+	$Qprintf '%s\n' $(TIDY_FILES) | xargs -P "$$(nproc)" -n 8 sh -c '$(TIDY)' sh
 lint-cppcheck:
 	$Qcppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
 		--suppress=missingIncludeSystem --suppress=missingInclude --suppress=normalCheckLevelMaxBranches \

@@ -93,11 +93,7 @@ class Changes(LookupCase):
             new.promote()
             wait_for(lambda: self.made_up(host).status == 404, "the new primary to be followed")
             self.assertEqual(host.lookup(run, since).status, 200)
-            with open(os.path.join(old.data, "standby.signal"), "w", encoding="ascii"):
-                pass
-            self.servers.account.own(os.path.join(old.data, "standby.signal"))
-            with open(os.path.join(old.data, "postgresql.auto.conf"), "a", encoding="ascii") as file:
-                file.write(f"primary_conninfo = '{new.conninfo()}'\n")
+            old.become_standby(new)
             old.start()
             new.execute("CHECKPOINT")
             self.wait_proven(host, lambda old=old: old.execute("CHECKPOINT"))
@@ -182,8 +178,7 @@ class Changes(LookupCase):
             shutil.rmtree(old.data)
             os.rename(new.data, old.data)
         first.start()
-        with open(os.path.join(second.data, "postgresql.auto.conf"), "a", encoding="ascii") as file:
-            file.write(f"primary_conninfo = '{first.conninfo()}'\n")
+        second.become_standby(first)
         second.start()
         wait_for(lambda: self.made_up(host).status == 404, "the new system to be known")
         self.wait_proven(host)

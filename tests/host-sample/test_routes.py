@@ -1097,6 +1097,21 @@ class Plugins(ConfigurationCase):
         self.assert_good(run_host("-t", "-c", "./" + os.path.basename(self.config_path),
                                   cwd=self.directory))
 
+    def test_relative_path_in_conninfo(self):
+        self.write(os.path.join(self.directory, "passwords"), "*:*:*:*:secret\n")
+        os.chmod(os.path.join(self.directory, "passwords"), 0o644)
+        for conninfo in ("host=db passfile=passwords", "postgresql://db?passfile=passwords", "postgres://db/?passfile=passwords"):
+            done = self.check({"primary": {"conninfo": conninfo}})
+            self.assert_good(done)
+            self.assertIn(f'password file "{self.directory}/passwords" is not used', done.stdout + done.stderr)
+        many = " ".join(f"{word}=ca" for word in ("sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir", "passfile"))
+        deep = os.path.join(self.directory, *["d" * 200] * 2)
+        os.makedirs(deep)
+        self.config_path = os.path.join(deep, "host.ini")
+        done = self.check({"primary": {"conninfo": "host=db password=hunter2 " + many}})
+        self.assert_refused(done, r"\[primary\] conninfo: with the file's own folder", "absolute paths")
+        self.assertNotIn("hunter2", done.stdout + done.stderr)
+
     def test_other_tables(self):
         """Plugins with one thing wrong in their table each."""
         if shutil.which("cc") is None:

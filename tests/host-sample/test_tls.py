@@ -4,6 +4,7 @@ change, and that are of somebody else; SCRAM bound to its channel; a client's ce
 and a service file."""
 
 import os
+import shutil
 import subprocess
 import unittest
 
@@ -201,6 +202,22 @@ class Tls(unittest.TestCase):
         self.write_service(to_server(user="scram", passfile=path("passwords")))
         with self.host("service=runs") as host:
             self.assert_serves(host)
+
+    def test_files_named_by_relative_paths(self):
+        """They are looked for where the host's file is, not where the host was started."""
+        os.chmod(path("client.key"), 0o600)
+        words = to_server(user="holder", sslcert="'it''s.crt'".replace("''", "\\'"), sslkey="of/holder.key",
+                          sslrootcert="ours.crt")
+        uri = (f"postgresql://holder@localhost:{cluster.primary.port}/postgres?sslmode=verify-full"
+               "&sslrootcert=ours.crt&sslcert=it%27s.crt&sslkey=of%2Fholder.key")
+        for conninfo in (words, uri):
+            host = self.host(conninfo)
+            os.mkdir(os.path.join(host.directory, "of"))
+            for name, source in (("ours.crt", "ours.crt"), ("it's.crt", "client.crt"),
+                                 ("of/holder.key", "client.key")):
+                shutil.copy(path(source), os.path.join(host.directory, name))
+            with self.subTest(conninfo=conninfo), host:
+                self.assert_serves(host)
 
 
 if __name__ == "__main__":

@@ -21,13 +21,17 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 
-import psycopg2
+try:
+    import psycopg2
+except ImportError:
+    sys.exit(f"{sys.executable} has no psycopg2: run it by /usr/bin/python3, after make deps")
 
 from testbed import clean_up_at_exit, free_port, no_longer_clean_up, wait_for
 
-OLDEST_MAJOR = 14
+OLDEST_MAJOR = 13
 PR_SET_PDEATHSIG = 1
 LONGEST_SOCKET_DIRECTORY = 80  # a socket's whole path may have 107 bytes
 
@@ -226,6 +230,15 @@ class Server:
         """A libpq connection string; keyword arguments are added to it."""
         return loopback_conninfo(self.port, **more)
 
+    def become_standby(self, source):
+        """It follows the source as soon as it is started; it must not run."""
+        signal_file = os.path.join(self.data, "standby.signal")
+        with open(signal_file, "w", encoding="ascii"):
+            pass
+        self._cluster.account.own(signal_file)
+        with open(os.path.join(self.data, "postgresql.auto.conf"), "a", encoding="ascii") as file:
+            file.write(f"primary_conninfo = '{source.conninfo()}'\n")
+
     def connect(self):
         """A connection of the caller's own, with autocommit."""
         connection = psycopg2.connect(self.conninfo())
@@ -399,9 +412,11 @@ class Cluster:
         return server
 
     def _copy_from(self, source, server):
+        """pg_basebackup may be newer than the servers; what it would write of how to follow its source,
+        with all the keywords that it knows, an older server could not read."""
         self._run("pg_basebackup", "--no-sync", "--checkpoint=fast", "--wal-method=stream",
-                  "--no-manifest", "--write-recovery-conf", "--pgdata", server.data,
-                  "--dbname", source.conninfo())
+                  "--no-manifest", "--pgdata", server.data, "--dbname", source.conninfo())
+        server.become_standby(source)
 
     # -- failing over --------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static const char installed[] = "/usr/lib/postgresql";
-enum { OLDEST_MAJOR = 14, MAX_MAJOR = 99 };
+enum { OLDEST_MAJOR = 13, MAX_MAJOR = 99 };
 
 static bool is_installed(int major) {
     char path[64];

@@ -148,6 +148,10 @@ static void append(const struct throwaway_server *server, const char *file_name,
     if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0) {
         give_up("cannot write %s", path);
     }
+    struct passwd *account = other_account();
+    if (account != NULL && chown(path, account->pw_uid, account->pw_gid) != 0) {
+        give_up("chown %s: %s", path, strerror(errno));
+    }
 }
 
 static void begin(struct throwaway_server *server, const char *name) {
@@ -189,10 +193,6 @@ void throwaway_create(struct throwaway_server *server, const char *name, const c
         append(server, "pg_hba.conf", access_lines);
         append(server, "pg_hba.conf",
                "host all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n");
-        struct passwd *account = other_account();
-        if (account != NULL && chown(path, account->pw_uid, account->pw_gid) != 0) {
-            give_up("chown %s: %s", path, strerror(errno));
-        }
     }
 }
 
@@ -206,7 +206,6 @@ void throwaway_create_standby(struct throwaway_server *server, const char *name,
                                      "--checkpoint=fast",
                                      "--wal-method=stream",
                                      "--no-manifest",
-                                     "--write-recovery-conf",
                                      "--pgdata",
                                      name,
                                      "--dbname",
@@ -214,6 +213,11 @@ void throwaway_create_standby(struct throwaway_server *server, const char *name,
                                      NULL};
     run_to_end("pg_basebackup", arguments);
     set_port(server);
+    /* A newer pg_basebackup would write keywords that an older server does not know. */
+    char text[192];
+    snprintf(text, sizeof(text), "primary_conninfo = '%s'\n", conninfo);
+    append(server, "postgresql.auto.conf", text);
+    append(server, "standby.signal", "");
 }
 
 void throwaway_start(struct throwaway_server *server) {

@@ -14,11 +14,12 @@ from testbed import ROOT
 with open(os.path.join(ROOT, "mk", "lint.mk"), encoding="utf-8") as rules:
     VERSION = re.search(r"^LINT_LLVM := (\d+)$", rules.read(), re.MULTILINE)[1]
 TOOLS = (f"clang-format-{VERSION}", f"clang-tidy-{VERSION}", "cppcheck", "shellcheck", f"clang-{VERSION}")
-# FINDER: whose findings, in files whose name begins with FINDS_IN.
+# FINDER: whose findings, in files whose name begins with FINDS_IN. TIDY_SAYS: clang-tidy's words on stderr.
 TOOL = """#!/bin/sh
 [ "$1" = --version ] && { echo 1; exit; }
 name=${0##*/}
 status=0
+case $name in clang-tidy*) printf '%s\n' "[1/8] Processing file /a/b.c." "12 warnings generated." ${TIDY_SAYS:+"$TIDY_SAYS"} >&2 ;; esac
 for file; do
     case "$name $file" in $FINDER\\ -*) ;; $FINDER\\ $FINDS_IN*) echo "$name found: ${file#./}"; status=1 ;; esac
 done
@@ -38,16 +39,19 @@ class Lint(unittest.TestCase):
                 file.write(TOOL)
             os.chmod(path, 0o755)
 
-    def lint(self, *arguments, finder="*", finds_in=""):
+    def lint(self, *arguments, finder="*", finds_in="", **variables):
         """The status, and what each tool found. Nothing is installed: the tools are there."""
+        status, output = self.lint_output(*arguments, FINDER=finder, FINDS_IN=finds_in, **variables)
+        return status, {name: set(re.findall(rf"^{name} found: (\S+)$", output, re.MULTILINE)) for name in TOOLS}
+
+    def lint_output(self, *arguments, **variables):
         environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
-        environment.update(PATH=f"{self.directory}:{environment['PATH']}", FINDER=finder, FINDS_IN=finds_in)
+        environment.update(PATH=f"{self.directory}:{environment['PATH']}", **variables)
         done = subprocess.run(["make", f"BUILD={self.directory}/build", "lint", "BUILD_PACKAGES=",
                                "CHECK_PACKAGES=", "LINT_PACKAGES=", *arguments], cwd=ROOT, env=environment,
                               check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=200)
-        found = {name: set(re.findall(rf"^{name} found: (\S+)$", done.stdout, re.MULTILINE)) for name in TOOLS}
-        return done.returncode, found
+        return done.returncode, done.stdout
 
     def test_each_says_all_that_it_finds(self):
         status, found = self.lint()
@@ -67,6 +71,15 @@ class Lint(unittest.TestCase):
             with self.subTest(finder=finder):
                 status, found = self.lint(quick, finder=finder, finds_in=place)
                 self.assertEqual((status, found[finder]), (2, {place.removeprefix("./")}))
+
+    def test_what_a_tool_cannot_read(self):
+        """clang-tidy goes on without a configuration that it cannot parse, and ends with 0."""
+        words = "Error parsing ./.clang-tidy: invalid argument"
+        for says in ("", words):
+            status, output = self.lint_output("LINTS=lint-tidy", FINDER="nobody", FINDS_IN="", TIDY_SAYS=says)
+            with self.subTest(says=says):
+                self.assertEqual((status, words in output), (2, True) if says else (0, False), output)
+                self.assertNotIn("generated", output)
 
 
 if __name__ == "__main__":
