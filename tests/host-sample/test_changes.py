@@ -143,7 +143,8 @@ class Changes(LookupCase):
         standby.execute("ALTER SYSTEM SET restore_command = %s",
                         (f"cp {self.servers.directory}/%f %p",))
         standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
-        standby.execute("SELECT pg_reload_conf()")
+        standby.stop()  # before version 14 it reads restore_command only as it starts
+        standby.start()
         run = self.history.new_run()
         since = self.history.snapshot(run)["id"]
         self.history.write(self.servers.primary)

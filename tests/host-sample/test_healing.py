@@ -193,6 +193,9 @@ class Healing(LookupCase):
                 cluster.primary.execute(TO_OLDER_SCHEMA)
 
     def test_ids_that_a_database_cannot_hold(self):
+        """None of its rows has them. Before version 14 a server does not say that it is the id, and no row's
+        text, that cannot be converted: not known, and so no 404."""
+        of_strange = 404 if cluster.major >= 14 else 503
         cluster.primary.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1'"
                                 " LOCALE 'C'" + (" LOCALE_PROVIDER libc"
                                                  if cluster.major >= 15 else ""))
@@ -216,7 +219,7 @@ class Healing(LookupCase):
                 ids = ["caf\u00e9" if i % 4 else "s\U0001F600" for i in range(100)]
                 answers = list(pool.map(lambda one: host.lookup("r", one), ids))
             for identity, answer in zip(ids, answers):
-                self.assertEqual(answer.status, 200 if identity == "caf\u00e9" else 404, answer)
+                self.assertEqual(answer.status, 200 if identity == "caf\u00e9" else of_strange, answer)
         cluster.primary.execute("DROP DATABASE latin WITH (FORCE)")
 
     def test_a_default_of_serializable(self):

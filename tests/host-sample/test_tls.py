@@ -76,8 +76,7 @@ def setUpModule():
     with open(hba, "w", encoding="ascii") as file:
         file.write(HBA + rest)
     serve_with("first")
-    for name, value in (("ssl", "on"), ("ssl_ca_file", path("ours.crt")),
-                        ("password_encryption", "scram-sha-256")):
+    for name, value in (("ssl", "on"), ("ssl_ca_file", path("ours.crt"))):
         cluster.primary.execute(f"ALTER SYSTEM SET {name} = '{value}'")
     cluster.primary.execute("SELECT pg_reload_conf()")
     cluster.primary.execute(f"CREATE ROLE scram LOGIN SUPERUSER PASSWORD '{PASSWORD}'")

@@ -181,7 +181,8 @@ void throwaway_create(struct throwaway_server *server, const char *name, const c
     append(server, "postgresql.conf",
            "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n"
            "autovacuum = off\nshared_buffers = 16MB\nwal_retrieve_retry_interval = 100ms\n"
-           "max_connections = 40\nlog_error_verbosity = terse\n");
+           "max_connections = 40\nlog_error_verbosity = terse\n"
+           "password_encryption = 'scram-sha-256'\n");
     append(server, "postgresql.conf", settings);
     set_port(server);
     if (access_lines[0] != '\0') { /* the first line that matches counts */
@@ -276,6 +277,18 @@ void throwaway_await(struct throwaway_server *server, const char *sql, const cha
             give_up("gave up waiting for '%s' to be %s; it is %s", sql, wanted, last_answer);
         }
         pause_a_step();
+    }
+}
+
+int throwaway_major(struct throwaway_server *server) {
+    return atoi(throwaway_execute(server, "SHOW server_version_num")) / 10000;
+}
+
+void throwaway_pause_replay(struct throwaway_server *standby) {
+    throwaway_execute(standby, "SELECT pg_wal_replay_pause()");
+    /* Until 13 no server tells that it has come to the pause; it may be at a last record. */
+    if (throwaway_major(standby) >= 14) {
+        throwaway_await(standby, "SELECT pg_get_wal_replay_pause_state()", "paused");
     }
 }
 

@@ -54,6 +54,12 @@ const char *throwaway_execute(struct throwaway_server *server, const char *sql);
 /* Repeated until the answer is `wanted`, for at most 20 s. */
 void throwaway_await(struct throwaway_server *server, const char *sql, const char *wanted);
 
+/* The major version. */
+int throwaway_major(struct throwaway_server *server);
+
+/* What the primary commits from then on the standby does not replay. */
+void throwaway_pause_replay(struct throwaway_server *standby);
+
 /* Returns when the standby has replayed all that the primary has written until now. */
 void throwaway_catch_up(struct throwaway_server *primary, struct throwaway_server *standby);
 

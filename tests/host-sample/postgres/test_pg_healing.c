@@ -232,8 +232,11 @@ static struct pg_server *up_to_database(const char *name) {
     return server;
 }
 
-/* An id that the database's encoding lacks is in none of its rows. */
+/* An id that the database's encoding lacks is in none of its rows. Before 14 the server does not say
+ * that the text is a parameter's, and it might as well be a row's. */
 START_TEST(text_that_a_database_cannot_hold) {
+    const enum pg_failure expected =
+        throwaway_major(&primary) >= 14 ? PG_NO_SUCH_TEXT : PG_FAILED_HERE;
     struct pg_server *server = up_to_database("dbname=latin");
     static struct rig_call calls[8];
     for (unsigned i = 0; i < 8; i++) { /* in a group */
@@ -244,7 +247,7 @@ START_TEST(text_that_a_database_cannot_hold) {
     for (unsigned i = 0; i < 8; i++) {
         if (i % 4 == 0) {
             rig_assert_failed(&calls[i], "22P05", "has no equivalent");
-            ck_assert_int_eq(calls[i].failure, PG_NO_SUCH_TEXT);
+            ck_assert_int_eq(calls[i].failure, expected);
         } else {
             rig_assert_rows(&calls[i], "caf\xc3\xa9");
         }

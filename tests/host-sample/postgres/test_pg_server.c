@@ -835,8 +835,7 @@ END_TEST
 START_TEST(the_question_is_answered_before_the_read) {
     throwaway_catch_up(&primary, &standby);
     struct pg_server *server = rig_up(&standby, 1);
-    throwaway_execute(&standby, "SELECT pg_wal_replay_pause()");
-    throwaway_await(&standby, "SELECT pg_get_wal_replay_pause_state()", "paused");
+    throwaway_pause_replay(&standby);
     char paused_at[64];
     snprintf(paused_at, sizeof(paused_at), "%s", throwaway_execute(&standby, replayed));
     throwaway_execute(&primary, "INSERT INTO t VALUES (4)");
@@ -870,7 +869,7 @@ START_TEST(a_promotion_is_a_reason_to_ask) {
     static struct throwaway_server heir;
     throwaway_create_standby(&heir, "heir", &primary);
     throwaway_start(&heir);
-    if (atoi(throwaway_execute(&heir, "SELECT current_setting('server_version_num')")) < 140000) {
+    if (throwaway_major(&heir) < 14) {
         throwaway_stop(&heir, SIGQUIT);
         return; /* it says nothing unasked */
     }

@@ -1200,7 +1200,7 @@ static void load_schema(PGconn *connection, const char *path) {
 static void create_database(void) {
     throwaway_create(&server, "lookups", "timezone = 'Asia/Kolkata'\ndatestyle = 'German'\n", "");
     throwaway_start(&server);
-    const bool sorts = atoi(throwaway_execute(&server, "SHOW server_version_num")) >= 150000;
+    const bool sorts = throwaway_major(&server) >= 15;
     throwaway_execute(&server, sorts ? "CREATE DATABASE lookups TEMPLATE template0 ENCODING 'UTF8'"
                                        " LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C.UTF-8'"
                                      : "CREATE DATABASE lookups");
