@@ -51,6 +51,9 @@ static uint64_t action_id_of(const struct rp_cluster *cluster, const struct read
 
 /* What was to be read beside the locate, or was, is not wanted any more. */
 static void end_beside(struct rp_cluster *cluster, struct read *read) {
+    if (read->beside == BESIDE_NONE) {
+        return;
+    }
     if (read->beside == BESIDE_OUT) {
         drop_action(cluster, action_id_of(cluster, read), read->beside_server, read->tag,
                     read_id_of(cluster, read));
@@ -233,8 +236,9 @@ static bool begin_send(struct rp_cluster *cluster, struct read *read, const stru
     }
     if ((step->flags & RP_STEP_WITH_POSITION) == 0) {
         end_beside(cluster, read); /* the primary, or a replica as it is: nothing was located */
+    } else {
+        take_beside(cluster, read);
     }
-    take_beside(cluster, read);
     if (read->beside == BESIDE_OUT) {
         adopt(cluster, read, 0);
         return true;
@@ -832,9 +836,7 @@ void reads_leave_server(struct rp_cluster *cluster, uint32_t server) {
         if (read->server != server) {
             continue;
         }
-        if (read->beside != BESIDE_NONE) {
-            end_beside(cluster, read);
-        }
+        end_beside(cluster, read);
         if (read->phase == READ_OUT) {
             drop(cluster, read);
             detour(cluster, read, "the server was taken out");
