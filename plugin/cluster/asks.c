@@ -136,7 +136,7 @@ static void watch(struct rp_cluster *cluster, struct server *server) {
     if (wait->state == ASK_QUEUED || (wait->state == ASK_OUT && server->waited_for <= nearest)) {
         return;
     }
-    if (wait->state == ASK_IDLE && can_wait(cluster, server)) {
+    if (wait->state == ASK_IDLE && !server->doubts_wait && can_wait(cluster, server)) {
         enqueue(cluster, server, ASK_WAIT);
     } else if (server->asks[ASK_WATCH].state == ASK_IDLE && !server->watch.in) {
         enqueue(cluster, server, ASK_WATCH);
@@ -421,6 +421,8 @@ static void waited(struct rp_cluster *cluster, struct ask *ask, int32_t outcome,
     struct server *server = &cluster->servers[ask->server];
     if (outcome == RP_ANSWERED && question_wait_has_reached(answer)) {
         wake(cluster, server, server->waited_for);
+    } else if (outcome == RP_ANSWERED && question_wait_ran_out(answer)) {
+        server->doubts_wait = true;
     } else {
         server->no_wait_ns = cluster->now_ns + NO_WAIT_NS;
         asks_prompt(cluster, ask->server);
@@ -428,6 +430,16 @@ static void waited(struct rp_cluster *cluster, struct ask *ask, int32_t outcome,
     if (heap_first(&server->waiters) != NULL) {
         watch(cluster, server);
     }
+}
+
+/* Where a wait ran out just before, the server had its say. If it is where the wait should have ended,
+ * that may have been another server's. */
+static void settle_doubt(struct rp_cluster *cluster, uint32_t index) {
+    struct server *server = &cluster->servers[index];
+    if (server->doubts_wait && asks_has_reached(cluster, index, server->waited_for)) {
+        server->no_wait_ns = cluster->now_ns + NO_WAIT_NS;
+    }
+    server->doubts_wait = false;
 }
 
 /* It is not out any more. */
@@ -466,6 +478,7 @@ void asks_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const
         ask_failed(cluster, ask, outcome);
     }
     if (ask->kind == ASK_WATCH) {
+        settle_doubt(cluster, ask->server);
         watch_again(cluster, server);
     }
 }
@@ -481,6 +494,7 @@ void asks_limit_is_over(struct rp_cluster *cluster, struct ask *ask) {
     }
     ask_failed(cluster, ask, TIMED_OUT);
     if (ask->kind == ASK_WATCH) {
+        settle_doubt(cluster, ask->server);
         watch_again(cluster, &cluster->servers[ask->server]);
     }
 }

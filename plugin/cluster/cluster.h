@@ -152,6 +152,7 @@ struct server {
     struct patience beside; /* with sending reads beside their locate */
     struct patience early;  /* with sending them before their position is known to be reached */
     uint64_t no_wait_ns;    /* a wait has failed: the position is asked for until then */
+    bool doubts_wait;       /* a wait ran out: the position is asked for once, before the next */
     char wait_text[QUESTION_WAIT_BYTES];
     uint64_t redial_ns; /* no redial before */
 };

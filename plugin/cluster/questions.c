@@ -274,6 +274,10 @@ bool question_wait_has_reached(const char *answer) {
     return answer != NULL && strcmp(answer, "success") == 0;
 }
 
+bool question_wait_ran_out(const char *answer) {
+    return answer != NULL && strcmp(answer, "timeout") == 0;
+}
+
 bool question_read_facts(const char *answer, struct facts *facts) {
     const char *at = answer;
     *facts = (struct facts){0};

@@ -58,6 +58,9 @@ const char *question_full(const struct abilities *can);  /* likewise */
  * passed. */
 void question_print_wait(uint64_t position, uint32_t timeout_ms, char text[QUESTION_WAIT_BYTES]);
 
+/* Whether its time has run out. */
+bool question_wait_ran_out(const char *answer);
+
 /* Whether that is the answer of a server that has replayed it. Others are "timeout" and "not in
  * recovery". */
 bool question_wait_has_reached(const char *answer);

@@ -169,10 +169,8 @@ START_TEST(a_wait_that_fails_gives_way_to_questions) {
     static const struct {
         int32_t outcome;
         const char *answer;
-    } failures[] = {{RP_FAILED, NULL},        {RP_SERVER_GONE, NULL},
-                    {RP_NOT_SENT, NULL},      {RP_ANSWERED, "maybe"},
-                    {RP_ANSWERED, "timeout"}, {RP_ANSWERED, "not in recovery"},
-                    {RP_ANSWERED, NULL}};
+    } failures[] = {{RP_FAILED, NULL},      {RP_SERVER_GONE, NULL},           {RP_NOT_SENT, NULL},
+                    {RP_ANSWERED, "maybe"}, {RP_ANSWERED, "not in recovery"}, {RP_ANSWERED, NULL}};
     pair_open_cluster(&pair, RP_CLUSTER_CAN_BLOCK);
     start_and_miss(1);
     pair_answer(&pair, &pair.wait_out, failures[_i].outcome, failures[_i].answer);
@@ -195,6 +193,48 @@ START_TEST(a_wait_that_fails_gives_way_to_questions) {
     ck_assert_uint_eq(pair.reads_out[1].id, 0);
     pair_answer(&pair, &pair.wait_out, RP_ANSWERED, "success");
     ck_assert(is_read_again(1));
+}
+END_TEST
+
+/* The wait's time is up, and the server itself is not where it should be. */
+static void run_out(void) {
+    pair_time_passes(&pair, 200);
+    pair_answer(&pair, &pair.wait_out, RP_ANSWERED, "timeout");
+    ck_assert_uint_ne(pair.watch_out.id, 0);
+    ck_assert_uint_eq(pair.wait_out.id, 0);
+}
+
+/* A question between two of them: it might be another server that waits. */
+START_TEST(a_far_position_is_awaited_by_one_wait_after_the_other) {
+    pair_open_cluster(&pair, RP_CLUSTER_CAN_BLOCK);
+    start_and_miss(1);
+    for (int i = 1; i <= 50; i++) {
+        run_out();
+        pair_answer_watch(&pair);
+        pair_time_passes(&pair, 5);
+        ck_assert_int_eq(pair.waits_seen, i + 1);
+        ck_assert_int_eq(pair.watches_seen, i);
+    }
+    ck_assert_uint_eq(pair.reads_out[1].id, 0);
+    pair.replayed = pair.flushed;
+    pair_answer(&pair, &pair.wait_out, RP_ANSWERED, "success");
+    ck_assert(is_read_again(1));
+}
+END_TEST
+
+START_TEST(a_wait_at_another_server_gives_way_to_questions) {
+    pair_open_cluster(&pair, RP_CLUSTER_CAN_BLOCK);
+    start_and_miss(1);
+    run_out();
+    pair.replayed = pair.flushed;
+    pair_answer_watch(&pair);
+    ck_assert(is_read_again(1));
+    pair.flushed = 0x8000;
+    pair.inserted = 0x9000;
+    const int waits = pair.waits_seen;
+    start_and_miss(2);
+    ck_assert_int_eq(pair.waits_seen, waits);
+    ck_assert_uint_ne(pair.watch_out.id, 0);
 }
 END_TEST
 
@@ -237,7 +277,9 @@ int main(void) {
     tcase_add_test(tests, reads_that_await_the_same_share_a_wait);
     tcase_add_test(tests, nobody_waits_for_nobody);
     tcase_add_test(tests, who_is_forgotten_before_the_wait_goes_out_is_not_waited_for);
-    tcase_add_loop_test(tests, a_wait_that_fails_gives_way_to_questions, 0, 7);
+    tcase_add_loop_test(tests, a_wait_that_fails_gives_way_to_questions, 0, 6);
+    tcase_add_test(tests, a_far_position_is_awaited_by_one_wait_after_the_other);
+    tcase_add_test(tests, a_wait_at_another_server_gives_way_to_questions);
     tcase_add_test(tests, a_wait_that_is_never_answered_is_dropped);
     tcase_add_test(tests, a_server_that_is_taken_out_is_waited_for_no_more);
     return suite_run(suite);
