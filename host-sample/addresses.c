@@ -41,11 +41,9 @@ static bool at_address(struct server_config *server, const struct server_config 
                        const char *address) {
     *server = *section;
     const int name = snprintf(server->name, sizeof server->name, "%s/%s", section->name, address);
-    const int conninfo =
-        snprintf(server->conninfo, sizeof server->conninfo, "%s%shostaddr=%s", section->conninfo,
-                 conninfo_separator(section->conninfo), address);
-    return name > 0 && (size_t)name < sizeof server->name && conninfo > 0 &&
-           (size_t)conninfo < sizeof server->conninfo;
+    return name > 0 && (size_t)name < sizeof server->name &&
+           conninfo_at_address(server->conninfo, sizeof server->conninfo, section->conninfo,
+                               address);
 }
 
 /* Returns whether there was any. */

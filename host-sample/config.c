@@ -151,12 +151,31 @@ static bool is_server(const char *name, int32_t *expect) {
     return true;
 }
 
+/* Where the configuration is: its paths begin there if they are relative, wherever the host was
+ * started. */
+static void folder_of(char folder[PATH_MAX], const char *config_path) {
+    const char *slash = strrchr(config_path, '/');
+    (void)snprintf(folder, PATH_MAX, "%.*s", slash != NULL ? (int)(slash - config_path) : 1,
+                   slash != NULL ? config_path : ".");
+}
+
 /* A conninfo that libpq refuses will never work; better said now than at each attempt. */
 static void check_conninfo(const struct ini_document *document, const struct ini_section *section,
-                           const struct server_config *server, struct ini_errors *errors) {
-    char why[512];
-    if (server->conninfo[0] != '\0' && !conninfo_check(server->conninfo, why, sizeof why)) {
-        const struct ini_entry *entry = ini_find(section, "conninfo");
+                           struct server_config *server, struct ini_errors *errors) {
+    char why[512], folder[PATH_MAX];
+    const struct ini_entry *entry = ini_find(section, "conninfo");
+    if (server->conninfo[0] == '\0') {
+        return;
+    }
+    folder_of(folder, document->path);
+    bool good = conninfo_check(server->conninfo, why, sizeof why);
+    if (good && !conninfo_resolve_files(server->conninfo, HOST_CONNINFO_BYTES, folder)) {
+        good = false;
+        (void)snprintf(why, sizeof why,
+                       "too long with the file's own folder before the files that it names; "
+                       "accepted: absolute paths, or a service of libpq's service file");
+    }
+    if (!good || !conninfo_service_is_known(server->conninfo, why, sizeof why)) {
         ini_errors_add(errors, "%s:%u: [%s] conninfo: %s", document->path,
                        entry != NULL ? entry->line : section->line, section->shown, why);
     }
@@ -405,17 +424,6 @@ static void list_keys(const char *keys[MAX_KEYS + 1]) {
     keys[count] = NULL;
 }
 
-/* Where the configuration is: its paths begin there if they are relative, wherever the host was
- * started. False: where the host was started, too. */
-static bool folder_of(char folder[PATH_MAX], const char *config_path) {
-    const char *slash = strrchr(config_path, '/');
-    if (slash == NULL) {
-        return false;
-    }
-    (void)snprintf(folder, PATH_MAX, "%.*s", (int)(slash - config_path), config_path);
-    return true;
-}
-
 static void resolve(char path[PATH_MAX], const char *folder, const char *config_path,
                     const char *key, struct ini_errors *errors) {
     char whole[PATH_MAX];
@@ -435,22 +443,10 @@ static void resolve(char path[PATH_MAX], const char *folder, const char *config_
 static void resolve_paths(struct host_config *config, const char *config_path,
                           struct ini_errors *errors) {
     char folder[PATH_MAX];
-    if (!folder_of(folder, config_path)) {
-        return;
-    }
+    folder_of(folder, config_path);
     resolve(config->plugin.path, folder, config_path, "[plugin] path", errors);
     resolve(config->plugin.config, folder, config_path, "[plugin] config", errors);
     resolve(config->auth.token_file, folder, config_path, "[auth] token_file", errors);
-    for (uint32_t i = 0; i < config->server_count; i++) {
-        struct server_config *server = &config->servers[i];
-        if (!conninfo_resolve_files(server->conninfo, HOST_CONNINFO_BYTES, folder)) {
-            ini_errors_add(errors,
-                           "%s: [%s] conninfo: with the file's own folder before the files that it "
-                           "names it is too long; accepted: absolute paths, or a service of "
-                           "libpq's service file",
-                           config_path, server->name);
-        }
-    }
 }
 
 bool host_config_load(struct host_config *config, const char *path, char *err, size_t err_length) {

@@ -29,12 +29,13 @@ static void note_one_server(const struct host_config *config, struct ini_errors 
     }
 }
 
-static void note_password_files(const struct host_config *config, struct ini_errors *notes) {
+static void note_files(const struct host_config *config, struct ini_errors *notes) {
     for (uint32_t i = 0; i < config->server_count; i++) {
         const struct server_config *server = &config->servers[i];
-        char why[256];
+        char why[512];
         if (server->conninfo[0] != '\0' &&
-            pg_conninfo_password_file_is_refused(server->conninfo, why, sizeof why)) {
+            (pg_conninfo_password_file_is_refused(server->conninfo, why, sizeof why) ||
+             conninfo_lacks_file(server->conninfo, why, sizeof why))) {
             ini_errors_add(notes, "[%s] %s", server->name, why);
         }
     }
@@ -63,6 +64,6 @@ static void note_long_waits(const struct host_config *config, struct ini_errors 
 
 void config_notes(const struct host_config *config, struct ini_errors *notes) {
     note_one_server(config, notes);
-    note_password_files(config, notes);
+    note_files(config, notes);
     note_long_waits(config, notes);
 }

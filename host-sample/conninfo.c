@@ -5,11 +5,12 @@
 
 #include "strict-ini/strict_ini.h"
 
-#include <ctype.h>
+#include <errno.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -227,24 +228,28 @@ static bool check_quotes(const PQconninfoOption *options, char *why, size_t why_
 
 /* libpq looks a service up before it checks the words: one that nobody knows keeps it from going on
  * to connect, and the message tells how far it came. */
-static bool check_service(const char *service, char *why, size_t why_length) {
-    const char *const keywords[] = {"service", "sslmode", NULL};
-    const char *const values[] = {service, "none-such", NULL};
-    if (service[0] == '\0') {
-        return true;
+bool conninfo_service_is_known(const char *conninfo, char *why, size_t why_length) {
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    const char *service = options != NULL ? value_of(options, "service") : "";
+    const char *file = options != NULL ? value_of(options, "servicefile") : "";
+    const char *const keywords[] = {"service", "sslmode", file[0] != '\0' ? "servicefile" : NULL,
+                                    NULL};
+    const char *const values[] = {service, "none-such", file, NULL};
+    bool undefined = false, wrong_file = false;
+    if (service[0] != '\0') {
+        PGconn *connection = PQconnectStartParams(keywords, values, 0);
+        const char *message = connection != NULL ? PQerrorMessage(connection) : "";
+        undefined = strncmp(message, "definition of service", 21) == 0;
+        wrong_file = strstr(message, "service file") != NULL;
+        PQfinish(connection);
     }
-    PGconn *connection = PQconnectStartParams(keywords, values, 0);
-    const char *message = connection != NULL ? PQerrorMessage(connection) : "";
-    const bool undefined = strncmp(message, "definition of service", 21) == 0;
-    const bool wrong_file = strstr(message, "service file") != NULL;
-    PQfinish(connection);
+    PQconninfoFree(options);
     if (undefined || wrong_file) {
         (void)snprintf(why, why_length, "service: %s; accepted: a service of libpq's service file",
                        undefined ? "no such service"
                                  : "the service file cannot be read, or has an error");
-        return false;
     }
-    return true;
+    return !undefined && !wrong_file;
 }
 
 static bool check_values(const PQconninfoOption *options, char *why, size_t why_length) {
@@ -254,8 +259,7 @@ static bool check_values(const PQconninfoOption *options, char *why, size_t why_
         return false;
     }
     return check_words(options, why, why_length) && check_numbers(options, why, why_length) &&
-           check_quotes(options, why, why_length) &&
-           check_service(value_of(options, "service"), why, why_length);
+           check_quotes(options, why, why_length);
 }
 
 bool conninfo_check(const char *conninfo, char *why, size_t why_length) {
@@ -288,13 +292,12 @@ bool conninfo_check(const char *conninfo, char *why, size_t why_length) {
 
 /* ---- the files ------------------------------------------------------------------------------- */
 
-static bool is_relative_file(const PQconninfoOption *option) {
-    static const char *const keywords[] = {"passfile",      "sslcert",     "sslkey",
-                                           "sslrootcert",   "sslcrl",      "sslcrldir",
-                                           "sslkeylogfile", "servicefile", NULL};
+static bool names_file(const PQconninfoOption *option) {
+    static const char *const keywords[] = {
+        "passfile",  "sslcert",       "sslkey",      "sslrootcert",   "sslcrl",
+        "sslcrldir", "sslkeylogfile", "servicefile", "oauth_ca_file", NULL};
     const char *value = option->val;
-    if (value == NULL || value[0] == '\0' || value[0] == '/' ||
-        !is_one_of(option->keyword, keywords)) {
+    if (value == NULL || value[0] == '\0' || !is_one_of(option->keyword, keywords)) {
         return false;
     }
     /* libpq's own words: the system's certificates, and a key that an engine keeps. */
@@ -303,52 +306,47 @@ static bool is_relative_file(const PQconninfoOption *option) {
                                                        : true;
 }
 
-/* Writes the text so that libpq reads it back: within single quotes, or percent-encoded in a URI.
- */
-static void write_value(FILE *out, const char *text, bool in_uri) {
+static bool names_relative_file(const PQconninfoOption *options) {
+    while (options->keyword != NULL && (!names_file(options) || options->val[0] == '/')) {
+        options++;
+    }
+    return options->keyword != NULL;
+}
+
+/* As libpq reads it within single quotes. */
+static void write_escaped(FILE *out, const char *text) {
     for (; *text != '\0'; text++) {
-        if (in_uri) {
-            (void)fprintf(out, isalnum((unsigned char)*text) || *text == '/' ? "%c" : "%%%02X",
-                          (unsigned char)*text);
-        } else {
-            (void)fprintf(out, "%s%c", *text == '\'' || *text == '\\' ? "\\" : "", *text);
-        }
+        (void)fprintf(out, "%s%c", *text == '\'' || *text == '\\' ? "\\" : "", *text);
     }
 }
 
-/* What is given again at the end overrides what was given before. */
-static void write_file(FILE *out, const char *before, const PQconninfoOption *option,
-                       const char *folder) {
-    const bool in_uri = before[0] != ' ';
-    (void)fprintf(out, "%s%s=%s", before, option->keyword, in_uri ? "" : "'");
-    write_value(out, folder, in_uri);
-    write_value(out, "/", in_uri);
-    write_value(out, option->val, in_uri);
-    (void)fputs(in_uri ? "" : "'", out);
+static void write_option(FILE *out, const char *keyword, const char *folder, const char *value) {
+    (void)fprintf(out, "%s%s='", ftell(out) > 0 ? " " : "", keyword);
+    write_escaped(out, folder);
+    write_escaped(out, folder[0] != '\0' ? "/" : "");
+    write_escaped(out, value);
+    (void)fputc('\'', out);
 }
 
-const char *conninfo_separator(const char *conninfo) {
-    const bool is_uri =
-        strncmp(conninfo, "postgresql://", 13) == 0 || strncmp(conninfo, "postgres://", 11) == 0;
-    return !is_uri ? " " : strchr(conninfo, '?') != NULL ? "&" : "?";
-}
-
-bool conninfo_resolve_files(char *conninfo, size_t size, const char *folder) {
+/* Writes them as keyword = value pairs, whatever form they were given in: what is appended to a
+ * string may become a part of what stands before. folder, hostaddr: NULL for none. */
+static bool write_options(char *conninfo, size_t size, const PQconninfoOption *options,
+                          const char *folder, const char *hostaddr) {
     char *whole = NULL;
     size_t length = 0;
-    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
-    FILE *out = options != NULL ? open_memstream(&whole, &length) : NULL;
+    FILE *out = open_memstream(&whole, &length);
     if (out == NULL) {
-        PQconninfoFree(options);
-        return options == NULL; /* what is wrong with it is said by conninfo_check */
+        return false;
     }
-    (void)fputs(conninfo, out);
-    const char *before = conninfo_separator(conninfo);
-    for (const PQconninfoOption *option = options; option->keyword != NULL; option++) {
-        if (is_relative_file(option)) {
-            write_file(out, before, option, folder);
-            before = before[0] == '?' ? "&" : before;
+    for (; options->keyword != NULL; options++) {
+        if (options->val != NULL) {
+            const bool relative = names_file(options) && options->val[0] != '/';
+            write_option(out, options->keyword, relative && folder != NULL ? folder : "",
+                         options->val);
         }
+    }
+    if (hostaddr != NULL) {
+        write_option(out, "hostaddr", "", hostaddr);
     }
     const bool good = fclose(out) == 0 && length < size;
     if (good) {
@@ -358,8 +356,36 @@ bool conninfo_resolve_files(char *conninfo, size_t size, const char *folder) {
         explicit_bzero(whole, length);
     }
     free(whole);
+    return good;
+}
+
+bool conninfo_resolve_files(char *conninfo, size_t size, const char *folder) {
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    const bool good = options != NULL && (!names_relative_file(options) ||
+                                          write_options(conninfo, size, options, folder, NULL));
     PQconninfoFree(options);
     return good;
+}
+
+bool conninfo_at_address(char *at_address, size_t size, const char *conninfo, const char *address) {
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    const bool good = options != NULL && write_options(at_address, size, options, NULL, address);
+    PQconninfoFree(options);
+    return good;
+}
+
+bool conninfo_lacks_file(const char *conninfo, char *why, size_t why_length) {
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    why[0] = '\0';
+    for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL;
+         option++) {
+        if (names_file(option) && why[0] == '\0' && access(option->val, R_OK) != 0) {
+            (void)snprintf(why, why_length, "%s: cannot read \"%.300s\": %s", option->keyword,
+                           option->val, strerror(errno));
+        }
+    }
+    PQconninfoFree(options);
+    return why[0] != '\0';
 }
 
 /* ---- what it names --------------------------------------------------------------------------- */

@@ -8,18 +8,24 @@
 #include <stddef.h>
 
 /* Checks the string as libpq would when it connects, without connecting: its form, ports, the words
- * of sslmode and the like, and that its service is known. False with one sentence in `why`, which
- * names keywords and what would be accepted, and never what the string holds: a mistake may have
- * put a password anywhere in it, and libpq's own messages quote it. */
+ * of sslmode and the like. False with one sentence in `why`, which names keywords and what would be
+ * accepted, and never what the string holds: a mistake may have put a password anywhere in it, and
+ * libpq's own messages quote it. */
 bool conninfo_check(const char *conninfo, char *why, size_t why_length);
 
-/* Files that the string names by a relative path (passfile, sslrootcert and the like) begin in
- * `folder` from now on, which libpq would look for where the process was started. False: the string
+/* Whether its service, if it names one, is in the service file. False: as above. */
+bool conninfo_service_is_known(const char *conninfo, char *why, size_t why_length);
+
+/* Files that a good string names by a relative path (passfile, sslrootcert and the like) begin in
+ * `folder` from now on; libpq would look for them where the process was started. False: the string
  * would not fit in `size` bytes, and is as it was. */
 bool conninfo_resolve_files(char *conninfo, size_t size, const char *folder);
 
-/* What stands between the string and one more keyword: " ", "?" or "&". */
-const char *conninfo_separator(const char *conninfo);
+/* Whether a file that it names cannot be read, and which and why; libpq may do without. */
+bool conninfo_lacks_file(const char *conninfo, char *why, size_t why_length);
+
+/* Writes the string with an address for the one host that it names. False: it does not fit. */
+bool conninfo_at_address(char *at_address, size_t size, const char *conninfo, const char *address);
 
 /* The one host that the string names. False: there are several, or none, or a socket's folder, or
  * an address is given beside it, or it does not fit. */

@@ -1104,12 +1104,16 @@ class Plugins(ConfigurationCase):
             done = self.check({"primary": {"conninfo": conninfo}})
             self.assert_good(done)
             self.assertIn(f'password file "{self.directory}/passwords" is not used', done.stdout + done.stderr)
+        done = self.check({"primary": {"conninfo": "host=db sslrootcert=no/ca"}})
+        self.assert_good(done)
+        self.assertIn(f'[primary] sslrootcert: cannot read "{self.directory}/no/ca": No such file',
+                      done.stdout + done.stderr)
         many = " ".join(f"{word}=ca" for word in ("sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir", "passfile"))
         deep = os.path.join(self.directory, *["d" * 200] * 2)
         os.makedirs(deep)
         self.config_path = os.path.join(deep, "host.ini")
         done = self.check({"primary": {"conninfo": "host=db password=hunter2 " + many}})
-        self.assert_refused(done, r"\[primary\] conninfo: with the file's own folder", "absolute paths")
+        self.assert_refused(done, r"\[primary\] conninfo: too long with the file's own folder", "absolute paths")
         self.assertNotIn("hunter2", done.stdout + done.stderr)
 
     def test_other_tables(self):
