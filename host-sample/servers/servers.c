@@ -48,11 +48,34 @@ void servers_prepare_ask(struct servers *servers, struct server_ask *ask) {
     ask->statement.done = asked;
 }
 
+/* What is wrong with the server is told by its other links, and only what is wrong with this one
+ * here: a role, say, that may have no more of them. */
+static void log_wait_link(void *context, const char *level, const char *name, const char *message) {
+    const struct server *server = context;
+    if (strcmp(level, "info") != 0 && pg_server_is_up(server->links)) {
+        const struct log_field fields[] = {LOG_TEXT("server", name), LOG_END};
+        char text[512];
+        (void)snprintf(text, sizeof text, "no link for waits, positions are asked for: %s",
+                       message);
+        log_write_limited(server->servers->options.log, LOG_SERVER, log_level_of(level), text,
+                          fields);
+    }
+}
+
+static struct pg_server *link_for_waits(struct servers *servers, struct server *server) {
+    const struct waits_dial how = {.base = servers->base,
+                                   .server = &server->config,
+                                   .random = servers->options.random,
+                                   .log = log_wait_link,
+                                   .context = server};
+    return waits_link(&server->waits, &how);
+}
+
 static void ask(struct servers *servers, const struct rp_action *action, uint64_t now_ns) {
     struct server *server = &servers->servers[action->server];
     struct pg_server *links = server->links;
     if (links != NULL && (action->flags & RP_ACTION_BLOCKS) != 0) {
-        links = waits_link(&server->waits, servers->base, &server->config, servers->options.random);
+        links = link_for_waits(servers, server);
     }
     for (uint32_t i = 0; i < SERVER_ASKS && links != NULL; i++) {
         struct server_ask *slot = &server->asks[i];

@@ -10,26 +10,25 @@
 /* More than a server is ever told to wait. */
 #define STATEMENT_TIMEOUT_MS 2000u
 
-/* Quiet: what is wrong with the server is told by its other links. */
-static struct pg_server *dial(struct event_base *base, const struct server_config *server,
-                              uint64_t *random) {
+static struct pg_server *dial(const struct waits_dial *how) {
     char err[256];
     const struct pg_server_options options = {
-        .name = server->name,
-        .conninfo = server->conninfo,
+        .name = how->server->name,
+        .conninfo = how->server->conninfo,
         .application_name = "snapshot-host",
         .links = 1,
         .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
         .connect_timeout_s = CONNECT_TIMEOUT_S,
-        .jitter_seed = entropy_next(random),
+        .jitter_seed = entropy_next(how->random),
+        .log = how->log,
+        .context = how->context,
     };
-    return pg_server_new(base, &options, err, sizeof err);
+    return pg_server_new(how->base, &options, err, sizeof err);
 }
 
-struct pg_server *waits_link(struct waits *waits, struct event_base *base,
-                             const struct server_config *server, uint64_t *random) {
+struct pg_server *waits_link(struct waits *waits, const struct waits_dial *how) {
     if (waits->links == NULL) {
-        waits->links = dial(base, server, random);
+        waits->links = dial(how);
     }
     return waits->links != NULL && pg_server_is_up(waits->links) ? waits->links : NULL;
 }

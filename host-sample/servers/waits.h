@@ -20,9 +20,18 @@ struct waits {
     struct pg_server *links;
 };
 
-/* NULL: it is not up. The first call dials the server; random: see entropy.h. */
-struct pg_server *waits_link(struct waits *waits, struct event_base *base,
-                             const struct server_config *server, uint64_t *random);
+/* What a link needs: its server, whose it is, random: see entropy.h; log, context: as the options
+ * of links have them. */
+struct waits_dial {
+    struct event_base *base;
+    const struct server_config *server;
+    uint64_t *random;
+    void (*log)(void *context, const char *level, const char *server, const char *message);
+    void *context;
+};
+
+/* NULL: it is not up. The first call dials the server. */
+struct pg_server *waits_link(struct waits *waits, const struct waits_dial *how);
 
 /* Sends what was submitted; true if callbacks were made. */
 bool waits_flush(struct waits *waits);

@@ -97,6 +97,23 @@ class Waits(LookupCase):
             self.assert_error(future.result(), 404, "replica_retry")
             self.assertEqual(host.counters()["proven_absent"], 1)
 
+    def test_a_role_without_a_connection_for_waits(self):
+        """Positions are asked for, no lookup fails, and a line says why."""
+        for statement in ("CREATE ROLE counted LOGIN IN ROLE pg_monitor CONNECTION LIMIT 1",
+                          "GRANT SELECT ON ALL TABLES IN SCHEMA public TO counted"):
+            cluster.primary.execute(statement)
+        cluster.wait_caught_up()
+        settings = {name: {"conninfo": server.conninfo(user="counted"), "links": 1}
+                    for name, server in (("primary", cluster.primary), ("replica", cluster.standby))}
+        with self.observed_host(cluster, policy=READ_INDEX, settings=settings) as host:
+            cluster.standby.pause_replay()
+            run, since = self.write_life()
+            future = host.begin_lookup(run, since)
+            wait_for(lambda: self.counted(host, "position_polls") > 10, "questions")
+            self.resume_and_see_found(future, run, since)
+            host.wait_for_log(lambda line: "no link for waits" in line.text
+                              and "too many connections for role" in line.text, "why there is no wait")
+
     def see_questions_after(self, host, end):
         """A function of the server ends the wait: the position is asked for, and no lookup fails."""
         future, run, since = self.paused_until_waiting(host, cluster.standby)
