@@ -263,6 +263,14 @@ class Server:
     def value(self, sql, values=None):
         return self.execute(sql, values)[0][0]
 
+    def end_clients(self):
+        """Ends the connections of all clients but our own; returns when they are gone. (Until 13
+        pg_terminate_backend does not wait.)"""
+        others = "FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        ended = [row[0] for row in self.execute(f"SELECT pid, pg_terminate_backend(pid) {others}")]
+        wait_for(lambda: self.value(f"SELECT count(*) {others} AND pid = ANY (%s)", (ended,)) == 0,
+                 f"the clients of {self.name} to be gone")
+
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as file:
             return file.read()
@@ -278,7 +286,11 @@ class Server:
                      f"{self.name} to pause its replay")
 
     def resume_replay(self):
+        """It has been let go when this returns, and goes on at once."""
         self.execute("SELECT pg_wal_replay_resume()")
+        # Until 13 the replaying process looks once a second whether it may go on; a signal wakes it.
+        if self._cluster.major < 14:
+            self.execute("SELECT pg_reload_conf()")
 
     @contextlib.contextmanager
     def conflicts_at_once(self):

@@ -41,10 +41,16 @@ export async function newRow(name = 'primary') {
 
 export async function pauseReplay() {
   await ask('standby', 'SELECT pg_wal_replay_pause()');
+  // Until 13 no server tells that it has come to the pause; it may be at a last record.
+  if (SERVERS.major < 14) return;
   await until(async () => (await ask('standby', 'SELECT pg_get_wal_replay_pause_state() AS s'))[0].s === 'paused', 'a pause');
 }
 
-export const resumeReplay = () => ask('standby', 'SELECT pg_wal_replay_resume()');
+export async function resumeReplay() {
+  await ask('standby', 'SELECT pg_wal_replay_resume()');
+  // Until 13 the replaying process looks once a second whether it may go on; a signal wakes it.
+  if (SERVERS.major < 14) await ask('standby', 'SELECT pg_reload_conf()');
+}
 
 export async function caughtUp() {
   const [{ position }] = await ask('primary', `SELECT pg_logical_emit_message(true, '', ''), pg_current_wal_insert_lsn()::text AS position`);

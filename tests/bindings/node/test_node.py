@@ -64,11 +64,12 @@ class NodeTest(unittest.TestCase):
             cluster.wait_caught_up()
             servers = {server.name: {"port": server.port, "data": server.data}
                        for server in (cluster.primary, cluster.standby)}
-            self.run_node_tests("cluster.test.mjs", PAIR=json.dumps(servers))
+            pair = json.dumps({"major": cluster.major, **servers})
+            self.run_node_tests("cluster.test.mjs", PAIR=pair)
             cluster.primary.disconnect()
             cluster.standby.disconnect()
             cluster.wait_caught_up()
-            self.run_node_tests("failover.test.mjs", PAIR=json.dumps(servers))
+            self.run_node_tests("failover.test.mjs", PAIR=pair)
 
     def test_types(self):
         done = run("node", "../node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--skipLibCheck", "--module",

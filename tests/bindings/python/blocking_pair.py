@@ -163,8 +163,7 @@ class Pair:
         row = self.row()
         self.servers.cluster.wait_caught_up()
         self.assertEqual(self.read("replica", row).served_by, "replica")
-        self.servers.cluster.standby.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE"
-                                " backend_type = 'client backend' AND pid <> pg_backend_pid()")
+        self.servers.cluster.standby.end_clients()
         end = self.read("replica", row)
         self.assertEqual(end.served_by, "replica", end)
 

@@ -237,8 +237,7 @@ class Pair:
         row = self.row()
         cluster.wait_caught_up()
         self.assertEqual((await self.read("replica", row)).served_by, "replica")
-        cluster.standby.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE"
-                                " backend_type = 'client backend' AND pid <> pg_backend_pid()")
+        cluster.standby.end_clients()
         self.assertEqual((await self.read("replica", row)).served_by, "replica")
 
     async def test_close_while_reads_are_under_way(self):
