@@ -446,8 +446,8 @@ enum rp_answer_outcome {
     RP_SERVER_GONE = 17,  /* the connection was lost, or the server refuses to work */
     RP_ROLE_CHANGED = 18, /* READ of a replica: it is not in recovery */
     RP_NOT_SENT = 19,     /* no connection to the server now */
-    RP_CONFLICT = 20 /* READ: cancelled by recovery or serialization (40001), or its session was
-                        void: asked again, once */
+    RP_CONFLICT = 20 /* READ: cancelled by recovery, serialization or a deadlock (40001, 40P01), or
+                        its session was void: asked again, once */
 };
 
 /* A server, as the cluster sees it. */

@@ -31,11 +31,13 @@ int PQisBusy(PGconn *link);
 int PQconsumeInput(PGconn *link);
 PGresult *PQgetResult(PGconn *link);
 int PQresultStatus(const PGresult *result);
+char *PQresultErrorField(const PGresult *result, int field);
 int PQntuples(const PGresult *result);
 int PQgetisnull(const PGresult *result, int row, int column);
 char *PQgetvalue(const PGresult *result, int row, int column);
 void PQclear(PGresult *result);
 #include <poll.h>
+#include <string.h>
 
 static PGconn *dial(const char *conninfo) {
     const char *const names[] = {"dbname", "connect_timeout", "options", NULL};
@@ -50,6 +52,11 @@ static int await(PGconn *link, int ms) {
 }
 static int send(PGconn *link, const char *sql, const char *id) {
     return PQsendQueryParams(link, sql, id != NULL, NULL, &id, NULL, NULL, 0);
+}
+// Cancelled by recovery, which may find a deadlock: worth asking again.
+static int is_conflict(const PGresult *result) {
+    const char *sqlstate = PQresultErrorField(result, 'C');
+    return sqlstate && (strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0);
 }
 
 // Go calls no function pointers.
@@ -176,17 +183,18 @@ type column struct {
 	set  bool // not NULL
 }
 
-// The columns of one row; nil if there is none. alive is false if the connection is of no use any more, or silent until limit.
-func ask(link *C.PGconn, limit C.uint64_t, sql string, id *C.char, count int) (row []column, alive bool) {
+// The columns of one row; nil if there is none, maybe for a conflict. alive is false if the connection is of no use any more,
+// or silent until limit.
+func ask(link *C.PGconn, limit C.uint64_t, sql string, id *C.char, count int) (row []column, conflict, alive bool) {
 	text := C.CString(sql)
 	defer C.free(unsafe.Pointer(text))
 	if C.send(link, text, id) == 0 {
-		return nil, false
+		return nil, false, false
 	}
 	for C.PQisBusy(link) != 0 {
 		at := now()
 		if at >= limit || C.await(link, C.int((limit-at)/1000000+1)) > 0 && C.PQconsumeInput(link) == 0 {
-			return nil, false
+			return nil, false, false
 		}
 	}
 	result := C.PQgetResult(link)
@@ -195,11 +203,12 @@ func ask(link *C.PGconn, limit C.uint64_t, sql string, id *C.char, count int) (r
 			row = append(row, column{C.GoString(C.PQgetvalue(result, 0, i)), C.PQgetisnull(result, 0, i) == 0})
 		}
 	}
+	conflict = C.is_conflict(result) != 0
 	for result != nil {
 		C.PQclear(result)
 		result = C.PQgetResult(link)
 	}
-	return row, C.PQstatus(link) == 0
+	return row, conflict, C.PQstatus(link) == 0
 }
 
 // ---- actions, each in a goroutine --------------------------------------------------------------------------------------
@@ -240,15 +249,15 @@ func (h *host) act(a action, row string) (said answer) {
 	id := C.CString(row)
 	defer C.free(unsafe.Pointer(id))
 	var before, found []column
-	_, alive := ask(link, a.limit, "BEGIN", nil, 0)
-	if alive && a.text != "" {
-		before, alive = ask(link, a.limit, a.text, nil, 1)
+	_, conflict, alive := ask(link, a.limit, "BEGIN", nil, 0)
+	if alive && !conflict && a.text != "" {
+		before, conflict, alive = ask(link, a.limit, a.text, nil, 1)
 	}
-	if alive && a.kind == C.RP_ACTION_READ {
-		found, alive = ask(link, a.limit, h.sql[a.target], id, 3)
+	if alive && !conflict && a.kind == C.RP_ACTION_READ {
+		found, conflict, alive = ask(link, a.limit, h.sql[a.target], id, 3)
 	}
 	if alive {
-		_, alive = ask(link, a.limit, "COMMIT", nil, 0)
+		_, _, alive = ask(link, a.limit, "COMMIT", nil, 0)
 	}
 	if !alive {
 		C.PQfinish(link)
@@ -266,6 +275,8 @@ func (h *host) act(a action, row string) (said answer) {
 	switch {
 	case a.kind == C.RP_ACTION_ASK && before != nil:
 		said.outcome = C.RP_ANSWERED
+	case conflict && a.kind == C.RP_ACTION_READ:
+		said.outcome = C.RP_CONFLICT
 	case found == nil:
 		said.outcome = C.RP_FAILED
 	case a.target == C.RP_TARGET_REPLICA && found[1].text != "t":

@@ -33,6 +33,7 @@ int PQisBusy(PGconn *link);
 int PQconsumeInput(PGconn *link);
 PGresult *PQgetResult(PGconn *link);
 int PQresultStatus(const PGresult *result);
+char *PQresultErrorField(const PGresult *result, int field);
 int PQntuples(const PGresult *result);
 int PQgetisnull(const PGresult *result, int row, int column);
 char *PQgetvalue(const PGresult *result, int row, int column);
@@ -46,8 +47,10 @@ int getentropy(void *bytes, size_t count);
 ]]
 local pq = ffi.load("pq.so.5")
 
-local POLLIN, MONOTONIC, TUPLES_OK = 1, 1, 2
+local POLLIN, MONOTONIC, TUPLES_OK, SQLSTATE = 1, 1, 2, string.byte("C")
 local NS, MS = 1000000000ULL, 1000000ULL
+-- Cancelled by recovery, which may find a deadlock: worth asking again.
+local CONFLICTS = { ["40001"] = true, ["40P01"] = true }
 local VERDICTS = { "found", "missing", "failed", "shed" }
 local AFTER = "CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"
     .. " ELSE pg_catalog.pg_current_wal_insert_lsn() END"
@@ -111,7 +114,8 @@ local function is_connected(server)
     return server.link ~= nil
 end
 
--- So many columns of one row, or nil. A server that says nothing until limit_ns is hung up on.
+-- So many columns of one row, or nil; server.conflict is set if that is for a conflict. A server that says nothing until
+-- limit_ns is hung up on.
 local function ask(server, limit_ns, count, sql, id)
     local values = ffi.new("const char *[1]", { id })
     if not server.link or pq.PQsendQueryParams(server.link, sql, id and 1 or 0, nil, values, nil, nil, 0) == 0 then
@@ -137,6 +141,8 @@ local function ask(server, limit_ns, count, sql, id)
                 and ffi.string(pq.PQgetvalue(result, 0, column)) or nil
         end
     end
+    local sqlstate = pq.PQresultErrorField(result, SQLSTATE)
+    server.conflict = server.conflict or sqlstate ~= nil and CONFLICTS[ffi.string(sqlstate)]
     while result ~= nil do
         pq.PQclear(result)
         result = pq.PQgetResult(server.link)
@@ -173,6 +179,7 @@ function Host:act(action, id)
     end
     local text = action.text ~= nil and ffi.string(action.text) or nil
     local before, row
+    server.conflict = false
     ask(server, limit, 0, "BEGIN")
     if text then
         before = ask(server, limit, 1, text)
@@ -184,6 +191,8 @@ function Host:act(action, id)
     before = before and before[1]
     if action.kind == C.RP_ACTION_ASK and before then
         return C.RP_ANSWERED, before
+    elseif not row and server.conflict and action.kind == C.RP_ACTION_READ then
+        return C.RP_CONFLICT
     elseif not row and server.link ~= nil and pq.PQstatus(server.link) == 0 then
         return C.RP_FAILED
     elseif not row and kept and now_ns() < limit then

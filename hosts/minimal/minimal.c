@@ -86,6 +86,12 @@ static PGresult *ask(struct host *host, uint32_t server, const char *sql, const 
     return result;
 }
 
+/* Cancelled by recovery, which may find a deadlock: worth asking again. */
+static int is_conflict(const PGresult *result) {
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return sqlstate != NULL && (strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0);
+}
+
 static int32_t outcome_of(PGconn *server, const PGresult *result, const struct rp_action *action) {
     if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1) {
         return PQstatus(server) == CONNECTION_OK ? (int)RP_FAILED : (int)RP_SERVER_GONE;
@@ -116,7 +122,9 @@ static void do_as_told(struct host *host, const struct rp_action *action) {
     PGresult *before = action->text != NULL ? ask(host, server, action->text, NULL, limit) : NULL;
     PGresult *row = asks ? NULL : ask(host, server, host->read_sql[action->target], id, limit);
     PQclear(ask(host, server, "COMMIT", NULL, limit));
-    const int32_t outcome = outcome_of(host->server[server], asks ? before : row, action);
+    const int conflict = !asks && (is_conflict(before) || is_conflict(row));
+    const int32_t outcome =
+        conflict ? (int)RP_CONFLICT : outcome_of(host->server[server], asks ? before : row, action);
     if (outcome == RP_SERVER_GONE && kept && now_ns() < limit) {
         do_as_told(host, action);
     } else {

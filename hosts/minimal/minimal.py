@@ -31,7 +31,7 @@ ERROR_BYTES, POSITION_BYTES = 8192, 18
 CAN_REPORT_POSITIONS, CAN_AWAIT_POSITION = 1, 2
 FOUND, PARTIAL, MISSING, FAILED = range(4)  # rp_outcome
 VERDICTS = ("", "found", "missing", "failed", "shed")  # rp_verdict
-ANSWERED, SERVER_GONE, ROLE_CHANGED, NOT_SENT = range(16, 20)  # rp_answer_outcome
+ANSWERED, SERVER_GONE, ROLE_CHANGED, NOT_SENT, CONFLICT = range(16, 21)  # rp_answer_outcome
 NOTHING, READ, ASK, DROP, DONE, REDIAL = range(6)  # rp_action_kind
 REPLICA, PRIMARY = range(2)  # rp_target, and the indexes of our servers
 EXPECT_PRIMARY, EXPECT_REPLICA = 1, 2  # rp_expect
@@ -144,6 +144,9 @@ def open_set(plugin, ini):
 # -- what only the host can do --------------------------------------------------------------------
 
 
+CONFLICTS = ("40001", "40P01")  # cancelled by recovery, which may find a deadlock: worth asking again
+
+
 class Silent(Exception):
     """The server has not answered in time."""
 
@@ -218,6 +221,8 @@ class Servers:
                 rows, in_recovery, after = cursor.fetchone()
         except (psycopg2.Error, Silent) as error:
             print(error, file=sys.stderr)
+            if action.kind == READ and getattr(error, "pgcode", None) in CONFLICTS:
+                return CONFLICT, None, None
             if not connection.closed:
                 return FAILED, None, None
             if time.monotonic_ns() >= action.limit_ns:

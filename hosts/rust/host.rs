@@ -34,6 +34,7 @@ const ANSWERED: i32 = 16;
 const SERVER_GONE: i32 = 17;
 const ROLE_CHANGED: i32 = 18;
 const NOT_SENT: i32 = 19;
+const CONFLICT: i32 = 20;
 const VERDICT_FOUND: i32 = 1;
 const VERDICTS: [&str; 5] = ["", "found", "missing", "failed", "shed"];
 const REPLICA: usize = 0; // target, and index of our server
@@ -159,6 +160,8 @@ const POLLIN: i16 = 1;
 const RTLD_NOW: c_int = 2;
 const CONNECTION_OK: c_int = 0;
 const TUPLES_OK: c_int = 2;
+const SQLSTATE: c_int = b'C' as c_int;
+const CONFLICTS: [&str; 2] = ["40001", "40P01"]; // cancelled by recovery, which may find a deadlock: worth asking again
 
 extern "C" {
     fn dlopen(path: *const c_char, mode: c_int) -> Opaque;
@@ -175,6 +178,7 @@ extern "C" {
     fn PQconsumeInput(link: Opaque) -> c_int;
     fn PQgetResult(link: Opaque) -> Opaque;
     fn PQresultStatus(result: Opaque) -> c_int;
+    fn PQresultErrorField(result: Opaque, field: c_int) -> *const c_char;
     fn PQntuples(result: Opaque) -> c_int;
     fn PQgetisnull(result: Opaque, row: c_int, column: c_int) -> c_int;
     fn PQgetvalue(result: Opaque, row: c_int, column: c_int) -> *const c_char;
@@ -218,12 +222,13 @@ struct Server {
     conninfo: CString,
     link: Opaque,
     clock: Clock,
-    dial_ns: u64, // not before then
+    dial_ns: u64,   // not before then
+    conflict: bool, // a statement of the action under way was cancelled by one
 }
 
 impl Server {
     fn new(conninfo: &str, clock: Clock) -> Server {
-        Server { conninfo: c_text(conninfo), link: null_mut(), clock, dial_ns: 0 }
+        Server { conninfo: c_text(conninfo), link: null_mut(), clock, dial_ns: 0, conflict: false }
     }
 
     fn hang_up(&mut self) {
@@ -284,6 +289,7 @@ impl Server {
                     _ => None,
                 }).collect());
             }
+            self.conflict |= CONFLICTS.contains(&text_of(PQresultErrorField(result, SQLSTATE)).as_str());
             while !result.is_null() {
                 PQclear(result);
                 result = PQgetResult(self.link);
@@ -351,6 +357,7 @@ impl Host {
         if !server.connect() {
             return (NOT_SENT, None, None);
         }
+        server.conflict = false;
         server.ask(limit, 0, "BEGIN", None);
         let before = if action.text.is_null() { None } else { server.ask(limit, 1, &text_of(action.text), None) };
         let row = match action.kind {
@@ -362,6 +369,7 @@ impl Host {
         let before = before.and_then(|mut row| row.pop()).flatten();
         match row {
             None if action.kind == ACTION_ASK && asked => (ANSWERED, before, None),
+            None if action.kind == ACTION_READ && server.conflict => (CONFLICT, None, None),
             None if server.is_connected() => (FAILED, None, None),
             None if kept && self.clock.now() < limit => self.act(action, id),
             None => (SERVER_GONE, None, None),

@@ -24,7 +24,7 @@ For example:
     build/minimal-host {plugin} {ini} {section} {replica} {primary} {table}
 
 What happens to the host then: lag of every kind, commits of every kind, a balancer, many reads at once, positions handed
-on, lost connections, silent servers, servers that are down, mistaken promotions, a diverged timeline, a failover. The exit
+on, reads cancelled by recovery, lost connections, silent servers, servers that are down, mistaken promotions, a diverged timeline, a failover. The exit
 status is 0 if nothing was wrong, 1 if something was.
 """
 
@@ -53,7 +53,7 @@ on_replica_failure = primary
 SCHEMA = "CREATE TABLE conformance_row (id text PRIMARY KEY, value text NOT NULL)"
 INSERT = "INSERT INTO conformance_row VALUES (%(id)s, %(value)s)"
 UPDATE = "UPDATE conformance_row SET value = %(value)s WHERE id = %(id)s"
-SETTINGS = "log_statement = all\nwal_writer_delay = 200ms\n"
+SETTINGS = "log_statement = all\nwal_writer_delay = 200ms\ndeadlock_timeout = 100ms\n"
 OTHER_ISOLATION = re.compile(r"\[(?!kit).*(REPEATABLE READ|SERIALIZABLE)", re.IGNORECASE)
 
 
@@ -231,9 +231,14 @@ class Kit:
                     self.writer.execute("ALTER SYSTEM RESET wal_writer_delay")
                     raise
 
-    def looks_for(self, row):
-        """How often the replica was asked for the row, by its log."""
-        return len(re.findall(rf"\b{row}\b", self.standby.log()))
+    def looks_for(self, row, server=None):
+        """How often the replica, or that server, was asked for the row, by its log."""
+        return len(re.findall(rf"\b{row}\b", (server or self.standby).log()))
+
+    def has_own_table(self):
+        """Whether the host's rows are in the kit's table, with its key."""
+        return "conformance_row" in self._insert and self.writer.value(
+            "SELECT to_regclass('conformance_row_pkey') IS NOT NULL")
 
     @staticmethod
     def holds(relay):

@@ -10,6 +10,7 @@ before it was asked for, an old state where a newer one had been seen, another's
 never are, but where all servers are well a host must be able to answer.
 """
 
+import contextlib
 import time
 
 from relay import RoundRobin
@@ -269,6 +270,24 @@ def floor(kit):
             elif answer.verdict != "found":
                 kit.remark(f"a read with a floor that the replica has not reached: {answer}, though the"
                            " primary could have answered")
+
+
+@scenario("reads that recovery cancels on the replica")
+def cancelled(kit):
+    if not kit.has_own_table():
+        return
+    for sqlstate, settings in (("40P01", contextlib.nullcontext), ("40001", kit.standby.conflicts_at_once)):
+        with settings(), kit.host() as host:
+            row = kit.commit()
+            kit.catch_up()
+            asked = kit.looks_for(row, kit.writer)
+            _, is_cancelled = kit.cluster.cancel_a_read("conformance_row", lambda row=row, host=host: host.ask(row))
+            answer = host.answer(row, kit.limit_s)
+            verdict = must_be_there(kit, host, answer, "error-as-missing", "a row that both servers have; the replica's"
+                                    f" recovery has cancelled the read of it ({sqlstate})")
+            if is_cancelled and (verdict == "failed" or kit.looks_for(row, kit.writer) > asked):
+                end = "fails" if verdict == "failed" else "costs the primary one"
+                kit.remark(f"a read that recovery cancels ({sqlstate}) {end}: ask the replica again, once")
 
 
 @scenario("connections that were lost while nobody used them")

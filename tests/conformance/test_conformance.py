@@ -39,6 +39,8 @@ NAMED = {"timeout-as-missing": "error-as-missing", "kept-when-down": "error-as-m
 NO_HOSTS = {"no-protocol": "/bin/cat", "ended": "/bin/true",
             "not-found": "sh -c 'while read row; do echo $row missing; done'"}
 DOSE = ("all_is_well", "positions", "comes_meanwhile", "many_at_once", "floor", "lost_connections")
+# What the host written by hand does with a read that recovery cancels.
+NO_SECOND_LOOK = [f"a read that recovery cancels ({sqlstate}) fails" for sqlstate in ("40P01", "40001")]
 
 
 def is_sanitized():
@@ -114,6 +116,9 @@ def add_host(name, host):
         self.kit.take(host.command, host.insert, host.update)
         for scenario in DOSE:
             self.assert_good(scenario)
+        self.assert_good("cancelled")
+        asks_once = NO_SECOND_LOOK if name == "natural" else []
+        self.assertEqual([text.partition(":")[0] for text in self.kit.remarks], asks_once)
     setattr(Hosts, f"test_{name.replace('-', '_')}", test)
 
 

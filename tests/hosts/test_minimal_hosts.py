@@ -87,7 +87,7 @@ def setUpModule():
     policies = os.path.join(directory.name, "read-policy.ini")
     with open(policies, "w", encoding="ascii") as file:
         file.write(POLICIES)
-    cluster = Cluster()
+    cluster = Cluster(settings="deadlock_timeout = 100ms\n")
     cluster.primary.execute("CREATE TABLE thing (id text PRIMARY KEY)")
     cluster.wait_caught_up()
 
@@ -208,6 +208,25 @@ class Host:
                 process.stdin.flush()
                 self.assertIn(f"{identity} found ", process.stdout.readline())
             process.communicate(timeout=60)
+
+    def assert_asked_again(self):
+        """A read that replay on the standby cancels: it costs neither a failure nor a read of the primary."""
+        identity = self.row()
+        for _ in range(5):  # for a machine so slow that the server's own time limit comes first
+            process, is_cancelled = cluster.cancel_a_read("thing", lambda: self.begin("replica", identity))
+            status, out, err = self.end(process)
+            self.assertEqual(status, 0, err)
+            if is_cancelled:
+                self.assertRegex(out, f"^{identity} found position=\\S+ {BY_REPLICA}\n$", err)
+                return
+        self.fail("no read was cancelled")
+
+    def test_read_that_recovery_cancels_is_asked_again(self):
+        with cluster.standby.conflicts_at_once():
+            self.assert_asked_again()
+
+    def test_read_in_a_deadlock_with_recovery_is_asked_again(self):
+        self.assert_asked_again()
 
     def test_replica_is_down(self):
         row = self.row()

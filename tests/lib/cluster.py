@@ -18,6 +18,7 @@ import ctypes
 import glob
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -491,6 +492,35 @@ class Cluster:
         position = self.commit_something()
         for server in servers or self.standbys:
             wait_for(lambda s=server: s.has_replayed(position), f"{server.name} to catch up")
+
+    def cancel_a_read(self, table, begin):
+        """begin() starts a read of the table by its primary key on the standby, and what replay does then
+        cancels it: it wants the table, which the read has, while the read waits for the index, which replay has.
+        A deadlock (40P01), after the standby's deadlock_timeout, or under conflicts_at_once a conflict before
+        that (40001). Gives what begin() gave, and whether a read was cancelled: one with a time limit of its own
+        may have come to that before."""
+        locks = ("SELECT count(*) FROM pg_locks JOIN pg_class ON pg_class.oid = relation WHERE locktype = 'relation'"
+                 " AND (NOT granted AND mode = 'AccessShareLock' AND relname = %s"
+                 " OR granted AND mode = 'AccessExclusiveLock' AND relname = %s)")
+        cancelled = r"ERROR:  (canceling statement due to conflict with recovery|deadlock detected)"
+        before = len(re.findall(cancelled, self.standby.log()))
+        holder = psycopg2.connect(self.primary.conninfo())
+        try:
+            with holder.cursor() as cursor:
+                cursor.execute(f"REINDEX INDEX {table}_pkey")
+                self.wait_caught_up(self.standby)
+                begun = begin()
+                with contextlib.suppress(TimeoutError):
+                    wait_for(lambda: despite_conflicts(lambda: self.standby.value(locks, (f"{table}_pkey", ""))),
+                             "the read to wait for the index", timeout_s=5)
+                cursor.execute(f"LOCK TABLE {table}")
+                self.commit_something()
+                wait_for(lambda: despite_conflicts(lambda: self.standby.value(locks, ("", table))),
+                         "replay to have the table")
+                holder.commit()
+        finally:
+            holder.close()
+        return begun, len(re.findall(cancelled, self.standby.log())) > before
 
     def reset(self):
         """Brings every server up and every standby up to date, whatever a test did."""

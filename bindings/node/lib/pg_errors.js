@@ -10,6 +10,9 @@ const DROP = (outcome) => ({ outcome, broken: true });
  * DISCARD took away, a protocol that is out of step. The read is asked again on another one. */
 const VOID_SESSION = new Set(['0A000', '26000', '08P01']);
 
+/** Cancelled by recovery, which may find a deadlock: worth asking again. */
+const CONFLICTS = new Set(['40001', '40P01']);
+
 /**
  * @param error what pg gave
  * @param isGone the client said that its connection ended
@@ -18,7 +21,7 @@ function judge(error, isGone) {
   if (isGone) return DROP(OUTCOME.SERVER_GONE);
   const code = typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) && error.severity ? error.code : '';
   if (code === '') return DROP(OUTCOME.FAILED); // pg's own, a query_timeout among them
-  if (code === '40001') return KEEP(OUTCOME.CONFLICT);
+  if (CONFLICTS.has(code)) return error.severity === 'ERROR' ? KEEP(OUTCOME.CONFLICT) : DROP(OUTCOME.CONFLICT);
   if (VOID_SESSION.has(code)) return DROP(OUTCOME.CONFLICT);
   const isFatal = error.severity !== 'ERROR' || code.startsWith('57P') || code.startsWith('08');
   return isFatal ? DROP(OUTCOME.SERVER_GONE) : KEEP(OUTCOME.FAILED);
