@@ -129,7 +129,7 @@ class Environment(unittest.TestCase):
             if int(version) >= OLDEST_MAJOR:
                 script = "import cluster\nprint(cluster.Cluster().primary.value('SHOW server_version'))"
                 status, output = self.run_with([*self.CLUSTER[:2], script], PG_MAJOR=version)
-                self.assertEqual((status, output.partition(".")[0]), (0, version), output)
+                self.assertEqual((status, re.match(r"\d*", output)[0]), (0, version), output)  # or 19rc1
 
 
 class Runner(unittest.TestCase):

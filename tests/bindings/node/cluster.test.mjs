@@ -57,7 +57,7 @@ test('the question is asked before the read, the position after it, in one trans
   assert.deepEqual(kinds, ['BEGIN', 'read', 'ask; COMMIT', 'BEGIN', 'read', 'ask; COMMIT']);
   const [first, second] = [seen[0][1], seen[3][1]];
   assert.equal(first, 'BEGIN ISOLATION LEVEL READ COMMITTED');
-  assert.match(second, /^BEGIN ISOLATION LEVEL READ COMMITTED; SELECT .*pg_last_wal_replay_lsn/s);
+  assert.match(second, /^BEGIN ISOLATION LEVEL READ COMMITTED; SELECT .*(pg_last_wal_replay_lsn|last_replayed_end_lsn)/s);
   assert.equal(new Set(seen.map(([pid]) => pid)).size, 1);
   await close();
 });
@@ -198,7 +198,7 @@ test('the position may be a column of the host\'s own statement', async () => {
   const end = await cluster.read('snapshots_since', {
     sql: `SELECT id, ${AFTER_COLUMN} AS at FROM known WHERE id = $1`, values: [id], position: (rows) => rows[0]?.at,
   }, { wantPosition: true });
-  assert.equal(end.position, end.rows[0].at);
+  assert.equal(end.position, end.rows[0].at.replace(/\/0+(?=.)/, '/')); // from 19 on servers write 0/03000060
   await close();
 });
 
