@@ -6,6 +6,7 @@ import datetime
 import glob
 import json
 import os
+import re
 import shlex
 import socket
 import socketserver
