@@ -432,8 +432,8 @@ static void waited(struct rp_cluster *cluster, struct ask *ask, int32_t outcome,
     }
 }
 
-/* Where a wait ran out just before, the server had its say. If it is where the wait should have ended,
- * that may have been another server's. */
+/* Where a wait ran out just before, the server had its say. If it is where the wait should have
+ * ended, that may have been another server's. */
 static void settle_doubt(struct rp_cluster *cluster, uint32_t index) {
     struct server *server = &cluster->servers[index];
     if (server->doubts_wait && asks_has_reached(cluster, index, server->waited_for)) {

@@ -232,8 +232,8 @@ static struct pg_server *up_to_database(const char *name) {
     return server;
 }
 
-/* An id that the database's encoding lacks is in none of its rows. Before 14 the server does not say
- * that the text is a parameter's, and it might as well be a row's. */
+/* An id that the database's encoding lacks is in none of its rows. Before 14 the server does not
+ * say that the text is a parameter's, and it might as well be a row's. */
 START_TEST(text_that_a_database_cannot_hold) {
     const enum pg_failure expected =
         throwaway_major(&primary) >= 14 ? PG_NO_SUCH_TEXT : PG_FAILED_HERE;
