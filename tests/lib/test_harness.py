@@ -86,7 +86,7 @@ class Environment(unittest.TestCase):
     def run_with(self, command, **variables):
         library = os.path.join(ROOT, "tests", "lib")
         done = subprocess.run(command, cwd=ROOT, text=True, check=False, capture_output=True,
-                              env={**os.environ, "PYTHONPATH": library, **variables})
+                              env={**os.environ, "PYTHONPATH": library, "TEST_CASE": "", **variables})
         return done.returncode, done.stdout + done.stderr
 
     def test_other_clients_variables(self):
