@@ -59,7 +59,7 @@ static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_o
  * that a statement calls, as Pgpool's choice does, so there are two forms of the question. The
  * transaction ends in a batch of its own: an error would keep its end from being run. */
 static bool send_who(struct pg_pipeline *pipeline) {
-    enum { TIMES = 4 }; /* two servers at random are taken for one once in 128 times */
+    enum { TIMES = 8 }; /* two servers at random are taken for one once in 32768 times */
     static const char plain[] =
         "SELECT (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::int8";
     static const char as_reads_do[] =
