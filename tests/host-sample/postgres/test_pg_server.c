@@ -304,8 +304,9 @@ END_TEST
 
 /* ---- links that are lost ---- */
 
-static const char active[] = "SELECT count(*)::text FROM pg_stat_activity WHERE application_name ="
-                             " 'snapshot-host' AND state = 'active'";
+/* No less: the statements before a sleep have been run then. */
+static const char asleep[] = "SELECT count(*)::text FROM pg_stat_activity WHERE application_name ="
+                             " 'snapshot-host' AND wait_event = 'PgSleep'";
 
 /* Long enough up for a link to be tried again at once when it is lost. */
 static void become_good(void) {
@@ -318,7 +319,7 @@ START_TEST(lost_with_statements_in_flight) {
     static struct rig_call calls[10];
     rig_submit_all(server, calls, 10, SLEEP, "1");
     rig_flush();
-    throwaway_await(&primary, active, "1");
+    throwaway_await(&primary, asleep, "1");
     throwaway_execute(&primary, rig_terminate_all);
     RIG_UNTIL(calls[9].answers == 1);
     rig_assert_all_failed(calls, 10, "", "terminating connection due to administrator command");
@@ -796,7 +797,7 @@ START_TEST(each_statement_of_a_batch_has_its_own_snapshot) {
     const uint64_t batches = rig_counters(server).batches;
     rig_flush();
     ck_assert_uint_eq(rig_counters(server).batches, batches + 1);
-    throwaway_await(&primary, active, "1");
+    throwaway_await(&primary, asleep, "1");
     throwaway_execute(&primary, "INSERT INTO t VALUES (1)");
     RIG_UNTIL(calls[2].answers == 1);
     rig_assert_rows(&calls[0], "0");
