@@ -287,7 +287,7 @@ class Cluster {
     const { ints } = this.#view;
     const tag = ints[AT.tag];
     const read = this.#leave(tag);
-    const verdict = VERDICTS[ints[AT.verdict]];
+    const verdict = VERDICTS[ints[AT.verdict]] ?? 'failed';
     const isFound = verdict === 'found';
     read.resolve({
       verdict,
@@ -296,7 +296,7 @@ class Cluster {
       error: read.error,
       servedBy: SERVED_BY[ints[AT.servedBy]],
       failedDuring: this.#set.text(ints[AT.failedDuring]),
-      counted: COUNTED[ints[AT.counted]],
+      counted: COUNTED[ints[AT.counted]] ?? null,
       logLevel: LOG_LEVELS[ints[AT.logLevel]],
       message: this.#set.text(ints[AT.message]),
       reason: this.#set.text(ints[AT.reason]),

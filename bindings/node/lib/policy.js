@@ -171,14 +171,14 @@ async function attempt(read, isMissing) {
 /** The done step in the set's record, and what the last read gave. */
 function endOf(set, last) {
   const { ints } = set.view;
-  const verdict = VERDICTS[ints[AT.verdict]];
+  const verdict = VERDICTS[ints[AT.verdict]] ?? 'failed';
   return {
     verdict,
     value: verdict === 'found' ? last.value : undefined,
     error: last.error,
     servedBy: SERVED_BY[ints[AT.servedBy]],
     failedDuring: set.text(ints[AT.failedDuring]),
-    counted: COUNTED[ints[AT.counted]],
+    counted: COUNTED[ints[AT.counted]] ?? null,
     logLevel: LOG_LEVELS[ints[AT.logLevel]],
     message: set.text(ints[AT.message]),
   };

@@ -66,7 +66,8 @@ class End(Generic[T]):
     found; served_by: "replica", "replica_retry", "primary" or None; position: where the server stood,
     at least as far as all that its answer shows, as text to be passed on, None if unknown; log_level:
     None, "warn" or "error", for a line of the host's with message, reason and its own labels; counted:
-    the counter that has grown; error: the last error of an attempt, whatever the verdict.
+    the counter that has grown, None too if this package has no name for it; error: the last error of an
+    attempt, whatever the verdict.
     """
 
     verdict: str
@@ -98,13 +99,13 @@ def text_of(value: bytes | None) -> str | None:
 def end_of(done: Any, value: Any, error: BaseException | None, position: int = 0) -> End[Any]:
     """From a done step or action, before the next call of the plugin for it."""
     verdict = _abi.VERDICTS[done.verdict] if done.verdict < len(_abi.VERDICTS) else "failed"
+    counted = _abi.COUNTED[done.counted] if done.counted < len(_abi.COUNTED) else None
     return End(verdict=verdict, value=value if verdict == "found" else None,
                served_by=_abi.SERVED_BY[done.served_by],
                position=print_position(position) if position else None,
                failed_during=text_of(done.failed_during),
                log_level=_abi.LOG_LEVELS[done.log_level], message=text_of(done.message) or "",
-               reason=text_of(getattr(done, "reason", None)), counted=_abi.COUNTED[done.counted],
-               error=error)
+               reason=text_of(getattr(done, "reason", None)), counted=counted, error=error)
 
 
 def parse_position(text: str | None) -> int:
