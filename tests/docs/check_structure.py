@@ -89,7 +89,8 @@ def included(path: pathlib.Path) -> set[str]:
     """The product's files that this one includes. One that is nowhere is another's, or generated."""
     found = set()
     for name in INCLUDE.findall((ROOT / path).read_text(encoding="utf-8")):
-        for candidate in (path.parent / name, pathlib.PurePath(name)):
+        for spelled in (path.parent / name, name):
+            candidate = pathlib.PurePath(os.path.normpath(spelled))
             if (ROOT / candidate).is_file():
                 found.add(unit_of(candidate))
                 break
