@@ -42,7 +42,7 @@ class NewPolicy(unittest.TestCase):
         return done.stdout + done.stderr
 
     def apply_patch(self, name):
-        self.run_there("patch", "-p1", "--no-backup-if-mismatch", "-i", os.path.join(PATCHES, name))
+        self.run_there("patch", "-p1", "--fuzz=0", "--no-backup-if-mismatch", "-i", os.path.join(PATCHES, name))
 
     def build(self):
         self.run_there("make", "-j2", "CFLAGS=-O1", "build/read_policy.so", "build/policy-check",
