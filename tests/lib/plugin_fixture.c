@@ -96,6 +96,18 @@ struct rp_set *set_must_open(const struct rp_plugin *plugin, const char *path) {
     return open_as(plugin, path, ALL_CAPABILITIES);
 }
 
+bool policy_uses(const struct rp_plugin *plugin, const char *policy, const char *key) {
+    struct rp_kind kind = {.struct_size = sizeof kind};
+    for (uint32_t i = 0; plugin->kind(i, &kind) == RP_OK; i++) {
+        for (const char *const *used = kind.keys; *used != NULL; used++) {
+            if (strcmp(kind.name, policy) == 0 && strcmp(*used, key) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static bool ends_with(const char *text, const char *suffix) {
     size_t length = strlen(text);
     size_t suffix_length = strlen(suffix);

@@ -36,6 +36,9 @@ void ini_file_close(struct ini_memory_file *file);
 /* Opens a set that must open, with every capability. */
 struct rp_set *set_must_open(const struct rp_plugin *plugin, const char *path);
 
+/* Whether that policy says that it uses that key. */
+bool policy_uses(const struct rp_plugin *plugin, const char *policy, const char *key);
+
 /* The counters that every section has. */
 enum counter {
     COUNT_RETRY,   /* replica_miss, outcome = replica_retry */

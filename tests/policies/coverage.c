@@ -101,21 +101,13 @@ static bool is_varied(const struct coverage *coverage, int policy, const char *k
     return !bears_on_reads(key) || violated(varied, policy_names[policy], key);
 }
 
-static bool uses(const struct rp_kind *kind, const char *key) {
-    const char *const *used = kind->keys;
-    while (*used != NULL && strcmp(*used, key) != 0) {
-        used++;
-    }
-    return *used != NULL;
-}
-
-static bool all_keys_are_used(const struct coverage *coverage, const struct rp_plugin *plugin) {
+static bool all_keys_are_used(const struct rp_plugin *plugin) {
     bool ok = true;
     struct rp_key key = {.struct_size = sizeof key};
     for (uint32_t i = 0; plugin->key(i, &key) == RP_OK; i++) {
         bool used = strcmp(key.name, "policy") == 0;
         for (int policy = 0; policy < POLICY_COUNT && !used; policy++) {
-            used = uses(&coverage->kinds[policy], key.name);
+            used = policy_uses(plugin, policy_names[policy], key.name);
         }
         ok = (used || violated(varied, key.name, "no policy uses it")) && ok;
     }
@@ -132,7 +124,7 @@ static bool is_as_long(const struct coverage *coverage, int policy, const struct
 
 bool coverage_is_full(const struct coverage *coverage, const struct exploration *exploration,
                       const struct rp_plugin *plugin, int alone, const struct totals *totals) {
-    bool ok = !is_checked(exploration, varied) || all_keys_are_used(coverage, plugin);
+    bool ok = !is_checked(exploration, varied) || all_keys_are_used(plugin);
     for (int policy = 0; policy < POLICY_COUNT; policy++) {
         const char *const *key = coverage->kinds[policy].keys;
         if (alone >= 0 && policy != alone) {

@@ -30,6 +30,8 @@ void explored_section_open(struct explored_section *section, const struct config
         find_counters(section->opened.plugin.table, section->opened.set, SECTION_NAME);
     section->counters = (struct counters){{0}};
     section->clock_ns = FIRST_NS;
+    section->has_budget = policy_uses(section->opened.plugin.table,
+                                      policy_names[configured->policy], "primary_budget_per_s");
 }
 
 void explored_section_close(struct explored_section *section) {
@@ -322,8 +324,7 @@ static bool is_sticky(const struct explored_section *section, struct replay *rep
 static bool charges_rightly(struct explored_section *section, const struct replay *replay,
                             const struct transition *t) {
     const struct configured *configured = &t->setting->configured;
-    if (configured->budget_per_s == 0 || configured->policy == PRIMARY_ONLY ||
-        configured->policy == REPLICA_ONLY) {
+    if (configured->budget_per_s == 0 || !section->has_budget) {
         return true;
     }
     const int64_t interval = INT64_C(1000000000) / configured->budget_per_s;

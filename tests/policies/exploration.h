@@ -61,6 +61,7 @@ struct explored_section {
     struct counter_places places;
     struct counters counters;
     uint64_t clock_ns; /* when the next replay begins */
+    bool has_budget;   /* its policy draws on the primary's budget, if one is configured */
 };
 
 void explored_section_open(struct explored_section *section, const struct configured *configured);

@@ -118,9 +118,7 @@ static bool visit_clocks(struct explorer *explorer, struct explored_section *sec
 static bool visit_tokens(struct explorer *explorer, struct explored_section *section,
                          struct setting *setting) {
     const uint32_t burst = setting->configured.budget_burst;
-    const enum explored_policy policy = setting->configured.policy;
-    const bool never_drawn_on = policy == PRIMARY_ONLY || policy == REPLICA_ONLY;
-    for (uint32_t tokens = never_drawn_on ? burst : 0; tokens <= burst; tokens++) {
+    for (uint32_t tokens = section->has_budget ? 0 : burst; tokens <= burst; tokens++) {
         if (tokens > 1 && tokens < burst) {
             continue; /* empty, one, full */
         }

@@ -125,8 +125,8 @@ static const char *no_primary_read_before_a_miss(const struct transition *t) {
     if (!gives_read_of(t, RP_TARGET_PRIMARY) || is_direct(t->setting)) {
         return NULL;
     }
-    if (is_policy(t, REPLICA_ONLY)) {
-        return "replica_only came to the primary";
+    if (has_no_primary(t->setting)) {
+        return "a policy without the primary came to it";
     }
     const bool failed_over = t->setting->configured.failover &&
                              (t->told->replica_failures > 0 || begins_out(t->setting));
@@ -142,7 +142,7 @@ static const char *no_replica_read_where_none_may_be(const struct transition *t)
                    : NULL;
     }
     if (cannot_judge(t->setting)) {
-        return t->told->steps == 0 && !gives_fallback(t) && !is_policy(t, REPLICA_ONLY)
+        return t->told->steps == 0 && !gives_fallback(t) && !has_no_primary(t->setting)
                    ? "no replica can be judged, and it was not the primary's"
                    : NULL;
     }
@@ -336,12 +336,12 @@ static bool is_good_answer(const struct transition *t) {
         return reports_replica_read(t) || reports_primary_read(t);
     }
     return tells(t, RP_PARTIAL) &&
-           (reports_primary_read(t) || is_policy(t, REPLICA_ONLY) || is_current(t));
+           (reports_primary_read(t) || has_no_primary(t->setting) || is_current(t));
 }
 
-/* replica_only has nobody else to ask. */
+/* Without the primary there is nobody else to ask. */
 static bool fails_at_the_floor(const struct transition *t) {
-    if (!is_policy(t, REPLICA_ONLY) || floor_of(t) == 0 || is_direct(t->setting)) {
+    if (!has_no_primary(t->setting) || floor_of(t) == 0 || is_direct(t->setting)) {
         return false;
     }
     const bool unknown = reports_replica_read(t) && t->report->position < floor_of(t);
@@ -356,7 +356,7 @@ static const char *a_floor_is_kept(const struct transition *t) {
         return "a replica is read without its position";
     }
     if (fails_at_the_floor(t) && !ends_as(t, RP_VERDICT_FAILED)) {
-        return "replica_only answers from where the floor is not reached";
+        return "a policy without the primary answers from where the floor is not reached";
     }
     return ends_as(t, RP_VERDICT_FOUND) && reports_replica_read(t) &&
                    t->report->position < floor_of(t)
@@ -430,7 +430,7 @@ static const char *a_failure_is_no_miss(const struct transition *t) {
     if (!out && (!reports_replica_read(t) || !tells(t, RP_FAILED))) {
         return NULL;
     }
-    const bool fails_over = t->setting->configured.failover && !is_policy(t, REPLICA_ONLY);
+    const bool fails_over = t->setting->configured.failover && !has_no_primary(t->setting);
     if (fails_over) {
         return gives_fallback(t) ? NULL : "a failure was not the primary's to answer";
     }
@@ -441,7 +441,7 @@ static const char *a_failure_is_no_miss(const struct transition *t) {
 
 static const char *absence_is_proven_by_a_located_position(const struct transition *t) {
     const bool claimed =
-        ends_as(t, RP_VERDICT_NOT_FOUND) && reports_replica_read(t) && !is_policy(t, REPLICA_ONLY);
+        ends_as(t, RP_VERDICT_NOT_FOUND) && reports_replica_read(t) && !has_no_primary(t->setting);
     if (claimed && !is_current(t)) {
         return "absence claimed by a replica that had not reached a position located in this read";
     }

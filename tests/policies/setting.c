@@ -60,6 +60,10 @@ bool is_direct(const struct setting *setting) {
            (setting->asked.replicas == 0 && !setting->asked.replicas_out);
 }
 
+bool has_no_primary(const struct setting *setting) {
+    return setting->configured.policy == REPLICA_ONLY;
+}
+
 bool begins_out(const struct setting *setting) {
     return setting->asked.replicas == 0 && !is_direct(setting);
 }

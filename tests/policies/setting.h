@@ -81,6 +81,9 @@ void write_setting(const struct setting *setting, char *text, size_t capacity);
 /* Whether the read must go to the primary and nowhere else. */
 bool is_direct(const struct setting *setting);
 
+/* Whether the policy reads replicas alone. */
+bool has_no_primary(const struct setting *setting);
+
 /* Whether the read must begin as if a replica had failed. */
 bool begins_out(const struct setting *setting);
 
