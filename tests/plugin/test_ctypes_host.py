@@ -190,8 +190,8 @@ class CtypesHost(unittest.TestCase):
             world = World(20, 0)
             self.assert_read(policy, world, "found", BY_RETRY, QUIET)
             self.assertNotIn(PRIMARY, world.reads)
-            self.assertEqual(self.counters(policy), {"replica_retry": 1, "primary": 0,
-                                                     "proven_absent": 0, "primary_shed": 0})
+            grown = {name: value for name, value in self.counters(policy).items() if value != 0}
+            self.assertEqual(grown, {"replica_retry": 1})
         self.assert_read("replica_only", World(20, 0), "not found", BY_REPLICA, ERROR)
         self.assert_read("primary_only", World(20, 0), "found", BY_PRIMARY, QUIET)
 

@@ -129,9 +129,9 @@ START_TEST(sections_are_added_at_the_end) {
     ck_assert_ptr_null(plugin->section(section.set, 3));
     ck_assert_ptr_eq(plugin->policy(section.set, SECTION_NAME), section.policy);
     struct rp_metric metric = {.struct_size = sizeof metric};
-    ck_assert_int_eq(plugin->metrics(section.set, 11, &metric), RP_OK);
+    ck_assert_int_eq(plugin->metrics(section.set, 3 * COUNT_COUNT - 1, &metric), RP_OK);
     ck_assert_str_eq(metric.section, "newer");
-    ck_assert_int_eq(plugin->metrics(section.set, 12, &metric), RP_E_END);
+    ck_assert_int_eq(plugin->metrics(section.set, 3 * COUNT_COUNT, &metric), RP_E_END);
     ck_assert_ptr_nonnull(plugin->policy(section.set, "new"));
 }
 END_TEST
@@ -162,7 +162,7 @@ START_TEST(a_broken_file_changes_nothing) {
     ck_assert_ptr_null(plugin->section(section.set, 1));
     ck_assert_ptr_null(plugin->policy(section.set, "new"));
     struct rp_metric metric = {.struct_size = sizeof metric};
-    ck_assert_int_eq(plugin->metrics(section.set, 4, &metric), RP_E_END);
+    ck_assert_int_eq(plugin->metrics(section.set, COUNT_COUNT, &metric), RP_E_END);
     /* And a good one is taken afterwards. */
     ck_assert_int_eq(reload_wait(150), RP_OK);
     ck_assert_uint_eq(wait_ms_of(section.policy), 150);
