@@ -132,15 +132,11 @@ static uint32_t find_counter(const struct rp_plugin *plugin, const struct rp_set
 
 struct counter_places find_counters(const struct rp_plugin *plugin, const struct rp_set *set,
                                     const char *section) {
+#define KNOWN(name, number, word, suffix, value) [name] = {suffix, value},
     static const struct {
         const char *suffix;
         const char *value;
-    } known[COUNT_COUNT] = {
-        [COUNT_RETRY] = {".replica_miss", "replica_retry"},
-        [COUNT_PRIMARY] = {".replica_miss", "primary"},
-        [COUNT_ABSENT] = {".proven_absent", NULL},
-        [COUNT_SHED] = {".primary_shed", NULL},
-    };
+    } known[COUNT_COUNT] = {SECTION_COUNTERS(KNOWN)};
     struct counter_places places;
     for (uint32_t i = 0; i < COUNT_COUNT; i++) {
         places.index[i] = find_counter(plugin, set, section, known[i].suffix, known[i].value);

@@ -39,14 +39,18 @@ struct rp_set *set_must_open(const struct rp_plugin *plugin, const char *path);
 /* Whether that policy says that it uses that key. */
 bool policy_uses(const struct rp_plugin *plugin, const char *policy, const char *key);
 
-/* The counters that every section has. */
-enum counter {
-    COUNT_RETRY,   /* replica_miss, outcome = replica_retry */
-    COUNT_PRIMARY, /* replica_miss, outcome = primary */
-    COUNT_ABSENT,  /* proven_absent */
-    COUNT_SHED,    /* primary_shed */
-    COUNT_COUNT
-};
+/* The counters that every section has, in the order of its metrics. COUNTER(its name here, its
+ * number in a done step, its word in tests, what its metric's name ends with, its attribute) */
+#define SECTION_COUNTERS(COUNTER)                                                                  \
+    COUNTER(COUNT_RETRY, RP_COUNTED_REPLICA_RETRY, "replica_retry", ".replica_miss",               \
+            "replica_retry")                                                                       \
+    COUNTER(COUNT_PRIMARY, RP_COUNTED_PRIMARY, "primary", ".replica_miss", "primary")              \
+    COUNTER(COUNT_ABSENT, RP_COUNTED_PROVEN_ABSENT, "proven_absent", ".proven_absent", NULL)       \
+    COUNTER(COUNT_SHED, RP_COUNTED_PRIMARY_SHED, "primary_shed", ".primary_shed", NULL)
+
+#define COUNTER_NAME(name, ...) name,
+enum counter { SECTION_COUNTERS(COUNTER_NAME) COUNT_COUNT };
+#undef COUNTER_NAME
 struct counters {
     uint64_t value[COUNT_COUNT];
 };

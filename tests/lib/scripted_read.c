@@ -74,8 +74,8 @@ static void append_end(struct script_result *result, const struct rp_step *done)
 
 static void append_counters(struct script_result *result, const struct counters *before,
                             const struct counters *after) {
-    static const char *const names[COUNT_COUNT] = {"replica_retry", "primary", "proven_absent",
-                                                   "primary_shed"};
+#define WORD(name, number, word, ...) [name] = word,
+    static const char *const names[COUNT_COUNT] = {SECTION_COUNTERS(WORD)};
     for (uint32_t i = 0; i < COUNT_COUNT; i++) {
         for (uint64_t n = before->value[i]; n < after->value[i]; n++) {
             append(result->end, sizeof result->end, " counts %s", names[i]);

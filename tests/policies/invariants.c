@@ -302,10 +302,8 @@ static const char *genuine_misses_and_failures_are_not(const struct transition *
 
 /* So that a host can say of its own reads what the counters say of all. */
 static const char *the_end_names_its_counter(const struct transition *t) {
-    static const int32_t names[COUNT_COUNT] = {[COUNT_RETRY] = RP_COUNTED_REPLICA_RETRY,
-                                               [COUNT_PRIMARY] = RP_COUNTED_PRIMARY,
-                                               [COUNT_ABSENT] = RP_COUNTED_PROVEN_ABSENT,
-                                               [COUNT_SHED] = RP_COUNTED_PRIMARY_SHED};
+#define NUMBER(name, number, ...) [name] = number,
+    static const int32_t names[COUNT_COUNT] = {SECTION_COUNTERS(NUMBER)};
     if (t->step->kind != RP_STEP_DONE) {
         return NULL;
     }
