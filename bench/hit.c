@@ -55,7 +55,7 @@ struct lookup {
 };
 
 /* Everything that the cluster wants done. */
-static void obey(struct run *run, uint64_t now_ns) {
+static void carry_out(struct run *run, uint64_t now_ns) {
     struct rp_action action;
     uint64_t wake_ns;
     action.struct_size = sizeof action;
@@ -103,7 +103,7 @@ static void begin(struct lookup *lookup) {
                           &read_id) != RP_OK) {
         give_up("a read could not be begun");
     }
-    obey(run, now_ns);
+    carry_out(run, now_ns);
 }
 
 static void answered(struct pg_statement *statement, struct pg_reply *reply) {
@@ -124,7 +124,7 @@ static void answered(struct pg_statement *statement, struct pg_reply *reply) {
         const int32_t outcome = lookup->found ? RP_FOUND : RP_MISSING;
         lookup->found = false;
         run->calls->answer(run->cluster, lookup->action, outcome, NULL, NULL, now_ns);
-        obey(run, now_ns);
+        carry_out(run, now_ns);
     }
     byte_buffer_reset(&run->body, SIZE_MAX);
     if (!lookup->found || !snapshot_answer_write(&run->body, &read, 0)) {
@@ -214,7 +214,7 @@ int main(int argc, char **argv) {
     struct rp_set *set = open_set(run.plugin, argv[2]);
     run.calls = run.plugin->cluster;
     run.cluster = known_servers_open(run.plugin, set, MAX_AT_ONCE, monotonic_ns());
-    obey(&run, monotonic_ns());
+    carry_out(&run, monotonic_ns());
     run.policy = find_policy(run.plugin, set, argv[3]);
     run.targets = targets_read(argv[5]);
     connect_server(&run, argv[4], links);

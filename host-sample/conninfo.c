@@ -226,8 +226,8 @@ static bool check_quotes(const PQconninfoOption *options, char *why, size_t why_
     return true;
 }
 
-/* libpq looks a service up before it checks the words: one that nobody knows keeps it from going on
- * to connect, and the message tells how far it came. */
+/* libpq looks a service up before it checks the words. So a wrong word keeps it from connecting,
+ * and its message tells whether the service was found. */
 bool conninfo_service_is_known(const char *conninfo, char *why, size_t why_length) {
     PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
     const char *service = options != NULL ? value_of(options, "service") : "";

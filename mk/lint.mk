@@ -20,7 +20,7 @@ format:
 lint-format:
 	$Qclang-format-$(LINT_LLVM) --dry-run -Werror $(C_FILES)
 # It counts on stderr where it is and what it leaves out, and says there what it cannot read: a .clang-tidy, say, without which
-# it would go on with checks of its own choice. Anything but the counting is a failure.
+# it would go on with checks of its own choice. Any other output is a failure.
 define TIDY
 { words=$$(clang-tidy-$(LINT_LLVM) --quiet "$$@" -- $(STANDARD) $(LINT_DEFINES) $(call pkg_cflags,$(HOST_PKGS)) \
 	2>&1 >&3); } 3>&1; status=$$?; \

@@ -8,6 +8,7 @@
 #include "machine.h"
 
 #include "slot.h"
+#include "splitmix64.h"
 #include "states.h"
 
 #include <assert.h>
@@ -44,13 +45,9 @@ static uint64_t add_saturating(uint64_t a, uint64_t b) {
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): the
- * n-th independent draw from the request's entropy. */
+/* The n-th independent draw from the request's entropy. */
 static uint64_t draw(const struct read_state *read, uint64_t n) {
-    uint64_t z = read->entropy + (n + 1) * UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
+    return splitmix64(read->entropy, n + 1);
 }
 
 /* The upper half of the product; 32-bit machines know no type that holds it whole. */

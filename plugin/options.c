@@ -36,7 +36,7 @@ static void say_retry(struct text *text, const struct rp_options *options,
                       const struct rp_policy_kind *kind) {
     (void)kind;
     if (options->replica_retry_max_ms == 0) {
-        text_add(text, " There is no retry: a miss goes to the primary at once.");
+        text_add(text, " There is no retry.");
     } else {
         text_add(text, " The wait before the retry is %u to %u ms.", options->replica_retry_min_ms,
                  options->replica_retry_max_ms);

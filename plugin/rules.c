@@ -94,6 +94,22 @@ static bool check_rule(const struct check *check, uint32_t index) {
             uses_key(check, "replica_pick"));
 }
 
+/* A key that only a condition looks at, among the keys of a policy without such a rule, would say
+ * in the description what no read does. */
+static bool looks_at_its_keys(const struct check *check) {
+    for (uint32_t condition = 0; condition < IF_COUNT; condition++) {
+        const char *key = condition_keys[condition];
+        bool looks = key == NULL || !options_are_used(check->kind, key);
+        for (uint32_t i = 0; i < check->kind->rule_count && !looks; i++) {
+            looks = check->kind->rules[i].condition == condition;
+        }
+        if (!looks) {
+            return FAULT(check, "none of its rules looks at %s, which is among its keys", key);
+        }
+    }
+    return true;
+}
+
 static bool check_kind(const struct check *check, const char *registered) {
     const struct rp_policy_kind *kind = check->kind;
     if (kind->name == NULL || kind->summary == NULL || kind->keys == NULL || kind->rules == NULL) {
@@ -110,7 +126,7 @@ static bool check_kind(const struct check *check, const char *registered) {
             return false;
         }
     }
-    return true;
+    return looks_at_its_keys(check);
 }
 
 /* ---- one outcome in one situation ------------------------------------------------------------ */

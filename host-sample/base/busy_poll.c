@@ -49,11 +49,11 @@ bool busy_poll_turn(struct busy_poll *poll, struct event_base *base, enum busy_p
     *end = BUSY_POLL_ENDS;
     const bool good = poll_or_sleep(began_ns + poll->window_ns, base);
     if (poll->answered_ns != 0) {
-        poll->in_vain = 0;
+        poll->late_turns = 0;
         *end = busy_poll_adapt(poll, poll->answered_ns - began_ns);
     } else if (monotonic_ns() - began_ns > poll->window_ns &&
-               ++poll->in_vain >= BUSY_POLL_PATIENCE) {
-        poll->in_vain = 0;
+               ++poll->late_turns >= BUSY_POLL_PATIENCE) {
+        poll->late_turns = 0;
         poll->window_ns = 0;
     }
     return good;

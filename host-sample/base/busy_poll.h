@@ -24,7 +24,8 @@ enum { BUSY_POLL_PATIENCE = 64 };
 struct busy_poll {
     uint64_t limit_ns; /* of the window; 0 never polls */
     uint64_t window_ns;
-    uint32_t in_vain; /* turns in a row that have polled to the window's end, without an answer */
+    uint32_t
+        late_turns; /* turns in a row that have polled to the window's end, without an answer */
     uint64_t answered_ns; /* when the first answer came in this turn of the loop; 0: none has */
 };
 

@@ -205,7 +205,7 @@ static void show_news(struct servers *servers) {
     }
 }
 
-static void obey(struct servers *servers, const struct rp_action *action, uint64_t now_ns) {
+static void carry_out(struct servers *servers, const struct rp_action *action, uint64_t now_ns) {
     struct servers_user *user = &servers->options.user;
     switch (action->kind) {
     case RP_ACTION_ASK:
@@ -237,7 +237,7 @@ void servers_run(struct servers *servers) {
     uint64_t now_ns = monotonic_ns();
     action.struct_size = sizeof action; /* next fills in the rest */
     while (servers->calls->next(servers->cluster, now_ns, &action, &wake_ns)) {
-        obey(servers, &action, now_ns);
+        carry_out(servers, &action, now_ns);
         now_ns = monotonic_ns();
     }
     if (wake_ns == UINT64_MAX) {

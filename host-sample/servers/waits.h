@@ -1,6 +1,6 @@
 /*
- * waits.h - the link on which a server may take its time: for questions that it answers when it has
- * got somewhere, and that nothing else may stand behind.
+ * waits.h - the link for questions that block until a position is reached, behind which nothing
+ * else may stand.
  *
  * A server that is never asked such a question has none. [one thread]: of the event base.
  */
@@ -20,12 +20,11 @@ struct waits {
     struct pg_server *links;
 };
 
-/* What a link needs: its server, whose it is, random: see entropy.h; log, context: as the options
- * of links have them. */
 struct waits_dial {
     struct event_base *base;
     const struct server_config *server;
-    uint64_t *random;
+    uint64_t *random; /* see entropy.h */
+    /* As in the options of links. */
     void (*log)(void *context, const char *level, const char *server, const char *message);
     void *context;
 };

@@ -136,7 +136,7 @@ static void watch(struct rp_cluster *cluster, struct server *server) {
     if (wait->state == ASK_QUEUED || (wait->state == ASK_OUT && server->waited_for <= nearest)) {
         return;
     }
-    if (wait->state == ASK_IDLE && !server->doubts_wait && can_wait(cluster, server)) {
+    if (wait->state == ASK_IDLE && !server->check_wait && can_wait(cluster, server)) {
         enqueue(cluster, server, ASK_WAIT);
     } else if (server->asks[ASK_WATCH].state == ASK_IDLE && !server->watch.in) {
         enqueue(cluster, server, ASK_WATCH);
@@ -414,15 +414,15 @@ static void answered(struct rp_cluster *cluster, struct ask *ask, const char *an
 }
 
 /* Its end only says when to go on: what the reads then find is judged by what is said before it, on
- * their own connection. Any other end than the position's being reached may be another server's, to
- * which the connection that blocks was led: it is no news of this one, which is asked itself. */
+ * their own connection. The blocking connection may have been routed to another server, so that any
+ * other result than the position's being reached says nothing about this one, which is asked. */
 static void waited(struct rp_cluster *cluster, struct ask *ask, int32_t outcome,
                    const char *answer) {
     struct server *server = &cluster->servers[ask->server];
     if (outcome == RP_ANSWERED && question_wait_has_reached(answer)) {
         wake(cluster, server, server->waited_for);
     } else if (outcome == RP_ANSWERED && question_wait_ran_out(answer)) {
-        server->doubts_wait = true;
+        server->check_wait = true;
     } else {
         server->no_wait_ns = cluster->now_ns + NO_WAIT_NS;
         asks_prompt(cluster, ask->server);
@@ -432,14 +432,14 @@ static void waited(struct rp_cluster *cluster, struct ask *ask, int32_t outcome,
     }
 }
 
-/* Where a wait ran out just before, the server had its say. If it is where the wait should have
- * ended, that may have been another server's. */
-static void settle_doubt(struct rp_cluster *cluster, uint32_t index) {
+/* After a wait ran out, the server was asked for its position. If it had already reached the one
+ * that was awaited, the wait may have run on another server: no more waits for a while. */
+static void check_after_wait(struct rp_cluster *cluster, uint32_t index) {
     struct server *server = &cluster->servers[index];
-    if (server->doubts_wait && asks_has_reached(cluster, index, server->waited_for)) {
+    if (server->check_wait && asks_has_reached(cluster, index, server->waited_for)) {
         server->no_wait_ns = cluster->now_ns + NO_WAIT_NS;
     }
-    server->doubts_wait = false;
+    server->check_wait = false;
 }
 
 /* It is not out any more. */
@@ -478,7 +478,7 @@ void asks_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const
         ask_failed(cluster, ask, outcome);
     }
     if (ask->kind == ASK_WATCH) {
-        settle_doubt(cluster, ask->server);
+        check_after_wait(cluster, ask->server);
         watch_again(cluster, server);
     }
 }
@@ -494,7 +494,7 @@ void asks_limit_is_over(struct rp_cluster *cluster, struct ask *ask) {
     }
     ask_failed(cluster, ask, TIMED_OUT);
     if (ask->kind == ASK_WATCH) {
-        settle_doubt(cluster, ask->server);
+        check_after_wait(cluster, ask->server);
         watch_again(cluster, &cluster->servers[ask->server]);
     }
 }

@@ -28,6 +28,7 @@
 #include "notices.h"
 #include "patience.h"
 #include "plugin/read_policy.h"
+#include "plugin/splitmix64.h"
 #include "questions.h"
 
 #include <stdbool.h>
@@ -152,7 +153,7 @@ struct server {
     struct patience beside; /* with sending reads beside their locate */
     struct patience early;  /* with sending them before their position is known to be reached */
     uint64_t no_wait_ns;    /* a wait has failed: the position is asked for until then */
-    bool doubts_wait;       /* a wait ran out: the position is asked for once, before the next */
+    bool check_wait;        /* a wait ran out: the position is asked for once, before the next */
     char wait_text[QUESTION_WAIT_BYTES];
     uint64_t redial_ns; /* no redial before */
 };
@@ -270,7 +271,8 @@ struct rp_cluster {
     uint64_t timeout_ns;
     uint64_t now_ns; /* the latest seen */
     uint64_t event;
-    uint64_t random;
+    uint64_t random; /* seed */
+    uint64_t draws;
     struct heap timers;
     struct notices notices;
     struct cluster_counters counters;
@@ -326,12 +328,8 @@ static inline uint64_t cluster_event(struct rp_cluster *cluster) {
     return ++cluster->event;
 }
 
-/* splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014). */
 static inline uint64_t cluster_random(struct rp_cluster *cluster) {
-    uint64_t z = cluster->random += UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
+    return splitmix64(cluster->random, ++cluster->draws);
 }
 
 static inline uint64_t server_bit(uint32_t index) {

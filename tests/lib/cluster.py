@@ -494,11 +494,12 @@ class Cluster:
             wait_for(lambda s=server: s.has_replayed(position), f"{server.name} to catch up")
 
     def cancel_a_read(self, table, begin):
-        """begin() starts a read of the table by its primary key on the standby, and what replay does then
-        cancels it: it wants the table, which the read has, while the read waits for the index, which replay has.
+        """begin() starts a read of the table by its primary key on the standby, and it is
+        cancelled: replay waits for the table's lock, which the read holds, while the read waits for the index's,
+        which replay holds.
         A deadlock (40P01), after the standby's deadlock_timeout, or under conflicts_at_once a conflict before
-        that (40001). Gives what begin() gave, and whether a read was cancelled: one with a time limit of its own
-        may have come to that before."""
+        that (40001). Returns what begin() returned, and whether a read was cancelled: one with a time limit of its own
+        may have timed out first."""
         locks = ("SELECT count(*) FROM pg_locks JOIN pg_class ON pg_class.oid = relation WHERE locktype = 'relation'"
                  " AND (NOT granted AND mode = 'AccessShareLock' AND relname = %s"
                  " OR granted AND mode = 'AccessExclusiveLock' AND relname = %s)")

@@ -86,6 +86,13 @@ static const struct {
                 RULES_FAILOVER)),
      NULL},
 
+    /* what a description would say for nothing */
+    {KIND(2, KEYS("on_replica_failure", NULL),
+          RULES(RULES_DIRECT, ONLY_REPLICA, MISS_TO_PRIMARY, RULES_PRIMARY)),
+     "none of its rules looks at on_replica_failure, which is among its keys"},
+    {KIND(2, KEYS("when", NULL), RULES(RULES_DIRECT, ONLY_REPLICA, MISS_TO_PRIMARY, RULES_PRIMARY)),
+     "none of its rules looks at when, which is among its keys"},
+
     /* every outcome that can be, and no other */
     {KIND(2, KEYS(NULL), RULES(RULES_DIRECT, ONLY_REPLICA, RULES_PRIMARY)),
      "in ST_REPLICA, \"partial\" leads nowhere"},
