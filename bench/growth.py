@@ -158,7 +158,7 @@ def measure_idle(ground, dose):
 # -- slow readers ----------------------------------------------------------------------------------
 
 
-def settled(host):
+def lookups_once_quiet(host):
     """Waits until no lookup has ended for a while, and returns how many have ended."""
     before = None
     while before != answered(host):
@@ -179,7 +179,7 @@ def measure_slow_readers(ground, dose):
             with Clients(host, count, receive_buffer=4096) as clients:
                 for _ in range(ASKS_OF_A_SLOW_READER):
                     clients.look_up(run, snapshot)
-                lookups = settled(host)
+                lookups = lookups_once_quiet(host)
                 unsent = host.metrics().value("snapshot_host_http_unsent_bytes")
                 rows.append({"slow readers": count, "answered": int(lookups),
                              "answers MB": lookups * 0.44, "held by the host MB": unsent / 1e6,

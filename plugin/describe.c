@@ -6,7 +6,7 @@
  */
 #include "describe.h"
 
-#include "slot.h"
+#include "policy.h"
 #include "text.h"
 
 uint32_t describe_policy(const struct rp_policy *policy, char *buf, uint32_t len) {

@@ -6,7 +6,7 @@
  */
 #include "diagram.h"
 
-#include "slot.h"
+#include "policy.h"
 #include "text.h"
 
 #include <stdbool.h>

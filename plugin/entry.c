@@ -18,7 +18,7 @@ static_assert(offsetof(struct rp_plugin, struct_size) == 4, "frozen");
 static_assert(offsetof(struct rp_plugin, abi_major) == 8, "frozen");
 static_assert(offsetof(struct rp_plugin, abi_minor) == 12, "frozen");
 static_assert(offsetof(struct rp_plugin, name) == 16, "frozen");
-#define AFTER_NAME(slots) (16 + (slots) * sizeof(void *))
+#define AFTER_NAME(pointers) (16 + (pointers) * sizeof(void *))
 static_assert(offsetof(struct rp_plugin, version) == AFTER_NAME(1), "frozen");
 static_assert(offsetof(struct rp_plugin, open) == AFTER_NAME(2), "frozen");
 static_assert(offsetof(struct rp_plugin, reload) == AFTER_NAME(3), "frozen");

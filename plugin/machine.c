@@ -7,7 +7,7 @@
  */
 #include "machine.h"
 
-#include "slot.h"
+#include "policy.h"
 #include "splitmix64.h"
 #include "states.h"
 
@@ -188,7 +188,7 @@ static bool is_behind(struct read_state *read, const struct rp_report *report) {
  * way too. With two rates at once, each would see the other's debts as its own. */
 static bool is_admitted(struct read_state *read, const struct rp_report *report) {
     (void)report;
-    return budget_admit(&read->plan->slot->state->budget, read->now_ns);
+    return budget_admit(&read->plan->policy->state->budget, read->now_ns);
 }
 
 static bool is_reached(struct read_state *read, const struct rp_report *report) {
@@ -269,7 +269,7 @@ static const struct rp_step *enter(struct read_state *read, uint32_t state) {
 static const struct rp_step *finish(struct read_state *read, uint32_t end) {
     const struct rp_end_row *row = &rp_ends[end];
     if (row->counter != COUNTER_NONE) {
-        atomic_fetch_add_explicit(&read->plan->slot->state->counters[row->counter], 1,
+        atomic_fetch_add_explicit(&read->plan->policy->state->counters[row->counter], 1,
                                   memory_order_relaxed);
     }
     read->current = &row->step;

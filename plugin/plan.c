@@ -100,11 +100,11 @@ void plan_compile_rules(struct rp_plan *plan, uint32_t conditions) {
 }
 
 void plan_compile(struct rp_plan *plan, const struct rp_options *options, uint32_t capabilities,
-                  struct rp_policy *slot) {
+                  struct rp_policy *policy) {
     memset(plan, 0, sizeof *plan);
     plan->options = *options;
     plan->kind = rp_policy_kinds[options->policy];
-    plan->slot = slot;
+    plan->policy = policy;
     plan->retry_min_ns = options->replica_retry_min_ms * NS_PER_MS;
     plan->retry_max_ns = options->replica_retry_max_ms * NS_PER_MS;
     plan->first_ns = options->first_ms * NS_PER_MS;

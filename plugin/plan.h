@@ -11,7 +11,7 @@
 #include "options.h"
 #include "policy_kind.h"
 
-struct rp_policy; /* slot.h */
+struct rp_policy; /* policy.h */
 
 /* What is left to do for a move without a guard. */
 enum rp_quick {
@@ -47,7 +47,7 @@ struct rp_move {
 
 struct rp_plan {
     const struct rp_policy_kind *kind;
-    struct rp_policy *slot; /* the section it belongs to: counters, budget */
+    struct rp_policy *policy; /* the section it belongs to: counters, budget */
     uint64_t retry_min_ns;
     uint64_t retry_max_ns;
     uint64_t first_ns;
@@ -63,16 +63,16 @@ struct rp_plan {
     char metric_names[COUNTER_COUNT][RP_METRIC_NAME_BYTES];
     struct rp_options
         options;           /* as configured: for describe, and to see whether a reload changes it */
-    struct rp_plan *older; /* of the same slot; freed with the set */
+    struct rp_plan *older; /* of the same policy; freed with the set */
 };
 
 /* Compiles the rules of plan->kind whose conditions are in the set (of 1 << enum rp_condition) into
  * the plan, which has no moves yet. */
 void plan_compile_rules(struct rp_plan *plan, uint32_t conditions);
 
-/* Fills `plan` from options, the host's capabilities and the slot that it is for. Allocates
+/* Fills `plan` from options, the host's capabilities and the policy that it is for. Allocates
  * nothing, cannot fail. */
 void plan_compile(struct rp_plan *plan, const struct rp_options *options, uint32_t capabilities,
-                  struct rp_policy *slot);
+                  struct rp_policy *policy);
 
 #endif

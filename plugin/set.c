@@ -10,8 +10,8 @@
 #include "counters.h"
 #include "notes.h"
 #include "options.h"
+#include "policy.h"
 #include "rules.h"
-#include "slot.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,45 +32,45 @@ struct rp_set {
     struct shared_memory *shared; /* the host's, from share on; else NULL */
 };
 
-static struct rp_policy *next_of(const struct rp_policy *slot) {
-    return atomic_load_explicit(&slot->next, memory_order_acquire);
+static struct rp_policy *next_of(const struct rp_policy *policy) {
+    return atomic_load_explicit(&policy->next, memory_order_acquire);
 }
 
 static struct rp_policy *first_of(const struct rp_set *set) {
     return atomic_load_explicit(&set->first, memory_order_acquire);
 }
 
-static struct rp_policy *find_in(struct rp_policy *slot, const char *name) {
-    while (slot != NULL && strcmp(slot->name, name) != 0) {
-        slot = next_of(slot);
+static struct rp_policy *find_in(struct rp_policy *policy, const char *name) {
+    while (policy != NULL && strcmp(policy->name, name) != 0) {
+        policy = next_of(policy);
     }
-    return slot;
+    return policy;
 }
 
-static void free_slots(struct rp_policy *slot) {
-    while (slot != NULL) {
-        struct rp_policy *next = next_of(slot);
-        struct rp_plan *plan = atomic_load_explicit(&slot->current, memory_order_relaxed);
+static void free_policies(struct rp_policy *policy) {
+    while (policy != NULL) {
+        struct rp_policy *next = next_of(policy);
+        struct rp_plan *plan = atomic_load_explicit(&policy->current, memory_order_relaxed);
         while (plan != NULL) {
             struct rp_plan *older = plan->older;
             free(plan);
             plan = older;
         }
-        free(slot->staged);
-        free(slot);
-        slot = next;
+        free(policy->staged);
+        free(policy);
+        policy = next;
     }
 }
 
-static struct rp_policy *new_slot(const char *name) {
-    struct rp_policy *slot = aligned_alloc(CACHE_LINE_BYTES, sizeof *slot);
-    if (slot != NULL) {
-        memset(slot, 0, sizeof *slot);
+static struct rp_policy *new_policy(const char *name) {
+    struct rp_policy *policy = aligned_alloc(CACHE_LINE_BYTES, sizeof *policy);
+    if (policy != NULL) {
+        memset(policy, 0, sizeof *policy);
         /* The document refuses longer section names. */
-        memcpy(slot->name, name, strlen(name) + 1);
-        slot->state = &slot->own;
+        memcpy(policy->name, name, strlen(name) + 1);
+        policy->state = &policy->own;
     }
-    return slot;
+    return policy;
 }
 
 /* What one load has found so far. */
@@ -138,29 +138,30 @@ static bool stage_section(struct load *load, const struct ini_section *section) 
         return !load->errors->out_of_memory;
     }
 
-    struct rp_policy *slot = find_in(first_of(load->set), section->name);
-    if (slot != NULL) {
-        const struct rp_plan *current = atomic_load_explicit(&slot->current, memory_order_relaxed);
+    struct rp_policy *policy = find_in(first_of(load->set), section->name);
+    if (policy != NULL) {
+        const struct rp_plan *current =
+            atomic_load_explicit(&policy->current, memory_order_relaxed);
         if (memcmp(&current->options, &options, sizeof options) == 0) {
             return true;
         }
     } else {
-        slot = new_slot(section->name);
-        if (slot == NULL) {
+        policy = new_policy(section->name);
+        if (policy == NULL) {
             return false;
         }
         if (load->last_added != NULL) {
-            atomic_store_explicit(&load->last_added->next, slot, memory_order_relaxed);
+            atomic_store_explicit(&load->last_added->next, policy, memory_order_relaxed);
         } else {
-            load->added = slot;
+            load->added = policy;
         }
-        load->last_added = slot;
+        load->last_added = policy;
     }
-    slot->staged = malloc(sizeof *slot->staged);
-    if (slot->staged == NULL) {
+    policy->staged = malloc(sizeof *policy->staged);
+    if (policy->staged == NULL) {
         return false;
     }
-    plan_compile(slot->staged, &options, load->set->capabilities, slot);
+    plan_compile(policy->staged, &options, load->set->capabilities, policy);
     load->staged++;
     return true;
 }
@@ -178,40 +179,41 @@ static bool stage_all(struct load *load) {
             return false;
         }
     }
-    for (const struct rp_policy *slot = first_of(load->set); slot != NULL; slot = next_of(slot)) {
-        if (!load->document->incomplete && ini_find_section(load->document, slot->name) == NULL) {
+    for (const struct rp_policy *policy = first_of(load->set); policy != NULL;
+         policy = next_of(policy)) {
+        if (!load->document->incomplete && ini_find_section(load->document, policy->name) == NULL) {
             ini_errors_add(load->errors,
                            "%s: the section [%s] is missing; the host is using it, so it must stay",
-                           load->document->path, slot->name);
+                           load->document->path, policy->name);
         }
     }
     return true;
 }
 
-static void set_rate(struct rp_policy *slot, const struct rp_plan *plan) {
-    budget_set_rate(&slot->state->budget, plan->budget_interval_ns,
+static void set_rate(struct rp_policy *policy, const struct rp_plan *plan) {
+    budget_set_rate(&policy->state->budget, plan->budget_interval_ns,
                     plan->options.primary_budget_burst);
 }
 
-static void publish_slot(struct rp_policy *slot) {
-    struct rp_plan *plan = slot->staged;
-    slot->staged = NULL;
+static void publish_policy(struct rp_policy *policy) {
+    struct rp_plan *plan = policy->staged;
+    policy->staged = NULL;
     if (plan != NULL) {
-        plan->older = atomic_load_explicit(&slot->current, memory_order_relaxed);
+        plan->older = atomic_load_explicit(&policy->current, memory_order_relaxed);
         /* Release pairs with the acquire in machine.c. */
-        atomic_store_explicit(&slot->current, plan, memory_order_release);
-        set_rate(slot, plan);
+        atomic_store_explicit(&policy->current, plan, memory_order_release);
+        set_rate(policy, plan);
     }
 }
 
 static void publish(struct load *load) {
     struct rp_policy *last = NULL;
-    for (struct rp_policy *slot = first_of(load->set); slot != NULL; slot = next_of(slot)) {
-        publish_slot(slot);
-        last = slot;
+    for (struct rp_policy *policy = first_of(load->set); policy != NULL; policy = next_of(policy)) {
+        publish_policy(policy);
+        last = policy;
     }
-    for (struct rp_policy *slot = load->added; slot != NULL; slot = next_of(slot)) {
-        publish_slot(slot);
+    for (struct rp_policy *policy = load->added; policy != NULL; policy = next_of(policy)) {
+        publish_policy(policy);
     }
     atomic_store_explicit(last != NULL ? &last->next : &load->set->first, load->added,
                           memory_order_release);
@@ -221,27 +223,27 @@ static void publish(struct load *load) {
 /* Finds the state of sections in shared memory. Nothing is changed if there is no room for all. */
 static bool take_shared_states(struct rp_policy *first, struct shared_memory *shared,
                                struct ini_errors *errors) {
-    for (const struct rp_policy *slot = first; slot != NULL; slot = next_of(slot)) {
-        if (shared_section(shared, slot->name) == NULL) {
+    for (const struct rp_policy *policy = first; policy != NULL; policy = next_of(policy)) {
+        if (shared_section(shared, policy->name) == NULL) {
             ini_errors_add(errors,
                            "[%s]: the shared memory has no room for the state of one more section; "
                            "names that were used before keep theirs",
-                           slot->name);
+                           policy->name);
             return false;
         }
     }
-    for (struct rp_policy *slot = first; slot != NULL; slot = next_of(slot)) {
-        slot->state = shared_section(shared, slot->name);
+    for (struct rp_policy *policy = first; policy != NULL; policy = next_of(policy)) {
+        policy->state = shared_section(shared, policy->name);
     }
     return true;
 }
 
 static void unstage(struct load *load) {
-    for (struct rp_policy *slot = first_of(load->set); slot != NULL; slot = next_of(slot)) {
-        free(slot->staged);
-        slot->staged = NULL;
+    for (struct rp_policy *policy = first_of(load->set); policy != NULL; policy = next_of(policy)) {
+        free(policy->staged);
+        policy->staged = NULL;
     }
-    free_slots(load->added);
+    free_policies(load->added);
 }
 
 static int32_t verdict_of(const struct load *load, bool staged) {
@@ -411,8 +413,8 @@ int32_t set_share(struct rp_set *set, void *memory, uint64_t bytes, char *err, u
         return RP_E_LIMIT;
     }
     set->shared = shared;
-    for (struct rp_policy *slot = first_of(set); slot != NULL; slot = next_of(slot)) {
-        set_rate(slot, atomic_load_explicit(&slot->current, memory_order_relaxed));
+    for (struct rp_policy *policy = first_of(set); policy != NULL; policy = next_of(policy)) {
+        set_rate(policy, atomic_load_explicit(&policy->current, memory_order_relaxed));
     }
     return RP_OK;
 }
@@ -421,28 +423,28 @@ const struct rp_policy *set_policy(struct rp_set *set, const char *section) {
     return set == NULL || section == NULL ? NULL : find_in(first_of(set), section);
 }
 
-/* The slot of that index, or NULL. */
-static const struct rp_policy *slot_at(const struct rp_set *set, uint32_t index) {
-    const struct rp_policy *slot = first_of(set);
-    while (slot != NULL && index-- > 0) {
-        slot = next_of(slot);
+/* The policy of that index, or NULL. */
+static const struct rp_policy *policy_at(const struct rp_set *set, uint32_t index) {
+    const struct rp_policy *policy = first_of(set);
+    while (policy != NULL && index-- > 0) {
+        policy = next_of(policy);
     }
-    return slot;
+    return policy;
 }
 
 int32_t set_metrics(const struct rp_set *set, uint32_t index, struct rp_metric *metric) {
     if (set == NULL || metric == NULL || metric->struct_size < sizeof *metric) {
         return RP_E_ARGUMENT;
     }
-    const struct rp_policy *slot = slot_at(set, index / COUNTER_COUNT);
-    if (slot == NULL) {
+    const struct rp_policy *policy = policy_at(set, index / COUNTER_COUNT);
+    if (policy == NULL) {
         return RP_E_END;
     }
     const uint32_t counter = index % COUNTER_COUNT;
-    const struct rp_plan *plan = atomic_load_explicit(&slot->current, memory_order_acquire);
+    const struct rp_plan *plan = atomic_load_explicit(&policy->current, memory_order_acquire);
     metric->name = plan->metric_names[counter];
-    metric->section = slot->name;
-    metric->value = atomic_load_explicit(&slot->state->counters[counter], memory_order_relaxed);
+    metric->section = policy->name;
+    metric->value = atomic_load_explicit(&policy->state->counters[counter], memory_order_relaxed);
     counters_describe(counter, metric);
     return RP_OK;
 }
@@ -469,15 +471,15 @@ int32_t set_budget(const struct rp_policy *policy, uint64_t now_ns, struct rp_bu
 }
 
 const char *set_section(struct rp_set *set, uint32_t index) {
-    const struct rp_policy *slot = set == NULL ? NULL : slot_at(set, index);
-    return slot == NULL ? NULL : slot->name;
+    const struct rp_policy *policy = set == NULL ? NULL : policy_at(set, index);
+    return policy == NULL ? NULL : policy->name;
 }
 
 void set_close(struct rp_set *set) {
     if (set == NULL) {
         return;
     }
-    free_slots(first_of(set));
+    free_policies(first_of(set));
     free(set->notes);
     free(set->path);
     free(set);

@@ -1,6 +1,6 @@
 /*
  * shared_state.h - what a section writes while it is read: counters and the budget. It is the
- * slot's own, or lies in memory that the host shares between processes.
+ * policy's own, or lies in memory that the host shares between processes.
  *
  * The shared memory holds a header and then one entry for each section, found by its name. It holds
  * no pointers, so that every process may map it elsewhere, and is changed by 8-byte atomics only:

@@ -397,7 +397,7 @@ static void arrange_next(struct http_connection *connection) {
 }
 
 void http_connection_resume_later(struct http_connection *connection) {
-    http_turns_ask(&connection->connections->turns, &connection->turn);
+    http_turns_add(&connection->connections->turns, &connection->turn);
 }
 
 void http_connection_take_turn(struct http_turn *turn) {

@@ -53,7 +53,7 @@ void http_turns_finish(struct http_turns *turns) {
     event_del(&turns->next_round);
 }
 
-void http_turns_ask(struct http_turns *turns, struct http_turn *turn) {
+void http_turns_add(struct http_turns *turns, struct http_turn *turn) {
     if (!turn->queued) {
         turn->queued = true;
         TAILQ_INSERT_TAIL(&turns->waiting, turn, entry);

@@ -39,6 +39,6 @@ void http_turns_init(struct http_turns *turns, struct event_base *base,
 void http_turns_finish(struct http_turns *turns);
 
 /* Harmless if it waits already. */
-void http_turns_ask(struct http_turns *turns, struct http_turn *turn);
+void http_turns_add(struct http_turns *turns, struct http_turn *turn);
 
 #endif

@@ -11,9 +11,9 @@ void misses_add(struct misses *misses, const struct miss *miss) {
         return;
     }
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    struct miss *slot = &misses->ring[misses->seen++ % MISSES_KEPT];
-    *slot = *miss;
-    slot->unix_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    struct miss *oldest = &misses->ring[misses->seen++ % MISSES_KEPT];
+    *oldest = *miss;
+    oldest->unix_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     (void)pthread_mutex_unlock(&misses->lock);
 }
 

@@ -40,7 +40,7 @@ static int dial(const struct host_config *config) {
 }
 
 /* The whole answer, up to the end of the connection. */
-static bool ask(int fd, struct byte_buffer *answer) {
+static bool get_status(int fd, struct byte_buffer *answer) {
     static const char request[] = "GET /status.txt HTTP/1.0\r\n\r\n";
     char bytes[8192];
     ssize_t count;
@@ -57,7 +57,7 @@ bool ask_status(const struct host_config *config, FILE *out, char *err, size_t e
     static const char good[] = "HTTP/1.1 200 ";
     struct byte_buffer answer = BYTE_BUFFER_EMPTY;
     const int fd = dial(config);
-    const bool answered = fd >= 0 && ask(fd, &answer);
+    const bool answered = fd >= 0 && get_status(fd, &answer);
     const char *why = strerror(errno);
     const char *body = answered ? memmem(answer.data, answer.length, "\r\n\r\n", 4) : NULL;
     bool shown = false;

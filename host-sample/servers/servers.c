@@ -78,13 +78,13 @@ static void ask(struct servers *servers, const struct rp_action *action, uint64_
         links = link_for_waits(servers, server);
     }
     for (uint32_t i = 0; i < SERVER_ASKS && links != NULL; i++) {
-        struct server_ask *slot = &server->asks[i];
-        if (!pg_statement_is_submitted(&slot->statement)) {
-            slot->id = action->id;
-            slot->statement.question = action->text;
-            slot->links = links;
-            slot->asked_ns = now_ns;
-            pg_server_submit(links, &slot->statement);
+        struct server_ask *asked = &server->asks[i];
+        if (!pg_statement_is_submitted(&asked->statement)) {
+            asked->id = action->id;
+            asked->statement.question = action->text;
+            asked->links = links;
+            asked->asked_ns = now_ns;
+            pg_server_submit(links, &asked->statement);
             return;
         }
     }

@@ -64,8 +64,8 @@ static int is_connected(struct host *host, uint32_t server) {
 
 /* One row of text, which the caller clears. A server that says nothing until limit_ns is hung up
  * on: NULL. */
-static PGresult *ask(struct host *host, uint32_t server, const char *sql, const char *id,
-                     uint64_t limit_ns) {
+static PGresult *run_sql(struct host *host, uint32_t server, const char *sql, const char *id,
+                         uint64_t limit_ns) {
     PGconn *link = host->server[server];
     if (!PQsendQueryParams(link, sql, id != NULL, NULL, &id, NULL, NULL, 0)) {
         return NULL;
@@ -118,10 +118,11 @@ static void do_as_told(struct host *host, const struct rp_action *action) {
         host->calls->answer(host->cluster, action->id, RP_NOT_SENT, NULL, NULL, now_ns());
         return;
     }
-    PQclear(ask(host, server, "BEGIN", NULL, limit));
-    PGresult *before = action->text != NULL ? ask(host, server, action->text, NULL, limit) : NULL;
-    PGresult *row = asks ? NULL : ask(host, server, host->read_sql[action->target], id, limit);
-    PQclear(ask(host, server, "COMMIT", NULL, limit));
+    PQclear(run_sql(host, server, "BEGIN", NULL, limit));
+    PGresult *before =
+        action->text != NULL ? run_sql(host, server, action->text, NULL, limit) : NULL;
+    PGresult *row = asks ? NULL : run_sql(host, server, host->read_sql[action->target], id, limit);
+    PQclear(run_sql(host, server, "COMMIT", NULL, limit));
     const int conflict = !asks && (is_conflict(before) || is_conflict(row));
     const int32_t outcome =
         conflict ? (int)RP_CONFLICT : outcome_of(host->server[server], asks ? before : row, action);

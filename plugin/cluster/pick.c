@@ -3,7 +3,7 @@
  */
 #include "pick.h"
 
-#include "plugin/slot.h"
+#include "plugin/policy.h"
 #include "proofs.h"
 
 /* The number-th of those offered. */

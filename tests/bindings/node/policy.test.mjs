@@ -215,7 +215,7 @@ test('OpenTelemetry gets every counter, zeros too, by the names that the plugin 
 
 test('a read that has ended leaves its place to the next, however it ended', async (t) => {
   const { native } = createRequire(MODULE)('./lib/native.js');
-  const slots = t.mock.method(native, 'begin');
+  const begun = t.mock.method(native, 'begin');
   const set = PolicySet.fromText(INI);
   const read = (readReplica, signal) => set.policy('plain').read({ readReplica, readPrimary: () => 1 }, { signal });
   for (let i = 0; i < 100; i++) {
@@ -224,8 +224,8 @@ test('a read that has ended leaves its place to the next, however it ended', asy
     const abort = new AbortController();
     await assert.rejects(read(() => abort.abort(), abort.signal));
   }
-  assert.equal(slots.mock.callCount(), 300);
-  assert.deepEqual([...new Set(slots.mock.calls.map((call) => call.arguments[2]))], [0]);
+  assert.equal(begun.mock.callCount(), 300);
+  assert.deepEqual([...new Set(begun.mock.calls.map((call) => call.arguments[2]))], [0]);
   await set.close();
 });
 

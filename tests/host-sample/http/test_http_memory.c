@@ -136,7 +136,7 @@ static void turn(void) {
 
 /* Sends the request in two parts, so that the first has to be kept, and reads the reply. Returns
  * whether it was the whole answer. */
-static bool ask(const char *first, const char *second, size_t answer_length) {
+static bool get_in_two_parts(const char *first, const char *second, size_t answer_length) {
     received_length = 0;
     (void)send(client, first, strlen(first), MSG_NOSIGNAL);
     turn();
@@ -154,10 +154,10 @@ static bool ask(const char *first, const char *second, size_t answer_length) {
     return false;
 }
 
-static bool ask_all(void) {
-    return ask("GET /sm", "all HTTP/1.1\r\nHost: h\r\n\r\n", 10) &&
-           ask("GET /bi", "g HTTP/1.1\r\nHost: h\r\n\r\n", BODY_BYTES) &&
-           ask("GET /small HTTP/1.1\r\n", "Host: h\r\n\r\n", 10);
+static bool get_all(void) {
+    return get_in_two_parts("GET /sm", "all HTTP/1.1\r\nHost: h\r\n\r\n", 10) &&
+           get_in_two_parts("GET /bi", "g HTTP/1.1\r\nHost: h\r\n\r\n", BODY_BYTES) &&
+           get_in_two_parts("GET /small HTTP/1.1\r\n", "Host: h\r\n\r\n", 10);
 }
 
 static bool ask_wrongly(void) {
@@ -185,7 +185,7 @@ static void leave(void) {
 /* Returns whether every answer came. */
 static bool serve(void) {
     connect_client();
-    const bool good = ask_all();
+    const bool good = get_all();
     leave();
     connect_client();
     const bool bad = ask_wrongly();

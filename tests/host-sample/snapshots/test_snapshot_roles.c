@@ -28,7 +28,7 @@ static void check_position(const char *position) {
     ck_assert(high > 0 || low > 0);
 }
 
-static PGresult *ask(const struct pg_prepared *prepared, bool group, const char *snapshot) {
+static PGresult *look_up(const struct pg_prepared *prepared, bool group, const char *snapshot) {
     char array[40];
     (void)snprintf(array, sizeof(array), "{%s}", snapshot);
     const char *const one[] = {snapshot, "r1", "e1"}, *const several[] = {array, "{r1}", "{e1}"};
@@ -55,7 +55,7 @@ static void expect(bool as_replica, bool recovering, const char *snapshot,
             asked.environment = (struct text){"e1", 2};
         }
         struct snapshot_result read;
-        PGresult *result = ask(prepared, group, snapshot);
+        PGresult *result = look_up(prepared, group, snapshot);
         struct result_rows rows = result_rows_all(result);
         rows.column = group;
         ck_assert_msg(snapshot_read(&read, rows, &asked) == outcome, "%s: %d", prepared->name,
@@ -79,7 +79,7 @@ START_TEST(a_primary_says_where_it_is) {
                        throwaway_execute(&primary, "SELECT pg_current_wal_flush_lsn()"));
         const struct snapshot_question asked = {{"s1", 2}, {"r1", 2}, {NULL, 0}, false};
         struct snapshot_result read;
-        PGresult *result = ask(&snapshot_statements[0][SNAPSHOT_PRIMARY], false, "s1");
+        PGresult *result = look_up(&snapshot_statements[0][SNAPSHOT_PRIMARY], false, "s1");
         ck_assert_int_eq(snapshot_read(&read, result_rows_all(result), &asked), SNAPSHOT_FOUND);
         (void)snprintf(sql, sizeof(sql), "SELECT '%s'::pg_lsn >= '%s'::pg_lsn", read.head.after,
                        before);

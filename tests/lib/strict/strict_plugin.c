@@ -19,7 +19,7 @@
 
 enum { CLUSTERS_MAX = 64, KEPT_MAX = 64 };
 
-/* Notices that were looked at and not given to the host yet. A slot is used by its cluster's thread
+/* Notices that were looked at and not given to the host yet. One is used by its cluster's thread
  * alone, from open to close. */
 struct watched {
     struct rp_cluster *cluster; /* NULL: free */
@@ -44,7 +44,7 @@ __attribute__((noreturn, format(printf, 1, 2))) static void give_up(const char *
     abort();
 }
 
-/* The slot of a cluster, which is another's from now on; NULL: there is none. */
+/* What is kept for a cluster, which is another's from now on; NULL: there is none. */
 static struct watched *hand_over(const struct rp_cluster *from, struct rp_cluster *to) {
     struct watched *found = NULL;
     (void)pthread_mutex_lock(&lock);

@@ -1,11 +1,11 @@
 /*
- * slot.h - one section of a set, as it lives from open to close: what struct rp_policy is.
+ * policy.h - one section of a set, as it lives from open to close: what struct rp_policy is.
  *
- * The slot publishes its current plan atomically. Counters and the budget belong to the section,
+ * The policy publishes its current plan atomically. Counters and the budget belong to the section,
  * not to a plan: they survive reloads, and may be shared with other processes.
  */
-#ifndef SLOT_H
-#define SLOT_H
+#ifndef POLICY_H
+#define POLICY_H
 
 #include "plan.h"
 #include "shared_state.h"
