@@ -8,7 +8,6 @@
 #include "machine.h"
 
 #include "policy.h"
-#include "splitmix64.h"
 #include "states.h"
 
 #include <assert.h>
@@ -47,7 +46,7 @@ static uint64_t add_saturating(uint64_t a, uint64_t b) {
 
 /* The n-th independent draw from the request's entropy. */
 static uint64_t draw(const struct read_state *read, uint64_t n) {
-    return splitmix64(read->entropy, n + 1);
+    return rp_random_at(read->entropy, n + 1);
 }
 
 /* The upper half of the product; 32-bit machines know no type that holds it whole. */

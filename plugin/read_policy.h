@@ -22,7 +22,7 @@
  *
  *     struct rp_read read = {.struct_size = sizeof read};
  *     struct rp_request request = {.struct_size = sizeof request, .replicas = 1,
- *                                  .now_ns = clock(), .entropy = random()};
+ *                                  .now_ns = clock(), .entropy = rp_random(&state)};
  *     struct rp_report report = {.struct_size = sizeof report};
  *     const struct rp_step *step = plugin->begin(policy, &request, &read);
  *     while (step->kind != RP_STEP_DONE) {
@@ -31,7 +31,8 @@
  *     }
  *     // step->verdict, step->served_by, step->failed_during, step->log_level, step->message
  *
- * rp_run at the end of this file is that loop, ready made, for hosts that may block.
+ * rp_run at the end of this file is that loop, ready made, for hosts that may block; rp_random
+ * draws the entropy of all reads from one seed.
  *
  * THREADS. Each function carries one of these tags:
  *   - [control]: one thread at a time for one set; it may run beside any other function but close.
@@ -757,6 +758,38 @@ typedef const struct rp_plugin *(*rp_entry_function)(void);
 const struct rp_plugin *read_policy_plugin_v1(void);
 
 #ifndef RP_DECLARATIONS_ONLY
+
+/* ---- random numbers -------------------------------------------------------------------------- */
+
+/* What rp_random adds to its state. */
+#define RP_RANDOM_STEP UINT64_C(0x9E3779B97F4A7C15)
+
+/*
+ * Number n, from 1, of those that a seed gives, for `entropy` and `seed`. [thread-safe] Threads
+ * that share a seed need only count their reads with an atomic variable. n = 0 mixes the seed
+ * alone.
+ *
+ * This is splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
+ * 2014): not for secrets. The seed is 64 bits from the kernel, drawn by each process for itself,
+ * after any fork: processes with the same numbers would wait for the same time and ask the same
+ * replica.
+ */
+static inline uint64_t rp_random_at(uint64_t seed, uint64_t n) {
+    uint64_t z = seed + n * RP_RANDOM_STEP;
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+/*
+ * The next number of a generator whose state was the seed at first: numbers 1, 2, ... of
+ * rp_random_at. [one thread for each state]
+ */
+static inline uint64_t rp_random(uint64_t *state) {
+    const uint64_t number = rp_random_at(*state, 1);
+    *state += RP_RANDOM_STEP;
+    return number;
+}
 
 /* ---- the loop of a blocking host ------------------------------------------------------------- */
 

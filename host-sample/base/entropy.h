@@ -1,7 +1,7 @@
 /*
  * entropy.h - random bits for jitter and for spreading reads; not for secrets.
  *
- * splitmix64 (Steele, Lea and Flood, 2014), seeded once from the kernel: a draw costs a nanosecond,
+ * The generator of read_policy.h, seeded once from the kernel: a draw costs a nanosecond,
  * arc4random hundreds.
  */
 #ifndef ENTROPY_H

@@ -17,11 +17,6 @@ static uint64_t now_ns(void) {
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-/* The 31 bits of random() stand where the replica is chosen from; the clock fills the rest. */
-static uint64_t entropy(uint64_t now) {
-    return (uint64_t)ngx_random() << 1 ^ now << 32 ^ (now & 1);
-}
-
 static const struct rp_plugin *plugin_of(ngx_http_request_t *request) {
     const struct main_settings *settings =
         ngx_http_get_module_main_conf(request, ngx_http_read_policy_module);
@@ -231,7 +226,8 @@ ngx_int_t read_handler(ngx_http_request_t *request) {
         .struct_size = sizeof asked,
         .replicas = settings->replicas != NULL ? (uint32_t)settings->replicas->nelts : 0,
         .now_ns = now,
-        .entropy = entropy(now)};
+        /* nginx seeds its 31 bits in each worker; the clock makes 64 of them. */
+        .entropy = rp_random_at((uint64_t)ngx_random(), now)};
     context->step = plugin_of(request)->begin(settings->policy, &asked, &context->read);
     return perform(context);
 }

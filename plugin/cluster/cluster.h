@@ -28,7 +28,6 @@
 #include "notices.h"
 #include "patience.h"
 #include "plugin/read_policy.h"
-#include "plugin/splitmix64.h"
 #include "questions.h"
 
 #include <stdbool.h>
@@ -271,8 +270,7 @@ struct rp_cluster {
     uint64_t timeout_ns;
     uint64_t now_ns; /* the latest seen */
     uint64_t event;
-    uint64_t random; /* seed */
-    uint64_t draws;
+    uint64_t random; /* see rp_random */
     struct heap timers;
     struct notices notices;
     struct cluster_counters counters;
@@ -329,7 +327,7 @@ static inline uint64_t cluster_event(struct rp_cluster *cluster) {
 }
 
 static inline uint64_t cluster_random(struct rp_cluster *cluster) {
-    return splitmix64(cluster->random, ++cluster->draws);
+    return rp_random(&cluster->random);
 }
 
 static inline uint64_t server_bit(uint32_t index) {

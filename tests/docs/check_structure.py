@@ -27,7 +27,7 @@ ROOMS = {
     "host-sample/conninfo": ["strict-ini"],
     "host-sample/config_facts": ["strict-ini"],
     "host-sample/config": ["strict-ini", "host-sample/conninfo"],
-    "host-sample/base": [],
+    "host-sample/base": [PLUGIN],
     "host-sample/http": ["host-sample/base"],
     "host-sample/postgres": ["host-sample/base"],
     "host-sample/snapshots": ["host-sample/base", "host-sample/postgres"],

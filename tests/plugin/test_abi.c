@@ -49,6 +49,23 @@ static void assert_refused(const struct rp_step *step) {
     ck_assert_ptr_nonnull(step->message);
 }
 
+/* ---- the header ---- */
+
+/* As its authors published them. Any n is at hand without those before it. */
+START_TEST(random_numbers_are_splitmix64) {
+    static const uint64_t numbers[] = {UINT64_C(6457827717110365317), UINT64_C(3203168211198807973),
+                                       UINT64_C(9817491932198370423), UINT64_C(4593380528125082431),
+                                       UINT64_C(16408922859458223821)};
+    const uint64_t seed = 1234567;
+    uint64_t state = seed;
+    for (uint64_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        ck_assert_uint_eq(rp_random_at(seed, i + 1), numbers[i]);
+        ck_assert_uint_eq(rp_random(&state), numbers[i]);
+        ck_assert_uint_eq(rp_random_at(state, 0), numbers[i]);
+    }
+}
+END_TEST
+
 /* ---- the table ---- */
 
 START_TEST(the_table_is_complete) {
@@ -791,6 +808,7 @@ static TCase *add_case(Suite *suite, const char *name) {
 static void add_read_cases(Suite *suite) {
     TCase *table = add_case(suite, "table");
     tcase_add_test(table, the_table_is_complete);
+    tcase_add_test(table, random_numbers_are_splitmix64);
     tcase_add_test(table, members_past_the_tables_size_are_not_there);
     tcase_add_test(table, the_symbol_is_the_only_one);
 

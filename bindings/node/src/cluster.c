@@ -118,7 +118,7 @@ static napi_value cluster_open(napi_env env, napi_callback_info info) {
     cluster->calls = set->plugin->cluster;
     cluster->random = random_seed();
     options.now_ns = clock_ns();
-    options.seed = random_next(&cluster->random);
+    options.seed = rp_random(&cluster->random);
     int32_t status = cluster->calls->open(set->rp, &options, &cluster->rp, error, sizeof error);
     napi_value object = NULL;
     if (status == RP_OK) {
@@ -398,7 +398,7 @@ static napi_value start(napi_env env, napi_callback_info info) {
     }
     request.now_ns = clock_ns();
     request.deadline_ns = time_after_ms(request.now_ns, deadline_ms);
-    request.entropy = random_next(&cluster->random);
+    request.entropy = rp_random(&cluster->random);
     cluster->reads[tag].action = 0;
     return make_int(
         env, cluster->calls->start(cluster->rp, policy, &request, tag, &cluster->reads[tag].id));

@@ -489,7 +489,7 @@ static napi_value begin(napi_env env, napi_callback_info info) {
     *read = (struct rp_read){.struct_size = sizeof *read};
     request.now_ns = clock_ns();
     request.deadline_ns = time_after_ms(request.now_ns, deadline_ms);
-    request.entropy = random_next(&set->random);
+    request.entropy = rp_random(&set->random);
     return record_step(env, set, set->plugin->begin(policy, &request, read), request.now_ns);
 }
 

@@ -55,13 +55,6 @@ uint64_t random_seed(void) {
     return seed;
 }
 
-uint64_t random_next(uint64_t *state) {
-    uint64_t mixed = *state += UINT64_C(0x9E3779B97F4A7C15);
-    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return mixed ^ (mixed >> 31);
-}
-
 /* ---- in ---- */
 
 bool take_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values) {

@@ -55,11 +55,8 @@ uint64_t time_after_ms(uint64_t now_ns, double ms);
 /* The same, the other way round; 0 if it is past, -1 if it never comes. */
 double ms_until(uint64_t now_ns, uint64_t time_ns);
 
-/* 64 bits from the kernel, to seed a generator with. */
+/* 64 bits from the kernel, for rp_random. */
 uint64_t random_seed(void);
-
-/* The next of a generator's numbers (splitmix64). */
-uint64_t random_next(uint64_t *state);
 
 /* ---- JavaScript ---- */
 

@@ -3,19 +3,14 @@
  */
 #include "choices.h"
 
-static uint64_t next_random(uint64_t *state) {
-    uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
-}
+#include "plugin/read_policy.h"
 
 int choose(struct choices *choices, int of) {
     if (of <= 1) {
         return 0;
     }
     if (choices->random) {
-        return (int)(next_random(&choices->seed) % (uint64_t)of);
+        return (int)(rp_random(&choices->seed) % (uint64_t)of);
     }
     if (choices->count == MAX_CHOICES) {
         return 0;
@@ -29,7 +24,7 @@ int choose(struct choices *choices, int of) {
 }
 
 int choose_rarely(struct choices *choices, int of) {
-    if (of > 1 && choices->random && next_random(&choices->seed) % choices->rareness != 0) {
+    if (of > 1 && choices->random && rp_random(&choices->seed) % choices->rareness != 0) {
         return 0;
     }
     return choices->random && of > 1 ? 1 + choose(choices, of - 1) : choose(choices, of);
@@ -37,7 +32,7 @@ int choose_rarely(struct choices *choices, int of) {
 
 void choices_at_random(struct choices *choices, uint64_t seed) {
     *choices = (struct choices){.random = true, .seed = seed};
-    choices->rareness = UINT32_C(2) << next_random(&choices->seed) % 6;
+    choices->rareness = UINT32_C(2) << rp_random(&choices->seed) % 6;
 }
 
 void choices_begin(struct choices *choices) {

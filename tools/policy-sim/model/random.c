@@ -1,14 +1,14 @@
 /*
- * random.c - splitmix64, and exponential draws without a logarithm.
+ * random.c - streams of one seed, and exponential draws without a logarithm.
  */
 #include "random.h"
 
+#include "plugin/read_policy.h"
+
 __extension__ typedef unsigned __int128 uint128;
 
-static uint64_t mix(uint64_t z) {
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
+static uint64_t mix(uint64_t bits) {
+    return rp_random_at(bits, 0);
 }
 
 struct random_stream random_begin(uint64_t seed, uint64_t stream) {
@@ -16,8 +16,7 @@ struct random_stream random_begin(uint64_t seed, uint64_t stream) {
 }
 
 uint64_t random_next(struct random_stream *stream) {
-    stream->state += UINT64_C(0x9E3779B97F4A7C15);
-    return mix(stream->state);
+    return rp_random(&stream->state);
 }
 
 uint64_t random_uniform(struct random_stream *stream, uint64_t min, uint64_t max) {

@@ -1,9 +1,8 @@
 /*
  * random.h - the simulator's own random numbers: integers, the same on every machine.
  *
- * splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014). Each
- * use has its own stream, so that one more draw in one place shifts no other. [thread-safe] for
- * different streams.
+ * The generator of read_policy.h. Each use has its own stream, so that one more draw in one place
+ * shifts no other. [thread-safe] for different streams.
  */
 #ifndef RANDOM_H
 #define RANDOM_H
@@ -11,7 +10,7 @@
 #include <stdint.h>
 
 struct random_stream {
-    uint64_t state;
+    uint64_t state; /* see rp_random */
 };
 
 /* Stream number `number` of the seed. */
