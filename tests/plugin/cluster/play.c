@@ -333,8 +333,12 @@ static void see_truth(struct play *play, const struct play_action *action) {
 }
 
 /* So is a read whose guard saw that its replica is the primary, or whose question was answered by
- * one that follows it, for that read as well. */
+ * one that follows it, for that read as well. And who leads and says so before its answer is heard
+ * by that, so that the answer is of no hidden lineage. */
 static void see_promotion(struct play *play, const struct play_action *action) {
+    if (strstr(action->before, " p ") != NULL) {
+        play->heard_lineages |= 1u << action->lineage;
+    }
     if ((action->role_changed && action->server == play->world.truth) ||
         action->followed == play->world.truth) {
         hear_truth(play, action);

@@ -157,6 +157,12 @@ static void a_leads_to_both_heirs(struct play *play) {
     play_forget_truth(play);
 }
 
+/* C is restarted as a primary, and a balancer that sees one there leads to it too, from now on. */
+static void a_leads_to_a_twin_too(struct play *play) {
+    world_twin(&play->world, C);
+    play->behind[A][1] = C;
+}
+
 static void former_a_is_gone(struct play *play) {
     play_set_server(play, A, RP_SERVER_OFF);
     play->calls->forget_history(play->cluster, play->now_ns);
@@ -225,6 +231,7 @@ static void b_is_exchanged_for_c(struct play *play) {
     play->behind[B][0] = C;
 }
 
+/* The one with the most plays last, so that what breaks in another is seen soon. */
 const struct scenario scenarios[] = {
     {.name = "calm", .what = "nothing happens", .standbys = 1, .events = {nothing_yet}},
     {.name = "reload",
@@ -256,13 +263,6 @@ const struct scenario scenarios[] = {
      .set_up = roles_see_nothing,
      .events = {b_is_promoted, c_follows_b, b_writes_on, c_restart_point},
      .stays_split = true,
-     .blind_to_floors = true,
-     .proves_nothing = true},
-    {.name = "past_fork",
-     .what = "C has received WAL beyond the fork of a failover, and replays it while it streams",
-     .standbys = 2,
-     .events = {a_writes_on, fail_over_to_b, c_follows_b_past_fork, b_writes_on, c_restart_point},
-     .deeply = 1u << 0,
      .blind_to_floors = true,
      .proves_nothing = true},
     {.name = "deposed",
@@ -306,6 +306,12 @@ const struct scenario scenarios[] = {
      .standbys = 2,
      .known = 1,
      .events = {a_leads_to_both_heirs, time_passes, b_writes_on, c_writes_on},
+     .stays_split = true},
+    {.name = "address_second_primary",
+     .what = "the primary's address leads to a second one too, which nobody has heard before",
+     .standbys = 2,
+     .known = 1,
+     .events = {a_leads_to_a_twin_too},
      .stays_split = true},
     {.name = "address_standby",
      .what = "the primary's address leads to a standby every other time",
@@ -374,5 +380,12 @@ const struct scenario scenarios[] = {
      .standbys = 2,
      .events = {a_is_dead},
      .stays_split = true},
+    {.name = "past_fork",
+     .what = "C has received WAL beyond the fork of a failover, and replays it while it streams",
+     .standbys = 2,
+     .events = {a_writes_on, fail_over_to_b, c_follows_b_past_fork, b_writes_on, c_restart_point},
+     .deeply = 1u << 0,
+     .blind_to_floors = true,
+     .proves_nothing = true},
 };
 const int scenario_count = (int)(sizeof scenarios / sizeof scenarios[0]);
