@@ -180,7 +180,19 @@ void asks_watch_is_due(struct rp_cluster *cluster, struct server *server) {
     }
 }
 
+/* After a wait ran out, the server was asked for its position. If it had already reached the one
+ * that was awaited, the wait may have run on another server: no more waits for a while. */
+static void check_after_wait(struct rp_cluster *cluster, struct server *server) {
+    if (server->check_wait &&
+        asks_has_reached(cluster, index_of(cluster, server), server->waited_for)) {
+        server->no_wait_ns = cluster->now_ns + NO_WAIT_NS;
+    }
+    server->check_wait = false;
+}
+
+/* The position that it was asked for is known, or was not told. */
 static void watch_again(struct rp_cluster *cluster, struct server *server) {
+    check_after_wait(cluster, server);
     if (heap_first(&server->waiters) == NULL) {
         server->watches = 0;
         return;
@@ -279,7 +291,6 @@ static void send(struct rp_cluster *cluster, struct ask *ask, const char *text,
                 TAILQ_INSERT_TAIL(&cluster->beside, read, beside_entry);
             }
         }
-        cluster->locating_count = 0;
     }
     count_ask(cluster, ask->kind);
     action->kind = RP_ACTION_ASK;
@@ -432,16 +443,6 @@ static void waited(struct rp_cluster *cluster, struct ask *ask, int32_t outcome,
     }
 }
 
-/* After a wait ran out, the server was asked for its position. If it had already reached the one
- * that was awaited, the wait may have run on another server: no more waits for a while. */
-static void check_after_wait(struct rp_cluster *cluster, uint32_t index) {
-    struct server *server = &cluster->servers[index];
-    if (server->check_wait && asks_has_reached(cluster, index, server->waited_for)) {
-        server->no_wait_ns = cluster->now_ns + NO_WAIT_NS;
-    }
-    server->check_wait = false;
-}
-
 /* It is not out any more. */
 static void finish(struct rp_cluster *cluster, struct ask *ask) {
     heap_remove(&cluster->timers, &ask->limit);
@@ -478,7 +479,6 @@ void asks_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const
         ask_failed(cluster, ask, outcome);
     }
     if (ask->kind == ASK_WATCH) {
-        check_after_wait(cluster, ask->server);
         watch_again(cluster, server);
     }
 }
@@ -494,7 +494,6 @@ void asks_limit_is_over(struct rp_cluster *cluster, struct ask *ask) {
     }
     ask_failed(cluster, ask, TIMED_OUT);
     if (ask->kind == ASK_WATCH) {
-        check_after_wait(cluster, ask->server);
         watch_again(cluster, &cluster->servers[ask->server]);
     }
 }

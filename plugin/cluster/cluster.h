@@ -226,6 +226,7 @@ struct gather {
     struct heap_node timer;
     uint64_t until_ns; /* at the latest */
     uint64_t round;    /* the number of locates */
+    uint32_t gathered; /* the length of the cluster's list `locating` */
     uint32_t size;     /* reads of the round */
     uint32_t out;      /* of them, with their replicas */
     uint32_t expected; /* so many gather for the next one, if they come in time; 0: nobody knows */
@@ -307,7 +308,6 @@ struct rp_cluster {
     struct read_list beside; /* of those, to be sent beside it; by beside_entry */
     struct gather gather;    /* `locating` */
     uint64_t locate_took_ns; /* the last one */
-    uint32_t locating_count;
     struct read_list done;
     uint32_t reads_open;
     uint32_t read_count; /* that have been used at all */

@@ -17,7 +17,8 @@ void gather_ends(struct rp_cluster *cluster) {
     struct gather *gather = &cluster->gather;
     gather->round++;
     gather->out = 0;
-    gather->size = cluster->locating_count;
+    gather->size = gather->gathered;
+    gather->gathered = 0;
     gather->expects = patience_tries(&gather->patience);
     if (!gather->expects) {
         gather->expected = 0;
@@ -39,7 +40,7 @@ void gather_read_back(struct rp_cluster *cluster, struct read *read) {
         gather->out--;
         if (gather->expects) { /* the first one: its client has not come again yet */
             gather->expects = false;
-            gather->expected = gather->size + cluster->locating_count;
+            gather->expected = gather->size + gather->gathered;
         }
     }
     read->round = 0;
@@ -47,7 +48,7 @@ void gather_read_back(struct rp_cluster *cluster, struct read *read) {
 
 bool gather_goes_on(struct rp_cluster *cluster) {
     struct gather *gather = &cluster->gather;
-    const uint32_t count = cluster->locating_count;
+    const uint32_t count = gather->gathered;
     const bool enough = count >= gather->expected && count >= CROWD * gather->out;
     if (!enough && cluster->now_ns < gather->until_ns) {
         heap_move(&cluster->timers, &gather->timer, gather->until_ns);

@@ -15,7 +15,7 @@
 
 void gather_init(struct rp_cluster *cluster);
 
-/* A locate is sent for all that have gathered; it is answered. */
+/* A locate is sent for all that have gathered, who leave `locating` then; it is answered. */
 void gather_ends(struct rp_cluster *cluster);
 void gather_located(struct rp_cluster *cluster);
 

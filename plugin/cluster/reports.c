@@ -28,7 +28,7 @@ void read_leave(struct rp_cluster *cluster, struct read *read) {
     struct read_list *list = list_of(cluster, read);
     if (list != NULL) {
         TAILQ_REMOVE(list, read, entry);
-        cluster->locating_count -= list == &cluster->locating;
+        cluster->gather.gathered -= list == &cluster->locating;
     }
     if (read->phase == READ_AWAITING) {
         heap_remove(&cluster->servers[read->server].waiters, &read->waiter);
@@ -42,7 +42,7 @@ void read_enlist(struct rp_cluster *cluster, struct read *read, enum read_phase 
     read->phase = (uint8_t)phase;
     struct read_list *list = list_of(cluster, read);
     TAILQ_INSERT_TAIL(list, read, entry);
-    cluster->locating_count += list == &cluster->locating;
+    cluster->gather.gathered += list == &cluster->locating;
 }
 
 void read_report(struct rp_cluster *cluster, struct read *read, int32_t outcome,
