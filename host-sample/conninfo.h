@@ -1,20 +1,11 @@
 /*
- * conninfo.h - what is wrong with a connection string, said without showing any of it.
+ * conninfo.h - what a good connection string names, and the string with other files and addresses.
  */
 #ifndef CONNINFO_H
 #define CONNINFO_H
 
 #include <stdbool.h>
 #include <stddef.h>
-
-/* Checks the string as libpq would when it connects, without connecting: its form, ports, the words
- * of sslmode and the like. False with one sentence in `why`, which names keywords and what would be
- * accepted, and never what the string holds: a mistake may have put a password anywhere in it, and
- * libpq's own messages quote it. */
-bool conninfo_check(const char *conninfo, char *why, size_t why_length);
-
-/* Whether its service, if it names one, is in the service file. False: as above. */
-bool conninfo_service_is_known(const char *conninfo, char *why, size_t why_length);
 
 /* Files that a good string names by a relative path (passfile, sslrootcert and the like) begin in
  * `folder` from now on; libpq would look for them where the process was started. False: the string

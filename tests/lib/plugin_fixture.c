@@ -130,6 +130,20 @@ static uint32_t find_counter(const struct rp_plugin *plugin, const struct rp_set
     errx(BAD_FIXTURE, "no counter %s of [%s]", suffix, section);
 }
 
+/* A counter that no test looks at could move at any end. */
+static void must_know_counters(const struct rp_plugin *plugin, const struct rp_set *set,
+                               const char *section) {
+    struct rp_metric metric = {.struct_size = sizeof metric};
+    uint32_t count = 0;
+    for (uint32_t i = 0; plugin->metrics(set, i, &metric) == RP_OK; i++) {
+        count += strcmp(metric.section, section) == 0;
+    }
+    if (count != COUNT_COUNT) {
+        errx(BAD_FIXTURE, "[%s] has %u counters, and SECTION_COUNTERS lists %u", section, count,
+             (unsigned)COUNT_COUNT);
+    }
+}
+
 struct counter_places find_counters(const struct rp_plugin *plugin, const struct rp_set *set,
                                     const char *section) {
 #define KNOWN(name, number, word, suffix, value) [name] = {suffix, value},
@@ -138,6 +152,7 @@ struct counter_places find_counters(const struct rp_plugin *plugin, const struct
         const char *value;
     } known[COUNT_COUNT] = {SECTION_COUNTERS(KNOWN)};
     struct counter_places places;
+    must_know_counters(plugin, set, section);
     for (uint32_t i = 0; i < COUNT_COUNT; i++) {
         places.index[i] = find_counter(plugin, set, section, known[i].suffix, known[i].value);
     }

@@ -55,7 +55,7 @@ struct counters {
     uint64_t value[COUNT_COUNT];
 };
 
-/* Their indexes among the set's metrics; each must exist once. */
+/* Their indexes among the set's metrics; each must exist, and the section must have no other. */
 struct counter_places {
     uint32_t index[COUNT_COUNT];
 };
