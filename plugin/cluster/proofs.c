@@ -75,7 +75,7 @@ static const char *why_leader_does_not_count(const struct rp_cluster *cluster, u
     if (!cluster->settled) {
         return "not every server has been heard since the start";
     }
-    if (cluster->split || cluster->suspected) {
+    if (cluster->split || cluster->suspected || server->switched_event != 0) {
         return "two servers claim to be the primary";
     }
     if (cluster->two_systems) {

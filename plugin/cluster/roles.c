@@ -254,7 +254,7 @@ static void judge_name(struct rp_cluster *cluster, uint32_t index) {
         cluster->split = true;
         cluster->split_servers[0] = index;
         cluster->split_servers[1] = index;
-    } else if (server->switched_event != 0) {
+    } else if (server->switched_event != 0 && server->lost_event <= server->switched_event) {
         cluster->suspected = true;
         cluster->judge_again |= server_bit(index);
     }
@@ -850,7 +850,6 @@ void roles_unheard(struct rp_cluster *cluster, uint32_t index, bool lost) {
     server->unheard_event = cluster->event;
     if (lost) {
         server->lost_event = cluster->event;
-        server->switched_event = 0;
     }
     server->tried = true;
     server->answers = false;

@@ -13,8 +13,8 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
     if (strstr(text, "server_version_num") != NULL) {
         (void)snprintf(answer, sizeof answer, "rp1 %u 8192 16777216 t t t t f", pair->version);
     } else if (server != PAIR_STANDBY) {
-        (void)snprintf(answer, sizeof answer, "rp1 a1 c p 0/%X 0/%X 00000001%s", pair->inserted,
-                       pair->flushed, full ? " 7001 -" : "");
+        (void)snprintf(answer, sizeof answer, "rp1 %x c p 0/%X 0/%X 00000001%s", pair->leader,
+                       pair->inserted, pair->flushed, full ? " 7001 -" : "");
     } else {
         (void)snprintf(answer, sizeof answer, "rp1 b1 c r 0/%X - %s 1%s", pair->replayed,
                        full ? "1" : "-", full ? " 7001 -" : "");
@@ -39,6 +39,8 @@ static void ask(struct scripted_pair *pair, const struct rp_action *action) {
     } else if (pair->holds_locates && is_short(action)) {
         pair->locate_out = *action;
         pair->locates_seen++;
+    } else if (pair->primary_is_gone && action->server == PAIR_PRIMARY) {
+        pair->calls->answer(pair->cluster, action->id, RP_SERVER_GONE, NULL, NULL, pair->now_ns);
     } else if (!pair->primary_is_silent || action->server != PAIR_PRIMARY) {
         pair->calls->answer(pair->cluster, action->id, RP_ANSWERED,
                             answer_of(pair, action->server, action->text), NULL, pair->now_ns);
@@ -115,6 +117,7 @@ int32_t pair_standbys_role(const struct scripted_pair *pair) {
 void pair_open(struct scripted_pair *pair, const char *keys) {
     *pair = (struct scripted_pair){.now_ns = 1000 * PAIR_MS,
                                    .version = 190000,
+                                   .leader = 0xA1,
                                    .inserted = 0x5000,
                                    .flushed = 0x4000,
                                    .replayed = 0x3000};

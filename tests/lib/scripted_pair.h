@@ -23,6 +23,7 @@ struct scripted_pair {
 
     /* What the primary and the standby say. */
     uint32_t version;
+    uint32_t leader; /* the instance that is the primary */
     uint32_t inserted;
     uint32_t flushed;
     uint32_t replayed;
@@ -40,6 +41,7 @@ struct scripted_pair {
 
     bool holds_locates;
     bool primary_is_silent; /* its polls come to nothing */
+    bool primary_is_gone;   /* its polls fail with their connections */
     /* Forgotten when another read is done; 0: none. */
     uint64_t forgotten;
 };

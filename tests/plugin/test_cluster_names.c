@@ -1,0 +1,128 @@
+/*
+ * test_cluster_names.c - one name of two primaries: what another one than before says counts when
+ * it has been asked once more.
+ */
+#include "tests/lib/scripted_pair.h"
+#include "tests/lib/suite.h"
+
+#include <check.h>
+
+enum { ONE = 0xA1, OTHER = 0xA2 };
+
+static struct scripted_pair pair;
+
+static void open_pair(const char *keys) {
+    pair_open(&pair, keys);
+    pair.version = 150000;
+    pair.leader = ONE;
+    pair.replayed = pair.inserted;
+    pair_open_cluster(&pair, 0);
+}
+
+static void set_up(void) {
+    open_pair("policy = primary_only");
+    /* With a standby the primary would be asked for the comparison as well. */
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
+                                 pair.now_ns);
+    pair_run(&pair);
+}
+
+static void tear_down(void) {
+    pair_close(&pair);
+}
+
+/* The verdict on the read of that number, which `leader` answers; polls are led to `polled`. */
+static int32_t verdict_on(uint64_t tag, uint32_t leader, int32_t outcome, uint32_t polled) {
+    pair.leader = leader;
+    const char *says = pair_says(&pair, PAIR_PRIMARY);
+    pair.leader = polled;
+    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_PRIMARY);
+    pair_answer(&pair, &pair.reads_out[tag], outcome, says);
+    return pair.verdicts[tag];
+}
+
+START_TEST(the_first_miss_of_another_primary_proves_nothing) {
+    pair.primary_is_silent = true;
+    pair_start(&pair, 1, 0);
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+}
+END_TEST
+
+START_TEST(what_another_primary_has_is_found) {
+    pair.primary_is_silent = true;
+    pair_start(&pair, 1, 0);
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_FOUND, OTHER), RP_VERDICT_FOUND);
+}
+END_TEST
+
+/* All that was sent before may have been led there by the same mistake. */
+START_TEST(nor_does_a_miss_that_was_sent_before_it_was_heard) {
+    pair.primary_is_silent = true;
+    pair_start(&pair, 1, 0);
+    pair_start(&pair, 2, 0);
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* A connection that was lost meanwhile confirms nothing. */
+START_TEST(nor_when_the_question_in_between_is_lost) {
+    pair_start(&pair, 1, 0);
+    pair_start(&pair, 2, 0);
+    pair.primary_is_gone = true;
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    pair.primary_is_gone = false;
+    pair_start(&pair, 3, 0);
+    ck_assert_int_eq(verdict_on(3, OTHER, RP_MISSING, OTHER), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+/* As after a restart, or when the name is the new primary's: it is asked at once. */
+START_TEST(asked_once_more_the_other_primary_counts) {
+    pair_start(&pair, 1, 0);
+    pair_start(&pair, 2, 0);
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(where_the_one_answers_then_neither_counts) {
+    pair_start(&pair, 1, 0);
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, ONE), RP_VERDICT_FAILED);
+    pair_start(&pair, 2, 0);
+    ck_assert_int_eq(verdict_on(2, ONE, RP_MISSING, ONE), RP_VERDICT_FAILED);
+    pair_start(&pair, 3, 0);
+    ck_assert_int_eq(verdict_on(3, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* The standby may be the other one's, whose timeline has the same number. */
+START_TEST(beside_another_primary_no_replica_keeps_a_floor) {
+    pair_close(&pair);
+    open_pair("policy = read_index");
+    pair.holds_locates = true;
+    pair.primary_is_silent = true;
+    pair_start(&pair, 1, 0);
+    pair_start(&pair, 2, pair.replayed);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
+    pair.leader = OTHER;
+    pair_answer(&pair, &pair.locate_out, RP_ANSWERED, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_uint_eq(pair.reads_out[2].server, PAIR_STANDBY);
+    pair_answer(&pair, &pair.reads_out[2], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_int_eq(pair.verdicts[2], RP_VERDICT_NONE);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cluster_names");
+    TCase *tests = suite_case(suite, "names", set_up, tear_down, 0);
+    tcase_add_test(tests, the_first_miss_of_another_primary_proves_nothing);
+    tcase_add_test(tests, what_another_primary_has_is_found);
+    tcase_add_test(tests, nor_does_a_miss_that_was_sent_before_it_was_heard);
+    tcase_add_test(tests, nor_when_the_question_in_between_is_lost);
+    tcase_add_test(tests, asked_once_more_the_other_primary_counts);
+    tcase_add_test(tests, where_the_one_answers_then_neither_counts);
+    tcase_add_test(tests, beside_another_primary_no_replica_keeps_a_floor);
+    return suite_run(suite);
+}
