@@ -15,7 +15,7 @@ from unittest import mock
 
 from host import TOKEN, Host, lookup_path
 from load import LookupRequest, run_load
-from lookup_case import LookupCase, module_cluster
+from lookup_case import ClusterCase, module_cluster
 from relay import Relay
 from testbed import HOST_PLUGIN, PLUGIN, wait_for
 
@@ -32,23 +32,7 @@ def setUpModule():
     cluster, history = module_cluster("standby", "second")
 
 
-class ExactReads(LookupCase):
-    def setUp(self):
-        cluster.reset()
-
-    def host(self, policy, **arguments):
-        return self.observed_host(cluster, policy=policy, **arguments)
-
-    def write_life(self):
-        life = history.life_of_a_run()
-        history.write(cluster.primary)
-        return life[0]["runId"], life
-
-    def known_everywhere(self):
-        run, life = self.write_life()
-        cluster.wait_caught_up()
-        return run, life
-
+class ExactReads(ClusterCase):
     @staticmethod
     def primary_reads(host):
         return int(host.metrics().value("snapshot_host_reads_total", server="primary"))

@@ -13,7 +13,7 @@ import contextlib
 import unittest
 
 from host import APPLICATION, TOKEN, lookup_path
-from lookup_case import NO_WAIT, LookupCase, module_cluster
+from lookup_case import NO_WAIT, ClusterCase, module_cluster
 from raw_http import RawConnection, get
 from testbed import wait_for
 
@@ -32,32 +32,10 @@ def setUpModule():
     cluster, history = module_cluster("standby", "second")
 
 
-class Scenario(LookupCase):
-    """A scenario starts with all servers up and caught up."""
-
-    def setUp(self):
-        cluster.reset()
-
-    def host(self, policy, **arguments):
-        return self.observed_host(cluster, policy=policy, **arguments)
+class Scenario(ClusterCase):
 
     def write(self):
         history.write(cluster.primary)
-
-    def known_everywhere(self):
-        """A run that both servers have; returns its snapshots."""
-        life = history.life_of_a_run()
-        self.write()
-        cluster.wait_caught_up()
-        return life
-
-    def known_to_primary(self, standbys=None):
-        """A run that the standbys do not have yet: their replay is paused."""
-        for standby in standbys or cluster.standbys:
-            standby.pause_replay()
-        life = history.life_of_a_run()
-        self.write()
-        return life
 
     @contextlib.contextmanager
     def locked(self, *tables):
@@ -92,8 +70,8 @@ class LaggingReplica(Scenario):
     """Lag of every length, under replica_then_primary."""
 
     def test_caught_up(self):
-        life = self.known_everywhere()
-        run, rows = life[0]["runId"], history.rows()
+        run, life = self.known_everywhere()
+        rows = history.rows()
         with self.host(SHORT_WAIT) as host:
             for snapshot in life:
                 answer = host.lookup(run, snapshot["id"])
@@ -104,8 +82,8 @@ class LaggingReplica(Scenario):
 
     def test_replica_never_gets_the_row(self):
         one_miss = self.scans_of_one_miss()
-        life = self.known_to_primary()
-        run, since = life[0]["runId"], life[5]["id"]
+        run, life = self.known_to_primary()
+        since = life[5]["id"]
         with self.host(SHORT_WAIT) as host:
             answer = host.lookup(run, since)
             self.assert_found(answer, history.rows(), run, since, "primary")
@@ -124,8 +102,8 @@ class LaggingReplica(Scenario):
         self.assertGreaterEqual(min(answer.milliseconds for answer in answers), 20)
 
     def test_replica_catches_up_inside_the_wait(self):
-        life = self.known_to_primary()
-        run, since = life[0]["runId"], life[3]["id"]
+        run, life = self.known_to_primary()
+        since = life[3]["id"]
         with self.host(LONG_WAIT) as host:
             with host.until_read():
                 future = host.begin_lookup(run, since)
@@ -151,8 +129,8 @@ class LaggingReplica(Scenario):
         self.assert_logged(host)
 
     def test_missing_on_both(self):
-        life = self.known_everywhere()
-        run, bogus = life[0]["runId"], history.new_id()
+        run, life = self.known_everywhere()
+        bogus = history.new_id()
         with self.host(SHORT_WAIT) as host:
             self.assert_error(host.lookup(run, bogus), 404, "primary")
             self.assertEqual(host.counters(), {})
@@ -161,8 +139,8 @@ class LaggingReplica(Scenario):
 
     def test_client_that_leaves(self):
         """A client that does not wait for the retry costs nothing more: the primary is not read."""
-        life = self.known_to_primary()
-        run, since, bogus = life[0]["runId"], life[0]["id"], history.new_id()
+        run, life = self.known_to_primary()
+        since, bogus = life[0]["id"], history.new_id()
         with self.host(LONG_WAIT) as host:
             with RawConnection(host.port) as client, host.until_read():
                 client.send(get(lookup_path(run, bogus), "authorization: Bearer " + TOKEN))
@@ -177,8 +155,8 @@ class LaggingReplica(Scenario):
 
     def test_stale_tail(self):
         """The replica has the since row but lacks the newest: its view is served."""
-        life = self.known_everywhere()
-        run, since, seen = life[0]["runId"], life[6]["id"], history.rows()
+        run, life = self.known_everywhere()
+        since, seen = life[6]["id"], history.rows()
         cluster.standby.pause_replay()
         history.snapshot(run, "FINISHED", "COMPLETED_SUCCESSFULLY")
         self.write()
@@ -193,8 +171,8 @@ class LaggingReplica(Scenario):
         self.assert_logged(host)
 
     def test_snapshot_of_another_run(self):
-        life, other = self.known_everywhere(), self.known_everywhere()
-        run, foreign = life[0]["runId"], other[0]["id"]
+        (run, _), (_, other) = self.known_everywhere(), self.known_everywhere()
+        foreign = other[0]["id"]
         with self.host(SHORT_WAIT) as host:
             self.assert_error(host.lookup(run, foreign), 404, "primary")
             self.assertEqual(host.counters(), {})
@@ -202,8 +180,8 @@ class LaggingReplica(Scenario):
         self.assert_logged(host, ("ERROR", "primary_fallback", run, foreign))
 
     def test_snapshot_of_another_environment(self):
-        life = self.known_everywhere()
-        run, since, mine = life[0]["runId"], life[0]["id"], life[0]["environmentId"]
+        run, life = self.known_everywhere()
+        since, mine = life[0]["id"], life[0]["environmentId"]
         with self.host(SHORT_WAIT) as host:
             answer = host.lookup(run, since, environment=mine)
             self.assert_found(answer, history.rows(), run, since, "replica", environment=mine)
@@ -215,8 +193,8 @@ class LaggingReplica(Scenario):
     def test_no_retry(self):
         """replica_retry_max_ms = 0: the primary at once, no second read of the replica."""
         one_miss = self.scans_of_one_miss()
-        life = self.known_to_primary()
-        run, since = life[0]["runId"], life[4]["id"]
+        run, life = self.known_to_primary()
+        since = life[4]["id"]
         with self.host(NO_WAIT) as host:
             self.assert_found(host.lookup(run, since), history.rows(), run, since, "primary")
             self.assertEqual(host.counters(), {"primary": 1})
@@ -228,8 +206,8 @@ class OtherPolicies(Scenario):
     """The feature turned off, what there was before it, and no replica at all."""
 
     def test_primary_only(self):
-        life = self.known_to_primary()
-        run, since, bogus = life[0]["runId"], life[0]["id"], history.new_id()
+        run, life = self.known_to_primary()
+        since, bogus = life[0]["id"], history.new_id()
         with self.host({"policy": "primary_only"}) as host:
             self.assert_found(host.lookup(run, since), history.rows(), run, since, "primary")
             self.assert_error(host.lookup(run, bogus), 404, "primary")
@@ -238,8 +216,8 @@ class OtherPolicies(Scenario):
         self.assert_logged(host, ("ERROR", None, run, bogus))
 
     def test_no_replica_configured(self):
-        life = self.known_everywhere()
-        run, since, bogus = life[0]["runId"], life[0]["id"], history.new_id()
+        run, life = self.known_everywhere()
+        since, bogus = life[0]["id"], history.new_id()
         with self.host(LONG_WAIT, replicas=[]) as host:
             answer = host.lookup(run, since)
             self.assert_found(answer, history.rows(), run, since, "primary")
@@ -251,12 +229,13 @@ class OtherPolicies(Scenario):
         self.assert_logged(host, ("ERROR", None, run, bogus))
 
     def test_replica_only(self):
-        known, life = self.known_everywhere(), self.known_to_primary()
-        run, since = life[0]["runId"], life[0]["id"]
+        known_run, known = self.known_everywhere()
+        run, life = self.known_to_primary()
+        since = life[0]["id"]
         with self.host({"policy": "replica_only"}) as host:
             self.assert_error(host.lookup(run, since), 404, "replica")
-            answer = host.lookup(known[0]["runId"], known[0]["id"])
-            self.assert_found(answer, history.rows(), known[0]["runId"], known[0]["id"], "replica")
+            answer = host.lookup(known_run, known[0]["id"])
+            self.assert_found(answer, history.rows(), known_run, known[0]["id"], "replica")
             self.assertEqual(host.counters(), {})
         self.assert_reads(host, primary=0, standby=True)
         self.assert_logged(host, ("ERROR", None, run, since))
@@ -266,8 +245,8 @@ class FailingReplica(Scenario):
     """A failure is not a miss: it is an error, and the primary is not read unless configured."""
 
     def test_replica_stopped(self):
-        life = self.known_everywhere()
-        run, since = life[0]["runId"], life[0]["id"]
+        run, life = self.known_everywhere()
+        since = life[0]["id"]
         with self.host(LONG_WAIT) as host:
             self.assert_found(host.lookup(run, since), history.rows(), run, since, "replica")
             cluster.standby.stop("immediate")
@@ -283,8 +262,8 @@ class FailingReplica(Scenario):
                          {("ERROR", None)})
 
     def test_replica_away_from_the_start(self):
-        life = self.known_everywhere()
-        run, since = life[0]["runId"], life[0]["id"]
+        run, life = self.known_everywhere()
+        since = life[0]["id"]
         cluster.standby.stop("immediate")
         with self.host(SHORT_WAIT) as host:
             self.assert_error(host.lookup(run, since), 503)
@@ -293,8 +272,8 @@ class FailingReplica(Scenario):
         self.assert_logged(host, ("ERROR", None, run, since))
 
     def test_primary_on_replica_failure(self):
-        life = self.known_everywhere()
-        run, since = life[0]["runId"], life[0]["id"]
+        run, life = self.known_everywhere()
+        since = life[0]["id"]
         cluster.standby.stop("immediate")
         with self.host({**SHORT_WAIT, "on_replica_failure": "primary"}) as host:
             self.assert_found(host.lookup(run, since), history.rows(), run, since, "primary")
@@ -303,8 +282,8 @@ class FailingReplica(Scenario):
         self.assert_logged(host)
 
     def test_retry_fails(self):
-        life = self.known_to_primary()
-        run, since = life[0]["runId"], life[0]["id"]
+        run, life = self.known_to_primary()
+        since = life[0]["id"]
         with self.host(LONG_WAIT) as host:
             with host.until_read():
                 future = host.begin_lookup(run, since)
@@ -315,8 +294,8 @@ class FailingReplica(Scenario):
         self.assert_logged(host, ("ERROR", "replica_retry", run, since))
 
     def test_retry_fails_with_the_primary_allowed(self):
-        life = self.known_to_primary()
-        run, since = life[0]["runId"], life[0]["id"]
+        run, life = self.known_to_primary()
+        since = life[0]["id"]
         with self.host({**LONG_WAIT, "on_replica_failure": "primary"}) as host:
             with host.until_read():
                 future = host.begin_lookup(run, since)
@@ -328,8 +307,8 @@ class FailingReplica(Scenario):
 
     def test_statement_timeout(self):
         """A read of the replica that does not end: blocked there by a lock that replay holds."""
-        life = self.known_everywhere()
-        run, since = life[0]["runId"], life[0]["id"]
+        run, life = self.known_everywhere()
+        since = life[0]["id"]
         with self.host(SHORT_WAIT, settings={"limits": {"lookup_timeout_ms": 300}}) as host:
             with self.locked("Waitpoint"):
                 cluster.wait_caught_up()
@@ -348,8 +327,8 @@ class FailingReplica(Scenario):
 
     def test_cancelled_by_recovery(self):
         """A lookup that holds one table and waits for another blocks a replayed lock."""
-        life = self.known_everywhere()
-        run, since = life[0]["runId"], life[0]["id"]
+        run, life = self.known_everywhere()
+        since = life[0]["id"]
         with cluster.standby.conflicts_at_once(), self.host(SHORT_WAIT) as host:
             with self.locked("Waitpoint"):
                 cluster.wait_caught_up()
@@ -485,8 +464,8 @@ class FailingPrimary(Scenario):
     """Replica hits do not need the primary."""
 
     def test_primary_down(self):
-        life = self.known_everywhere()
-        run, since, bogus, rows = life[0]["runId"], life[0]["id"], history.new_id(), history.rows()
+        run, life = self.known_everywhere()
+        since, bogus, rows = life[0]["id"], history.new_id(), history.rows()
         with self.host(SHORT_WAIT) as host:
             cluster.primary.stop("immediate")
             self.assert_found(host.lookup(run, since), rows, run, since, "replica")
@@ -502,8 +481,8 @@ class FailingPrimary(Scenario):
                          {("ERROR", "primary_fallback")})
 
     def test_primary_away_from_the_start(self):
-        life = self.known_everywhere()
-        run, since, bogus, rows = life[0]["runId"], life[0]["id"], history.new_id(), history.rows()
+        run, life = self.known_everywhere()
+        since, bogus, rows = life[0]["id"], history.new_id(), history.rows()
         cluster.primary.stop("immediate")
         with self.host(SHORT_WAIT) as host:
             self.assert_found(host.lookup(run, since), rows, run, since, "replica")
@@ -513,8 +492,8 @@ class FailingPrimary(Scenario):
 
     def test_standby_configured_as_primary(self):
         """A primary in recovery has failed; what it lacks is not missing."""
-        life = self.known_to_primary()
-        run, since = life[0]["runId"], life[0]["id"]
+        run, life = self.known_to_primary()
+        since = life[0]["id"]
         conninfo = cluster.standby.conninfo(application_name=APPLICATION)
         with self.host({"policy": "primary_only"},
                        settings={"primary": {"conninfo": conninfo}}) as host:
@@ -526,8 +505,8 @@ class SeveralReplicas(Scenario):
     """Reads spread over [replica] and [replica.b]."""
 
     def test_both_are_read(self):
-        life = self.known_everywhere()
-        run, since, rows = life[0]["runId"], life[0]["id"], history.rows()
+        run, life = self.known_everywhere()
+        since, rows = life[0]["id"], history.rows()
         with self.host(SHORT_WAIT, replicas=cluster.standbys) as host:
             host.wait_for_links("replica", "replica.b")
             for _ in range(40):  # all on one of two: once in 10^12 times
@@ -537,9 +516,9 @@ class SeveralReplicas(Scenario):
 
     def test_retry_on_the_other_one(self):
         """replica_pick = next: what one standby lacks the other one has."""
-        life = self.known_to_primary(standbys=[cluster.standby])
+        run, life = self.known_to_primary(standbys=[cluster.standby])
         cluster.wait_caught_up(cluster.standbys[1])
-        run, since, rows = life[0]["runId"], life[0]["id"], history.rows()
+        since, rows = life[0]["id"], history.rows()
         with self.host({**SHORT_WAIT, "replica_pick": "next"}, replicas=cluster.standbys) as host:
             host.wait_for_links("replica", "replica.b")
             retries = 0
@@ -555,8 +534,8 @@ class SeveralReplicas(Scenario):
 
     def test_one_of_two_is_down(self):
         """Reads go to the replicas that can be reached, once the host knows."""
-        life = self.known_everywhere()
-        run, since, rows = life[0]["runId"], life[0]["id"], history.rows()
+        run, life = self.known_everywhere()
+        since, rows = life[0]["id"], history.rows()
         cluster.standbys[1].stop("immediate")
         with self.host(SHORT_WAIT, replicas=cluster.standbys) as host:
             host.wait_for_links("replica")

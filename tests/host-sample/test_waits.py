@@ -7,7 +7,7 @@ From PostgreSQL 19 on; with older servers there is nothing to test here, and thi
 import unittest
 
 from cluster import postgres_binaries
-from lookup_case import LookupCase, module_cluster
+from lookup_case import ClusterCase, module_cluster
 from testbed import wait_for
 
 FIRST_WITH_WAITS = 19
@@ -30,19 +30,15 @@ def is_waiting(server):
                         " AND query LIKE 'WAIT FOR LSN %'") > 0
 
 
-class Waits(LookupCase):
-    def setUp(self):
-        cluster.reset()
-
-    def write_life(self):
-        life = history.life_of_a_run()
-        history.write(cluster.primary)
-        return life[0]["runId"], life[4]["id"]
+class Waits(ClusterCase):
+    def write_row(self):
+        run, life = self.write_life()
+        return run, life[4]["id"]
 
     def begin_lookup_that_waits(self, host, server):
         """A lookup of a new row, of which the server, whose replay is paused, keeps the host waiting. The
         first wait finds no link for it yet, so that the position is asked for, for a second."""
-        run, since = self.write_life()
+        run, since = self.write_row()
         future = host.begin_lookup(run, since)
         wait_for(lambda: is_waiting(server), "a wait")
         self.assertFalse(future.done())
@@ -62,7 +58,7 @@ class Waits(LookupCase):
         self.assert_found(future.result(), history.rows(), run, since, "replica_retry")
 
     def test_one_wait_takes_the_place_of_many_questions(self):
-        with self.observed_host(cluster, policy={**READ_INDEX, "max_wait_ms": 1100}) as host:
+        with self.host({**READ_INDEX, "max_wait_ms": 1100}) as host:
             self.resume_and_see_found(*self.paused_until_waiting(host, cluster.standby))
             for _ in range(3):
                 before = [self.counted(host, name) for name in ("position_polls", "cluster_waits")]
@@ -76,7 +72,7 @@ class Waits(LookupCase):
                 self.assertIn(after[1] - before[1], (1, 2, 3))
 
     def test_longer_than_a_wait_may_last(self):
-        with self.observed_host(cluster, policy=READ_INDEX) as host:
+        with self.host(READ_INDEX) as host:
             self.resume_and_see_found(*self.paused_until_waiting(host, cluster.standby))
             waits = self.counted(host, "cluster_waits")
             polls = self.counted(host, "position_polls")
@@ -87,10 +83,10 @@ class Waits(LookupCase):
             self.resume_and_see_found(future, run, since)
 
     def test_absence_is_proven_after_a_wait(self):
-        with self.observed_host(cluster, policy=READ_INDEX) as host:
+        with self.host(READ_INDEX) as host:
             self.resume_and_see_found(*self.paused_until_waiting(host, cluster.standby))
             cluster.standby.pause_replay()
-            run, _ = self.write_life()
+            run, _ = self.write_row()
             future = host.begin_lookup(run, history.new_id())
             wait_for(lambda: is_waiting(cluster.standby), "a wait")
             cluster.standby.resume_replay()
@@ -105,9 +101,9 @@ class Waits(LookupCase):
         cluster.wait_caught_up()
         settings = {name: {"conninfo": server.conninfo(user="counted"), "links": 1}
                     for name, server in (("primary", cluster.primary), ("replica", cluster.standby))}
-        with self.observed_host(cluster, policy=READ_INDEX, settings=settings) as host:
+        with self.host(READ_INDEX, settings=settings) as host:
             cluster.standby.pause_replay()
-            run, since = self.write_life()
+            run, since = self.write_row()
             future = host.begin_lookup(run, since)
             wait_for(lambda: self.counted(host, "position_polls") > 10, "questions")
             self.resume_and_see_found(future, run, since)
@@ -125,17 +121,17 @@ class Waits(LookupCase):
         self.resume_and_see_found(future, run, since)
 
     def test_cancelled_waits_give_way_to_questions(self):
-        with self.observed_host(cluster, policy=READ_INDEX) as host:
+        with self.host(READ_INDEX) as host:
             self.see_questions_after(host, "pg_cancel_backend")
 
     def test_a_lost_wait_fails_no_lookup(self):
-        with self.observed_host(cluster, policy=READ_INDEX) as host:
+        with self.host(READ_INDEX) as host:
             self.see_questions_after(host, "pg_terminate_backend")
             # It is dialled anew, and used again.
             self.resume_and_see_found(*self.paused_until_waiting(host, cluster.standby))
 
     def test_a_standby_that_dies_meanwhile(self):
-        with self.observed_host(cluster, policy=READ_INDEX) as host:
+        with self.host(READ_INDEX) as host:
             future, run, since = self.paused_until_waiting(host, cluster.standby)
             cluster.standby.kill9()
             self.assert_found(future.result(), history.rows(), run, since, "primary")
@@ -145,7 +141,7 @@ class Waits(LookupCase):
         """Its wait ends with "not in recovery". It is no replica any more, and what it lacks is not
         absent. The last test here: the second standby is gone afterwards."""
         promoted = cluster.standbys[1]
-        with self.observed_host(cluster, replicas=[promoted], policy=READ_INDEX) as host:
+        with self.host(READ_INDEX, replicas=[promoted]) as host:
             self.resume_second(promoted, host)
             promoted.execute("ALTER SYSTEM SET primary_conninfo = ''")
             promoted.execute("SELECT pg_reload_conf()")
@@ -159,7 +155,7 @@ class Waits(LookupCase):
                 promoted.execute("SELECT pg_logical_emit_message(true, '', repeat('x', 10000))")
             for _ in range(20):
                 self.assertNotEqual(host.lookup(run, since).status, 404)
-                run, since = self.write_life()
+                run, since = self.write_row()
 
     def resume_second(self, server, host):
         future, run, since = self.paused_until_waiting(host, server)

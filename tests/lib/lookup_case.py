@@ -16,12 +16,14 @@ NO_WAIT = {"policy": "replica_then_primary", "replica_retry_max_ms": 0}
 
 def module_cluster(*standbys, seed=None):
     """For setUpModule: a cluster with the schema, destroyed when the module's tests are done, and a
-    History to write to it."""
+    History to write to it. Both are those of its ClusterCase, too."""
     testbed.complain_if_not_built()
     cluster = Cluster(standbys=standbys)
     unittest.addModuleCleanup(cluster.destroy)
     cluster.load(testbed.ROOT + "/tests/schema.sql")
-    return cluster, History() if seed is None else History(seed=seed)
+    history = History() if seed is None else History(seed=seed)
+    ClusterCase.cluster, ClusterCase.history = cluster, history
+    return cluster, history
 
 
 class LookupCase(unittest.TestCase):
@@ -93,3 +95,35 @@ class LookupCase(unittest.TestCase):
                 self.assertGreater(host.reads[name], 0, f"{name} was not read")
             else:
                 self.assertEqual(host.reads[name], reads, f"scans of {name}")
+
+
+class ClusterCase(LookupCase):
+    """A test begins with all servers of the module's cluster up and level, and runs hosts of its own on
+    runs of its own: (the run's id, its snapshots)."""
+
+    cluster = None
+    history = None
+
+    def setUp(self):
+        self.cluster.reset()
+
+    def host(self, policy, **arguments):
+        return self.observed_host(self.cluster, policy=policy, **arguments)
+
+    def write_life(self):
+        """A new run, on the primary at least."""
+        life = self.history.life_of_a_run()
+        self.history.write(self.cluster.primary)
+        return life[0]["runId"], life
+
+    def known_everywhere(self):
+        """A new run that all servers have."""
+        run, life = self.write_life()
+        self.cluster.wait_caught_up()
+        return run, life
+
+    def known_to_primary(self, standbys=None):
+        """A new run that the standbys (all, or these) do not have yet: their replay is paused."""
+        for standby in standbys or self.cluster.standbys:
+            standby.pause_replay()
+        return self.write_life()

@@ -213,6 +213,12 @@ struct pg_server *rig_add(const struct pg_server_options *options) {
     return server;
 }
 
+struct pg_server *rig_add_up(const struct pg_server_options *options) {
+    struct pg_server *server = rig_add(options);
+    RIG_UNTIL(pg_server_is_up(server));
+    return server;
+}
+
 struct pg_server_counters rig_counters(const struct pg_server *server) {
     struct pg_server_counters counters;
     pg_server_read_counters(server, &counters);
@@ -226,6 +232,12 @@ struct pg_server *rig_up(const struct throwaway_server *target, uint32_t links) 
     struct pg_server *server = rig_add(&options);
     RIG_UNTIL(rig_counters(server).links_up == links);
     return server;
+}
+
+struct pg_server *rig_add_unprepared(const struct throwaway_server *target) {
+    struct pg_server_options options = rig_options_to(target);
+    options.use_prepared = false;
+    return rig_add(&options);
 }
 
 void rig_ask(struct pg_server *server, struct rig_call *call, enum pg_statement_kind kind,

@@ -79,6 +79,10 @@ struct pg_server_options rig_options(const char *conninfo);
 /* The same for this server; valid until it is called again. */
 struct pg_server_options rig_options_to(const struct throwaway_server *target);
 struct pg_server *rig_add(const struct pg_server_options *options);
+/* And waits until it can be asked. */
+struct pg_server *rig_add_up(const struct pg_server_options *options);
+/* This server, to be sent no prepared statements. */
+struct pg_server *rig_add_unprepared(const struct throwaway_server *target);
 
 /* One server with that many links, all up. */
 struct pg_server *rig_up(const struct throwaway_server *target, uint32_t links);

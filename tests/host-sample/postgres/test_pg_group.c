@@ -145,9 +145,7 @@ START_TEST(only_reads_of_one_kind) {
 END_TEST
 
 START_TEST(without_prepared_statements) {
-    struct pg_server_options options = rig_options_to(&primary);
-    options.use_prepared = false;
-    struct pg_server *server = rig_add(&options);
+    struct pg_server *server = rig_add_unprepared(&primary);
     RIG_UNTIL(pg_server_is_up(server));
     static struct rig_call calls[5];
     rig_submit_numbers(rig.servers[0], calls, 5, PG_READ, ECHO);
@@ -332,8 +330,7 @@ END_TEST
 START_TEST(a_cancelled_groups_reads_are_asked_again) {
     struct pg_server_options options = rig_options_to(&primary);
     options.statement_timeout_ms = 10 * RIG_STATEMENT_TIMEOUT_MS;
-    struct pg_server *server = rig_add(&options);
-    RIG_UNTIL(pg_server_is_up(server));
+    struct pg_server *server = rig_add_up(&options);
     static struct rig_call calls[3];
     for (unsigned i = 0; i < 3; i++) {
         rig_submit(server, &calls[i], SLEEP, i == 1 ? "2" : "0");
@@ -366,9 +363,7 @@ START_TEST(lost_with_a_group_in_flight) {
         rig_flush();
         throwaway_execute(&primary, rig_terminate_all);
         RIG_UNTIL(calls[2].answers == 1);
-        for (unsigned i = 0; i < 3; i++) {
-            rig_assert_failed(&calls[i], "", "terminating connection");
-        }
+        rig_assert_all_failed(calls, 3, "", "terminating connection");
         ck_assert_uint_eq(rig_counters(server).in_flight, 0);
     }
     RIG_UNTIL(pg_server_is_up(server));

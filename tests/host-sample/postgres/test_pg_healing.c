@@ -102,9 +102,7 @@ START_TEST(a_question_has_the_transaction_of_its_read) {
 END_TEST
 
 START_TEST(a_question_without_prepared_statements) {
-    struct pg_server_options options = rig_options_to(&primary);
-    options.use_prepared = false;
-    struct pg_server *server = rig_add(&options);
+    struct pg_server *server = rig_add_unprepared(&primary);
     static struct rig_call calls[2];
     submit(server, &calls[0], transaction, WHO, "");
     ask(server, &calls[1], transaction);
@@ -227,8 +225,7 @@ static struct pg_server *up_to_database(const char *name) {
     char conninfo[200];
     throwaway_conninfo(&primary, conninfo, sizeof(conninfo), name);
     struct pg_server_options options = rig_options(conninfo);
-    struct pg_server *server = rig_add(&options);
-    RIG_UNTIL(pg_server_is_up(server));
+    struct pg_server *server = rig_add_up(&options);
     return server;
 }
 

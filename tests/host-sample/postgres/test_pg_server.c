@@ -41,7 +41,7 @@ enum {
 };
 
 #define ALONE(statement_name, text, count)                                                         \
-    {.name = statement_name, .sql = text, .parameter_count = count}
+    { .name = statement_name, .sql = text, .parameter_count = count }
 
 static const struct pg_prepared prepared[STATEMENTS] = {
     [NUMBER] = ALONE("number", "SELECT ($1::int4)::text", 1),
@@ -109,8 +109,7 @@ END_TEST
 START_TEST(large_parameters_and_results_both_ways) {
     struct pg_server_options options = rig_options_to(&primary);
     options.statement_timeout_ms = RIG_PATIENCE_MS; /* 160 MB take their time on a busy machine */
-    struct pg_server *server = rig_add(&options);
-    RIG_UNTIL(pg_server_is_up(server));
+    struct pg_server *server = rig_add_up(&options);
     enum { MANY = 8, LARGE = 4000000, HUGE_ONE = 64000000 }; /* more than any socket's buffer */
     char *huge = malloc(HUGE_ONE + 1);
     memset(huge, 'y', HUGE_ONE);
@@ -578,8 +577,7 @@ START_TEST(a_name) {
     snprintf(conninfo, sizeof(conninfo), "host=localhost port=%u dbname=postgres user=postgres%s",
              primary.port, _i == 0 ? "" : " target_session_attrs=prefer-standby");
     struct pg_server_options options = rig_options(conninfo);
-    struct pg_server *server = rig_add(&options);
-    RIG_UNTIL(pg_server_is_up(server));
+    struct pg_server *server = rig_add_up(&options);
     ck_assert_uint_eq(rig_counters(server).connect_failures, 0);
 }
 END_TEST
@@ -649,8 +647,7 @@ START_TEST(second_host_where_the_first_one_refuses) {
              "host=127.0.0.1,127.0.0.1 port=%u,%u dbname=postgres user=postgres", free_port(),
              primary.port);
     struct pg_server_options options = rig_options(conninfo);
-    struct pg_server *server = rig_add(&options);
-    RIG_UNTIL(pg_server_is_up(server));
+    struct pg_server *server = rig_add_up(&options);
     ck_assert_uint_eq(rig_counters(server).connect_failures, 0);
 }
 END_TEST
@@ -675,8 +672,7 @@ START_TEST(wrong_password) {
     snprintf(conninfo, sizeof(conninfo),
              "host=127.0.0.1 port=%u dbname=postgres user=locked password=right-one", primary.port);
     struct pg_server_options options = rig_options(conninfo);
-    struct pg_server *server = rig_add(&options);
-    RIG_UNTIL(pg_server_is_up(server));
+    rig_add_up(&options);
 }
 END_TEST
 
@@ -787,8 +783,7 @@ START_TEST(each_statement_of_a_batch_has_its_own_snapshot) {
     snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u dbname=postgres user=repeatable",
              primary.port);
     struct pg_server_options options = rig_options(conninfo);
-    struct pg_server *server = rig_add(&options);
-    RIG_UNTIL(pg_server_is_up(server));
+    struct pg_server *server = rig_add_up(&options);
     throwaway_execute(&primary, "DELETE FROM t");
     static struct rig_call calls[3];
     rig_submit(server, &calls[0], COUNT, "");
@@ -809,9 +804,7 @@ END_TEST
 static const char replayed[] = "SELECT pg_last_wal_replay_lsn() - '0/0'";
 
 START_TEST(without_prepared_statements) {
-    struct pg_server_options options = rig_options_to(&standby);
-    options.use_prepared = false;
-    struct pg_server *server = rig_add(&options);
+    struct pg_server *server = rig_add_unprepared(&standby);
     static struct rig_call calls[4];
     rig_submit(server, &calls[0], DIVISION, "20");
     rig_submit(server, &calls[1], DIVISION, "0");
@@ -876,8 +869,7 @@ START_TEST(a_promotion_is_a_reason_to_ask) {
     }
     struct pg_server_options options = rig_options_to(&heir);
     options.changed = on_changed;
-    struct pg_server *server = rig_add(&options);
-    RIG_UNTIL(pg_server_is_up(server));
+    struct pg_server *server = rig_add_up(&options);
     static struct rig_call call;
     rig_ask(server, &call, PG_READ, NUMBER, "1");
     const unsigned before = changes;
