@@ -22,10 +22,13 @@ static const char *const states[] = {"off", "on", "drain", NULL};
 #define OF_SERVER(member) offsetof(struct server_config, member)
 /* The last arguments are the members that the type has besides. */
 #define KEY(type_, name_, offset_, fallback_, unit_, help_, ...)                                   \
-    {                                                                                              \
-        .name = (name_), .type = (type_), .fallback = (fallback_), .unit = (unit_),                \
-        .offset = (offset_), .help = (help_), __VA_ARGS__                                          \
-    }
+    {.name = (name_),                                                                              \
+     .type = (type_),                                                                              \
+     .fallback = (fallback_),                                                                      \
+     .unit = (unit_),                                                                              \
+     .offset = (offset_),                                                                          \
+     .help = (help_),                                                                              \
+     __VA_ARGS__}
 #define TEXT(name_, offset_, min_, fallback_, help_)                                               \
     KEY(INI_TEXT, name_, offset_, fallback_, "", help_, .min = (min_), .max = INI_MAX_VALUE_BYTES, \
         .open = true)

@@ -761,10 +761,12 @@ void reads_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, cons
 static const struct rp_step *overdue_step(const struct read *read) {
     static const char message[] = "not answered within its deadline";
 #define OVERDUE(during)                                                                            \
-    {                                                                                              \
-        .struct_size = sizeof(struct rp_step), .kind = RP_STEP_DONE, .verdict = RP_VERDICT_FAILED, \
-        .log_level = RP_LOG_ERROR, .failed_during = (during), .message = message                   \
-    }
+    {.struct_size = sizeof(struct rp_step),                                                        \
+     .kind = RP_STEP_DONE,                                                                         \
+     .verdict = RP_VERDICT_FAILED,                                                                 \
+     .log_level = RP_LOG_ERROR,                                                                    \
+     .failed_during = (during),                                                                    \
+     .message = message}
     static const struct rp_step steps[] = {OVERDUE(NULL), OVERDUE("replica_retry"),
                                            OVERDUE("primary_fallback")};
     if (is_primary_step(read->step) && (read->missed || read->failed_over)) {

@@ -41,7 +41,7 @@ enum {
 };
 
 #define ALONE(statement_name, text, count)                                                         \
-    { .name = statement_name, .sql = text, .parameter_count = count }
+    {.name = statement_name, .sql = text, .parameter_count = count}
 
 static const struct pg_prepared prepared[STATEMENTS] = {
     [NUMBER] = ALONE("number", "SELECT ($1::int4)::text", 1),
