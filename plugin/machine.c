@@ -7,6 +7,7 @@
  */
 #include "machine.h"
 
+#include "hot.h"
 #include "policy.h"
 #include "states.h"
 
@@ -334,8 +335,8 @@ take_report(struct read_state *read, uint32_t outcome, const struct rp_report *r
     return step;
 }
 
-const struct rp_step *machine_begin(const struct rp_policy *policy,
-                                    const struct rp_request *request, struct rp_read *memory) {
+HOT const struct rp_step *machine_begin(const struct rp_policy *policy,
+                                        const struct rp_request *request, struct rp_read *memory) {
     struct read_state *read = (struct read_state *)memory;
     if (read == NULL || read->struct_size < sizeof(struct rp_read)) {
         return &rp_bad_begin;
@@ -367,7 +368,7 @@ const struct rp_step *machine_begin(const struct rp_policy *policy,
     return advance(read, read->plan->start[START_REPLICA], &nothing);
 }
 
-const struct rp_step *machine_next(struct rp_read *memory, const struct rp_report *report) {
+HOT const struct rp_step *machine_next(struct rp_read *memory, const struct rp_report *report) {
     struct read_state *read = (struct read_state *)memory;
     if (read == NULL || read->struct_size < sizeof(struct rp_read) || read->current == NULL) {
         return &rp_bad_next;

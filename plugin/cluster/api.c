@@ -7,6 +7,7 @@
 #include "asks.h"
 #include "cluster.h"
 #include "gather.h"
+#include "plugin/hot.h"
 #include "position.h"
 #include "proofs.h"
 #include "reads.h"
@@ -134,7 +135,7 @@ static void advance(struct rp_cluster *cluster, uint64_t now_ns) {
     }
 }
 
-static void expire(struct rp_cluster *cluster) {
+__attribute__((noinline)) static void expire(struct rp_cluster *cluster) {
     struct heap_node *first;
     while ((first = heap_first(&cluster->timers)) != NULL && first->key <= cluster->now_ns) {
         heap_remove(&cluster->timers, first);
@@ -330,8 +331,9 @@ static void cluster_forget_history(struct rp_cluster *cluster, uint64_t now_ns) 
 /* A read of ABI 1.0's size is enough: what came later is not read. */
 #define MIN_REQUEST_BYTES UP_TO(struct rp_request, position)
 
-static int32_t cluster_start(struct rp_cluster *cluster, const struct rp_policy *policy,
-                             const struct rp_request *request, uint64_t tag, uint64_t *read_id) {
+HOT static int32_t cluster_start(struct rp_cluster *cluster, const struct rp_policy *policy,
+                                 const struct rp_request *request, uint64_t tag,
+                                 uint64_t *read_id) {
     if (cluster == NULL || policy == NULL || request == NULL || read_id == NULL ||
         request->struct_size < MIN_REQUEST_BYTES) {
         return RP_E_ARGUMENT;
@@ -373,8 +375,8 @@ static bool can_be(uint64_t id, int32_t outcome) {
     }
 }
 
-static void cluster_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome,
-                           const char *before, const char *after, uint64_t now_ns) {
+HOT static void cluster_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome,
+                               const char *before, const char *after, uint64_t now_ns) {
     if (cluster == NULL) {
         return;
     }
@@ -393,12 +395,10 @@ static void cluster_answer(struct rp_cluster *cluster, uint64_t id, int32_t outc
 
 /* ---- what to do ------------------------------------------------------------------------------ */
 
-static bool next_drop(struct rp_cluster *cluster, struct rp_action *action) {
-    if (cluster->drop_count == 0) {
-        return false;
-    }
+__attribute__((noinline)) static bool next_drop(struct rp_cluster *cluster,
+                                                struct rp_action *action) {
     const struct drop *drop = &cluster->drops[cluster->drop_first];
-    action->kind = RP_ACTION_DROP;
+    action_begin(action, RP_ACTION_DROP);
     action->id = drop->id;
     action->tag = drop->tag;
     action->read_id = drop->read_id;
@@ -412,54 +412,40 @@ static bool next_redial(struct rp_cluster *cluster, struct rp_action *action) {
     if (cluster->redial_queue == 0) {
         return false;
     }
-    action->kind = RP_ACTION_REDIAL;
+    action_begin(action, RP_ACTION_REDIAL);
     action->server = (uint32_t)__builtin_ctzll(cluster->redial_queue);
     cluster->redial_queue &= cluster->redial_queue - 1;
     return true;
 }
 
 /* What asks, and may have news for those who waited for an answer. */
-static bool next_question(struct rp_cluster *cluster, struct rp_action *action) {
+__attribute__((noinline)) static bool next_question(struct rp_cluster *cluster,
+                                                    struct rp_action *action) {
     asks_prepare(cluster);
     reads_take_reports(cluster);
     return reads_next_done(cluster, action) || next_redial(cluster, action) ||
            asks_next(cluster, action);
 }
 
-/* In two pieces: for the whole, compilers take an instruction that is slow to start. */
-static void clear(struct rp_action *action) {
-    enum { HALF = offsetof(struct rp_action, limit_ns) };
-    const uint32_t struct_size = action->struct_size;
-    memset(action, 0, HALF);
-    memset((char *)action + HALF, 0, sizeof *action - HALF);
-    action->struct_size = struct_size;
-}
-
-/* Drops first, so that there is always room for the next ones; then what ends. */
+/* Drops first, so that there is always room for the next ones; then what ends. Most calls find that
+ * there is nothing to do: that must cost next to nothing. */
 static bool next_of_all(struct rp_cluster *cluster, struct rp_action *action) {
-    clear(action);
     do {
         if (!TAILQ_EMPTY(&cluster->reported)) {
             reads_take_reports(cluster);
         }
-        if (next_drop(cluster, action) || reads_next_done(cluster, action) ||
+        if ((cluster->drop_count > 0 && next_drop(cluster, action)) ||
+            (reads_have_done(cluster) && reads_next_done(cluster, action)) ||
             (asks_have_work(cluster) && next_question(cluster, action)) ||
-            reads_next(cluster, action)) {
+            (reads_have_more(cluster) && reads_next(cluster, action))) {
             return true;
         }
     } while (!TAILQ_EMPTY(&cluster->reported));
     return false;
 }
 
-/* Most calls find that there is nothing to do: that must cost next to nothing. */
-static bool has_work(const struct rp_cluster *cluster) {
-    return !TAILQ_EMPTY(&cluster->reported) || !TAILQ_EMPTY(&cluster->to_send) ||
-           !TAILQ_EMPTY(&cluster->beside) || !TAILQ_EMPTY(&cluster->done) ||
-           cluster->drop_count != 0 || asks_have_work(cluster);
-}
-
-static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns, struct rp_action *action,
-                            uint64_t *wake_ns) {
+HOT static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns,
+                                struct rp_action *action, uint64_t *wake_ns) {
     if (cluster == NULL || action == NULL || wake_ns == NULL ||
         action->struct_size < sizeof *action) {
         return 0;
@@ -472,7 +458,7 @@ static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns, struct 
     if (first != NULL && first->key <= cluster->now_ns) {
         expire(cluster);
     }
-    if (has_work(cluster) && next_of_all(cluster, action)) {
+    if (next_of_all(cluster, action)) {
         return 1;
     }
     first = heap_first(&cluster->timers);

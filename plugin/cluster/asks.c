@@ -293,7 +293,7 @@ static void send(struct rp_cluster *cluster, struct ask *ask, const char *text,
         }
     }
     count_ask(cluster, ask->kind);
-    action->kind = RP_ACTION_ASK;
+    action_begin(action, RP_ACTION_ASK);
     action->id = id_of(ID_ASK, ask->server * ASK_KINDS + ask->kind, ask->generation);
     action->server = ask->server;
     action->flags = blocks ? RP_ACTION_BLOCKS : 0;

@@ -180,42 +180,43 @@ enum beside {
 };
 
 struct read {
-    TAILQ_ENTRY(read) entry;        /* of the list that its phase names, or of the free ones */
-    TAILQ_ENTRY(read) beside_entry; /* BESIDE_TO_SEND */
+    /* What every read needs, from its start to its end, stands together. */
+    TAILQ_ENTRY(read) entry; /* of the list that its phase names, or of the free ones */
     struct heap_node timer;
-    struct heap_node waiter;
-    struct rp_read machine;
-    const struct rp_policy *policy;
     const struct rp_step *step; /* under way */
     uint64_t tag;
     uint64_t deadline_ns;
-    uint64_t floor;   /* 0: none */
-    uint64_t early;   /* the position that it should have reached when it was sent; 0: none */
-    uint64_t offered; /* bit i: server i is one of the replicas offered to the policy */
+    uint64_t limit_ns; /* of its action */
+    uint64_t offered;  /* bit i: server i is one of the replicas offered to the policy */
     uint64_t sent_ns;
     uint64_t sent_event;
-    uint64_t limit_ns; /* of its action */
-    uint64_t position; /* from the last answer, for DONE; 0: unknown */
-    uint64_t located_instance;
-    uint64_t round; /* of gather, while it is with a replica for it; 0: none */
-    uint32_t located_timeline;
+    uint64_t floor;             /* 0: none */
+    uint64_t early;             /* what it should have reached when it was sent; 0: nothing */
+    uint64_t round;             /* of gather, while it is with a replica for it; 0: none */
     uint32_t generation;        /* of its id */
     uint32_t action_generation; /* of its action */
     uint32_t server;            /* asked or awaited */
     uint8_t phase;              /* enum read_phase */
-    uint8_t beside;             /* enum beside */
-    bool went_beside;           /* when it was sent first */
-    uint8_t detours;            /* other servers tried for the step under way */
     bool asks_question;         /* its action brought a question */
-    bool conflicted;            /* asked again for a conflict, once for each step */
-    bool rehearsed;             /* its first hit was called a miss */
+    bool went_beside;           /* when it was sent first */
+    bool located_listed;        /* READ_LOCATING: on `located`, not `locating` */
+    uint64_t position;          /* from the last answer, for DONE; 0: unknown */
+    uint64_t located_instance;
+    const char *reason; /* of the last failure, or NULL */
+    uint32_t located_timeline;
+    uint8_t beside; /* enum beside */
+    bool rehearsed; /* its first hit was called a miss */
     bool missed;
     bool failed_over;
-    bool located_listed; /* READ_LOCATING: on `located`, not `locating` */
-    int32_t outcome;     /* READ_REPORTED: and with it what follows */
+    uint8_t detours; /* other servers tried for the step under way */
+    bool conflicted; /* asked again for a conflict, once for each step */
+    int32_t outcome; /* READ_REPORTED: and with it what follows */
     uint64_t reported_position;
     uint64_t reported_flushed;
-    const char *reason;     /* of the last failure, or NULL */
+    struct rp_read machine;
+
+    TAILQ_ENTRY(read) beside_entry; /* BESIDE_TO_SEND */
+    struct heap_node waiter;
     uint32_t beside_server; /* BESIDE_OUT, BESIDE_KEPT */
     int32_t kept_outcome;   /* BESIDE_KEPT: the answer's */
     struct facts kept;      /* and what the server said before it */
@@ -241,7 +242,7 @@ struct drop {
     uint32_t server;
 };
 
-/* The words that a read brought last, and what they say; longer ones are not kept. */
+/* The words that a read brought last, and what they say; "": longer ones, which are not kept. */
 struct heard {
     char words[128];
     struct facts facts;
@@ -273,8 +274,6 @@ struct rp_cluster {
     uint64_t event;
     uint64_t random; /* see rp_random */
     struct heap timers;
-    struct notices notices;
-    struct cluster_counters counters;
 
     /* Who is who: roles.c. */
     uint64_t system;   /* 0: unknown */
@@ -294,7 +293,6 @@ struct rp_cluster {
     uint64_t on;       /* bit i: not off */
     bool forgetting;   /* forget_history: once all have answered again */
     uint64_t forget_event;
-    struct lag_history lag;
 
     uint64_t ask_queue[ASK_KINDS]; /* bit i: of server i */
     uint64_t redial_queue;
@@ -315,11 +313,16 @@ struct rp_cluster {
     uint32_t drop_first;
     uint32_t drop_count;
     uint32_t max_drops;
-    struct heard heard;
     uint64_t last_entropy;
     uint64_t promised_wake_ns; /* what next said last */
     struct server *servers;
     struct read *reads;
+
+    /* What a hit does not look at. */
+    struct cluster_counters counters;
+    struct heard heard;
+    struct lag_history lag;
+    struct notices notices;
 };
 
 static inline uint64_t cluster_event(struct rp_cluster *cluster) {

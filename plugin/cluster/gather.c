@@ -34,9 +34,9 @@ void gather_read_out(struct rp_cluster *cluster, struct read *read) {
     read->round = cluster->gather.round;
 }
 
-void gather_read_back(struct rp_cluster *cluster, struct read *read) {
+void gather_count_back(struct rp_cluster *cluster, struct read *read) {
     struct gather *gather = &cluster->gather;
-    if (read->round != 0 && read->round == gather->round) {
+    if (read->round == gather->round) {
         gather->out--;
         if (gather->expects) { /* the first one: its client has not come again yet */
             gather->expects = false;

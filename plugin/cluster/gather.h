@@ -22,8 +22,14 @@ void gather_located(struct rp_cluster *cluster);
 /* The read goes to a replica, for the first time since it was, or will be, located. */
 void gather_read_out(struct rp_cluster *cluster, struct read *read);
 
+void gather_count_back(struct rp_cluster *cluster, struct read *read);
+
 /* It is there no longer; or never was. */
-void gather_read_back(struct rp_cluster *cluster, struct read *read);
+static inline void gather_read_back(struct rp_cluster *cluster, struct read *read) {
+    if (read->round != 0) {
+        gather_count_back(cluster, read);
+    }
+}
 
 /* Whether the locate is to wait. Sets the timer for that. */
 bool gather_goes_on(struct rp_cluster *cluster);

@@ -24,13 +24,6 @@ void health_failed(struct health *health, bool silent, uint64_t now_ns, uint64_t
     health->failures++;
 }
 
-void health_answered(struct health *health, uint64_t now_ns) {
-    health->failures = 0;
-    health->silent = false;
-    health->until_ns = 0;
-    health->answered_ns = now_ns;
-}
-
 bool health_may_read(struct health *health, uint64_t now_ns, uint64_t timeout_ns) {
     if (!health->silent) {
         return true;

@@ -23,7 +23,10 @@ struct health {
 
 /* random: 64 random bits, for the jitter. */
 void health_failed(struct health *health, bool silent, uint64_t now_ns, uint64_t random);
-void health_answered(struct health *health, uint64_t now_ns);
+
+static inline void health_answered(struct health *health, uint64_t now_ns) {
+    *health = (struct health){.answered_ns = now_ns};
+}
 
 static inline bool health_backs_off(const struct health *health, uint64_t now_ns) {
     return health->failures > 0 && now_ns < health->until_ns;

@@ -2,6 +2,7 @@
  * heap.c - a pairing heap.
  */
 #include "heap.h"
+#include "plugin/hot.h"
 
 /* Two roots become one. */
 static struct heap_node *meld(struct heap_node *one, struct heap_node *other) {
@@ -51,7 +52,7 @@ static struct heap_node *meld_children(struct heap_node *first) {
     return root;
 }
 
-void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key) {
+HOT void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key) {
     node->key = key;
     node->in = true;
     node->child = NULL;
@@ -60,10 +61,7 @@ void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key) {
     heap->root = meld(heap->root, node);
 }
 
-void heap_remove(struct heap *heap, struct heap_node *node) {
-    if (!node->in) {
-        return;
-    }
+HOT void heap_take(struct heap *heap, struct heap_node *node) {
     node->in = false;
     if (node == heap->root) {
         heap->root = meld_children(node->child);
@@ -80,9 +78,4 @@ void heap_remove(struct heap *heap, struct heap_node *node) {
     if (node->child != NULL) {
         heap->root = meld(heap->root, meld_children(node->child));
     }
-}
-
-void heap_move(struct heap *heap, struct heap_node *node, uint64_t key) {
-    heap_remove(heap, node);
-    heap_insert(heap, node, key);
 }

@@ -34,11 +34,21 @@ struct heap {
 /* The node must be in no heap. */
 void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key);
 
+/* The node must be in this heap. */
+void heap_take(struct heap *heap, struct heap_node *node);
+
 /* Harmless if the node is in none; if it is in one, it must be this one. */
-void heap_remove(struct heap *heap, struct heap_node *node);
+static inline void heap_remove(struct heap *heap, struct heap_node *node) {
+    if (node->in) {
+        heap_take(heap, node);
+    }
+}
 
 /* heap_remove, then heap_insert. */
-void heap_move(struct heap *heap, struct heap_node *node, uint64_t key);
+static inline void heap_move(struct heap *heap, struct heap_node *node, uint64_t key) {
+    heap_remove(heap, node);
+    heap_insert(heap, node, key);
+}
 
 /* The node of the least key, or NULL. */
 static inline struct heap_node *heap_first(const struct heap *heap) {

@@ -3,6 +3,7 @@
  */
 #include "pick.h"
 
+#include "plugin/hot.h"
 #include "plugin/policy.h"
 #include "proofs.h"
 
@@ -14,15 +15,7 @@ static uint32_t offered_server(uint64_t offered, uint32_t number) {
     return (uint32_t)__builtin_ctzll(offered);
 }
 
-/* One, and none, are quickly told: there may be no instruction that counts. */
-uint32_t pick_count(uint64_t servers) {
-    if ((servers & (servers - 1)) == 0) {
-        return servers != 0;
-    }
-    return (uint32_t)__builtin_popcountll(servers);
-}
-
-uint64_t pick_well(const struct rp_cluster *cluster, uint64_t servers) {
+HOT uint64_t pick_well(const struct rp_cluster *cluster, uint64_t servers) {
     uint64_t well = 0;
     for (uint64_t rest = servers; rest != 0; rest &= rest - 1) {
         uint32_t index = (uint32_t)__builtin_ctzll(rest);
@@ -56,7 +49,7 @@ static uint64_t within_max_lag(const struct rp_cluster *cluster, uint64_t server
     return within;
 }
 
-uint64_t pick_offer(struct rp_cluster *cluster, const struct rp_plan *plan) {
+HOT uint64_t pick_offer(struct rp_cluster *cluster, const struct rp_plan *plan) {
     uint64_t replicas = cluster->replicas;
     if (replicas == 0 && cluster->others == 0 && cluster->primary != NO_SERVER &&
         (cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0) {
@@ -96,8 +89,8 @@ static uint32_t freshest(const struct rp_cluster *cluster, const struct read *re
     return best;
 }
 
-uint32_t pick_replica(const struct rp_cluster *cluster, const struct read *read,
-                      const struct rp_step *step) {
+HOT uint32_t pick_replica(const struct rp_cluster *cluster, const struct read *read,
+                          const struct rp_step *step) {
     uint32_t index = offered_server(read->offered, step->replica);
     if ((step->flags & RP_STEP_FRESHEST) != 0) {
         index = freshest(cluster, read, index);

@@ -13,7 +13,13 @@
  * fails there, and is not silently shifted to the primary. */
 uint64_t pick_offer(struct rp_cluster *cluster, const struct rp_plan *plan);
 
-uint32_t pick_count(uint64_t servers);
+/* One, and none, are quickly told: there may be no instruction that counts. */
+static inline uint32_t pick_count(uint64_t servers) {
+    if ((servers & (servers - 1)) == 0) {
+        return servers != 0;
+    }
+    return (uint32_t)__builtin_popcountll(servers);
+}
 
 /* Those that do not back off. */
 uint64_t pick_well(const struct rp_cluster *cluster, uint64_t servers);

@@ -16,6 +16,14 @@ void reads_forget(struct rp_cluster *cluster, uint64_t id);
 /* Reports the results of steps to the policies, until no read has news. */
 void reads_take_reports(struct rp_cluster *cluster);
 
+static inline bool reads_have_done(const struct rp_cluster *cluster) {
+    return !TAILQ_EMPTY(&cluster->done);
+}
+
+static inline bool reads_have_more(const struct rp_cluster *cluster) {
+    return !TAILQ_EMPTY(&cluster->to_send) || !TAILQ_EMPTY(&cluster->beside);
+}
+
 /* The next read to send, and the next that is done. False: none. */
 bool reads_next(struct rp_cluster *cluster, struct rp_action *action);
 bool reads_next_done(struct rp_cluster *cluster, struct rp_action *action);

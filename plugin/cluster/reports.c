@@ -4,28 +4,14 @@
 #include "reports.h"
 
 #include "gather.h"
+#include "plugin/hot.h"
 
-static struct read_list *list_of(struct rp_cluster *cluster, const struct read *read) {
-    switch (read->phase) {
-    case READ_REPORTED:
-        return &cluster->reported;
-    case READ_TO_SEND:
-        return &cluster->to_send;
-    case READ_LOCATING:
-        return read->located_listed ? &cluster->located : &cluster->locating;
-    case READ_DONE:
-        return &cluster->done;
-    default:
-        return NULL;
-    }
-}
-
-void read_leave(struct rp_cluster *cluster, struct read *read) {
+HOT void read_leave(struct rp_cluster *cluster, struct read *read) {
     if (read->phase != READ_LOCATING) { /* what went beside the locate is still there */
         gather_read_back(cluster, read);
     }
     read->early = 0;
-    struct read_list *list = list_of(cluster, read);
+    struct read_list *list = read_list_of(cluster, read, (enum read_phase)read->phase);
     if (list != NULL) {
         TAILQ_REMOVE(list, read, entry);
         cluster->gather.gathered -= list == &cluster->locating;
@@ -36,13 +22,6 @@ void read_leave(struct rp_cluster *cluster, struct read *read) {
     heap_remove(&cluster->timers, &read->timer);
     read->phase = READ_FREE;
     read->located_listed = false;
-}
-
-void read_enlist(struct rp_cluster *cluster, struct read *read, enum read_phase phase) {
-    read->phase = (uint8_t)phase;
-    struct read_list *list = list_of(cluster, read);
-    TAILQ_INSERT_TAIL(list, read, entry);
-    cluster->gather.gathered += list == &cluster->locating;
 }
 
 void read_report(struct rp_cluster *cluster, struct read *read, int32_t outcome,

@@ -9,11 +9,37 @@
 
 #include "cluster.h"
 
+#include <stddef.h>
+#include <string.h>
+
+/* The list that a read of that phase is on; NULL: none. */
+static inline struct read_list *read_list_of(struct rp_cluster *cluster, const struct read *read,
+                                             enum read_phase phase) {
+    switch (phase) {
+    case READ_REPORTED:
+        return &cluster->reported;
+    case READ_TO_SEND:
+        return &cluster->to_send;
+    case READ_LOCATING:
+        return read->located_listed ? &cluster->located : &cluster->locating;
+    case READ_DONE:
+        return &cluster->done;
+    default:
+        return NULL;
+    }
+}
+
 /* Takes the read out of the place where it is, its timer too; its phase is READ_FREE then. */
 void read_leave(struct rp_cluster *cluster, struct read *read);
 
 /* Puts it on the list of that phase, which must have one. */
-void read_enlist(struct rp_cluster *cluster, struct read *read, enum read_phase phase);
+static inline void read_enlist(struct rp_cluster *cluster, struct read *read,
+                               enum read_phase phase) {
+    struct read_list *list = read_list_of(cluster, read, phase);
+    read->phase = (uint8_t)phase;
+    TAILQ_INSERT_TAIL(list, read, entry);
+    cluster->gather.gathered += list == &cluster->locating;
+}
 
 /* Takes it out of its place and has its policy hear of the outcome (enum rp_outcome). reason: a
  * constant, for failures; or NULL. */
@@ -24,6 +50,17 @@ void read_report(struct rp_cluster *cluster, struct read *read, int32_t outcome,
  */
 void drop_action(struct rp_cluster *cluster, uint64_t id, uint32_t server, uint64_t tag,
                  uint64_t read_id);
+
+/* An action with nothing in it but its kind. In two pieces: for the whole, compilers take an
+ * instruction that is slow to start. */
+static inline void action_begin(struct rp_action *action, enum rp_action_kind kind) {
+    enum { HALF = offsetof(struct rp_action, limit_ns) };
+    const uint32_t struct_size = action->struct_size;
+    memset(action, 0, HALF);
+    memset((char *)action + HALF, 0, sizeof *action - HALF);
+    action->struct_size = struct_size;
+    action->kind = kind;
+}
 
 /* Ids: what of (a read, its action, an ask), its number, its generation. */
 enum id_kind { ID_READ = 1, ID_ACTION, ID_ASK };
