@@ -4,9 +4,10 @@
  *
  * hit PLUGIN INI SECTION CONNINFO TARGETS LINKS AT_ONCE ROUNDS SLICE_MS
  *     prints subject,lookups_per_s,client_cpu_us for every slice of time; "with" and "without" take
- *     turns. "with" adds 64 random bits, start, next and answer. Both read the clock when a lookup
- * begins and when its answer arrives, as snapshot-host does for its histogram of durations and for
- * the replica's health; decision.c measures what that costs.
+ *     turns. "with" adds 64 random bits, start, answer and next, which is called where
+ * snapshot-host calls it: after an answer until its lookup is over, and at the end of a turn. Both
+ * read the clock when a lookup begins and when its answer arrives, as snapshot-host does for its
+ *     histogram of durations and for the replica's health; decision.c measures what that costs.
  */
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/monotonic.h"
@@ -54,32 +55,34 @@ struct lookup {
     const char *values[2];
 };
 
-/* Everything that the cluster wants done. */
-static void carry_out(struct run *run, uint64_t now_ns) {
+/* One thing that the cluster wants done. False: there is nothing. */
+static bool carry_out(struct run *run, uint64_t now_ns) {
     struct rp_action action;
     uint64_t wake_ns;
     action.struct_size = sizeof action;
-    while (run->calls->next(run->cluster, now_ns, &action, &wake_ns)) {
-        struct lookup *lookup = &run->lookups[action.tag];
-        switch (action.kind) {
-        case RP_ACTION_READ:
-            if (action.target != RP_TARGET_REPLICA) {
-                give_up("a hit is read from the primary");
-            }
-            lookup->action = action.id;
-            pg_server_submit(run->server, &lookup->statement);
-            break;
-        case RP_ACTION_ASK:
-            run->calls->answer(run->cluster, action.id, RP_ANSWERED, known_servers_say(&action),
-                               NULL, now_ns);
-            break;
-        case RP_ACTION_DONE:
-            lookup->found = action.verdict == RP_VERDICT_FOUND;
-            break;
-        default:
-            break;
-        }
+    if (!run->calls->next(run->cluster, now_ns, &action, &wake_ns)) {
+        return false;
     }
+    struct lookup *lookup = &run->lookups[action.tag];
+    switch (action.kind) {
+    case RP_ACTION_READ:
+        if (action.target != RP_TARGET_REPLICA) {
+            give_up("a hit is read from the primary");
+        }
+        lookup->action = action.id;
+        pg_server_submit(run->server, &lookup->statement);
+        break;
+    case RP_ACTION_ASK:
+        run->calls->answer(run->cluster, action.id, RP_ANSWERED, known_servers_say(&action), NULL,
+                           now_ns);
+        break;
+    case RP_ACTION_DONE:
+        lookup->found = action.verdict == RP_VERDICT_FOUND;
+        break;
+    default:
+        break;
+    }
+    return true;
 }
 
 static void begin(struct lookup *lookup) {
@@ -103,7 +106,6 @@ static void begin(struct lookup *lookup) {
                           &read_id) != RP_OK) {
         give_up("a read could not be begun");
     }
-    carry_out(run, now_ns);
 }
 
 static void answered(struct pg_statement *statement, struct pg_reply *reply) {
@@ -124,7 +126,8 @@ static void answered(struct pg_statement *statement, struct pg_reply *reply) {
         const int32_t outcome = lookup->found ? RP_FOUND : RP_MISSING;
         lookup->found = false;
         run->calls->answer(run->cluster, lookup->action, outcome, NULL, NULL, now_ns);
-        carry_out(run, now_ns);
+        while (!lookup->found && carry_out(run, now_ns)) {
+        }
     }
     byte_buffer_reset(&run->body, SIZE_MAX);
     if (!lookup->found || !snapshot_answer_write(&run->body, &read, 0)) {
@@ -140,8 +143,13 @@ static void turn(struct run *run) {
     if (event_base_loop(run->base, EVLOOP_ONCE) < 0) {
         give_up("the event loop failed");
     }
-    while (pg_server_flush(run->server)) {
-    }
+    do {
+        if (run->with_plugin) {
+            const uint64_t now_ns = monotonic_ns();
+            while (carry_out(run, now_ns)) {
+            }
+        }
+    } while (pg_server_flush(run->server));
 }
 
 static uint64_t cpu_ns(void) {
@@ -214,7 +222,8 @@ int main(int argc, char **argv) {
     struct rp_set *set = open_set(run.plugin, argv[2]);
     run.calls = run.plugin->cluster;
     run.cluster = known_servers_open(run.plugin, set, MAX_AT_ONCE, monotonic_ns());
-    carry_out(&run, monotonic_ns());
+    while (carry_out(&run, monotonic_ns())) {
+    }
     run.policy = find_policy(run.plugin, set, argv[3]);
     run.targets = targets_read(argv[5]);
     connect_server(&run, argv[4], links);

@@ -231,6 +231,18 @@ static void carry_out(struct servers *servers, const struct rp_action *action, u
     }
 }
 
+bool servers_step(struct servers *servers) {
+    struct rp_action action;
+    uint64_t wake_ns;
+    const uint64_t now_ns = monotonic_ns();
+    action.struct_size = sizeof action; /* next fills in the rest */
+    if (!servers->calls->next(servers->cluster, now_ns, &action, &wake_ns)) {
+        return false;
+    }
+    carry_out(servers, &action, now_ns);
+    return true;
+}
+
 void servers_run(struct servers *servers) {
     struct rp_action action;
     uint64_t wake_ns;

@@ -150,8 +150,13 @@ void servers_forget(struct servers *servers, uint64_t read_id);
 void servers_answer(struct servers *servers, uint64_t id, int32_t outcome, const char *before,
                     const char *after, uint64_t now_ns);
 
-/* Does what the cluster says now; what is to be sent waits for servers_flush. Within a callback of
- * the links, after servers_answer: DONE comes while the answer is still there. */
+/* Does the first thing that the cluster says now; what is to be sent waits for servers_flush.
+ * False: there is nothing now. After servers_start and servers_answer, until what concerns the read
+ * has been done: within a callback of the links DONE comes while the answer is still there. What is
+ * left is done at the end of the turn. */
+bool servers_step(struct servers *servers);
+
+/* Does all that the cluster says now. */
 void servers_run(struct servers *servers);
 
 /* For roster.h: a place that is taken. */
