@@ -783,7 +783,7 @@ static inline uint64_t rp_random_at(uint64_t seed, uint64_t n) {
 
 /*
  * The next number of a generator whose state was the seed at first: numbers 1, 2, ... of
- * rp_random_at. [one thread for each state]
+ * rp_random_at. One thread at a time for one state.
  */
 static inline uint64_t rp_random(uint64_t *state) {
     const uint64_t number = rp_random_at(*state, 1);

@@ -3,6 +3,7 @@
  */
 #include "position.h"
 
+#include "plugin/hot.h"
 #include "plugin/read_policy.h"
 
 #include <stdbool.h>
@@ -15,7 +16,7 @@
 #define HALF_DIGITS 8
 
 /* Up to 8 hexadecimal digits; false if there is none. */
-static bool read_half(const char **text, uint64_t *half) {
+HOT static bool read_half(const char **text, uint64_t *half) {
     int digits = 0;
     *half = 0;
     for (;; (*text)++, digits++) {
@@ -37,7 +38,7 @@ static bool read_half(const char **text, uint64_t *half) {
     }
 }
 
-uint64_t position_read(const char **text) {
+HOT uint64_t position_read(const char **text) {
     const char *at = *text;
     uint64_t high;
     uint64_t low;
@@ -52,7 +53,7 @@ uint64_t position_read(const char **text) {
     return high << 32 | low;
 }
 
-int32_t position_parse(const char *text, uint64_t *position) {
+HOT int32_t position_parse(const char *text, uint64_t *position) {
     if (text == NULL || position == NULL) {
         return RP_E_ARGUMENT;
     }

@@ -52,7 +52,7 @@ static uint64_t action_id_of(const struct rp_cluster *cluster, const struct read
 }
 
 /* What was to be read beside the locate, or was, is not wanted any more. */
-HOT static void end_beside(struct rp_cluster *cluster, struct read *read) {
+static void end_beside(struct rp_cluster *cluster, struct read *read) {
     if (read->beside == BESIDE_NONE) {
         return;
     }
@@ -152,8 +152,8 @@ static uint64_t limit_of(const struct rp_cluster *cluster, const struct read *re
  * that proves where the answer is to be current; so do missing, and partial where nobody has more.
  * The policy compares it with the floor and with what was located, which is never below the floor.
  */
-HOT static int32_t judge(struct rp_cluster *cluster, struct read *read, int32_t outcome,
-                         const struct facts *facts, uint64_t *position) {
+static int32_t judge(struct rp_cluster *cluster, struct read *read, int32_t outcome,
+                     const struct facts *facts, uint64_t *position) {
     const bool said = facts->instance != 0; /* else there is nothing to look at */
     uint64_t proof = said ? proof_position(cluster, read, facts) : 0;
     uint64_t floor = said ? floor_position(cluster, read->server, facts) : 0;
@@ -236,8 +236,8 @@ static void adopt(struct rp_cluster *cluster, struct read *read, uint64_t early)
 #define UNDER_WAY (-1)
 
 /* UNDER_WAY; or it has an answer already, or no server: what has become of the step. */
-HOT static int32_t begin_send(struct rp_cluster *cluster, struct read *read,
-                              const struct rp_step *step) {
+static int32_t begin_send(struct rp_cluster *cluster, struct read *read,
+                          const struct rp_step *step) {
     if (!choose_server(cluster, read, step)) {
         return RP_FAILED;
     }
@@ -346,7 +346,7 @@ static void begin(struct read *read, const struct rp_step *step) {
 }
 
 /* Follows the policy from this step to one that takes time. */
-HOT static void follow(struct rp_cluster *cluster, struct read *read, const struct rp_step *step) {
+static void follow(struct rp_cluster *cluster, struct read *read, const struct rp_step *step) {
     for (;;) {
         begin(read, step);
         const int32_t outcome = begin_step(cluster, read, step);
@@ -369,8 +369,8 @@ static void tell(struct rp_cluster *cluster, struct read *read, const struct rp_
 }
 
 /* The same, of a read that is where its phase says. reason: of a failure; or NULL. */
-HOT static void tell_outcome(struct rp_cluster *cluster, struct read *read, int32_t outcome,
-                             uint64_t position, const char *reason) {
+static void tell_outcome(struct rp_cluster *cluster, struct read *read, int32_t outcome,
+                         uint64_t position, const char *reason) {
     const struct rp_report report = {.struct_size = sizeof report,
                                      .outcome = outcome,
                                      .now_ns = cluster->now_ns,
@@ -400,7 +400,7 @@ void reads_take_reports(struct rp_cluster *cluster) {
  * straight way; false: it is not one of those. */
 static bool goes_plainly(struct rp_cluster *cluster, struct read *read,
                          const struct rp_step *step) {
-    if (step->kind != RP_STEP_READ || step->target != RP_TARGET_REPLICA || step->flags != 0) {
+    if (step->kind != RP_STEP_READ || step->target != RP_TARGET_REPLICA) {
         return false;
     }
     read->server = pick_replica(cluster, read, step);
@@ -611,8 +611,8 @@ static void found_on_primary(struct rp_cluster *cluster, struct read *read, int3
     tell_outcome(cluster, read, why != NULL ? RP_FAILED : outcome, 0, why);
 }
 
-HOT static void answered_by_replica(struct rp_cluster *cluster, struct read *read, int32_t outcome,
-                                    const struct facts *facts) {
+static void answered_by_replica(struct rp_cluster *cluster, struct read *read, int32_t outcome,
+                                const struct facts *facts) {
     uint64_t position;
     outcome = judge(cluster, read, outcome, facts, &position);
     tell_outcome(cluster, read, outcome, position, NULL);
@@ -656,7 +656,8 @@ __attribute__((noinline)) static void answered_early(struct rp_cluster *cluster,
 }
 
 /* The server's position after the answer's snapshot. */
-static void note_position(const struct rp_cluster *cluster, struct read *read, const char *after) {
+HOT static void note_position(const struct rp_cluster *cluster, struct read *read,
+                              const char *after) {
     uint64_t position;
     read->position = 0;
     if (after != NULL && position_parse(after, &position) == RP_OK) {
@@ -774,11 +775,12 @@ static void hit(struct rp_cluster *cluster, struct read *read, const char *after
     note_position(cluster, read, after);
     health_answered(&cluster->servers[read->server].health, cluster->now_ns);
     heap_remove(&cluster->timers, &read->timer);
-    read->step = machine_next(&read->machine, &report);
-    if (read->step->kind == RP_STEP_DONE) {
+    const struct rp_step *step = machine_next(&read->machine, &report);
+    if (step->kind == RP_STEP_DONE) {
+        read->step = step;
         read_enlist(cluster, read, READ_DONE);
     } else {
-        follow(cluster, read, read->step);
+        follow(cluster, read, step);
     }
 }
 

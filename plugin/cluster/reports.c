@@ -4,9 +4,8 @@
 #include "reports.h"
 
 #include "gather.h"
-#include "plugin/hot.h"
 
-HOT void read_leave(struct rp_cluster *cluster, struct read *read) {
+void read_leave(struct rp_cluster *cluster, struct read *read) {
     if (read->phase != READ_LOCATING) { /* what went beside the locate is still there */
         gather_read_back(cluster, read);
     }

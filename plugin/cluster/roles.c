@@ -758,18 +758,31 @@ static void note_followed(const struct rp_cluster *cluster, struct server *serve
     }
 }
 
-/* Before `said` is what it says now. */
+/* The instance that was heard last to lead here, whoever has answered since; NULL: none. */
+static const struct instance *last_leader(const struct server *server) {
+    const struct instance *last = NULL;
+    for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
+        const struct instance *one = &server->instances[i];
+        if (one->led_event != 0 && (last == NULL || one->led_event > last->led_event)) {
+            last = one;
+        }
+    }
+    return last;
+}
+
+/* Another leader than the last one counts when it says so once more; what a standby says behind the
+ * same name confirms nobody. */
 static void note_leader(const struct rp_cluster *cluster, struct server *server,
                         struct instance *instance, const struct facts *facts, uint64_t sent_event) {
-    if (sent_event > server->switched_event) {
-        server->switched_event = 0;
-    }
     if (facts->in_recovery) {
         instance->led_event = 0;
         return;
     }
-    if (leads(server) && server->said.instance != facts->instance) {
+    const struct instance *last = last_leader(server);
+    if (last != NULL && last != instance) {
         server->switched_event = cluster->event;
+    } else if (sent_event > server->switched_event) {
+        server->switched_event = 0;
     }
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
         const struct instance *other = &server->instances[i];

@@ -40,8 +40,9 @@ struct scripted_pair {
     int dropped;
 
     bool holds_locates;
-    bool primary_is_silent; /* its polls come to nothing */
-    bool primary_is_gone;   /* its polls fail with their connections */
+    bool primary_is_silent;  /* its polls come to nothing */
+    bool primary_is_gone;    /* its polls fail with their connections */
+    bool primary_is_standby; /* its polls are led to the standby, whose name is another one */
     /* Forgotten when another read is done; 0: none. */
     uint64_t forgotten;
 };

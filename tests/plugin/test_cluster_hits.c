@@ -18,10 +18,21 @@ static void tear_down(void) {
     pair_close(&pair);
 }
 
-static uint64_t position_of_standby(void) {
+static struct rp_server_info standby(void) {
     struct rp_server_info info = {.struct_size = sizeof info};
     ck_assert_int_eq(pair.calls->server(pair.cluster, PAIR_STANDBY, &info), RP_OK);
-    return info.position;
+    return info;
+}
+
+static void start_with_deadline(uint64_t tag, uint64_t ms) {
+    const struct rp_request request = {.struct_size = sizeof request,
+                                       .now_ns = pair.now_ns,
+                                       .deadline_ns = pair.now_ns + ms * PAIR_MS,
+                                       .entropy = tag};
+    uint64_t id;
+    ck_assert_int_eq(pair.calls->start(pair.cluster, pair.section.policy, &request, tag, &id),
+                     RP_OK);
+    pair_run(&pair);
 }
 
 START_TEST(a_hit_is_found) {
@@ -30,6 +41,14 @@ START_TEST(a_hit_is_found) {
     ck_assert_uint_eq(pair.reads_out[1].server, PAIR_STANDBY);
     pair_answer(&pair, &pair.reads_out[1], RP_FOUND, NULL);
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
+START_TEST(a_read_of_the_primary_goes_there) {
+    open_pair("policy = primary_only", 0);
+    pair_start(&pair, 1, 0);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+    ck_assert_int_eq(pair.reads_out[1].target, RP_TARGET_PRIMARY);
 }
 END_TEST
 
@@ -53,20 +72,14 @@ START_TEST(what_was_said_beside_it_is_heard) {
     pair.replayed += 0x1000;
     pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
-    ck_assert_uint_eq(position_of_standby(), pair.replayed);
+    ck_assert_uint_eq(standby().position, pair.replayed);
 }
 END_TEST
 
 /* It has answered nothing for as long as a read waited for it. */
 START_TEST(a_silent_replica_is_not_read) {
     open_pair("policy = replica_only", 0);
-    const struct rp_request request = {.struct_size = sizeof request,
-                                       .now_ns = pair.now_ns,
-                                       .deadline_ns = pair.now_ns + 40 * PAIR_MS,
-                                       .entropy = 1};
-    uint64_t id;
-    ck_assert_int_eq(pair.calls->start(pair.cluster, pair.section.policy, &request, 1, &id), RP_OK);
-    pair_run(&pair);
+    start_with_deadline(1, 40);
     ck_assert_uint_ne(pair.reads_out[1].id, 0);
     pair_time_passes(&pair, 31);
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
@@ -76,12 +89,91 @@ START_TEST(a_silent_replica_is_not_read) {
 }
 END_TEST
 
+/* Time may go on a long way at once. */
+START_TEST(no_timer_outlives_a_hit) {
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    open_pair("policy = replica_then_primary", 0);
+    start_with_deadline(1, 40);
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, NULL);
+    pair.verdicts[1] = RP_VERDICT_NONE;
+    pair.now_ns += 60 * PAIR_MS;
+    pair_run(&pair);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_NONE);
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    ck_assert_uint_eq(info.reads, 0);
+}
+END_TEST
+
+START_TEST(a_hit_tells_where_its_server_was) {
+    struct rp_action action = {.struct_size = sizeof action};
+    open_pair("policy = replica_then_primary", 0);
+    pair_start(&pair, 1, 0);
+    pair.calls->answer(pair.cluster, pair.reads_out[1].id, RP_FOUND, NULL, "0/3000", pair.now_ns);
+    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &action, &pair.wake_ns), 1);
+    ck_assert_int_eq(action.kind, RP_ACTION_DONE);
+    ck_assert_uint_eq(action.position, 0x3000);
+}
+END_TEST
+
+START_TEST(a_hit_ends_a_back_off) {
+    open_pair("policy = replica_only", 0);
+    pair_start(&pair, 1, 0);
+    pair_start(&pair, 2, 0);
+    pair.calls->answer(pair.cluster, pair.reads_out[1].id, RP_SERVER_GONE, NULL, NULL, pair.now_ns);
+    ck_assert_uint_ne(standby().backing_off_ns, 0);
+    pair.calls->answer(pair.cluster, pair.reads_out[2].id, RP_FOUND, NULL, NULL, pair.now_ns);
+    ck_assert_uint_eq(standby().backing_off_ns, 0);
+}
+END_TEST
+
+/* Started while the primary is being asked for the last time before it counts as unable to tell
+ * anything: the read then goes out without a question. */
+static void start_before_it_goes_blind(uint64_t tag, uint64_t floor) {
+    struct rp_action action = {.struct_size = sizeof action};
+    int refused = 0;
+    while (refused < 3) {
+        pair.now_ns += PAIR_MS;
+        while (pair.calls->next(pair.cluster, pair.now_ns, &action, &pair.wake_ns)) {
+            if (action.kind != RP_ACTION_ASK || action.server != PAIR_PRIMARY) {
+                continue;
+            }
+            if (++refused == 3) {
+                const struct rp_request request = {
+                    .struct_size = sizeof request, .now_ns = pair.now_ns, .position = floor};
+                uint64_t id;
+                ck_assert_int_eq(
+                    pair.calls->start(pair.cluster, pair.section.policy, &request, tag, &id),
+                    RP_OK);
+            }
+            pair.calls->answer(pair.cluster, action.id, RP_FAILED, NULL, NULL, pair.now_ns);
+            if (refused == 3) {
+                break;
+            }
+        }
+    }
+    pair_run(&pair);
+}
+
+START_TEST(without_its_question_a_primary_keeps_no_floor) {
+    open_pair("policy = primary_only", 0);
+    start_before_it_goes_blind(1, 0x900000);
+    ck_assert_ptr_null(pair.reads_out[1].text);
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, NULL);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_hits");
     TCase *tests = suite_case(suite, "hits", NULL, tear_down, 0);
     tcase_add_test(tests, a_hit_is_found);
+    tcase_add_test(tests, a_read_of_the_primary_goes_there);
     tcase_add_test(tests, in_a_rehearsal_the_first_one_is_a_miss);
     tcase_add_test(tests, what_was_said_beside_it_is_heard);
     tcase_add_test(tests, a_silent_replica_is_not_read);
+    tcase_add_test(tests, no_timer_outlives_a_hit);
+    tcase_add_test(tests, a_hit_tells_where_its_server_was);
+    tcase_add_test(tests, a_hit_ends_a_back_off);
+    tcase_add_test(tests, without_its_question_a_primary_keeps_no_floor);
     return suite_run(suite);
 }

@@ -78,6 +78,27 @@ START_TEST(nor_when_the_question_in_between_is_lost) {
 }
 END_TEST
 
+/* Nor has it led once more where a standby behind the same name has answered. */
+START_TEST(nor_when_a_standby_answers_in_between) {
+    pair_start(&pair, 1, 0);
+    pair_start(&pair, 2, 0);
+    pair.primary_is_standby = true;
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+}
+END_TEST
+
+START_TEST(nor_when_a_standby_has_answered_before_it) {
+    struct rp_action poll = {.struct_size = sizeof poll};
+    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
+    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
+    pair_start(&pair, 1, 0);
+    pair.primary_is_silent = true;
+    pair_answer(&pair, &poll, RP_ANSWERED, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+}
+END_TEST
+
 /* As after a restart, or when the name is the new primary's: it is asked at once. */
 START_TEST(asked_once_more_the_other_primary_counts) {
     pair_start(&pair, 1, 0);
@@ -121,6 +142,8 @@ int main(void) {
     tcase_add_test(tests, what_another_primary_has_is_found);
     tcase_add_test(tests, nor_does_a_miss_that_was_sent_before_it_was_heard);
     tcase_add_test(tests, nor_when_the_question_in_between_is_lost);
+    tcase_add_test(tests, nor_when_a_standby_answers_in_between);
+    tcase_add_test(tests, nor_when_a_standby_has_answered_before_it);
     tcase_add_test(tests, asked_once_more_the_other_primary_counts);
     tcase_add_test(tests, where_the_one_answers_then_neither_counts);
     tcase_add_test(tests, beside_another_primary_no_replica_keeps_a_floor);
