@@ -4,10 +4,13 @@
  *
  * hit PLUGIN INI SECTION CONNINFO TARGETS LINKS AT_ONCE ROUNDS SLICE_MS
  *     prints subject,lookups_per_s,client_cpu_us for every slice of time; "with" and "without" take
- *     turns. "with" adds 64 random bits, start, answer and next, which is called where
- * snapshot-host calls it: after an answer until its lookup is over, and at the end of a turn. Both
- * read the clock when a lookup begins and when its answer arrives, as snapshot-host does for its
- *     histogram of durations and for the replica's health; decision.c measures what that costs.
+ *     turns.
+ *
+ * "with" adds 64 random bits, start, answer and next, which is called as snapshot-host calls it:
+ * after start until the lookup has been sent, after answer until it is over, and at the end of a
+ * turn; and the answer's position. Both read the clock when a lookup begins and when its answer
+ * arrives, as snapshot-host does for its histogram of durations and for the replica's health;
+ * decision.c measures what that costs.
  */
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/monotonic.h"
@@ -50,6 +53,7 @@ struct lookup {
     struct pg_statement statement; /* first, so that a statement's address is its lookup's */
     struct run *run;
     bool with_plugin;
+    bool sent;
     bool found;
     uint64_t action; /* with the plugin: what the answer is to */
     const char *values[2];
@@ -70,6 +74,7 @@ static bool carry_out(struct run *run, uint64_t now_ns) {
             give_up("a hit is read from the primary");
         }
         lookup->action = action.id;
+        lookup->sent = true;
         pg_server_submit(run->server, &lookup->statement);
         break;
     case RP_ACTION_ASK:
@@ -106,6 +111,9 @@ static void begin(struct lookup *lookup) {
                           &read_id) != RP_OK) {
         give_up("a read could not be begun");
     }
+    lookup->sent = false;
+    while (!lookup->sent && carry_out(run, now_ns)) {
+    }
 }
 
 static void answered(struct pg_statement *statement, struct pg_reply *reply) {
@@ -125,7 +133,7 @@ static void answered(struct pg_statement *statement, struct pg_reply *reply) {
     if (lookup->with_plugin) {
         const int32_t outcome = lookup->found ? RP_FOUND : RP_MISSING;
         lookup->found = false;
-        run->calls->answer(run->cluster, lookup->action, outcome, NULL, NULL, now_ns);
+        run->calls->answer(run->cluster, lookup->action, outcome, NULL, read.head.after, now_ns);
         while (!lookup->found && carry_out(run, now_ns)) {
         }
     }
