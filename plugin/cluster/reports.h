@@ -51,9 +51,9 @@ void read_report(struct rp_cluster *cluster, struct read *read, int32_t outcome,
 void drop_action(struct rp_cluster *cluster, uint64_t id, uint32_t server, uint64_t tag,
                  uint64_t read_id);
 
-/* An action with nothing in it but its kind. In two pieces: for the whole, compilers take an
- * instruction that is slow to start. */
-static inline void action_begin(struct rp_action *action, enum rp_action_kind kind) {
+/* An action with nothing in it but its kind (enum rp_action_kind). In two pieces: for the whole,
+ * compilers take an instruction that is slow to start. */
+static inline void action_begin(struct rp_action *action, int32_t kind) {
     enum { HALF = offsetof(struct rp_action, limit_ns) };
     const uint32_t struct_size = action->struct_size;
     memset(action, 0, HALF);
