@@ -44,6 +44,11 @@ class Mutant:
     def by_explorer(self):
         return re.fullmatch(r"[IC]\d+|rules", self.caught) is not None
 
+    def drift(self, text):
+        """Why it does not apply to the text of its file; "": it does."""
+        times = text.count(self.old)
+        return "" if times == 1 else f"{self.file} has its text {times} times, not once"
+
     @property
     def program(self):
         if self.by_explorer:
@@ -90,8 +95,8 @@ class Tree:
         path = os.path.join(self.directory, mutant.file)
         with open(path, encoding="utf-8") as file:
             text = file.read()
-        if text.count(mutant.old) != 1:
-            raise ValueError(f"{mutant.file} has its text {text.count(mutant.old)} times, not once")
+        if mutant.drift(text):
+            raise ValueError(mutant.drift(text))
         with open(path, "w", encoding="utf-8") as file:
             file.write(text.replace(mutant.old, mutant.new))
         try:
@@ -142,6 +147,15 @@ def uncovered_invariants(mutants):
     return sorted(numbers - {mutant.caught for mutant in mutants})
 
 
+def drifted(mutants):
+    """Also of those that are not tried, or they would be missed only by the next run of all."""
+    for mutant in mutants:
+        with open(os.path.join(ROOT, mutant.file), encoding="utf-8") as file:
+            why = mutant.drift(file.read())
+        if why:
+            yield f"FAIL {mutant.name}: {why}"
+
+
 def main():
     parser = argparse.ArgumentParser(description="Sees to it that the tests catch mutations.")
     parser.add_argument("--all", action="store_true", help="all mutations, not only a few")
@@ -152,19 +166,20 @@ def main():
     chosen = [mutant for mutant in mutants
               if mutant.name in arguments.names
               or not arguments.names and (arguments.all or mutant.short)]
-    failures = [f"FAIL no mutation is caught by {number}"
-                for number in uncovered_invariants(mutants)]
+    gaps = [f"FAIL no mutation is caught by {number}"
+            for number in uncovered_invariants(mutants)]
+    gaps += drifted(mutant for mutant in mutants if mutant not in chosen)
+    failures = []
     with tempfile.TemporaryDirectory(prefix="read-policy-mutants-") as directory:
         tree = Tree(directory)
         for mutant in chosen:
             caught, line = try_mutant(tree, mutant)
             print(line, flush=True)
             failures += [] if caught else [line]
-    for failure in failures:
+    for failure in gaps + failures:
         print(failure)
-    print(f"{len(chosen) - len([f for f in failures if ' no mutation ' not in f])} of "
-          f"{len(chosen)} mutations caught")
-    return 1 if failures or not chosen else 0
+    print(f"{len(chosen) - len(failures)} of {len(chosen)} mutations caught")
+    return 1 if gaps or failures or not chosen else 0
 
 
 if __name__ == "__main__":
