@@ -231,26 +231,26 @@ static void carry_out(struct servers *servers, const struct rp_action *action, u
     }
 }
 
-bool servers_step(struct servers *servers) {
+/* False: there is nothing before *wake_ns. */
+static bool step(struct servers *servers, uint64_t *wake_ns) {
     struct rp_action action;
-    uint64_t wake_ns;
     const uint64_t now_ns = monotonic_ns();
     action.struct_size = sizeof action; /* next fills in the rest */
-    if (!servers->calls->next(servers->cluster, now_ns, &action, &wake_ns)) {
+    if (!servers->calls->next(servers->cluster, now_ns, &action, wake_ns)) {
         return false;
     }
     carry_out(servers, &action, now_ns);
     return true;
 }
 
-void servers_run(struct servers *servers) {
-    struct rp_action action;
+bool servers_step(struct servers *servers) {
     uint64_t wake_ns;
-    uint64_t now_ns = monotonic_ns();
-    action.struct_size = sizeof action; /* next fills in the rest */
-    while (servers->calls->next(servers->cluster, now_ns, &action, &wake_ns)) {
-        carry_out(servers, &action, now_ns);
-        now_ns = monotonic_ns();
+    return step(servers, &wake_ns);
+}
+
+void servers_run(struct servers *servers) {
+    uint64_t wake_ns;
+    while (step(servers, &wake_ns)) {
     }
     if (wake_ns == UINT64_MAX) {
         wake_up_clear(&servers->wake_up);

@@ -435,9 +435,9 @@ static bool next_of_all(struct rp_cluster *cluster, struct rp_action *action) {
             reads_take_reports(cluster);
         }
         if ((cluster->drop_count > 0 && next_drop(cluster, action)) ||
-            (reads_have_done(cluster) && reads_next_done(cluster, action)) ||
+            reads_next_done(cluster, action) ||
             (asks_have_work(cluster) && next_question(cluster, action)) ||
-            (reads_have_more(cluster) && reads_next(cluster, action))) {
+            reads_next(cluster, action)) {
             return true;
         }
     } while (!TAILQ_EMPTY(&cluster->reported));

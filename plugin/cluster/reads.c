@@ -307,30 +307,27 @@ __attribute__((noinline)) static int32_t begin_await(struct rp_cluster *cluster,
 /* Begins the step. UNDER_WAY, or how it has come to an end at once. */
 static int32_t begin_step(struct rp_cluster *cluster, struct read *read,
                           const struct rp_step *step) {
+    if (step->kind != RP_STEP_READ && step->kind != RP_STEP_AWAIT) {
+        end_beside(cluster, read);
+    }
     switch (step->kind) {
     case RP_STEP_READ:
         return begin_send(cluster, read, step);
-    case RP_STEP_AWAIT:
-        return begin_await(cluster, read, step);
-    default:
-        end_beside(cluster, read);
-        break;
-    }
-    switch (step->kind) {
     case RP_STEP_WAIT:
         read->phase = READ_WAITING;
         set_timer(cluster, read, step->until_ns);
-        break;
+        return UNDER_WAY;
     case RP_STEP_LOCATE:
         asks_locate(cluster, read);
         set_timer(cluster, read, read->deadline_ns);
-        break;
+        return UNDER_WAY;
+    case RP_STEP_AWAIT:
+        return begin_await(cluster, read, step);
     default:
         heap_remove(&cluster->timers, &read->timer);
         read_enlist(cluster, read, READ_DONE);
-        break;
+        return UNDER_WAY;
     }
-    return UNDER_WAY;
 }
 
 static void note_outcome(struct read *read, int32_t outcome) {
@@ -521,7 +518,7 @@ static struct read *next_to_send(struct rp_cluster *cluster) {
     return read;
 }
 
-HOT bool reads_next(struct rp_cluster *cluster, struct rp_action *action) {
+HOT bool reads_send_one(struct rp_cluster *cluster, struct rp_action *action) {
     struct read *read = next_to_send(cluster);
     if (read == NULL) {
         return false;
@@ -531,11 +528,8 @@ HOT bool reads_next(struct rp_cluster *cluster, struct rp_action *action) {
     return true;
 }
 
-HOT bool reads_next_done(struct rp_cluster *cluster, struct rp_action *action) {
+HOT void reads_end_one(struct rp_cluster *cluster, struct rp_action *action) {
     struct read *read = TAILQ_FIRST(&cluster->done);
-    if (read == NULL) {
-        return false;
-    }
     const struct rp_step *step = read->step;
     TAILQ_REMOVE(&cluster->done, read, entry);
     action_begin(action, RP_ACTION_DONE);
@@ -551,7 +545,6 @@ HOT bool reads_next_done(struct rp_cluster *cluster, struct rp_action *action) {
     bool answered = step->verdict == RP_VERDICT_FOUND || step->verdict == RP_VERDICT_NOT_FOUND;
     action->position = answered ? read->position : 0;
     give_back(cluster, read);
-    return true;
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */

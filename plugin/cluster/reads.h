@@ -16,17 +16,24 @@ void reads_forget(struct rp_cluster *cluster, uint64_t id);
 /* Reports the results of steps to the policies, until no read has news. */
 void reads_take_reports(struct rp_cluster *cluster);
 
-static inline bool reads_have_done(const struct rp_cluster *cluster) {
-    return !TAILQ_EMPTY(&cluster->done);
+/* One of those that are to be sent, or may be; false: none may. One of those that are done. There
+ * must be one. */
+bool reads_send_one(struct rp_cluster *cluster, struct rp_action *action);
+void reads_end_one(struct rp_cluster *cluster, struct rp_action *action);
+
+/* The next read to send, and the next that is done. False: none, which most calls find. */
+static inline bool reads_next(struct rp_cluster *cluster, struct rp_action *action) {
+    const bool some = !TAILQ_EMPTY(&cluster->to_send) || !TAILQ_EMPTY(&cluster->beside);
+    return some && reads_send_one(cluster, action);
 }
 
-static inline bool reads_have_more(const struct rp_cluster *cluster) {
-    return !TAILQ_EMPTY(&cluster->to_send) || !TAILQ_EMPTY(&cluster->beside);
+static inline bool reads_next_done(struct rp_cluster *cluster, struct rp_action *action) {
+    if (TAILQ_EMPTY(&cluster->done)) {
+        return false;
+    }
+    reads_end_one(cluster, action);
+    return true;
 }
-
-/* The next read to send, and the next that is done. False: none. */
-bool reads_next(struct rp_cluster *cluster, struct rp_action *action);
-bool reads_next_done(struct rp_cluster *cluster, struct rp_action *action);
 
 void reads_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const char *before,
                   const char *after);

@@ -98,10 +98,10 @@ void pair_answer_watch(struct scripted_pair *pair) {
     pair_answer(pair, &pair->watch_out, RP_ANSWERED, pair_says(pair, PAIR_STANDBY));
 }
 
-uint64_t pair_start(struct scripted_pair *pair, uint64_t tag, uint64_t floor) {
+static uint64_t start(struct scripted_pair *pair, uint64_t tag, uint64_t floor, uint64_t ms) {
     const struct rp_request request = {.struct_size = sizeof request,
                                        .now_ns = pair->now_ns,
-                                       .deadline_ns = pair->now_ns + 100000 * PAIR_MS,
+                                       .deadline_ns = pair->now_ns + ms * PAIR_MS,
                                        .entropy = tag,
                                        .position = floor};
     uint64_t id;
@@ -109,6 +109,14 @@ uint64_t pair_start(struct scripted_pair *pair, uint64_t tag, uint64_t floor) {
                      RP_OK);
     pair_run(pair);
     return id;
+}
+
+uint64_t pair_start(struct scripted_pair *pair, uint64_t tag, uint64_t floor) {
+    return start(pair, tag, floor, 100000);
+}
+
+uint64_t pair_start_within(struct scripted_pair *pair, uint64_t tag, uint64_t ms) {
+    return start(pair, tag, 0, ms);
 }
 
 int32_t pair_standbys_role(const struct scripted_pair *pair) {

@@ -70,6 +70,9 @@ const char *pair_says(const struct scripted_pair *pair, uint32_t server);
 /* Returns the read's id. floor 0: none. */
 uint64_t pair_start(struct scripted_pair *pair, uint64_t tag, uint64_t floor);
 
+/* The same with a deadline so soon, and no floor. */
+uint64_t pair_start_within(struct scripted_pair *pair, uint64_t tag, uint64_t ms);
+
 int32_t pair_standbys_role(const struct scripted_pair *pair);
 
 #endif

@@ -360,7 +360,7 @@ START_TEST(keys_are_enumerated_without_gaps) {
         ck_assert((key.type == RP_KEY_CHOICE) == (key.choices != NULL));
         count++;
     }
-    ck_assert_uint_gt(count, 0); /* which they are: test_options.c */
+    ck_assert_uint_eq(count, 12); /* which they are: test_options.c */
     ck_assert_int_eq(plugin->key(count, &key), RP_E_END);
     ck_assert_int_eq(plugin->key(UINT32_MAX, &key), RP_E_END);
     ck_assert_int_eq(plugin->key(0, NULL), RP_E_ARGUMENT);

@@ -467,18 +467,6 @@ START_TEST(a_rehearsed_miss_proves_nothing) {
 }
 END_TEST
 
-static uint64_t start_with_deadline(uint64_t tag, uint64_t ms) {
-    const struct rp_request request = {.struct_size = sizeof request,
-                                       .now_ns = pair.now_ns,
-                                       .deadline_ns = pair.now_ns + ms * PAIR_MS,
-                                       .entropy = tag};
-    uint64_t id;
-    ck_assert_int_eq(pair.calls->start(pair.cluster, pair.section.policy, &request, tag, &id),
-                     RP_OK);
-    pair_run(&pair);
-    return id;
-}
-
 /* Whether or not the position is located by then, and whatever the read is by then. */
 START_TEST(the_limit_that_a_read_went_with_holds) {
     static const char *const keys[] = {ALWAYS,
@@ -486,7 +474,7 @@ START_TEST(the_limit_that_a_read_went_with_holds) {
     pair_close(&pair);
     open_pair(keys[_i], RP_CLUSTER_KEEPS_ANSWERS);
     primary_writes();
-    start_with_deadline(1, 800);
+    pair_start_within(&pair, 1, 800);
     ck_assert_uint_eq(pair.reads_out[1].limit_ns, pair.now_ns + 600 * PAIR_MS);
     const struct rp_action beside = pair.reads_out[1];
     if (_i == 1) {
@@ -505,7 +493,7 @@ END_TEST
 
 /* However a read beside its locate ends, nobody gathers for it afterwards. */
 START_TEST(nobody_gathers_for_a_read_that_has_ended) {
-    const uint64_t id = start_with_deadline(1, 100);
+    const uint64_t id = pair_start_within(&pair, 1, 100);
     switch (_i) {
     case 0:
         pair.calls->forget(pair.cluster, id);

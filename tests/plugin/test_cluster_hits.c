@@ -24,17 +24,6 @@ static struct rp_server_info standby(void) {
     return info;
 }
 
-static void start_with_deadline(uint64_t tag, uint64_t ms) {
-    const struct rp_request request = {.struct_size = sizeof request,
-                                       .now_ns = pair.now_ns,
-                                       .deadline_ns = pair.now_ns + ms * PAIR_MS,
-                                       .entropy = tag};
-    uint64_t id;
-    ck_assert_int_eq(pair.calls->start(pair.cluster, pair.section.policy, &request, tag, &id),
-                     RP_OK);
-    pair_run(&pair);
-}
-
 START_TEST(a_hit_is_found) {
     open_pair("policy = replica_then_primary", 0);
     pair_start(&pair, 1, 0);
@@ -79,7 +68,7 @@ END_TEST
 /* It has answered nothing for as long as a read waited for it. */
 START_TEST(a_silent_replica_is_not_read) {
     open_pair("policy = replica_only", 0);
-    start_with_deadline(1, 40);
+    pair_start_within(&pair, 1, 40);
     ck_assert_uint_ne(pair.reads_out[1].id, 0);
     pair_time_passes(&pair, 31);
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
@@ -93,7 +82,7 @@ END_TEST
 START_TEST(no_timer_outlives_a_hit) {
     struct rp_cluster_info info = {.struct_size = sizeof info};
     open_pair("policy = replica_then_primary", 0);
-    start_with_deadline(1, 40);
+    pair_start_within(&pair, 1, 40);
     pair_answer(&pair, &pair.reads_out[1], RP_FOUND, NULL);
     pair.verdicts[1] = RP_VERDICT_NONE;
     pair.now_ns += 60 * PAIR_MS;
