@@ -78,6 +78,7 @@ struct instance {
 enum why {
     WHY_FINE,
     WHY_FOREIGN,   /* of another system */
+    WHY_ELSEWHERE, /* connected to another database than the primary */
     WHY_DEPOSED,   /* out of recovery on an older timeline */
     WHY_PROMOTED,  /* expect = replica, and out of recovery */
     WHY_SECOND,    /* out of recovery beside the primary */
@@ -122,6 +123,7 @@ struct server {
     bool tried;               /* it answered or failed since it was added */
     bool answers;             /* the last question was answered */
     bool blind;               /* it answers, but can tell nothing about itself */
+    uint64_t database;        /* that it told of last; 0: unknown */
     struct instance instances[MAX_INSTANCES];
     struct instance *instance; /* of said; NULL: none */
 
@@ -285,6 +287,7 @@ struct rp_cluster {
     bool claim_pending; /* a timeline was claimed once, and not confirmed yet */
     bool suspected;     /* a server may be a second primary, and is being asked */
     bool two_systems;   /* out of recovery, and no `expect` says which one counts */
+    bool two_databases; /* servers are connected to different ones */
     uint32_t split_servers[2];
     uint64_t replicas; /* bit i: reads may be offered to server i */
     uint64_t readable; /* bit i: a read that was offered server i may go on there */
@@ -339,7 +342,8 @@ static inline uint64_t server_bit(uint32_t index) {
 
 /* Whether a miss may mean that a row is absent, anywhere. */
 static inline bool misses_count(const struct rp_cluster *cluster) {
-    return cluster->settled && !cluster->split && !cluster->suspected && !cluster->two_systems;
+    return cluster->settled && !cluster->split && !cluster->suspected && !cluster->two_systems &&
+           !cluster->two_databases;
 }
 
 #endif

@@ -81,6 +81,9 @@ static const char *why_leader_does_not_count(const struct rp_cluster *cluster, u
     if (cluster->two_systems) {
         return "servers of two systems claim to be the primary";
     }
+    if (cluster->two_databases) {
+        return "servers are connected to different databases";
+    }
     return NULL;
 }
 

@@ -115,7 +115,13 @@ const char question_probe[] =
 #define BY_NONE(more)     QUESTION(STANDBY("o.t", "'-'"), more, JUST_POSITION)
 #define BY_RECOVERY(more) QUESTION(STANDBY_BY_RECOVERY, more, JUST_ROLE)
 
-#define WITH_AGE(system) AND "' '" AND system AND "' '" AND REPLAY_AGE
+/* By its name, which may have any characters, and which any role may know: standbys have it as their
+ * primary has. */
+#define DATABASE                                                                                   \
+    "(pg_catalog.hashtextextended(pg_catalog.current_database()::text, 0)"                         \
+    " OPERATOR(pg_catalog.&) 9223372036854775807)::text"
+
+#define WITH_AGE(system) AND "' '" AND system AND "' '" AND REPLAY_AGE AND "' '" AND DATABASE
 #define NO_SYSTEM        WITH_AGE("'-'")
 #define ITS_SYSTEM       WITH_AGE(SYSTEM)
 
@@ -288,7 +294,8 @@ bool question_read_facts(const char *answer, struct facts *facts) {
                 read_timelines(&at, facts);
     if (good && *at != '\0') {
         good = read_number(&at, 10, UINT64_MAX, &facts->system) &&
-               read_number(&at, 10, UINT64_MAX, &facts->replay_age_ms) && *at == '\0';
+               read_number(&at, 10, UINT64_MAX, &facts->replay_age_ms) &&
+               (*at == '\0' || read_number(&at, 10, UINT64_MAX, &facts->database)) && *at == '\0';
     }
     return good && facts->instance != 0;
 }

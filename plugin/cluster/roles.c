@@ -15,6 +15,9 @@
 static const char *const why_texts[WHY_COUNT] = {
     [WHY_FINE] = "",
     [WHY_FOREIGN] = "it belongs to another system than the primary",
+    [WHY_ELSEWHERE] =
+        "it is connected to another database than the primary: all connection strings "
+        "must name the same one",
     [WHY_DEPOSED] =
         ("it is out of recovery on an older timeline than the primary's: a primary that "
          "was deposed and not fenced (if it is the right one after all, reload this host)"),
@@ -132,6 +135,45 @@ static bool are_two_systems(const struct rp_cluster *cluster) {
         }
     }
     return false;
+}
+
+/* ---- the database ---------------------------------------------------------------------------- */
+
+/* Servers of one system have all its databases, so that nothing else that they say of themselves
+ * tells that they are read in different ones. */
+static bool are_of_two_databases(const struct rp_cluster *cluster, const struct server *one,
+                                 const struct server *other) {
+    return is_on(one) && is_on(other) && one->database != 0 && other->database != 0 &&
+           one->database != other->database && !is_foreign(cluster, one) &&
+           !is_foreign(cluster, other);
+}
+
+static bool is_elsewhere(const struct rp_cluster *cluster, const struct server *server) {
+    return cluster->primary != NO_SERVER &&
+           are_of_two_databases(cluster, server, &cluster->servers[cluster->primary]);
+}
+
+/* Which of them is meant, nobody can tell. */
+static void judge_databases(struct rp_cluster *cluster) {
+    const struct server *one = NULL, *other = NULL;
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        for (uint32_t k = i + 1; k < cluster->server_count; k++) {
+            if (are_of_two_databases(cluster, &cluster->servers[i], &cluster->servers[k])) {
+                one = &cluster->servers[i];
+                other = &cluster->servers[k];
+            }
+        }
+    }
+    if (one != NULL && !cluster->two_databases) {
+        notices_add(&cluster->notices, RP_LOG_ERROR, NO_SERVER,
+                    "%.50s and %.50s are connected to different databases; reads that miss fail "
+                    "until their connection strings (or a pooler's) name the same one",
+                    one->name, other->name);
+    } else if (one == NULL && cluster->two_databases) {
+        notices_add(&cluster->notices, RP_LOG_NONE, NO_SERVER,
+                    "all servers are connected to the same database");
+    }
+    cluster->two_databases = one != NULL;
 }
 
 /* ---- the primary ----------------------------------------------------------------------------- */
@@ -394,6 +436,8 @@ static void judge_server(struct rp_cluster *cluster, uint32_t index) {
     }
     if (is_foreign(cluster, server)) {
         server->why = WHY_FOREIGN;
+    } else if (is_elsewhere(cluster, server)) {
+        server->why = WHY_ELSEWHERE;
     } else if (server->uncertain_event != 0) {
         server->why = WHY_UNCERTAIN;
     } else if (leads(server)) {
@@ -414,6 +458,7 @@ static int32_t level_of(const struct rp_cluster *cluster, const struct server *s
         return server->role == RP_ROLE_PRIMARY && cluster->settled ? RP_LOG_WARN : RP_LOG_NONE;
     case WHY_SAME:
         return RP_LOG_NONE;
+    case WHY_ELSEWHERE:
     case WHY_DEPOSED:
     case WHY_PROMOTED:
     case WHY_STANDBY:
@@ -584,6 +629,7 @@ static void judge(struct rp_cluster *cluster) {
     judge_primary(cluster);
     (void)compare_all(cluster);
     judge_splits(cluster);
+    judge_databases(cluster);
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         judge_server(cluster, i);
     }
@@ -815,6 +861,10 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     }
     if (facts->lower > instance->lower) {
         instance->lower = facts->lower;
+        learnt = true;
+    }
+    if (facts->database != 0 && server->database != facts->database) {
+        server->database = facts->database;
         learnt = true;
     }
     instance->used_event = cluster->event;

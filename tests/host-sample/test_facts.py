@@ -15,6 +15,7 @@ import unittest
 import psycopg2
 
 from fact_case import ALWAYS, READ_INDEX, TO_PRIMARY, Facts, Named
+from host import run_host
 from relay import Relay, RoundRobin
 from testbed import wait_for
 
@@ -205,6 +206,33 @@ class OtherHistories(Facts):
         self.assertEqual(set(self.ask(host, servers.primary, 30)), {(200, "primary")})
         host.wait_for_log(lambda line: line.level == "WARN" and "pg_control_system()" in line.text,
                           "the grants that are missing")
+
+
+class OtherDatabases(Facts):
+    def test_servers_that_are_read_in_different_ones(self):
+        """Nothing else tells them apart: one system, one timeline, one position. No row that one of them
+        lacks is absent, whoever is wrong; found is found, and all is well once they are the same."""
+        servers = self.cluster("standby")
+        servers.primary.execute("CREATE DATABASE other TEMPLATE postgres")
+        rows = [self.acknowledged(servers.primary) for _ in range(5)]
+        servers.wait_caught_up()
+        for of_primary, of_standby in (("postgres", "other"), ("other", "postgres")):
+            settings = {"server.a": {"conninfo": servers.primary.conninfo(dbname=of_primary)},
+                        "server.b": {"conninfo": servers.standby.conninfo(dbname=of_standby)}}
+            host = self.host(policy=TO_PRIMARY, settings=settings)
+            self.wait_out(host, "server.b", "another database")
+            for row in rows:
+                self.assertEqual(host.lookup(*row).status, 200 if of_primary == "postgres" else 503)
+            self.assertEqual(self.made_up(host).status, 503)
+            if of_primary == "postgres":
+                checked = run_host("-t", "--connect", "-c", host.config_path)
+                self.assertEqual(checked.returncode, 1, checked)
+                self.assertIn("all connection strings must name the same one", checked.stdout)
+            for name in ("server.a", "server.b"):
+                settings[name]["conninfo"] = settings[name]["conninfo"].replace("=other", "=postgres")
+            host.reload(settings={**host.settings, **settings})
+            self.wait_proven(host)
+            self.assertEqual(host.lookup(*rows[0]).status, 200)
 
 
 class Commits(Facts):

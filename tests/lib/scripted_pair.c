@@ -9,8 +9,10 @@
 
 static const char *answer_of(const struct scripted_pair *pair, uint32_t server, const char *text) {
     static char answer[160];
-    const bool full = strstr(text, "pg_last_xact_replay_timestamp") != NULL;
-    if (strstr(text, "server_version_num") != NULL) {
+    const uint32_t database = pair->databases[server == PAIR_STANDBY];
+    const bool probe = strstr(text, "server_version_num") != NULL;
+    const bool full = !probe && strstr(text, "pg_last_xact_replay_timestamp") != NULL;
+    if (probe) {
         (void)snprintf(answer, sizeof answer, "rp1 %u 8192 16777216 t t t t f", pair->version);
     } else if (server != PAIR_STANDBY) {
         (void)snprintf(answer, sizeof answer, "rp1 %x c p 0/%X 0/%X 00000001%s", pair->leader,
@@ -18,6 +20,10 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
     } else {
         (void)snprintf(answer, sizeof answer, "rp1 b1 c r 0/%X - %s 1%s", pair->replayed,
                        full ? "1" : "-", full ? " 7001 -" : "");
+    }
+    if (full && database != 0) {
+        const size_t length = strlen(answer);
+        (void)snprintf(answer + length, sizeof answer - length, " %u", database);
     }
     return answer;
 }

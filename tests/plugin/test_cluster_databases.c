@@ -1,0 +1,109 @@
+/*
+ * test_cluster_databases.c - servers of one system that are read in different databases: what is
+ * missing there proves nothing, and a replica of another one than the primary's is out.
+ */
+#include "tests/lib/scripted_pair.h"
+#include "tests/lib/suite.h"
+
+#include <check.h>
+
+enum { ONE = 7, OTHER = 8 };
+
+static struct scripted_pair pair;
+
+static void open_pair(uint32_t primarys, uint32_t standbys) {
+    pair_open(&pair, "policy = replica_then_primary\nreplica_retry_max_ms = 0\n"
+                     "on_replica_failure = primary");
+    pair.version = 150000;
+    pair.replayed = pair.inserted;
+    pair_open_cluster(&pair, 0);
+    pair.databases[PAIR_PRIMARY] = primarys;
+    pair.databases[PAIR_STANDBY] = standbys;
+    pair_time_passes(&pair, 2000);
+}
+
+static void tear_down(void) {
+    pair_close(&pair);
+}
+
+static int32_t role_of_standby(void) {
+    struct rp_server_info info = {.struct_size = sizeof info};
+    ck_assert_int_eq(pair.calls->server(pair.cluster, PAIR_STANDBY, &info), RP_OK);
+    return info.role;
+}
+
+/* The verdict on a read that misses wherever it goes. */
+static int32_t verdict_on_a_miss(uint64_t tag) {
+    pair_start(&pair, tag, 0);
+    if (pair.reads_out[tag].server == PAIR_STANDBY) {
+        pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
+    }
+    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_PRIMARY);
+    pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    return pair.verdicts[tag];
+}
+
+START_TEST(the_same_database_is_fine) {
+    open_pair(ONE, ONE);
+    ck_assert_int_eq(role_of_standby(), RP_ROLE_REPLICA);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(what_is_not_told_is_held_against_nobody) {
+    open_pair(ONE, 0);
+    ck_assert_int_eq(role_of_standby(), RP_ROLE_REPLICA);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(a_replica_of_another_database_is_out) {
+    open_pair(ONE, OTHER);
+    ck_assert_int_eq(role_of_standby(), RP_ROLE_OUT);
+}
+END_TEST
+
+/* It may be the primary's connection that is wrong. */
+START_TEST(nor_does_the_primarys_miss_count_then) {
+    open_pair(ONE, OTHER);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+}
+END_TEST
+
+START_TEST(what_the_primary_has_is_found) {
+    open_pair(ONE, OTHER);
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
+START_TEST(all_is_well_once_they_are_the_same) {
+    open_pair(ONE, OTHER);
+    pair.databases[PAIR_STANDBY] = ONE;
+    pair_time_passes(&pair, 2000);
+    ck_assert_int_eq(role_of_standby(), RP_ROLE_REPLICA);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(or_the_other_one_is_off) {
+    open_pair(ONE, OTHER);
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
+                                 pair.now_ns);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cluster_databases");
+    TCase *tests = suite_case(suite, "databases", NULL, tear_down, 0);
+    tcase_add_test(tests, the_same_database_is_fine);
+    tcase_add_test(tests, what_is_not_told_is_held_against_nobody);
+    tcase_add_test(tests, a_replica_of_another_database_is_out);
+    tcase_add_test(tests, nor_does_the_primarys_miss_count_then);
+    tcase_add_test(tests, what_the_primary_has_is_found);
+    tcase_add_test(tests, all_is_well_once_they_are_the_same);
+    tcase_add_test(tests, or_the_other_one_is_off);
+    return suite_run(suite);
+}
