@@ -42,20 +42,25 @@ enum pg_failure pg_failure_of(const PGresult *error) {
     return is_one_of(sqlstate, farewells) ? PG_SERVER_GONE : PG_FAILED_HERE;
 }
 
-bool pg_error_voids_session(const PGresult *error, bool of_prepared) {
-    static const char *const always[] = {
-        "26000", /* no such prepared statement */
-        "0A000", /* cached plan must not change result type */
-        NULL,
-    };
+/* The plan of a prepared statement gives other columns now. The error's code has other meanings,
+ * its text is of any language, and its place in the server has been the same for ever. */
+static bool is_of_stale_plan(const PGresult *error) {
+    const char *function = PQresultErrorField(error, PG_DIAG_SOURCE_FUNCTION);
+    return strcmp(pg_error_sqlstate(error), "0A000") == 0 && function != NULL &&
+           strcmp(function, "RevalidateCachedQuery") == 0;
+}
+
+bool pg_error_voids_session(const PGresult *error) {
+    static const char no_such_prepared_statement[] = "26000";
+    const char *sqlstate = pg_error_sqlstate(error);
+    return strcmp(sqlstate, no_such_prepared_statement) == 0 || is_of_class(sqlstate, "08") ||
+           is_of_stale_plan(error);
+}
+
+bool pg_error_doubts_session(const PGresult *error) {
     static const char insufficient_privilege[] = "42501"; /* a new session has no more */
     const char *sqlstate = pg_error_sqlstate(error);
-    if (is_one_of(sqlstate, always) || is_of_class(sqlstate, "08")) {
-        return true;
-    }
-    /* Of a statement that was all right: a table, column or type that it names is another one now,
-     * or gone, and something else may stand in its place (XX000: in the midst of the change). */
-    return of_prepared && strcmp(sqlstate, insufficient_privilege) != 0 &&
+    return strcmp(sqlstate, insufficient_privilege) != 0 &&
            (is_of_class(sqlstate, "42") || is_of_class(sqlstate, "XX"));
 }
 

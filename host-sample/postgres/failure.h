@@ -16,10 +16,15 @@ const char *pg_error_sqlstate(const PGresult *error);
 enum pg_failure pg_failure_of(const PGresult *error);
 
 /* Whether the session has lost what its set-up gave it, or cannot use it any more: a prepared
- * statement is gone (a pooler's DISCARD ALL), the tables are not what they were when it was
- * prepared, or messages have gone astray. A new session will do. of_prepared: the error is that of
- * a statement that could be prepared, so it was all right then. */
-bool pg_error_voids_session(const PGresult *error, bool of_prepared);
+ * statement is gone (a pooler's DISCARD ALL) or was prepared for other columns, or messages have
+ * gone astray. A new session will do. */
+bool pg_error_voids_session(const PGresult *error);
+
+/* Whether a new session may do, if it is the error of a statement that was prepared, and so was all
+ * right then: a table, column or type that it names is another one now, or gone, and something else
+ * may stand in its place (XX000: in the midst of the change). If a new session says the same, it is
+ * something else, a row level policy for instance. */
+bool pg_error_doubts_session(const PGresult *error);
 
 /* Cancelled by a time limit, of the host's or of a pooler's or a role's; or by an operator. */
 bool pg_error_is_cancellation(const PGresult *error);

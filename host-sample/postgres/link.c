@@ -70,7 +70,7 @@ static void note_failure(struct pg_link *link) {
 static void lose(struct pg_link *link, const char *why) {
     one_line(link->error, sizeof(link->error), why);
     bool was_ready = link->state == PG_LINK_READY;
-    bool was_good = was_ready && monotonic_ms() - link->up_since_ms >= GOOD_LINK_MS;
+    bool was_good = was_ready && monotonic_ms() - link->traffic.since_ms >= GOOD_LINK_MS;
     link->shared->changed = link->shared->changed || was_ready;
     close_link(link, false);
     if (was_ready) {
@@ -91,7 +91,7 @@ static void lose(struct pg_link *link, const char *why) {
  * under way on it is sent again, and waits for the new one if there is no other. */
 static void renew(struct pg_link *link, const char *why) {
     one_line(link->error, sizeof(link->error), why);
-    const bool was_good = monotonic_ms() - link->up_since_ms >= GOOD_LINK_MS;
+    const bool was_good = monotonic_ms() - link->traffic.since_ms >= GOOD_LINK_MS;
     close_link(link, true);
     pg_journal_link_was_given_up(&link->shared->journal, link->error);
     if (was_good) {
@@ -139,7 +139,7 @@ static void come_up(struct pg_link *link) {
     link->shared->changed = true;
     link->failed_since_up = false;
     link->error[0] = '\0';
-    link->up_since_ms = monotonic_ms();
+    link->traffic.since_ms = monotonic_ms();
     look_at_recovery(link);
     event_del(&link->timer);
     link->timer_due_ms = UINT64_MAX;

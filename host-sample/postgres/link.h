@@ -29,7 +29,6 @@ struct pg_link {
     bool renewing;              /* DOWN: a link that was up was closed for what it answered */
     bool attempt_overdue;       /* CONNECTING: counted as failed already */
     uint32_t backoff_ms;        /* before the next attempt, unless a good link was lost */
-    uint64_t up_since_ms;       /* READY */
     uint64_t timer_due_ms;      /* READY */
     struct pg_start start;      /* of the next attempt */
     struct pg_attempt *attempt; /* CONNECTING */

@@ -14,7 +14,8 @@
 
 enum {
     RESENDS_IN_COMPANY = 1, /* of a statement that a neighbour's error has aborted */
-    RESENDS_MAX = 10        /* never reached where a sync ends a batch; a limit all the same */
+    RESENDS_MAX = 10,       /* never reached where a sync ends a batch; a limit all the same */
+    DOUBTED_MS = 1000       /* between two sessions that are given up for a doubt */
 };
 
 /* ---- out ---- */
@@ -180,11 +181,18 @@ static bool take_answer(const struct pg_request *request) {
     return true;
 }
 
+/* The session that takes the place of a doubtful one is not doubted before it has given rows, or
+ * for a second: where no session can do it, a read costs no session. */
+static bool may_be_outdated(const struct pg_traffic *traffic, const struct pg_request *request) {
+    return request->read_failed && traffic->shared->options.use_prepared &&
+           (!traffic->doubted || monotonic_ms() - traffic->since_ms >= DOUBTED_MS) &&
+           pg_error_doubts_session(request->result);
+}
+
 /* Whether the answer says that the link is not to be used any more. */
 static bool voids_link(struct pg_traffic *traffic, const struct pg_request *request) {
     if (request->failed) {
-        const bool of_prepared = request->read_failed && traffic->shared->options.use_prepared;
-        if (!pg_error_voids_session(request->result, of_prepared)) {
+        if (!pg_error_voids_session(request->result) && !may_be_outdated(traffic, request)) {
             return false;
         }
         one_line(traffic->why_void, sizeof(traffic->why_void), pg_result_error(request->result));
@@ -231,6 +239,7 @@ static void reply_to(struct pg_traffic *traffic, const struct pg_request *reques
     struct pg_reply reply = reply_of(traffic, request);
     struct pg_statement *next;
     if (reply.status == PG_REPLY_ROWS && request->reads) {
+        traffic->doubted = false;
         pg_queue_note_size(&traffic->shared->queue, request->statement->prepared,
                            request->statements, PQresultMemorySize(request->result));
     }
@@ -280,6 +289,8 @@ bool pg_traffic_answer(struct pg_traffic *traffic, struct pg_request *request) {
         send_again(traffic, request, true);
     } else {
         is_void = voids_link(traffic, request);
+        traffic->doubted = traffic->doubted ||
+                           (is_void && request->failed && pg_error_doubts_session(request->result));
         if (is_void && may_try_another_link(traffic, request)) {
             send_again(traffic, request, false);
         } else {

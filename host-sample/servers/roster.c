@@ -294,15 +294,23 @@ static void become_heir(struct servers *servers, struct server *heir) {
     }
 }
 
+/* Lookups have a limit of their own, however short; the server's holds for what links ask for
+ * themselves, too, and with less time than this none would come up. */
+static uint32_t statement_timeout_of(const struct host_config *config) {
+    enum { MIN_MS = 250 };
+    return config->limits.lookup_timeout_ms > MIN_MS ? config->limits.lookup_timeout_ms : MIN_MS;
+}
+
 bool roster_apply(struct roster *roster, const struct host_config *config, char *err,
                   size_t err_length) {
     struct servers *servers = roster->servers;
-    const bool others = roster->statement_timeout_ms != config->limits.lookup_timeout_ms;
+    const uint32_t timeout_ms = statement_timeout_of(config);
+    const bool others = roster->statement_timeout_ms != timeout_ms;
     bool good = true;
     if (!roster->going || roster->statement_timeout_ms > roster->dialled_timeout_ms) {
         roster->dialled_timeout_ms = roster->statement_timeout_ms;
     }
-    roster->statement_timeout_ms = config->limits.lookup_timeout_ms;
+    roster->statement_timeout_ms = timeout_ms;
     roster->heard_by_ns = monotonic_ns() + HEARD_NS;
     if (servers->count > 0) {
         forget(servers);

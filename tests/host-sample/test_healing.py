@@ -16,7 +16,7 @@ import psycopg2
 from framed import RowsOfOthers, SuperfluousErrors, TlsRecords
 from history import History
 from host import Host, run_host
-from lookup_case import LookupCase, module_cluster
+from lookup_case import NO_WAIT, LookupCase, module_cluster
 from oracle import differences, expected_answer
 from testbed import ROOT, wait_for
 
@@ -155,6 +155,66 @@ class Healing(LookupCase):
                     wait_for(lambda: self.is_well(host), "all to be well", every_s=0.02)
             done.set()
             asking.result()
+
+    @staticmethod
+    def connects(host, server):
+        return host.metrics().value("snapshot_host_connects_total", server=server)
+
+    def test_a_table_that_no_standby_can_read(self):
+        """A new session would not do better: each read fails at once, with the reason, on the links that
+        are up, and works on them when the table is what it was."""
+        with Host(cluster.primary, [cluster.standby], policy=NO_WAIT) as host:
+            host.wait_for_links("primary", "replica")
+            self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 200)
+            before = self.connects(host, "replica")
+            cluster.primary.execute('ALTER TABLE "TaskRunCheckpoint" SET UNLOGGED')
+            try:
+                cluster.wait_caught_up()
+                for _ in range(20):
+                    self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
+            finally:
+                cluster.primary.execute('ALTER TABLE "TaskRunCheckpoint" SET LOGGED')
+            cluster.wait_caught_up()
+            self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 200)
+            self.assertEqual(self.connects(host, "replica"), before)
+        self.assertIn("unlogged", host.lookup_log()[0].fields["error"])
+
+    def test_a_row_policy_that_fails(self):
+        """So it is with an error of the kind that a migration makes, in a session that is new; one that
+        is not makes way for a new one, once."""
+        self.row_policy("""current_setting('app.environment') <> ''""")
+        settings = {name: {"conninfo": server.conninfo(user="reader"), "links": 2}
+                    for name, server in (("primary", cluster.primary), ("replica", cluster.standby))}
+        with Host(settings=settings, policy=NO_WAIT) as host:
+            host.wait_for_links("primary", "replica")
+            begun = time.monotonic()
+            for _ in range(50):
+                self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
+            seconds = time.monotonic() - begun
+            self.assertLessEqual(self.connects(host, "replica"), 4 + 2 * seconds)
+            cluster.primary.execute('ALTER TABLE "TaskRunExecutionSnapshot" DISABLE ROW LEVEL SECURITY')
+            cluster.wait_caught_up()
+            wait_for(lambda: host.lookup(self.run_id, self.life[0]["id"]).status == 200, "all to be well")
+        self.assertIn("app.environment", host.lookup_log()[0].fields["error"])
+
+    def row_policy(self, condition):
+        """Until the test's end, for a role named reader."""
+        table = '"TaskRunExecutionSnapshot"'
+        cluster.primary.execute(
+            "CREATE ROLE reader LOGIN; GRANT pg_monitor TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA"
+            f" public TO reader; CREATE POLICY rows ON {table} USING ({condition}); ALTER TABLE {table}"
+            " ENABLE ROW LEVEL SECURITY")
+        self.addCleanup(cluster.primary.execute, f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY;"
+                        f" DROP POLICY rows ON {table}; DROP OWNED BY reader; DROP ROLE reader")
+        cluster.wait_caught_up()
+
+    def test_the_shortest_time_for_lookups(self):
+        """Is no limit of what links ask for themselves: they come up, and stay."""
+        with Host(cluster.primary, [cluster.standby], policy=NO_WAIT,
+                  settings={"limits": {"lookup_timeout_ms": 1}}) as host:
+            host.wait_for_links("primary", "replica")
+            wait_for(lambda: host.lookup(self.run_id, self.life[0]["id"]).status == 200,
+                     "a lookup that is quick enough")
 
     def test_the_join_table_of_the_newer_schema(self):
         waiting = history.resumed_snapshot(self.run_id, [history.waitpoint(output="o")])
