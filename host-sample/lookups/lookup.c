@@ -367,7 +367,8 @@ static int32_t outcome_of_answer(struct lookup *lookup, enum snapshot_outcome fo
         copy_error(lookup, "the server sent the answer to another question");
         return RP_FAILED;
     default:
-        copy_error(lookup, "the server sent a result of unknown shape");
+        copy_error(lookup,
+                   "the server sent a result of unknown shape (has the type of a column changed?)");
         return RP_FAILED;
     }
 }

@@ -171,6 +171,30 @@ static bool is_of_type(const struct text *value, enum field_type type) {
     return false;
 }
 
+/* By its number in pg_type.dat, which has never changed. A real is as long as an integer, and jsonb
+ * is no text: what a column of another type holds would be answered as what it is not. */
+static bool is_type_for(uint32_t oid, enum field_type type) {
+    enum { FIRST_OWN = 16384 }; /* an enum, or an extension's text */
+    enum { BOOL = 16, NAME = 19, INT4 = 23, TEXT = 25, JSON = 114, BPCHAR = 1042, VARCHAR = 1043 };
+    enum { NAMES = 1003, TEXTS = 1009, BPCHARS = 1014, VARCHARS = 1015 };
+    enum { TIMESTAMP = 1114, TIMESTAMPTZ = 1184 };
+    switch (type) {
+    case FIELD_TEXT:
+        return oid == TEXT || oid == VARCHAR || oid >= FIRST_OWN || oid == BPCHAR || oid == NAME ||
+               oid == JSON;
+    case FIELD_BOOLEAN:
+        return oid == BOOL;
+    case FIELD_INTEGER:
+        return oid == INT4;
+    case FIELD_TIME:
+        return oid == TIMESTAMP || oid == TIMESTAMPTZ;
+    case FIELD_TEXT_ARRAY:
+        return oid == TEXTS || oid == VARCHARS || oid >= FIRST_OWN || oid == BPCHARS ||
+               oid == NAMES;
+    }
+    return false;
+}
+
 /* ---- rows ---- */
 
 static bool fields_fit(const struct text *fields, const struct field_rule *rules, int count) {
@@ -183,16 +207,18 @@ static bool fields_fit(const struct text *fields, const struct field_rule *rules
     return true;
 }
 
-/* A composite value of `count` fields: their number; for each the OID of its type, which is
- * ignored, and its value. */
-static bool take_composite(const struct text *value, struct text *fields, int count) {
+/* A composite value of `count` fields: their number; for each the OID of its type, and its value.
+ */
+static bool take_composite(const struct text *value, const struct field_rule *rules,
+                           struct text *fields, int count) {
     struct cursor cursor = {value->bytes, value->length};
     int32_t sent, type;
     if (!take_integer(&cursor, &sent) || sent != count) {
         return false;
     }
     for (int i = 0; i < count; i++) {
-        if (!take_integer(&cursor, &type) || !take_text(&cursor, &fields[i])) {
+        if (!take_integer(&cursor, &type) || !is_type_for((uint32_t)type, rules[i].type) ||
+            !take_text(&cursor, &fields[i])) {
             return false;
         }
     }
@@ -213,7 +239,7 @@ static enum row_kind read_lean(const struct result_rows *rows, int number, struc
     if (value.bytes == NULL) {
         return ROW_NOTHING;
     }
-    return take_composite(&value, row->fields, LEAN_ROW_FIELD_COUNT) &&
+    return take_composite(&value, lean_rules, row->fields, LEAN_ROW_FIELD_COUNT) &&
                    fields_fit(row->fields, lean_rules, LEAN_ROW_FIELD_COUNT)
                ? ROW_LEAN
                : ROW_MALFORMED;
@@ -225,14 +251,24 @@ static bool take_checkpoint(const struct text *value, struct row *row) {
         fields[0] = *value; /* a NULL here stands for all of them */
         return true;
     }
-    return take_composite(value, fields, CHECKPOINT_FIELD_COUNT) &&
-           fields_fit(fields, full_rules + SNAPSHOT_FIELD_COUNT, CHECKPOINT_FIELD_COUNT);
+    const struct field_rule *rules = full_rules + SNAPSHOT_FIELD_COUNT;
+    return take_composite(value, rules, fields, CHECKPOINT_FIELD_COUNT) &&
+           fields_fit(fields, rules, CHECKPOINT_FIELD_COUNT);
 }
 
 static bool take_waitpoint(const struct text *value, struct row *row) {
-    return take_composite(value, row->fields, WAITPOINT_ROW_FIELD_COUNT) &&
+    return take_composite(value, waitpoint_rules, row->fields, WAITPOINT_ROW_FIELD_COUNT) &&
            (row->fields[WAITPOINT_ID].bytes == NULL ||
             fields_fit(row->fields, waitpoint_rules, WAITPOINT_ROW_FIELD_COUNT));
+}
+
+static bool columns_have_types(const struct result_rows *rows) {
+    for (int i = 0; i < SNAPSHOT_FIELD_COUNT; i++) {
+        if (!is_type_for(PQftype(rows->result, rows->column + i), full_rules[i].type)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static enum row_kind read_full(const struct result_rows *rows, int number, struct row *row) {
@@ -251,7 +287,8 @@ static enum row_kind read_full(const struct result_rows *rows, int number, struc
                    : ROW_MALFORMED;
     }
     if (waitpoint.bytes == NULL) {
-        return fields_fit(row->fields, full_rules, SNAPSHOT_FIELD_COUNT) &&
+        return columns_have_types(rows) &&
+                       fields_fit(row->fields, full_rules, SNAPSHOT_FIELD_COUNT) &&
                        take_checkpoint(&checkpoint, row)
                    ? ROW_FULL
                    : ROW_MALFORMED;

@@ -114,9 +114,18 @@ static void put_run(struct value *value, struct input *input) {
 }
 
 /* A field: well-formed, NULL, or any bytes. */
+static uint32_t oid_of(enum field_type type) {
+    static const uint32_t oids[] = {[FIELD_TEXT] = 25,
+                                    [FIELD_BOOLEAN] = 16,
+                                    [FIELD_INTEGER] = 23,
+                                    [FIELD_TIME] = 1114,
+                                    [FIELD_TEXT_ARRAY] = 1009};
+    return oids[type];
+}
+
 static void put_field(struct value *value, enum field_type type, struct input *input) {
     const uint8_t choice = take_byte(input);
-    put_integer(value, 25);
+    put_integer(value, oid_of(type));
     if (choice < 192) {
         put_good_field(value, type, input);
     } else if (choice < 224) {
@@ -282,8 +291,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const int count = shape == 254 ? 1 : shape % 2 == 0 ? LEAN_COLUMN_COUNT : FULL_COLUMN_COUNT;
     PGresAttDesc columns[FULL_COLUMN_COUNT];
     for (int i = 0; i < FULL_COLUMN_COUNT; i++) {
-        columns[i] = (PGresAttDesc){
-            .name = (char *)(uintptr_t)"r", .typid = 2249, .typlen = -1, .format = shape != 255};
+        const bool is_record = i >= SNAPSHOT_FIELD_COUNT || count != FULL_COLUMN_COUNT;
+        columns[i] = (PGresAttDesc){.name = (char *)(uintptr_t)"r",
+                                    .typid = is_record ? 2249 : oid_of(full_types[i]),
+                                    .typlen = -1,
+                                    .format = shape != 255};
     }
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     assert(result != NULL && PQsetResultAttrs(result, count, columns) != 0);

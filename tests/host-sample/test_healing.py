@@ -62,6 +62,8 @@ MISHAPS = [
      'ALTER TABLE "TaskRunExecutionSnapshot" RENAME COLUMN away TO "runStatus"'),
     ('ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "attemptNumber" TYPE bigint',
      'ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "attemptNumber" TYPE integer'),
+    ('ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "attemptNumber" TYPE real',
+     'ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "attemptNumber" TYPE integer'),
 ]
 TO_NEWER_SCHEMA = """
     ALTER TABLE "_completedWaitpoints" RENAME TO "CompletedWaitpoint";

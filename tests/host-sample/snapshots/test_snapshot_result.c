@@ -105,6 +105,19 @@ static const struct {
     {checkpoint, COUNT(checkpoint), FULL_COLUMN_COUNT, CHECKPOINT_COLUMN},
 };
 
+/* The type of a field whose length is so given: text, integer, timestamp, boolean, text[]. */
+static uint32_t type_of_length(int length) {
+    return length == 4 ? 23 : length == 8 ? 1114 : length == 1 ? 16 : length == -1 ? 1009 : 25;
+}
+
+/* Where it is not 0, all fields are of this type. */
+static uint32_t only_type;
+
+static uint32_t type_of(const int *lengths, int field) {
+    const uint32_t own = lengths != NULL ? type_of_length(lengths[field]) : 25;
+    return only_type != 0 ? only_type : own;
+}
+
 enum { MAX_FIELDS = 17 };
 
 static void put_integer(struct byte_buffer *out, int32_t value) {
@@ -112,10 +125,16 @@ static void put_integer(struct byte_buffer *out, int32_t value) {
     byte_buffer_append(out, (const char *)&bytes, sizeof(bytes));
 }
 
+static const int *lengths_of(int count) {
+    return count == COUNT(lean_row)        ? lean_lengths
+           : count == COUNT(waitpoint_row) ? waitpoint_lengths
+                                           : NULL;
+}
+
 static void put_fields(struct byte_buffer *out, const struct field *fields, int count) {
     put_integer(out, count);
     for (int i = 0; i < count; i++) {
-        put_integer(out, 25);
+        put_integer(out, (int32_t)type_of(lengths_of(count), i));
         put_integer(out, fields[i].length);
         if (fields[i].length > 0) {
             byte_buffer_append(out, fields[i].bytes, (size_t)fields[i].length);
@@ -126,8 +145,9 @@ static void put_fields(struct byte_buffer *out, const struct field *fields, int 
 static PGresult *empty_result(int columns, int format) {
     PGresAttDesc descriptions[MAX_FIELDS];
     for (int i = 0; i < MAX_FIELDS; i++) {
+        const bool is_record = i >= CHECKPOINT_COLUMN || columns == LEAN_COLUMN_COUNT;
         descriptions[i] = (PGresAttDesc){.name = (char *)(uintptr_t)"r",
-                                         .typid = 2249,
+                                         .typid = is_record ? 2249 : type_of(full_lengths, i),
                                          .typlen = -1,
                                          .atttypmod = -1,
                                          .format = format};
@@ -287,6 +307,18 @@ static bool is_in(int number, const int *list) {
     }
     return *list >= 0;
 }
+
+/* Whose bytes would do: a real, an oid, a bytea, a jsonb, a bigint. */
+START_TEST(fields_of_another_type) {
+    static const uint32_t others[] = {700, 26, 17, 3802, 20};
+    for (int i = 0; i < COUNT(others); i++) {
+        only_type = others[i];
+        const enum snapshot_outcome outcome = judge_row(_i, kinds[_i].fields, kinds[_i].count);
+        only_type = 0;
+        ck_assert_int_eq(outcome, SNAPSHOT_MALFORMED);
+    }
+}
+END_TEST
 
 START_TEST(a_null_in_each_field) {
     for (int i = 0; i < kinds[_i].count; i++) {
@@ -818,6 +850,7 @@ int main(void) {
     tcase_add_loop_test(shapes, a_value_cut_short, 0, COUNT(composites));
     tcase_add_loop_test(shapes, a_value_with_another_integer, 0, COUNT(composites));
     tcase_add_loop_test(shapes, a_value_of_another_number_of_fields, 0, COUNT(composites));
+    tcase_add_loop_test(shapes, fields_of_another_type, ROW_LEAN, COUNT(kinds));
     tcase_add_loop_test(shapes, a_null_in_each_field, ROW_LEAN, COUNT(kinds));
     tcase_add_loop_test(shapes, another_length_in_each_field, ROW_LEAN, COUNT(kinds));
     tcase_add_loop_test(shapes, an_array, 0, COUNT(arrays));
