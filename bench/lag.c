@@ -2,11 +2,13 @@
  * lag.c - a writer commits a row on the primary and at once asks the host for what has happened
  * since.
  *
- * lag CONNINFO PORT TOKEN ID SECONDS ARRIVALS_PER_S RUN SNAPSHOT
+ * lag CONNINFO PORT TOKEN ID SECONDS ARRIVALS_PER_S RUN SNAPSHOT [STANDBY]
  *     Arrivals come at fixed times, whether or not earlier ones have been answered, so that a stall
  *     is seen by all that fall into it. Each first looks up an old row, RUN and SNAPSHOT: a plain
  *     hit. Then it commits a new snapshot of its own run and looks that up. ID: the ids of the new
  *     rows are counted up from this number.
+ *     With STANDBY, a connection string, the host is asked for old rows only; a new one is awaited
+ *     and read there by bare statements, which is as fast as it can be done (PostgreSQL 19).
  *     Prints what,ms,status,served for each lookup; `what` is "hit" or "new". The time of a "new"
  *     one counts from the commit's return.
  */
@@ -32,6 +34,8 @@ static const char insert_sql[] =
     " 'Run is EXECUTING', $2, 'EXECUTING', 1, 'env0production',"
     " clock_timestamp() AT TIME ZONE 'UTC')";
 
+static const char read_sql[] = "SELECT 1 FROM \"TaskRunExecutionSnapshot\" WHERE id = $1";
+
 struct sample {
     double hit_ms, new_ms;
     struct http_got hit, new_row;
@@ -40,6 +44,7 @@ struct sample {
 
 struct bench {
     const char *conninfo, *token, *run, *snapshot;
+    const char *standby; /* NULL: the host is asked for new rows, too */
     uint16_t port;
     uint64_t first_id;
     uint64_t begun_ns, interval_ns;
@@ -53,6 +58,7 @@ struct writer {
     struct bench *bench;
     uint32_t number;
     PGconn *connection;
+    PGconn *standby; /* or NULL */
     struct http_get http;
     pthread_t thread;
 };
@@ -61,13 +67,36 @@ static double ms_since(uint64_t begun) {
     return (double)(monotonic_ns() - begun) / 1e6;
 }
 
+static void must_be(PGconn *connection, const PGresult *result, ExecStatusType status) {
+    if (PQresultStatus(result) != status) {
+        give_up("%s", PQerrorMessage(connection));
+    }
+}
+
 static void commit_row(PGconn *connection, const char *run, const char *snapshot) {
     const char *const values[] = {snapshot, run};
     PGresult *result = PQexecPrepared(connection, "insert", 2, values, NULL, NULL, 0);
-    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-        give_up("%s", PQerrorMessage(connection));
-    }
+    must_be(connection, result, PGRES_COMMAND_OK);
     PQclear(result);
+}
+
+/* What no host can beat: the standby is told to wait for the commit, and is read then. */
+static struct http_got read_bare(struct writer *writer, const char *snapshot) {
+    char wait[80];
+    PGresult *located = PQexec(writer->connection, "SELECT pg_current_wal_flush_lsn()");
+    must_be(writer->connection, located, PGRES_TUPLES_OK);
+    (void)snprintf(wait, sizeof wait, "WAIT FOR LSN '%.17s' WITH (TIMEOUT '5s')",
+                   PQgetvalue(located, 0, 0));
+    PQclear(located);
+    PGresult *waited = PQexec(writer->standby, wait);
+    must_be(writer->standby, waited, PGRES_TUPLES_OK);
+    PQclear(waited);
+    PGresult *row = PQexecPrepared(writer->standby, "read", 1, &snapshot, NULL, NULL, 0);
+    must_be(writer->standby, row, PGRES_TUPLES_OK);
+    const struct http_got got = {.status = PQntuples(row) == 1 ? 200 : 404,
+                                 .served = SERVED_BY_REPLICA_RETRY};
+    PQclear(row);
+    return got;
 }
 
 static void arrive(struct writer *writer, uint32_t arrival) {
@@ -82,7 +111,8 @@ static void arrive(struct writer *writer, uint32_t arrival) {
     sample->hit_ms = ms_since(begun);
     commit_row(writer->connection, run, snapshot);
     begun = monotonic_ns();
-    sample->new_row = http_get_lookup(&writer->http, run, snapshot);
+    sample->new_row = writer->standby != NULL ? read_bare(writer, snapshot)
+                                              : http_get_lookup(&writer->http, run, snapshot);
     sample->new_ms = ms_since(begun);
     sample->taken = true;
 }
@@ -105,18 +135,24 @@ static void *write_and_ask(void *argument) {
     return NULL;
 }
 
+static PGconn *connect_to(const char *conninfo, const char *name, const char *sql, int parameters) {
+    PGconn *connection = PQconnectdb(conninfo);
+    if (PQstatus(connection) != CONNECTION_OK) {
+        give_up("%s", PQerrorMessage(connection));
+    }
+    PGresult *result = PQprepare(connection, name, sql, parameters, NULL);
+    must_be(connection, result, PGRES_COMMAND_OK);
+    PQclear(result);
+    return connection;
+}
+
 static void set_up(struct writer *writer, struct bench *bench, uint32_t number) {
     writer->bench = bench;
     writer->number = number;
-    writer->connection = PQconnectdb(bench->conninfo);
-    if (PQstatus(writer->connection) != CONNECTION_OK) {
-        give_up("%s", PQerrorMessage(writer->connection));
+    writer->connection = connect_to(bench->conninfo, "insert", insert_sql, 2);
+    if (bench->standby != NULL) {
+        writer->standby = connect_to(bench->standby, "read", read_sql, 1);
     }
-    PGresult *result = PQprepare(writer->connection, "insert", insert_sql, 2, NULL);
-    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-        give_up("%s", PQerrorMessage(writer->connection));
-    }
-    PQclear(result);
     http_get_open(&writer->http, bench->port, bench->token);
     if (pthread_create(&writer->thread, NULL, write_and_ask, writer) != 0) {
         give_up("cannot start a thread");
@@ -130,8 +166,8 @@ static void print_sample(const char *what, double ms, struct http_got got) {
 
 int main(int argc, char **argv) {
     static struct writer writers[THREADS];
-    if (argc != 9) {
-        give_up("usage: lag CONNINFO PORT TOKEN ID SECONDS ARRIVALS_PER_S RUN SNAPSHOT");
+    if (argc != 9 && argc != 10) {
+        give_up("usage: lag CONNINFO PORT TOKEN ID SECONDS ARRIVALS_PER_S RUN SNAPSHOT [STANDBY]");
     }
     double seconds = atof(argv[5]), rate = atof(argv[6]);
     if (!(seconds > 0) || !(rate > 0) || seconds * rate > MAX_SAMPLES) {
@@ -144,7 +180,8 @@ int main(int argc, char **argv) {
                           .interval_ns = (uint64_t)(1e9 / rate),
                           .count = (uint32_t)(seconds * rate),
                           .run = argv[7],
-                          .snapshot = argv[8]};
+                          .snapshot = argv[8],
+                          .standby = argc == 10 ? argv[9] : NULL};
     bench.samples = calloc(bench.count, sizeof *bench.samples);
     if (bench.samples == NULL || pthread_barrier_init(&bench.ready, NULL, THREADS + 1) != 0) {
         give_up("out of memory");
@@ -158,6 +195,7 @@ int main(int argc, char **argv) {
         (void)pthread_join(writers[i].thread, NULL);
         http_get_close(&writers[i].http);
         PQfinish(writers[i].connection);
+        PQfinish(writers[i].standby);
     }
     for (uint32_t i = 0; i < bench.count; i++) {
         if (bench.samples[i].taken) {

@@ -6,7 +6,8 @@ kind of lag. The added latency is the time of that answer less the time of a pla
 of an old row, mixed in). Lookups that missed at first are recognized by who served them in the end.
 
 From PostgreSQL 19 on read_index has the replica wait for a position; "asked" is the same with the plugin of
-bench.mk that asks for it, as with older servers.
+bench.mk that asks for it, as with older servers, and "bare statements" do without a host: what is left of
+the time then is the servers' own.
 """
 
 import contextlib
@@ -32,10 +33,11 @@ POLICIES = {
     "replica_only": {"policy": "replica_only"},
 }
 ASKED = "read_index, asked"
+BARE = "bare statements"
 PLUGIN_THAT_ASKS = os.path.join(measure.BUILD, "bench", "read_policy_asks.so")
 HAS_WAITS = postgres_binaries()[1] >= 19
 if HAS_WAITS:
-    POLICIES[ASKED] = POLICIES["read_index"]
+    POLICIES[ASKED] = POLICIES[BARE] = POLICIES["read_index"]
 # Versions that wait have results of their own: the summary has both.
 NAME = "lag-waits" if HAS_WAITS else "lag"
 # Where one wants to know no more than how long a row takes to be found.
@@ -92,9 +94,13 @@ def delayed(ground, milliseconds):
         ground.standby.apply_delay(0)
 
 
+def far(ground):
+    return distant((ground.primary, ground.standby), AWAY_MS)
+
+
 @contextlib.contextmanager
-def far_and_delayed(ground):
-    with delayed(ground, DELAY_MS), distant((ground.primary, ground.standby), AWAY_MS) as servers:
+def far_and(lag, ground):
+    with lag, far(ground) as servers:
         yield servers
 
 
@@ -108,8 +114,10 @@ def lags(ground):
         "100 ms delay": (lambda: delayed(ground, 100), ("replica_then_primary", *FINDERS)),
         "150 ms pauses": (lambda: Bursts(ground.standby), ("replica_then_primary", *FINDERS)),
         "busy primary": (lambda: busy_writer(ground), everyone),
-        f"{AWAY_MS} ms away": (lambda: distant((ground.primary, ground.standby), AWAY_MS), FINDERS),
-        f"{DELAY_MS} ms delay, {AWAY_MS} ms away": (lambda: far_and_delayed(ground), FINDERS),
+        f"{AWAY_MS} ms away": (lambda: far(ground), FINDERS),
+        f"{DELAY_MS} ms delay, {AWAY_MS} ms away": (
+            lambda: far_and(delayed(ground, DELAY_MS), ground), FINDERS),
+        f"busy primary, {AWAY_MS} ms away": (lambda: far_and(busy_writer(ground), ground), FINDERS),
     }
 
 
@@ -135,11 +143,11 @@ class Slice:
 FIRST_IDS = itertools.count(5_000_000_000_000_000_000, 1_000_000)
 
 
-def samples_of(ground, host, seconds):
-    """The samples of a host that is up."""
+def samples_of(ground, host, seconds, *standby):
+    """The samples of a host that is up. standby: new rows are looked up there, by bare statements."""
     run, snapshot = ANSWERS["0 rows"].targets()[0]
     out = measure.run([measure.program("lag"), ground.primary.conninfo(), host.port, TOKEN,
-                       next(FIRST_IDS), seconds, ARRIVALS_PER_S, run, snapshot])
+                       next(FIRST_IDS), seconds, ARRIVALS_PER_S, run, snapshot, *standby])
     found = Slice()
     for what, ms, status, served in csv.reader(out.splitlines()):
         found.take(what, float(ms), int(status), served)
@@ -153,7 +161,8 @@ def slice_of(ground, name, servers, seconds):
     with Host(primary=primary, replicas=[standby], policy=POLICIES[name],
               settings=settings) as host:
         before = host.metrics()
-        found = samples_of(ground, host, seconds)
+        bare = [standby.conninfo()] if name == BARE else []
+        found = samples_of(ground, host, seconds, *bare)
         after = host.metrics()
     reads = "snapshot_host_reads_total"
     found.counts = {

@@ -137,7 +137,7 @@ static bool choose_server(struct rp_cluster *cluster, struct read *read,
 
 /* A replica that does not answer may cost three quarters of what is left of the read's time: the
  * rest is for the primary, where the policy falls back to it. */
-static uint64_t limit_of(const struct rp_cluster *cluster, const struct read *read) {
+HOT static uint64_t limit_of(const struct rp_cluster *cluster, const struct read *read) {
     if (read->early != 0 && read->step->until_ns < read->deadline_ns) {
         return read->step->until_ns;
     }
