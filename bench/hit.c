@@ -166,19 +166,17 @@ static uint64_t cpu_ns(void) {
     return (uint64_t)used.tv_sec * UINT64_C(1000000000) + (uint64_t)used.tv_nsec;
 }
 
-/* A slice of time; lookups under way at its start and at its end roughly cancel out. */
+/* A slice of time, in which one lookup is answered at least, however long the machine has stopped;
+ * those under way at its start and at its end roughly cancel out. */
 static void slice(struct run *run, bool with_plugin, uint32_t slice_ms, bool print) {
     run->with_plugin = with_plugin;
     uint64_t begun = monotonic_ns(), cpu = cpu_ns(), done = run->done;
     uint64_t end = begun + slice_ms * UINT64_C(1000000);
-    while (monotonic_ns() < end) {
+    while (monotonic_ns() < end || run->done == done) {
         turn(run);
     }
     double seconds = (double)(monotonic_ns() - begun) / 1e9;
     double lookups = (double)(run->done - done);
-    if (lookups < 1) {
-        give_up("no lookup was answered in %u ms", slice_ms);
-    }
     if (print) {
         printf("%s,%.1f,%.4f\n", with_plugin ? "with" : "without", lookups / seconds,
                (double)(cpu_ns() - cpu) / 1000 / lookups);
