@@ -17,6 +17,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { WARNING_BYTES = 256 };
+
 struct pg_attempt {
     atomic_uint references; /* the thread's and the caller's */
     int ended_fd;           /* eventfd: the thread has finished */
@@ -30,7 +32,7 @@ struct pg_attempt {
     atomic_bool ended;
     PGconn *conn;
     struct pg_start next;
-    char error[512];
+    char error[512]; /* or, with conn, what the server warned of */
 };
 
 /* ---- options ---- */
@@ -88,9 +90,20 @@ static void fill_keywords(struct pg_keywords *list, const PQconninfoOption *give
 
 /* ---- the thread ---- */
 
+/* Notices never go to stderr. */
 static void drop_notice(void *context, const PGresult *notice) {
     (void)context;
     (void)notice;
+}
+
+/* A warning as a connection is made is about the role or the database
+ * (a collation that sorts otherwise here, a password that expires). */
+static void keep_warning(void *context, const PGresult *notice) {
+    char *warning = context;
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    if (severity != NULL && strcmp(severity, "WARNING") == 0) {
+        one_line(warning, WARNING_BYTES, PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY));
+    }
 }
 
 /* False when the deadline has passed or the caller has lost interest. */
@@ -133,19 +146,22 @@ static enum outcome step_until_connected(struct pg_attempt *attempt, PGconn *con
 static enum outcome try_address(struct pg_attempt *attempt, const struct pg_keywords *list,
                                 uint32_t timeout_s) {
     enum outcome outcome = REFUSED;
+    char warning[WARNING_BYTES] = "";
     PGconn *conn = PQconnectStartParams(list->keywords, list->values, 0);
     if (conn == NULL) {
         (void)snprintf(attempt->error, sizeof(attempt->error), "out of memory");
         return REFUSED;
     }
-    PQsetNoticeReceiver(conn, drop_notice, NULL);
+    PQsetNoticeReceiver(conn, keep_warning, warning);
     if (PQstatus(conn) == CONNECTION_BAD) {
         one_line(attempt->error, sizeof(attempt->error), PQerrorMessage(conn));
     } else {
         outcome = step_until_connected(attempt, conn, timeout_s);
     }
     if (outcome == CONNECTED) {
+        PQsetNoticeReceiver(conn, drop_notice, NULL);
         attempt->conn = conn;
+        memcpy(attempt->error, warning, sizeof warning);
     } else {
         PQfinish(conn);
     }

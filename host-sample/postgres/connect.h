@@ -48,8 +48,9 @@ struct pg_attempt *pg_attempt_start(const char *conninfo, const char *applicatio
 int pg_attempt_descriptor(const struct pg_attempt *attempt);
 
 /* After the descriptor became readable: hands over the connection, CONNECTION_OK, blocking, its
- * notices dropped; or NULL and err (one line). next: where the next attempt is to begin, behind an
- * address that hung. The attempt is released. */
+ * notices dropped, and in err what the server warned of meanwhile ("": nothing); or NULL and err,
+ * why (one line). next: where the next attempt is to begin, behind an address that hung. The
+ * attempt is released. */
 PGconn *pg_attempt_take(struct pg_attempt *attempt, struct pg_start *next, char *err,
                         size_t err_length);
 

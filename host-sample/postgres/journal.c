@@ -71,6 +71,16 @@ void pg_journal_attempt_failed(struct pg_journal *journal, const char *text) {
     write_log_now_and_then(journal, "no link", text);
 }
 
+void pg_journal_server_warned(struct pg_journal *journal, const char *text) {
+    if (text[0] == '\0' || strcmp(journal->logged_warning, text) == 0) {
+        return;
+    }
+    char message[300];
+    (void)snprintf(message, sizeof(message), "the server warns: %s", text);
+    (void)snprintf(journal->logged_warning, sizeof(journal->logged_warning), "%s", text);
+    write_log(journal, "warn", message);
+}
+
 void pg_journal_link_was_closed(struct pg_journal *journal) {
     counter_subtract(&journal->tally->links_up, 1);
     write_log(journal, "info", "link closed, to be dialled anew");

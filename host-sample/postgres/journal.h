@@ -17,6 +17,7 @@ struct pg_journal {
     struct pg_tally *tally;
     char last_error[256];
     char logged_error[256]; /* the last one of those that are not logged every time, and when */
+    char logged_warning[256];
     uint64_t logged_ms;
     uint64_t unlogged; /* how often it has recurred since then */
 };
@@ -30,5 +31,7 @@ void pg_journal_link_was_given_up(struct pg_journal *journal, const char *text);
 /* By the host. */
 void pg_journal_link_was_closed(struct pg_journal *journal);
 void pg_journal_attempt_failed(struct pg_journal *journal, const char *text);
+/* As it was connected to; "": of nothing. Written once, unless it changes. */
+void pg_journal_server_warned(struct pg_journal *journal, const char *text);
 
 #endif

@@ -296,6 +296,7 @@ static void on_attempt_ended(evutil_socket_t fd, short what, void *context) {
     link->attempt = NULL;
     event_del(&link->timer);
     if (conn != NULL) {
+        pg_journal_server_warned(&link->shared->journal, link->error);
         begin_setup(link, conn);
     } else {
         link->state = PG_LINK_DOWN;

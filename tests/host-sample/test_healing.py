@@ -13,6 +13,7 @@ import unittest
 
 import psycopg2
 
+from cluster import postgres_binaries
 from framed import RowsOfOthers, SuperfluousErrors, TlsRecords
 from history import History
 from host import Host, run_host
@@ -209,6 +210,23 @@ class Healing(LookupCase):
         self.addCleanup(cluster.primary.execute, f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY;"
                         f" DROP POLICY rows ON {table}; DROP OWNED BY reader; DROP ROLE reader")
         cluster.wait_caught_up()
+
+    @unittest.skipIf(postgres_binaries()[1] < 15, "no version is kept")
+    def test_a_collation_that_sorts_otherwise(self):
+        """An index is of no use then, and no answer shows it; the server says so when it is connected to."""
+        cluster.primary.execute("UPDATE pg_database SET datcollversion = '0.1' WHERE datname = 'postgres'")
+        try:
+            cluster.wait_caught_up()
+            with Host(cluster.primary, [cluster.standby], settings={"replica": {"links": 3}}) as host:
+                for server in ("primary", "replica"):
+                    host.wait_for_log(lambda line, server=server: line.fields.get("server") == server and
+                                      "collation version mismatch" in line.text, "the server's warning")
+                wait_for(lambda: host.metrics().value("snapshot_host_links_up", server="replica") == 3,
+                         "all links")
+            said = [line for line in host.log if "mismatch" in line.text]
+            self.assertEqual([line.level for line in said], ["WARN"] * 2, said)
+        finally:
+            cluster.primary.execute("ALTER DATABASE postgres REFRESH COLLATION VERSION")
 
     def test_the_shortest_time_for_lookups(self):
         """Is no limit of what links ask for themselves: they come up, and stay."""
