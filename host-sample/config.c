@@ -8,10 +8,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char *const yes_no[] = {"no", "yes", NULL};
 static const char *const expectations[] = {"any", "primary", "replica", NULL};
@@ -346,10 +349,31 @@ static const char *read_tokens_of(FILE *file, struct host_config *config) {
     return more ? "it has more than two lines" : NULL;
 }
 
+/* A FIFO's writer, and then its next line, would be waited for, and the host with them. NULL: errno
+ * says why; 0 if it is no regular file. */
+static FILE *open_regular(const char *path) {
+    struct stat status;
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (descriptor < 0) {
+        return NULL;
+    }
+    FILE *file = NULL;
+    errno = 0;
+    if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)) {
+        file = fdopen(descriptor, "r");
+    }
+    if (file == NULL) {
+        close(descriptor);
+    }
+    return file;
+}
+
 static void read_token_file(struct host_config *config, const char *place,
                             struct ini_errors *errors) {
-    FILE *file = fopen(config->auth.token_file, "re");
-    const char *why = file == NULL ? strerror(errno) : read_tokens_of(file, config);
+    FILE *file = open_regular(config->auth.token_file);
+    const char *why = file != NULL ? read_tokens_of(file, config)
+                      : errno != 0 ? strerror(errno)
+                                   : "it is not a regular file";
     if (why != NULL) {
         ini_errors_add(errors,
                        "%s: %s; accepted: a readable file of one token a line, one or two of "

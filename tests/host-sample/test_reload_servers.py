@@ -10,6 +10,7 @@ Lookups of three kinds go on all the while: rows that every server has, rows tha
 import argparse
 import contextlib
 import copy
+import os
 import random
 import sys
 import tempfile
@@ -289,6 +290,17 @@ class TheRest(unittest.TestCase):
             load.wait()
             self.assertEqual(host.metrics().value("snapshot_host_last_reload_successful"), 0)
             self.assertNotIn(OTHER_TOKEN, "\n".join(host.all_lines()))
+
+    def test_a_token_file_that_is_a_fifo(self):
+        """Nobody writes to it: the reload is refused, not waited for."""
+        with tempfile.TemporaryDirectory() as directory, running(**self.servers) as host, \
+                Load(host) as load:
+            os.mkfifo(os.path.join(directory, "token"))
+            settings = copy.deepcopy(host.settings)
+            settings["auth"].update(token=None, token_file=os.path.join(directory, "token"))
+            host.reload(settings=settings)
+            load.wait()
+            self.assertIn("it is not a regular file", "\n".join(host.all_lines()))
 
     def test_limits(self):
         with running(**self.servers) as host, Load(host) as load:
