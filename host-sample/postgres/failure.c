@@ -3,6 +3,10 @@
  */
 #include "failure.h"
 
+#include "host-sample/base/one_line.h"
+#include "result.h"
+
+#include <stdio.h>
 #include <string.h>
 
 const char *pg_error_sqlstate(const PGresult *error) {
@@ -15,6 +19,18 @@ static bool is_one_of(const char *sqlstate, const char *const *list) {
         list++;
     }
     return *list != NULL;
+}
+
+void pg_error_explain(const PGresult *error, char *text, size_t size) {
+    /* No such prepared statement, or there is one already. */
+    static const char *const of_prepared[] = {"26000", "42P05", NULL};
+    one_line(text, size, pg_result_error(error));
+    if (is_one_of(pg_error_sqlstate(error), of_prepared)) {
+        const size_t length = strlen(text);
+        (void)snprintf(text + length, size - length,
+                       " (another client's connection: behind a pooler in transaction mode a "
+                       "server needs prepared = no)");
+    }
 }
 
 static bool is_of_class(const char *sqlstate, const char *class) {

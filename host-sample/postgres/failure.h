@@ -8,9 +8,13 @@
 
 #include <libpq-fe.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /* "" if the result has none. */
 const char *pg_error_sqlstate(const PGresult *error);
+
+/* The error in one line, and what to do about it where the server's words do not tell. */
+void pg_error_explain(const PGresult *error, char *text, size_t size);
 
 /* What the reply to the statement is to say. */
 enum pg_failure pg_failure_of(const PGresult *error);

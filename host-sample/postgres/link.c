@@ -3,6 +3,7 @@
  */
 #include "link.h"
 
+#include "failure.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/one_line.h"
 #include "result.h"
@@ -155,7 +156,9 @@ static void come_up(struct pg_link *link) {
 /* An answer to the link itself. False if the link was lost over it. */
 static bool take_own_answer(struct pg_link *link, const struct pg_request *request) {
     if (request->purpose == PG_REQUEST_SETTING && request->failed) {
-        lose(link, pg_result_error(request->result));
+        char why[sizeof(link->error)];
+        pg_error_explain(request->result, why, sizeof(why));
+        lose(link, why);
         return false;
     }
     if (request->purpose == PG_REQUEST_WHO && !pg_setup_is_same_server(request, &link->instance)) {

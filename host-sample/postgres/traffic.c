@@ -6,7 +6,6 @@
 #include "failure.h"
 #include "group.h"
 #include "host-sample/base/monotonic.h"
-#include "host-sample/base/one_line.h"
 #include "result.h"
 #include "setup.h"
 
@@ -195,7 +194,7 @@ static bool voids_link(struct pg_traffic *traffic, const struct pg_request *requ
         if (!pg_error_voids_session(request->result) && !may_be_outdated(traffic, request)) {
             return false;
         }
-        one_line(traffic->why_void, sizeof(traffic->why_void), pg_result_error(request->result));
+        pg_error_explain(request->result, traffic->why_void, sizeof(traffic->why_void));
         return true;
     }
     if (request->aborted || take_answer(request)) {

@@ -67,6 +67,18 @@ class Poolers(LookupCase):
                 self.assertEqual(self.fresh(host).status, 200)
             self.assertEqual(host.counters().get("proven_absent", 0), 0)
 
+    def test_prepared_statements_that_a_pooler_loses(self):
+        """No answer is wrong, few are right, and the log names the key."""
+        with PgBouncer(cluster.standby, "server_reset_query_always = 1",
+                       "server_reset_query = DISCARD ALL") as bouncer, \
+                Host(cluster.primary, [bouncer], policy=READ_INDEX,
+                     settings={"limits": {"lookup_timeout_ms": 500}}) as host:
+            host.wait_for_links("primary")
+            host.wait_for_log(lambda line: "needs prepared = no" in line.text, "what to do")
+            for _ in range(3):
+                self.assertIn(self.made_up(host).status, (404, 503))
+                self.assertIn(self.fresh(host).status, (200, 503))
+
     def test_commands_of_its_console(self):
         """Whatever it does to connections, nobody is told that a row is not there, and all is well as
         soon as it lets statements through again."""
