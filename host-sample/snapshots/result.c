@@ -96,7 +96,8 @@ static bool collect_all(struct snapshot_result *read, struct tally *tally) {
         return tally->nothing == 0 ? tally->lean <= SNAPSHOT_MAX_LEAN_ROWS + 1
                                    : tally->nothing == 1 && tally->lean == 0;
     }
-    return tally->nothing == 1 && (tally->full > 0 || read->links == 0);
+    return tally->nothing == 1 &&
+           (tally->full > 0 ? rows_have_types(&read->source) : read->links == 0);
 }
 
 /* ---- what it means ---- */
@@ -110,8 +111,7 @@ static bool are_of_question(const struct snapshot_result *read,
     for (int i = 0; i < read->count; i++) {
         const struct row *row = &read->rows[read->newest_first[i].row];
         if (!text_equal(&row->fields[SNAPSHOT_RUN_ID], &asked->run) ||
-            (asked->environment.bytes != NULL &&
-             !text_equal(&row->fields[SNAPSHOT_ENVIRONMENT_ID], &asked->environment))) {
+            !text_equal(&row->environment, &asked->environment)) {
             return false;
         }
     }

@@ -22,15 +22,15 @@ struct field_rule {
 #define FIELD_RULE(name, column, type, null) [name] = {type, null},
 
 static const struct field_rule lean_rules[] = {
-    SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE, )
+    SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE)
         LEAN_FIELDS(FIELD_RULE)[LEAN_HAS_LINK] = {FIELD_BOOLEAN, REQUIRED}};
-static const struct field_rule full_rules[] = {SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE, )
+static const struct field_rule full_rules[] = {SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE)
                                                    CHECKPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
 static const struct field_rule waitpoint_rules[] = {WAITPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
 
 enum { CHECKPOINT_FIELD_COUNT = (int)FULL_ROW_FIELD_COUNT - (int)SNAPSHOT_FIELD_COUNT };
 
-static_assert((int)LEAN_COLUMN_COUNT != (int)FULL_COLUMN_COUNT,
+static_assert((int)LEAN_COLUMN_COUNT < (int)FULL_COLUMN_COUNT,
               "the number of columns tells which statement's they are");
 static_assert(LEAN_ROW_FIELD_COUNT <= ROW_MAX_FIELDS && FULL_ROW_FIELD_COUNT <= ROW_MAX_FIELDS &&
                   WAITPOINT_ROW_FIELD_COUNT <= ROW_MAX_FIELDS,
@@ -207,20 +207,30 @@ static bool fields_fit(const struct text *fields, const struct field_rule *rules
     return true;
 }
 
-/* A composite value of `count` fields: their number; for each the OID of its type, and its value.
- */
+/* Of a composite value: the OID of its type, and its value. */
+static bool take_field(struct cursor *cursor, enum field_type type, struct text *field) {
+    int32_t oid;
+    return take_integer(cursor, &oid) && is_type_for((uint32_t)oid, type) &&
+           take_text(cursor, field);
+}
+
+/* A composite value of `count` fields, or one more, the environment, if it may have one: their
+ * number, and then they. */
 static bool take_composite(const struct text *value, const struct field_rule *rules,
-                           struct text *fields, int count) {
+                           struct text *fields, int count, struct text *environment) {
     struct cursor cursor = {value->bytes, value->length};
-    int32_t sent, type;
-    if (!take_integer(&cursor, &sent) || sent != count) {
+    int32_t sent;
+    if (!take_integer(&cursor, &sent) ||
+        (sent != count && (environment == NULL || sent != count + 1))) {
         return false;
     }
     for (int i = 0; i < count; i++) {
-        if (!take_integer(&cursor, &type) || !is_type_for((uint32_t)type, rules[i].type) ||
-            !take_text(&cursor, &fields[i])) {
+        if (!take_field(&cursor, rules[i].type, &fields[i])) {
             return false;
         }
+    }
+    if (sent > count && !take_field(&cursor, FIELD_TEXT, environment)) {
+        return false;
     }
     return cursor.size == 0;
 }
@@ -239,7 +249,8 @@ static enum row_kind read_lean(const struct result_rows *rows, int number, struc
     if (value.bytes == NULL) {
         return ROW_NOTHING;
     }
-    return take_composite(&value, lean_rules, row->fields, LEAN_ROW_FIELD_COUNT) &&
+    return take_composite(&value, lean_rules, row->fields, LEAN_ROW_FIELD_COUNT,
+                          &row->environment) &&
                    fields_fit(row->fields, lean_rules, LEAN_ROW_FIELD_COUNT)
                ? ROW_LEAN
                : ROW_MALFORMED;
@@ -252,23 +263,18 @@ static bool take_checkpoint(const struct text *value, struct row *row) {
         return true;
     }
     const struct field_rule *rules = full_rules + SNAPSHOT_FIELD_COUNT;
-    return take_composite(value, rules, fields, CHECKPOINT_FIELD_COUNT) &&
+    return take_composite(value, rules, fields, CHECKPOINT_FIELD_COUNT, NULL) &&
            fields_fit(fields, rules, CHECKPOINT_FIELD_COUNT);
 }
 
 static bool take_waitpoint(const struct text *value, struct row *row) {
-    return take_composite(value, waitpoint_rules, row->fields, WAITPOINT_ROW_FIELD_COUNT) &&
+    return take_composite(value, waitpoint_rules, row->fields, WAITPOINT_ROW_FIELD_COUNT, NULL) &&
            (row->fields[WAITPOINT_ID].bytes == NULL ||
             fields_fit(row->fields, waitpoint_rules, WAITPOINT_ROW_FIELD_COUNT));
 }
 
-static bool columns_have_types(const struct result_rows *rows) {
-    for (int i = 0; i < SNAPSHOT_FIELD_COUNT; i++) {
-        if (!is_type_for(PQftype(rows->result, rows->column + i), full_rules[i].type)) {
-            return false;
-        }
-    }
-    return true;
+static int column_count(const struct result_rows *rows) {
+    return PQnfields(rows->result) - rows->column;
 }
 
 static enum row_kind read_full(const struct result_rows *rows, int number, struct row *row) {
@@ -276,6 +282,10 @@ static enum row_kind read_full(const struct result_rows *rows, int number, struc
     const struct text checkpoint = take_column(rows, number, CHECKPOINT_COLUMN);
     const bool is_head = number == 0;
     int values = 0;
+    if (column_count(rows) > ENVIRONMENT_COLUMN) {
+        row->environment = take_column(rows, number, ENVIRONMENT_COLUMN);
+        values += row->environment.bytes != NULL;
+    }
     for (int i = 0; i < SNAPSHOT_FIELD_COUNT; i++) {
         row->fields[i] = take_column(rows, number, i);
         values += row->fields[i].bytes != NULL;
@@ -287,8 +297,7 @@ static enum row_kind read_full(const struct result_rows *rows, int number, struc
                    : ROW_MALFORMED;
     }
     if (waitpoint.bytes == NULL) {
-        return columns_have_types(rows) &&
-                       fields_fit(row->fields, full_rules, SNAPSHOT_FIELD_COUNT) &&
+        return fields_fit(row->fields, full_rules, SNAPSHOT_FIELD_COUNT) &&
                        take_checkpoint(&checkpoint, row)
                    ? ROW_FULL
                    : ROW_MALFORMED;
@@ -298,17 +307,14 @@ static enum row_kind read_full(const struct result_rows *rows, int number, struc
                : ROW_MALFORMED;
 }
 
-static int column_count(const struct result_rows *rows) {
-    return PQnfields(rows->result) - rows->column;
-}
-
 bool rows_have_columns(const struct result_rows *rows) {
     const int count = column_count(rows);
     bool binary = true;
     for (int i = 0; i < count; i++) {
         binary = binary && PQfformat(rows->result, rows->column + i) == 1;
     }
-    return binary && (count == LEAN_COLUMN_COUNT || count == FULL_COLUMN_COUNT);
+    return binary && (count == LEAN_COLUMN_COUNT || count == FULL_COLUMN_COUNT ||
+                      count == ENVIRONMENT_COLUMN + 1);
 }
 
 struct text rows_head(const struct result_rows *rows) {
@@ -319,6 +325,17 @@ bool rows_are_lean(const struct result_rows *rows) {
     return column_count(rows) == LEAN_COLUMN_COUNT;
 }
 
+bool rows_have_types(const struct result_rows *rows) {
+    for (int i = 0; i < SNAPSHOT_FIELD_COUNT; i++) {
+        if (!is_type_for(PQftype(rows->result, rows->column + i), full_rules[i].type)) {
+            return false;
+        }
+    }
+    return column_count(rows) == FULL_COLUMN_COUNT ||
+           is_type_for(PQftype(rows->result, rows->column + ENVIRONMENT_COLUMN), FIELD_TEXT);
+}
+
 enum row_kind row_read(const struct result_rows *rows, int number, struct row *row) {
+    row->environment = (struct text){.bytes = NULL};
     return rows_are_lean(rows) ? read_lean(rows, number, row) : read_full(rows, number, row);
 }

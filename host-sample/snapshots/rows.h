@@ -5,8 +5,9 @@
  * (PostgreSQL's record_send), because the server spends on each column of a result, rows or none,
  * and the commonest poll has none. A full row has a column for each field, because with many rows
  * it is the composite values that cost; the head is the first row there, in the column of the
- * snapshot's id, and all other columns of that row are NULL. The lists here are both the
- * statements' columns and the reader's rules, so that they cannot disagree.
+ * snapshot's id, and all other columns of that row are NULL. Where an environment was asked for,
+ * the last field, or column, says of which the snapshot is. The lists here are both the statements'
+ * columns and the reader's rules, so that they cannot disagree.
  *
  * A well-formed row has been checked completely, so the accessors need no checks. They return
  * pointers into the PGresult.
@@ -34,8 +35,8 @@ enum field_type {
 };
 
 /* Both kinds of snapshot row begin with these. X(name, column, type, REQUIRED or NULLABLE); FIRST
- * is the same for the first one. The environment's column: it is there if one was asked for. */
-#define SNAPSHOT_FIELDS(FIRST, X, environment)                                                     \
+ * is the same for the first one. */
+#define SNAPSHOT_FIELDS(FIRST, X)                                                                  \
     FIRST(SNAPSHOT_ID, "n.id", FIELD_TEXT, REQUIRED)                                               \
     X(SNAPSHOT_EXECUTION_STATUS, "n.\"executionStatus\"", FIELD_TEXT, REQUIRED)                    \
     X(SNAPSHOT_DESCRIPTION, "n.description", FIELD_TEXT, REQUIRED)                                 \
@@ -43,7 +44,6 @@ enum field_type {
     X(SNAPSHOT_RUN_STATUS, "n.\"runStatus\"", FIELD_TEXT, REQUIRED)                                \
     X(SNAPSHOT_BATCH_ID, "n.\"batchId\"", FIELD_TEXT, NULLABLE)                                    \
     X(SNAPSHOT_ATTEMPT_NUMBER, "n.\"attemptNumber\"", FIELD_INTEGER, NULLABLE)                     \
-    X(SNAPSHOT_ENVIRONMENT_ID, environment, FIELD_TEXT, NULLABLE)                                  \
     X(SNAPSHOT_ORDER, "n.\"completedWaitpointOrder\"", FIELD_TEXT_ARRAY, NULLABLE)                 \
     X(SNAPSHOT_CREATED_AT, "n.\"createdAt\"", FIELD_TIME, REQUIRED)
 
@@ -79,7 +79,7 @@ enum field_type {
     X(WAITPOINT_OUTPUT_IS_ERROR, "w.\"outputIsError\"", FIELD_BOOLEAN, REQUIRED)
 
 #define FIELD_NAME(name, column, type, null) name,
-enum snapshot_field { SNAPSHOT_FIELDS(FIELD_NAME, FIELD_NAME, ) SNAPSHOT_FIELD_COUNT };
+enum snapshot_field { SNAPSHOT_FIELDS(FIELD_NAME, FIELD_NAME) SNAPSHOT_FIELD_COUNT };
 enum lean_field {
     LEAN_BEFORE = SNAPSHOT_FIELD_COUNT - 1,
     LEAN_FIELDS(FIELD_NAME) LEAN_HAS_LINK,
@@ -100,7 +100,8 @@ enum {
     LEAN_COLUMN_COUNT,
     CHECKPOINT_COLUMN = SNAPSHOT_FIELD_COUNT, /* before it a column for each field */
     WAITPOINT_COLUMN,
-    FULL_COLUMN_COUNT
+    FULL_COLUMN_COUNT,
+    ENVIRONMENT_COLUMN = FULL_COLUMN_COUNT /* one more, where an environment was asked for */
 };
 
 enum row_kind {
@@ -118,6 +119,7 @@ struct text {
 
 struct row {
     struct text fields[ROW_MAX_FIELDS]; /* as they came, in binary format */
+    struct text environment;            /* of a snapshot; bytes NULL: it does not say */
 };
 
 /* Whether the columns are those of one of the statements. */
@@ -125,6 +127,9 @@ bool rows_have_columns(const struct result_rows *rows);
 
 /* Whether they are those of a lean statement, if they are any. */
 bool rows_are_lean(const struct result_rows *rows);
+
+/* Whether each column of a full statement has the type of its field. */
+bool rows_have_types(const struct result_rows *rows);
 
 /* The first row's head. bytes NULL: there is no row, or no head in it. */
 struct text rows_head(const struct result_rows *rows);

@@ -88,8 +88,10 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 /* If an environment is given, every row must be of it, and says of which it is. */
 #define ANY_ENVIRONMENT(of, row) ""
 #define ONE_ENVIRONMENT(of, row) " AND " row ".\"environmentId\" = " ASKED(of, ENVIRONMENT)
-#define COLUMN_ANY_ENVIRONMENT   "NULL::text"
-#define COLUMN_ONE_ENVIRONMENT   "n.\"environmentId\""
+#define COLUMN_ANY_ENVIRONMENT   ""
+#define COLUMN_ONE_ENVIRONMENT   ", n.\"environmentId\""
+#define NULL_ANY_ENVIRONMENT     ""
+#define NULL_ONE_ENVIRONMENT     ", NULL"
 
 /* Where the lookups are: the first columns of each row, and what q has beside the since row. */
 #define NUMBER_OF_ONE               ""
@@ -155,8 +157,8 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 #define FIRST_ROWS_WITH_TIES(count) " FETCH FIRST " LIMIT(count) " ROWS WITH TIES"
 
 #define LEAN_ROW(environment, schema)                                                              \
-    "ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN, COLUMN_##environment)                        \
-    LEAN_FIELDS(NEXT_COLUMN) ", " EXISTS_##schema ") AS r"
+    "ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) LEAN_FIELDS(NEXT_COLUMN)                     \
+    ", " EXISTS_##schema COLUMN_##environment ") AS r"
 
 #define LEAN(of, environment, role, schema)                                                        \
     "SELECT " NUMBER_##of HEAD(of, environment, role) ", r.r"                                      \
@@ -172,17 +174,17 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 /* All columns but the first are NULL. */
 #define HEAD_ROW(of, environment, role)                                                            \
     "SELECT " HEAD(of, environment, role)                                                          \
-    SNAPSHOT_FIELDS(NO_COLUMN, NEXT_NULL, ) ", NULL, NULL::record"
+    SNAPSHOT_FIELDS(NO_COLUMN, NEXT_NULL) ", NULL, NULL::record" NULL_##environment
 
 #define SNAPSHOT_ROWS(of, environment)                                                             \
     "(" NEWER(of, environment,                                                                     \
-              SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN, COLUMN_##environment)                     \
-              ", " CHECKPOINT ", NULL")                                                            \
+              SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN)                                           \
+              ", " CHECKPOINT ", NULL" COLUMN_##environment)                                       \
     FIRST_ROWS_WITH_TIES(TEXT_OF(FULL_LIMIT)) ")"
 
 #define WAITPOINT_ROWS(of, environment, schema)                                                    \
-    "(SELECT " SNAPSHOT_FIELDS(FIRST_NULL, NEXT_NULL, ) ", NULL,"                                  \
-    " ROW(" WAITPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ")"                                        \
+    "(SELECT " SNAPSHOT_FIELDS(FIRST_NULL, NEXT_NULL) ", NULL,"                                    \
+    " ROW(" WAITPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ")" NULL_##environment                     \
     " FROM (SELECT t.id FROM ("                                                                    \
     NEWER(of, environment, "n.id") FIRST_ROWS_WITH_TIES("1") ") t"                                 \
     " ORDER BY t.id COLLATE \"C\" DESC LIMIT 1) n"                                                 \

@@ -138,9 +138,9 @@ static void put_field(struct value *value, enum field_type type, struct input *i
 }
 
 #define FIELD_TYPE(name, column, type, null) type,
-static const enum field_type lean_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE, )
+static const enum field_type lean_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE)
                                                  LEAN_FIELDS(FIELD_TYPE) FIELD_BOOLEAN};
-static const enum field_type full_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE, )};
+static const enum field_type full_types[] = {SNAPSHOT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
 static const enum field_type checkpoint_types[] = {CHECKPOINT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
 static const enum field_type waitpoint_types[] = {WAITPOINT_FIELDS(FIELD_TYPE, FIELD_TYPE)};
 
@@ -286,14 +286,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size > MAX_INPUT) {
         return -1;
     }
-    /* Of the lean statement, the full one, or neither. */
+    /* Of the lean statement, the full one, perhaps with an environment, or neither. */
     const uint8_t shape = take_byte(&input);
-    const int count = shape == 254 ? 1 : shape % 2 == 0 ? LEAN_COLUMN_COUNT : FULL_COLUMN_COUNT;
-    PGresAttDesc columns[FULL_COLUMN_COUNT];
-    for (int i = 0; i < FULL_COLUMN_COUNT; i++) {
-        const bool is_record = i >= SNAPSHOT_FIELD_COUNT || count != FULL_COLUMN_COUNT;
+    const int full = FULL_COLUMN_COUNT + (shape % 4 == 3);
+    const int count = shape == 254 ? 1 : shape % 2 == 0 ? LEAN_COLUMN_COUNT : full;
+    PGresAttDesc columns[FULL_COLUMN_COUNT + 1];
+    for (int i = 0; i < count; i++) {
+        const bool is_field = i < SNAPSHOT_FIELD_COUNT && count >= FULL_COLUMN_COUNT;
+        const uint32_t other = i < ENVIRONMENT_COLUMN ? 2249 : 25; /* a record, or text */
         columns[i] = (PGresAttDesc){.name = (char *)(uintptr_t)"r",
-                                    .typid = is_record ? 2249 : oid_of(full_types[i]),
+                                    .typid = is_field ? oid_of(full_types[i]) : other,
                                     .typlen = -1,
                                     .format = shape != 255};
     }

@@ -62,7 +62,7 @@ static const struct field checkpoint[] = {BYTES("c1"),   BYTES("checkpoint_c1"),
 /* Of the lean statement, of the full one (whose last column is the checkpoint), and a waitpoint. */
 #define SNAPSHOT_OF_ROW                                                                            \
     BYTES("s2"), BYTES("EXECUTING"), BYTES("d"), BYTES("r1"), BYTES("EXECUTING"), NOTHING,         \
-        BYTES("\0\0\0\1"), BYTES("e1"), ORDER_W1_W2, DATE
+        BYTES("\0\0\0\1"), ORDER_W1_W2, DATE
 static const struct field lean_row[] = {SNAPSHOT_OF_ROW, FALSE, FALSE};
 static const struct field full_row[] = {SNAPSHOT_OF_ROW, NOTHING};
 static const struct field waitpoint_row[] = {BYTES("w1"),  BYTES("waitpoint_w1"),
@@ -74,15 +74,15 @@ static const struct field waitpoint_row[] = {BYTES("w1"),  BYTES("waitpoint_w1")
                                              FALSE};
 
 /* What may be NULL in a row that is there. */
-static const int lean_nullable[] = {5, 6, 7, 8, -1};
-static const int full_nullable[] = {5, 6, 7, 8, 10, -1};            /* 10: no checkpoint */
+static const int lean_nullable[] = {5, 6, 7, -1};
+static const int full_nullable[] = {5, 6, 7, 9, -1};                /* 9: no checkpoint */
 static const int waitpoint_nullable[] = {0, 3, 6, 7, 8, 9, 10, -1}; /* 0: no waitpoint */
 
 /* Of another length than these, a field is malformed; 0: any length will do; -1: an array. Another
  * run makes the row foreign. */
 enum { NO_LENGTH = 99, RUN = 98 };
-static const int lean_lengths[] = {0, 0, 0, RUN, 0, 0, 4, 0, -1, 8, 1, 1};
-static const int full_lengths[] = {0, 0, 0, RUN, 0, 0, 4, 0, -1, 8, NO_LENGTH};
+static const int lean_lengths[] = {0, 0, 0, RUN, 0, 0, 4, -1, 8, 1, 1, 0}; /* an environment */
+static const int full_lengths[] = {0, 0, 0, RUN, 0, 0, 4, -1, 8, NO_LENGTH};
 static const int waitpoint_lengths[] = {0, 0, 0, 8, 0, 1, 0, 0, 8, 0, 0, 0, 1};
 
 static const struct {
@@ -126,9 +126,8 @@ static void put_integer(struct byte_buffer *out, int32_t value) {
 }
 
 static const int *lengths_of(int count) {
-    return count == COUNT(lean_row)        ? lean_lengths
-           : count == COUNT(waitpoint_row) ? waitpoint_lengths
-                                           : NULL;
+    const bool lean = count == COUNT(lean_row) || count == COUNT(lean_lengths);
+    return lean ? lean_lengths : count == COUNT(waitpoint_row) ? waitpoint_lengths : NULL;
 }
 
 static void put_fields(struct byte_buffer *out, const struct field *fields, int count) {
@@ -142,12 +141,16 @@ static void put_fields(struct byte_buffer *out, const struct field *fields, int 
     }
 }
 
+/* Where it has bytes, a snapshot's row says that it is of this environment. */
+static struct field environment;
+
 static PGresult *empty_result(int columns, int format) {
     PGresAttDesc descriptions[MAX_FIELDS];
     for (int i = 0; i < MAX_FIELDS; i++) {
-        const bool is_record = i >= CHECKPOINT_COLUMN || columns == LEAN_COLUMN_COUNT;
+        const bool is_field = i < CHECKPOINT_COLUMN && columns != LEAN_COLUMN_COUNT;
+        const uint32_t other = i < ENVIRONMENT_COLUMN ? 2249 : 25; /* a record, or text */
         descriptions[i] = (PGresAttDesc){.name = (char *)(uintptr_t)"r",
-                                         .typid = is_record ? 2249 : type_of(full_lengths, i),
+                                         .typid = is_field ? type_of(full_lengths, i) : other,
                                          .typlen = -1,
                                          .atttypmod = -1,
                                          .format = format};
@@ -182,22 +185,34 @@ static void add_head(PGresult *result) {
     set_value(result, PQntuples(result), HEAD_COLUMN, (struct field)HEAD("rf"));
 }
 
+static void add_lean_row(PGresult *result, const struct field *fields, int count) {
+    struct field with_environment[MAX_FIELDS];
+    memcpy(with_environment, fields, (size_t)count * sizeof(*fields));
+    with_environment[count] = environment;
+    const int row = PQntuples(result);
+    add_head(result);
+    set_composite(result, row, LEAN_COLUMN, with_environment, count + (environment.bytes != NULL));
+}
+
 static void add_row(PGresult *result, enum row_kind kind, const struct field *fields, int count) {
     const int row = PQntuples(result);
     if (kind == ROW_FULL) {
         for (int i = 0; i < count; i++) {
             set_value(result, row, i, fields[i]);
         }
+        if (environment.bytes != NULL) {
+            set_value(result, row, ENVIRONMENT_COLUMN, environment);
+        }
     } else if (kind == ROW_LEAN) {
-        add_head(result);
-        set_composite(result, row, LEAN_COLUMN, fields, count);
+        add_lean_row(result, fields, count);
     } else {
         set_composite(result, row, WAITPOINT_COLUMN, fields, count);
     }
 }
 
 static PGresult *begin_result(enum row_kind kind) {
-    PGresult *result = empty_result(kind == ROW_LEAN ? LEAN_COLUMN_COUNT : FULL_COLUMN_COUNT, 1);
+    const int full = FULL_COLUMN_COUNT + (environment.bytes != NULL);
+    PGresult *result = empty_result(kind == ROW_LEAN ? LEAN_COLUMN_COUNT : full, 1);
     if (kind != ROW_LEAN) {
         add_head(result);
     }
@@ -294,8 +309,8 @@ START_TEST(a_value_of_another_number_of_fields) {
                 i < composites[_i].count ? composites[_i].fields[i] : (struct field)BYTES("more");
         }
         put_fields(&value, fields, count);
-        ck_assert((judge_composite(_i, (struct field){value.data, (int)value.length}) !=
-                   SNAPSHOT_MALFORMED) == (count == composites[_i].count));
+        ck_assert((judge_composite(_i, (struct field){value.data, (int)value.length}) ==
+                   SNAPSHOT_PARTIAL) == (count == composites[_i].count));
         byte_buffer_free(&value);
     }
 }
@@ -509,7 +524,8 @@ END_TEST
 
 START_TEST(other_columns) {
     for (int columns = 1; columns < MAX_FIELDS; columns++) {
-        const bool good = columns == LEAN_COLUMN_COUNT || columns == FULL_COLUMN_COUNT;
+        const bool good = columns == LEAN_COLUMN_COUNT || columns == FULL_COLUMN_COUNT ||
+                          columns == ENVIRONMENT_COLUMN + 1;
         for (int format = 0; format < 2; format++) {
             PGresult *result = empty_result(columns, format);
             add_head(result);
@@ -528,7 +544,7 @@ static const struct {
     struct field head;
     enum snapshot_outcome outcome;   /* of a result without a newer snapshot */
     enum snapshot_outcome with_rows; /* and with some */
-    const char *environment;         /* asked for */
+    const char *environment;         /* asked for; the rows are of e1 then */
     bool as_primary;
 } heads[] = {
     {HEAD("rf"), SNAPSHOT_FOUND, SNAPSHOT_FOUND, NULL, false},
@@ -555,26 +571,58 @@ static const struct {
     {BYTES("s1\nr1\ne1\nrf1/2"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false},
     {BYTES("s1\nr1\ne1\nrf1/2"), SNAPSHOT_FOUND, SNAPSHOT_FOUND, "e1", false},
     {BYTES("s1\nr1\ne1\nrf1/2"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, "e2", false},
-    {BYTES("s1\nr1\ne2\nrf1/2"), SNAPSHOT_FOUND, SNAPSHOT_FOREIGN, "e2",
-     false}, /* the rows' is e1 */
+    {BYTES("s1\nr1\ne2\nrf1/2"), SNAPSHOT_FOUND, SNAPSHOT_FOREIGN, "e2", false},
     {HEAD("rf"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, "e1", false},
 };
 
+#define OF_E1 BYTES("e1")
+
 /* Where an environment was asked for, each row says of which it is. */
-START_TEST(a_row_without_an_environment) {
+static const struct {
+    struct field environment; /* of the rows */
+    enum snapshot_outcome outcome, lean_outcome;
+} environments[] = {
+    {OF_E1, SNAPSHOT_FOUND, SNAPSHOT_PARTIAL},
+    {BYTES("e2"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN},
+    {BYTES("e11"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN},
+    {BYTES(""), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN},
+    {NOTHING, SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN}, /* they do not say */
+};
+
+static void judge_environment(bool lean, const char *rows, enum snapshot_outcome outcome) {
     struct snapshot_result read;
     struct snapshot_question question = asked;
     question.environment = (struct text){"e1", 2};
-    for (int i = 0; i < 2; i++) {
-        PGresult *result = result_of(false, "fww");
-        set_value(result, 0, HEAD_COLUMN, (struct field)BYTES("s1\nr1\ne1\nrf1/2"));
-        if (i == 1) {
-            set_value(result, 1, SNAPSHOT_ENVIRONMENT_ID, (struct field)NOTHING);
-        }
-        ck_assert_int_eq(snapshot_read(&read, result_rows_all(result), &question),
-                         i == 0 ? SNAPSHOT_FOUND : SNAPSHOT_FOREIGN);
-        PQclear(result);
-    }
+    PGresult *result = result_of(lean, rows);
+    set_value(result, 0, HEAD_COLUMN, (struct field)BYTES("s1\nr1\ne1\nrf1/2"));
+    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result), &question), outcome);
+    PQclear(result);
+}
+
+START_TEST(an_environment) {
+    environment = environments[_i].environment;
+    judge_environment(false, "fww", environments[_i].outcome);
+    judge_environment(true, "l", environments[_i].lean_outcome);
+    environment = (struct field)NOTHING;
+}
+END_TEST
+
+/* Nobody asked for it; or it comes twice, or in a row that has none. */
+START_TEST(an_environment_too_much) {
+    struct field fields[COUNT(lean_row) + 1];
+    memcpy(fields, lean_row, sizeof(lean_row));
+    fields[COUNT(lean_row)] = (struct field)OF_E1;
+    environment = (struct field)OF_E1;
+    ck_assert_int_eq(judge_row(ROW_LEAN, fields, COUNT(lean_row)), SNAPSHOT_FOREIGN);
+    ck_assert_int_eq(judge_row(ROW_FULL, full_row, COUNT(full_row)), SNAPSHOT_FOREIGN);
+    ck_assert_int_eq(judge_row(ROW_LEAN, fields, COUNT(fields)), SNAPSHOT_MALFORMED);
+    PGresult *result = result_of(false, "fww");
+    set_value(result, 0, ENVIRONMENT_COLUMN, environment);
+    ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+    result = result_of(false, "fww");
+    set_value(result, 2, ENVIRONMENT_COLUMN, environment);
+    ck_assert_int_eq(judge(result), SNAPSHOT_MALFORMED);
+    environment = (struct field)NOTHING;
 }
 END_TEST
 
@@ -586,7 +634,9 @@ static void judge_head(int number, const char *rows, enum snapshot_outcome outco
         question.environment = (struct text){heads[number].environment, 2};
     }
     question.as_replica = !heads[number].as_primary;
+    environment = heads[number].environment != NULL ? (struct field)OF_E1 : (struct field)NOTHING;
     PGresult *result = result_of(false, rows);
+    environment = (struct field)NOTHING;
     set_value(result, 0, HEAD_COLUMN, heads[number].head);
     struct result_rows all = result_rows_all(result);
     ck_assert_int_eq(snapshot_read(&read, all, &question), outcome);
@@ -862,7 +912,8 @@ int main(void) {
     tcase_add_test(shapes, other_columns);
     tcase_add_test(shapes, a_lean_row_that_needs_more);
     tcase_add_loop_test(shapes, a_head, 0, COUNT(heads));
-    tcase_add_test(shapes, a_row_without_an_environment);
+    tcase_add_loop_test(shapes, an_environment, 0, COUNT(environments));
+    tcase_add_test(shapes, an_environment_too_much);
     tcase_add_test(shapes, a_head_tells_where_the_server_is);
     tcase_add_test(shapes, a_result_without_a_head);
     tcase_add_test(shapes, what_is_lacking);
