@@ -26,6 +26,7 @@ const char question_probe[] =
     " pg_catalog.current_setting('wal_block_size'),"
     " pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size')),"
     " " MAY("pg_postmaster_start_time()")
+    " AND " MAY("pg_is_in_recovery()")
     " AND " MAY("pg_last_wal_replay_lsn()")
     " AND " MAY("pg_current_wal_insert_lsn()")
     " AND " MAY("pg_current_wal_flush_lsn()")
@@ -302,10 +303,9 @@ bool question_read_facts(const char *answer, struct facts *facts) {
 
 const char *question_missing_grants(const struct abilities *can) {
     if (!can->positions) {
-        return "the role may not ask for WAL positions, so nothing is proven here: GRANT EXECUTE "
-               "ON "
-               "the functions pg_last_wal_replay_lsn, pg_current_wal_insert_lsn, "
-               "pg_current_wal_flush_lsn, pg_walfile_name and pg_postmaster_start_time";
+        return "GRANT EXECUTE ON pg_is_in_recovery, pg_postmaster_start_time, "
+               "pg_last_{wal_replay_lsn,xact_replay_timestamp}, pg_current_wal_{insert,flush}_lsn, "
+               "pg_walfile_name, pg_stat_get_wal_receiver: else nothing is proven here";
     }
     bool functions = can->system && (can->control || told_by_recovery(can));
     if (!can->receiver) {

@@ -778,8 +778,13 @@ static void tell_no_proof(struct rp_cluster *cluster, uint32_t index) {
     }
 }
 
-static void note_lag(struct rp_cluster *cluster, uint32_t index, uint64_t sent_ns) {
+static void note_lag(struct rp_cluster *cluster, uint32_t index, const struct facts *before,
+                     uint64_t sent_ns) {
     struct server *server = &cluster->servers[index];
+    /* Another standby answers, or the same one after a crash: it is not where that one had come. */
+    if (server->said.position < before->position) {
+        server->reached_ns = 0;
+    }
     if (index == cluster->primary && server->said.position != 0) {
         lag_note_primary(&cluster->lag, server->said.position, sent_ns);
     }
@@ -901,7 +906,7 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
         cluster->forgetting || server->redial_ns != 0 || cluster->primary == NO_SERVER) {
         judge_and_forget(cluster);
     }
-    note_lag(cluster, index, cluster->now_ns);
+    note_lag(cluster, index, &before, cluster->now_ns);
     tell_no_proof(cluster, index);
 }
 

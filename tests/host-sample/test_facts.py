@@ -399,5 +399,43 @@ class Commits(Facts):
             late.resume_replay()
 
 
+class Lag(Facts):
+    def test_a_name_that_is_led_to_a_late_standby(self):
+        """It is as late as it says itself, whatever was behind the name before."""
+        servers = self.cluster("standby", "late")
+        primary, late = servers.primary, servers.standbys[1]
+        run, since = self.acknowledged(primary)
+        servers.wait_caught_up()
+        late.pause_replay()
+        servers.commit_something()
+        with Relay(servers.standby) as name:
+            host = self.host(primary, [name], policy={"policy": "replica_only", "max_lag_ms": 60000})
+            wait_for(lambda: host.lookup(run, since).status == 200, "the one to be read")
+            name.lead_to(late)
+            # The primary was there before the host began: for how long it has been, nobody knows. 60 s are not over.
+            wait_for(lambda: host.lookup(run, since).status == 503, "the other one to be out")
+            late.resume_replay()
+            wait_for(lambda: host.lookup(run, since).status == 200, "it to be read")
+
+
+class Rights(Facts):
+    def test_functions_that_may_not_be_called(self):
+        """One line names them, whichever it is; once it is granted all is as before."""
+        servers = self.cluster("standby")
+        primary = servers.primary
+        primary.execute("CREATE ROLE reader LOGIN; GRANT pg_monitor TO reader;"
+                        " GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+        host = self.host(Named(primary, "reader"), [Named(servers.standby, "reader")], policy=TO_PRIMARY)
+        self.wait_proven(host)
+        for name in ("pg_is_in_recovery", "pg_stat_get_wal_receiver"):
+            host.log.clear()
+            primary.execute(f"REVOKE EXECUTE ON FUNCTION {name}() FROM PUBLIC")
+            line = host.wait_for_log(lambda one: "GRANT EXECUTE" in one.text, "what is missing")
+            self.assertEqual(line.level, "WARN")
+            self.assertIn(name, line.text)
+            primary.execute(f"GRANT EXECUTE ON FUNCTION {name}() TO PUBLIC")
+            self.wait_proven(host)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -1,0 +1,70 @@
+/*
+ * test_cluster_lag.c - max_lag_ms: a replica is as late as it says itself, whatever has answered by
+ * its name before.
+ */
+#include "tests/lib/scripted_pair.h"
+#include "tests/lib/suite.h"
+
+#include <check.h>
+
+static struct scripted_pair pair;
+
+static void tear_down(void) {
+    pair_close(&pair);
+}
+
+/* The primary writes, and the standby follows or does not. */
+static void write_for(uint64_t ms, bool follows) {
+    for (uint64_t i = 0; i < ms; i++) {
+        pair.inserted += 8;
+        pair.flushed = pair.inserted;
+        pair.replayed = follows ? pair.inserted : pair.replayed;
+        pair_time_passes(&pair, 1);
+    }
+}
+
+static void set_up(void) {
+    pair_open(&pair, "policy = replica_only\nmax_lag_ms = 5000");
+    pair.version = 150000;
+    pair.flushed = pair.inserted;
+    pair.replayed = pair.inserted;
+    pair_open_cluster(&pair, 0);
+    write_for(12000, true);
+}
+
+static bool is_offered(uint64_t tag) {
+    pair_start(&pair, tag, 0);
+    const bool offered = pair.verdicts[tag] == RP_VERDICT_NONE;
+    if (offered) {
+        pair_answer(&pair, &pair.reads_out[tag], RP_FOUND, NULL);
+    }
+    return offered;
+}
+
+START_TEST(one_that_falls_behind_leaves) {
+    ck_assert(is_offered(1));
+    write_for(3000, false);
+    ck_assert(is_offered(2));
+    write_for(4000, false);
+    ck_assert(!is_offered(3));
+    write_for(1500, true);
+    ck_assert(is_offered(4));
+}
+END_TEST
+
+/* After a crash it replays again from its last restart point; or another standby has its name now.
+ */
+START_TEST(one_that_has_gone_back_is_as_late_as_it_says) {
+    pair.replayed -= 8 * 9000;
+    write_for(1500, false);
+    ck_assert(!is_offered(1));
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cluster_lag");
+    TCase *tests = suite_case(suite, "lag", set_up, tear_down, 0);
+    tcase_add_test(tests, one_that_falls_behind_leaves);
+    tcase_add_test(tests, one_that_has_gone_back_is_as_late_as_it_says);
+    return suite_run(suite);
+}
