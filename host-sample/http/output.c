@@ -11,6 +11,9 @@
 /* Up to here a copy costs less than the caller's next allocation of a new body. */
 #define CHEAP_COPY 4096
 
+/* Up to here a copy costs less than to send two parts as such. */
+#define SMALL 1024
+
 static void drop_sent(struct iovec *part, size_t *sent) {
     size_t here = *sent < part->iov_len ? *sent : part->iov_len;
 
@@ -21,10 +24,28 @@ static void drop_sent(struct iovec *part, size_t *sent) {
     }
 }
 
+static void copy_part(char **to, const struct iovec *part) {
+    if (part->iov_len > 0) { /* an empty part has no address */
+        memcpy(*to, part->iov_base, part->iov_len);
+        *to += part->iov_len;
+    }
+}
+
+static ssize_t send_parts(int fd, struct iovec parts[HTTP_OUTPUT_PARTS]) {
+    char whole[SMALL];
+    if (parts[0].iov_len + parts[1].iov_len > sizeof(whole)) {
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = HTTP_OUTPUT_PARTS};
+        return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    char *end = whole;
+    copy_part(&end, &parts[0]);
+    copy_part(&end, &parts[1]);
+    return send(fd, whole, (size_t)(end - whole), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 enum http_send_outcome http_send(int fd, struct iovec parts[HTTP_OUTPUT_PARTS]) {
     while (parts[0].iov_len + parts[1].iov_len > 0) {
-        struct msghdr message = {.msg_iov = parts, .msg_iovlen = HTTP_OUTPUT_PARTS};
-        ssize_t count = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t count = send_parts(fd, parts);
 
         if (count >= 0) {
             size_t sent = (size_t)count;
