@@ -349,20 +349,18 @@ static const char *read_tokens_of(FILE *file, struct host_config *config) {
     return more ? "it has more than two lines" : NULL;
 }
 
-/* A FIFO's writer, and then its next line, would be waited for, and the host with them. NULL: errno
- * says why; 0 if it is no regular file. */
-static FILE *open_regular(const char *path) {
+/* A FIFO's writer, and then its next line, would be waited for, and the host with them. NULL and
+ * *why: it cannot be read. */
+static FILE *open_regular(const char *path, const char **why) {
     struct stat status;
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (descriptor < 0) {
-        return NULL;
-    }
     FILE *file = NULL;
-    errno = 0;
-    if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)) {
-        file = fdopen(descriptor, "r");
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (descriptor >= 0 && fstat(descriptor, &status) == 0 && !S_ISREG(status.st_mode)) {
+        *why = "it is not a regular file";
+    } else if (descriptor < 0 || (file = fdopen(descriptor, "r")) == NULL) {
+        *why = strerror(errno);
     }
-    if (file == NULL) {
+    if (file == NULL && descriptor >= 0) {
         close(descriptor);
     }
     return file;
@@ -370,10 +368,11 @@ static FILE *open_regular(const char *path) {
 
 static void read_token_file(struct host_config *config, const char *place,
                             struct ini_errors *errors) {
-    FILE *file = open_regular(config->auth.token_file);
-    const char *why = file != NULL ? read_tokens_of(file, config)
-                      : errno != 0 ? strerror(errno)
-                                   : "it is not a regular file";
+    const char *why = NULL;
+    FILE *file = open_regular(config->auth.token_file, &why);
+    if (file != NULL) {
+        why = read_tokens_of(file, config);
+    }
     if (why != NULL) {
         ini_errors_add(errors,
                        "%s: %s; accepted: a readable file of one token a line, one or two of "

@@ -16,8 +16,8 @@ static const char *const why_texts[WHY_COUNT] = {
     [WHY_FINE] = "",
     [WHY_FOREIGN] = "it belongs to another system than the primary",
     [WHY_ELSEWHERE] =
-        "it is connected to another database than the primary: all connection strings "
-        "must name the same one",
+        ("it is connected to another database than the primary: all connection strings "
+         "must name the same one"),
     [WHY_DEPOSED] =
         ("it is out of recovery on an older timeline than the primary's: a primary that "
          "was deposed and not fenced (if it is the right one after all, reload this host)"),
