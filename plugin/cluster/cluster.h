@@ -63,6 +63,7 @@ struct ask {
 struct instance {
     uint64_t start; /* facts.instance; 0: none */
     uint64_t system;
+    uint64_t collation; /* as in facts */
     uint32_t lower; /* the greatest lower bound of its timeline that it reported; it only grows */
     uint64_t used_event;
     /* Rule 5: the primary instance that its position was compared with, and the result. */
@@ -95,7 +96,8 @@ enum no_proof {
     PROOF_FINE,
     PROOF_NO_GRANT,
     PROOF_NOT_STREAMING,
-    PROOF_OLD_TIMELINE /* its restart point is older than the last promotion */
+    PROOF_OLD_TIMELINE, /* its restart point is older than the last promotion */
+    PROOF_OTHER_ORDER   /* it sorts otherwise than the primary */
 };
 
 struct server {

@@ -23,6 +23,15 @@ static const struct instance *instance_of(const struct server *server, const str
     return NULL;
 }
 
+bool sorts_as_primary(const struct rp_cluster *cluster, const struct instance *instance) {
+    if (cluster->primary == NO_SERVER) {
+        return true;
+    }
+    const struct instance *primary = cluster->servers[cluster->primary].instance;
+    return primary == NULL || primary->collation == 0 || instance->collation == 0 ||
+           primary->collation == instance->collation;
+}
+
 uint64_t proof_position(const struct rp_cluster *cluster, const struct read *read,
                         const struct facts *facts) {
     const struct server *server = &cluster->servers[read->server];
@@ -40,7 +49,9 @@ uint64_t proof_position(const struct rp_cluster *cluster, const struct read *rea
     bool timelines = read->located_timeline != 0 && facts->upper == read->located_timeline &&
                      instance->lower == read->located_timeline;
     bool compared = instance->compared_with == read->located_instance && !instance->ahead;
-    return systems && primaries && timelines && compared ? facts->position : 0;
+    return systems && primaries && timelines && compared && sorts_as_primary(cluster, instance)
+               ? facts->position
+               : 0;
 }
 
 uint64_t floor_position(const struct rp_cluster *cluster, uint32_t index,
@@ -52,7 +63,7 @@ uint64_t floor_position(const struct rp_cluster *cluster, uint32_t index,
         return 0;
     }
     bool foreign = cluster->system != 0 && instance->system != cluster->system;
-    return foreign ? 0 : facts->position;
+    return foreign || !sorts_as_primary(cluster, instance) ? 0 : facts->position;
 }
 
 static const char *why_leader_does_not_count(const struct rp_cluster *cluster, uint32_t index,

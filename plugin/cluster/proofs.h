@@ -12,14 +12,19 @@
  * before it, in the same transaction; 0: none. Known and the same: the isolation READ COMMITTED; in
  * recovery; the primary's system, and the timeline (lower bound, upper bound and the primary's)
  * that the read was located on, by the same primary instance; compared with that primary; and no
- * other server claims to be the primary. */
+ * other server claims to be the primary. It is not known to sort otherwise. */
 uint64_t proof_position(const struct rp_cluster *cluster, const struct read *read,
                         const struct facts *facts);
 
 /* The position by which a replica's answer may satisfy a floor; 0: none. Its timeline is known to
- * be at least the one that is remembered. */
+ * be at least the one that is remembered, and it is not known to sort otherwise than the primary.
+ */
 uint64_t floor_position(const struct rp_cluster *cluster, uint32_t server,
                         const struct facts *facts);
+
+/* False: an index on text, in the primary's order, may hide rows that are there, for the instance
+ * sorts by another version of the collation. */
+bool sorts_as_primary(const struct rp_cluster *cluster, const struct instance *instance);
 
 /* Why a primary's answer that a row is missing does not count, facts being what it said before it;
  * NULL: it counts. */

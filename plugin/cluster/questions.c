@@ -36,7 +36,8 @@ const char question_probe[] =
     " " MAY("pg_control_system()") ","
     " " MAY("pg_control_recovery()") ","
     " pg_catalog.pg_has_role('pg_read_all_stats', 'usage'),"
-    " pg_catalog.to_regclass('pg_catalog.pg_stat_recovery') IS NOT NULL)";
+    " pg_catalog.to_regclass('pg_catalog.pg_stat_recovery') IS NOT NULL,"
+    " " MAY("pg_database_collation_actual_version(oid)") ")";
 
 /* WAIT FOR LSN, which needs no privilege. Everything else that a version brings is seen by asking for
  * it. */
@@ -116,28 +117,39 @@ const char question_probe[] =
 #define BY_NONE(more)     QUESTION(STANDBY("o.t", "'-'"), more, JUST_POSITION)
 #define BY_RECOVERY(more) QUESTION(STANDBY_BY_RECOVERY, more, JUST_ROLE)
 
-/* By its name, which may have any characters, and which any role may know: standbys have it as their
- * primary has. */
-#define DATABASE                                                                                   \
-    "(pg_catalog.hashtextextended(pg_catalog.current_database()::text, 0)"                         \
-    " OPERATOR(pg_catalog.&) 9223372036854775807)::text"
+/* A number for a text that may have any characters. */
+#define NUMBER(text)                                                                               \
+    "coalesce((pg_catalog.hashtextextended(" text ", 0)"                                           \
+    " OPERATOR(pg_catalog.&) 9223372036854775807)::text, '-')"
 
-#define WITH_AGE(system) AND "' '" AND system AND "' '" AND REPLAY_AGE AND "' '" AND DATABASE
-#define NO_SYSTEM        WITH_AGE("'-'")
-#define ITS_SYSTEM       WITH_AGE(SYSTEM)
+/* By its name, which any role may know: standbys have it as their primary has. */
+#define DATABASE NUMBER("pg_catalog.current_database()::text")
+
+/* Of the database's collation, as the server's own libraries sort; of C there is none. */
+#define COLLATION                                                                                  \
+    "(SELECT " NUMBER("pg_catalog.pg_database_collation_actual_version(d.oid)")                    \
+    " FROM pg_catalog.pg_database d"                                                               \
+    " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())"
+
+#define MORE(system, collation)                                                                    \
+    AND "' '" AND system AND "' '" AND REPLAY_AGE AND "' '" AND DATABASE AND "' '" AND collation
+
+/* By whether the system may be seen, and the version of the collation. */
+#define FULLS(by)                                                                                  \
+    {                                                                                              \
+        {by(MORE("'-'", "'-'")), by(MORE("'-'", COLLATION))}, {                                    \
+            by(MORE(SYSTEM, "'-'")), by(MORE(SYSTEM, COLLATION))                                   \
+        }                                                                                          \
+    }
 
 /* clang-format on */
 
 static const char *const shorts[2] = {BY_RECEIVER(""), BY_RECOVERY("")};
 
-/* By what bounds a standby's timeline, and whether the system may be seen. */
-static const char *const fulls[4][2] = {
-    {BY_NONE(NO_SYSTEM), BY_NONE(ITS_SYSTEM)},
-    {BY_RECEIVER(NO_SYSTEM), BY_RECEIVER(ITS_SYSTEM)},
-    {BY_CONTROL(NO_SYSTEM), BY_CONTROL(ITS_SYSTEM)},
-    {BY_BOTH(NO_SYSTEM), BY_BOTH(ITS_SYSTEM)},
-};
-static const char *const fulls_by_recovery[2] = {BY_RECOVERY(NO_SYSTEM), BY_RECOVERY(ITS_SYSTEM)};
+/* By what bounds a standby's timeline. */
+static const char *const fulls[4][2][2] = {FULLS(BY_NONE), FULLS(BY_RECEIVER), FULLS(BY_CONTROL),
+                                           FULLS(BY_BOTH)};
+static const char *const fulls_by_recovery[2][2] = FULLS(BY_RECOVERY);
 
 static bool told_by_recovery(const struct abilities *can) {
     return can->recovery && can->receiver;
@@ -152,9 +164,9 @@ const char *question_full(const struct abilities *can) {
         return NULL;
     }
     if (told_by_recovery(can)) {
-        return fulls_by_recovery[can->system];
+        return fulls_by_recovery[can->system][can->collation];
     }
-    return fulls[can->control * 2 + can->receiver][can->system];
+    return fulls[can->control * 2 + can->receiver][can->system][can->collation];
 }
 
 /* ---- answers ---- */
@@ -264,8 +276,9 @@ bool question_read_probe(const char *answer, struct abilities *can) {
                 read_u32(&at, 10, &can->block) && read_u32(&at, 10, &can->segment) &&
                 read_flag(&at, &can->positions) && read_flag(&at, &can->system) &&
                 read_flag(&at, &can->control) && read_flag(&at, &can->receiver) &&
-                read_flag(&at, &can->recovery) && *at == '\0' && is_power_of_two(can->block) &&
-                is_power_of_two(can->segment);
+                read_flag(&at, &can->recovery) &&
+                (*at == '\0' || read_flag(&at, &can->collation)) && *at == '\0' &&
+                is_power_of_two(can->block) && is_power_of_two(can->segment);
     can->waits = can->version >= WAITS_FROM;
     return good;
 }
@@ -296,7 +309,8 @@ bool question_read_facts(const char *answer, struct facts *facts) {
     if (good && *at != '\0') {
         good = read_number(&at, 10, UINT64_MAX, &facts->system) &&
                read_number(&at, 10, UINT64_MAX, &facts->replay_age_ms) &&
-               (*at == '\0' || read_number(&at, 10, UINT64_MAX, &facts->database)) && *at == '\0';
+               (*at == '\0' || read_number(&at, 10, UINT64_MAX, &facts->database)) &&
+               (*at == '\0' || read_number(&at, 10, UINT64_MAX, &facts->collation)) && *at == '\0';
     }
     return good && facts->instance != 0;
 }

@@ -7,7 +7,8 @@
  *   - the short one, asked before a read and for a position: who answers, in which role, and where
  *     it is;
  *   - the full one, asked now and then: the short one with what costs a look into a file, the
- *     system's identifier, the lower bound of a standby's timeline, and the database;
+ *     system's identifier, the lower bound of a standby's timeline, the database, and how it is
+ *     sorted;
  *   - the wait, for a standby to have replayed a position. It brings no fact: that may be another
  *     timeline's, and behind a pooler another server's. Whoever has waited asks all the same.
  * The order of evaluation within one statement is forced, not hoped for: a standby's lower bound of
@@ -30,6 +31,7 @@ struct abilities {
     bool control;     /* pg_control_recovery() */
     bool receiver;    /* the WAL receiver's timeline, or in its place pg_stat_recovery */
     bool recovery;    /* pg_stat_recovery is there (PostgreSQL 19): the replayed timeline itself */
+    bool collation;   /* the version of the database's collation (PostgreSQL 15) */
     bool waits;       /* for a position, without being asked again (PostgreSQL 19) */
 };
 
@@ -40,6 +42,7 @@ struct facts {
     uint64_t flushed;       /* of a primary; 0: unknown */
     uint64_t system;        /* 0: unknown */
     uint64_t database;      /* that the connection is to, a number for its name; 0: unknown */
+    uint64_t collation;     /* a number for its version there; 0: unknown, or always the same */
     uint64_t replay_age_ms; /* since the commit that was replayed last; 0: unknown */
     uint32_t lower; /* bounds of the position's timeline; of a primary the same. 0: unknown */
     uint32_t upper;

@@ -3,6 +3,7 @@
  */
 #include "roles.h"
 
+#include "proofs.h"
 #include "strict.h"
 
 #include <stdio.h>
@@ -758,6 +759,10 @@ static void tell_no_proof(struct rp_cluster *cluster, uint32_t index) {
         [PROOF_OLD_TIMELINE] =
             "%s has had no restart point since the last promotion, so it proves nothing yet: a "
             "CHECKPOINT on the primary, and then on the standby, ends that",
+        [PROOF_OTHER_ORDER] =
+            "%s sorts text by another version of the database's collation than the primary, so "
+            "that its indexes may not find rows which are there: it proves nothing until both run "
+            "on the same libraries",
     };
     struct server *server = &cluster->servers[index];
     uint8_t now = PROOF_FINE;
@@ -768,6 +773,8 @@ static void tell_no_proof(struct rp_cluster *cluster, uint32_t index) {
     } else if (server->said.upper != 0 && server->can.control && !server->can.recovery &&
                server->instance->lower < server->said.upper) {
         now = PROOF_OLD_TIMELINE;
+    } else if (!sorts_as_primary(cluster, server->instance)) {
+        now = PROOF_OTHER_ORDER;
     }
     server->no_proof_polls = now == PROOF_FINE ? 0 : server->no_proof_polls + 1;
     if (now == PROOF_FINE) {
@@ -867,6 +874,9 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     if (facts->lower > instance->lower) {
         instance->lower = facts->lower;
         learnt = true;
+    }
+    if (full) {
+        instance->collation = facts->collation;
     }
     if (facts->database != 0 && server->database != facts->database) {
         server->database = facts->database;

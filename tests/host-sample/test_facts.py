@@ -8,7 +8,9 @@ error may be right; a 404 for such a row never is.
 
 import collections
 import os
+import re
 import shutil
+import subprocess
 import time
 import unittest
 
@@ -233,6 +235,52 @@ class OtherDatabases(Facts):
             host.reload(settings={**host.settings, **settings})
             self.wait_proven(host)
             self.assertEqual(host.lookup(*rows[0]).status, 200)
+
+
+OTHER_ICU = """
+void NAME(const void *collator, unsigned char version[4]);
+void NAME(const void *collator, unsigned char version[4]) {
+    (void)collator;
+    version[0] = 250;
+    version[1] = version[2] = version[3] = 0;
+}
+"""
+
+
+class OtherCollation(Facts):
+    """The standby's operating system has another version of ICU, which says so; it sorts as before."""
+
+    def library(self, servers):
+        """For a server to load before its own: of ICU the function that tells the version."""
+        symbols = subprocess.run(["nm", "-D", servers.bin + "/postgres"], capture_output=True, text=True,
+                                 check=True).stdout
+        name = re.search(r"ucol_getVersion\w*", symbols)[0]
+        path = servers.directory + "/other_icu.so"
+        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-DNAME=" + name, "-x", "c", "-",
+                        "-o", path], input=OTHER_ICU, text=True, check=True)
+        os.chmod(path, 0o755)
+        return path
+
+    def test_a_standby_that_sorts_otherwise(self):
+        servers = self.cluster("standby")
+        if servers.major < 15:
+            self.skipTest("before PostgreSQL 15 a database does not know the version of its collation")
+        standby = servers.standby
+        host = self.host(servers.primary, [standby], policy=READ_INDEX)
+        self.wait_proven(host)
+        standby.stop()
+        standby.environment = {"LD_PRELOAD": self.library(servers)}
+        standby.start()
+        line = host.wait_for_log(lambda one: "sorts text by another version" in one.text, "the order")
+        self.assertEqual((line.level, line.fields["server"]), ("WARN", "replica"))
+        proven = host.counters().get("proven_absent", 0)
+        self.assertEqual({status for status, _ in self.ask(host, servers.primary)}, {200})
+        self.assert_error(self.made_up(host), 404, "primary")
+        self.assertEqual(host.counters().get("proven_absent", 0), proven)
+        standby.stop()
+        standby.environment = {}
+        standby.start()
+        self.wait_proven(host)
 
 
 class Commits(Facts):

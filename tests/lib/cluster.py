@@ -135,6 +135,7 @@ class Server:
         self.data = os.path.join(cluster.directory, name)
         self.log_path = self.data + ".log"
         self._cluster = cluster
+        self.environment = {}  # beside the tests' own, for its next start
         self._process = None
         self._admin = None
 
@@ -150,7 +151,7 @@ class Server:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 cwd=self._cluster.directory, preexec_fn=_die_with_parent,
-                **self._cluster.account.popen_arguments)
+                env={**os.environ, **self.environment}, **self._cluster.account.popen_arguments)
         if wait:
             wait_for(self._is_ready, f"{self.name} to take connections", timeout_s=60)
 

@@ -10,6 +10,7 @@
 static const char *answer_of(const struct scripted_pair *pair, uint32_t server, const char *text) {
     static char answer[160];
     const uint32_t database = pair->databases[server == PAIR_STANDBY];
+    const uint32_t collation = pair->collations[server == PAIR_STANDBY];
     const bool probe = strstr(text, "server_version_num") != NULL;
     const bool full = !probe && strstr(text, "pg_last_xact_replay_timestamp") != NULL;
     if (probe) {
@@ -21,9 +22,9 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
         (void)snprintf(answer, sizeof answer, "rp1 b1 c r 0/%X - %s 1%s", pair->replayed,
                        full ? "1" : "-", full ? " 7001 -" : "");
     }
-    if (full && database != 0) {
+    if (full && (database | collation) != 0) {
         const size_t length = strlen(answer);
-        (void)snprintf(answer + length, sizeof answer - length, " %u", database);
+        (void)snprintf(answer + length, sizeof answer - length, " %u %u", database, collation);
     }
     return answer;
 }

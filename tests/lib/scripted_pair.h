@@ -28,6 +28,7 @@ struct scripted_pair {
     uint32_t flushed;
     uint32_t replayed;
     uint32_t databases[2]; /* of primary and standby; 0: not told */
+    uint32_t collations[2];
 
     /* What is under way; id 0: nothing. Reads are numbered by their tags. */
     struct rp_action wait_out;
