@@ -163,6 +163,9 @@ def main():
     arguments = parser.parse_args()
     with open(os.path.join(ROOT, "tests", "plugin", "mutants.toml"), "rb") as file:
         mutants = [Mutant(**entry) for entry in tomllib.load(file)["mutant"]]
+    unknown = set(arguments.names) - {mutant.name for mutant in mutants}
+    if unknown:
+        parser.error(f"mutants.toml has no mutation of that name: {', '.join(sorted(unknown))}")
     chosen = [mutant for mutant in mutants
               if mutant.name in arguments.names
               or not arguments.names and (arguments.all or mutant.short)]
