@@ -172,7 +172,8 @@ class OtherHistories(Facts):
             self.wait_out(host, "replica", "")
             # The new primary is ahead of it some day: it is no replica for that.
             self.go_ahead(heir, 3)
-            again = self.host(address, [late], policy=TO_PRIMARY)
+            # Nobody waits long for a standby that comes no further.
+            again = self.host(address, [late], policy={**TO_PRIMARY, "max_wait_ms": 50})
             for each in (host, again):
                 self.assertEqual(set(self.ask(each, heir)), {(200, "primary")})
 
