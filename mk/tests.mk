@@ -44,7 +44,8 @@ include mk/plugin-tests.mk mk/fuzz.mk
 CHECK_JOBS ?= $(shell expr $$(nproc) + 2)
 LONG_TESTS := tests/host-sample/test_faults.py $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER) \
 	$(BUILD)/tests/host-sample/postgres/test_pg_server tests/tools/policy-sim/test_policy_sim_honesty.py \
-	tests/host-sample/test_exact_reads.py tests/conformance/test_conformance.py tests/host-sample/test_facts.py tests/host-sample/test_changes.py tests/policies/test_new_policy.py tests/lib/test_harness.py
+	tests/host-sample/test_exact_reads.py tests/conformance/test_conformance.py tests/host-sample/test_facts.py tests/host-sample/test_changes.py tests/policies/test_new_policy.py tests/lib/test_harness.py \
+	tests/host-sample/test_admin.py bench/smoke.py tests/plugin/mutants.py
 CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer \
 	$(PY_TESTS) $(PY_CHECKS) bench/smoke.py)
 
