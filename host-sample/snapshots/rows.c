@@ -130,10 +130,14 @@ bool row_boolean(const struct row *row, int field) {
     return row->fields[field].bytes[0] != 0;
 }
 
-int32_t row_integer(const struct row *row, int field) {
-    uint32_t bytes;
-    memcpy(&bytes, row->fields[field].bytes, sizeof(bytes));
-    return (int32_t)be32toh(bytes);
+/* Of two, four or eight bytes, the first one with the sign. */
+int64_t row_integer(const struct row *row, int field) {
+    const struct text *value = &row->fields[field];
+    int64_t integer = (signed char)value->bytes[0];
+    for (size_t i = 1; i < value->length; i++) {
+        integer = integer * 256 + (unsigned char)value->bytes[i];
+    }
+    return integer;
 }
 
 static int64_t time_of(const struct text *value) {
@@ -162,7 +166,7 @@ static bool is_of_type(const struct text *value, enum field_type type) {
     case FIELD_BOOLEAN:
         return value->length == 1;
     case FIELD_INTEGER:
-        return value->length == sizeof(int32_t);
+        return value->length == 2 || value->length == 4 || value->length == 8;
     case FIELD_TIME:
         return value->length == sizeof(int64_t) && utc_date_is_printable(unix_ms_of(value));
     case FIELD_TEXT_ARRAY:
@@ -175,7 +179,8 @@ static bool is_of_type(const struct text *value, enum field_type type) {
  * is no text: what a column of another type holds would be answered as what it is not. */
 static bool is_type_for(uint32_t oid, enum field_type type) {
     enum { FIRST_OWN = 16384 }; /* an enum, or an extension's text */
-    enum { BOOL = 16, NAME = 19, INT4 = 23, TEXT = 25, JSON = 114, BPCHAR = 1042, VARCHAR = 1043 };
+    enum { INT8 = 20, INT2 = 21, INT4 = 23 };
+    enum { BOOL = 16, NAME = 19, TEXT = 25, JSON = 114, BPCHAR = 1042, VARCHAR = 1043 };
     enum { NAMES = 1003, TEXTS = 1009, BPCHARS = 1014, VARCHARS = 1015 };
     enum { TIMESTAMP = 1114, TIMESTAMPTZ = 1184 };
     switch (type) {
@@ -185,7 +190,7 @@ static bool is_type_for(uint32_t oid, enum field_type type) {
     case FIELD_BOOLEAN:
         return oid == BOOL;
     case FIELD_INTEGER:
-        return oid == INT4;
+        return oid == INT4 || oid == INT8 || oid == INT2;
     case FIELD_TIME:
         return oid == TIMESTAMP || oid == TIMESTAMPTZ;
     case FIELD_TEXT_ARRAY:
@@ -207,11 +212,11 @@ static bool fields_fit(const struct text *fields, const struct field_rule *rules
     return true;
 }
 
-/* Of a composite value: the OID of its type, and its value. */
+/* Of a composite value: the OID of its type, and its value. A NULL is one of any type. */
 static bool take_field(struct cursor *cursor, enum field_type type, struct text *field) {
     int32_t oid;
-    return take_integer(cursor, &oid) && is_type_for((uint32_t)oid, type) &&
-           take_text(cursor, field);
+    return take_integer(cursor, &oid) && take_text(cursor, field) &&
+           (field->bytes == NULL || is_type_for((uint32_t)oid, type));
 }
 
 /* A composite value of `count` fields, or one more, the environment, if it may have one: their
@@ -325,14 +330,27 @@ bool rows_are_lean(const struct result_rows *rows) {
     return column_count(rows) == LEAN_COLUMN_COUNT;
 }
 
+/* A NULL is one of any type. The head is not looked at. */
+static bool column_has_type(const struct result_rows *rows, int column, enum field_type type) {
+    if (is_type_for(PQftype(rows->result, rows->column + column), type)) {
+        return true;
+    }
+    for (int number = 1; number < rows->count; number++) {
+        if (take_column(rows, number, column).bytes != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool rows_have_types(const struct result_rows *rows) {
     for (int i = 0; i < SNAPSHOT_FIELD_COUNT; i++) {
-        if (!is_type_for(PQftype(rows->result, rows->column + i), full_rules[i].type)) {
+        if (!column_has_type(rows, i, full_rules[i].type)) {
             return false;
         }
     }
     return column_count(rows) == FULL_COLUMN_COUNT ||
-           is_type_for(PQftype(rows->result, rows->column + ENVIRONMENT_COLUMN), FIELD_TEXT);
+           column_has_type(rows, ENVIRONMENT_COLUMN, FIELD_TEXT);
 }
 
 enum row_kind row_read(const struct result_rows *rows, int number, struct row *row) {

@@ -29,8 +29,8 @@
 enum field_type {
     FIELD_TEXT, /* or an enum's label */
     FIELD_BOOLEAN,
-    FIELD_INTEGER,
-    FIELD_TIME, /* in the years 0001 to 9999; infinity is none of them */
+    FIELD_INTEGER, /* of any size */
+    FIELD_TIME,    /* in the years 0001 to 9999; infinity is none of them */
     FIELD_TEXT_ARRAY
 };
 
@@ -128,7 +128,7 @@ bool rows_have_columns(const struct result_rows *rows);
 /* Whether they are those of a lean statement, if they are any. */
 bool rows_are_lean(const struct result_rows *rows);
 
-/* Whether each column of a full statement has the type of its field. */
+/* Whether each value of a full statement's columns has the type of its field. */
 bool rows_have_types(const struct result_rows *rows);
 
 /* The first row's head. bytes NULL: there is no row, or no head in it. */
@@ -142,7 +142,7 @@ bool row_is_blank(const struct row *row, int field);
 
 /* The field must not be NULL. */
 bool row_boolean(const struct row *row, int field);
-int32_t row_integer(const struct row *row, int field);
+int64_t row_integer(const struct row *row, int field);
 int64_t row_time(const struct row *row, int field);    /* microseconds since 2000, to compare */
 int64_t row_unix_ms(const struct row *row, int field); /* rounded down; printable as a utc_date */
 

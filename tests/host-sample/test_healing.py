@@ -43,6 +43,9 @@ STEPS = [
     INSERT INTO "TaskRunCheckpoint" SELECT * FROM old;
     DROP TABLE old;
     COMMIT""",
+    'ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "attemptNumber" TYPE bigint',
+    'ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "attemptNumber" TYPE smallint',
+    'ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "attemptNumber" TYPE integer',
 ]
 
 END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'reader'"
@@ -61,8 +64,6 @@ MISHAPS = [
      'ALTER TABLE away RENAME TO "TaskRunExecutionSnapshot"'),
     ('ALTER TABLE "TaskRunExecutionSnapshot" RENAME COLUMN "runStatus" TO away',
      'ALTER TABLE "TaskRunExecutionSnapshot" RENAME COLUMN away TO "runStatus"'),
-    ('ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "attemptNumber" TYPE bigint',
-     'ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "attemptNumber" TYPE integer'),
     ('ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "attemptNumber" TYPE real',
      'ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "attemptNumber" TYPE integer'),
 ]
