@@ -3,9 +3,9 @@
 proxy_pass, in front of the same API (another nginx), in turn.
 
 One worker, with a processor of its own, and an API that keeps its files open, so that the worker is what
-limits the rate: where the kernel moves it about among the others, a rate is half or double for seconds. The CPU time that it takes for a request is the
-steadier figure: measured in short turns, with connections that ask together, it tells the two apart on a
-machine that is busy with other things, too."""
+limits the rate: where the kernel moves it about among the others, a rate is half or double for seconds. The
+CPU time that it takes for a request is the steadier figure: measured in short turns, with connections that
+ask together, it tells the two apart on a machine that is busy with other things, too."""
 
 import os
 import re

@@ -102,7 +102,11 @@ static void keep_warning(void *context, const PGresult *notice) {
     char *warning = context;
     const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
     if (severity != NULL && strcmp(severity, "WARNING") == 0) {
-        one_line(warning, WARNING_BYTES, PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY));
+        const size_t length = strlen(warning);
+        const size_t begin = length > 0 && length + 2 < WARNING_BYTES ? length + 2 : length;
+        memcpy(warning + length, "; ", begin - length);
+        one_line(warning + begin, WARNING_BYTES - begin,
+                 PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY));
     }
 }
 

@@ -180,8 +180,8 @@ static bool take_answer(const struct pg_request *request) {
     return true;
 }
 
-/* The session that takes the place of a doubtful one is not doubted before it has given rows, or
- * for a second: where no session can do it, a read costs no session. */
+/* Once a link's session was doubted, those that take its place are left alone for a second: where
+ * no session can do it, or only for one row that is broken, a read costs no session. */
 static bool may_be_outdated(const struct pg_traffic *traffic, const struct pg_request *request) {
     return request->read_failed && traffic->shared->options.use_prepared &&
            (!traffic->doubted || monotonic_ms() - traffic->since_ms >= DOUBTED_MS) &&
@@ -238,7 +238,6 @@ static void reply_to(struct pg_traffic *traffic, const struct pg_request *reques
     struct pg_reply reply = reply_of(traffic, request);
     struct pg_statement *next;
     if (reply.status == PG_REPLY_ROWS && request->reads) {
-        traffic->doubted = false;
         pg_queue_note_size(&traffic->shared->queue, request->statement->prepared,
                            request->statements, PQresultMemorySize(request->result));
     }

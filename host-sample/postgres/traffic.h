@@ -19,7 +19,7 @@ struct pg_traffic {
     size_t variant;              /* the set of prepared statements */
     uint32_t prepared_questions; /* a bit for each of shared->questions */
     uint64_t since_ms;           /* when the link came up */
-    bool doubted;                /* the session before was, and no read has had rows since */
+    bool doubted;                /* one of the link's sessions was */
     bool in_hot_standby;         /* as the server last reported it unasked */
     char why_void[256];          /* one line */
 };

@@ -178,15 +178,17 @@ static bool is_of_type(const struct text *value, enum field_type type) {
 /* By its number in pg_type.dat, which has never changed. A real is as long as an integer, and jsonb
  * is no text: what a column of another type holds would be answered as what it is not. */
 static bool is_type_for(uint32_t oid, enum field_type type) {
-    enum { FIRST_OWN = 16384 }; /* an enum, or an extension's text */
+    enum { FIRST_OWN = 16384 }; /* an enum, a domain, an extension's text: by its bytes alone */
     enum { INT8 = 20, INT2 = 21, INT4 = 23 };
     enum { BOOL = 16, NAME = 19, TEXT = 25, JSON = 114, BPCHAR = 1042, VARCHAR = 1043 };
     enum { NAMES = 1003, TEXTS = 1009, BPCHARS = 1014, VARCHARS = 1015 };
     enum { TIMESTAMP = 1114, TIMESTAMPTZ = 1184 };
+    if (oid >= FIRST_OWN) {
+        return true;
+    }
     switch (type) {
     case FIELD_TEXT:
-        return oid == TEXT || oid == VARCHAR || oid >= FIRST_OWN || oid == BPCHAR || oid == NAME ||
-               oid == JSON;
+        return oid == TEXT || oid == VARCHAR || oid == BPCHAR || oid == NAME || oid == JSON;
     case FIELD_BOOLEAN:
         return oid == BOOL;
     case FIELD_INTEGER:
@@ -194,8 +196,7 @@ static bool is_type_for(uint32_t oid, enum field_type type) {
     case FIELD_TIME:
         return oid == TIMESTAMP || oid == TIMESTAMPTZ;
     case FIELD_TEXT_ARRAY:
-        return oid == TEXTS || oid == VARCHARS || oid >= FIRST_OWN || oid == BPCHARS ||
-               oid == NAMES;
+        return oid == TEXTS || oid == VARCHARS || oid == BPCHARS || oid == NAMES;
     }
     return false;
 }

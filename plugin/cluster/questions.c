@@ -37,7 +37,8 @@ const char question_probe[] =
     " " MAY("pg_control_recovery()") ","
     " pg_catalog.pg_has_role('pg_read_all_stats', 'usage'),"
     " pg_catalog.to_regclass('pg_catalog.pg_stat_recovery') IS NOT NULL,"
-    " " MAY("pg_database_collation_actual_version(oid)") ")";
+    " " MAY("pg_database_collation_actual_version(oid)")
+    " AND pg_catalog.has_table_privilege('pg_catalog.pg_database', 'select'))";
 
 /* WAIT FOR LSN, which needs no privilege. Everything else that a version brings is seen by asking for
  * it. */
@@ -127,9 +128,9 @@ const char question_probe[] =
 
 /* Of the database's collation, as the server's own libraries sort; of C there is none. */
 #define COLLATION                                                                                  \
-    "(SELECT " NUMBER("pg_catalog.pg_database_collation_actual_version(d.oid)")                    \
-    " FROM pg_catalog.pg_database d"                                                               \
-    " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())"
+    NUMBER("(SELECT pg_catalog.pg_database_collation_actual_version(d.oid)"                        \
+           " FROM pg_catalog.pg_database d"                                                        \
+           " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())")
 
 #define MORE(system, collation)                                                                    \
     AND "' '" AND system AND "' '" AND REPLAY_AGE AND "' '" AND DATABASE AND "' '" AND collation
@@ -317,9 +318,10 @@ bool question_read_facts(const char *answer, struct facts *facts) {
 
 const char *question_missing_grants(const struct abilities *can) {
     if (!can->positions) {
-        return "GRANT EXECUTE ON pg_is_in_recovery, pg_postmaster_start_time, "
-               "pg_last_{wal_replay_lsn,xact_replay_timestamp}, pg_current_wal_{insert,flush}_lsn, "
-               "pg_walfile_name, pg_stat_get_wal_receiver: else nothing is proven here";
+        return "to prove anything the role needs EXECUTE on pg_is_in_recovery, "
+               "pg_postmaster_start_time, pg_last_wal_replay_lsn, pg_last_xact_replay_timestamp, "
+               "pg_current_wal_insert_lsn and _flush_lsn, pg_walfile_name, "
+               "pg_stat_get_wal_receiver";
     }
     bool functions = can->system && (can->control || told_by_recovery(can));
     if (!can->receiver) {

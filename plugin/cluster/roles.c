@@ -144,9 +144,9 @@ static bool are_two_systems(const struct rp_cluster *cluster) {
  * tells that they are read in different ones. */
 static bool are_of_two_databases(const struct rp_cluster *cluster, const struct server *one,
                                  const struct server *other) {
-    return is_on(one) && is_on(other) && one->database != 0 && other->database != 0 &&
-           one->database != other->database && !is_foreign(cluster, one) &&
-           !is_foreign(cluster, other);
+    return is_on(one) && is_on(other) && one->said.instance != 0 && other->said.instance != 0 &&
+           one->database != 0 && other->database != 0 && one->database != other->database &&
+           !is_foreign(cluster, one) && !is_foreign(cluster, other);
 }
 
 static bool is_elsewhere(const struct rp_cluster *cluster, const struct server *server) {
@@ -875,7 +875,7 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
         instance->lower = facts->lower;
         learnt = true;
     }
-    if (full) {
+    if (facts->database != 0) {
         instance->collation = facts->collation;
     }
     if (facts->database != 0 && server->database != facts->database) {

@@ -49,7 +49,8 @@ class Readme(unittest.TestCase):
         ran = 0
         for command in commands():
             words = shlex.split(command)
-            if words[0] in ("make", "bpftrace") or words[1] in ("-c", "status"):
+            serves = words[0] == "build/snapshot-host" and words[1] in ("-c", "status")
+            if words[0] in ("make", "bpftrace") or serves:
                 continue
             self.run_as_written(command)
             ran += 1

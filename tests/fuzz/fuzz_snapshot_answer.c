@@ -113,7 +113,6 @@ static void put_run(struct value *value, struct input *input) {
     put(value, take_byte(input) < 240 ? "wa" : "wb", 2);
 }
 
-/* A field: well-formed, NULL, or any bytes. */
 static uint32_t oid_of(enum field_type type) {
     static const uint32_t oids[] = {[FIELD_TEXT] = 25,
                                     [FIELD_BOOLEAN] = 16,
@@ -123,6 +122,7 @@ static uint32_t oid_of(enum field_type type) {
     return oids[type];
 }
 
+/* Well-formed, NULL, or any bytes. */
 static void put_field(struct value *value, enum field_type type, struct input *input) {
     const uint8_t choice = take_byte(input);
     put_integer(value, oid_of(type));

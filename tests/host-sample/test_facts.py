@@ -487,11 +487,16 @@ class Rights(Facts):
         for name in ("pg_is_in_recovery", "pg_stat_get_wal_receiver"):
             host.log.clear()
             primary.execute(f"REVOKE EXECUTE ON FUNCTION {name}() FROM PUBLIC")
-            line = host.wait_for_log(lambda one: "GRANT EXECUTE" in one.text, "what is missing")
+            line = host.wait_for_log(lambda one: "needs EXECUTE" in one.text, "what is missing")
             self.assertEqual(line.level, "WARN")
             self.assertIn(name, line.text)
             primary.execute(f"GRANT EXECUTE ON FUNCTION {name}() TO PUBLIC")
             self.wait_proven(host)
+        primary.execute("REVOKE SELECT ON pg_database FROM PUBLIC")
+        servers.wait_caught_up()
+        again = self.host(Named(primary, "reader"), [Named(servers.standby, "reader")], policy=TO_PRIMARY)
+        for each in (host, again):
+            self.wait_proven(each)
 
 
 if __name__ == "__main__":

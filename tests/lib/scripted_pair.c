@@ -11,16 +11,17 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
     static char answer[160];
     const uint32_t database = pair->databases[server == PAIR_STANDBY];
     const uint32_t collation = pair->collations[server == PAIR_STANDBY];
+    const char *system = pair->system_is_unknown ? " - -" : " 7001 -";
     const bool probe = strstr(text, "server_version_num") != NULL;
     const bool full = !probe && strstr(text, "pg_last_xact_replay_timestamp") != NULL;
     if (probe) {
         (void)snprintf(answer, sizeof answer, "rp1 %u 8192 16777216 t t t t f", pair->version);
     } else if (server != PAIR_STANDBY) {
         (void)snprintf(answer, sizeof answer, "rp1 %x c p 0/%X 0/%X 00000001%s", pair->leader,
-                       pair->inserted, pair->flushed, full ? " 7001 -" : "");
+                       pair->inserted, pair->flushed, full ? system : "");
     } else {
         (void)snprintf(answer, sizeof answer, "rp1 b1 c r 0/%X - %s 1%s", pair->replayed,
-                       full ? "1" : "-", full ? " 7001 -" : "");
+                       full ? "1" : "-", full ? system : "");
     }
     if (full && (database | collation) != 0) {
         const size_t length = strlen(answer);
@@ -40,6 +41,8 @@ static void ask(struct scripted_pair *pair, const struct rp_action *action) {
         ck_assert_uint_eq(pair->wait_out.id, 0);
         pair->wait_out = *action;
         pair->waits_seen++;
+    } else if (action->server == PAIR_STANDBY && pair->standby_is_blind) {
+        pair->calls->answer(pair->cluster, action->id, RP_FAILED, NULL, NULL, pair->now_ns);
     } else if (action->server == PAIR_STANDBY && is_short(action)) {
         pair->watch_out = *action;
         pair->watches_seen++;

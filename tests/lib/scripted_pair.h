@@ -44,6 +44,8 @@ struct scripted_pair {
     bool holds_locates;
     bool primary_is_silent;  /* its polls come to nothing */
     bool primary_is_gone;    /* its polls fail with their connections */
+    bool system_is_unknown;  /* the role may not see it */
+    bool standby_is_blind;   /* it may tell nothing about itself: the questions fail */
     bool primary_is_standby; /* its polls are led to the standby, whose name is another one */
     /* Forgotten when another read is done; 0: none. */
     uint64_t forgotten;

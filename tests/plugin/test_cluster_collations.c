@@ -11,9 +11,11 @@
 enum { ONE = 5, OTHER = 6 };
 
 static struct scripted_pair pair;
+static bool system_is_unknown;
 
 static void open_pair(const char *keys, uint32_t primarys, uint32_t standbys) {
     pair_open(&pair, keys);
+    pair.system_is_unknown = system_is_unknown;
     pair.version = 150000;
     pair.flushed = pair.inserted;
     pair.replayed = pair.inserted;
@@ -25,6 +27,7 @@ static void open_pair(const char *keys, uint32_t primarys, uint32_t standbys) {
 }
 
 static void tear_down(void) {
+    system_is_unknown = false;
     pair_close(&pair);
 }
 
@@ -63,8 +66,9 @@ START_TEST(an_absence) {
 }
 END_TEST
 
-/* It may have hidden a row that the position is of. */
+/* It may have hidden a row that the position is of; whether or not its system can be seen. */
 START_TEST(a_floor) {
+    system_is_unknown = _i == 2;
     open_pair("policy = replica_then_primary", ONE, _i == 0 ? ONE : OTHER);
     pair_start(&pair, 1, 1);
     answer_standby(1, RP_FOUND);
@@ -109,7 +113,7 @@ int main(void) {
     Suite *suite = suite_create("cluster_collations");
     TCase *tests = suite_case(suite, "collations", NULL, tear_down, 0);
     tcase_add_loop_test(tests, an_absence, 0, sizeof versions / sizeof versions[0]);
-    tcase_add_loop_test(tests, a_floor, 0, 2);
+    tcase_add_loop_test(tests, a_floor, 0, 3);
     tcase_add_test(tests, what_it_has_is_found);
     tcase_add_test(tests, it_is_said_once);
     return suite_run(suite);

@@ -78,6 +78,24 @@ START_TEST(what_the_primary_has_is_found) {
 }
 END_TEST
 
+START_TEST(but_it_keeps_no_floor) {
+    open_pair(ONE, OTHER);
+    pair_start(&pair, 1, 1);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* It can tell nothing any more, be it right or wrong. */
+START_TEST(one_that_has_gone_blind_is_held_against_nobody) {
+    open_pair(ONE, OTHER);
+    pair.standby_is_blind = true;
+    pair_time_passes(&pair, 20000);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(all_is_well_once_they_are_the_same) {
     open_pair(ONE, OTHER);
     pair.databases[PAIR_STANDBY] = ONE;
@@ -103,6 +121,8 @@ int main(void) {
     tcase_add_test(tests, a_replica_of_another_database_is_out);
     tcase_add_test(tests, nor_does_the_primarys_miss_count_then);
     tcase_add_test(tests, what_the_primary_has_is_found);
+    tcase_add_test(tests, but_it_keeps_no_floor);
+    tcase_add_test(tests, one_that_has_gone_blind_is_held_against_nobody);
     tcase_add_test(tests, all_is_well_once_they_are_the_same);
     tcase_add_test(tests, or_the_other_one_is_off);
     return suite_run(suite);
