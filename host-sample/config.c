@@ -355,12 +355,17 @@ static FILE *open_regular(const char *path, const char **why) {
     struct stat status;
     FILE *file = NULL;
     const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (descriptor >= 0 && fstat(descriptor, &status) == 0 && !S_ISREG(status.st_mode)) {
-        *why = "it is not a regular file";
-    } else if (descriptor < 0 || (file = fdopen(descriptor, "r")) == NULL) {
+    if (descriptor < 0) {
         *why = strerror(errno);
+        return NULL;
     }
-    if (file == NULL && descriptor >= 0) {
+    if (fstat(descriptor, &status) == 0 && !S_ISREG(status.st_mode)) {
+        *why = "it is not a regular file";
+    } else {
+        file = fdopen(descriptor, "r");
+        *why = file == NULL ? strerror(errno) : NULL;
+    }
+    if (file == NULL) {
         close(descriptor);
     }
     return file;
@@ -368,7 +373,7 @@ static FILE *open_regular(const char *path, const char **why) {
 
 static void read_token_file(struct host_config *config, const char *place,
                             struct ini_errors *errors) {
-    const char *why = NULL;
+    const char *why;
     FILE *file = open_regular(config->auth.token_file, &why);
     if (file != NULL) {
         why = read_tokens_of(file, config);

@@ -130,14 +130,14 @@ bool row_boolean(const struct row *row, int field) {
     return row->fields[field].bytes[0] != 0;
 }
 
-/* Of two, four or eight bytes, the first one with the sign. */
+/* Of two, four or eight bytes, the first bit the sign. */
 int64_t row_integer(const struct row *row, int field) {
     const struct text *value = &row->fields[field];
-    int64_t integer = (signed char)value->bytes[0];
-    for (size_t i = 1; i < value->length; i++) {
-        integer = integer * 256 + (unsigned char)value->bytes[i];
+    uint64_t bits = (value->bytes[0] & 0x80) != 0 ? UINT64_MAX : 0;
+    for (size_t i = 0; i < value->length; i++) {
+        bits = bits << 8 | (unsigned char)value->bytes[i];
     }
-    return integer;
+    return (int64_t)bits;
 }
 
 static int64_t time_of(const struct text *value) {
