@@ -263,8 +263,13 @@ class Healing(LookupCase):
                 self.assertEqual((answer.status, answer.served_by), (200, "primary"))
                 cluster.primary.execute('ALTER TABLE "CompletedWaitpoint" RENAME TO gone')
                 cluster.wait_caught_up()
-                self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
-                host.wait_for_log(lambda line: "neither a table" in line.text, "why no link is up")
+
+                def is_said():
+                    """By a new session, which a link begins for a doubt once its own is a second old."""
+                    self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
+                    return any("neither a table" in line.text for line in list(host.log))
+
+                wait_for(is_said, "why no link is up")
                 cluster.primary.execute('ALTER TABLE gone RENAME TO "CompletedWaitpoint"')
                 cluster.wait_caught_up()
                 wait_for(lambda: host.lookup(self.run_id, self.life[0]["id"]).status == 200,
