@@ -140,41 +140,47 @@ static bool are_two_systems(const struct rp_cluster *cluster) {
 
 /* ---- the database ---------------------------------------------------------------------------- */
 
-/* Servers of one system have all its databases, so that nothing else that they say of themselves
- * tells that they are read in different ones. */
-static bool are_of_two_databases(const struct rp_cluster *cluster, const struct server *one,
-                                 const struct server *other) {
-    return is_on(one) && is_on(other) && one->said.instance != 0 && other->said.instance != 0 &&
-           one->database != 0 && other->database != 0 && one->database != other->database &&
-           !is_foreign(cluster, one) && !is_foreign(cluster, other);
+/* That the server is read in; 0: unknown, or of another system. Servers of one system have all its
+ * databases, so that nothing else that they say of themselves tells that they are read in different
+ * ones. */
+static uint64_t database_of(const struct rp_cluster *cluster, const struct server *server) {
+    const bool counts = is_on(server) && server->said.instance != 0 && !is_foreign(cluster, server);
+    return counts ? server->database : 0;
 }
 
 static bool is_elsewhere(const struct rp_cluster *cluster, const struct server *server) {
-    return cluster->primary != NO_SERVER &&
-           are_of_two_databases(cluster, server, &cluster->servers[cluster->primary]);
+    if (cluster->primary == NO_SERVER) {
+        return false;
+    }
+    const uint64_t primarys = database_of(cluster, &cluster->servers[cluster->primary]);
+    const uint64_t its = database_of(cluster, server);
+    return primarys != 0 && its != 0 && its != primarys;
 }
 
 /* Which of them is meant, nobody can tell. */
 static void judge_databases(struct rp_cluster *cluster) {
-    const struct server *one = NULL, *other = NULL;
+    const struct server *first = NULL, *other = NULL;
     for (uint32_t i = 0; i < cluster->server_count; i++) {
-        for (uint32_t k = i + 1; k < cluster->server_count; k++) {
-            if (are_of_two_databases(cluster, &cluster->servers[i], &cluster->servers[k])) {
-                one = &cluster->servers[i];
-                other = &cluster->servers[k];
-            }
+        const struct server *server = &cluster->servers[i];
+        if (database_of(cluster, server) == 0) {
+            continue;
+        }
+        if (first == NULL) {
+            first = server;
+        } else if (server->database != first->database) {
+            other = server;
         }
     }
-    if (one != NULL && !cluster->two_databases) {
+    if (other != NULL && !cluster->two_databases) {
         notices_add(&cluster->notices, RP_LOG_ERROR, NO_SERVER,
                     "%.50s and %.50s are connected to different databases; reads that miss fail "
                     "until their connection strings (or a pooler's) name the same one",
-                    one->name, other->name);
-    } else if (one == NULL && cluster->two_databases) {
+                    first->name, other->name);
+    } else if (other == NULL && cluster->two_databases) {
         notices_add(&cluster->notices, RP_LOG_NONE, NO_SERVER,
                     "all servers are connected to the same database");
     }
-    cluster->two_databases = one != NULL;
+    cluster->two_databases = other != NULL;
 }
 
 /* ---- the primary ----------------------------------------------------------------------------- */
@@ -877,10 +883,8 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     }
     if (facts->database != 0) {
         instance->collation = facts->collation;
-    }
-    if (facts->database != 0 && server->database != facts->database) {
+        learnt = learnt || server->database != facts->database;
         server->database = facts->database;
-        learnt = true;
     }
     instance->used_event = cluster->event;
     note_leader(cluster, server, instance, facts, sent_event);

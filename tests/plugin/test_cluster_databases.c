@@ -26,12 +26,6 @@ static void tear_down(void) {
     pair_close(&pair);
 }
 
-static int32_t role_of_standby(void) {
-    struct rp_server_info info = {.struct_size = sizeof info};
-    ck_assert_int_eq(pair.calls->server(pair.cluster, PAIR_STANDBY, &info), RP_OK);
-    return info.role;
-}
-
 /* The verdict on a read that misses wherever it goes. */
 static int32_t verdict_on_a_miss(uint64_t tag) {
     pair_start(&pair, tag, 0);
@@ -45,21 +39,21 @@ static int32_t verdict_on_a_miss(uint64_t tag) {
 
 START_TEST(the_same_database_is_fine) {
     open_pair(ONE, ONE);
-    ck_assert_int_eq(role_of_standby(), RP_ROLE_REPLICA);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
     ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 
 START_TEST(what_is_not_told_is_held_against_nobody) {
     open_pair(ONE, 0);
-    ck_assert_int_eq(role_of_standby(), RP_ROLE_REPLICA);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
     ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 
 START_TEST(a_replica_of_another_database_is_out) {
     open_pair(ONE, OTHER);
-    ck_assert_int_eq(role_of_standby(), RP_ROLE_OUT);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
 }
 END_TEST
 
@@ -100,7 +94,7 @@ START_TEST(all_is_well_once_they_are_the_same) {
     open_pair(ONE, OTHER);
     pair.databases[PAIR_STANDBY] = ONE;
     pair_time_passes(&pair, 2000);
-    ck_assert_int_eq(role_of_standby(), RP_ROLE_REPLICA);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
     ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
