@@ -1,5 +1,5 @@
 /*
- * hot.h - functions that every hit passes through.
+ * hot.h - functions and data that every hit passes through.
  *
  * A host has slept, or worked at something else, before each of its turns: what the next read needs
  * must come into the caches again. So those functions stand next to each other, on few pages, and
@@ -9,5 +9,7 @@
 #define HOT_H
 
 #define HOT __attribute__((hot))
+
+#define CACHE_LINE_BYTES 64
 
 #endif

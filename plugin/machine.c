@@ -335,8 +335,29 @@ take_report(struct read_state *read, uint32_t outcome, const struct rp_report *r
     return step;
 }
 
-HOT const struct rp_step *machine_begin(const struct rp_policy *policy,
-                                        const struct rp_request *request, struct rp_read *memory) {
+static inline const struct rp_step *begin(struct read_state *read, const struct rp_plan *plan,
+                                          const struct rp_request *request, uint64_t now_ns,
+                                          uint64_t deadline_ns, uint32_t replicas, uint32_t flags) {
+    read->plan = plan;
+    read->state = ST_BEGIN;
+    read->now_ns = now_ns;
+    read->deadline_ns = deadline_ns;
+    read->entropy = request->entropy;
+    read->floor = request->position;
+    read->polls = 0;
+    read->missed = false;
+    read->replicas = replicas;
+    read->replica = (uint32_t)(((request->entropy & UINT32_MAX) * replicas) >> 32);
+    if (replicas == 0 || (flags & RP_IN_TRANSACTION) != 0) {
+        const bool out = (flags & (RP_IN_TRANSACTION | RP_REPLICAS_OUT)) == RP_REPLICAS_OUT;
+        return advance(read, plan->start[out ? START_OUT : START_DIRECT], &nothing);
+    }
+    return advance(read, plan->start[request->position != 0 ? START_FLOOR : START_REPLICA],
+                   &nothing);
+}
+
+const struct rp_step *machine_begin(const struct rp_policy *policy,
+                                    const struct rp_request *request, struct rp_read *memory) {
     struct read_state *read = (struct read_state *)memory;
     if (read == NULL || read->struct_size < sizeof(struct rp_read)) {
         return &rp_bad_begin;
@@ -347,25 +368,17 @@ HOT const struct rp_step *machine_begin(const struct rp_policy *policy,
         return &rp_bad_begin;
     }
     /* Acquire pairs with the release in set.c: the plan is seen as it was published. */
-    read->plan = atomic_load_explicit(&policy->current, memory_order_acquire);
-    read->state = ST_BEGIN;
-    read->now_ns = request->now_ns;
-    read->deadline_ns = request->deadline_ns == 0 ? UINT64_MAX : request->deadline_ns;
-    read->entropy = request->entropy;
-    read->floor = request->position;
-    read->polls = 0;
-    read->missed = false;
-    read->replicas = request->replicas;
-    read->replica = (uint32_t)(((request->entropy & UINT32_MAX) * request->replicas) >> 32);
-    if (request->replicas == 0 || (request->flags & RP_IN_TRANSACTION) != 0) {
-        const uint32_t flags = request->flags & (RP_IN_TRANSACTION | RP_REPLICAS_OUT);
-        const uint32_t start = flags == RP_REPLICAS_OUT ? START_OUT : START_DIRECT;
-        return advance(read, read->plan->start[start], &nothing);
-    }
-    if (request->position != 0) {
-        return advance(read, read->plan->start[START_FLOOR], &nothing);
-    }
-    return advance(read, read->plan->start[START_REPLICA], &nothing);
+    const struct rp_plan *plan = atomic_load_explicit(&policy->current, memory_order_acquire);
+    return begin(read, plan, request, request->now_ns,
+                 request->deadline_ns == 0 ? UINT64_MAX : request->deadline_ns, request->replicas,
+                 request->flags);
+}
+
+HOT const struct rp_step *machine_begin_known(const struct rp_plan *plan,
+                                              const struct rp_request *request, uint64_t now_ns,
+                                              uint64_t deadline_ns, uint32_t replicas,
+                                              uint32_t flags, struct rp_read *memory) {
+    return begin((struct read_state *)memory, plan, request, now_ns, deadline_ns, replicas, flags);
 }
 
 HOT const struct rp_step *machine_next(struct rp_read *memory, const struct rp_report *report) {
@@ -388,4 +401,24 @@ HOT const struct rp_step *machine_next(struct rp_read *memory, const struct rp_r
         return take_report(read, outcome, report);
     }
     return advance(read, read->plan->first_move[read->state][RP_FOUND], report);
+}
+
+/* Where a counter, or another replica, is to be thought of. */
+__attribute__((noinline)) static const struct rp_step *found(struct rp_read *memory,
+                                                             uint64_t now_ns) {
+    const struct rp_report report = {
+        .struct_size = sizeof report, .outcome = RP_FOUND, .now_ns = now_ns};
+    return machine_next(memory, &report);
+}
+
+HOT const struct rp_step *machine_found(struct rp_read *memory, uint64_t now_ns) {
+    struct read_state *read = (struct read_state *)memory;
+    const struct rp_move *move = &read->plan->moves[read->plan->first_move[read->state][RP_FOUND]];
+    if (move->quick != QUICK_ALWAYS) {
+        return found(memory, now_ns);
+    }
+    read->now_ns = now_ns;
+    read->state = move->to;
+    read->current = move->step;
+    return move->step;
 }

@@ -7,12 +7,11 @@
 #ifndef POLICY_H
 #define POLICY_H
 
+#include "hot.h"
 #include "plan.h"
 #include "shared_state.h"
 
 #include <stdatomic.h>
-
-#define CACHE_LINE_BYTES 64
 
 struct rp_policy {
     _Atomic(struct rp_plan *) current; /* written by open and reload, read by begin */

@@ -59,9 +59,15 @@ static int32_t refuse(int32_t status, const char *why, char *err, uint32_t errle
 
 static void release(struct rp_cluster *cluster) {
     free(cluster->servers);
-    free(cluster->reads);
+    free(cluster->reads_memory);
     free(cluster->drops);
     free(cluster);
+}
+
+/* calloc knows no such alignment, and what does would touch memory that is not needed yet. */
+static void *on_cache_line(void *memory) {
+    const uintptr_t past = (uintptr_t)memory % CACHE_LINE_BYTES;
+    return (char *)memory + (past == 0 ? 0 : CACHE_LINE_BYTES - past);
 }
 
 static void init_lists(struct rp_cluster *cluster) {
@@ -104,9 +110,10 @@ static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options 
     /* At most one drop for each action that can be out; they leave before anything new goes out. */
     cluster->max_drops = options->max_reads + options->max_servers * ASK_KINDS;
     cluster->servers = calloc(options->max_servers, sizeof *cluster->servers);
-    cluster->reads = calloc(options->max_reads, sizeof *cluster->reads);
+    cluster->reads_memory = calloc(options->max_reads + 1, sizeof *cluster->reads);
+    cluster->reads = on_cache_line(cluster->reads_memory);
     cluster->drops = calloc(cluster->max_drops, sizeof *cluster->drops);
-    if (cluster->servers == NULL || cluster->reads == NULL || cluster->drops == NULL) {
+    if (cluster->servers == NULL || cluster->reads_memory == NULL || cluster->drops == NULL) {
         release(cluster);
         return refuse(RP_E_MEMORY, "out of memory", err, errlen);
     }
@@ -172,6 +179,7 @@ static void take_out(struct rp_cluster *cluster, uint32_t index) {
         generations[kind] = server->asks[kind].generation;
     }
     memset(server, 0, sizeof *server);
+    cluster->ailing &= ~server_bit(index);
     for (uint32_t kind = 0; kind < ASK_KINDS; kind++) {
         server->asks[kind].generation = generations[kind];
     }
@@ -338,15 +346,15 @@ HOT static int32_t cluster_start(struct rp_cluster *cluster, const struct rp_pol
         request->struct_size < MIN_REQUEST_BYTES) {
         return RP_E_ARGUMENT;
     }
+    advance(cluster, request->now_ns);
     if (is_strict(cluster)) {
         strict_entropy(cluster, request->entropy);
     }
-    advance(cluster, request->now_ns);
     const struct read *read = reads_start(cluster, policy, request, tag);
     if (read == NULL) {
         return RP_E_BUSY;
     }
-    *read_id = read_id_of(cluster, read);
+    *read_id = read->id;
     return RP_OK;
 }
 
@@ -375,11 +383,10 @@ static bool can_be(uint64_t id, int32_t outcome) {
     }
 }
 
-HOT static void cluster_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome,
-                               const char *before, const char *after, uint64_t now_ns) {
-    if (cluster == NULL) {
-        return;
-    }
+/* Any answer. Kept out of the way of reads that are found. */
+__attribute__((noinline)) static void answer_any(struct rp_cluster *cluster, uint64_t id,
+                                                 int32_t outcome, const char *before,
+                                                 const char *after, uint64_t now_ns) {
     advance(cluster, now_ns);
     cluster_event(cluster);
     if (!can_be(id, outcome)) {
@@ -390,6 +397,20 @@ HOT static void cluster_answer(struct rp_cluster *cluster, uint64_t id, int32_t 
         asks_answer(cluster, id, outcome, before);
     } else {
         reads_answer(cluster, id, outcome, before, after);
+    }
+}
+
+HOT static void cluster_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome,
+                               const char *before, const char *after, uint64_t now_ns) {
+    if (cluster == NULL) {
+        return;
+    }
+    if (outcome == RP_FOUND && ID_KIND(id) == ID_ACTION && now_ns >= cluster->now_ns) {
+        cluster->now_ns = now_ns;
+        cluster_event(cluster);
+        reads_answer(cluster, id, outcome, before, after);
+    } else {
+        answer_any(cluster, id, outcome, before, after, now_ns);
     }
 }
 
@@ -454,14 +475,13 @@ HOT static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns,
         strict_lateness(cluster, now_ns);
     }
     advance(cluster, now_ns);
-    const struct heap_node *first = heap_first(&cluster->timers);
-    if (first != NULL && first->key <= cluster->now_ns) {
+    if (heap_may_have(&cluster->timers, cluster->now_ns)) {
         expire(cluster);
     }
     if (next_of_all(cluster, action)) {
         return 1;
     }
-    first = heap_first(&cluster->timers);
+    const struct heap_node *first = heap_first(&cluster->timers);
     *wake_ns = first != NULL ? first->key : UINT64_MAX;
     cluster->promised_wake_ns = *wake_ns;
     return 0;

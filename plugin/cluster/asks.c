@@ -370,7 +370,7 @@ static void ask_failed(struct rp_cluster *cluster, struct ask *ask, int32_t outc
         question_failed(cluster, ask);
     } else {
         const bool silent = timed_out && server->health.answered_ns <= ask->sent_ns;
-        health_failed(&server->health, silent, cluster->now_ns, cluster_random(cluster));
+        server_failed(cluster, ask->server, silent);
         roles_unheard(cluster, ask->server, !timed_out);
     }
     if (is_waited_for(cluster, ask)) {

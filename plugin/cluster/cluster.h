@@ -27,6 +27,7 @@
 #include "lag.h"
 #include "notices.h"
 #include "patience.h"
+#include "plugin/hot.h"
 #include "plugin/read_policy.h"
 #include "questions.h"
 
@@ -184,8 +185,9 @@ enum beside {
 };
 
 struct read {
-    /* What every read needs, from its start to its end, stands together. */
-    TAILQ_ENTRY(read) entry; /* of the list that its phase names, or of the free ones */
+    /* What every read needs, from its start to its end, stands together, on four cache lines. */
+    _Alignas(CACHE_LINE_BYTES)
+        TAILQ_ENTRY(read) entry; /* of the list that its phase names, or of the free ones */
     struct heap_node timer;
     const struct rp_step *step; /* under way */
     uint64_t tag;
@@ -194,17 +196,17 @@ struct read {
     uint64_t offered;  /* bit i: server i is one of the replicas offered to the policy */
     uint64_t sent_ns;
     uint64_t sent_event;
-    uint64_t floor;             /* 0: none */
-    uint64_t early;             /* what it should have reached when it was sent; 0: nothing */
-    uint64_t round;             /* of gather, while it is with a replica for it; 0: none */
-    uint32_t generation;        /* of its id */
-    uint32_t action_generation; /* of its action */
-    uint32_t server;            /* asked or awaited */
-    uint8_t phase;              /* enum read_phase */
-    bool asks_question;         /* its action brought a question */
-    bool went_beside;           /* when it was sent first */
-    bool located_listed;        /* READ_LOCATING: on `located`, not `locating` */
-    uint64_t position;          /* from the last answer, for DONE; 0: unknown */
+    uint64_t floor; /* 0: none */
+    uint64_t early; /* what it should have reached when it was sent; 0: nothing */
+    uint64_t round; /* of gather, while it is with a replica for it; 0: none */
+    uint64_t id;
+    uint64_t action_id;  /* of the last one */
+    uint32_t server;     /* asked or awaited */
+    uint8_t phase;       /* enum read_phase */
+    bool asks_question;  /* its action brought a question */
+    bool went_beside;    /* when it was sent first */
+    bool located_listed; /* READ_LOCATING: on `located`, not `locating` */
+    uint64_t position;   /* from the last answer, for DONE; 0: unknown */
     uint64_t located_instance;
     const char *reason; /* of the last failure, or NULL */
     uint32_t located_timeline;
@@ -215,10 +217,10 @@ struct read {
     uint8_t detours; /* other servers tried for the step under way */
     bool conflicted; /* asked again for a conflict, once for each step */
     int32_t outcome; /* READ_REPORTED: and with it what follows */
-    uint64_t reported_position;
-    uint64_t reported_flushed;
     struct rp_read machine;
 
+    uint64_t reported_position;
+    uint64_t reported_flushed;
     TAILQ_ENTRY(read) beside_entry; /* BESIDE_TO_SEND */
     struct heap_node waiter;
     uint32_t beside_server; /* BESIDE_OUT, BESIDE_KEPT */
@@ -296,6 +298,7 @@ struct rp_cluster {
     uint64_t others;   /* bit i: it is on, and is not the primary: a replica that can perhaps not be
                           had now */
     uint64_t on;       /* bit i: not off */
+    uint64_t ailing;   /* bit i: its health knows of a failure */
     bool forgetting;   /* forget_history: once all have answered again */
     uint64_t forget_event;
 
@@ -322,6 +325,7 @@ struct rp_cluster {
     uint64_t promised_wake_ns; /* what next said last */
     struct server *servers;
     struct read *reads;
+    void *reads_memory; /* what they are in */
 
     /* What a hit does not look at. */
     struct cluster_counters counters;
@@ -340,6 +344,18 @@ static inline uint64_t cluster_random(struct rp_cluster *cluster) {
 
 static inline uint64_t server_bit(uint32_t index) {
     return UINT64_C(1) << index;
+}
+
+static inline void server_answered(struct rp_cluster *cluster, uint32_t index) {
+    health_answered(&cluster->servers[index].health, cluster->now_ns);
+    cluster->ailing &= ~server_bit(index);
+}
+
+/* silent: it did not answer in time. */
+static inline void server_failed(struct rp_cluster *cluster, uint32_t index, bool silent) {
+    health_failed(&cluster->servers[index].health, silent, cluster->now_ns,
+                  cluster_random(cluster));
+    cluster->ailing |= server_bit(index);
 }
 
 /* Whether a miss may mean that a row is absent, anywhere. */

@@ -53,6 +53,9 @@ static struct heap_node *meld_children(struct heap_node *first) {
 }
 
 HOT void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key) {
+    if (key < heap->bound) {
+        heap->bound = key;
+    }
     node->key = key;
     node->in = true;
     node->child = NULL;

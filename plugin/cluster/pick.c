@@ -15,12 +15,12 @@ static uint32_t offered_server(uint64_t offered, uint32_t number) {
     return (uint32_t)__builtin_ctzll(offered);
 }
 
-HOT uint64_t pick_well(const struct rp_cluster *cluster, uint64_t servers) {
-    uint64_t well = 0;
-    for (uint64_t rest = servers; rest != 0; rest &= rest - 1) {
+uint64_t pick_of_ailing(const struct rp_cluster *cluster, uint64_t servers) {
+    uint64_t well = servers;
+    for (uint64_t rest = servers & cluster->ailing; rest != 0; rest &= rest - 1) {
         uint32_t index = (uint32_t)__builtin_ctzll(rest);
-        if (!health_backs_off(&cluster->servers[index].health, cluster->now_ns)) {
-            well |= server_bit(index);
+        if (health_backs_off(&cluster->servers[index].health, cluster->now_ns)) {
+            well &= ~server_bit(index);
         }
     }
     return well;

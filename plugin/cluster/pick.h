@@ -21,8 +21,13 @@ static inline uint32_t pick_count(uint64_t servers) {
     return (uint32_t)__builtin_popcountll(servers);
 }
 
+/* Those that do not back off; some of them ail. */
+uint64_t pick_of_ailing(const struct rp_cluster *cluster, uint64_t servers);
+
 /* Those that do not back off. */
-uint64_t pick_well(const struct rp_cluster *cluster, uint64_t servers);
+static inline uint64_t pick_well(const struct rp_cluster *cluster, uint64_t servers) {
+    return (servers & cluster->ailing) == 0 ? servers : pick_of_ailing(cluster, servers);
+}
 
 /* The replica that the step means, or another one that was offered, if that one cannot be read any
  * more. NO_SERVER: none. */

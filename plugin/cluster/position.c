@@ -15,54 +15,41 @@
 
 #define HALF_DIGITS 8
 
-/* Up to 8 hexadecimal digits; false if there is none. */
-HOT static bool read_half(const char **text, uint64_t *half) {
-    int digits = 0;
+/* A hexadecimal digit's value and 1; 0 is none. Comparisons would be guessed wrong as digits
+ * change. */
+static const uint8_t digit_and_1[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
+
+/* Reads 1 to 8 digits. Where they end; NULL if there are none, or more. */
+static inline const char *read_half(const char *at, uint64_t *half) {
+    const char *const first = at;
     *half = 0;
-    for (;; (*text)++, digits++) {
-        const char c = **text;
-        uint64_t digit;
-        if (c >= '0' && c <= '9') {
-            digit = (uint64_t)(c - '0');
-        } else if (c >= 'A' && c <= 'F') {
-            digit = (uint64_t)(c - 'A') + 10;
-        } else if (c >= 'a' && c <= 'f') {
-            digit = (uint64_t)(c - 'a') + 10;
-        } else {
-            return digits > 0;
-        }
-        if (digits == HALF_DIGITS) {
-            return false;
-        }
-        *half = *half << 4 | digit;
+    for (uint64_t digit; (digit = digit_and_1[(unsigned char)*at]) != 0; at++) {
+        *half = (*half << 4) + digit - 1;
     }
+    return at != first && at - first <= HALF_DIGITS ? at : NULL;
 }
 
-HOT uint64_t position_read(const char **text) {
-    const char *at = *text;
+HOT struct position_text position_read(const char *text) {
     uint64_t high;
-    uint64_t low;
-    if (!read_half(&at, &high) || *at != '/') {
-        return 0;
-    }
-    at++;
-    if (!read_half(&at, &low)) {
-        return 0;
-    }
-    *text = at;
-    return high << 32 | low;
+    uint64_t low = 0;
+    const char *const slash = read_half(text, &high);
+    const char *const end = slash != NULL && *slash == '/' ? read_half(slash + 1, &low) : NULL;
+    return (struct position_text){.position = high << 32 | low, .end = end};
 }
 
-HOT int32_t position_parse(const char *text, uint64_t *position) {
+int32_t position_parse(const char *text, uint64_t *position) {
     if (text == NULL || position == NULL) {
         return RP_E_ARGUMENT;
     }
-    const char *at = text;
-    uint64_t read = position_read(&at);
-    if (at == text || *at != '\0') {
+    const struct position_text read = position_read(text);
+    if (read.end == NULL || *read.end != '\0') {
         return RP_E_ARGUMENT;
     }
-    *position = read;
+    *position = read.position;
     return RP_OK;
 }
 

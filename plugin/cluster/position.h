@@ -6,9 +6,15 @@
 
 #include <stdint.h>
 
-/* Reads "16/B374D848" and moves past it. 0, and nothing read, if there is none. 0/0, which is not a
- * position, is read as 0. */
-uint64_t position_read(const char **text);
+/* A position in a text, and where it ends there; NULL: there is none. 0/0, which is not a position,
+ * is 0. */
+struct position_text {
+    uint64_t position;
+    const char *end;
+};
+
+/* The one that a text begins with, as in "16/B374D848". */
+struct position_text position_read(const char *text);
 
 /* The functions of struct rp_cluster_calls. */
 int32_t position_parse(const char *text, uint64_t *position);

@@ -234,11 +234,12 @@ static bool read_position(const char **at, uint64_t *position) {
     if (**at == '-') {
         (*at)++;
     } else {
-        const char *first = *at;
-        *position = position_read(at);
-        if (*at == first) {
+        const struct position_text read = position_read(*at);
+        if (read.end == NULL) {
             return false;
         }
+        *position = read.position;
+        *at = read.end;
     }
     if (**at != ' ') {
         return false;

@@ -32,7 +32,10 @@ static struct read *take(struct rp_cluster *cluster) {
         TAILQ_REMOVE(&cluster->free_reads, read, entry);
     } else if (cluster->read_count < cluster->max_reads) {
         /* Unused memory is not touched before it is needed. */
-        read = &cluster->reads[cluster->read_count++];
+        const uint32_t number = cluster->read_count++;
+        read = &cluster->reads[number];
+        read->id = id_of(ID_READ, number, 0);
+        read->action_id = id_of(ID_ACTION, number, 0);
         read->timer.kind = TIMER_READ;
         read->machine.struct_size = sizeof read->machine;
     }
@@ -42,13 +45,9 @@ static struct read *take(struct rp_cluster *cluster) {
 /* It must have left its place. */
 static void give_back(struct rp_cluster *cluster, struct read *read) {
     read->phase = READ_FREE;
-    read->generation++;
+    read->id = id_next(read->id);
     cluster->reads_open--;
     TAILQ_INSERT_HEAD(&cluster->free_reads, read, entry);
-}
-
-static uint64_t action_id_of(const struct rp_cluster *cluster, const struct read *read) {
-    return id_of(ID_ACTION, read_number(cluster, read), read->action_generation);
 }
 
 /* What was to be read beside the locate, or was, is not wanted any more. */
@@ -57,8 +56,7 @@ static void end_beside(struct rp_cluster *cluster, struct read *read) {
         return;
     }
     if (read->beside == BESIDE_OUT) {
-        drop_action(cluster, action_id_of(cluster, read), read->beside_server, read->tag,
-                    read_id_of(cluster, read));
+        drop_action(cluster, read->action_id, read->beside_server, read->tag, read->id);
     } else if (read->beside == BESIDE_TO_SEND) {
         TAILQ_REMOVE(&cluster->beside, read, beside_entry);
     }
@@ -69,25 +67,23 @@ static void end_beside(struct rp_cluster *cluster, struct read *read) {
 /* The action that is out, if one is, is not wanted any more. */
 static void drop(struct rp_cluster *cluster, struct read *read) {
     if (read->phase == READ_OUT) {
-        drop_action(cluster, action_id_of(cluster, read), read->server, read->tag,
-                    read_id_of(cluster, read));
+        drop_action(cluster, read->action_id, read->server, read->tag, read->id);
     }
     end_beside(cluster, read);
 }
 
-static struct read *read_of(struct rp_cluster *cluster, uint64_t id, enum id_kind kind) {
+/* The read under way that an id of its number may be of. */
+static struct read *read_of(struct rp_cluster *cluster, uint64_t id) {
     uint32_t number = ID_NUMBER(id);
-    if (ID_KIND(id) != (uint32_t)kind || number >= cluster->read_count) {
+    if (number >= cluster->read_count || cluster->reads[number].phase == READ_FREE) {
         return NULL;
     }
-    struct read *read = &cluster->reads[number];
-    uint32_t generation = kind == ID_READ ? read->generation : read->action_generation;
-    return read->phase != READ_FREE && generation == ID_GENERATION(id) ? read : NULL;
+    return &cluster->reads[number];
 }
 
 void reads_forget(struct rp_cluster *cluster, uint64_t id) {
-    struct read *read = read_of(cluster, id, ID_READ);
-    if (read != NULL) {
+    struct read *read = read_of(cluster, id);
+    if (read != NULL && read->id == id) {
         drop(cluster, read);
         read_leave(cluster, read);
         give_back(cluster, read);
@@ -137,7 +133,7 @@ static bool choose_server(struct rp_cluster *cluster, struct read *read,
 
 /* A replica that does not answer may cost three quarters of what is left of the read's time: the
  * rest is for the primary, where the policy falls back to it. */
-HOT static uint64_t limit_of(const struct rp_cluster *cluster, const struct read *read) {
+static inline uint64_t limit_of(const struct rp_cluster *cluster, const struct read *read) {
     if (read->early != 0 && read->step->until_ns < read->deadline_ns) {
         return read->step->until_ns;
     }
@@ -401,7 +397,7 @@ static bool goes_plainly(struct rp_cluster *cluster, struct read *read,
         return false;
     }
     read->server = pick_replica(cluster, read, step);
-    if (read->server == NO_SERVER || cluster->servers[read->server].health.failures > 0) {
+    if (read->server == NO_SERVER || (cluster->ailing & server_bit(read->server)) != 0) {
         return false;
     }
     begin(read, step);
@@ -416,24 +412,15 @@ HOT struct read *reads_start(struct rp_cluster *cluster, const struct rp_policy 
         return NULL;
     }
     const struct rp_plan *plan = atomic_load_explicit(&policy->current, memory_order_acquire);
-    struct rp_request own = *request;
-    own.struct_size = sizeof own;
-    if (own.now_ns < cluster->now_ns) {
-        own.now_ns = cluster->now_ns;
-    }
-    cluster->now_ns = own.now_ns;
-    if (own.deadline_ns == 0) {
-        own.deadline_ns = own.now_ns + cluster->timeout_ns;
-    }
+    uint32_t flags = request->flags & ~(uint32_t)RP_REPLICAS_OUT;
     read->offered = pick_offer(cluster, plan);
-    own.replicas = pick_count(read->offered);
-    own.flags &= ~(uint32_t)RP_REPLICAS_OUT;
     if (read->offered == 0 && cluster->others != 0) {
-        own.flags |= RP_REPLICAS_OUT;
+        flags |= RP_REPLICAS_OUT;
     }
     read->tag = tag;
-    read->deadline_ns = own.deadline_ns;
-    read->floor = own.position;
+    read->deadline_ns =
+        request->deadline_ns != 0 ? request->deadline_ns : cluster->now_ns + cluster->timeout_ns;
+    read->floor = request->position;
     read->sent_event = 0;
     read->position = 0;
     read->located_instance = 0;
@@ -444,7 +431,9 @@ HOT struct read *reads_start(struct rp_cluster *cluster, const struct rp_policy 
     read->missed = false;
     read->failed_over = false;
     cluster->reads_open++;
-    const struct rp_step *step = machine_begin(policy, &own, &read->machine);
+    const struct rp_step *step =
+        machine_begin_known(plan, request, cluster->now_ns, read->deadline_ns,
+                            pick_count(read->offered), flags, &read->machine);
     if (!goes_plainly(cluster, read, step)) {
         follow(cluster, read, step);
     }
@@ -470,13 +459,13 @@ static const char *question_of(const struct rp_cluster *cluster, const struct re
 }
 
 static void send(struct rp_cluster *cluster, struct read *read, struct rp_action *action) {
-    read->action_generation++;
+    read->action_id = id_next(read->action_id);
     read->sent_ns = cluster->now_ns;
     read->sent_event = cluster_event(cluster);
     action_begin(action, RP_ACTION_READ);
-    action->id = action_id_of(cluster, read);
+    action->id = read->action_id;
     action->tag = read->tag;
-    action->read_id = read_id_of(cluster, read);
+    action->read_id = read->id;
     action->server = read->server;
     action->flags = RP_ACTION_WANTS_POSITION;
     action->target = read->step->target;
@@ -524,7 +513,8 @@ HOT bool reads_send_one(struct rp_cluster *cluster, struct rp_action *action) {
         return false;
     }
     send(cluster, read, action);
-    set_timer(cluster, read, action->limit_ns);
+    heap_remove(&cluster->timers, &read->timer);
+    heap_append(&cluster->timers, &read->timer, action->limit_ns);
     return true;
 }
 
@@ -534,7 +524,7 @@ HOT void reads_end_one(struct rp_cluster *cluster, struct rp_action *action) {
     TAILQ_REMOVE(&cluster->done, read, entry);
     action_begin(action, RP_ACTION_DONE);
     action->tag = read->tag;
-    action->read_id = read_id_of(cluster, read);
+    action->read_id = read->id;
     action->verdict = step->verdict;
     action->served_by = step->served_by;
     action->log_level = step->log_level;
@@ -613,7 +603,7 @@ static void answered_by_replica(struct rp_cluster *cluster, struct read *read, i
 
 static void answered(struct rp_cluster *cluster, struct read *read, int32_t outcome,
                      const struct facts *facts) {
-    health_answered(&cluster->servers[read->server].health, cluster->now_ns);
+    server_answered(cluster, read->server);
     if (!is_primary_step(read->step)) {
         answered_by_replica(cluster, read, outcome, facts);
     } else if (outcome == RP_MISSING) {
@@ -629,7 +619,7 @@ __attribute__((noinline)) static void answered_early(struct rp_cluster *cluster,
                                                      int32_t outcome, const struct facts *facts) {
     const bool reached = facts->position >= read->early;
     note_early(cluster, read, reached);
-    health_answered(&cluster->servers[read->server].health, cluster->now_ns);
+    server_answered(cluster, read->server);
     if (!reached) {
         await_after_all(cluster, read);
         return;
@@ -649,13 +639,17 @@ __attribute__((noinline)) static void answered_early(struct rp_cluster *cluster,
 }
 
 /* The server's position after the answer's snapshot. */
-HOT static void note_position(const struct rp_cluster *cluster, struct read *read,
-                              const char *after) {
-    uint64_t position;
+static inline void note_position(const struct rp_cluster *cluster, struct read *read,
+                                 const char *after) {
     read->position = 0;
-    if (after != NULL && position_parse(after, &position) == RP_OK) {
-        bool primary = is_primary_step(read->step);
-        read->position = primary ? reachable_position(cluster, read->server, position) : position;
+    if (after == NULL) {
+        return;
+    }
+    const struct position_text said = position_read(after);
+    if (said.end != NULL && *said.end == '\0') {
+        read->position = is_primary_step(read->step)
+                             ? reachable_position(cluster, read->server, said.position)
+                             : said.position;
     }
 }
 
@@ -695,9 +689,8 @@ static const struct facts *facts_of(struct rp_cluster *cluster, const struct rea
 
 /* What an answer that is none says of the server. */
 static void blame(struct rp_cluster *cluster, const struct read *read, int32_t outcome) {
-    struct health *health = &cluster->servers[read->server].health;
     if (outcome == RP_SERVER_GONE || outcome == RP_NOT_SENT) {
-        health_failed(health, false, cluster->now_ns, cluster_random(cluster));
+        server_failed(cluster, read->server, false);
         asks_prompt(cluster, read->server);
     } else if (outcome == RP_ROLE_CHANGED && !pick_stands_in(cluster, read, read->server)) {
         roles_uncertain(cluster, read->server);
@@ -747,7 +740,7 @@ static void answered_beside(struct rp_cluster *cluster, struct read *read, int32
         blame(cluster, read, outcome);
         return;
     }
-    health_answered(&cluster->servers[read->server].health, cluster->now_ns);
+    server_answered(cluster, read->server);
     read->beside = BESIDE_KEPT;
     read->kept_outcome = outcome;
     read->kept = *facts;
@@ -763,12 +756,10 @@ static bool is_plain_hit(const struct rp_cluster *cluster, const struct read *re
 
 /* What `answered` comes to then, on a straight way. */
 static void hit(struct rp_cluster *cluster, struct read *read, const char *after) {
-    const struct rp_report report = {
-        .struct_size = sizeof report, .outcome = RP_FOUND, .now_ns = cluster->now_ns};
     note_position(cluster, read, after);
-    health_answered(&cluster->servers[read->server].health, cluster->now_ns);
+    server_answered(cluster, read->server);
     heap_remove(&cluster->timers, &read->timer);
-    const struct rp_step *step = machine_next(&read->machine, &report);
+    const struct rp_step *step = machine_found(&read->machine, cluster->now_ns);
     if (step->kind == RP_STEP_DONE) {
         read->step = step;
         read_enlist(cluster, read, READ_DONE);
@@ -777,17 +768,10 @@ static void hit(struct rp_cluster *cluster, struct read *read, const char *after
     }
 }
 
-HOT void reads_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const char *before,
-                      const char *after) {
-    struct read *read = read_of(cluster, id, ID_ACTION);
-    if (read == NULL || (read->phase != READ_OUT && read->beside != BESIDE_OUT)) {
-        cluster->counters.foreign_answers++;
-        return;
-    }
-    if (is_plain_hit(cluster, read, outcome)) {
-        hit(cluster, read, after);
-        return;
-    }
+/* All others. */
+__attribute__((noinline)) static void take_answer(struct rp_cluster *cluster, struct read *read,
+                                                  int32_t outcome, const char *before,
+                                                  const char *after) {
     bool has_answer = outcome == RP_FOUND || outcome == RP_PARTIAL || outcome == RP_MISSING;
     const struct facts *facts = facts_of(cluster, read, before);
     if (has_answer) {
@@ -812,6 +796,19 @@ HOT void reads_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, 
         answered_early(cluster, read, outcome, facts);
     } else {
         answered(cluster, read, outcome, facts);
+    }
+}
+
+HOT void reads_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const char *before,
+                      const char *after) {
+    struct read *read = read_of(cluster, id);
+    if (read == NULL || read->action_id != id ||
+        (read->phase != READ_OUT && read->beside != BESIDE_OUT)) {
+        cluster->counters.foreign_answers++;
+    } else if (is_plain_hit(cluster, read, outcome)) {
+        hit(cluster, read, after);
+    } else {
+        take_answer(cluster, read, outcome, before, after);
     }
 }
 
@@ -844,9 +841,8 @@ static void end_overdue(struct rp_cluster *cluster, struct read *read) {
 
 /* It has answered no read since this was sent. */
 static void note_silence(struct rp_cluster *cluster, const struct read *read) {
-    struct health *health = &cluster->servers[read->server].health;
-    if (health->answered_ns <= read->sent_ns) {
-        health_failed(health, true, cluster->now_ns, cluster_random(cluster));
+    if (cluster->servers[read->server].health.answered_ns <= read->sent_ns) {
+        server_failed(cluster, read->server, true);
     }
 }
 

@@ -71,12 +71,9 @@ static inline uint64_t id_of(enum id_kind kind, uint32_t number, uint32_t genera
 #define ID_KIND(id)       ((uint32_t)(id) >> 28)
 #define ID_GENERATION(id) ((uint32_t)((id) >> 32))
 
-static inline uint32_t read_number(const struct rp_cluster *cluster, const struct read *read) {
-    return (uint32_t)(read - cluster->reads);
-}
-
-static inline uint64_t read_id_of(const struct rp_cluster *cluster, const struct read *read) {
-    return id_of(ID_READ, read_number(cluster, read), read->generation);
+/* The same of the next generation. */
+static inline uint64_t id_next(uint64_t id) {
+    return id + (UINT64_C(1) << 32);
 }
 
 #endif

@@ -911,7 +911,7 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     server->blind = false;
     server->tried = true;
     server->answers = true;
-    health_answered(&server->health, cluster->now_ns);
+    server_answered(cluster, index);
     /* What is unchanged needs no judgement, unless somebody waits for this answer. */
     bool uncompared = facts->in_recovery && cluster->primary != NO_SERVER &&
                       instance->compared_with != cluster->servers[cluster->primary].said.instance;
@@ -952,7 +952,7 @@ void roles_blind(struct rp_cluster *cluster, uint32_t index) {
     server->said.instance = 0;
     server->instance = NULL;
     server->leading_event = 0;
-    health_answered(&server->health, cluster->now_ns);
+    server_answered(cluster, index);
     judge_and_forget(cluster);
 }
 

@@ -2,6 +2,7 @@
  * test_cluster_hits.c - what a read may not pass by on the straight way of a hit.
  */
 #include "tests/lib/scripted_pair.h"
+#include "tests/lib/seeded_random.h"
 #include "tests/lib/suite.h"
 
 #include <check.h>
@@ -152,6 +153,86 @@ START_TEST(without_its_question_a_primary_keeps_no_floor) {
 }
 END_TEST
 
+/* Of the reads that are out, those whose limit has come have failed, and no other. */
+static void check_limits(const uint64_t limits[PAIR_MAX_READS]) {
+    for (int tag = 1; tag < PAIR_MAX_READS; tag++) {
+        if (pair.reads_out[tag].id != 0) {
+            const bool is_over = limits[tag] <= pair.now_ns;
+            ck_assert_int_eq(pair.verdicts[tag], is_over ? RP_VERDICT_FAILED : RP_VERDICT_NONE);
+            ck_assert(is_over || pair.wake_ns <= limits[tag]);
+        }
+    }
+}
+
+/* However their limits follow each other, and whoever is answered in between. */
+START_TEST(every_read_ends_at_its_own_limit) {
+    uint64_t limits[PAIR_MAX_READS] = {0};
+    uint64_t random = (uint64_t)_i + 1;
+    open_pair("policy = replica_only", 0);
+    for (int round = 0; round < 600; round++) {
+        const uint64_t drawn = next_random(&random) >> 8;
+        const int tag = (int)(drawn % PAIR_MAX_READS);
+        if (round > 0 && round < PAIR_MAX_READS) {
+            pair_start_within(&pair, (uint64_t)round, 100 + 4 * (drawn % 100));
+            limits[round] = pair.reads_out[round].limit_ns;
+            ck_assert_uint_ne(limits[round], 0);
+        } else if (pair.reads_out[tag].id != 0 && pair.verdicts[tag] == RP_VERDICT_NONE) {
+            pair_answer(&pair, &pair.reads_out[tag], RP_FOUND, NULL);
+            ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FOUND);
+        }
+        pair_time_passes(&pair, round < PAIR_MAX_READS ? 1 : drawn % 2);
+        check_limits(limits);
+    }
+}
+END_TEST
+
+static struct rp_action next_action(void) {
+    struct rp_action action = {.struct_size = sizeof action};
+    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &action, &pair.wake_ns), 1);
+    return action;
+}
+
+/* A host may do something else as soon as it has what it needs. */
+START_TEST(time_counts_before_next_has_said_nothing) {
+    const struct rp_request request = {
+        .struct_size = sizeof request, .now_ns = 2000 * PAIR_MS, .deadline_ns = 2400 * PAIR_MS};
+    uint64_t id;
+    open_pair("policy = replica_then_primary\nreplica_retry_min_ms = 50\nreplica_retry_max_ms = 50",
+              0);
+    pair.now_ns = request.now_ns;
+    pair_run(&pair);
+    ck_assert_int_eq(pair.calls->start(pair.cluster, pair.section.policy, &request, 1, &id), RP_OK);
+    struct rp_action read = next_action();
+    ck_assert_int_eq(read.kind, RP_ACTION_READ);
+    pair.calls->answer(pair.cluster, read.id, RP_MISSING, NULL, NULL, pair.now_ns);
+    pair.now_ns += 50 * PAIR_MS;
+    read = next_action();
+    ck_assert_int_eq(read.kind, RP_ACTION_READ);
+    pair.now_ns = read.limit_ns;
+    ck_assert_int_eq(next_action().kind, RP_ACTION_DROP);
+}
+END_TEST
+
+START_TEST(an_actions_id_does_not_forget_its_read) {
+    open_pair("policy = replica_then_primary", 0);
+    pair_start(&pair, 1, 0);
+    pair.calls->forget(pair.cluster, pair.reads_out[1].id);
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, NULL);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
+START_TEST(a_reads_id_is_no_actions) {
+    open_pair("policy = replica_then_primary", 0);
+    const uint64_t id = pair_start(&pair, 1, 0);
+    pair.calls->answer(pair.cluster, id, RP_SERVER_GONE, NULL, NULL, pair.now_ns);
+    pair_run(&pair);
+    ck_assert_uint_eq(standby().backing_off_ns, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, NULL);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_hits");
     TCase *tests = suite_case(suite, "hits", NULL, tear_down, 0);
@@ -164,5 +245,9 @@ int main(void) {
     tcase_add_test(tests, a_hit_tells_where_its_server_was);
     tcase_add_test(tests, a_hit_ends_a_back_off);
     tcase_add_test(tests, without_its_question_a_primary_keeps_no_floor);
+    tcase_add_loop_test(tests, every_read_ends_at_its_own_limit, 0, 20);
+    tcase_add_test(tests, time_counts_before_next_has_said_nothing);
+    tcase_add_test(tests, an_actions_id_does_not_forget_its_read);
+    tcase_add_test(tests, a_reads_id_is_no_actions);
     return suite_run(suite);
 }
