@@ -405,7 +405,7 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     }
     servers_answer(lookups->servers, lookup->action_id, outcome, reply->before, after,
                    lookup->now_ns);
-    while (lookup->open && servers_step(lookups->servers)) {
+    while (lookup->open && servers_step(lookups->servers, lookup->now_ns)) {
     }
     if (lookup->open) {
         keep_answer(lookup, outcome);
@@ -541,7 +541,7 @@ uint32_t lookup_start(struct lookups *lookups, struct http_exchange *exchange,
     }
     http_exchange_set_user(exchange, lookup);
     PROBE_LOOKUP_BEGIN(lookup, lookup->request.run.text, lookup->request.snapshot.text);
-    while (lookup->open && lookup->first && servers_step(lookups->servers)) {
+    while (lookup->open && lookup->first && servers_step(lookups->servers, lookup->now_ns)) {
     }
     if (lookup->open && lookup->first) {
         watch_client(lookup); /* something else comes before the first read */

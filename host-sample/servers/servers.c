@@ -232,9 +232,8 @@ static void carry_out(struct servers *servers, const struct rp_action *action, u
 }
 
 /* False: there is nothing before *wake_ns. */
-static bool step(struct servers *servers, uint64_t *wake_ns) {
+static bool step(struct servers *servers, uint64_t now_ns, uint64_t *wake_ns) {
     struct rp_action action;
-    const uint64_t now_ns = monotonic_ns();
     action.struct_size = sizeof action; /* next fills in the rest */
     if (!servers->calls->next(servers->cluster, now_ns, &action, wake_ns)) {
         return false;
@@ -243,14 +242,15 @@ static bool step(struct servers *servers, uint64_t *wake_ns) {
     return true;
 }
 
-bool servers_step(struct servers *servers) {
+bool servers_step(struct servers *servers, uint64_t now_ns) {
     uint64_t wake_ns;
-    return step(servers, &wake_ns);
+    return step(servers, now_ns, &wake_ns);
 }
 
 void servers_run(struct servers *servers) {
+    const uint64_t now_ns = monotonic_ns();
     uint64_t wake_ns;
-    while (step(servers, &wake_ns)) {
+    while (step(servers, now_ns, &wake_ns)) {
     }
     if (wake_ns == UINT64_MAX) {
         wake_up_clear(&servers->wake_up);

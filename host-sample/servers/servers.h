@@ -153,8 +153,9 @@ void servers_answer(struct servers *servers, uint64_t id, int32_t outcome, const
 /* Does the first thing that the cluster says now; what is to be sent waits for servers_flush.
  * False: there is nothing now. After servers_start and servers_answer, until what concerns the read
  * has been done: within a callback of the links DONE comes while the answer is still there. What is
- * left is done at the end of the turn. */
-bool servers_step(struct servers *servers);
+ * left is done at the end of the turn. now_ns: as it was given to those; to read a clock costs as
+ * much as a step. */
+bool servers_step(struct servers *servers, uint64_t now_ns);
 
 /* Does all that the cluster says now. */
 void servers_run(struct servers *servers);
