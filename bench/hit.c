@@ -40,6 +40,7 @@ struct run {
     const struct rp_policy *policy;
     struct event_base *base;
     struct pg_server *server;
+    struct snapshot_sql *sql;
     struct targets targets;
     struct byte_buffer body;
     uint64_t random;
@@ -184,6 +185,10 @@ static void slice(struct run *run, bool with_plugin, uint32_t slice_ms, bool pri
 }
 
 static void connect_server(struct run *run, const char *conninfo, uint32_t links) {
+    run->sql = snapshot_sql_new("");
+    if (run->sql == NULL) {
+        give_up("out of memory");
+    }
     const struct pg_server_options options = {
         .name = "replica",
         .conninfo = conninfo,
@@ -193,7 +198,7 @@ static void connect_server(struct run *run, const char *conninfo, uint32_t links
         .connect_timeout_s = 3,
         .settings = snapshot_settings,
         .setting_count = SNAPSHOT_SETTING_COUNT,
-        .prepared = snapshot_statements[0],
+        .prepared = run->sql->statements[0],
         .prepared_count = SNAPSHOT_STATEMENT_COUNT,
         .jitter_seed = 1,
     };
@@ -254,6 +259,7 @@ int main(int argc, char **argv) {
     }
     (void)run.calls->close(run.cluster);
     pg_server_free(run.server);
+    snapshot_sql_release(run.sql);
     event_base_free(run.base);
     byte_buffer_free(&run.body);
     targets_free(&run.targets);

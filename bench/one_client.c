@@ -32,6 +32,7 @@ static const char *const subject_names[SUBJECTS] = {"known row", "plain", "host 
 
 struct bench {
     PGconn *connection;
+    struct snapshot_sql *sql;
     struct http_get http;
     struct statement_choice *choice; /* of the current answer */
     uint64_t took_ns[MAX_SLICE];
@@ -52,8 +53,8 @@ static PGresult *execute(PGconn *connection, const char *name, const struct targ
 
 /* As the host does: the lean statement where it has been enough lately, else the full one. */
 static void run_host_statement(struct bench *bench, const struct target *target) {
-    const char *lean = snapshot_statements[0][SNAPSHOT_LEAN].name;
-    const char *full = snapshot_statements[0][SNAPSHOT_FULL].name;
+    const char *lean = bench->sql->statements[0][SNAPSHOT_LEAN].name;
+    const char *full = bench->sql->statements[0][SNAPSHOT_FULL].name;
     const struct snapshot_question asked = {
         .snapshot = {target->snapshot, strlen(target->snapshot)},
         .run = {target->run, strlen(target->run)},
@@ -166,12 +167,16 @@ static void set_up(struct bench *bench, char **argv) {
     if (PQstatus(bench->connection) != CONNECTION_OK) {
         give_up("%s", PQerrorMessage(bench->connection));
     }
+    bench->sql = snapshot_sql_new("");
+    if (bench->sql == NULL) {
+        give_up("out of memory");
+    }
     http_get_open(&bench->http, (uint16_t)atoi(argv[2]), argv[3]);
     prepare(bench->connection, "known_row", known_row_sql);
     prepare(bench->connection, "plain", read_file(argv[4]));
     const enum snapshot_statement statements[] = {SNAPSHOT_LEAN, SNAPSHOT_FULL};
     for (size_t i = 0; i < 2; i++) {
-        const struct pg_prepared *prepared = &snapshot_statements[0][statements[i]];
+        const struct pg_prepared *prepared = &bench->sql->statements[0][statements[i]];
         prepare(bench->connection, prepared->name, prepared->sql);
     }
 }
@@ -211,5 +216,6 @@ int main(int argc, char **argv) {
     }
     http_get_close(&bench.http);
     PQfinish(bench.connection);
+    snapshot_sql_release(bench.sql);
     return EXIT_SUCCESS;
 }

@@ -5,6 +5,7 @@
 
 #include "conninfo.h"
 #include "conninfo_check.h"
+#include "strict-ini/error_text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -72,6 +73,14 @@ static const struct ini_key auth_keys[] = {
            "What clients of the workload route must send; empty switches that route off."),
 };
 
+/* A name may begin or end with a quote: check_schema. */
+static const struct ini_key table_keys[] = {
+    KEY(INI_TEXT, "schema", AT(tables.schema), "", "",
+        "The schema of the tables, as it is spelt, whatever the search_path; empty reads the "
+        "tables that each connection's search_path leads to.",
+        .min = 0, .max = HOST_SCHEMA_BYTES, .open = true, .verbatim = true),
+};
+
 #define SERVER_KEYS                                                                                \
     SECRET("conninfo", OF_SERVER(conninfo), 1, NULL, true, "How libpq reaches the server."),       \
         NUMBER("links", OF_SERVER(links), 1, 64, "2", "", "Links for each thread."),               \
@@ -131,6 +140,7 @@ static const struct {
     {"listen", listen_keys, COUNT(listen_keys), 0, false},
     {"admin", admin_keys, COUNT(admin_keys), 0, false},
     {"auth", auth_keys, COUNT(auth_keys), 0, false},
+    {"tables", table_keys, COUNT(table_keys), 0, false},
     {"plugin", plugin_keys, COUNT(plugin_keys), 0, true},
     {"limits", limit_keys, COUNT(limit_keys), 0, false},
     {"log", log_keys, COUNT(log_keys), 0, false},
@@ -231,7 +241,8 @@ static void unknown_section(const struct ini_document *document, const struct in
     const char *near = ini_nearest(section->name, names);
     ini_errors_add(errors,
                    "%s:%u: [%s]: unknown section; %s%s%saccepted: [listen], [admin], [auth], "
-                   "[server.NAME], [primary], [replica], [replica.NAME], [plugin], [limits], [log]",
+                   "[tables], [server.NAME], [primary], [replica], [replica.NAME], [plugin], "
+                   "[limits], [log]",
                    document->path, section->line, section->shown,
                    near != NULL ? "did you mean [" : "", near != NULL ? near : "",
                    near != NULL ? "]? " : "");
@@ -439,6 +450,35 @@ static void check_address(const char *address_text, const char *section_name,
                    place, is_word ? " = " : "", is_word ? address_text : "");
 }
 
+/* What may be a name, but is meant as something else. */
+static const char *wrong_schema(const char *schema) {
+    const size_t length = strlen(schema);
+    if (!ini_is_utf8(schema, length)) {
+        return "not UTF-8";
+    }
+    if (length > 1 && schema[0] == schema[length - 1] && strchr("\"'", schema[0]) != NULL) {
+        return "a name stands without quotes";
+    }
+    return strstr(schema, " #") != NULL ? "a comment must stand on a line of its own" : NULL;
+}
+
+static void check_schema(const struct host_config *config, const struct ini_document *document,
+                         struct ini_errors *errors) {
+    const char *schema = config->tables.schema, *wrong = wrong_schema(schema);
+    char place[PATH_MAX], shown[INI_SHOWN_CAPACITY] = INI_HIDDEN;
+    if (wrong == NULL) {
+        return;
+    }
+    put_place(place, sizeof place, document, ini_find_section(document, "tables"), "schema");
+    if (strchr(schema, '=') == NULL && strstr(schema, "://") == NULL) {
+        ini_show(shown, schema, strlen(schema));
+    }
+    ini_errors_add(errors,
+                   "%s = %s: %s; accepted: a schema's name as pg_namespace has it, of up to %u "
+                   "bytes",
+                   place, shown, wrong, HOST_SCHEMA_BYTES);
+}
+
 /* The keys that errors may name, whatever else is in their line. */
 static void list_keys(const char *keys[MAX_KEYS + 1]) {
     size_t count = 0;
@@ -493,6 +533,7 @@ bool host_config_load(struct host_config *config, const char *path, char *err, s
         check_address(config->listen.address, "listen", document, &errors);
         check_address(config->admin.address, "admin", document, &errors);
         check_auth(config, document, &errors);
+        check_schema(config, document, &errors);
         ini_free(document);
     }
     if (errors.out_of_memory) {

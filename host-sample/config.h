@@ -25,6 +25,9 @@ enum { HOST_ADDRESSES_ONE, HOST_ADDRESSES_ALL };
 /* Of a server's name, its NUL included: as much as the cluster takes. */
 #define HOST_NAME_BYTES 64u
 
+/* Of a schema's name: longer ones PostgreSQL cuts. */
+#define HOST_SCHEMA_BYTES 63u
+
 /* Of a section's connection string, with the file's own folder before the files that it names. */
 #define HOST_CONNINFO_BYTES 2048u
 #define HOST_ADDRESS_BYTES  64u
@@ -58,6 +61,9 @@ struct host_config {
         char token_file[PATH_MAX];
         char deployment_id[INI_MAX_VALUE_BYTES + 1];
     } auth;
+    struct {
+        char schema[INI_MAX_VALUE_BYTES + 1]; /* "": wherever the search_path leads */
+    } tables;
     struct server_config servers[HOST_MAX_SERVERS]; /* in the order of the file */
     uint32_t server_count;
     struct {

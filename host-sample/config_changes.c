@@ -32,6 +32,7 @@ static const struct part free_parts[] = {
     PART("[auth] the other token", auth.other_token),
     PART("[auth] token_file", auth.token_file),
     PART("[auth] deployment_id", auth.deployment_id),
+    PART("[tables] schema", tables.schema),
     PART("[limits] max_lookups", limits.max_lookups),
     PART("[limits] lookup_timeout_ms", limits.lookup_timeout_ms),
     PART("[limits] max_connections", limits.max_connections),

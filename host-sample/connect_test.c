@@ -224,6 +224,7 @@ bool connect_test(const struct host_config *config, const struct rp_plugin *plug
             trial_read_forget(&test->trials[i]);
         }
         servers_free(&test->servers);
+        roster_free(&test->roster);
         if (test->base != NULL) {
             event_base_free(test->base);
         }

@@ -196,6 +196,9 @@ static void describe_host(const struct host *host) {
                  config->listen.address, config->listen.port, config->listen.threads,
                  config->listen.threads == 1 ? "" : "s", config->server_count,
                  config->server_count == 1 ? "" : "s");
+    if (config->tables.schema[0] != '\0') {
+        (void)printf("Reads the tables of schema \"%s\".\n", config->tables.schema);
+    }
     if (config->auth.token[0] == '\0' && config->auth.other_token[0] == '\0') {
         (void)printf("Nobody is let in on the worker route: [auth] has neither token nor "
                      "token_file.\n");

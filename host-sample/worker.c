@@ -302,6 +302,7 @@ void worker_free(struct worker *worker) {
     }
     http_front_free(worker->admin_front);
     servers_free(&worker->servers);
+    roster_free(&worker->roster);
     lookups_free(&worker->lookups);
     if (worker->base != NULL) {
         (void)event_del(&worker->wake_event);

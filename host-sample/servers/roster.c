@@ -5,8 +5,9 @@
 
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/monotonic.h"
-#include "host-sample/snapshots/read.h"
+#include "host-sample/snapshots/sql.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define CONNECT_TIMEOUT_S 3u
@@ -52,6 +53,8 @@ static void take_out(struct servers *servers, struct server *server) {
     waits_end(&server->waits);
     pg_server_abandon(server->links);
     server->links = NULL;
+    snapshot_sql_release(server->sql);
+    server->sql = NULL;
     server->going = false;
     explicit_bzero(server->config.conninfo, sizeof server->config.conninfo);
     (void)pthread_mutex_unlock(&servers->lock);
@@ -162,10 +165,10 @@ static struct pg_server *dial(const struct roster *roster, struct server *server
         .connect_timeout_s = CONNECT_TIMEOUT_S,
         .settings = snapshot_settings,
         .setting_count = SNAPSHOT_SETTING_COUNT,
-        .variant_sql = snapshot_schema_sql,
-        .variant_count = SNAPSHOT_SCHEMA_COUNT,
-        .no_variant = SNAPSHOT_NO_SCHEMA,
-        .prepared = snapshot_statements[0],
+        .variant_sql = server->sql->links_sql,
+        .variant_count = SNAPSHOT_LINKS_COUNT,
+        .no_variant = server->sql->no_links,
+        .prepared = server->sql->statements[0],
         .prepared_count = SNAPSHOT_STATEMENT_COUNT,
         .jitter_seed = entropy_next(server->servers->options.random),
         .log = log_server,
@@ -214,6 +217,7 @@ static struct server *add(struct roster *roster, const struct server_config *con
     const uint32_t index = (uint32_t)(server - servers->servers);
     (void)pthread_mutex_lock(&servers->lock);
     prepare_place(server, servers, index, config);
+    server->sql = snapshot_sql_hold(roster->sql);
     server->links = dial(roster, server, err, err_length);
     if (server->links != NULL && index >= servers->count) {
         servers->count = index + 1;
@@ -221,6 +225,8 @@ static struct server *add(struct roster *roster, const struct server_config *con
     (void)pthread_mutex_unlock(&servers->lock);
     if (server->links == NULL) {
         explicit_bzero(server->config.conninfo, sizeof server->config.conninfo);
+        snapshot_sql_release(server->sql);
+        server->sql = NULL;
         return NULL;
     }
     servers->untried++;
@@ -301,12 +307,26 @@ static uint32_t statement_timeout_of(const struct host_config *config) {
     return config->limits.lookup_timeout_ms > MIN_MS ? config->limits.lookup_timeout_ms : MIN_MS;
 }
 
+/* The texts that new links say, held once more; NULL: out of memory. */
+static struct snapshot_sql *sql_for(const struct roster *roster, const char *schema) {
+    return roster->sql != NULL && strcmp(roster->sql->schema, schema) == 0
+               ? snapshot_sql_hold(roster->sql)
+               : snapshot_sql_new(schema);
+}
+
 bool roster_apply(struct roster *roster, const struct host_config *config, char *err,
                   size_t err_length) {
     struct servers *servers = roster->servers;
     const uint32_t timeout_ms = statement_timeout_of(config);
-    const bool others = roster->statement_timeout_ms != timeout_ms;
+    struct snapshot_sql *sql = sql_for(roster, config->tables.schema);
+    if (sql == NULL) {
+        (void)snprintf(err, err_length, "out of memory");
+        return false;
+    }
+    const bool others = roster->sql != sql || roster->statement_timeout_ms != timeout_ms;
     bool good = true;
+    snapshot_sql_release(roster->sql);
+    roster->sql = sql;
     if (!roster->going || roster->statement_timeout_ms > roster->dialled_timeout_ms) {
         roster->dialled_timeout_ms = roster->statement_timeout_ms;
     }
@@ -346,4 +366,9 @@ void roster_flush(struct roster *roster) {
         roster->wake_up.woken = woken;
         wake_up_set(&servers->wake_ups, &roster->wake_up, monotonic_ns() + LOOK_NS);
     }
+}
+
+void roster_free(struct roster *roster) {
+    snapshot_sql_release(roster->sql);
+    roster->sql = NULL;
 }

@@ -6,6 +6,7 @@
 #include "host-sample/base/container_of.h"
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/monotonic.h"
+#include "host-sample/snapshots/sql.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -426,6 +427,7 @@ void servers_free(struct servers *servers) {
         if (servers->servers[i].links != NULL) {
             waits_end(&servers->servers[i].waits);
             pg_server_free(servers->servers[i].links);
+            snapshot_sql_release(servers->servers[i].sql);
         }
     }
     (void)servers->calls->close(servers->cluster);

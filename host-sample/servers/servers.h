@@ -23,6 +23,7 @@
 
 struct event_base;
 struct servers;
+struct snapshot_sql;
 
 /* More than a configuration may have: a server that is replaced stays until the new one is there.
  */
@@ -67,6 +68,7 @@ struct server {
     struct servers *servers;
     uint32_t index;
     struct server_config config; /* its conninfo is wiped when it goes */
+    struct snapshot_sql *sql;    /* what its links say; NULL: nobody is here */
     bool tried;                  /* its first attempts to connect have ended */
     struct server_ask asks[SERVER_ASKS];
     struct server_view view;

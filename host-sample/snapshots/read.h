@@ -15,48 +15,14 @@
 
 #include "head.h"
 #include "host-sample/base/byte_buffer.h"
-#include "host-sample/postgres/prepared.h"
 #include "host-sample/postgres/result_rows.h"
 #include "rows.h"
+#include "sql.h"
 
 #include <libpq-fe.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* The statements, with and without an environment. Parameters, all text:
- * $1 snapshot id, $2 run id, and $3 environment id where there is one. */
-enum snapshot_statement {
-    SNAPSHOT_FULL, /* of a replica */
-    SNAPSHOT_FULL_IN_ENVIRONMENT,
-    SNAPSHOT_LEAN, /* of a replica */
-    SNAPSHOT_LEAN_IN_ENVIRONMENT,
-    SNAPSHOT_PRIMARY, /* full */
-    SNAPSHOT_PRIMARY_IN_ENVIRONMENT,
-    SNAPSHOT_STATEMENT_COUNT
-};
-
-/* Where the links of snapshots to waitpoints stand. */
-enum snapshot_schema {
-    SNAPSHOT_SCHEMA_IMPLICIT, /* "_completedWaitpoints" ("A", "B") */
-    SNAPSHOT_SCHEMA_EXPLICIT, /* "CompletedWaitpoint" ("snapshotId", "waitpointId") */
-    SNAPSHOT_SCHEMA_BOTH,
-    SNAPSHOT_SCHEMA_COUNT
-};
-
-extern const struct pg_prepared snapshot_statements[SNAPSHOT_SCHEMA_COUNT]
-                                                   [SNAPSHOT_STATEMENT_COUNT];
-
-/* Which of them a database has: one row of one integer, an enum snapshot_schema, or NULL: none. */
-extern const char snapshot_schema_sql[];
-#define SNAPSHOT_NO_SCHEMA                                                                         \
-    "the database has neither a table \"_completedWaitpoints\" nor \"CompletedWaitpoint\" that "   \
-    "the search_path leads to"
-
-/* What the statements need from the server and from each link to it. */
-enum { SNAPSHOT_MIN_SERVER_VERSION = 130000 /* FETCH FIRST ... WITH TIES */ };
-enum { SNAPSHOT_SETTING_COUNT = 2 };
-extern const char *const snapshot_settings[SNAPSHOT_SETTING_COUNT];
 
 enum snapshot_outcome {
     SNAPSHOT_FOUND,        /* the since row is there, and all that must come with the newer rows */

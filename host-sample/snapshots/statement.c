@@ -45,8 +45,15 @@
  *
  * The join table of snapshots and waitpoints has two forms, and in the course of a migration a
  * database may have both: a link then counts in whichever it stands.
+ *
+ * What a search_path could lead elsewhere has a mark (marks.h). The rest names itself: bigint
+ * is a word of the grammar, as are COALESCE and an unnest of several arrays, which a schema before
+ * it would turn into a function that there is not; how rows are sorted and made unique follows from
+ * their columns' types.
  */
-#include "read.h"
+#include "statement.h"
+
+#include "marks.h"
 #include "rows.h"
 
 #include <stddef.h>
@@ -66,10 +73,13 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 #define NEXT_NULL(name, column, type, null)    ", NULL"
 #define NO_COLUMN(name, column, type, null)
 
-/* The waitpoints that the snapshot n is linked to, by schema. */
-#define LINKS_IMPLICIT "SELECT l.\"B\" FROM \"_completedWaitpoints\" l WHERE l.\"A\" = n.id"
+/* The waitpoints that the snapshot n is linked to, by where the links stand. */
+#define LINKS_IMPLICIT                                                                             \
+    "SELECT l.\"B\" FROM " TABLE("_completedWaitpoints") " l WHERE l.\"A\"" OP("=") "n.id"
 #define LINKS_EXPLICIT                                                                             \
-    "SELECT l.\"waitpointId\" FROM \"CompletedWaitpoint\" l WHERE l.\"snapshotId\" = n.id"
+    "SELECT l.\"waitpointId\" FROM " TABLE("CompletedWaitpoint") " l"                              \
+                                                                 " WHERE l.\"snapshotId\"" OP(     \
+                                                                     "=") "n.id"
 #define LINKS_OF_BOTH LINKS_IMPLICIT " UNION " LINKS_EXPLICIT
 
 #define EXISTS_IMPLICIT "EXISTS (" LINKS_IMPLICIT " OFFSET 0)"
@@ -87,7 +97,7 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 
 /* If an environment is given, every row must be of it, and says of which it is. */
 #define ANY_ENVIRONMENT(of, row) ""
-#define ONE_ENVIRONMENT(of, row) " AND " row ".\"environmentId\" = " ASKED(of, ENVIRONMENT)
+#define ONE_ENVIRONMENT(of, row) " AND " row ".\"environmentId\"" OP("=") ASKED(of, ENVIRONMENT)
 #define COLUMN_ANY_ENVIRONMENT   ""
 #define COLUMN_ONE_ENVIRONMENT   ", n.\"environmentId\""
 #define NULL_ANY_ENVIRONMENT     ""
@@ -101,8 +111,8 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
     " FROM unnest(" ARRAYS_##environment ") WITH ORDINALITY AS q (" NAMES_##environment ", n)"
 #define FIELDS_OF_ONE          ""
 #define FIELDS_OF_EACH         "q.*, "
-#define ARRAYS_ANY_ENVIRONMENT "$1::text[], $2::text[]"
-#define ARRAYS_ONE_ENVIRONMENT ARRAYS_ANY_ENVIRONMENT ", $3::text[]"
+#define ARRAYS_ANY_ENVIRONMENT "$1::" CATALOG "text[], $2::" CATALOG "text[]"
+#define ARRAYS_ONE_ENVIRONMENT ARRAYS_ANY_ENVIRONMENT ", $3::" CATALOG "text[]"
 #define NAMES_ANY_ENVIRONMENT  "snapshot, run"
 #define NAMES_ONE_ENVIRONMENT  NAMES_ANY_ENVIRONMENT ", environment"
 
@@ -116,65 +126,65 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 #define GUARDED_OF_PRIMARY(row) row
 
 /* The question, each of its ids on a line, and then what there is to say: see head.h. */
-#define ECHO_ANY_ENVIRONMENT(of) ASKED(of, SNAPSHOT) " || E'\\n' || " ASKED(of, RUN)
+#define ECHO_ANY_ENVIRONMENT(of) ASKED(of, SNAPSHOT) OP("||") "E'\\n'" OP("||") ASKED(of, RUN)
 #define ECHO_ONE_ENVIRONMENT(of)                                                                   \
-    ECHO_ANY_ENVIRONMENT(of) " || E'\\n' || " ASKED(of, ENVIRONMENT)
+    ECHO_ANY_ENVIRONMENT(of) OP("||") "E'\\n'" OP("||") ASKED(of, ENVIRONMENT)
 
 /* Found or missing, in recovery or out of it. */
 #define STATE(recovery)                                                                            \
     "CASE WHEN q.since IS NULL THEN E'\\n" recovery "m' ELSE E'\\n" recovery "f' END"
 
-#define REPLAYED "COALESCE(pg_catalog.pg_last_wal_replay_lsn()::text, '')"
-#define INSERTED "pg_catalog.pg_current_wal_insert_lsn()::text"
+#define REPLAYED "COALESCE(pg_catalog.pg_last_wal_replay_lsn()::" CATALOG "text, '')"
+#define INSERTED "pg_catalog.pg_current_wal_insert_lsn()::" CATALOG "text"
 
 /* The state, and the position after the statement's snapshot. Of a primary that was asked as a
  * replica the position does not matter. */
 #define REST_OF_REPLICA                                                                            \
-    "CASE WHEN " RECOVERING " THEN " STATE("r") " ELSE " STATE("p") " END || " REPLAYED
+    "CASE WHEN " RECOVERING " THEN " STATE("r") " ELSE " STATE("p") " END" OP("||") REPLAYED
 #define REST_OF_PRIMARY                                                                            \
-    "CASE WHEN " RECOVERING " THEN " STATE("r") " || " REPLAYED                                    \
-    " ELSE " STATE("p") " || " INSERTED " END"
+    "CASE WHEN " RECOVERING " THEN " STATE("r") OP("||") REPLAYED                                  \
+    " ELSE " STATE("p") OP("||") INSERTED " END"
 
-#define HEAD(of, environment, role) ECHO_##environment(of) " || " REST_##role
+#define HEAD(of, environment, role) ECHO_##environment(of) OP("||") REST_##role
 
 /* One row q, or of a group one for each lookup: the since row's time, NULL if there is none. */
 #define SINCE(of, environment, role)                                                               \
     "(SELECT " FIELDS_##of GUARDED_##role(                                                         \
-        "(SELECT s.\"createdAt\" FROM \"TaskRunExecutionSnapshot\" s"                              \
-        " WHERE s.id = " ASKED(of, SNAPSHOT) " AND s.\"runId\" = " ASKED(of, RUN)                  \
+        "(SELECT s.\"createdAt\" FROM " TABLE("TaskRunExecutionSnapshot") " s"                     \
+        " WHERE s.id" OP("=") ASKED(of, SNAPSHOT) " AND s.\"runId\"" OP("=") ASKED(of, RUN)        \
         environment(of, "s") ")") " AS since" LOOKUPS_##of(environment) " OFFSET 0) q"
 
 /* The newer rows, newest first. */
 #define NEWER(of, environment, columns)                                                            \
-    "SELECT " columns " FROM \"TaskRunExecutionSnapshot\" n"                                       \
-    " WHERE n.\"runId\" = " ASKED(of, RUN) " AND n.\"isValid\""                                    \
-    " AND n.\"createdAt\" > q.since"                                                               \
-    " AND n.\"createdAt\" <= 'infinity'" environment(of, "n")                                      \
+    "SELECT " columns " FROM " TABLE("TaskRunExecutionSnapshot") " n"                              \
+    " WHERE n.\"runId\"" OP("=") ASKED(of, RUN) " AND n.\"isValid\""                               \
+    " AND n.\"createdAt\"" OP(">") "q.since"                                                       \
+    " AND n.\"createdAt\"" OP("<=") "'infinity'" environment(of, "n")                              \
     " ORDER BY n.\"createdAt\" DESC"
 
 #define LIMIT(count) "(CASE WHEN q.since IS NULL THEN 0::bigint ELSE " count "::bigint END)"
 
 #define FIRST_ROWS_WITH_TIES(count) " FETCH FIRST " LIMIT(count) " ROWS WITH TIES"
 
-#define LEAN_ROW(environment, schema)                                                              \
+#define LEAN_ROW(environment, links)                                                               \
     "ROW(" SNAPSHOT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) LEAN_FIELDS(NEXT_COLUMN)                     \
-    ", " EXISTS_##schema COLUMN_##environment ") AS r"
+    ", " EXISTS_##links COLUMN_##environment ") AS r"
 
-#define LEAN(of, environment, role, schema)                                                        \
+#define LEAN(of, environment, role, links)                                                         \
     "SELECT " NUMBER_##of HEAD(of, environment, role) ", r.r"                                      \
     " FROM " SINCE(of, environment, role) " LEFT JOIN LATERAL ("                                   \
-    NEWER(of, environment, LEAN_ROW(environment, schema)) " LIMIT " LIMIT(TEXT_OF(LEAN_LIMIT))     \
+    NEWER(of, environment, LEAN_ROW(environment, links)) " LIMIT " LIMIT(TEXT_OF(LEAN_LIMIT))      \
     ") r ON true"
 
 #define CHECKPOINT                                                                                 \
     "CASE WHEN n.\"checkpointId\" IS NOT NULL THEN"                                                \
     " (SELECT ROW(" CHECKPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ")"                               \
-    " FROM \"TaskRunCheckpoint\" c WHERE c.id = n.\"checkpointId\") END"
+    " FROM " TABLE("TaskRunCheckpoint") " c WHERE c.id" OP("=") "n.\"checkpointId\") END"
 
 /* All columns but the first are NULL. */
 #define HEAD_ROW(of, environment, role)                                                            \
     "SELECT " HEAD(of, environment, role)                                                          \
-    SNAPSHOT_FIELDS(NO_COLUMN, NEXT_NULL) ", NULL, NULL::record" NULL_##environment
+    SNAPSHOT_FIELDS(NO_COLUMN, NEXT_NULL) ", NULL, NULL::" CATALOG "record" NULL_##environment
 
 #define SNAPSHOT_ROWS(of, environment)                                                             \
     "(" NEWER(of, environment,                                                                     \
@@ -182,54 +192,54 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
               ", " CHECKPOINT ", NULL" COLUMN_##environment)                                       \
     FIRST_ROWS_WITH_TIES(TEXT_OF(FULL_LIMIT)) ")"
 
-#define WAITPOINT_ROWS(of, environment, schema)                                                    \
+#define WAITPOINT_ROWS(of, environment, links)                                                     \
     "(SELECT " SNAPSHOT_FIELDS(FIRST_NULL, NEXT_NULL) ", NULL,"                                    \
     " ROW(" WAITPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ")" NULL_##environment                     \
     " FROM (SELECT t.id FROM ("                                                                    \
     NEWER(of, environment, "n.id") FIRST_ROWS_WITH_TIES("1") ") t"                                 \
-    " ORDER BY t.id COLLATE \"C\" DESC LIMIT 1) n"                                                 \
-    " CROSS JOIN LATERAL (" LINKS_##schema " OFFSET 0) l (waitpoint)"                              \
-    " LEFT JOIN LATERAL (SELECT * FROM \"Waitpoint\" w"                                            \
-    " WHERE w.id = l.waitpoint OFFSET 0) w ON true)"
+    " ORDER BY t.id COLLATE " CATALOG "\"C\" DESC LIMIT 1) n"                                      \
+    " CROSS JOIN LATERAL (" LINKS_##links " OFFSET 0) l (waitpoint)"                               \
+    " LEFT JOIN LATERAL (SELECT * FROM " TABLE("Waitpoint") " w"                                   \
+    " WHERE w.id" OP("=") "l.waitpoint OFFSET 0) w ON true)"
 
-#define FULL(of, environment, role, schema)                                                        \
+#define FULL(of, environment, role, links)                                                         \
     "SELECT " NUMBER_##of "a.* FROM " SINCE(of, environment, role)                                 \
     " CROSS JOIN LATERAL (" HEAD_ROW(of, environment, role)                                        \
     " UNION ALL " SNAPSHOT_ROWS(of, environment)                                                   \
-    " UNION ALL " WAITPOINT_ROWS(of, environment, schema) ") a"
+    " UNION ALL " WAITPOINT_ROWS(of, environment, links) ") a"
 
 /* clang-format on */
 
-#define STATEMENT(statement_name, text, environment, role, schema, count)                          \
+#define STATEMENT(statement_name, text, environment, role, links, count)                           \
     {.name = (statement_name),                                                                     \
-     .sql = text(OF_ONE, environment, role, schema),                                               \
+     .sql = text(OF_ONE, environment, role, links),                                                \
      .parameter_count = (count),                                                                   \
      .group_name = "group_" statement_name,                                                        \
-     .group_sql = text(OF_EACH, environment, role, schema)}
+     .group_sql = text(OF_EACH, environment, role, links)}
 
 /* clang-format off */
-#define STATEMENTS(schema)                                                                         \
+#define STATEMENTS(links)                                                                          \
     {                                                                                              \
         [SNAPSHOT_FULL] = STATEMENT(                                                               \
-            "snapshots_since", FULL, ANY_ENVIRONMENT, OF_REPLICA, schema, 2),                      \
+            "snapshots_since", FULL, ANY_ENVIRONMENT, OF_REPLICA, links, 2),                       \
         [SNAPSHOT_FULL_IN_ENVIRONMENT] = STATEMENT(                                                \
-            "snapshots_since_in_environment", FULL, ONE_ENVIRONMENT, OF_REPLICA, schema, 3),       \
+            "snapshots_since_in_environment", FULL, ONE_ENVIRONMENT, OF_REPLICA, links, 3),        \
         [SNAPSHOT_LEAN] = STATEMENT(                                                               \
-            "lean_snapshots_since", LEAN, ANY_ENVIRONMENT, OF_REPLICA, schema, 2),                 \
+            "lean_snapshots_since", LEAN, ANY_ENVIRONMENT, OF_REPLICA, links, 2),                  \
         [SNAPSHOT_LEAN_IN_ENVIRONMENT] = STATEMENT(                                                \
-            "lean_snapshots_since_in_environment", LEAN, ONE_ENVIRONMENT, OF_REPLICA, schema, 3),  \
+            "lean_snapshots_since_in_environment", LEAN, ONE_ENVIRONMENT, OF_REPLICA, links, 3),   \
         [SNAPSHOT_PRIMARY] = STATEMENT(                                                            \
-            "primary_snapshots_since", FULL, ANY_ENVIRONMENT, OF_PRIMARY, schema, 2),              \
+            "primary_snapshots_since", FULL, ANY_ENVIRONMENT, OF_PRIMARY, links, 2),               \
         [SNAPSHOT_PRIMARY_IN_ENVIRONMENT] = STATEMENT(                                             \
-            "primary_snapshots_since_in_environment", FULL, ONE_ENVIRONMENT, OF_PRIMARY, schema,   \
+            "primary_snapshots_since_in_environment", FULL, ONE_ENVIRONMENT, OF_PRIMARY, links,    \
             3),                                                                                    \
     }
 /* clang-format on */
 
-const struct pg_prepared snapshot_statements[SNAPSHOT_SCHEMA_COUNT][SNAPSHOT_STATEMENT_COUNT] = {
-    [SNAPSHOT_SCHEMA_IMPLICIT] = STATEMENTS(IMPLICIT),
-    [SNAPSHOT_SCHEMA_EXPLICIT] = STATEMENTS(EXPLICIT),
-    [SNAPSHOT_SCHEMA_BOTH] = STATEMENTS(OF_BOTH),
+const struct pg_prepared snapshot_texts[SNAPSHOT_LINKS_COUNT][SNAPSHOT_STATEMENT_COUNT] = {
+    [SNAPSHOT_LINKS_IMPLICIT] = STATEMENTS(IMPLICIT),
+    [SNAPSHOT_LINKS_EXPLICIT] = STATEMENTS(EXPLICIT),
+    [SNAPSHOT_LINKS_BOTH] = STATEMENTS(OF_BOTH),
 };
 
 const char *const snapshot_settings[SNAPSHOT_SETTING_COUNT] = {
@@ -240,12 +250,16 @@ const char *const snapshot_settings[SNAPSHOT_SETTING_COUNT] = {
     "SET plan_cache_mode = force_generic_plan",
 };
 
-_Static_assert(SNAPSHOT_SCHEMA_IMPLICIT == 0 && SNAPSHOT_SCHEMA_EXPLICIT == 1 &&
-                   SNAPSHOT_SCHEMA_BOTH == 2,
+_Static_assert(SNAPSHOT_LINKS_IMPLICIT == 0 && SNAPSHOT_LINKS_EXPLICIT == 1 &&
+                   SNAPSHOT_LINKS_BOTH == 2,
                "as the question has them");
 
-const char snapshot_schema_sql[] =
+#define IS_THERE(table) "pg_catalog.to_regclass(" TABLE_IN_LITERAL(table) ") IS NOT NULL"
+
+/* clang-format off */
+const char snapshot_links_text[] =
     "SELECT CASE WHEN l.implicit AND l.explicit THEN 2 WHEN l.explicit THEN 1"
     " WHEN l.implicit THEN 0 END FROM (SELECT"
-    " pg_catalog.to_regclass('\"_completedWaitpoints\"') IS NOT NULL AS implicit,"
-    " pg_catalog.to_regclass('\"CompletedWaitpoint\"') IS NOT NULL AS explicit) l";
+    " " IS_THERE("_completedWaitpoints") " AS implicit,"
+    " " IS_THERE("CompletedWaitpoint") " AS explicit) l";
+/* clang-format on */

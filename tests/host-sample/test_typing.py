@@ -83,6 +83,32 @@ class Typing(unittest.TestCase):
             with self.subTest(conninfo=conninfo):
                 self.assertEqual(self.check({"primary": {"conninfo": conninfo}}).returncode, 0)
 
+    def test_schema(self):
+        """What PostgreSQL takes for a name, this file can say, but for blanks at its ends, " #" and " ;"."""
+        for name in ("public", "Trigger", "my schema", 'say "x"', '"', "it's", "back\\slash", "'x\"", "a=b",
+                     "caf\u00e9 \u20ac", "x" * 63, "\u20ac" * 21, ""):
+            with self.subTest(name=name):
+                done = self.check({"tables": {"schema": name}})
+                self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+                said = f'Reads the tables of schema "{name}".\n'
+                self.assertEqual(said in done.stdout, name != "", done)
+        for name, *texts in (("x" * 64, f"= {'x' * 64}: too long", "0 to 63 bytes"),
+                             ("\u20ac" * 22, "too long", "0 to 63 bytes"),
+                             ('"Trigger"', 'schema = "Trigger": a name stands without quotes', "63 bytes"),
+                             ("'a'", "without quotes"), ("a # b", "a line of its own"),
+                             ("a ; b", "comment")):
+            self.assert_told("tables", "schema", name, *texts)
+        done = self.check({"tables": {"schema": "'host=a password=geheim'"}})
+        self.assertEqual(done.returncode, 1)
+        self.assertNotIn("geheim", done.stderr)
+        for value, text in ((b"caf\xe9", r"caf\\xe9: not UTF-8"), (b"a\0b", "NUL")):
+            path = self.write("snapshot-host.ini", ini_text(self.settings).encode()
+                              + b"[tables]\nschema = " + value + b"\n")
+            done = run_host("-t", "-c", path)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr, rf":\d+: \[tables\].*{text}")
+        self.assertIn("did you mean [tables]?", self.check({"table": {"schema": "a"}}).stderr)
+
     def test_service(self):
         services = {"PGSERVICEFILE": self.write("services", b"[known]\nhost=a\nport=5\n")}
         self.assert_told("primary", "conninfo", "service=unknown", "no such service",

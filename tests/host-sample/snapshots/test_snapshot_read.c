@@ -111,22 +111,29 @@ static void unlink_snapshot(const char *snapshot) {
     "json\",\"outputIsError\":false,\"completedAt\":\"2026-01-02T00:00:00.000Z\"" more "}"
 #define INDEXED(id, index) WAITPOINT(id, ",\"index\":" index)
 
-/* A statement under a name of this program's, since all schemas' are prepared on one connection. */
+/* A statement under a name of this program's, since all are prepared on one connection. */
 struct named {
     char name[100];
     char group_name[100];
 };
 
-/* A loop's number, and other things that go through all of them, says schema and statement. */
-enum { ALL_STATEMENTS = (int)SNAPSHOT_SCHEMA_COUNT * (int)SNAPSHOT_STATEMENT_COUNT };
+/* Their texts, by the search_path and for a schema that is named. */
+static struct snapshot_sql *texts[2];
+
+/* A loop's number, and other things that go through all of them, says which texts, which join table
+ * and which statement. */
+enum {
+    STATEMENTS_OF_TEXTS = (int)SNAPSHOT_LINKS_COUNT * (int)SNAPSHOT_STATEMENT_COUNT,
+    ALL_STATEMENTS = 2 * STATEMENTS_OF_TEXTS
+};
 
 static struct pg_prepared prepared_of(int number, struct named *named) {
+    const int set = number / SNAPSHOT_STATEMENT_COUNT;
     struct pg_prepared prepared =
-        snapshot_statements[number / SNAPSHOT_STATEMENT_COUNT][number % SNAPSHOT_STATEMENT_COUNT];
-    const int schema = number / SNAPSHOT_STATEMENT_COUNT;
-    (void)snprintf(named->name, sizeof(named->name), "%d_%s", schema, prepared.name);
-    (void)snprintf(named->group_name, sizeof(named->group_name), "%d_%s", schema,
-                   prepared.group_name);
+        texts[number / STATEMENTS_OF_TEXTS]
+            ->statements[set % SNAPSHOT_LINKS_COUNT][number % SNAPSHOT_STATEMENT_COUNT];
+    (void)snprintf(named->name, sizeof(named->name), "%d_%s", set, prepared.name);
+    (void)snprintf(named->group_name, sizeof(named->group_name), "%d_%s", set, prepared.group_name);
     prepared.name = named->name;
     prepared.group_name = named->group_name;
     return prepared;
@@ -199,7 +206,7 @@ static bool is_of_replica(int which) {
 }
 
 static bool names_environment(int which) {
-    return snapshot_statements[0][which % SNAPSHOT_STATEMENT_COUNT].parameter_count == 3;
+    return texts[0]->statements[0][which % SNAPSHOT_STATEMENT_COUNT].parameter_count == 3;
 }
 
 static struct text text_of(const char *text) {
@@ -212,12 +219,12 @@ static int expected_lacking = 1;
 /* Returns whether a lean statement asked for the full one. json: NULL for no answer. */
 static bool expect_rows(int which, struct result_rows rows, const struct snapshot_question *asked,
                         enum snapshot_outcome outcome, const char *json) {
-    const char *name = snapshot_statements[0][which % SNAPSHOT_STATEMENT_COUNT].name;
+    const char *name = texts[0]->statements[0][which % SNAPSHOT_STATEMENT_COUNT].name;
     struct snapshot_result read;
     struct snapshot_head head;
     const enum snapshot_outcome got = snapshot_read(&read, rows, asked);
     const bool needs_full = is_lean(which) && got == SNAPSHOT_NEEDS_FULL;
-    ck_assert_msg(needs_full || got == outcome, "%s, schema %d: outcome %d, not %d", name,
+    ck_assert_msg(needs_full || got == outcome, "%s, set %d: outcome %d, not %d", name,
                   which / SNAPSHOT_STATEMENT_COUNT, (int)got, (int)outcome);
     ck_assert(snapshot_read_head(&head, &rows, asked));
     ck_assert(read.head.recovering == is_of_replica(which));
@@ -928,8 +935,8 @@ START_TEST(a_link_to_nothing_is_partial) {
 END_TEST
 
 /* In a database that has both tables a link counts once, wherever it stands. */
-START_TEST(links_of_both_schemas) {
-    static const int first = (int)SNAPSHOT_SCHEMA_BOTH * (int)SNAPSHOT_STATEMENT_COUNT;
+START_TEST(links_of_both_tables) {
+    static const int first = (int)SNAPSHOT_LINKS_BOTH * (int)SNAPSHOT_STATEMENT_COUNT;
     put_snapshot("s1", "00:00:01");
     put_snapshot("s2", "00:00:02");
     put_waitpoint("w1");
@@ -950,26 +957,34 @@ START_TEST(links_of_both_schemas) {
 }
 END_TEST
 
-static const char *schema_that_is_there(void) {
+static const char *tables_that_are_there(const struct snapshot_sql *of) {
     static char number[8];
-    PGresult *result = PQexec(link_to_server, snapshot_schema_sql);
+    PGresult *result = PQexec(link_to_server, of->links_sql);
     ck_assert_int_eq(PQresultStatus(result), PGRES_TUPLES_OK);
     (void)snprintf(number, sizeof(number), "%s", PQgetvalue(result, 0, 0));
     PQclear(result);
     return number;
 }
 
-START_TEST(which_schema_is_there) {
-    ck_assert_int_eq(atoi(schema_that_is_there()), SNAPSHOT_SCHEMA_BOTH);
+/* By the search_path, and in the schema that is named. */
+static void expect_tables(const char *by_path, const char *named) {
+    ck_assert_str_eq(tables_that_are_there(texts[0]), by_path);
+    ck_assert_str_eq(tables_that_are_there(texts[1]), named);
+}
+
+START_TEST(which_join_table_is_there) {
+    expect_tables("2", "2");
     sql("DROP TABLE \"_completedWaitpoints\"");
-    ck_assert_int_eq(atoi(schema_that_is_there()), SNAPSHOT_SCHEMA_EXPLICIT);
-    sql("DROP TABLE \"CompletedWaitpoint\"");
-    ck_assert_str_eq(schema_that_is_there(), "");
+    expect_tables("1", "1");
     sql("CREATE SCHEMA elsewhere");
     sql("CREATE TABLE elsewhere.\"_completedWaitpoints\" ()");
-    ck_assert_str_eq(schema_that_is_there(), "");
+    expect_tables("1", "1");
     sql("SET LOCAL search_path = elsewhere");
-    ck_assert_str_eq(schema_that_is_there(), "0");
+    expect_tables("0", "1");
+    sql("SET LOCAL search_path = nowhere");
+    expect_tables("", "1");
+    sql("DROP TABLE public.\"CompletedWaitpoint\"");
+    expect_tables("", "");
 }
 END_TEST
 
@@ -1263,8 +1278,8 @@ static void add_waitpoint_cases(Suite *suite) {
     tcase_add_test(waitpoints, an_order_without_any_link_is_partial);
     tcase_add_test(waitpoints, only_the_latest_order_counts);
     tcase_add_test(waitpoints, a_link_to_nothing_is_partial);
-    tcase_add_loop_test(waitpoints, links_of_both_schemas, 0, 2);
-    tcase_add_test(waitpoints, which_schema_is_there);
+    tcase_add_loop_test(waitpoints, links_of_both_tables, 0, 2);
+    tcase_add_test(waitpoints, which_join_table_is_there);
     tcase_add_test(waitpoints, waitpoints_are_ordered_by_id);
     tcase_add_test(waitpoints, a_thousand_waitpoints);
     tcase_add_test(waitpoints, large_outputs);
@@ -1279,10 +1294,14 @@ int main(void) {
     const int forms = 2 * ALL_STATEMENTS; /* alone and in a group */
     tcase_add_loop_test(statements, a_statement_has_its_parameters_and_columns, 0, forms);
     tcase_add_test(statements, no_statement_reads_a_whole_table);
+    texts[0] = snapshot_sql_new("");
+    texts[1] = snapshot_sql_new("public");
     if (suite_is_wanted()) {
         create_database();
     }
     const int status = suite_run(suite);
+    snapshot_sql_release(texts[0]);
+    snapshot_sql_release(texts[1]);
     throwaway_remove_all((struct throwaway_server *const[]){&server, NULL});
     return status;
 }

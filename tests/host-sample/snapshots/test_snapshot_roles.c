@@ -14,6 +14,7 @@
 
 static struct throwaway_server primary, standby;
 static PGconn *link_to_server;
+static struct snapshot_sql *sql;
 
 static void connect_to(const struct throwaway_server *server) {
     char conninfo[160];
@@ -45,7 +46,7 @@ static void expect(bool as_replica, bool recovering, const char *snapshot,
     for (int i = 0; i < 2 * SNAPSHOT_STATEMENT_COUNT; i++) {
         const int which = i / 2;
         const bool group = i % 2 != 0;
-        const struct pg_prepared *prepared = &snapshot_statements[0][which];
+        const struct pg_prepared *prepared = &sql->statements[0][which];
         if ((which < SNAPSHOT_PRIMARY) != as_replica) {
             continue;
         }
@@ -73,17 +74,17 @@ START_TEST(a_primary_says_where_it_is) {
     connect_to(&primary);
     throwaway_execute(&primary, "CREATE TABLE IF NOT EXISTS t (n int)");
     for (int i = 0; i < 50; i++) {
-        char before[40], sql[200];
+        char before[40], compare[200];
         throwaway_execute(&primary, "INSERT INTO t VALUES (1)");
         (void)snprintf(before, sizeof(before), "%s",
                        throwaway_execute(&primary, "SELECT pg_current_wal_flush_lsn()"));
         const struct snapshot_question asked = {{"s1", 2}, {"r1", 2}, {NULL, 0}, false};
         struct snapshot_result read;
-        PGresult *result = look_up(&snapshot_statements[0][SNAPSHOT_PRIMARY], false, "s1");
+        PGresult *result = look_up(&sql->statements[0][SNAPSHOT_PRIMARY], false, "s1");
         ck_assert_int_eq(snapshot_read(&read, result_rows_all(result), &asked), SNAPSHOT_FOUND);
-        (void)snprintf(sql, sizeof(sql), "SELECT '%s'::pg_lsn >= '%s'::pg_lsn", read.head.after,
-                       before);
-        ck_assert_str_eq(throwaway_execute(&primary, sql), "t");
+        (void)snprintf(compare, sizeof(compare), "SELECT '%s'::pg_lsn >= '%s'::pg_lsn",
+                       read.head.after, before);
+        ck_assert_str_eq(throwaway_execute(&primary, compare), "t");
         PQclear(result);
     }
     expect(false, false, "s1", SNAPSHOT_FOUND);
@@ -157,7 +158,9 @@ int main(void) {
     if (suite_is_wanted()) {
         create_servers();
     }
+    sql = snapshot_sql_new("");
     const int status = suite_run(suite);
+    snapshot_sql_release(sql);
     throwaway_remove_all((struct throwaway_server *const[]){&standby, &primary, NULL});
     return status;
 }
