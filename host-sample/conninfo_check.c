@@ -75,14 +75,22 @@ static const char *form_error(const char *message) {
     return "libpq cannot take it apart";
 }
 
+/* Connection strings of other clients, Prisma's for one, name the tables' schema. */
+static bool is_about_schema(const char *message) {
+    return strstr(message, "\"schema\"") != NULL;
+}
+
 static void say_form(const char *conninfo, const char *message, char *why, size_t why_length) {
-    const char *near = strncmp(message, "invalid ", 8) == 0 ? nearest_keyword(message) : NULL;
+    const bool unknown = strncmp(message, "invalid ", 8) == 0;
+    const bool schema = unknown && is_about_schema(message);
+    const char *near = unknown && !schema ? nearest_keyword(message) : NULL;
     const bool comment = strstr(conninfo, " #") != NULL;
     (void)snprintf(why, why_length,
-                   "%s; %s%s%s%saccepted: libpq's keyword = value pairs or a "
+                   "%s; %s%s%s%s%saccepted: libpq's keyword = value pairs or a "
                    "postgresql:// URI; a value with spaces stands in single quotes",
                    form_error(message), near != NULL ? "did you mean " : "",
                    near != NULL ? near : "", near != NULL ? "? " : "",
+                   schema ? "the schema of the tables is the key schema of [tables]; " : "",
                    comment ? "a comment must stand on a line of its own; " : "");
 }
 

@@ -75,6 +75,8 @@ class Typing(unittest.TestCase):
                 ("host=a target_session_attrs=readwrite", "did you mean read-write?"),
                 ("host=a connect_timeout=2s", "connect_timeout: ", "without a unit"),
                 ("host=a prot=5432", "did you mean port?"), ("host=a user", "without '='"),
+                ("postgresql://u:p@h/d?schema=trigger", "does not know", "key schema of [tables]"),
+                ("host=a schema=b", "key schema of [tables]"),
                 ("postgresql://u:p@x@h/d", "%40"), ("postgresql://u:p%zz@h/d", "%25")):
             self.assert_told("primary", "conninfo", conninfo, *texts)
         for conninfo in ("host=a,b port=1,", "host=a,b port=1", "host=a port=1 sslmode=verify-ca",
