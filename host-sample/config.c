@@ -479,6 +479,38 @@ static void check_schema(const struct host_config *config, const struct ini_docu
                    place, shown, wrong, HOST_SCHEMA_BYTES);
 }
 
+/* The bytes of an address, IPv4 as IPv6 has it. False if it is none. */
+static bool read_address(const char *text, struct in6_addr *address) {
+    *address = (struct in6_addr){.s6_addr = {[10] = 0xFF, [11] = 0xFF}};
+    return inet_pton(AF_INET, text, &address->s6_addr[12]) == 1 ||
+           inet_pton(AF_INET6, text, address) == 1;
+}
+
+static bool is_any(const struct in6_addr *address) {
+    static const struct in6_addr any_v4 = {.s6_addr = {[10] = 0xFF, [11] = 0xFF}};
+    return IN6_IS_ADDR_UNSPECIFIED(address) || memcmp(address, &any_v4, sizeof any_v4) == 0;
+}
+
+/* One place has one listener: with several threads the system would let both listen there, and
+ * share the clients out between the public and the operators'. */
+static void check_places(const struct host_config *config, const struct ini_document *document,
+                         struct ini_errors *errors) {
+    const struct ini_section *section = ini_find_section(document, "admin");
+    struct in6_addr listen;
+    struct in6_addr admin;
+    if (section == NULL || config->admin.port == 0 || config->admin.port != config->listen.port ||
+        !read_address(config->listen.address, &listen) ||
+        !read_address(config->admin.address, &admin)) {
+        return;
+    }
+    if (is_any(&listen) || is_any(&admin) || memcmp(&listen, &admin, sizeof listen) == 0) {
+        ini_errors_add(errors,
+                       "%s:%u: [admin] port = %u: [listen] has it too, at %s; accepted: another "
+                       "port, or two addresses",
+                       document->path, section->line, config->admin.port, config->listen.address);
+    }
+}
+
 /* The keys that errors may name, whatever else is in their line. */
 static void list_keys(const char *keys[MAX_KEYS + 1]) {
     size_t count = 0;
@@ -532,6 +564,7 @@ bool host_config_load(struct host_config *config, const char *path, char *err, s
         config->admin.present = ini_find_section(document, "admin") != NULL;
         check_address(config->listen.address, "listen", document, &errors);
         check_address(config->admin.address, "admin", document, &errors);
+        check_places(config, document, &errors);
         check_auth(config, document, &errors);
         check_schema(config, document, &errors);
         ini_free(document);

@@ -922,6 +922,20 @@ class CheckOption(ConfigurationCase):
             away = {"conninfo": f"host=127.0.0.1 port={testbed.free_port()}"}
             self.assert_good(self.check({"listen": listen, "primary": away}))
 
+    def test_one_place_for_two_listeners(self):
+        """With several threads the system would let both listen, and clients would meet either."""
+        for public, admin, same in (("127.0.0.1", "127.0.0.1", True), ("0.0.0.0", "127.0.0.1", True),
+                                    ("127.0.0.1", "::", True), ("::1", "0::1", True),
+                                    ("127.0.0.1", "127.0.0.2", False)):
+            with self.subTest(public=public, admin=admin):
+                done = self.check({"listen": {"address": public, "port": 8085, "threads": 4},
+                                   "admin": {"address": admin, "port": 8085}})
+                if same:
+                    self.assert_refused(done, r"\[admin\] port = 8085: \[listen\] has it too")
+                else:
+                    self.assert_good(done)
+        self.assert_good(self.check({"listen": {"port": 0}, "admin": {"port": 0}}))
+
     def test_broken_policy(self):
         self.write(self.policy_path, "[snapshots_since]\npolicy = replica_then_primary\n"
                    "replica_retry_min = 5\nreplica_retry_max_ms = many\n")
