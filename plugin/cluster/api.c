@@ -475,13 +475,17 @@ HOT static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns,
         strict_lateness(cluster, now_ns);
     }
     advance(cluster, now_ns);
-    if (heap_may_have(&cluster->timers, cluster->now_ns)) {
-        expire(cluster);
-    }
-    if (next_of_all(cluster, action)) {
-        return 1;
-    }
-    const struct heap_node *first = heap_first(&cluster->timers);
+    const struct heap_node *first;
+    do {
+        if (heap_may_have(&cluster->timers, cluster->now_ns)) {
+            expire(cluster);
+        }
+        if (next_of_all(cluster, action)) {
+            return 1;
+        }
+        /* News may have put a read where its time is over already. */
+        first = heap_first(&cluster->timers);
+    } while (heap_may_have(&cluster->timers, cluster->now_ns));
     *wake_ns = first != NULL ? first->key : UINT64_MAX;
     cluster->promised_wake_ns = *wake_ns;
     return 0;
