@@ -32,6 +32,12 @@ bool sorts_as_primary(const struct rp_cluster *cluster, const struct instance *i
            primary->collation == instance->collation;
 }
 
+/* A server's connections may be to different databases: one stays in its own when names change. */
+static bool is_in_primarys_database(const struct rp_cluster *cluster, const struct facts *facts) {
+    return cluster->primary == NO_SERVER ||
+           facts->database == cluster->servers[cluster->primary].database;
+}
+
 uint64_t proof_position(const struct rp_cluster *cluster, const struct read *read,
                         const struct facts *facts) {
     const struct server *server = &cluster->servers[read->server];
@@ -49,7 +55,8 @@ uint64_t proof_position(const struct rp_cluster *cluster, const struct read *rea
     bool timelines = read->located_timeline != 0 && facts->upper == read->located_timeline &&
                      instance->lower == read->located_timeline;
     bool compared = instance->compared_with == read->located_instance && !instance->ahead;
-    return systems && primaries && timelines && compared && sorts_as_primary(cluster, instance)
+    return systems && primaries && timelines && compared && sorts_as_primary(cluster, instance) &&
+                   is_in_primarys_database(cluster, facts)
                ? facts->position
                : 0;
 }
@@ -63,7 +70,10 @@ uint64_t floor_position(const struct rp_cluster *cluster, uint32_t index,
         return 0;
     }
     bool foreign = cluster->system != 0 && instance->system != cluster->system;
-    return foreign || !sorts_as_primary(cluster, instance) ? 0 : facts->position;
+    return foreign || !sorts_as_primary(cluster, instance) ||
+                   !is_in_primarys_database(cluster, facts)
+               ? 0
+               : facts->position;
 }
 
 static const char *why_leader_does_not_count(const struct rp_cluster *cluster, uint32_t index,

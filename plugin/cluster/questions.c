@@ -32,7 +32,8 @@ const char question_probe[] =
     " AND " MAY("pg_current_wal_flush_lsn()")
     " AND " MAY("pg_walfile_name(pg_lsn)")
     " AND " MAY("pg_stat_get_wal_receiver()")
-    " AND " MAY("pg_last_xact_replay_timestamp()") ","
+    " AND " MAY("pg_last_xact_replay_timestamp()")
+    " AND " MAY("pg_relation_filepath(regclass)") ","
     " " MAY("pg_control_system()") ","
     " " MAY("pg_control_recovery()") ","
     " pg_catalog.pg_has_role('pg_read_all_stats', 'usage'),"
@@ -123,8 +124,11 @@ const char question_probe[] =
     "coalesce((pg_catalog.hashtextextended(" text ", 0)"                                           \
     " OPERATOR(pg_catalog.&) 9223372036854775807)::text, '-')"
 
-/* By its name, which any role may know: standbys have it as their primary has. */
-#define DATABASE NUMBER("pg_catalog.current_database()::text")
+/* By its directory (pg_class is never elsewhere), which standbys have as their primary has. Not by its
+ * name: that of a session's database may change, and the session stays in it. */
+#define DATABASE                                                                                   \
+    "' d'" AND                                                                                     \
+    NUMBER("pg_catalog.rtrim(pg_catalog.pg_relation_filepath(1259), '0123456789')")
 
 /* Of the database's collation, as the server's own libraries sort; of C there is none. */
 #define COLLATION                                                                                  \
@@ -133,7 +137,7 @@ const char question_probe[] =
            " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())")
 
 #define MORE(system, collation)                                                                    \
-    AND "' '" AND system AND "' '" AND REPLAY_AGE AND "' '" AND DATABASE AND "' '" AND collation
+    AND DATABASE AND "' '" AND system AND "' '" AND REPLAY_AGE AND "' '" AND collation
 
 /* By whether the system may be seen, and the version of the collation. */
 #define FULLS(by)                                                                                  \
@@ -145,7 +149,7 @@ const char question_probe[] =
 
 /* clang-format on */
 
-static const char *const shorts[2] = {BY_RECEIVER(""), BY_RECOVERY("")};
+static const char *const shorts[2] = {BY_RECEIVER(AND DATABASE), BY_RECOVERY(AND DATABASE)};
 
 /* By what bounds a standby's timeline. */
 static const char *const fulls[4][2][2] = {FULLS(BY_NONE), FULLS(BY_RECEIVER), FULLS(BY_CONTROL),
@@ -308,10 +312,14 @@ bool question_read_facts(const char *answer, struct facts *facts) {
                 read_letter(&at, 'r', 'p', &facts->in_recovery) &&
                 read_position(&at, &facts->position) && read_position(&at, &facts->flushed) &&
                 read_timelines(&at, facts);
-    if (good && *at != '\0') {
+    if (good && *at == 'd') {
+        at++;
+        good = read_number(&at, 10, UINT64_MAX, &facts->database);
+    }
+    facts->full = good && *at != '\0';
+    if (facts->full) {
         good = read_number(&at, 10, UINT64_MAX, &facts->system) &&
                read_number(&at, 10, UINT64_MAX, &facts->replay_age_ms) &&
-               (*at == '\0' || read_number(&at, 10, UINT64_MAX, &facts->database)) &&
                (*at == '\0' || read_number(&at, 10, UINT64_MAX, &facts->collation)) && *at == '\0';
     }
     return good && facts->instance != 0;
@@ -321,7 +329,7 @@ const char *question_missing_grants(const struct abilities *can) {
     if (!can->positions) {
         return "to prove anything the role needs EXECUTE on pg_is_in_recovery, "
                "pg_postmaster_start_time, pg_last_wal_replay_lsn, pg_last_xact_replay_timestamp, "
-               "pg_current_wal_insert_lsn and _flush_lsn, pg_walfile_name, "
+               "pg_current_wal_insert_lsn and _flush_lsn, pg_walfile_name, pg_relation_filepath, "
                "pg_stat_get_wal_receiver";
     }
     bool functions = can->system && (can->control || told_by_recovery(can));

@@ -4,11 +4,10 @@
  * Every question is one statement with one column and one row of words, so that any driver can ask
  * it. There are four:
  *   - the probe: the server's version and sizes, and what this role may see;
- *   - the short one, asked before a read and for a position: who answers, in which role, and where
- *     it is;
+ *   - the short one, asked before a read and for a position: who answers, in which role, where it
+ *     is, and in which database;
  *   - the full one, asked now and then: the short one with what costs a look into a file, the
- *     system's identifier, the lower bound of a standby's timeline, the database, and how it is
- *     sorted;
+ *     system's identifier, the lower bound of a standby's timeline, and how the database is sorted;
  *   - the wait, for a standby to have replayed a position. It brings no fact: that may be another
  *     timeline's, and behind a pooler another server's. Whoever has waited asks all the same.
  * The order of evaluation within one statement is forced, not hoped for: a standby's lower bound of
@@ -41,11 +40,12 @@ struct facts {
     uint64_t position;      /* replayed, or inserted as it is printed; 0: unknown */
     uint64_t flushed;       /* of a primary; 0: unknown */
     uint64_t system;        /* 0: unknown */
-    uint64_t database;      /* that the connection is to, a number for its name; 0: unknown */
+    uint64_t database;      /* that the connection is to, a number for its place; 0: unknown */
     uint64_t collation;     /* a number for its version there; 0: unknown, or always the same */
     uint64_t replay_age_ms; /* since the commit that was replayed last; 0: unknown */
     uint32_t lower; /* bounds of the position's timeline; of a primary the same. 0: unknown */
     uint32_t upper;
+    bool full; /* the answer to the full question */
     bool in_recovery;
     bool read_committed; /* the isolation of the transaction that the question was asked in */
 };

@@ -506,6 +506,18 @@ static bool is_in_split(const struct rp_cluster *cluster, uint32_t index) {
            (index == cluster->split_servers[0] || index == cluster->split_servers[1]);
 }
 
+static void redial(struct rp_cluster *cluster, uint32_t index) {
+    cluster->redial_queue |= server_bit(index);
+    cluster->servers[index].redialled_ns = cluster->now_ns;
+}
+
+/* A session stays in its database when that gives its name to another one, so the first thing to do
+ * about a wrong one is to connect anew. */
+static bool may_have_stayed_behind(const struct rp_cluster *cluster, const struct server *server) {
+    return server->why == WHY_ELSEWHERE &&
+           (server->redialled_ns == 0 || cluster->now_ns - server->redialled_ns >= REDIAL_NS);
+}
+
 /* Its address may lead to another server by now. */
 static void judge_redial(struct rp_cluster *cluster, uint32_t index) {
     struct server *server = &cluster->servers[index];
@@ -515,8 +527,11 @@ static void judge_redial(struct rp_cluster *cluster, uint32_t index) {
         server->redial_ns = 0;
     } else if (server->redial_ns == 0) {
         server->redial_ns = cluster->now_ns + REDIAL_NS - cluster_random(cluster) % (REDIAL_NS / 4);
+        if (may_have_stayed_behind(cluster, server)) {
+            redial(cluster, index);
+        }
     } else if (cluster->now_ns >= server->redial_ns) {
-        cluster->redial_queue |= server_bit(index);
+        redial(cluster, index);
         server->redial_ns = 0;
     }
 }
@@ -867,13 +882,13 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
         return;
     }
     strict_facts(cluster, index, facts, sent_event);
-    bool full = facts->system != 0;
+    const bool tells_system = facts->system != 0;
     bool led = leads(server) && server->said.instance == facts->instance;
     const struct facts before = server->said;
     const bool answered_before = server->answers;
     struct instance *instance = instance_of(server, facts->instance);
     bool learnt = false;
-    if (full && instance->system != facts->system) {
+    if (tells_system && instance->system != facts->system) {
         instance->system = facts->system;
         learnt = true;
     }
@@ -881,8 +896,10 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
         instance->lower = facts->lower;
         learnt = true;
     }
-    if (facts->database != 0) {
+    if (facts->full) {
         instance->collation = facts->collation;
+    }
+    if (facts->database != 0) {
         learnt = learnt || server->database != facts->database;
         server->database = facts->database;
     }
@@ -893,7 +910,7 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     server->said_sent_event = sent_event;
     server->said_event = cluster->event;
     note_followed(cluster, server, before.instance);
-    if (facts->in_recovery && instance->noted_event == 0 && full) {
+    if (facts->in_recovery && instance->noted_event == 0 && tells_system) {
         instance->noted_position = facts->position;
         instance->noted_event = facts->position != 0 ? cluster->event : 0;
     }

@@ -237,6 +237,44 @@ class OtherDatabases(Facts):
             self.wait_proven(host)
             self.assertEqual(host.lookup(*rows[0]).status, 200)
 
+    def test_a_name_that_moves_to_another_one(self):
+        """As after a restore beside the old database. The primary lets no session stay in one that is
+        renamed; a standby does, and its sessions go on to read what nobody writes any more."""
+        servers = self.cluster("standby")
+        servers.primary.execute("CREATE DATABASE app TEMPLATE postgres")
+        servers.primary.execute("CREATE DATABASE restored TEMPLATE postgres")
+        servers.wait_caught_up()
+        app = InDatabase(servers.primary, "app")
+        for policy in (TO_PRIMARY, ALWAYS):
+            host = self.host(app, [InDatabase(servers.standby, "app")], policy=policy)
+            self.ask(host, app)
+            self.wait_proven_by_any(host)
+            servers.primary.end_clients()
+            for before, after in (("app", "old"), ("restored", "app"), ("old", "restored")):
+                servers.primary.execute(f"ALTER DATABASE {before} RENAME TO {after}")
+            self.assert_no_404(self.ask(host, app, 50))
+            self.wait_proven_by_any(host)
+            self.assertIn((200, "replica"), self.ask(host, app))
+            host.stop()
+
+    def wait_proven_by_any(self, host):
+        """Whichever the policy: a current read proves it without a second one."""
+        wait_for(lambda: self.made_up(host).served_by in ("replica", "replica_retry"),
+                 "absence to be proven", every_s=0.05)
+
+
+class InDatabase:
+    """A server, reached in this database."""
+
+    def __init__(self, server, name):
+        self._server, self._name = server, name
+
+    def conninfo(self, **more):
+        return self._server.conninfo(**{**more, "dbname": self._name})
+
+    def connect(self):
+        return psycopg2.connect(self.conninfo())
+
 
 OTHER_ICU = """
 void NAME(const void *collator, unsigned char version[4]);

@@ -12,20 +12,24 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
     const uint32_t database = pair->databases[server == PAIR_STANDBY];
     const uint32_t collation = pair->collations[server == PAIR_STANDBY];
     const char *system = pair->system_is_unknown ? " - -" : " 7001 -";
+    char told[24] = "";
+    if (database != 0) {
+        (void)snprintf(told, sizeof told, " d%u", database);
+    }
     const bool probe = strstr(text, "server_version_num") != NULL;
     const bool full = !probe && strstr(text, "pg_last_xact_replay_timestamp") != NULL;
     if (probe) {
         (void)snprintf(answer, sizeof answer, "rp1 %u 8192 16777216 t t t t f", pair->version);
     } else if (server != PAIR_STANDBY) {
-        (void)snprintf(answer, sizeof answer, "rp1 %x c p 0/%X 0/%X 00000001%s", pair->leader,
-                       pair->inserted, pair->flushed, full ? system : "");
+        (void)snprintf(answer, sizeof answer, "rp1 %x c p 0/%X 0/%X 00000001%s%s", pair->leader,
+                       pair->inserted, pair->flushed, told, full ? system : "");
     } else {
-        (void)snprintf(answer, sizeof answer, "rp1 b1 c r 0/%X - %s 1%s", pair->replayed,
-                       full ? "1" : "-", full ? system : "");
+        (void)snprintf(answer, sizeof answer, "rp1 b1 c r 0/%X - %s 1%s%s", pair->replayed,
+                       full ? "1" : "-", told, full ? system : "");
     }
-    if (full && (database | collation) != 0) {
+    if (full && collation != 0) {
         const size_t length = strlen(answer);
-        (void)snprintf(answer + length, sizeof answer - length, " %u %u", database, collation);
+        (void)snprintf(answer + length, sizeof answer - length, " %u", collation);
     }
     return answer;
 }
@@ -73,6 +77,9 @@ void pair_run(struct scripted_pair *pair) {
         case RP_ACTION_DROP:
             pair->dropped++;
             pair->wait_out.id = action.id == pair->wait_out.id ? 0 : pair->wait_out.id;
+            break;
+        case RP_ACTION_REDIAL:
+            pair->redialled++;
             break;
         case RP_ACTION_DONE:
             pair->verdicts[action.tag] = action.verdict;

@@ -40,6 +40,7 @@ struct scripted_pair {
     int watches_seen;
     int locates_seen;
     int dropped;
+    int redialled;
 
     bool holds_locates;
     bool primary_is_silent;  /* its polls come to nothing */

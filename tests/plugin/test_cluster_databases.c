@@ -107,6 +107,104 @@ START_TEST(or_the_other_one_is_off) {
 }
 END_TEST
 
+/* A current read, which is answered before its position is located. */
+static void open_current_pair(void) {
+    pair_open(&pair, "policy = read_index\nwhen = always\non_replica_failure = primary");
+    pair.version = 150000;
+    pair.replayed = pair.inserted;
+    pair_open_cluster(&pair, RP_CLUSTER_KEEPS_ANSWERS);
+    pair.databases[PAIR_PRIMARY] = pair.databases[PAIR_STANDBY] = ONE;
+    pair_time_passes(&pair, 2000);
+    pair.holds_locates = true;
+}
+
+/* Whether the standby's MISSING, from a connection to this database, proves the row absent, though
+ * its other connections are to the right one. */
+static bool proves_absence(uint32_t database) {
+    pair_start(&pair, 1, 0);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_STANDBY);
+    pair.databases[PAIR_STANDBY] = database;
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
+    pair.databases[PAIR_STANDBY] = ONE;
+    pair.holds_locates = false;
+    if (pair.locate_out.id != 0) {
+        pair_time_passes(&pair, 500);
+        pair_answer(&pair, &pair.locate_out, RP_ANSWERED, pair_says(&pair, PAIR_PRIMARY));
+    }
+    return pair.verdicts[1] == RP_VERDICT_NOT_FOUND;
+}
+
+START_TEST(a_connection_to_the_primarys_database_proves_an_absence) {
+    open_current_pair();
+    ck_assert(proves_absence(ONE));
+}
+END_TEST
+
+START_TEST(a_connection_that_stayed_in_another_one_does_not) {
+    open_current_pair();
+    ck_assert(!proves_absence(OTHER));
+}
+END_TEST
+
+START_TEST(nor_one_that_does_not_tell) {
+    open_current_pair();
+    ck_assert(!proves_absence(0));
+}
+END_TEST
+
+/* Every answer of a connection tells, not only the poll's once a second. */
+START_TEST(a_replica_is_out_as_soon_as_a_read_meets_another_one) {
+    open_pair(ONE, ONE);
+    pair_start(&pair, 1, 1);
+    pair.databases[PAIR_STANDBY] = OTHER;
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+}
+END_TEST
+
+/* What it says is older news than what is known of the server by then. */
+START_TEST(a_late_answer_from_another_one_keeps_no_floor) {
+    open_pair(ONE, ONE);
+    pair_start(&pair, 1, 1);
+    pair_start(&pair, 2, 1);
+    pair_answer(&pair, &pair.reads_out[2], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_int_eq(pair.verdicts[2], RP_VERDICT_FOUND);
+    pair.databases[PAIR_STANDBY] = OTHER;
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_int_eq(pair.verdicts[1], 0);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+}
+END_TEST
+
+static int redials_within(uint64_t ms) {
+    pair.redialled = 0;
+    pair_time_passes(&pair, ms);
+    return pair.redialled;
+}
+
+/* A name that has moved leads to the right one as soon as somebody connects anew. */
+START_TEST(it_is_dialled_anew_at_once_and_then_now_and_then) {
+    open_pair(ONE, ONE);
+    pair.databases[PAIR_STANDBY] = OTHER;
+    ck_assert_int_eq(redials_within(2000), 1);
+    ck_assert_int_eq(redials_within(5000), 0);
+    ck_assert_int_eq(redials_within(10000), 1);
+}
+END_TEST
+
+START_TEST(one_that_is_right_and_wrong_by_turns_is_not_dialled_each_time) {
+    open_pair(ONE, ONE);
+    for (uint32_t turn = 0; turn < 3; turn++) {
+        pair.databases[PAIR_STANDBY] = OTHER;
+        ck_assert_int_eq(redials_within(1000), turn == 0);
+        pair.databases[PAIR_STANDBY] = ONE;
+        ck_assert_int_eq(redials_within(1000), 0);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_databases");
     TCase *tests = suite_case(suite, "databases", NULL, tear_down, 0);
@@ -119,5 +217,12 @@ int main(void) {
     tcase_add_test(tests, one_that_has_gone_blind_is_held_against_nobody);
     tcase_add_test(tests, all_is_well_once_they_are_the_same);
     tcase_add_test(tests, or_the_other_one_is_off);
+    tcase_add_test(tests, a_connection_to_the_primarys_database_proves_an_absence);
+    tcase_add_test(tests, a_connection_that_stayed_in_another_one_does_not);
+    tcase_add_test(tests, nor_one_that_does_not_tell);
+    tcase_add_test(tests, a_replica_is_out_as_soon_as_a_read_meets_another_one);
+    tcase_add_test(tests, a_late_answer_from_another_one_keeps_no_floor);
+    tcase_add_test(tests, it_is_dialled_anew_at_once_and_then_now_and_then);
+    tcase_add_test(tests, one_that_is_right_and_wrong_by_turns_is_not_dialled_each_time);
     return suite_run(suite);
 }
