@@ -44,7 +44,9 @@
  * those.
  *
  * The join table of snapshots and waitpoints has two forms, and in the course of a migration a
- * database may have both: a link then counts in whichever it stands.
+ * database may have both: a link then counts in whichever it stands. That one has gone is an error
+ * of the statement; that the other one has come nobody would notice, so it is made one, where a row
+ * is asked for its links: the commonest answer has no row.
  *
  * What a search_path could lead elsewhere has a mark (marks.h). The rest names itself: bigint
  * is a word of the grammar, as are COALESCE and an unnest of several arrays, which a schema before
@@ -82,9 +84,24 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
                                                                      "=") "n.id"
 #define LINKS_OF_BOTH LINKS_IMPLICIT " UNION " LINKS_EXPLICIT
 
-#define EXISTS_IMPLICIT "EXISTS (" LINKS_IMPLICIT " OFFSET 0)"
-#define EXISTS_EXPLICIT "EXISTS (" LINKS_EXPLICIT " OFFSET 0)"
-#define EXISTS_OF_BOTH  EXISTS_IMPLICIT " OR " EXISTS_EXPLICIT
+/* True as long as the other table is not there beside the one that is read; then there is no such
+ * relation, an error that has the session made anew, with the statements for both. */
+#define IS_ALONE(other)                                                                            \
+    "CASE WHEN pg_catalog.to_regclass(" TABLE_IN_LITERAL(                                          \
+        other) ") IS NULL THEN true ELSE"                                                          \
+               " '\"another table of waitpoints, which has just appeared\"'::" CATALOG "text"      \
+               "::pg_catalog.regclass IS NOT NULL END"
+#define IF_ALONE(other, value) "CASE WHEN " IS_ALONE(other) " THEN " value " END"
+
+#define EXISTS_ANY(links) "EXISTS (" links " OFFSET 0)"
+#define EXISTS_IMPLICIT   IF_ALONE("CompletedWaitpoint", EXISTS_ANY(LINKS_IMPLICIT))
+#define EXISTS_EXPLICIT   IF_ALONE("_completedWaitpoints", EXISTS_ANY(LINKS_EXPLICIT))
+#define EXISTS_OF_BOTH    EXISTS_ANY(LINKS_IMPLICIT) " OR " EXISTS_ANY(LINKS_EXPLICIT)
+
+/* The latest snapshot, whose links are read. */
+#define ONE_IMPLICIT IF_ALONE("CompletedWaitpoint", "1")
+#define ONE_EXPLICIT IF_ALONE("_completedWaitpoints", "1")
+#define ONE_OF_BOTH  "1"
 
 /* The parameters: of one lookup, or of a lookup of a group. */
 #define OF_ONE_SNAPSHOT     "$1"
@@ -196,7 +213,7 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
     "(SELECT " SNAPSHOT_FIELDS(FIRST_NULL, NEXT_NULL) ", NULL,"                                    \
     " ROW(" WAITPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN) ")" NULL_##environment                     \
     " FROM (SELECT t.id FROM ("                                                                    \
-    NEWER(of, environment, "n.id") FIRST_ROWS_WITH_TIES("1") ") t"                                 \
+    NEWER(of, environment, "n.id") FIRST_ROWS_WITH_TIES(ONE_##links) ") t"                         \
     " ORDER BY t.id COLLATE " CATALOG "\"C\" DESC LIMIT 1) n"                                      \
     " CROSS JOIN LATERAL (" LINKS_##links " OFFSET 0) l (waitpoint)"                               \
     " LEFT JOIN LATERAL (SELECT * FROM " TABLE("Waitpoint") " w"                                   \

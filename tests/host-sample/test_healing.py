@@ -278,6 +278,41 @@ class Healing(LookupCase):
                 cluster.primary.execute('ALTER TABLE IF EXISTS gone RENAME TO "CompletedWaitpoint"')
                 cluster.primary.execute(TO_OLDER_SCHEMA)
 
+    def test_a_second_join_table_that_appears(self):
+        """Sessions that were there before see what is linked in it at once, though no statement of theirs
+        fails: of a run with few snapshots and of one with many, in either direction."""
+        few, many = history.new_run(), history.new_run()
+        runs = [[history.snapshot(run) for _ in range(count)] for run, count in ((few, 2), (many, 9))]
+        waitpoint = history.waitpoint(output="o")
+        history.write(cluster.primary)
+        self.see_another_table(runs, waitpoint, "CompletedWaitpoint", "snapshotId", "waitpointId")
+        cluster.primary.execute(TO_NEWER_SCHEMA)
+        try:
+            self.see_another_table(runs, waitpoint, "_completedWaitpoints", "A", "B")
+        finally:
+            cluster.primary.execute(TO_OLDER_SCHEMA)
+
+    def see_another_table(self, runs, waitpoint, table, *columns):
+        cluster.wait_caught_up()
+        with Host(cluster.primary, [cluster.standby], policy=NO_WAIT) as host:
+            host.wait_for_links("primary", "replica")
+            self.assert_waitpoints(host, runs, 0)
+            cluster.primary.execute('CREATE TABLE "{}" ("{}" text, "{}" text)'.format(table, *columns))
+            try:
+                for run in runs:
+                    cluster.primary.execute(f'INSERT INTO "{table}" VALUES (%s, %s)',
+                                            (run[-1]["id"], waitpoint["id"]))
+                cluster.wait_caught_up()
+                self.assert_waitpoints(host, runs, 1)
+            finally:
+                cluster.primary.execute(f'DROP TABLE "{table}"')
+
+    def assert_waitpoints(self, host, runs, count):
+        for run in runs:
+            answer = host.lookup(run[0]["runId"], run[0]["id"])
+            self.assertEqual((answer.status, answer.served_by), (200, "replica"), answer)
+            self.assertEqual(len(answer.json["snapshots"][-1]["completedWaitpoints"]), count, answer)
+
     def test_ids_that_a_database_cannot_hold(self):
         """None of its rows has them. Before version 14 a server does not say that it is the id, and no row's
         text, that cannot be converted: not known, and so no 404."""
