@@ -74,10 +74,12 @@ bool pg_error_voids_session(const PGresult *error) {
 }
 
 bool pg_error_doubts_session(const PGresult *error) {
-    static const char insufficient_privilege[] = "42501"; /* a new session has no more */
     const char *sqlstate = pg_error_sqlstate(error);
-    return strcmp(sqlstate, insufficient_privilege) != 0 &&
-           (is_of_class(sqlstate, "42") || is_of_class(sqlstate, "XX"));
+    return is_of_class(sqlstate, "42") || is_of_class(sqlstate, "XX");
+}
+
+bool pg_error_is_denial(const PGresult *error) {
+    return strcmp(pg_error_sqlstate(error), "42501") == 0;
 }
 
 bool pg_error_is_cancellation(const PGresult *error) {

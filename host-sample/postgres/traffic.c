@@ -183,7 +183,8 @@ static bool take_answer(const struct pg_request *request) {
 /* Once a link's session was doubted, those that take its place are left alone for a second: where
  * no session can do it, or only for one row that is broken, a read costs no session. */
 static bool may_be_outdated(const struct pg_traffic *traffic, const struct pg_request *request) {
-    return request->read_failed && traffic->shared->options.use_prepared &&
+    return request->read_failed &&
+           (traffic->shared->options.use_prepared || pg_error_is_denial(request->result)) &&
            (!traffic->doubted || monotonic_ms() - traffic->since_ms >= DOUBTED_MS) &&
            pg_error_doubts_session(request->result);
 }

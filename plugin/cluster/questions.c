@@ -327,6 +327,7 @@ bool question_read_facts(const char *answer, struct facts *facts) {
 
 const char *question_missing_grants(const struct abilities *can) {
     if (!can->positions) {
+        /* A notice has 255 bytes, with the server's name. */
         return "the role needs EXECUTE on pg_is_in_recovery, pg_postmaster_start_time, "
                "pg_last_wal_replay_lsn, pg_last_xact_replay_timestamp, pg_current_wal_insert_lsn "
                "and _flush_lsn, pg_walfile_name, pg_relation_filepath, pg_stat_get_wal_receiver";

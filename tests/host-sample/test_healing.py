@@ -56,6 +56,10 @@ MISHAPS = [
      "ALTER DATABASE postgres RESET search_path; " + END_SESSIONS),
     ('REVOKE SELECT ON "TaskRunExecutionSnapshot" FROM reader',
      'GRANT SELECT ON "TaskRunExecutionSnapshot" TO reader'),
+    # Sessions of the old role stay, and may do nothing any more.
+    ("DROP OWNED BY reader; DROP ROLE reader",
+     "CREATE ROLE reader LOGIN; GRANT pg_monitor TO reader;"
+     " GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"),
     ("REVOKE pg_monitor FROM reader", "GRANT pg_monitor TO reader"),
     ("ALTER ROLE reader NOLOGIN; " + END_SESSIONS, "ALTER ROLE reader LOGIN"),
     ("ALTER ROLE reader CONNECTION LIMIT 0; " + END_SESSIONS, "ALTER ROLE reader CONNECTION LIMIT -1"),
