@@ -187,9 +187,8 @@ enum beside {
 
 struct read {
     /* What every read needs, from its start to its end, stands together, on four cache lines. */
-    _Alignas(CACHE_LINE_BYTES)
-        TAILQ_ENTRY(read) entry; /* of the list that its phase names, or of the free ones */
-    struct heap_node timer;
+    _Alignas(CACHE_LINE_BYTES) struct heap_node timer;
+    TAILQ_ENTRY(read) entry;    /* of the list that its phase names, or of the free ones */
     const struct rp_step *step; /* under way */
     uint64_t tag;
     uint64_t deadline_ns;

@@ -54,8 +54,28 @@ static inline void heap_append(struct heap *heap, struct heap_node *node, uint64
     node->queued = true;
     node->next = NULL;
     node->before = back;
-    *(back != NULL ? &back->next : &heap->front) = node;
+    if (back != NULL) {
+        back->next = node;
+    } else {
+        heap->front = node;
+    }
     heap->back = node;
+}
+
+/* The node must be in this heap's queue. */
+static inline void heap_take_queued(struct heap *heap, struct heap_node *node) {
+    node->in = false;
+    node->queued = false;
+    if (node->before != NULL) {
+        node->before->next = node->next;
+    } else {
+        heap->front = node->next;
+    }
+    if (node->next != NULL) {
+        node->next->before = node->before;
+    } else {
+        heap->back = node->before;
+    }
 }
 
 /* The node must be in this heap's tree. */
@@ -63,17 +83,11 @@ void heap_take(struct heap *heap, struct heap_node *node);
 
 /* Harmless if the node is in none; if it is in one, it must be this one. */
 static inline void heap_remove(struct heap *heap, struct heap_node *node) {
-    if (!node->in) {
-        return;
-    }
-    if (!node->queued) {
+    if (node->queued) {
+        heap_take_queued(heap, node);
+    } else if (node->in) {
         heap_take(heap, node);
-        return;
     }
-    node->in = false;
-    node->queued = false;
-    *(node->before != NULL ? &node->before->next : &heap->front) = node->next;
-    *(node->next != NULL ? &node->next->before : &heap->back) = node->before;
 }
 
 /* heap_remove, then heap_insert. */

@@ -6,6 +6,7 @@
 #include "gather.h"
 
 void read_leave(struct rp_cluster *cluster, struct read *read) {
+    heap_remove(&cluster->timers, &read->timer);
     if (read->phase != READ_LOCATING) { /* what went beside the locate is still there */
         gather_read_back(cluster, read);
     }
@@ -18,7 +19,6 @@ void read_leave(struct rp_cluster *cluster, struct read *read) {
     if (read->phase == READ_AWAITING) {
         heap_remove(&cluster->servers[read->server].waiters, &read->waiter);
     }
-    heap_remove(&cluster->timers, &read->timer);
     read->phase = READ_FREE;
     read->located_listed = false;
 }

@@ -270,7 +270,7 @@ static void check_plain(const char *text) {
 
 START_TEST(no_schema) {
     struct snapshot_sql *of = snapshot_sql_new("");
-    for (int i = 0; i < SNAPSHOT_LINKS_COUNT * SNAPSHOT_STATEMENT_COUNT; i++) {
+    for (int i = 0; i < (int)SNAPSHOT_LINKS_COUNT * (int)SNAPSHOT_STATEMENT_COUNT; i++) {
         const struct pg_prepared *prepared =
             &of->statements[i / SNAPSHOT_STATEMENT_COUNT][i % SNAPSHOT_STATEMENT_COUNT];
         check_plain(prepared->sql);
