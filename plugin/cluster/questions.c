@@ -119,22 +119,18 @@ const char question_probe[] =
 #define BY_NONE(more)     QUESTION(STANDBY("o.t", "'-'"), more, JUST_POSITION)
 #define BY_RECOVERY(more) QUESTION(STANDBY_BY_RECOVERY, more, JUST_ROLE)
 
-/* A number for a text that may have any characters. */
-#define NUMBER(text)                                                                               \
-    "coalesce((pg_catalog.hashtextextended(" text ", 0)"                                           \
-    " OPERATOR(pg_catalog.&) 9223372036854775807)::text, '-')"
-
 /* By its directory (pg_class is never elsewhere), which standbys have as their primary has. Not by its
  * name: that of a session's database may change, and the session stays in it. */
-#define DATABASE                                                                                   \
-    "' d'" AND                                                                                     \
-    NUMBER("pg_catalog.rtrim(pg_catalog.pg_relation_filepath(1259), '0123456789')")
+#define DATABASE "' d'" AND "coalesce(pg_catalog.pg_relation_filepath(1259), '-')"
 
-/* Of the database's collation, as the server's own libraries sort; of C there is none. */
+/* Of the database's collation, as the server's own libraries sort; of C there is none. A number, since
+ * a version may have any characters. */
 #define COLLATION                                                                                  \
-    NUMBER("(SELECT pg_catalog.pg_database_collation_actual_version(d.oid)"                        \
-           " FROM pg_catalog.pg_database d"                                                        \
-           " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())")
+    "coalesce((SELECT pg_catalog.hashtextextended("                                                \
+    "pg_catalog.pg_database_collation_actual_version(d.oid), 0)"                                   \
+    " OPERATOR(pg_catalog.&) 9223372036854775807"                                                  \
+    " FROM pg_catalog.pg_database d"                                                               \
+    " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())::text, '-')"
 
 #define MORE(system, collation)                                                                    \
     AND DATABASE AND "' '" AND system AND "' '" AND REPLAY_AGE AND "' '" AND collation
@@ -205,6 +201,23 @@ static bool read_number(const char **at, uint32_t base, uint64_t most, uint64_t 
     }
     *at = *c == ' ' ? c + 1 : c;
     return true;
+}
+
+/* A path as a number (FNV-1a, 64 bits), up to its last slash: the directory's. "-" is 0, unknown.
+ */
+static bool read_place(const char **at, uint64_t *place) {
+    const char *const first = *at;
+    const char *c = first;
+    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+    uint64_t directory = 0;
+    for (; *c != ' ' && *c != '\0'; c++) {
+        directory = *c == '/' ? hash : directory;
+        hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001B3);
+    }
+    const bool unknown = *first == '-' && c - first == 1;
+    *place = unknown ? 0 : directory != 0 ? directory : hash;
+    *at = *c == ' ' ? c + 1 : c;
+    return c != first;
 }
 
 static bool read_u32(const char **at, uint32_t base, uint32_t *value) {
@@ -314,7 +327,7 @@ bool question_read_facts(const char *answer, struct facts *facts) {
                 read_timelines(&at, facts);
     if (good && *at == 'd') {
         at++;
-        good = read_number(&at, 10, UINT64_MAX, &facts->database);
+        good = read_place(&at, &facts->database);
     }
     facts->full = good && *at != '\0';
     if (facts->full) {
