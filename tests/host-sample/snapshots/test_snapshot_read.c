@@ -139,14 +139,28 @@ static struct pg_prepared prepared_of(int number, struct named *named) {
     return prepared;
 }
 
+/* Statements of one form of the join table fail where the other one is there as well. */
+static void see_tables_of(enum snapshot_schema schema) {
+    static const char *const paths[] = {[SNAPSHOT_SCHEMA_IMPLICIT] = "public, implicit",
+                                        [SNAPSHOT_SCHEMA_EXPLICIT] = "public, explicit",
+                                        [SNAPSHOT_SCHEMA_BOTH] = "public, implicit, explicit"};
+    sql("SET LOCAL search_path = %s", paths[schema]);
+}
+
+static void see_tables_for(int which) {
+    see_tables_of((enum snapshot_schema)(which / SNAPSHOT_STATEMENT_COUNT));
+}
+
 static PGresult *run_statement(int which, const char *since, const char *run,
                                const char *environment) {
     struct named named;
     const struct pg_prepared prepared = prepared_of(which, &named);
     const char *const values[] = {since, run, environment};
+    see_tables_for(which);
     PGresult *result = PQexecPrepared(link_to_server, prepared.name, prepared.parameter_count,
                                       values, NULL, NULL, 1);
     ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQresultErrorMessage(result));
+    see_tables_of(SNAPSHOT_SCHEMA_BOTH);
     return result;
 }
 
@@ -164,11 +178,13 @@ static PGresult *run_group(int which, const char *since, const char *run, const 
         group[i].values = i % 2 == 0 ? others : values;
         pg_group_append(&group[i - 1], &group[i]);
     }
+    see_tables_for(which);
     ck_assert(pg_group_send(link_to_server, &prepared, true, &group[0], &scratch));
     PGresult *result = PQgetResult(link_to_server);
     ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQresultErrorMessage(result));
     ck_assert(pg_group_is_result(result, 5));
     ck_assert_ptr_null(PQgetResult(link_to_server));
+    see_tables_of(SNAPSHOT_SCHEMA_BOTH);
     byte_buffer_free(&scratch);
     return result;
 }
@@ -1120,7 +1136,9 @@ static void check_plan(int which, bool group) {
                    prepared.parameter_count < 3 ? ""
                    : group                      ? ", '{e1}'"
                                                 : ", 'e1'");
+    see_tables_for(which);
     PGresult *plan = PQexec(link_to_server, explain);
+    see_tables_of(SNAPSHOT_SCHEMA_BOTH);
     ck_assert_msg(PQresultStatus(plan) == PGRES_TUPLES_OK, "%s", PQresultErrorMessage(plan));
     bool generic = false;
     for (int i = 0; i < PQntuples(plan); i++) {
@@ -1224,9 +1242,13 @@ static void create_database(void) {
     throwaway_conninfo(&server, conninfo, sizeof(conninfo), "dbname=lookups");
     PGconn *connection = PQconnectdb(conninfo);
     load_schema(connection, "tests/schema.sql");
-    PQclear(PQexec(connection, "CREATE TABLE \"CompletedWaitpoint\" (\"snapshotId\" text NOT NULL,"
-                               " \"waitpointId\" text NOT NULL,"
-                               " PRIMARY KEY (\"snapshotId\", \"waitpointId\"))"));
+    PQclear(PQexec(connection,
+                   "CREATE SCHEMA implicit; CREATE SCHEMA explicit;"
+                   " ALTER TABLE \"_completedWaitpoints\" SET SCHEMA implicit;"
+                   " CREATE TABLE explicit.\"CompletedWaitpoint\""
+                   " (\"snapshotId\" text NOT NULL, \"waitpointId\" text NOT NULL,"
+                   " PRIMARY KEY (\"snapshotId\", \"waitpointId\"));"
+                   " ALTER DATABASE lookups SET search_path = public, implicit, explicit"));
     PQfinish(connection);
 }
 
