@@ -418,6 +418,10 @@ static int run(struct host *host, const sigset_t *signals, bool test, bool conne
             if (connect && !connect_test(config, plugin.table, host->set)) {
                 exit_status = EXIT_FAILURE;
             }
+            if (fflush(stdout) != 0) {
+                say_errors(host, "standard output cannot be written");
+                exit_status = EXIT_FAILURE;
+            }
         } else {
             say_notes(host);
             host_keep_facts(host);
