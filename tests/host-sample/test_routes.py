@@ -922,6 +922,13 @@ class CheckOption(ConfigurationCase):
             away = {"conninfo": f"host=127.0.0.1 port={testbed.free_port()}"}
             self.assert_good(self.check({"listen": listen, "primary": away}))
 
+    def test_output_that_cannot_be_written(self):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([os.path.join(testbed.BUILD, "snapshot-host"), "-t", "-c", "conf/snapshot-host.ini"], stdout=full,
+                                  stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot be written", done.stderr)
+
     def test_one_place_for_two_listeners(self):
         """With several threads the system would let both listen, and clients would meet either."""
         for public, admin, same in (("127.0.0.1", "127.0.0.1", True), ("0.0.0.0", "127.0.0.1", True),
