@@ -78,8 +78,9 @@ bool pg_error_doubts_session(const PGresult *error) {
     return is_of_class(sqlstate, "42") || is_of_class(sqlstate, "XX");
 }
 
-bool pg_error_is_denial(const PGresult *error) {
-    return strcmp(pg_error_sqlstate(error), "42501") == 0;
+bool pg_error_doubts_bare_session(const PGresult *error) {
+    const char *sqlstate = pg_error_sqlstate(error);
+    return strcmp(sqlstate, "42501") == 0 || strcmp(sqlstate, "42P01") == 0;
 }
 
 bool pg_error_is_cancellation(const PGresult *error) {

@@ -30,9 +30,10 @@ bool pg_error_voids_session(const PGresult *error);
  * something else, a row level policy for instance. */
 bool pg_error_doubts_session(const PGresult *error);
 
-/* The role may not do it. A session of a role that was dropped, and made anew by that name, is
- * still the old one's, which may do nothing any more. */
-bool pg_error_is_denial(const PGresult *error);
+/* The same where nothing was prepared: it is about what a session keeps all the same. That is its
+ * role (one that was dropped, and made anew by that name, may do nothing any more), and what was
+ * found when it was set up, the tables that there are. */
+bool pg_error_doubts_bare_session(const PGresult *error);
 
 /* Cancelled by a time limit, of the host's or of a pooler's or a role's; or by an operator. */
 bool pg_error_is_cancellation(const PGresult *error);

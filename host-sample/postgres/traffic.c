@@ -184,9 +184,9 @@ static bool take_answer(const struct pg_request *request) {
  * no session can do it, or only for one row that is broken, a read costs no session. */
 static bool may_be_outdated(const struct pg_traffic *traffic, const struct pg_request *request) {
     return request->read_failed &&
-           (traffic->shared->options.use_prepared || pg_error_is_denial(request->result)) &&
            (!traffic->doubted || monotonic_ms() - traffic->since_ms >= DOUBTED_MS) &&
-           pg_error_doubts_session(request->result);
+           (traffic->shared->options.use_prepared ? pg_error_doubts_session(request->result)
+                                                  : pg_error_doubts_bare_session(request->result));
 }
 
 /* Whether the answer says that the link is not to be used any more. */

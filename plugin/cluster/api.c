@@ -111,12 +111,12 @@ static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options 
     cluster->max_drops = options->max_reads + options->max_servers * ASK_KINDS;
     cluster->servers = calloc(options->max_servers, sizeof *cluster->servers);
     cluster->reads_memory = calloc(options->max_reads + 1, sizeof *cluster->reads);
-    cluster->reads = on_cache_line(cluster->reads_memory);
     cluster->drops = calloc(cluster->max_drops, sizeof *cluster->drops);
     if (cluster->servers == NULL || cluster->reads_memory == NULL || cluster->drops == NULL) {
         release(cluster);
         return refuse(RP_E_MEMORY, "out of memory", err, errlen);
     }
+    cluster->reads = on_cache_line(cluster->reads_memory);
     init_lists(cluster);
     gather_init(cluster);
     *opened = cluster;

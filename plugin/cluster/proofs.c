@@ -32,10 +32,12 @@ bool sorts_as_primary(const struct rp_cluster *cluster, const struct instance *i
            primary->collation == instance->collation;
 }
 
-/* A server's connections may be to different databases: one stays in its own when names change. */
-static bool is_in_primarys_database(const struct rp_cluster *cluster, const struct facts *facts) {
-    return cluster->primary == NO_SERVER ||
-           facts->database == cluster->servers[cluster->primary].database;
+/* A server's connections may be to different databases: one stays in its own when names change.
+ * While there is no primary, a server's own that it told of last counts. */
+static bool is_in_primarys_database(const struct rp_cluster *cluster, uint32_t index,
+                                    const struct facts *facts) {
+    const uint32_t whose = cluster->primary != NO_SERVER ? cluster->primary : index;
+    return facts->database == cluster->servers[whose].database;
 }
 
 uint64_t proof_position(const struct rp_cluster *cluster, const struct read *read,
@@ -56,7 +58,7 @@ uint64_t proof_position(const struct rp_cluster *cluster, const struct read *rea
                      instance->lower == read->located_timeline;
     bool compared = instance->compared_with == read->located_instance && !instance->ahead;
     return systems && primaries && timelines && compared && sorts_as_primary(cluster, instance) &&
-                   is_in_primarys_database(cluster, facts)
+                   is_in_primarys_database(cluster, read->server, facts)
                ? facts->position
                : 0;
 }
@@ -71,7 +73,7 @@ uint64_t floor_position(const struct rp_cluster *cluster, uint32_t index,
     }
     bool foreign = cluster->system != 0 && instance->system != cluster->system;
     return foreign || !sorts_as_primary(cluster, instance) ||
-                   !is_in_primarys_database(cluster, facts)
+                   !is_in_primarys_database(cluster, index, facts)
                ? 0
                : facts->position;
 }
@@ -101,6 +103,9 @@ static const char *why_leader_does_not_count(const struct rp_cluster *cluster, u
     }
     if (cluster->two_systems) {
         return "servers of two systems claim to be the primary";
+    }
+    if (facts->database != server->database || server->moved_event == cluster->event) {
+        return "the primary was asked in another database than before";
     }
     if (cluster->two_databases) {
         return "servers are connected to different databases";

@@ -899,8 +899,9 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     if (facts->full) {
         instance->collation = facts->collation;
     }
-    if (facts->database != 0) {
-        learnt = learnt || server->database != facts->database;
+    if (facts->database != 0 && server->database != facts->database) {
+        learnt = true;
+        server->moved_event = server->database != 0 ? cluster->event : 0;
         server->database = facts->database;
     }
     instance->used_event = cluster->event;

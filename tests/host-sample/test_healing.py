@@ -293,12 +293,14 @@ class Healing(LookupCase):
         cluster.primary.execute(TO_NEWER_SCHEMA)
         try:
             self.see_another_table(runs, waitpoint, "_completedWaitpoints", "A", "B")
+            self.see_another_table(runs, waitpoint, "_completedWaitpoints", "A", "B", prepared="no")
         finally:
             cluster.primary.execute(TO_OLDER_SCHEMA)
 
-    def see_another_table(self, runs, waitpoint, table, *columns):
+    def see_another_table(self, runs, waitpoint, table, *columns, prepared="yes"):
         cluster.wait_caught_up()
-        with Host(cluster.primary, [cluster.standby], policy=NO_WAIT) as host:
+        settings = {name: {"prepared": prepared} for name in ("primary", "replica")}
+        with Host(cluster.primary, [cluster.standby], policy=NO_WAIT, settings=settings) as host:
             host.wait_for_links("primary", "replica")
             self.assert_waitpoints(host, runs, 0)
             cluster.primary.execute('CREATE TABLE "{}" ("{}" text, "{}" text)'.format(table, *columns))

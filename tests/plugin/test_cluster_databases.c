@@ -205,6 +205,37 @@ START_TEST(one_that_is_right_and_wrong_by_turns_is_not_dialled_each_time) {
 }
 END_TEST
 
+/* Sent to the primary, since there is no replica; what it says comes with the answer. */
+static void start_at_primary(uint64_t tag) {
+    pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
+                           pair.now_ns);
+    pair_start(&pair, tag, 0);
+    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_PRIMARY);
+}
+
+/* Another of its sessions has been heard since the read was sent. */
+START_TEST(the_primarys_late_miss_in_another_one_does_not_count) {
+    open_pair(ONE, ONE);
+    start_at_primary(1);
+    pair_time_passes(&pair, 2000);
+    pair.databases[PAIR_PRIMARY] = OTHER;
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* It is the first that is heard of that one; the next ones are believed. */
+START_TEST(nor_does_one_that_moves_it_there) {
+    open_pair(ONE, ONE);
+    start_at_primary(1);
+    pair.databases[PAIR_PRIMARY] = OTHER;
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+    pair_time_passes(&pair, 2000);
+    ck_assert_int_eq(verdict_on_a_miss(2), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_databases");
     TCase *tests = suite_case(suite, "databases", NULL, tear_down, 0);
@@ -224,5 +255,7 @@ int main(void) {
     tcase_add_test(tests, a_late_answer_from_another_one_keeps_no_floor);
     tcase_add_test(tests, it_is_dialled_anew_at_once_and_then_now_and_then);
     tcase_add_test(tests, one_that_is_right_and_wrong_by_turns_is_not_dialled_each_time);
+    tcase_add_test(tests, the_primarys_late_miss_in_another_one_does_not_count);
+    tcase_add_test(tests, nor_does_one_that_moves_it_there);
     return suite_run(suite);
 }
