@@ -7,6 +7,7 @@
  * Here each read that was started ends once, in its time, and no action comes that is none.
  */
 #undef NDEBUG /* the assertions are the test */
+#include "input.h"
 #include "plugin/read_policy.h"
 #include "tests/lib/plugin_fixture.h"
 
@@ -25,30 +26,6 @@
 #define MAX_ACTIONS  2000
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* ---- input ---- */
-
-struct input {
-    const uint8_t *at;
-    size_t left;
-};
-
-static uint8_t take_byte(struct input *input) {
-    if (input->left == 0) {
-        return 0;
-    }
-    input->left--;
-    return *input->at++;
-}
-
-/* A number, small more often than not: its first byte says of how many bytes it is made. */
-static uint64_t take_number(struct input *input) {
-    uint64_t number = 0;
-    for (unsigned bytes = take_byte(input) % 9; bytes > 0; bytes--) {
-        number = number << 8 | take_byte(input);
-    }
-    return number;
-}
 
 /* ---- what the host knows ---- */
 

@@ -9,6 +9,7 @@
 #undef NDEBUG /* the assertions are the test */
 #include "host-sample/snapshots/read.h"
 #include "host-sample/snapshots/rows.h"
+#include "input.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -23,23 +24,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* ---- input ---- */
 
-struct input {
-    const uint8_t *at;
-    size_t size;
-};
-
-static uint8_t take_byte(struct input *input) {
-    if (input->size == 0) {
-        return 0;
-    }
-    input->size--;
-    return *input->at++;
-}
-
 static struct input take_part(struct input *input, size_t size) {
-    const struct input part = {input->at, size < input->size ? size : input->size};
-    input->at += part.size;
-    input->size -= part.size;
+    const struct input part = {input->at, size < input->left ? size : input->left};
+    input->at += part.left;
+    input->left -= part.left;
     return part;
 }
 
@@ -132,8 +120,8 @@ static void put_field(struct value *value, enum field_type type, struct input *i
         put_integer(value, UINT32_MAX);
     } else {
         const struct input part = take_part(input, choice - 224);
-        put_integer(value, (uint32_t)part.size);
-        put(value, part.at, part.size);
+        put_integer(value, (uint32_t)part.left);
+        put(value, part.at, part.left);
     }
 }
 
@@ -214,7 +202,7 @@ static void set_head(PGresult *result, int row, struct input *input) {
         set_column(result, row, HEAD_COLUMN, head, (int)strlen(head));
     } else {
         const struct input part = take_part(input, choice - 224);
-        set_column(result, row, HEAD_COLUMN, (char *)(uintptr_t)part.at, (int)part.size);
+        set_column(result, row, HEAD_COLUMN, (char *)(uintptr_t)part.at, (int)part.left);
     }
 }
 
@@ -229,8 +217,8 @@ static void add_row(PGresult *result, struct input *input) {
         set_head(result, row, &part);
     }
     if (kind == RAW) {
-        const int column = part.size > 0 ? part.at[0] % PQnfields(result) : 0;
-        set_column(result, row, column, (char *)(uintptr_t)part.at, (int)part.size);
+        const int column = part.left > 0 ? part.at[0] % PQnfields(result) : 0;
+        set_column(result, row, column, (char *)(uintptr_t)part.at, (int)part.left);
     } else if (kind == LEAN) {
         set_record(result, row, LEAN_COLUMN, lean_types, LEAN_ROW_FIELD_COUNT, &part);
     } else if (kind == FULL) {
@@ -301,7 +289,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     assert(result != NULL && PQsetResultAttrs(result, count, columns) != 0);
-    while (input.size > 0) {
+    while (input.left > 0) {
         add_row(result, &input);
     }
     check(result);

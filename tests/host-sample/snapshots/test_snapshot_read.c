@@ -12,11 +12,11 @@
 #include "host-sample/base/json_string.h"
 #include "host-sample/postgres/group.h"
 #include "host-sample/snapshots/read.h"
+#include "tests/lib/checked_sql.h"
 #include "tests/lib/suite.h"
 #include "tests/lib/throwaway_server.h"
 
 #include <check.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,19 +34,7 @@ static PGconn *link_to_server;
 
 /* ---- rows ---- */
 
-static void __attribute__((format(printf, 1, 2))) sql(const char *format, ...) {
-    char text[2048];
-    va_list arguments;
-    va_start(arguments, format);
-    const int length = vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    ck_assert_int_lt(length, (int)sizeof(text));
-    PGresult *result = PQexec(link_to_server, text);
-    ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK ||
-                      PQresultStatus(result) == PGRES_TUPLES_OK,
-                  "%s: %s", text, PQresultErrorMessage(result));
-    PQclear(result);
-}
+#define sql(...) checked_sql(link_to_server, __VA_ARGS__)
 
 /* A valid snapshot of run r1 in environment e1, created at that time of 2026-01-01. */
 static void put_snapshot(const char *id, const char *time) {

@@ -4,11 +4,11 @@
  * that are for no schema in particular.
  */
 #include "host-sample/snapshots/read.h"
+#include "tests/lib/checked_sql.h"
 #include "tests/lib/suite.h"
 #include "tests/lib/throwaway_server.h"
 
 #include <check.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,19 +20,7 @@ enum { SCHEMA_BYTES = 65536 };
 static struct throwaway_server server;
 static PGconn *link_to_server;
 
-static void __attribute__((format(printf, 1, 2))) sql(const char *format, ...) {
-    char text[1024];
-    va_list arguments;
-    va_start(arguments, format);
-    const int length = vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    ck_assert_int_lt(length, (int)sizeof(text));
-    PGresult *result = PQexec(link_to_server, text);
-    ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK ||
-                      PQresultStatus(result) == PGRES_TUPLES_OK,
-                  "%s: %s", text, PQresultErrorMessage(result));
-    PQclear(result);
-}
+#define sql(...) checked_sql(link_to_server, __VA_ARGS__)
 
 /* ---- what lookups give ----------------------------------------------------------------------- */
 
@@ -51,8 +39,7 @@ static void check_rows(const struct snapshot_result *read, const char *descripti
     ck_assert_ptr_nonnull(row->fields[CHECKPOINT_ID].bytes);
 }
 
-/* The statements for one join table fail where the other one is there as well. Until the ROLLBACK.
- */
+/* The statements for one join table fail where the other one is there as well. */
 static void leave_tables_of(const struct snapshot_sql *of, int links) {
     char *schema = PQescapeIdentifier(link_to_server, of->schema, strlen(of->schema));
     ck_assert_ptr_nonnull(schema);
