@@ -51,7 +51,7 @@ static const struct ini_key listen_keys[] = {
     NUMBER("port", AT(listen.port), 0, 65535, "8080", "", "TCP port; 0 takes any free one."),
     NUMBER("threads", AT(listen.threads), 1, 64, "1", "",
            "Event loops, each with its own links to each server."),
-    NUMBER("busy_poll_us", AT(listen.busy_poll_us), 0, 1000, "200", "us",
+    NUMBER("busy_poll_us", AT(listen.busy_poll_us), 0, 1000, "100", "us",
            "How long at most to poll for an answer, of the only lookup in the host or of current "
            "reads; adapts, 0 turns it off."),
 };
