@@ -3,7 +3,7 @@
  */
 #include "addresses.h"
 
-#include "conninfo.h"
+#include "host-sample/config/conninfo.h"
 
 #include <netdb.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #ifndef ADDRESSES_H
 #define ADDRESSES_H
 
-#include "config.h"
+#include "host-sample/config/config.h"
 
 #include <stdbool.h>
 

@@ -3,7 +3,7 @@
  */
 #include "config_notes.h"
 
-#include "conninfo.h"
+#include "host-sample/config/conninfo.h"
 #include "host-sample/postgres/connect.h"
 
 #include <stdlib.h>

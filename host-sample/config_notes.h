@@ -4,7 +4,7 @@
 #ifndef CONFIG_NOTES_H
 #define CONFIG_NOTES_H
 
-#include "config.h"
+#include "host-sample/config/config.h"
 
 /* Adds a line for each to `notes`: servers that are one, password files that libpq will not use,
  * and waits that are longer than a lookup may take (the policy file is read for those; what is

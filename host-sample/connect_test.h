@@ -4,7 +4,7 @@
 #ifndef CONNECT_TEST_H
 #define CONNECT_TEST_H
 
-#include "config.h"
+#include "host-sample/config/config.h"
 #include "plugin/read_policy.h"
 
 #include <stdbool.h>

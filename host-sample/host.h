@@ -8,10 +8,10 @@
 #ifndef HOST_H
 #define HOST_H
 
-#include "config.h"
-#include "config_facts.h"
 #include "host-sample/base/counter.h"
 #include "host-sample/base/rates.h"
+#include "host-sample/config/config.h"
+#include "host-sample/config/facts.h"
 #include "host-sample/lookups/lookups.h"
 #include "host-sample/lookups/requests.h"
 #include "host-sample/servers/roster.h"

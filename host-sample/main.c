@@ -6,6 +6,7 @@
  */
 #include "connect_test.h"
 #include "host-sample/base/log.h"
+#include "host-sample/config/load.h"
 #include "host-sample/http/front.h"
 #include "host-sample/operate/ask_status.h"
 #include "host-sample/operate/descriptors.h"

@@ -4,8 +4,9 @@
 #include "reload.h"
 
 #include "addresses.h"
-#include "config_changes.h"
 #include "host-sample/base/log.h"
+#include "host-sample/config/changes.h"
+#include "host-sample/config/load.h"
 #include "host.h"
 #include "say.h"
 #include "worker.h"

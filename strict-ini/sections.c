@@ -7,6 +7,7 @@
  */
 #include "sections.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +80,12 @@ const struct ini_entry *ini_find(const struct ini_section *section, const char *
         entry = entry->next;
     }
     return entry;
+}
+
+void ini_place(char *place, size_t length, const struct ini_document *document,
+               const struct ini_section *section, const char *key) {
+    (void)snprintf(place, length, "%s:%u: [%s] %s", document->path, ini_find(section, key)->line,
+                   section->shown, key);
 }
 
 static void free_entries(struct ini_section *section) {

@@ -137,6 +137,10 @@ void ini_read_defaults(const struct ini_key *keys, size_t key_count, void *out);
 /* The entry of that key in the section, or NULL: for errors about several keys together. */
 const struct ini_entry *ini_find(const struct ini_section *section, const char *key);
 
+/* Writes "FILE:LINE: [SECTION] KEY", the place of a key that the section has; cut to `length`. */
+void ini_place(char *place, size_t length, const struct ini_document *document,
+               const struct ini_section *section, const char *key);
+
 /* Whether the key's value, given or default, is one that its row of the table accepts: checks of
  * several keys together ask this first. */
 bool ini_is_good(const struct ini_section *section, const struct ini_key *key);

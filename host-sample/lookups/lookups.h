@@ -9,7 +9,7 @@
 #include "counters.h"
 #include "host-sample/base/busy_poll.h"
 #include "host-sample/base/log.h"
-#include "host-sample/config.h"
+#include "host-sample/config/config.h"
 #include "host-sample/servers/servers.h"
 #include "host-sample/snapshots/choice.h"
 #include "misses.h"

@@ -4,7 +4,7 @@
 #ifndef ASK_STATUS_H
 #define ASK_STATUS_H
 
-#include "host-sample/config.h"
+#include "host-sample/config/config.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #ifndef DESCRIPTORS_H
 #define DESCRIPTORS_H
 
-#include "host-sample/config.h"
+#include "host-sample/config/config.h"
 
 #include <stdbool.h>
 

@@ -12,7 +12,7 @@
 #include "host-sample/base/counter.h"
 #include "host-sample/base/log.h"
 #include "host-sample/base/wake_ups.h"
-#include "host-sample/config.h"
+#include "host-sample/config/config.h"
 #include "host-sample/postgres/server.h"
 #include "plugin/read_policy.h"
 #include "waits.h"

@@ -7,7 +7,7 @@
 #ifndef WAITS_H
 #define WAITS_H
 
-#include "host-sample/config.h"
+#include "host-sample/config/config.h"
 #include "host-sample/postgres/server.h"
 
 #include <stdbool.h>

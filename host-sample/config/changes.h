@@ -1,5 +1,5 @@
 /*
- * config_changes.h - what another configuration changes, and what it cannot while the host runs.
+ * changes.h - what another configuration changes, and what it cannot while the host runs.
  *
  * Texts name sections and keys, never a value: some are secrets.
  */

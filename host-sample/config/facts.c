@@ -1,7 +1,7 @@
 /*
- * config_facts.c - see config_facts.h.
+ * facts.c - see facts.h.
  */
-#include "config_facts.h"
+#include "facts.h"
 
 #include "strict-ini/strict_ini.h"
 

@@ -2,7 +2,7 @@
  * test_conninfo.c - connection strings that are given a folder for their files, or an address: what
  * libpq then reads in them is what it read before, but for that.
  */
-#include "host-sample/conninfo.h"
+#include "host-sample/config/conninfo.h"
 #include "tests/lib/suite.h"
 
 #include <check.h>

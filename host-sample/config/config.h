@@ -1,7 +1,7 @@
 /*
  * config.h - what snapshot-host.ini says.
  *
- * The tables of keys in config.c are parser, bounds, defaults and documentation at once.
+ * The tables of keys in load.c are parser, bounds, defaults and documentation at once.
  */
 #ifndef HOST_CONFIG_H
 #define HOST_CONFIG_H
@@ -81,15 +81,5 @@ struct host_config {
         int32_t access; /* HOST_NO, HOST_YES */
     } log;
 };
-
-/* Reads the file and the token file that it may name. False with every error, one per line, in err.
- */
-bool host_config_load(struct host_config *config, const char *path, char *err, size_t err_length);
-
-/* Of memory from calloc: its secrets are wiped. */
-void host_config_free(struct host_config *config);
-
-/* Writes every section's keys as text, for --keys. */
-void host_config_describe_keys(struct ini_text_sink sink);
 
 #endif

@@ -1,21 +1,18 @@
 /*
- * config.c - reading snapshot-host.ini.
+ * load.c - see load.h.
  */
-#include "config.h"
+#include "load.h"
 
 #include "conninfo.h"
 #include "conninfo_check.h"
+#include "places.h"
 #include "strict-ini/error_text.h"
+#include "tokens.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const char *const yes_no[] = {"no", "yes", NULL};
 static const char *const expectations[] = {"any", "primary", "replica", NULL};
@@ -301,155 +298,6 @@ static void read_sections(struct host_config *config, const struct ini_document 
     }
 }
 
-/* "FILE:LINE: [SECTION] KEY", of a key that the section has. */
-static void put_place(char *place, size_t length, const struct ini_document *document,
-                      const struct ini_section *section, const char *key) {
-    (void)snprintf(place, length, "%s:%u: [%s] %s", document->path, ini_find(section, key)->line,
-                   section->shown, key);
-}
-
-enum token_line { TOKEN_READ, TOKEN_NONE, TOKEN_BAD };
-
-static int next_byte(FILE *file) {
-    return feof(file) || ferror(file) ? EOF : fgetc(file);
-}
-
-/* Whether anything but empty lines is left. */
-static bool has_more(FILE *file) {
-    int next = next_byte(file);
-    while (next == '\n' || next == '\r') {
-        next = next_byte(file);
-    }
-    return next != EOF;
-}
-
-/* The next line, without its end; none at the end of the file, or if it is empty. */
-static enum token_line read_token_line(FILE *file, char token[HOST_MAX_SECRET]) {
-    char line[HOST_MAX_SECRET + sizeof "\r\n"];
-    enum token_line outcome = TOKEN_NONE;
-    if (fgets(line, sizeof line, file) != NULL) {
-        line[strcspn(line, "\r\n")] = '\0';
-        if (strlen(line) >= HOST_MAX_SECRET) {
-            outcome = TOKEN_BAD;
-        } else if (line[0] != '\0') {
-            outcome = TOKEN_READ;
-            (void)strlcpy(token, line, HOST_MAX_SECRET);
-        }
-    }
-    explicit_bzero(line, sizeof line);
-    return outcome;
-}
-
-/* Its first line becomes the token, the second one the other token. Why it cannot; NULL if it can.
- */
-static const char *read_tokens_of(FILE *file, struct host_config *config) {
-    (void)setvbuf(file, NULL, _IONBF, 0); /* no token stays behind in a buffer */
-    const enum token_line first = read_token_line(file, config->auth.token);
-    const enum token_line second =
-        first == TOKEN_READ ? read_token_line(file, config->auth.other_token) : TOKEN_NONE;
-    const bool more = first == TOKEN_READ && second != TOKEN_BAD && has_more(file);
-    if (ferror(file)) {
-        return strerror(errno);
-    }
-    if (first == TOKEN_BAD || second == TOKEN_BAD) {
-        return "a line is too long";
-    }
-    if (first == TOKEN_NONE) {
-        return "its first line is empty";
-    }
-    return more ? "it has more than two lines" : NULL;
-}
-
-/* A FIFO's writer, and then its next line, would be waited for, and the host with them. NULL and
- * *why: it cannot be read. */
-static FILE *open_regular(const char *path, const char **why) {
-    struct stat status;
-    FILE *file = NULL;
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (descriptor < 0) {
-        *why = strerror(errno);
-        return NULL;
-    }
-    if (fstat(descriptor, &status) == 0 && !S_ISREG(status.st_mode)) {
-        *why = "it is not a regular file";
-    } else {
-        file = fdopen(descriptor, "r");
-        *why = file == NULL ? strerror(errno) : NULL;
-    }
-    if (file == NULL) {
-        close(descriptor);
-    }
-    return file;
-}
-
-static void read_token_file(struct host_config *config, const char *place,
-                            struct ini_errors *errors) {
-    const char *why;
-    FILE *file = open_regular(config->auth.token_file, &why);
-    if (file != NULL) {
-        why = read_tokens_of(file, config);
-    }
-    if (why != NULL) {
-        ini_errors_add(errors,
-                       "%s: %s; accepted: a readable file of one token a line, one or two of "
-                       "them, each of 1 to %u bytes",
-                       place, why, HOST_MAX_SECRET - 1);
-    }
-    if (file != NULL) {
-        (void)fclose(file);
-    }
-}
-
-/* The two, in the file's order; what is wrong with a value has been said. */
-static void read_tokens(struct host_config *config, const struct ini_section *section) {
-    const struct ini_entry *first = ini_find(section, "token");
-    const struct ini_entry *second = first != NULL ? first->next : NULL;
-    while (second != NULL && strcmp(second->key, "token") != 0) {
-        second = second->next;
-    }
-    if (second != NULL) {
-        (void)strlcpy(config->auth.token, first->value, sizeof config->auth.token);
-        (void)strlcpy(config->auth.other_token, second->value, sizeof config->auth.other_token);
-    }
-}
-
-static void check_auth(struct host_config *config, const struct ini_document *document,
-                       struct ini_errors *errors) {
-    const struct ini_section *section = ini_find_section(document, "auth");
-    char place[PATH_MAX];
-    if (section == NULL) {
-        return;
-    }
-    read_tokens(config, section);
-    if (config->auth.token_file[0] == '\0') {
-        return;
-    }
-    put_place(place, sizeof place, document, section, "token_file");
-    if (config->auth.token[0] != '\0') {
-        ini_errors_add(errors, "%s: there is a token too; accepted: one of them", place);
-        return;
-    }
-    read_token_file(config, place, errors);
-}
-
-static void check_address(const char *address_text, const char *section_name,
-                          const struct ini_document *document, struct ini_errors *errors) {
-    const struct ini_section *section = ini_find_section(document, section_name);
-    struct in6_addr address;
-    char place[PATH_MAX];
-    if (section == NULL || ini_find(section, "address") == NULL || address_text[0] == '\0' ||
-        inet_pton(AF_INET, address_text, &address) == 1 ||
-        inet_pton(AF_INET6, address_text, &address) == 1) {
-        return;
-    }
-    const bool is_word = strpbrk(address_text, "= \t") == NULL;
-    put_place(place, sizeof place, document, section, "address");
-    ini_errors_add(errors,
-                   "%s%s%s: not an address; accepted: an IPv4 or IPv6 address, such as 127.0.0.1, "
-                   "0.0.0.0 or ::1",
-                   place, is_word ? " = " : "", is_word ? address_text : "");
-}
-
 /* What may be a name, but is meant as something else. */
 static const char *wrong_schema(const char *schema) {
     const size_t length = strlen(schema);
@@ -469,7 +317,7 @@ static void check_schema(const struct host_config *config, const struct ini_docu
     if (wrong == NULL) {
         return;
     }
-    put_place(place, sizeof place, document, ini_find_section(document, "tables"), "schema");
+    ini_place(place, sizeof place, document, ini_find_section(document, "tables"), "schema");
     if (strchr(schema, '=') == NULL && strstr(schema, "://") == NULL) {
         ini_show(shown, schema, strlen(schema));
     }
@@ -477,38 +325,6 @@ static void check_schema(const struct host_config *config, const struct ini_docu
                    "%s = %s: %s; accepted: a schema's name as pg_namespace has it, of up to %u "
                    "bytes",
                    place, shown, wrong, HOST_SCHEMA_BYTES);
-}
-
-/* The bytes of an address, IPv4 as IPv6 has it. False if it is none. */
-static bool read_address(const char *text, struct in6_addr *address) {
-    *address = (struct in6_addr){.s6_addr = {[10] = 0xFF, [11] = 0xFF}};
-    return inet_pton(AF_INET, text, &address->s6_addr[12]) == 1 ||
-           inet_pton(AF_INET6, text, address) == 1;
-}
-
-static bool is_any(const struct in6_addr *address) {
-    static const struct in6_addr any_v4 = {.s6_addr = {[10] = 0xFF, [11] = 0xFF}};
-    return IN6_IS_ADDR_UNSPECIFIED(address) || memcmp(address, &any_v4, sizeof any_v4) == 0;
-}
-
-/* One place has one listener: with several threads the system would let both listen there, and
- * share the clients out between the public and the operators'. */
-static void check_places(const struct host_config *config, const struct ini_document *document,
-                         struct ini_errors *errors) {
-    const struct ini_section *section = ini_find_section(document, "admin");
-    struct in6_addr listen;
-    struct in6_addr admin;
-    if (section == NULL || config->admin.port == 0 || config->admin.port != config->listen.port ||
-        !read_address(config->listen.address, &listen) ||
-        !read_address(config->admin.address, &admin)) {
-        return;
-    }
-    if (is_any(&listen) || is_any(&admin) || memcmp(&listen, &admin, sizeof listen) == 0) {
-        ini_errors_add(errors,
-                       "%s:%u: [admin] port = %u: [listen] has it too, at %s; accepted: another "
-                       "port, or two addresses",
-                       document->path, section->line, config->admin.port, config->listen.address);
-    }
 }
 
 /* The keys that errors may name, whatever else is in their line. */
@@ -562,10 +378,8 @@ bool host_config_load(struct host_config *config, const char *path, char *err, s
         read_sections(config, document, &errors);
         resolve_paths(config, path, &errors);
         config->admin.present = ini_find_section(document, "admin") != NULL;
-        check_address(config->listen.address, "listen", document, &errors);
-        check_address(config->admin.address, "admin", document, &errors);
-        check_places(config, document, &errors);
-        check_auth(config, document, &errors);
+        config_check_places(config, document, &errors);
+        config_read_tokens(config, document, &errors);
         check_schema(config, document, &errors);
         ini_free(document);
     }

@@ -1,7 +1,7 @@
 /*
- * config_changes.c - see config_changes.h.
+ * changes.c - see changes.h.
  */
-#include "config_changes.h"
+#include "changes.h"
 
 #include <stdbool.h>
 #include <stdio.h>

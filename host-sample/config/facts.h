@@ -1,5 +1,5 @@
 /*
- * config_facts.h - what the two files said when they were loaded, for metrics.
+ * facts.h - what the two files said when they were loaded, for metrics.
  */
 #ifndef CONFIG_FACTS_H
 #define CONFIG_FACTS_H

@@ -1,0 +1,136 @@
+/*
+ * tokens.c - see tokens.h.
+ */
+#include "tokens.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum token_line { TOKEN_READ, TOKEN_NONE, TOKEN_BAD };
+
+static int next_byte(FILE *file) {
+    return feof(file) || ferror(file) ? EOF : fgetc(file);
+}
+
+/* Whether anything but empty lines is left. */
+static bool has_more(FILE *file) {
+    int next = next_byte(file);
+    while (next == '\n' || next == '\r') {
+        next = next_byte(file);
+    }
+    return next != EOF;
+}
+
+/* The next line, without its end; none at the end of the file, or if it is empty. */
+static enum token_line read_token_line(FILE *file, char token[HOST_MAX_SECRET]) {
+    char line[HOST_MAX_SECRET + sizeof "\r\n"];
+    enum token_line outcome = TOKEN_NONE;
+    if (fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\r\n")] = '\0';
+        if (strlen(line) >= HOST_MAX_SECRET) {
+            outcome = TOKEN_BAD;
+        } else if (line[0] != '\0') {
+            outcome = TOKEN_READ;
+            (void)strlcpy(token, line, HOST_MAX_SECRET);
+        }
+    }
+    explicit_bzero(line, sizeof line);
+    return outcome;
+}
+
+/* Its first line becomes the token, the second one the other token. Why it cannot; NULL if it can.
+ */
+static const char *read_tokens_of(FILE *file, struct host_config *config) {
+    (void)setvbuf(file, NULL, _IONBF, 0); /* no token stays behind in a buffer */
+    const enum token_line first = read_token_line(file, config->auth.token);
+    const enum token_line second =
+        first == TOKEN_READ ? read_token_line(file, config->auth.other_token) : TOKEN_NONE;
+    const bool more = first == TOKEN_READ && second != TOKEN_BAD && has_more(file);
+    if (ferror(file)) {
+        return strerror(errno);
+    }
+    if (first == TOKEN_BAD || second == TOKEN_BAD) {
+        return "a line is too long";
+    }
+    if (first == TOKEN_NONE) {
+        return "its first line is empty";
+    }
+    return more ? "it has more than two lines" : NULL;
+}
+
+/* A FIFO's writer, and then its next line, would be waited for, and the host with them. NULL and
+ * *why: it cannot be read. */
+static FILE *open_regular(const char *path, const char **why) {
+    struct stat status;
+    FILE *file = NULL;
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (descriptor < 0) {
+        *why = strerror(errno);
+        return NULL;
+    }
+    if (fstat(descriptor, &status) == 0 && !S_ISREG(status.st_mode)) {
+        *why = "it is not a regular file";
+    } else {
+        file = fdopen(descriptor, "r");
+        *why = file == NULL ? strerror(errno) : NULL;
+    }
+    if (file == NULL) {
+        close(descriptor);
+    }
+    return file;
+}
+
+static void read_token_file(struct host_config *config, const char *place,
+                            struct ini_errors *errors) {
+    const char *why;
+    FILE *file = open_regular(config->auth.token_file, &why);
+    if (file != NULL) {
+        why = read_tokens_of(file, config);
+    }
+    if (why != NULL) {
+        ini_errors_add(errors,
+                       "%s: %s; accepted: a readable file of one token a line, one or two of "
+                       "them, each of 1 to %u bytes",
+                       place, why, HOST_MAX_SECRET - 1);
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+}
+
+/* The two, in the file's order; what is wrong with a value has been said. */
+static void read_tokens(struct host_config *config, const struct ini_section *section) {
+    const struct ini_entry *first = ini_find(section, "token");
+    const struct ini_entry *second = first != NULL ? first->next : NULL;
+    while (second != NULL && strcmp(second->key, "token") != 0) {
+        second = second->next;
+    }
+    if (second != NULL) {
+        (void)strlcpy(config->auth.token, first->value, sizeof config->auth.token);
+        (void)strlcpy(config->auth.other_token, second->value, sizeof config->auth.other_token);
+    }
+}
+
+void config_read_tokens(struct host_config *config, const struct ini_document *document,
+                        struct ini_errors *errors) {
+    const struct ini_section *section = ini_find_section(document, "auth");
+    char place[PATH_MAX];
+    if (section == NULL) {
+        return;
+    }
+    read_tokens(config, section);
+    if (config->auth.token_file[0] == '\0') {
+        return;
+    }
+    ini_place(place, sizeof place, document, section, "token_file");
+    if (config->auth.token[0] != '\0') {
+        ini_errors_add(errors, "%s: there is a token too; accepted: one of them", place);
+        return;
+    }
+    read_token_file(config, place, errors);
+}
