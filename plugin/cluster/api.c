@@ -4,6 +4,7 @@
  */
 #include "api.h"
 
+#include "answers.h"
 #include "asks.h"
 #include "cluster.h"
 #include "gather.h"
@@ -396,7 +397,7 @@ __attribute__((noinline)) static void answer_any(struct rp_cluster *cluster, uin
     if (ID_KIND(id) == ID_ASK) {
         asks_answer(cluster, id, outcome, before);
     } else {
-        reads_answer(cluster, id, outcome, before, after);
+        answers_take(cluster, id, outcome, before, after);
     }
 }
 
@@ -408,7 +409,7 @@ HOT static void cluster_answer(struct rp_cluster *cluster, uint64_t id, int32_t 
     if (outcome == RP_FOUND && ID_KIND(id) == ID_ACTION && now_ns >= cluster->now_ns) {
         cluster->now_ns = now_ns;
         cluster_event(cluster);
-        reads_answer(cluster, id, outcome, before, after);
+        answers_take(cluster, id, outcome, before, after);
     } else {
         answer_any(cluster, id, outcome, before, after, now_ns);
     }

@@ -10,7 +10,10 @@
  *   reports    reads that an answer has woken
  *   asks       polls, locates, watches, waits: questions, and answers that reads wait for
  *   pick       which servers a read may go to
- *   reads      one read: the policy's steps become actions, answers become reports
+ *   beside     reads that go out before it is known what they have to reach
+ *   steps      the policy's steps: what each begins, and what the policy hears of it
+ *   answers    what an answer to a read's action proves, and where the read goes then
+ *   reads      one read, from its start to its end: its actions, its timer, its verdict
  *   cluster    the functions of the header
  * A read that an answer has woken is put on the list `reported`; reads.c takes it from there. So
  * nothing calls upwards.

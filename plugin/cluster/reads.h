@@ -1,5 +1,5 @@
 /*
- * reads.h - one read: the policy's steps become actions, answers become reports.
+ * reads.h - one read, from its start to its end: its actions, its timer, its verdict.
  */
 #ifndef CLUSTER_READS_H
 #define CLUSTER_READS_H
@@ -34,9 +34,6 @@ static inline bool reads_next_done(struct rp_cluster *cluster, struct rp_action 
     reads_end_one(cluster, action);
     return true;
 }
-
-void reads_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const char *before,
-                  const char *after);
 
 /* Its timer: the end of a wait, the limit of an action, or the deadline. */
 void reads_timer(struct rp_cluster *cluster, struct read *read);

@@ -71,6 +71,15 @@ static inline uint64_t id_of(enum id_kind kind, uint32_t number, uint32_t genera
 #define ID_KIND(id)       ((uint32_t)(id) >> 28)
 #define ID_GENERATION(id) ((uint32_t)((id) >> 32))
 
+/* The read under way that an id of its number may be of. */
+static inline struct read *read_of(struct rp_cluster *cluster, uint64_t id) {
+    uint32_t number = ID_NUMBER(id);
+    if (number >= cluster->read_count || cluster->reads[number].phase == READ_FREE) {
+        return NULL;
+    }
+    return &cluster->reads[number];
+}
+
 /* The same of the next generation. */
 static inline uint64_t id_next(uint64_t id) {
     return id + (UINT64_C(1) << 32);
