@@ -3,6 +3,8 @@
 import csv
 import io
 import os
+import resource
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -30,6 +32,12 @@ def run_program(*arguments, status=0, **more):
     assert done.returncode == status, done
     assert (done.stderr == "") == (status == 0), done
     return done.stdout if status == 0 else done.stderr
+
+
+def little_room():
+    """For preexec_fn: a file that is written may have 4 kB."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
 
 def read_figures(text):

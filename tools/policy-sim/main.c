@@ -4,9 +4,10 @@
  */
 #include "commands.h"
 
+#include <stdio.h>
 #include <string.h>
 
-int main(int argc, char **argv) {
+static int run(int argc, char **argv) {
     const char *word = argc > 1 ? argv[1] : "";
     if (strcmp(word, "record") == 0) {
         return record_command(argc - 1, argv + 1);
@@ -18,4 +19,13 @@ int main(int argc, char **argv) {
         return simulate_command(COMMAND_ADVISE, argc - 1, argv + 1);
     }
     return simulate_command(COMMAND_SIMULATE, argc, argv);
+}
+
+int main(int argc, char **argv) {
+    const int status = run(argc, argv);
+    if (status == EXIT_DONE && (fflush(stdout) != 0 || ferror(stdout) != 0)) {
+        (void)fprintf(stderr, "policy-sim: cannot write to standard output\n");
+        return EXIT_FAILED;
+    }
+    return status;
 }

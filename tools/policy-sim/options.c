@@ -274,7 +274,7 @@ void sim_options_free(struct sim_options *options) {
 static const char simulate_help[] =
     "usage: policy-sim [OPTION...] FILE\n"
     "       policy-sim replay --day FILE --replica trace:FILE [OPTION...] FILE\n"
-    "       policy-sim advise --day FILE --replica trace:FILE GOAL... [OPTION...]\n"
+    "       policy-sim advise --day FILE --replica trace:FILE [GOAL...] [OPTION...]\n"
     "       policy-sim record [OPTION...]\n"
     "\n"
     "Shows what the sections of a read policy INI file will do, before they are rolled out:\n"
@@ -293,7 +293,7 @@ static const char replay_help[] =
     "\n";
 
 static const char advise_help[] =
-    "usage: policy-sim advise --day FILE --replica trace:FILE GOAL... [OPTION...]\n"
+    "usage: policy-sim advise --day FILE --replica trace:FILE [GOAL...] [OPTION...]\n"
     "\n"
     "Finds the section that would have met the goals on a day that was recorded (see policy-sim\n"
     "replay --help): runs some dozens of candidates through it, and prints the one that\n"

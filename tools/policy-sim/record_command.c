@@ -2,10 +2,10 @@
  * record_command.c - policy-sim record: writes what the recorder finds to a file.
  */
 #include "commands.h"
-#include "new_file.h"
 #include "options.h"
 #include "tools/policy-sim/model/quantity.h"
 #include "tools/policy-sim/record/recorder.h"
+#include "tools/policy-sim/report/new_file.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,7 +17,16 @@ static int failed(const char *err) {
     return EXIT_FAILED;
 }
 
-/* What was recorded before a server failed is left in the part. */
+/* What was recorded before a failure is left in the part. */
+static int failed_after(const struct recording *recording, const struct new_file *file,
+                        const char *err) {
+    if (recording->samples > 0) {
+        (void)fprintf(stderr, "policy-sim: %" PRIu64 " samples are in %s\n", recording->samples,
+                      file->part);
+    }
+    return failed(err);
+}
+
 static int record(const struct record_options *options, char *err) {
     struct recording recording = {.primary = options->primary,
                                   .replica = options->replica,
@@ -29,19 +38,15 @@ static int record(const struct record_options *options, char *err) {
     }
     if (!record_lag(&recording, file.out, err, ERROR_BYTES)) {
         new_file_give_up(&file, recording.samples > 0);
-        if (recording.samples > 0) {
-            (void)fprintf(stderr, "policy-sim: %" PRIu64 " samples are in %s\n", recording.samples,
-                          file.part);
-        }
-        return failed(err);
+        return failed_after(&recording, &file, err);
     }
     if (recording.samples == 0) {
         new_file_give_up(&file, false);
         return failed(
             "the replica did not reach any commit while it was watched: is there traffic?");
     }
-    if (!new_file_keep(&file, err, ERROR_BYTES)) {
-        return failed(err);
+    if (!new_file_keep(&file, true, err, ERROR_BYTES)) {
+        return failed_after(&recording, &file, err);
     }
     (void)fprintf(stderr, "policy-sim: %" PRIu64 " samples, after %" PRIu64 " without a commit\n",
                   recording.samples, recording.unknown);

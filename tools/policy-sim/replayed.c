@@ -3,9 +3,9 @@
  */
 #include "replayed.h"
 
-#include "new_file.h"
 #include "tools/policy-sim/day/load_day.h"
 #include "tools/policy-sim/model/quantity.h"
+#include "tools/policy-sim/report/new_file.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -57,8 +57,12 @@ static bool lay(struct day *day, struct scenario *scenario, uint64_t *begin_ns, 
         *begin_ns = day->lookups[0].at_ns;
         begin_traces_at(scenario, *begin_ns);
     }
-    if (day->lookups[day->count - 1].at_ns - *begin_ns > QUANTITY_MAX_NS) {
-        (void)snprintf(err, err_length, "--day is longer than 31 days");
+    last_ns = day->lookups[day->count - 1].at_ns;
+    if (last_ns - *begin_ns > QUANTITY_MAX_NS) {
+        (void)snprintf(err, err_length,
+                       "--day is longer than 31 days: its first lookup is of %" PRIu64
+                       " s, its last one of %" PRIu64 " s",
+                       *begin_ns / NS_PER_S, last_ns / NS_PER_S);
         return false;
     }
     return true;
@@ -72,7 +76,7 @@ static bool save(const struct day *day, const char *path, char *err, size_t err_
         return false;
     }
     day_write(day, file.out);
-    return new_file_keep(&file, err, err_length);
+    return new_file_keep(&file, false, err, err_length);
 }
 
 /* The lag that the rows' ages are judged by is the first replica's, from where its trace is then.

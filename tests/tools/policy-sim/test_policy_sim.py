@@ -11,11 +11,12 @@ import itertools
 import math
 import os
 import shutil
+import stat
 import subprocess
 import unittest
 from unittest import mock
 
-from simulator import INSTANT, PROGRAM, SimulatorCase, run_program, simulate
+from simulator import INSTANT, PROGRAM, SimulatorCase, little_room, run_program, simulate
 from testbed import HOST_PLUGIN
 
 SEED_POLICY = {"policy": "replica_then_primary", "replica_retry_min_ms": 50,
@@ -387,14 +388,15 @@ class Traces(SimulatorCase):
         self.assertEqual(figures["missed"], 0)
 
     def test_line_ends_and_decimals(self):
-        path = self.file("time,lag\r\n0,0.1\r\n1.123456789,0.1\r\n2,0.1", "crlf.csv")
+        path = self.file("\ufefftime,lag\r\n0,0.1\r\n1.123456789,0.1\r\n2,0.1", "crlf.csv")
         figures = self.figures(SEED_POLICY, "--replica", "trace:" + path, "--lookups", "5000", *FRESH)
         self.assertEqual(figures["missed"], 5000)
 
     def test_errors_name_file_and_line(self):
         path = self.policies(one="primary_only")
         for text, line, words in (
-                ("", 0, "two samples"), ("time;lag\n", 1, "header"), ("time,lag\n1,2\n", 2, "two"),
+                ("time;lag\n", 1, '"time;lag": expected the header'), ("time,lag\n1\x1b[2J,2\n", 2, '"1?[2J,2"'),
+                ("time,lag\n1,2\r3,4\n", 2, "seconds"), ("time,lag\n1,2\0 3\n", 2, "a 0 byte"),
                 ("time,lag\n1,2\n1,3\n", 3, "not after"), ("time,lag\n1,2\n2,x\n", 3, "seconds"),
                 ("time,lag\n1,2\n2\n", 3, "seconds"), ("time,lag\n-1,2\n", 2, "seconds"),
                 ("time,lag\n1,2,3\n", 2, "seconds"), ("time,lag\n1,1e3\n", 2, "seconds"),
@@ -404,6 +406,12 @@ class Traces(SimulatorCase):
             error = run_program("--replica", "trace:" + trace, path, status=2)
             self.assertIn(f"{trace}:{line}: ", error)
             self.assertIn(words, error)
+        for text in ("", "time,lag\n", "time,lag\n1,2\n"):
+            trace = self.file(text, "short.csv")
+            self.assertIn(f"{trace}: expected at least two samples",
+                          run_program("--replica", "trace:" + trace, path, status=2))
+        error = run_program("--replica", "trace:" + self.directory, path, status=2)
+        self.assertIn(f"{self.directory}: Is a directory", error)
         error = run_program("--replica", "trace:/nowhere.csv", path, status=2)
         self.assertIn("/nowhere.csv: No such file", error)
 
@@ -470,11 +478,12 @@ class CommandLine(SimulatorCase):
 
     def test_output_that_cannot_be_written(self):
         path = self.policies(one="primary_only")
-        with open("/dev/full", "w", encoding="ascii") as full:
-            done = subprocess.run([PROGRAM, path], stdout=full, stderr=subprocess.PIPE, text=True,
-                                  timeout=60, check=False)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("cannot write", done.stderr)
+        for arguments in ([path], ["--help"], ["replay", "--version"], ["record", "--help"]):
+            with open("/dev/full", "w", encoding="ascii") as full:
+                done = subprocess.run([PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE, text=True,
+                                      timeout=60, check=False)
+            self.assertEqual(done.returncode, 1, arguments)
+            self.assertIn("cannot write", done.stderr)
 
     def test_recording_that_cannot_be_done(self):
         nobody = "host=127.0.0.1 port=1 connect_timeout=5"
@@ -485,6 +494,8 @@ class CommandLine(SimulatorCase):
                 (["--seconds", "0"], 2, "--seconds"), (["--interval", "x"], 2, "--interval"),
                 (["--primary", nobody, "--replica", nobody, "--out", out, "more"], 2, "more"),
                 (["--primary", nobody, "--replica", nobody, "--out", "/nowhere/x"], 1, "/nowhere/x"),
+                (["--primary", nobody, "--replica", nobody, "--out", self.directory], 1,
+                 f"{self.directory}: is a directory"),
                 (["--primary", "nonsense", "--replica", nobody, "--out", out], 1, "primary: "),
                 (["--primary", nobody, "--replica", nobody, "--out", out], 1, "primary: ")):
             self.assertIn(words, run_program("record", *arguments, status=status))
@@ -505,7 +516,24 @@ class Plots(SimulatorCase):
     def test_picture_that_cannot_be_written(self):
         path = self.policies(one="primary_only")
         error = run_program("--plot", "/nowhere/plot.png", "--lookups", "100", path, status=1)
-        self.assertIn("/nowhere/plot.png: No such file", error)
+        self.assertIn("/nowhere/plot.png.part: No such file", error)
+        pipe = os.path.join(self.directory, "pipe")
+        os.mkfifo(pipe)
+        self.assertIn(f"{pipe}: is not a regular file",
+                      run_program("--plot", pipe, "--lookups", "100", path, status=1))
+        self.assertTrue(stat.S_ISFIFO(os.stat(pipe).st_mode))
+
+    @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
+    def test_earlier_picture_stays_where_there_is_no_room(self):
+        picture = os.path.join(self.directory, "plot.png")
+        with open(picture, "w", encoding="ascii") as file:
+            file.write("earlier")
+        error = run_program("--plot", picture, "--lookups", "100", self.policies(one="primary_only"),
+                            status=1, preexec_fn=little_room)
+        self.assertIn("not draw a whole picture", error)
+        with open(picture, encoding="ascii") as file:
+            self.assertEqual(file.read(), "earlier")
+        self.assertEqual(sorted(os.listdir(self.directory)), ["plot.png", "policies.ini"])
 
     def test_without_gnuplot_it_says_so_before_it_begins(self):
         path = self.policies(one="primary_only")

@@ -12,7 +12,7 @@ import re
 import subprocess
 import unittest
 
-from simulator import INSTANT, PROGRAM, Figures, SimulatorCase, run_program
+from simulator import INSTANT, PROGRAM, Figures, SimulatorCase, little_room, run_program
 
 AT_ONCE = {"policy": "replica_then_primary", "replica_retry_max_ms": 0}
 BEGIN = 1764100000  # Unix time
@@ -167,16 +167,38 @@ class Replay(DayCase):
         bad = self.file("time,age,found\n1,2,1\n1,2,3\n", "bad.csv")
         for arguments, status, words in (
                 ([], 2, "--day is needed"), (["--day", "/nowhere.csv"], 1, "/nowhere.csv: No such"),
-                (["--day", bad], 1, f"{bad}:3: expected"), (["--day", policies], 1, "no lookup"),
+                (["--day", bad], 1, f'{bad}:3: "1,2,3": expected'),
+                (["--day", policies], 1, f"{policies}: no lookup"),
+                (["--day", self.file("time,age,found\n1,,1\0x\n", "zero.csv")], 1, "zero.csv:2: "),
                 (["--day", log], 1, "trace:FILE or constant:TIME"),
                 (["--day", self.day((BEGIN - 5, None, True), name="early.csv"), "--replica", lag], 1,
                  "while the lag was recorded"),
-                (["--day", self.day((1, None, True), (2700000, None, True), name="long.csv")], 1, "31 days"),
+                (["--day", self.day((1, None, True), (2700000, None, True), name="long.csv")], 1, "31 days: its "
+                 "first lookup is of 1 s, its last one of 2700000 s"),
                 (["--day", day, "--save-day", "/nowhere/x"], 1, "/nowhere/x.part"),
+                (["--day", day, "--save-day", self.directory], 1, "is a directory"),
                 (["--day", day, "--rate", "5"], 2, "--rate")):
             error = run_program("replay", *arguments, policies, status=status)
             self.assertIn(words, error, arguments)
             self.assertEqual(error.count("\n"), 1, error)
+
+    def test_what_a_crash_left_in_a_log_is_passed_over(self):
+        log = self.access_log([(at, 1, 200, "replica", at) for at in range(20)])
+        with open(log, encoding="utf-8") as file:
+            lines = file.read().splitlines(keepends=True)
+        lines[10:10] = ["\0" * 5000 + lines[10], "x" * 100000 + "\n", lines[11].replace("T", "\0", 1),
+                        lines[11].replace('"2025-', '"9999-', 1)]
+        lines[-1] = lines[-1][:-20]
+        damaged = self.file("\ufeff" + "".join(lines), "damaged.log")
+        self.assertEqual(self.replay(AT_ONCE, damaged, "--replica", "1ms")["lookups"], 19)
+
+    def test_no_part_of_a_day_stays_where_there_is_no_room(self):
+        day = self.day(*[(at, None, True) for at in range(1000)])
+        saved = os.path.join(self.directory, "saved.csv")
+        error = run_program("replay", "--day", day, "--save-day", saved, self.policies(one=AT_ONCE), status=1,
+                            preexec_fn=little_room)
+        self.assertIn(f"{saved}: File too large", error)
+        self.assertEqual([name for name in os.listdir(self.directory) if name.startswith("saved")], [])
 
 
 class Repeats(DayCase):

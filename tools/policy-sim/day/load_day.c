@@ -68,7 +68,7 @@ static bool read_time(const char *text, uint64_t *ns) {
     }
     const time_t seconds = timegm(&moment);
     *ns = (uint64_t)seconds * NS_PER_S + strtoull(at + 1, NULL, 10) * NS_PER_MS;
-    return seconds >= 0;
+    return seconds >= 0 && (uint64_t)seconds <= QUANTITY_MAX_MOMENT_S;
 }
 
 /* "12.345" */
@@ -149,16 +149,27 @@ static const char *take_line(void *context, const char *line, unsigned long numb
     return day->from_log ? take_log_line(day, line) : take_csv(day, line);
 }
 
+/* A log is read past what a crash or another program left in it. */
+static const char *take_odd_line(void *context, const char *wrong, unsigned long number) {
+    struct day *day = context;
+    day->from_log = day->from_log || number == 1;
+    return day->from_log ? NULL : wrong;
+}
+
 static const char *after_lines(void *context) {
     const struct day *day = context;
     return day->count > 0 ? NULL
                           : "no lookup: expected the header \"" DAY_HEADER
-                            "\" and lines, or an access log of snapshot-host ([log] access = yes)";
+                            "\" and lines, or an access log of snapshot-host ([log] access = "
+                            "yes), as plain text";
 }
 
 static bool read_lines(struct day *day, const char *path, char *err, size_t err_length) {
-    const struct text_lines lines = {
-        .max_bytes = TEXT_LINES_MAX_BYTES, .take = take_line, .end = after_lines, .context = day};
+    const struct text_lines lines = {.max_bytes = TEXT_LINES_MAX_BYTES,
+                                     .take = take_line,
+                                     .take_odd = take_odd_line,
+                                     .end = after_lines,
+                                     .context = day};
     bool input = strcmp(path, "-") == 0;
     FILE *file = input ? stdin : fopen(path, "re");
     if (file == NULL) {

@@ -9,7 +9,7 @@ __extension__ typedef unsigned __int128 uint128;
 
 #define DECIMALS     9
 #define ONE          UINT64_C(1000000000) /* 10 ^ DECIMALS */
-#define MAX_INTEGRAL UINT64_C(9999999999)
+#define MAX_INTEGRAL QUANTITY_MAX_MOMENT_S
 
 #define MIN_RATE (ONE / 1000)
 #define MAX_RATE (ONE * 10000000)

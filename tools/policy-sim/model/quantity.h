@@ -27,7 +27,10 @@ bool quantity_duration(const char *text, uint64_t *ns);
  * the number ended. */
 bool quantity_seconds(const char *text, uint64_t *ns, const char **end);
 
-/* A moment in seconds, of any clock: as quantity_seconds, but up to 9999999999. */
+/* The latest moment, so that it fits in 64 bits of nanoseconds. */
+#define QUANTITY_MAX_MOMENT_S UINT64_C(9999999999)
+
+/* A moment in seconds, of any clock: as quantity_seconds, but up to that. */
 bool quantity_moment(const char *text, uint64_t *ns, const char **end);
 
 /* "0.25" or "25%": from 0 to 1, with at most nine decimals. */

@@ -7,11 +7,49 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *take(const struct text_lines *lines, char *line, unsigned long number) {
-    size_t length = strcspn(line, "\r\n");
-    bool whole = line[length] != '\0' || length + 1 < lines->max_bytes;
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+#define MAX_SHOWN       60
+
+/* The next line without its end; false: there is none. In *odd: NULL, or why it is not all of it.
+ */
+static bool next_line(FILE *file, char *line, size_t max_bytes, const char **odd) {
+    size_t length = 0;
+    int c;
+    *odd = NULL;
+    while ((c = getc_unlocked(file)) != EOF && c != '\n') {
+        if (c == '\0') {
+            *odd = "there is a 0 byte in it: expected plain text, neither compressed nor UTF-16";
+        } else if (length + 1 < max_bytes) {
+            line[length++] = (char)c;
+        } else if (*odd == NULL) {
+            *odd = "the line is too long";
+        }
+    }
+    const bool there = c != EOF || length > 0 || *odd != NULL;
+    length -= length > 0 && line[length - 1] == '\r';
     line[length] = '\0';
-    return whole ? lines->take(lines->context, line, number) : "the line is too long";
+    return there;
+}
+
+static const char *take(const struct text_lines *lines, const char *line, const char *odd,
+                        unsigned long number) {
+    if (odd != NULL) {
+        return lines->take_odd != NULL ? lines->take_odd(lines->context, odd, number) : odd;
+    }
+    const size_t mark = strlen(BYTE_ORDER_MARK);
+    const bool marked = number == 1 && strncmp(line, BYTE_ORDER_MARK, mark) == 0;
+    return lines->take(lines->context, marked ? line + mark : line, number);
+}
+
+/* The line, as far as a message has room for it; nothing in it reaches a terminal as a command. */
+static const char *shown(char *line) {
+    if (strlen(line) > MAX_SHOWN) {
+        (void)memcpy(line + MAX_SHOWN - 3, "...", sizeof "...");
+    }
+    for (char *at = line; *at != '\0'; at++) {
+        *at = *at >= ' ' && *at <= '~' ? *at : '?';
+    }
+    return line;
 }
 
 bool text_lines_read(const struct text_lines *lines, FILE *file, const char *path, char *err,
@@ -19,18 +57,18 @@ bool text_lines_read(const struct text_lines *lines, FILE *file, const char *pat
     char line[TEXT_LINES_MAX_BYTES];
     unsigned long number = 0;
     const char *wrong = NULL;
+    const char *odd;
     assert(lines->max_bytes <= sizeof line);
-    while (wrong == NULL && fgets(line, (int)lines->max_bytes, file) != NULL) {
-        wrong = take(lines, line, ++number);
-    }
-    if (wrong == NULL && ferror(file) != 0) {
-        wrong = strerror(errno);
-    }
-    if (wrong == NULL) {
-        wrong = lines->end(lines->context);
+    while (wrong == NULL && next_line(file, line, lines->max_bytes, &odd)) {
+        wrong = take(lines, line, odd, ++number);
     }
     if (wrong != NULL) {
-        (void)snprintf(err, err_length, "%s:%lu: %s", path, number, wrong);
+        (void)snprintf(err, err_length, "%s:%lu: \"%s\": %s", path, number, shown(line), wrong);
+        return false;
+    }
+    wrong = ferror(file) != 0 ? strerror(errno) : lines->end(lines->context);
+    if (wrong != NULL) {
+        (void)snprintf(err, err_length, "%s: %s", path, wrong);
     }
     return wrong == NULL;
 }

@@ -5,11 +5,14 @@
  */
 #include "plot.h"
 
+#include "new_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -188,24 +191,69 @@ static bool write_script(FILE *script, const struct section_figures *sections, s
     return fflush(script) == 0 && ferror(script) == 0 && fseek(script, 0, SEEK_SET) == 0;
 }
 
-bool plot_png(const char *path, const struct section_figures *sections, size_t count, char *err,
-              size_t err_length) {
+/* gnuplot does not tell if something could not be written: a whole picture has its last chunk. */
+static bool is_whole(int picture) {
+    static const char last[8] = {'I', 'E', 'N', 'D', '\xae', 'B', '`', '\x82'};
+    char there[sizeof last] = "";
+    const off_t size = lseek(picture, 0, SEEK_END);
+    return size > (off_t)sizeof last &&
+           pread(picture, there, sizeof there, size - (off_t)sizeof last) == sizeof there &&
+           memcmp(there, last, sizeof last) == 0;
+}
+
+static bool draw(int picture, const struct section_figures *sections, size_t count, char *err,
+                 size_t err_length) {
     char from_stdin[] = "-";
-    int picture = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (picture < 0) {
-        (void)snprintf(err, err_length, "%s: %s", path, strerror(errno));
-        return false;
-    }
     FILE *script = tmpfile();
     bool drawn = false;
     if (script == NULL || !write_script(script, sections, count)) {
         (void)snprintf(err, err_length, "cannot write a temporary file: %s", strerror(errno));
     } else {
         drawn = run_gnuplot(from_stdin, fileno(script), picture, err, err_length);
+        if (drawn && !is_whole(picture)) {
+            (void)snprintf(err, err_length, "gnuplot did not draw a whole picture");
+            drawn = false;
+        }
     }
     if (script != NULL) {
         (void)fclose(script);
     }
-    (void)close(picture);
     return drawn;
+}
+
+static bool copy(int picture, FILE *out) {
+    char bytes[8192];
+    ssize_t count;
+    for (off_t at = 0; (count = pread(picture, bytes, sizeof bytes, at)) > 0; at += count) {
+        if (fwrite(bytes, 1, (size_t)count, out) != (size_t)count) {
+            return false;
+        }
+    }
+    return count == 0;
+}
+
+/* Into memory first, so that an earlier picture stays until there is a whole one. */
+bool plot_png(const char *path, const struct section_figures *sections, size_t count, char *err,
+              size_t err_length) {
+    struct new_file file;
+    if (!new_file_open(&file, path, err, err_length)) {
+        return false;
+    }
+    int picture = memfd_create("plot", MFD_CLOEXEC);
+    bool drawn = false;
+    if (picture < 0) {
+        (void)snprintf(err, err_length, "no memory for the picture: %s", strerror(errno));
+    } else {
+        drawn = draw(picture, sections, count, err, err_length);
+        if (drawn && !copy(picture, file.out)) {
+            (void)snprintf(err, err_length, "%s: %s", path, strerror(errno));
+            drawn = false;
+        }
+        (void)close(picture);
+    }
+    if (!drawn) {
+        new_file_give_up(&file, false);
+        return false;
+    }
+    return new_file_keep(&file, false, err, err_length);
 }

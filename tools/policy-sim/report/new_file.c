@@ -5,10 +5,17 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 bool new_file_open(struct new_file *file, const char *path, char *err, size_t err_length) {
+    struct stat there;
     *file = (struct new_file){.path = path};
+    if (stat(path, &there) == 0 && !S_ISREG(there.st_mode)) {
+        (void)snprintf(err, err_length, "%s: %s; expected a file, or a name that is free", path,
+                       S_ISDIR(there.st_mode) ? "is a directory" : "is not a regular file");
+        return false;
+    }
     int length = snprintf(file->part, sizeof file->part, "%s.part", path);
     if (length < 0 || (size_t)length >= sizeof file->part) {
         (void)snprintf(err, err_length, "%.100s...: the name is too long", path);
@@ -22,13 +29,15 @@ bool new_file_open(struct new_file *file, const char *path, char *err, size_t er
     return file->out != NULL;
 }
 
-bool new_file_keep(struct new_file *file, char *err, size_t err_length) {
+bool new_file_keep(struct new_file *file, bool leave_part, char *err, size_t err_length) {
+    errno = 0; /* a write that failed before tells no reason */
     bool good = fflush(file->out) == 0 && ferror(file->out) == 0 && fsync(fileno(file->out)) == 0;
-    good = (fclose(file->out) == 0 && good) && rename(file->part, file->path) == 0;
-    file->out = NULL;
+    good = good && rename(file->part, file->path) == 0;
     if (!good) {
-        (void)snprintf(err, err_length, "%s: %s", file->path, strerror(errno));
+        (void)snprintf(err, err_length, "%s: %s", file->path,
+                       errno != 0 ? strerror(errno) : "cannot be written");
     }
+    new_file_give_up(file, good || leave_part);
     return good;
 }
 
