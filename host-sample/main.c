@@ -391,6 +391,15 @@ static void write_out(void *context, const char *text) {
     (void)fputs(text, context);
 }
 
+/* Whether what was printed has arrived. */
+static int end_of_print(int exit_status) {
+    if (fflush(stdout) == 0 && ferror(stdout) == 0) {
+        return exit_status;
+    }
+    (void)fprintf(stderr, "snapshot-host: standard output cannot be written\n");
+    return EXIT_FAILURE;
+}
+
 /* Loads both files and the plugin, and then serves, or says what would be served. */
 static int run(struct host *host, const sigset_t *signals, bool test, bool connect) {
     char err[RP_ERROR_BYTES];
@@ -419,10 +428,7 @@ static int run(struct host *host, const sigset_t *signals, bool test, bool conne
             if (connect && !connect_test(config, plugin.table, host->set)) {
                 exit_status = EXIT_FAILURE;
             }
-            if (fflush(stdout) != 0) {
-                say_errors(host, "standard output cannot be written");
-                exit_status = EXIT_FAILURE;
-            }
+            exit_status = end_of_print(exit_status);
         } else {
             say_notes(host);
             host_keep_facts(host);
@@ -464,18 +470,18 @@ static int show_status(const char *config_path) {
     if (!shown && err[0] != '\0') {
         (void)fprintf(stderr, "%s\n", err);
     }
-    return shown && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return end_of_print(shown ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 int main(int argc, char **argv) {
     struct arguments arguments;
     int exit_status;
     if (!parse_arguments(argc, argv, &arguments, &exit_status)) {
-        return exit_status;
+        return end_of_print(exit_status);
     }
     if (arguments.keys) {
         host_config_describe_keys((struct ini_text_sink){.write = write_out, .context = stdout});
-        return EXIT_SUCCESS;
+        return end_of_print(EXIT_SUCCESS);
     }
     if (arguments.status) {
         return show_status(arguments.config_path);

@@ -923,11 +923,12 @@ class CheckOption(ConfigurationCase):
             self.assert_good(self.check({"listen": listen, "primary": away}))
 
     def test_output_that_cannot_be_written(self):
-        with open("/dev/full", "w", encoding="ascii") as full:
-            done = subprocess.run([os.path.join(testbed.BUILD, "snapshot-host"), "-t", "-c", "conf/snapshot-host.ini"], stdout=full,
-                                  stderr=subprocess.PIPE, text=True, timeout=60, check=False)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("cannot be written", done.stderr)
+        for arguments in (["-t", "-c", "conf/snapshot-host.ini"], ["--keys"], ["--help"], ["--version"]):
+            with open("/dev/full", "w", encoding="ascii") as full:
+                done = subprocess.run([os.path.join(testbed.BUILD, "snapshot-host"), *arguments], stdout=full,
+                                      stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("cannot be written", done.stderr)
 
     def test_one_place_for_two_listeners(self):
         """With several threads the system would let both listen, and clients would meet either."""

@@ -51,7 +51,7 @@ static const char help[] =
     "\n"
     "Exit status: 0 the file is valid; 1 it has errors, or lacks the section; 2 wrong usage, or "
     "the\n"
-    "plugin cannot be used.\n";
+    "plugin cannot be used, or standard output cannot be written.\n";
 
 /* ---- the command line ------------------------------------------------------------------------ */
 
@@ -327,26 +327,28 @@ static bool has_members(const struct arguments *arguments, const struct rp_plugi
     return all;
 }
 
-int main(int argc, char **argv) {
-    struct arguments arguments;
+static int run(struct arguments *arguments) {
     struct loaded_plugin plugin;
     char err[RP_ERROR_BYTES] = "";
-    int status = parse_arguments(argc, argv, &arguments);
-    if (status != -1) {
-        return status;
-    }
-    if (!plugin_load(&plugin, arguments.plugin_path, err, sizeof err)) {
+    int status = EXIT_USAGE;
+    if (!plugin_load(&plugin, arguments->plugin_path, err, sizeof err)) {
         (void)fprintf(stderr, "policy-check: %s\n", err);
         return EXIT_USAGE;
     }
-    if (!has_members(&arguments, plugin.table)) {
-        status = EXIT_USAGE;
-    } else if (lists(&arguments)) {
-        status = print_list(&arguments, plugin.table);
-    } else {
-        status = check_file(&arguments, plugin.table);
+    if (has_members(arguments, plugin.table)) {
+        status = lists(arguments) ? print_list(arguments, plugin.table)
+                                  : check_file(arguments, plugin.table);
     }
     plugin_unload(&plugin);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    struct arguments arguments;
+    int status = parse_arguments(argc, argv, &arguments);
+    if (status == -1) {
+        status = run(&arguments);
+    }
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
         perror("policy-check: cannot write");
         return EXIT_USAGE;

@@ -337,11 +337,12 @@ class PolicyCheck(unittest.TestCase):
         self.run_check("--plugin", PLUGIN, path, program=elsewhere)
 
     def test_output_that_cannot_be_written(self):
-        with open("/dev/full", "w", encoding="ascii") as full:
-            done = subprocess.run([PROGRAM, "--keys"], stdout=full, stderr=subprocess.PIPE, text=True,
-                                  timeout=60, check=False)
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("cannot write", done.stderr)
+        for argument in ("--keys", "--help", "--version"):
+            with open("/dev/full", "w", encoding="ascii") as full:
+                done = subprocess.run([PROGRAM, argument], stdout=full, stderr=subprocess.PIPE, text=True,
+                                      timeout=60, check=False)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("cannot write", done.stderr)
 
 
 if __name__ == "__main__":
