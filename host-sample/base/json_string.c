@@ -8,6 +8,8 @@
  */
 #include "json_string.h"
 
+#include "utf8.h"
+
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -187,8 +189,7 @@ static char *put_block(char *out, const char *bytes, size_t count) {
     return put_escaped(out, bytes, (size_t)(end - bytes));
 }
 
-void json_string_append(struct byte_buffer *buffer, const char *bytes, size_t count) {
-    BYTE_BUFFER_LITERAL(buffer, "\"");
+static void append_escaped(struct byte_buffer *buffer, const char *bytes, size_t count) {
     while (count > 0) {
         size_t block = count < BLOCK ? count : BLOCK;
         char *out;
@@ -201,5 +202,30 @@ void json_string_append(struct byte_buffer *buffer, const char *bytes, size_t co
         bytes += block;
         count -= block;
     }
+}
+
+void json_string_append(struct byte_buffer *buffer, const char *bytes, size_t count) {
+    BYTE_BUFFER_LITERAL(buffer, "\"");
+    append_escaped(buffer, bytes, count);
+    BYTE_BUFFER_LITERAL(buffer, "\"");
+}
+
+void json_string_append_any(struct byte_buffer *buffer, const char *text) {
+    const size_t count = strlen(text);
+    size_t begin = 0; /* of what is UTF-8 and not appended yet */
+    BYTE_BUFFER_LITERAL(buffer, "\"");
+    for (size_t at = 0; at < count;) {
+        uint32_t code_point;
+        const size_t step =
+            utf8_code_point((const unsigned char *)text + at, count - at, &code_point);
+        if (step > 0) {
+            at += step;
+            continue;
+        }
+        append_escaped(buffer, text + begin, at - begin);
+        BYTE_BUFFER_LITERAL(buffer, "\\ufffd");
+        begin = ++at;
+    }
+    append_escaped(buffer, text + begin, count - begin);
     BYTE_BUFFER_LITERAL(buffer, "\"");
 }

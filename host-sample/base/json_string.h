@@ -14,4 +14,8 @@ size_t json_escape(char out[JSON_LONGEST_ESCAPE], unsigned char byte);
 /* Appends `"bytes"`: quotes, escapes of ", \ and control characters; UTF-8 unchanged. */
 void json_string_append(struct byte_buffer *buffer, const char *bytes, size_t count);
 
+/* The same for text that need not be UTF-8, such as a server's message in another encoding, or one
+ * that was cut: what is not becomes U+FFFD, so that the string is JSON. */
+void json_string_append_any(struct byte_buffer *buffer, const char *text);
+
 #endif

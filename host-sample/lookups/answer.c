@@ -8,7 +8,6 @@
 #include "host-sample/http/exchange.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 void answer_scratch(struct answers *answers, struct http_exchange *exchange, uint32_t status,
@@ -28,7 +27,7 @@ void answer_error(struct answers *answers, struct http_exchange *exchange, uint3
     struct byte_buffer *body = &answers->scratch;
     byte_buffer_reset(body, SIZE_MAX);
     BYTE_BUFFER_LITERAL(body, "{\"error\":");
-    json_string_append(body, message, strlen(message));
+    json_string_append_any(body, message);
     BYTE_BUFFER_LITERAL(body, "}");
     answer_scratch(answers, exchange, status, "application/json", headers);
 }

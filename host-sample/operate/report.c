@@ -106,7 +106,11 @@ static void put_server(struct report_table *table, const struct status *status,
     } else {
         cell(table, TONE_PLAIN, "%.1f", server->reads_per_s);
     }
-    cell(table, TONE_PLAIN, "%u.%u", info->version / 10000, info->version % 10000);
+    if (info->version == 0) {
+        cell(table, TONE_PLAIN, "?");
+    } else {
+        cell(table, TONE_PLAIN, "%u.%u", info->version / 10000, info->version % 10000);
+    }
     put_note(table, server);
 }
 

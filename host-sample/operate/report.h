@@ -8,7 +8,7 @@
 
 #include "status.h"
 
-enum { REPORT_MAX_CELLS = 320 }; /* a server a row, of nine columns */
+enum { REPORT_MAX_CELLS = 320 }; /* a server a row, of ten columns */
 
 struct report_table {
     const char *const *columns;

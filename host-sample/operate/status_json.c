@@ -25,7 +25,7 @@ static void put_text(struct byte_buffer *out, const char *key, const char *text)
     if (text == NULL || text[0] == '\0') {
         BYTE_BUFFER_LITERAL(out, "null");
     } else {
-        json_string_append(out, text, strlen(text));
+        json_string_append_any(out, text);
     }
 }
 

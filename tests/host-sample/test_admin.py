@@ -6,7 +6,10 @@ import html
 import math
 import re
 import signal
+import socketserver
+import struct
 import subprocess
+import threading
 import time
 import unittest
 
@@ -38,6 +41,23 @@ def with_admin(policy=None, **settings):
     """A host that has the listener for operators, with these settings besides."""
     return Host(cluster.primary, cluster.standbys, policy=policy or {"policy": "read_index"},
                 settings={"admin": {"port": free_port()}, **settings})
+
+
+@contextlib.contextmanager
+def refusing_server(message):
+    """The port of a server that ends each session with this message before it has begun."""
+    body = b"SFATAL\0VFATAL\0C28000\0M" + message + b"\0\0"
+
+    class Session(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(1000)
+            self.request.sendall(b"E" + struct.pack("!I", len(body) + 4) + body)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
 
 
 class Listeners(LookupCase):
@@ -209,6 +229,26 @@ class Status(LookupCase):
             self.assertIn("Nothing is wrong.", page)
             self.assertIn("await the located position", page)  # a step of the drawing
             self.assertNotRegex(page, r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""")
+
+    def test_a_server_that_was_never_heard_and_its_words(self):
+        """In another encoding, as a server's words are before it knows the client's; long; and markup."""
+        words = "accès refusé <b>".encode("latin-1") + "é".encode() * 200
+        name = "replica.<b>&\"it's\""
+        with refusing_server(words) as port, Host(cluster.primary, cluster.standbys, settings={
+                "admin": {"port": free_port()},
+                name: {"conninfo": f"host=127.0.0.1 port={port} dbname=x sslmode=disable"}}) as host:
+            wait_for(lambda: host.admin("/status.json").json["servers"][2]["last_error"], "the refusal")
+            server = host.admin("/status.json").json["servers"][2]
+            self.assertEqual((server["name"], server["version"]), (name, None))
+            self.assertIn("acc\ufffds refus\ufffd <b>éé", server["last_error"])
+            row = next(line for line in host.admin("/status").body.decode(errors="replace").splitlines()
+                       if line.startswith("<tr>") and "refus" in line)
+            self.assertNotIn("<b>", row)
+            self.assertIn("replica.&lt;b&gt;&amp;&quot;it's&quot;", row)
+            self.assertIn('<td data-name="PostgreSQL" class="">?</td>', row)
+        with refusing_server(words) as port, Host(settings={
+                "server.a": {"conninfo": f"host=127.0.0.1 port={port} dbname=x sslmode=disable"}}) as host:
+            wait_for(lambda: "refus" in (host.request("GET", "/readyz").json or {}).get("error", ""), "its words")
 
     def test_paused_replica(self):
         with with_admin() as host:

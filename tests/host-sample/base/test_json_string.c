@@ -150,9 +150,30 @@ START_TEST(long_strings) {
 }
 END_TEST
 
+START_TEST(what_is_not_utf8_is_replaced) {
+    static const struct {
+        const char *text;
+        const char *json;
+    } cases[] = {
+        {"", "\"\""},
+        {"a\"b", "\"a\\\"b\""},
+        {"acc\xe8s \xe9", "\"acc\\ufffds \\ufffd\""},
+        {"\xff\xfe", "\"\\ufffd\\ufffd\""},
+        {"\303\251 cut \303", "\"\303\251 cut \\ufffd\""},
+        {"\xe9\303\251\n", "\"\\ufffd\303\251\\n\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        byte_buffer_reset(&buffer, SIZE_MAX);
+        json_string_append_any(&buffer, cases[i].text);
+        assert_holds(cases[i].json, strlen(cases[i].json));
+    }
+}
+END_TEST
+
 START_TEST(a_failed_buffer_stays_as_it_is) {
     buffer.failed = true;
     json_string_append(&buffer, "x", 1);
+    json_string_append_any(&buffer, "x\xff");
     ck_assert(buffer.failed);
     ck_assert_uint_eq(buffer.length, 0);
 }
@@ -169,6 +190,7 @@ int main(void) {
     tcase_add_test(json, every_pair);
     tcase_add_test(json, every_set_of_quotes);
     tcase_add_test(json, long_strings);
+    tcase_add_test(json, what_is_not_utf8_is_replaced);
     tcase_add_test(json, a_failed_buffer_stays_as_it_is);
     suite_add_tcase(suite, json);
 
