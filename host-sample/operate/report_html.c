@@ -27,6 +27,9 @@ static const char style[] =
     "th,td{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;"
     "border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums}"
     "th{color:var(--dim);font-weight:600;white-space:nowrap}"
+    ".wide td:first-child,.wide td:last-child{overflow-wrap:anywhere}"
+    ".wide td:first-child{min-width:8rem}.wide td:last-child{min-width:14rem}"
+    "td[data-name=Lag]{white-space:nowrap}"
     ".good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}"
     "p.warn,p.bad,p.good{color:var(--text)}"
     ".steps{display:grid;grid-template-columns:repeat(auto-fill,minmax(17rem,1fr));gap:.7rem;"
@@ -38,10 +41,11 @@ static const char style[] =
     ".steps .on{color:var(--dim)}a{color:inherit}:target{outline:2px solid var(--warn)}"
     "#stale{display:none;position:sticky;top:0;padding:.5rem .7rem;background:var(--bad);"
     "color:var(--back);font-weight:600}"
-    "@media(max-width:48rem){.wide,.wide tbody,.wide tr,.wide td{display:block}"
+    "@media(max-width:66rem){.wide,.wide tbody,.wide tr,.wide td{display:block}"
     ".wide thead{display:none}.wide tr{border:1px solid "
     "var(--line);border-radius:.5rem;padding:.3rem .7rem;margin:.5rem 0}"
-    ".wide td{border:0;padding:.15rem 0;display:flex;gap:.6rem;overflow-wrap:anywhere}"
+    ".wide td,.wide td:first-child,.wide td:last-child{border:0;padding:.15rem 0;display:flex;"
+    "gap:.6rem;min-width:0;overflow-wrap:anywhere}"
     ".wide td:empty{display:none}.wide td::before{content:attr(data-name);color:var(--dim);flex:0 "
     "0 6.5rem}}";
 

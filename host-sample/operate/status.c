@@ -4,6 +4,7 @@
 #include "status.h"
 
 #include "host-sample/base/monotonic.h"
+#include "host-sample/base/one_line.h"
 #include "host-sample/http/front.h"
 #include "readiness.h"
 #include "sums.h"
@@ -112,7 +113,7 @@ static void take_servers(struct status *status, const struct servers *servers,
         server->reads = sum.reads;
         server->reads_per_s = rates_per_s(&host->rates, now, RATE_READS + i);
         if (server->links_up < server->links) {
-            (void)strlcpy(server->error, pg_server_last_error(links), sizeof server->error);
+            one_line(server->error, sizeof server->error, pg_server_last_error(links));
         }
     }
 }

@@ -19,6 +19,7 @@ import testbed
 from cluster import Cluster
 from history import History
 from host import Host
+from relay import refusing_server
 from testbed import free_port, wait_for
 
 SHOTS = os.environ.get("SHOTS")
@@ -158,6 +159,23 @@ class StatusPage(unittest.TestCase):
             self.assertGreater(sum(front), 600)
             browser.shot("phone")
             self.assertEqual(browser.complaints(), [])
+
+    def test_long_words_of_servers_and_markup(self):
+        """They are broken, and what is beside them is not pushed out of the window."""
+        markup = "<script>document.title = 'run'</script>"
+        with refusing_server(markup.encode() + b" " + b"y" * 1000) as port:
+            words = {"conninfo": f"host=127.0.0.1 port={port} dbname=x sslmode=disable"}
+            self.host.reload(settings={**self.host.settings, f"replica.{'n' * 30}<b>": words})
+            for size in ((1200, 1000), (1080, 1000), (780, 1000), PHONE):
+                with Browser(size=size) as browser:
+                    browser.open(self.url)
+                    wait_for(lambda: "yyyyyyyyyy" in browser.text(), "its words", every_s=0.2)
+                    scrolled, inner = browser.run(
+                        "return [document.documentElement.scrollWidth, window.innerWidth]")
+                    self.assertLessEqual(scrolled, inner, size)
+                    self.assertIn(markup, browser.text())
+                    self.assertNotEqual(browser.run("return document.title"), "run")
+                    browser.shot(f"words-{size[0]}")
 
     def test_without_javascript(self):
         self.flood(0.3)

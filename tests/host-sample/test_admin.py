@@ -6,10 +6,7 @@ import html
 import math
 import re
 import signal
-import socketserver
-import struct
 import subprocess
-import threading
 import time
 import unittest
 
@@ -19,7 +16,7 @@ from host import Host, ini_text, run_host
 from lookup_case import LookupCase, module_cluster
 from prometheus import parse
 from raw_http import RawConnection, get
-from relay import Relay
+from relay import Relay, refusing_server
 from testbed import free_port, wait_for
 
 cluster = None
@@ -41,23 +38,6 @@ def with_admin(policy=None, **settings):
     """A host that has the listener for operators, with these settings besides."""
     return Host(cluster.primary, cluster.standbys, policy=policy or {"policy": "read_index"},
                 settings={"admin": {"port": free_port()}, **settings})
-
-
-@contextlib.contextmanager
-def refusing_server(message):
-    """The port of a server that ends each session with this message before it has begun."""
-    body = b"SFATAL\0VFATAL\0C28000\0M" + message + b"\0\0"
-
-    class Session(socketserver.BaseRequestHandler):
-        def handle(self):
-            self.request.recv(1000)
-            self.request.sendall(b"E" + struct.pack("!I", len(body) + 4) + body)
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
 
 
 class Listeners(LookupCase):

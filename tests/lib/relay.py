@@ -17,6 +17,7 @@ import contextlib
 import itertools
 import random
 import socket
+import socketserver
 import struct
 import threading
 
@@ -288,3 +289,20 @@ class RoundRobin(Relay):
 
     def _leads_to(self, server):
         return True
+
+
+@contextlib.contextmanager
+def refusing_server(message):
+    """The port of a server that ends each session with this message before it has begun."""
+    body = b"SFATAL\0VFATAL\0C28000\0M" + message + b"\0\0"
+
+    class Session(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(1000)
+            self.request.sendall(b"E" + struct.pack("!I", len(body) + 4) + body)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
