@@ -134,6 +134,36 @@ static bool check_whole(const char *path, char *err, size_t err_length) {
     return whole;
 }
 
+/* Up to here an object file's header is the same for all machines. */
+struct object_head {
+    unsigned char ident[EI_NIDENT];
+    uint16_t type, machine;
+};
+
+static bool read_head(const char *path, struct object_head *head) {
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    const bool is_object = descriptor >= 0 &&
+                           read(descriptor, head, sizeof *head) == sizeof *head &&
+                           memcmp(head->ident, ELFMAG, SELFMAG) == 0;
+    if (descriptor >= 0) {
+        (void)close(descriptor);
+    }
+    return is_object;
+}
+
+/* Of an object for another machine dlopen may say that there is no such file. */
+static bool check_machine(const char *path, char *err, size_t err_length) {
+    struct object_head head, own;
+    if (!read_head(path, &head) || !read_head("/proc/self/exe", &own) ||
+        (head.ident[EI_DATA] == own.ident[EI_DATA] && head.machine == own.machine)) {
+        return true;
+    }
+    return refuse(err, err_length,
+                  "%s: built for another machine (ELF machine %u); expected one for that of this "
+                  "program (%u)",
+                  path, head.machine, own.machine);
+}
+
 bool plugin_load(struct loaded_plugin *plugin, const char *path, char *err, size_t err_length) {
     bool loaded = false;
     *plugin = (struct loaded_plugin){0};
@@ -141,7 +171,7 @@ bool plugin_load(struct loaded_plugin *plugin, const char *path, char *err, size
     if (absolute == NULL) {
         return false;
     }
-    if (!check_whole(absolute, err, err_length)) {
+    if (!check_machine(absolute, err, err_length) || !check_whole(absolute, err, err_length)) {
         goto out;
     }
     /* All symbols are bound now, not at the first read, and none is visible to other libraries. */

@@ -9,7 +9,9 @@
 #include "tests/lib/suite.h"
 
 #include <check.h>
+#include <elf.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,6 +181,23 @@ START_TEST(a_long_file_that_is_no_shared_object) {
 }
 END_TEST
 
+/* As it stands in the header of an object for 64-bit Arm, or for S/390 on Arm. */
+START_TEST(an_object_for_another_machine) {
+    struct opened_plugin opened;
+    char head[64];
+    plugin_open(&opened);
+    const int descriptor = open(opened.path, O_RDONLY);
+    ck_assert_int_eq(read(descriptor, head, sizeof head), (ssize_t)sizeof head);
+    (void)close(descriptor);
+    plugin_close(&opened);
+    const uint16_t other = head[18] == (char)EM_AARCH64 ? EM_S390 : EM_AARCH64;
+    memcpy(head + offsetof(Elf64_Ehdr, e_machine), &other, sizeof other);
+    temporary_path("other.so");
+    write_file(head, sizeof head);
+    assert_refused("built for another machine", other == EM_S390 ? "machine 22)" : "machine 183)");
+}
+END_TEST
+
 /* Every way to cut the real plugin short: it is refused, or what is missing was not needed. */
 START_TEST(a_file_that_was_cut_off) {
     struct opened_plugin opened;
@@ -291,6 +310,7 @@ int main(void) {
     TCase *files = add_case(suite, "files");
     tcase_add_loop_test(files, a_file_that_is_no_shared_object, 0, COUNT_OF(no_objects));
     tcase_add_test(files, a_long_file_that_is_no_shared_object);
+    tcase_add_test(files, an_object_for_another_machine);
     tcase_add_test(files, a_file_that_was_cut_off);
     tcase_add_test(files, headers_that_lie);
     tcase_add_test(files, a_directory);
