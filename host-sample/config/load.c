@@ -236,6 +236,9 @@ static void unknown_section(const struct ini_document *document, const struct in
     names[COUNT(sections) + 2] = "server";
     names[COUNT(sections) + 3] = NULL;
     const char *near = ini_nearest(section->name, names);
+    if (near != NULL && strcmp(near, "server") == 0) {
+        near = "server.NAME"; /* which is not near to anything */
+    }
     ini_errors_add(errors,
                    "%s:%u: [%s]: unknown section; %s%s%saccepted: [listen], [admin], [auth], "
                    "[tables], [server.NAME], [primary], [replica], [replica.NAME], [plugin], "

@@ -111,6 +111,10 @@ class Typing(unittest.TestCase):
             self.assertRegex(done.stderr, rf":\d+: \[tables\].*{text}")
         self.assertIn("did you mean [tables]?", self.check({"table": {"schema": "a"}}).stderr)
 
+    def test_section_that_is_near_to_a_servers(self):
+        for name in ("server", "server.", "Server.b", "servers"):
+            self.assertIn("did you mean [server.NAME]?", self.check({name: {"conninfo": "host=a"}}).stderr)
+
     def test_service(self):
         services = {"PGSERVICEFILE": self.write("services", b"[known]\nhost=a\nport=5\n")}
         self.assert_told("primary", "conninfo", "service=unknown", "no such service",
