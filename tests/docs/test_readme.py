@@ -19,6 +19,8 @@ from testbed import wait_for
 
 SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
+PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
 
 def commands():
     with open(os.path.join(testbed.ROOT, "README.md"), encoding="utf-8") as file:
@@ -56,6 +58,17 @@ class Readme(unittest.TestCase):
             ran += 1
         self.assertGreaterEqual(ran, 3)
         self.assertGreater(os.path.getsize(os.path.join(self.folder.name, "day.png")), 10000)
+
+    def test_python_imports_what_it_uses(self):
+        """`import read_policy` alone brings no driver."""
+        seen = 0
+        for name in ("README.md", "bindings/python/README.md"):
+            with open(os.path.join(testbed.ROOT, name), encoding="utf-8") as file:
+                for block in PYTHON_BLOCK.findall(file.read()):
+                    for module in re.findall(r"\b(read_policy\.[a-z0-9]+)\.", block):
+                        self.assertIn(f"import {module}\n", block, name)
+                        seen += 1
+        self.assertGreaterEqual(seen, 2)
 
     def test_host(self):
         """As written it listens on ports 8080 and 8081, so this runs only where they are free."""
