@@ -29,7 +29,7 @@ import unittest
 
 from cluster import Cluster
 from host import Host, ini_text
-from simulator import PROGRAM, SimulatorCase, read_figures, run_program, simulate
+from simulator import PROGRAM, SimulatorCase, little_room, read_figures, run_program, simulate
 from testbed import ROOT, clean_up_at_exit, no_longer_clean_up, wait_for
 
 POLICIES = {
@@ -398,6 +398,29 @@ class Record(SimulatorCase):
         self.assertEqual(os.listdir(self.directory), ["lag.csv"])
         self.assertGreater(lags[0][0], before)  # Unix time
         self.assertLess(lags[-1][0], time.time())
+
+    def test_no_room_leaves_whole_lines(self):
+        """Of a line that was cut, a smaller lag than it was would be read."""
+        part = self.path + ".part"
+        process = subprocess.Popen(
+            [PROGRAM, "record", "--primary", cluster.primary.conninfo(), "--replica",
+             cluster.standby.conninfo(), "--seconds", "60", "--interval", "1ms", "--out", self.path],
+            stderr=subprocess.PIPE, text=True, preexec_fn=little_room)
+        self.addCleanup(process.kill)
+
+        def has_ended():
+            cluster.commit_something()
+            return process.poll() is not None
+
+        wait_for(has_ended, "the recording to end", timeout_s=60)
+        _, error = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 1, error)
+        self.assertIn("cannot write: File too large", error)
+        with open(part, encoding="ascii") as file:
+            lines = file.read().splitlines(keepends=True)
+        self.assertIn(f" {len(lines) - 1} samples are in {part}\n", error)
+        self.assertGreater(len(lines), 50)
+        self.assertRegex(lines[-1], r"^\d+\.\d{9},\d+\.\d{9}\n$")
 
     def test_server_that_goes_away(self):
         part = self.path + ".part"

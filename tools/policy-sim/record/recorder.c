@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <libpq-fe.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define STATEMENT "position"
 
@@ -95,12 +97,29 @@ static void print_sample(FILE *out, uint64_t at_ns, uint64_t lag_ns) {
                   at_ns % NS_PER_S, lag_ns / NS_PER_S, lag_ns % NS_PER_S);
 }
 
+/* Whether all that was printed is written. If not, what was written of the last line is taken back:
+ * half a number is a number too. */
+static bool keep_lines(FILE *out, off_t *whole) {
+    if (ferror(out) == 0) {
+        *whole = ftello(out);
+        return true;
+    }
+    const int error = errno;
+    __fpurge(out);
+    if (ftruncate(fileno(out), *whole) == 0) {
+        (void)fseeko(out, *whole, SEEK_SET);
+    }
+    errno = error;
+    return false;
+}
+
 static bool sample(struct recording *recording, struct server *primary, struct server *replica,
                    FILE *out, char *err, size_t err_length) {
     struct lag_history history;
     const uint64_t wall_ns = wall_offset_ns();
     const uint64_t begun_ns = now_ns();
     uint64_t next_ns = begun_ns;
+    off_t whole = 0;
     bool good = lag_history_init(&history);
     if (!good) {
         (void)snprintf(err, err_length, "out of memory");
@@ -114,11 +133,11 @@ static bool sample(struct recording *recording, struct server *primary, struct s
         lag_history_primary(&history, primary->position, primary->asked_ns);
         if (lag_history_replica(&history, replica->position, replica->asked_ns, &lag_ns)) {
             print_sample(out, wall_ns + replica->asked_ns, lag_ns);
-            recording->samples++;
+            recording->samples += ferror(out) == 0;
         } else {
             recording->unknown++;
         }
-        if (ferror(out) != 0) {
+        if (!keep_lines(out, &whole)) {
             (void)snprintf(err, err_length, "cannot write: %s", strerror(errno));
             good = false;
         }

@@ -24,7 +24,10 @@ bool new_file_open(struct new_file *file, const char *path, char *err, size_t er
     file->out = fopen(file->part, "wxe");
     if (file->out == NULL) {
         (void)snprintf(err, err_length, "%s: %s%s", file->part, strerror(errno),
-                       errno == EEXIST ? ": it is being written, or was interrupted" : "");
+                       errno == EEXIST
+                           ? ": it is being written; or, left by an interruption, has to be "
+                             "renamed or removed"
+                           : "");
     }
     return file->out != NULL;
 }
