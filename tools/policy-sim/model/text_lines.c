@@ -47,7 +47,9 @@ static const char *shown(char *line) {
         (void)memcpy(line + MAX_SHOWN - 3, "...", sizeof "...");
     }
     for (char *at = line; *at != '\0'; at++) {
-        *at = *at >= ' ' && *at <= '~' ? *at : '?';
+        if (*at < ' ' || *at > '~') {
+            *at = '?';
+        }
     }
     return line;
 }
