@@ -71,6 +71,7 @@ NEEDS_tests/lib/test_harness.py = $(addprefix $(BUILD)/tests/,policies/test_poli
 NEEDS_tests/bindings/node/test_node.py = $(NODE_BUILT)
 NEEDS_tests/bindings/python/test_wheel.py = $(WHEEL_DIR)/built
 NEEDS_tests/conformance/test_conformance.py = $(OTHER_HOSTS) $(NODE_BUILT)
+NEEDS_tests/hosts/test_rows_of_hosts.py = $(OTHER_HOSTS)
 NEEDS_tests/hosts/nginx/test_nginx_host.py = $(NGINX_MODULE)
 NEEDS_tests/plugin/mutants.py = $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER) $(PLUGIN_CHECK_PROGRAMS)
 

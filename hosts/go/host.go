@@ -254,7 +254,7 @@ func (h *host) act(a action, row string) (said answer) {
 		before, conflict, alive = ask(link, a.limit, a.text, nil, 1)
 	}
 	if alive && !conflict && a.kind == C.RP_ACTION_READ {
-		found, conflict, alive = ask(link, a.limit, h.sql[a.target], id, 3)
+		found, conflict, alive = ask(link, a.limit, h.sql[a.target], id, 4)
 	}
 	if alive {
 		_, _, alive = ask(link, a.limit, "COMMIT", nil, 0)
@@ -281,7 +281,7 @@ func (h *host) act(a action, row string) (said answer) {
 		said.outcome = C.RP_FAILED
 	case a.target == C.RP_TARGET_REPLICA && found[1].text != "t":
 		said.outcome = C.RP_ROLE_CHANGED
-	case found[0].set:
+	case found[3].text == "t": // its value may be NULL
 		said.outcome, said.value, said.after = C.RP_FOUND, found[0].text, found[2]
 	default:
 		said.outcome, said.after = C.RP_MISSING, found[2]
@@ -330,7 +330,8 @@ func (h *host) begin(r request, tag C.uint64_t) bool {
 	ask.struct_size = C.uint32_t(unsafe.Sizeof(ask))
 	position := C.CString(r.position)
 	defer C.free(unsafe.Pointer(position))
-	if r.position != "" && C.parse(h.plugin, position, &ask.position) != C.RP_OK ||
+	// To C a text ends with a NUL byte: it would be another row.
+	if strings.IndexByte(r.row, 0) >= 0 || r.position != "" && C.parse(h.plugin, position, &ask.position) != C.RP_OK ||
 		C.start(h.plugin, h.cluster, h.policy, &ask, tag) != C.RP_OK {
 		fmt.Printf("%s failed cannot be looked up\n", r.row)
 		return false
@@ -425,7 +426,8 @@ func open(words []string) (*host, *C.struct_rp_set, error) {
 		return nil, nil, fmt.Errorf("%s: no section [%s]", words[1], words[2])
 	}
 	// As a replica a server that is not one shows no row, and says so.
-	form := "SELECT (SELECT value FROM " + words[5] + " WHERE id = $1%s), pg_is_in_recovery(), " + C.GoString(C.after_column())
+	form := "SELECT found.value, pg_is_in_recovery(), " + C.GoString(C.after_column()) + ", found.id IS NOT NULL" +
+		" FROM (SELECT) AS one LEFT JOIN " + words[5] + " AS found ON found.id = $1%s"
 	h.sql = [2]string{fmt.Sprintf(form, " AND (SELECT pg_is_in_recovery())"), fmt.Sprintf(form, "")}
 	h.servers = [2]*server{{conninfo: C.CString(words[3])}, {conninfo: C.CString(words[4])}}
 	C.add(h.plugin, h.cluster, 0, C.CString("replica"), C.RP_EXPECT_REPLICA, now())
@@ -453,10 +455,15 @@ func main() {
 		if len(words) > 6 {
 			return
 		}
-		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		lines := bufio.NewScanner(os.Stdin)
+		for lines.Scan() {
 			if parts := append(strings.Fields(lines.Text()), ""); parts[0] != "" {
 				requests <- request{parts[0], parts[1]}
 			}
+		}
+		if err := lines.Err(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
 		}
 	}()
 	h.run(requests)

@@ -55,7 +55,8 @@ local VERDICTS = { "found", "missing", "failed", "shed" }
 local AFTER = "CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"
     .. " ELSE pg_catalog.pg_current_wal_insert_lsn() END"
 -- As a replica a server that is not one shows no row, and says so.
-local READ = "SELECT (SELECT value FROM %s WHERE id = $1%s), pg_is_in_recovery(), " .. AFTER
+local READ = "SELECT found.value, pg_is_in_recovery(), " .. AFTER .. ", found.id IS NOT NULL"
+    .. " FROM (SELECT) AS one LEFT JOIN %s AS found ON found.id = $1%s"
 local GUARD = " AND (SELECT pg_is_in_recovery())"
 local SETTINGS = "-c default_transaction_isolation=read\\ committed -c statement_timeout=1000"
 
@@ -185,7 +186,7 @@ function Host:act(action, id)
         before = ask(server, limit, 1, text)
     end
     if action.kind == C.RP_ACTION_READ then
-        row = ask(server, limit, 3, self.sql[action.target], id)
+        row = ask(server, limit, 4, self.sql[action.target], id)
     end
     ask(server, limit, 0, "COMMIT")
     before = before and before[1]
@@ -203,7 +204,7 @@ function Host:act(action, id)
         return C.RP_ROLE_CHANGED, before, row[3]
     end
     self.value = row[1]
-    return row[1] and C.RP_FOUND or C.RP_MISSING, before, row[3]
+    return row[4] == "t" and C.RP_FOUND or C.RP_MISSING, before, row[3] -- its value may be NULL
 end
 
 -- Until the read of that id is done; without one, until every server has been heard.
@@ -230,13 +231,14 @@ end
 function Host:look_up(policy, id, position)
     local request, read_id = sized("struct rp_request"), ffi.new("uint64_t[1]")
     local floor, stood = ffi.new("uint64_t[1]"), ffi.new("char[?]", 18)
+    assert(not id:find("%z"), "a NUL byte in an id: to C it ends there, and is another row's")
     assert(not position or self.calls.position_parse(position, floor) == C.RP_OK, "no WAL position")
     request.now_ns, request.entropy, request.position = now_ns(), entropy(), floor[0]
     assert(self.calls.start(self.cluster, policy, request, 0, read_id) == C.RP_OK)
     self.value = nil
     local done = self:run(id)
     self.calls.position_print(done.position, stood)
-    local value = done.verdict == C.RP_VERDICT_FOUND and " value=" .. self.value or ""
+    local value = done.verdict == C.RP_VERDICT_FOUND and " value=" .. (self.value or "") or ""
     print(("%s %s position=%s%s %s"):format(id, VERDICTS[done.verdict], ffi.string(stood), value,
         ffi.string(done.message)))
     io.stdout:flush()

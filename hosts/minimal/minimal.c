@@ -179,15 +179,17 @@ static int look_up(struct host *host, const struct rp_policy *policy, const char
 
 /* The ids of the command line, or else those of standard input, with positions. */
 static int look_up_all(struct host *host, const struct rp_policy *policy, char **ids) {
-    char line[256];
+    char line[4096];
     int good = policy != NULL;
     for (char **id = ids; good && *id != NULL; id++) {
         good = look_up(host, policy, *id, NULL);
     }
     while (good && *ids == NULL && fgets(line, sizeof line, stdin) != NULL) {
         char *rest;
-        const char *id = strtok_r(line, " \n", &rest);
-        good = id == NULL || look_up(host, policy, id, strtok_r(NULL, " \n", &rest));
+        /* A line that is longer, or has a NUL byte in it, would ask for another row. */
+        const int whole = strchr(line, '\n') != NULL || feof(stdin);
+        const char *id = strtok_r(line, " \t\r\n", &rest);
+        good = whole && (id == NULL || look_up(host, policy, id, strtok_r(NULL, " \n", &rest)));
     }
     return good;
 }

@@ -326,5 +326,5 @@ def main():
 if __name__ == "__main__":
     try:
         main()
-    except (OSError, AttributeError, RuntimeError) as problem:
+    except (OSError, AttributeError, RuntimeError, ValueError) as problem:
         sys.exit(f"minimal.py: {problem}")

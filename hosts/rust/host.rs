@@ -185,7 +185,7 @@ extern "C" {
     fn PQclear(result: Opaque);
 }
 
-/// The text must have no NUL byte; arguments and rows have none.
+/// The text must have no NUL byte; arguments and answers have none.
 fn c_text(text: &str) -> CString {
     CString::new(text).expect("a text without NUL bytes")
 }
@@ -339,7 +339,8 @@ impl Host {
         }
         // As a replica a server that is not one shows no row, and says so.
         let sql = [" AND (SELECT pg_is_in_recovery())", ""].map(|guard| format!(
-            "SELECT (SELECT value FROM {} WHERE id = $1{}), pg_is_in_recovery(), {}", words[5], guard, AFTER_COLUMN));
+            "SELECT found.value, pg_is_in_recovery(), {}, found.id IS NOT NULL FROM (SELECT) AS one LEFT JOIN {} AS found \
+             ON found.id = $1{}", AFTER_COLUMN, words[5], guard));
         let servers = [Server::new(&words[3], clock), Server::new(&words[4], clock)];
         let mut host = Host { plugin, calls, set, policy, cluster, servers, sql, value: String::new(), clock };
         for (index, (name, expect)) in [("replica", 2), ("primary", 1)].iter().enumerate() {
@@ -361,7 +362,7 @@ impl Host {
         server.ask(limit, 0, "BEGIN", None);
         let before = if action.text.is_null() { None } else { server.ask(limit, 1, &text_of(action.text), None) };
         let row = match action.kind {
-            ACTION_READ => server.ask(limit, 3, &self.sql[action.target as usize], Some(id)),
+            ACTION_READ => server.ask(limit, 4, &self.sql[action.target as usize], Some(id)),
             _ => None,
         };
         server.ask(limit, 0, "COMMIT", None);
@@ -377,7 +378,8 @@ impl Host {
                 (ROLE_CHANGED, before, row[2].clone()),
             Some(row) => {
                 self.value = row[0].clone().unwrap_or_default();
-                (if row[0].is_some() { FOUND } else { MISSING }, before, row[2].clone())
+                // Its value may be NULL.
+                (if row[3].as_deref() == Some("t") { FOUND } else { MISSING }, before, row[2].clone())
             }
         }
     }
@@ -420,7 +422,7 @@ impl Host {
         let mut request = Request { struct_size: size_of::<Request>() as u32, now_ns: self.clock.now(),
                                     entropy: entropy(), ..Default::default() };
         let mut read_id = 0;
-        let id_text = c_text(id);
+        let id_text = CString::new(id).map_err(|_| format!("{:?} has a NUL byte", id))?;
         if let Some(text) = position {
             if unsafe { (self.calls.position_parse)(c_text(text).as_ptr(), &mut request.position) } != 0 {
                 return Err(format!("{} is no WAL position, such as 16/B374D848", text));
