@@ -91,6 +91,7 @@ class _Pool:
         self.idle: deque[Link] = deque()
         self.generation = 0
         self.asks: Link | None = None
+        self.asks_generation = 0
         self.asking = asyncio.Lock()
         self.dial: asyncio.Task[Link] | None = None
 
@@ -349,6 +350,7 @@ class Cluster:
         """A connection that asks. It may take longer than the question may, or a server that is slow to
         connect to would never be heard: whoever asks next finds it there."""
         if pool.dial is None:
+            pool.asks_generation = pool.generation
             pool.dial = self._loop.create_task(pool.server.connect())
             self._tasks.add(pool.dial)
             pool.dial.add_done_callback(lambda dial: self._end_dial(pool, server, dial))
@@ -371,6 +373,9 @@ class Cluster:
         assert action.text is not None
         outcome, before = _abi.SERVER_GONE, None
         async with pool.asking:
+            if pool.asks is not None and pool.asks_generation != pool.generation:
+                pool.asks.close()
+                pool.asks = None
             # A link that was kept may have been lost long before: then one that is new.
             for _ in range(1 if pool.asks is None else 2):
                 run.link = pool.asks

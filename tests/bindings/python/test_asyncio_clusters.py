@@ -320,5 +320,51 @@ class Psycopg(Pair, unittest.IsolatedAsyncioTestCase):
         return (await (await connection.execute(statement)).fetchone())[0]
 
 
+class MovedAddress(unittest.IsolatedAsyncioTestCase):
+    """The primary's address leads to a new one; the old one, which nobody has ended, goes on."""
+
+    async def test_every_connection_to_it_is_made_anew(self):
+        lost = Cluster(standbys=("new", "follower"))
+        self.addCleanup(lost.destroy)
+        new, follower = lost.standbys
+        address = Relay(lost.primary)
+        self.addCleanup(address.close)
+        lost.primary.execute("CREATE TABLE thing (id text PRIMARY KEY)")
+        lost.wait_caught_up()
+        pairs = self.open(address, follower)
+        for pair in pairs:
+            self.addAsyncCleanup(pair.close)
+            await until(lambda pair=pair: self.serves(pair, "SELECT 1"), "the primary to serve")
+        new.promote()
+        address.lead_new_ones_to(new)
+        follower.follow(new)
+        new.execute("INSERT INTO thing VALUES ('row')")
+        for pair in pairs:
+            await until(lambda pair=pair: self.serves(pair, "SELECT id FROM thing"), "the new primary to serve")
+            # Whoever still hears the old one sees two primaries, again and again.
+            await until(lambda pair=pair: self.is_sure(pair), "the new primary's word on what there is not", 60)
+
+    @staticmethod
+    def open(address, follower):
+        settings = Settings(poll_ms=100, on_notice=lambda *_notice: None)
+        return [read_policy.asyncpg.connect(policies, {
+                    name: f"postgresql://postgres@127.0.0.1:{server.port}/postgres"
+                    for name, server in (("a", address), ("b", follower))}, settings=settings),
+                read_policy.psycopg.connect_async(policies, {"a": address.conninfo(), "b": follower.conninfo()},
+                                                  settings=settings)]
+
+    @staticmethod
+    async def is_sure(pair):
+        for _ in range(30):
+            if (await pair.read("primary", "SELECT id FROM thing WHERE false")).verdict != "not_found":
+                return False
+            await asyncio.sleep(0.02)
+        return True
+
+    @staticmethod
+    async def serves(pair, statement):
+        return (await pair.read("primary", statement)).found
+
+
 if __name__ == "__main__":
     unittest.main()
