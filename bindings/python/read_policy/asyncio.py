@@ -319,7 +319,8 @@ class Cluster:
             if action.id in self._running:
                 pending.error = error
         except Exception as error:
-            if action.id in self._running and not pending.done.done():
+            # No DROP finds its link any more, which may be another read's by then.
+            if self._running.pop(action.id, None) is not None and not pending.done.done():
                 pending.done.set_exception(error)
             return
         finally:

@@ -283,6 +283,16 @@ class Pair:
             os._exit(status)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
 
+    async def test_what_a_caller_raises_costs_no_connection(self):
+        async def raises(_connection):
+            raise KeyError("mine")
+        ask = "SELECT pg_backend_pid()"
+        first = await self.pair.read("primary", ask)
+        with self.assertRaises(KeyError):
+            await self.pair.read("primary", raises)
+        end = await self.pair.read("primary", ask)
+        self.assertEqual((end.value[0][0], end.error), (first.value[0][0], None))
+
     async def test_nothing_of_its_own_is_wrong(self):
         """The strict cluster has no mistake of the package's to name."""
         row = self.row()
