@@ -10,12 +10,13 @@ from __future__ import annotations
 import threading
 import time
 import weakref
+from contextlib import contextmanager
 from dataclasses import replace
 from queue import SimpleQueue
-from typing import Any, Callable, Mapping, Sequence, TypeVar, overload
+from typing import Any, Callable, Iterator, Mapping, Sequence, TypeVar, overload
 
 from . import _abi, _sql
-from ._end import Closed, End, outcome_number, outcome_of
+from ._end import Closed, End, outcome_number, outcome_of, timeout_of
 from ._links import Link, Pool, Server
 from ._machine import Action, ClusterInfo, Machine, ServerInfo, Settings, logger
 from ._policies import Metric, PolicySet
@@ -99,6 +100,7 @@ class Cluster:
         driver's.
         """
         self._machine.check_usable()
+        timeout = timeout_of(timeout)
         policy = self._policies.policy(section)
         pending = _Pending()
         if not self._settled.is_set():
@@ -137,34 +139,37 @@ class Cluster:
         return seconds - (time.monotonic() - begun)
 
     def info(self) -> ClusterInfo:
-        with self._lock:
-            self._machine.check_usable()
+        with self._use():
             return self._machine.info()
 
     def server(self, name: str) -> ServerInfo:
-        with self._lock:
-            self._machine.check_usable()
+        with self._use():
             return self._machine.server(name)
 
     def server_set(self, name: str, *, expect: str = "any", state: str = "on") -> None:
         """state: "on", "drain" (no read begins there) or "off"; expect: "any", "primary", "replica"."""
-        with self._lock:
-            self._machine.check_usable()
+        with self._use():
             self._machine.server_set(name, expect, state)
             self._pump()
 
     def forget_history(self) -> None:
         """After a restore or an upgrade: system and timeline that are remembered are learnt anew."""
-        with self._lock:
-            self._machine.check_usable()
+        with self._use():
             self._machine.forget_history()
             self._pump()
 
     def metrics(self) -> list[Metric]:
         """The cluster's own counters and those of its policy set."""
+        with self._use():
+            return self._policies.metrics() + self._machine.metrics()
+
+    @contextmanager
+    def _use(self) -> Iterator[None]:
+        """With the lock, which in a forked process may be held by a thread that is not there."""
+        self._machine.check_usable()
         with self._lock:
             self._machine.check_usable()
-            return self._policies.metrics() + self._machine.metrics()
+            yield
 
     def close(self) -> None:
         """Reads under way raise Closed; no connection that does not answer is waited for. May be called

@@ -55,6 +55,9 @@ class Shed(ReadEnded):
     """The primary's budget is used up: ask again in a second. A host answers 429, or the like."""
 
 
+# Of a read. What a server's statement_timeout and the locks of Python may wait is little more.
+LONGEST_TIMEOUT_S = 1e6
+
 _RAISED = {"not_found": NotFound, "shed": Shed}
 
 
@@ -113,8 +116,9 @@ def parse_position(text: str | None) -> int:
     if text is None:
         return 0
     position = ctypes.c_uint64()
-    if _abi.plugin().cluster.contents.position_parse(text.encode("utf-8", "replace"),
-                                                     ctypes.byref(position)) != _abi.OK:
+    # A text with a NUL is none: C would take what comes before it, which is an earlier position.
+    if "\0" in text or _abi.plugin().cluster.contents.position_parse(
+            text.encode("utf-8", "replace"), ctypes.byref(position)) != _abi.OK:
         raise ValueError(f"not a WAL position like 16/B374D848: {text!r}")
     return position.value
 
@@ -123,6 +127,21 @@ def print_position(position: int) -> str:
     text = ctypes.create_string_buffer(_abi.POSITION_BYTES)
     _abi.plugin().cluster.contents.position_print(position, text)
     return text.value.decode("ascii")
+
+
+def timeout_of(seconds: float | None) -> float | None:
+    """A read's timeout as it counts. Raises UsageError for what is no number."""
+    if seconds is None:
+        return None
+    if seconds != seconds:
+        raise UsageError("timeout is a number of seconds, not nan")
+    return min(max(seconds, 0.0), LONGEST_TIMEOUT_S)
+
+
+def deadline_of(now_ns: int, timeout: float | None) -> int:
+    """0: there is none."""
+    seconds = timeout_of(timeout)
+    return 0 if seconds is None else now_ns + max(1, int(seconds * 1e9))
 
 
 def outcome_of(value: object) -> str:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Callable, Mapping, NamedTuple, Sequence
 
 from . import _abi
-from ._end import (Busy, Closed, End, ReadPolicyError, UsageError, end_of, parse_position,
-                   print_position, text_of)
+from ._end import (Busy, Closed, End, ReadPolicyError, UsageError, deadline_of, end_of,
+                   parse_position, print_position, text_of)
 from ._policies import Metric, Policy, PolicySet, check, read_metrics
 
 logger = logging.getLogger("read_policy")
@@ -181,7 +181,7 @@ class Machine:
         request = _abi.Request(
             struct_size=sizeof(_abi.Request), now_ns=now, entropy=random.getrandbits(64),
             flags=_abi.IN_TRANSACTION if in_transaction else 0, position=parse_position(position),
-            deadline_ns=0 if timeout is None else now + max(1, int(timeout * 1e9)))
+            deadline_ns=deadline_of(now, timeout))
         status = self._calls.start(self._cluster, policy._handle, byref(request), tag,
                                    byref(self._read_id))
         if status == _abi.E_BUSY:
@@ -213,11 +213,10 @@ class Machine:
     def wake_ns(self) -> int:
         return self._wake.value
 
-    def answer(self, action_id: int, outcome: int, before: str | None = None,
-               after: str | None = None) -> None:
-        self._calls.answer(self._cluster, action_id, outcome,
-                           None if before is None else before.encode(),
-                           None if after is None else after.encode(), time.monotonic_ns())
+    def answer(self, action_id: int, outcome: int, before: str | bytes | None = None,
+               after: str | bytes | None = None) -> None:
+        self._calls.answer(self._cluster, action_id, outcome, _bytes_of(before), _bytes_of(after),
+                           time.monotonic_ns())
 
     def prompt(self, server: int) -> None:
         self._calls.prompt(self._cluster, server, time.monotonic_ns())
@@ -231,7 +230,11 @@ class Machine:
             text = notice.text.decode("utf-8", "replace")
             if notice.dropped:
                 text += f" ({notice.dropped} notices before this one were lost)"
-            self._notify(_LEVELS[min(notice.level, 2)], text)
+            try:
+                self._notify(_LEVELS[min(notice.level, 2)], text)
+            except Exception:
+                # The caller's mistake; the clock, and whoever is being served, go on.
+                logger.exception("on_notice failed, of: %s", text)
 
     def info(self) -> ClusterInfo:
         info = _abi.ClusterInfo(struct_size=sizeof(_abi.ClusterInfo))
@@ -258,6 +261,11 @@ class Machine:
 
     def metrics(self) -> list[Metric]:
         return read_metrics(lambda index, metric: self._calls.metrics(self._cluster, index, metric))
+
+
+def _bytes_of(text: str | bytes | None) -> bytes | None:
+    # Of a database in SQL_ASCII psycopg gives bytes.
+    return text.encode() if isinstance(text, str) else text
 
 
 def _position(position: int) -> str | None:

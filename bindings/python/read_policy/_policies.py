@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterator, TypeVar
 
 from . import _abi
-from ._end import (Closed, ConfigError, End, Missing, ReadPolicyError, UsageError, end_of,
-                   outcome_number, outcome_of, text_of)
+from ._end import (Closed, ConfigError, End, Missing, ReadPolicyError, UsageError, deadline_of,
+                   end_of, outcome_number, outcome_of, text_of)
 
 T = TypeVar("T")
 ALL_CAPABILITIES = _abi.CAN_REPORT_POSITIONS | _abi.CAN_AWAIT_POSITION
@@ -293,19 +293,20 @@ class Decisions:
 
     def __init__(self, policy: Policy, replicas: int, in_transaction: bool,
                  timeout: float | None) -> None:
-        policy._set._acquire()
+        if not 0 <= replicas < 2**32:
+            raise UsageError(f"replicas is the number of them, 0: none; not {replicas}")
         self._policy = policy
         self._plugin = policy._set._plugin
         self._value: Any = None
         self._error: BaseException | None = None
         now = time.monotonic_ns()
-        deadline = 0 if timeout is None else now + max(1, int(timeout * 1e9))
         self._request = _abi.Request(
-            struct_size=sizeof(_abi.Request), replicas=replicas, now_ns=now, deadline_ns=deadline,
-            flags=_abi.IN_TRANSACTION if in_transaction else 0, entropy=random.getrandbits(64))
+            struct_size=sizeof(_abi.Request), replicas=replicas, now_ns=now,
+            deadline_ns=deadline_of(now, timeout), flags=_abi.IN_TRANSACTION if in_transaction else 0, entropy=random.getrandbits(64))
         self._read = _abi.Read(struct_size=sizeof(_abi.Read))
         self._report = _abi.Report(struct_size=sizeof(_abi.Report))
         self._step: Any = None
+        policy._set._acquire()  # last: what was refused above is never closed
 
     def __iter__(self) -> Iterator[Any]:
         self._step = self._plugin.begin(self._policy._handle, byref(self._request),

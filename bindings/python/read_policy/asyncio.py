@@ -11,7 +11,7 @@ from typing import Any, Awaitable, Callable, Mapping, Sequence, TypeVar, overloa
 
 from . import _abi, _sql
 from ._cluster import end_of_pending
-from ._end import Closed, End, UsageError, outcome_number, outcome_of
+from ._end import Closed, End, UsageError, outcome_number, outcome_of, timeout_of
 from ._machine import Action, ClusterInfo, Machine, ServerInfo, Settings
 from ._policies import Decisions, Metric, Policy, PolicySet
 
@@ -161,6 +161,7 @@ class Cluster:
         """As the blocking cluster's read; `read` is a statement, or a coroutine function that takes a
         connection. A caller that is cancelled has its statement cancelled too."""
         self._check_usable()
+        timeout = timeout_of(timeout)
         policy = self._policies.policy(section)
         if not self._settled.is_set():
             timeout = await self._wait_settled(self._settings.timeout if timeout is None else timeout)

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import signal
 import threading
 import time
 
@@ -134,8 +135,9 @@ class Pair:
         self.assertIn(end.served_by, ("replica", "replica_retry"))
         self.assertTrue(self.servers.cluster.primary.value(
             "SELECT %s::pg_lsn >= %s::pg_lsn", (end.position, seen.position)))
-        with self.assertRaisesRegex(ValueError, "16/B374D848"):
-            self.read("index", old, position="tomorrow")
+        for position in ("tomorrow", "", f"{seen.position}\0", "0/1\x001"):
+            with self.assertRaisesRegex(ValueError, "16/B374D848"):
+                self.read("index", old, position=position)
 
     def test_a_replica_that_is_none_any_more_says_nothing_of_what_is_missing(self):
         self.read("primary", "bogus")
@@ -260,6 +262,30 @@ class Pair:
             self.assertRaises(Closed, late)
         self.pair.close()
 
+    def test_a_timeout_of_any_length(self):
+        row = self.row()
+        for timeout in (float("inf"), 1e30, 1e10, 10**400):
+            self.assertTrue(self.read("primary", row, timeout=timeout).found, timeout)
+        for timeout in (0, -1, -1e30):
+            self.assertEqual(self.read("primary", row, timeout=timeout).verdict, "failed", timeout)
+        with self.assertRaisesRegex(UsageError, "nan"):
+            self.read("primary", row, timeout=float("nan"))
+
+    def test_who_takes_notices_may_fail(self):
+        """Neither the clock nor who reads hears of it."""
+        told = []
+
+        def take(_level, text):
+            told.append(text)
+            raise RuntimeError("mine")
+        with self.open(Settings(max_reads=8, on_notice=take)) as pair:
+            wait_for(lambda: pair.info().replicas == 1, "the replica to be heard")
+            before = len(told)
+            replica = next(name for name in pair._machine._names if pair.server(name).role == "replica")
+            pair.server_set(replica, expect="primary")
+            self.assertGreater(len(told), before)
+            self.assertTrue(self.read("retry", self.row(), pair=pair).found)
+
     def test_another_process_is_refused(self):
         row = self.row()
         self.read("primary", row)
@@ -267,11 +293,15 @@ class Pair:
         if child == 0:
             # Neither reads nor closes what is its parent's, nor waits for a lock that nobody frees.
             self.pair._lock.acquire(blocking=False)  # another thread may have had it at the fork
-            status = 1
-            try:
-                self.read("primary", row)
-            except UsageError as error:
-                status = 0 if "before a fork" in str(error) else 2
+            signal.alarm(20)
+            status = 0
+            for use in (lambda: self.read("primary", row), self.pair.info, lambda: self.pair.server("a"),
+                        self.pair.metrics, self.pair.forget_history, lambda: self.pair.server_set("a")):
+                try:
+                    use()
+                    status = 1
+                except UsageError as error:
+                    status = status if "before a fork" in str(error) else 2
             self.pair.close()
             os._exit(status)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)

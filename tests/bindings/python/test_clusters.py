@@ -101,6 +101,23 @@ class Psycopg2(Functions, unittest.TestCase):
             return cursor.fetchone()[0]
 
 
+class Encodings(unittest.TestCase):
+    def test_a_database_without_one(self):
+        """Its texts are bytes to psycopg."""
+        servers.cluster.primary.execute("CREATE DATABASE bytes ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C'"
+                                        " TEMPLATE template0" if servers.cluster.major >= 15 else
+                                        "CREATE DATABASE bytes ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+        servers.cluster.wait_caught_up()
+        names = {"a": servers.cluster.primary.conninfo(dbname="bytes"),
+                 "b": servers.cluster.standby.conninfo(dbname="bytes")}
+        for driver in (read_policy.psycopg, read_policy.psycopg2):
+            with driver.connect(servers.policies, names) as pair:
+                wait_for(lambda pair=pair: pair.info().replicas == 1, "the replica to be heard")
+                end = pair.read("index", "SELECT 1")
+                self.assertEqual((end.served_by, end.value), ("replica", [(1,)]), driver)
+                self.assertEqual(pair.read("index", "SELECT 1 WHERE false").counted, "proven_absent", driver)
+
+
 class Failover(unittest.TestCase):
     def test_the_primary_is_found_again_by_itself(self):
         with Cluster() as lost:

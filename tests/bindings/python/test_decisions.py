@@ -145,6 +145,17 @@ class Decisions:
         self.policies.close()
         self.assertFalse(self.policies._handle)
 
+    def test_options_that_are_none(self):
+        """Nothing is left under way by what was refused."""
+        nan = float("nan")
+        for options in ({"replicas": -1}, {"replicas": 2**32}, {"replicas": 1.5}, {"replicas": "1"},
+                        {"timeout": nan}, {"timeout": "1"}):
+            with self.assertRaises((UsageError, TypeError), msg=options):
+                self.read("retry", Server(["row"]), **options)
+        for timeout in (float("inf"), 1e30, 10**400):
+            self.assertTrue(self.read("retry", Server(None), Server(["row"]), timeout=timeout).found, timeout)
+        self.assertEqual(self.policies._users, 0)
+
     def test_closed_while_it_reads(self):
         closing = Server(["row"])
         closing.read = lambda _replica=None: self.policies.close() or []
