@@ -55,7 +55,9 @@ class _Link(Link):
 
     def _read(self, question: str | None, read: Any, limit_ns: int) -> _sql.Answer:
         if not self._wrapper.savepoint_ids:
+            # A transaction of its own, whatever the database's isolation level is.
             with self._wrapper.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY")
                 cursor.execute(_sql.statement_timeout(limit_ns))
         before = None if question is None else self._one(question)[0]
         value = read(self._alias)

@@ -164,6 +164,22 @@ class Django(Pair, unittest.TestCase):
         with self.assertRaises(self.model.DoesNotExist):
             self.known("index", "uncommitted")
 
+    def test_repeatable_read_outside_a_block_is_not_its_own(self):
+        self.use(REPEATABLE_READ)
+        row = self.row()
+        self.assertEqual(self.known("index", row).pk, row)
+        for section in ("index", "primary"):
+            with self.assertRaises(self.model.DoesNotExist):
+                self.known(section, "bogus")
+
+    def test_a_read_cannot_write(self):
+        self.use()
+        end = self.module.cluster().read("primary", lambda alias: self.model.objects.using(alias).create(pk="written"))
+        self.assertEqual(end.verdict, "failed")
+        self.assertIn("read-only", str(end.error))
+        self.assertFalse(self.model.objects.filter(pk="written").exists())
+        self.assertTrue(self.model.objects.create(pk="written"))
+
     def test_repeatable_read_around_it_proves_nothing(self):
         """As under ATOMIC_REQUESTS: the block has its snapshot, and the row comes afterwards."""
         from django.db import connections, transaction
