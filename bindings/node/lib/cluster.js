@@ -14,6 +14,8 @@ const MAX_SERVERS = 64;
 /** Timers beyond this wake earlier and look again. */
 const LONGEST_TIMER_MS = 60000;
 
+const NO_NOTICES = [];
+
 /** A read under way; its place in the list of reads is its tag. */
 class Read {
   constructor(tag, what, client, wantsPosition, resolve, reject) {
@@ -143,8 +145,14 @@ class Cluster {
     if (!known && !pool) throw new TypeError(`server ${name}: pool is missing`);
     const index = known?.index ?? this.#servers.indexOf(null);
     if (index < 0 || index >= this.#maxServers) throw new RangeError(`at most ${this.#maxServers} servers (maxServers)`);
-    native.serverSet(this.#handle, index, name, ...numbers);
-    const server = known ?? (this.#servers[index] = { name, index, pg: this.#makeServer(pool, index) });
+    const server = known ?? { name, index, pg: this.#makeServer(pool, index) };
+    try {
+      native.serverSet(this.#handle, index, name, ...numbers);
+    } catch (error) {
+      if (!known) await server.pg.close();
+      throw error;
+    }
+    this.#servers[index] = server;
     if (state === 'off') this.#servers[index] = null;
     this.#drive();
     if (state === 'off') await server.pg.close();
@@ -207,12 +215,21 @@ class Cluster {
       if (this.#isClosed) return;
     }
     this.#setTimer(this.#view.times[WAIT_MS]);
-    while (this.#view.ints[AT.hasNotice] !== 0) this.#tell(native.notice(this.#handle));
+    const notices = this.#notices();
     if (this.#settled && native.clusterInfo(this.#handle).settled) {
       this.#settled();
       this.#settled = null;
       if (this.#open === 0) this.#timer?.unref();
     }
+    // Last, for whoever is told may call the cluster, or close it.
+    for (const notice of notices) this.#tell(notice);
+  }
+
+  #notices() {
+    if (this.#view.ints[AT.hasNotice] === 0) return NO_NOTICES;
+    const notices = [];
+    while (this.#view.ints[AT.hasNotice] !== 0) notices.push(native.notice(this.#handle));
+    return notices;
   }
 
   /** A timer that comes too early only looks again, so it is kept. */
@@ -233,6 +250,7 @@ class Cluster {
     if (ints[AT.isCurrent] === 0) return;
     const { pg } = this.#servers[ints[AT.server]];
     this.#asks[slot] = this.#limited(pg.ask(this.#set.text(ints[AT.text]), this.#asked, slot));
+    this.#asks[slot].connect();
   }
 
   #asked = (slot, outcome, _error, answer) => {
@@ -247,8 +265,10 @@ class Cluster {
     const read = this.#reads[ints[AT.tag]];
     const { pg } = this.#servers[ints[AT.server]];
     read.work?.drop(); // of an action that is not wanted any more: its drop may come later
+    // Known as the read's before it begins: a pool may refuse at once, and the next action comes then.
     read.work = this.#limited(pg.read(read.what, read.client, this.#set.text(ints[AT.text]),
       ints[AT.target] === TARGET.REPLICA, read.wantsPosition, this.#answered, read));
+    read.work.connect();
   }
 
   #answered = (read, outcome, error, before, after, result) => {
@@ -264,7 +284,7 @@ class Cluster {
     this.#drive();
   };
 
-  /** The work, which has begun, and until when its answer counts. */
+  /** The work, which is to begin, and until when its answer counts. */
   #limited(work) {
     work.limit = performance.now() + this.#view.times[LIMIT_MS];
     return work;

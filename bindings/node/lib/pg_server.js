@@ -52,22 +52,33 @@ class Work {
 
   /** Calls this.begin() with a client at hand, unless there is none. */
   connect() {
-    this.#pool.connect((error, client, release) => {
-      if (error) {
-        this.end(OUTCOME.NOT_SENT, error, null, null, null);
-      } else if (this.#server.isStale(client)) {
-        release(true);
-        this.connect();
-      } else if (this.#isDropped) {
-        release();
-        this.#server.isUp(); // it took longer to connect than the work might take
-      } else {
-        this.#client = client;
-        this.#release = release;
-        client.on('error', this.#onError);
-        this.begin();
-      }
-    });
+    let isHeard = false;
+    try {
+      this.#pool.connect((error, client, release) => {
+        isHeard = true;
+        this.#connected(error, client, release);
+      });
+    } catch (error) {
+      if (isHeard) throw error;
+      this.end(OUTCOME.NOT_SENT, error, null, null, null); // its options are none that it can use
+    }
+  }
+
+  #connected(error, client, release) {
+    if (error) {
+      this.end(OUTCOME.NOT_SENT, error, null, null, null);
+    } else if (this.#server.isStale(client)) {
+      release(true);
+      this.connect();
+    } else if (this.#isDropped) {
+      release();
+      this.#server.isUp(); // it took longer to connect than the work might take
+    } else {
+      this.#client = client;
+      this.#release = release;
+      client.on('error', this.#onError);
+      this.begin();
+    }
   }
 
   #onError = () => {
@@ -322,19 +333,16 @@ class PgServer {
     return (this.#generations.get(client) ?? 0) < this.#generation;
   }
 
-  /** Asks one statement of one value, which is told as `before`. Returns the work. */
+  /** Asks one statement of one value, which is told as `before`. Returns the work, to be begun by connect(). */
   ask(text, told, of) {
-    const work = new Ask(this, this.#askPool, told, of, text);
-    work.connect();
-    return work;
+    return new Ask(this, this.#askPool, told, of, text);
   }
 
-  /** See `reading`. client: the host's own, or undefined. Returns the work. */
+  /** See `reading`. client: the host's own, or undefined. Returns the work, to be begun by connect(). */
   read(what, client, question, isReplica, wantsPosition, told, of) {
     const isTransaction = !client && (question !== null || wantsPosition);
     const work = client ? new BorrowedRead(client, told, of) : new PoolRead(this, this.#pool, told, of);
     work.wants = { what, question, isReplica, wantsPosition, isTransaction };
-    work.connect();
     return work;
   }
 

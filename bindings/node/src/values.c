@@ -67,10 +67,14 @@ bool take_arguments(napi_env env, napi_callback_info info, size_t count, napi_va
 }
 
 bool take_u32(napi_env env, napi_value value, uint32_t *number) {
-    if (napi_get_value_uint32(env, value, number) != napi_ok) {
-        (void)throw_type_error(env, "expected a number");
+    double given;
+    /* JavaScript's own conversion makes 0 of NaN, and takes what is too large modulo 2^32. */
+    if (napi_get_value_double(env, value, &given) != napi_ok || !(given >= 0) ||
+        given > UINT32_MAX || given > (double)(uint32_t)given) {
+        (void)throw_type_error(env, "expected a whole number, 0 to 4294967295");
         return false;
     }
+    *number = (uint32_t)given;
     return true;
 }
 

@@ -429,6 +429,78 @@ test('a program that closes nothing ends all the same, and a pool of its own is 
   assert.equal(said, 'not_found\n');
 });
 
+test('a late answer is not that of the next read, though a pool refused at once', async () => {
+  const set = PolicySet.fromText(`${RETRY}on_replica_failure = primary\n`);
+  const pools = ['primary', 'standby'].map((name) => new pg.Pool(optionsOf(name)));
+  let held = null; // what is sent to the primary
+  const holding = new WeakSet();
+  const connectTo = pools[0].connect.bind(pools[0]);
+  pools[0].connect = (callback) => connectTo((error, client, release) => {
+    if (client && !holding.has(client)) {
+      holding.add(client);
+      const query = client.query.bind(client);
+      client.query = (...words) => (held ? held.push(() => query(...words)) : query(...words));
+    }
+    callback(error, client, release);
+  });
+  const cluster = await connect({ set, primary: pools[0], replicas: [pools[1]], onNotice: () => {} });
+  const id = await newRow();
+  await until(() => cluster.servers().every(({ role }) => role !== 'unknown'), 'both servers to be heard');
+  await pools[1].end(); // the caller's mistake: it calls back with an error before connect returns
+  held = [];
+  const late = await cluster.read('snapshots_since', known('nowhere'), { deadline: Date.now() + 300 });
+  assert.equal(late.verdict, 'failed');
+  const read = cluster.read('snapshots_since', known(id));
+  await until(() => held.length === 2, 'both to be sent');
+  const [first, second] = held;
+  held = null;
+  first();
+  await until(() => pools[0].idleCount > 0 || pools[0].totalCount === 1, 'the late answer');
+  second();
+  const end = await read;
+  assert.deepEqual([end.verdict, end.rows, end.servedBy], ['found', [{ id }], 'primary']);
+  await cluster.close();
+  await set.close();
+  await pools[0].end();
+});
+
+test('a pool that throws is a server that cannot be reached', async () => {
+  const set = PolicySet.fromText(`${RETRY}on_replica_failure = primary\n`);
+  const pools = ['primary', 'standby'].map((name) => new pg.Pool(optionsOf(name)));
+  const cluster = await connect({ set, primary: pools[0], replicas: [pools[1]], onNotice: () => {} });
+  const id = await newRow();
+  await until(() => cluster.servers().every(({ role }) => role !== 'unknown'), 'both servers to be heard');
+  pools[1].connect = () => {
+    throw new Error('no such option');
+  };
+  for (let i = 0; i < 2; i++) assert.equal((await cluster.read('snapshots_since', known(id))).servedBy, 'primary');
+  assert.equal(cluster.info().reads, 0);
+  await cluster.close();
+  await set.close();
+  await Promise.all(pools.map((pool) => pool.end()));
+});
+
+test('a server that is refused is not there', async () => {
+  const { cluster, close } = await clusterOf(RETRY);
+  const before = cluster.servers().length;
+  await assert.rejects(cluster.setServer('x'.repeat(64), { pool: optionsOf('standby') }), /63 bytes/);
+  await assert.rejects(cluster.setServer('null', { pool: null }), TypeError);
+  await assert.rejects(cluster.setServer('number', { pool: 5, expect: 'king' }), TypeError);
+  assert.equal(cluster.servers().length, before);
+  await sleep(1200); // it is not asked either
+  assert.equal((await cluster.read('snapshots_since', known('nowhere'))).verdict, 'not_found');
+  await close();
+});
+
+test('numbers that are none are refused, not made to fit', async () => {
+  const set = PolicySet.fromText(INDEX);
+  for (const wrong of [{ timeoutMs: NaN }, { timeoutMs: Infinity }, { timeoutMs: 2 ** 32 + 1000 }, { timeoutMs: -1 }, { pollMs: NaN },
+    { maxReads: 1.5 }, { maxReads: 'x' }, { maxServers: 2 ** 33 }]) {
+    await assert.rejects(connect({ set, primary: optionsOf('primary'), ...wrong }), { code: 'RP_E_ARGUMENT' }, JSON.stringify(wrong));
+  }
+  await set.close();
+});
+
 test('what is wrong is said before anything is opened', async () => {
   await assert.rejects(connect({ set: '/nowhere.ini', primary: {} }), { code: 'RP_E_CONFIG' });
   await assert.rejects(connect({ set: PolicySet.fromText(INDEX) }), /no servers/);

@@ -48,7 +48,7 @@ test('a miss on a server that is no replica any more is not taken for a replica\
   const pool = new pg.Pool(optionsOf('standby')); // which has been promoted
   const server = new PgServer(pool, pg.Pool, () => {});
   const read = (id, isReplica, question, wantsPosition) => new Promise((resolve) => server.read(known(id), undefined,
-    question, isReplica, wantsPosition, (_of, outcome, error, before, after) => resolve({ outcome, error, before, after }), null));
+    question, isReplica, wantsPosition, (_of, outcome, error, before, after) => resolve({ outcome, error, before, after }), null).connect());
   for (const question of [null, 'SELECT 1']) {
     for (const wantsPosition of [false, true]) {
       const what = JSON.stringify({ question, wantsPosition });
