@@ -251,6 +251,8 @@ class Cluster:
         except pool.server.errors as error:
             pending.error = error
             before = after = None
+            if link is not None and not link.is_fresh and _sql.is_void(error):
+                link.close()
             is_broken = link is None or not link.is_usable() or pool.server.is_disconnect(error)
             was_idle = link is not None and not link.is_fresh
             number = _sql.outcome_of_error(pool.server.sqlstate(error), is_broken, was_idle)

@@ -41,6 +41,15 @@ def statement_timeout(limit_ns: int) -> str:
     return f"SET LOCAL statement_timeout = {left_ms}"
 
 
+def is_void(error: BaseException) -> bool:
+    """Whether the session is what the error is about: a plan that was prepared before a migration, or a
+    prepared statement that a pooler has taken away."""
+    function = (getattr(getattr(error, "diag", None), "source_function", None)
+                or getattr(error, "server_source_function", None))
+    return (function == "RevalidateCachedQuery"
+            or getattr(error, "sqlstate", None) == "26000")
+
+
 def outcome_of_error(sqlstate: str | None, is_broken: bool, was_idle: bool) -> int:
     """An outcome for the cluster. is_broken: the connection is lost; was_idle: it was not dialled for
     this read, so that it may have been lost long before."""

@@ -335,6 +335,8 @@ class Cluster:
 
     @staticmethod
     def _failed(pool: _Pool, link: Link | None, error: BaseException) -> int:
+        if link is not None and not link.is_fresh and _sql.is_void(error):
+            link.close()
         is_broken = link is None or not link.is_usable()
         was_idle = link is not None and not link.is_fresh
         if was_idle and is_broken:

@@ -283,6 +283,18 @@ class Pair:
             os._exit(status)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
 
+    async def test_plans_of_before_a_migration_are_no_failure(self):
+        table = f"moving_{type(self).__name__}"
+        cluster.primary.execute(f"CREATE TABLE {table} (id text)")
+        cluster.primary.execute(f"INSERT INTO {table} VALUES ('row')")
+        cluster.wait_caught_up()
+        for _ in range(7):  # the driver prepares what comes again
+            self.assertTrue((await self.pair.read("replica", f"SELECT * FROM {table}")).found)
+        cluster.primary.execute(f"ALTER TABLE {table} ADD COLUMN more int")
+        cluster.wait_caught_up()
+        end = await self.pair.read("replica", f"SELECT * FROM {table}")
+        self.assertEqual((end.verdict, [tuple(row) for row in end.value or ()]), ("found", [("row", None)]), end)
+
     async def test_what_a_caller_raises_costs_no_connection(self):
         async def raises(_connection):
             raise KeyError("mine")

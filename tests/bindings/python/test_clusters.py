@@ -101,6 +101,35 @@ class Psycopg2(Functions, unittest.TestCase):
             return cursor.fetchone()[0]
 
 
+class Migration(unittest.TestCase):
+    def test_plans_of_before_are_no_failure(self):
+        primary = servers.cluster.primary
+        primary.execute("CREATE TABLE moving (id text)")
+        primary.execute("INSERT INTO moving VALUES ('row')")
+        servers.cluster.wait_caught_up()
+        names = {"a": primary.conninfo(), "b": servers.cluster.standby.conninfo()}
+        both = threading.Barrier(2)
+
+        def read():
+            end = pair.read("replica", lambda connection: (both.wait(20), connection.execute(
+                "SELECT * FROM moving WHERE id = %s", ("row",)).fetchall())[1])
+            self.assertTrue(end.found, end)
+        with read_policy.psycopg.connect(servers.policies, names, prepare_threshold=0) as pair:
+            wait_for(lambda: pair.info().replicas == 1, "the replica to be heard")
+            # On two connections, and so two plans.
+            threads = [threading.Thread(target=read) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(len(pair._pools[1].idle), 2)
+            primary.execute("ALTER TABLE moving ADD COLUMN more int")
+            servers.cluster.wait_caught_up()
+            for _ in range(2):
+                end = pair.read("replica", "SELECT * FROM moving WHERE id = %s", ("row",))
+                self.assertEqual((end.verdict, end.value), ("found", [("row", None)]), end)
+
+
 class Encodings(unittest.TestCase):
     def test_a_database_without_one(self):
         """Its texts are bytes to psycopg."""
