@@ -32,7 +32,11 @@ class _Link(Link):
         self._connection = connection
 
     async def ask(self, text: str) -> str | None:
-        return await self._connection.fetchval(text)
+        try:
+            return await self._connection.fetchval(text)
+        except asyncpg.InternalClientError:
+            self.close()
+            raise
 
     async def read(self, question: str | None, read: Any, limit_ns: int) -> _sql.Answer:
         connection = self._connection
@@ -47,6 +51,10 @@ class _Link(Link):
             in_recovery, after = await connection.fetchrow(_sql.AFTER)
             await connection.execute("COMMIT")
             return _sql.Answer(before, value, in_recovery, after)
+        except asyncpg.InternalClientError:
+            # The server had ended the session, and the end of the connection is still to be seen.
+            self.close()
+            raise
         except Exception:
             await self._roll_back()
             raise
@@ -69,7 +77,8 @@ class _Link(Link):
 
 
 class _Server(Server):
-    errors = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError)
+    errors = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError,
+              asyncio.TimeoutError)
 
     def __init__(self, name: str, dsn: str, options: Mapping[str, Any]) -> None:
         super().__init__(name)

@@ -329,6 +329,16 @@ class Asyncpg(Pair, unittest.IsolatedAsyncioTestCase):
         return await connection.fetchval(statement)
 
 
+    async def test_a_session_that_the_server_ends_while_it_is_idle(self):
+        """The server's word on it is there before the connection is lost."""
+        words = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+        await self.read("primary", "bogus")
+        kept = self.pair._pools[0].idle[-1]
+        kept._connection._protocol.data_received(b"E" + (len(words) + 4).to_bytes(4, "big") + words)
+        self.assertEqual((await self.read("primary", "bogus")).verdict, "not_found")
+        self.assertNotIn(kept, self.pair._pools[0].idle)
+
+
 class Psycopg(Pair, unittest.IsolatedAsyncioTestCase):
     select = "SELECT id FROM thing WHERE id = %s"
 
