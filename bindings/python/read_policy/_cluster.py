@@ -264,7 +264,7 @@ class Cluster:
             raise
         finally:
             if link is not None:
-                self._give_back(pool, link, generation)
+                self._give_back(pool, link, generation, action)
         with self._lock:
             if self._machine.is_closed or action.id not in self._running:
                 return
@@ -295,7 +295,7 @@ class Cluster:
         else:
             link = pool.server.connect()
         if not self._run_on(link, action):
-            self._give_back(pool, link, generation)
+            self._give_back(pool, link, generation, action)
             raise _Dropped
         return link
 
@@ -341,11 +341,13 @@ class Cluster:
             if is_wanted:
                 pending.events.put(result)
         if not is_wanted and not isinstance(result, BaseException):
-            self._give_back(pool, result, generation)
+            self._give_back(pool, result, generation, action)
 
-    def _give_back(self, pool: Pool, link: Link, generation: int) -> None:
+    def _give_back(self, pool: Pool, link: Link, generation: int, action: Action) -> None:
         is_usable = link.is_usable()
         with self._lock:
+            if self._running.get(action.id) is link:
+                self._running[action.id] = None  # a DROP would abort what is another's by then
             is_kept = (is_usable and pool.server.is_pooled and generation == pool.generation
                        and not self._machine.is_closed
                        and len(pool.idle) < self._settings.max_reads)

@@ -211,6 +211,16 @@ class Pair:
         self.assertEqual(self.pair.info().reads, 0)
         self.assertEqual(self.ids(self.read("retry", row)), [row])
 
+    def test_a_connection_that_went_back_is_not_aborted_for_who_had_it(self):
+        give_back, seen = self.pair._give_back, []
+
+        def look(pool, link, *rest):
+            give_back(pool, link, *rest)
+            seen.append(link in self.pair._running.values())
+        self.pair._give_back = look
+        self.assertTrue(self.read("primary", self.row()).found)
+        self.assertEqual(seen, [False])
+
     def test_many_threads_on_one_cluster(self):
         row = self.row()
         self.servers.cluster.wait_caught_up()
