@@ -38,10 +38,12 @@ static bool is_of_class(const char *sqlstate, const char *class) {
 }
 
 /* Not of a row's text, which may lack a character in the client's encoding and says nothing about
- * the parameters. From PostgreSQL 14 on the error's context names the parameter. */
+ * the parameters. From PostgreSQL 14 on the error's context names the parameter, in any language;
+ * without its value, which could not be converted. With log_parameter_max_length_on_error the
+ * context of any other error lists all of them, each with its value. */
 static bool is_of_parameter(const PGresult *error) {
     const char *context = PQresultErrorField(error, PG_DIAG_CONTEXT);
-    return context != NULL && strchr(context, '$') != NULL;
+    return context != NULL && strchr(context, '$') != NULL && strstr(context, " = ") == NULL;
 }
 
 enum pg_failure pg_failure_of(const PGresult *error) {

@@ -349,6 +349,33 @@ class Healing(LookupCase):
                 self.assertEqual(answer.status, 200 if identity == "caf\u00e9" else of_strange, answer)
         cluster.primary.execute("DROP DATABASE latin WITH (FORCE)")
 
+    def test_a_row_that_cannot_be_told(self):
+        """Its text is no UTF-8. An error that tells its parameters does not say that the id is."""
+        cluster.primary.execute("CREATE DATABASE ascii TEMPLATE template0 ENCODING 'SQL_ASCII'"
+                                " LOCALE 'C'" + (" LOCALE_PROVIDER libc"
+                                                 if cluster.major >= 15 else ""))
+        connection = psycopg2.connect(cluster.primary.conninfo(dbname="ascii"))
+        connection.autocommit = True
+        with connection.cursor() as cursor, open(ROOT + "/tests/schema.sql",
+                                                 encoding="utf-8") as schema:
+            cursor.execute(schema.read())
+            cursor.execute('INSERT INTO "TaskRunExecutionSnapshot" (id, "executionStatus",'
+                           ' description, "runId", "runStatus", "environmentId", "createdAt")'
+                           " SELECT 's' || n, 'EXECUTING', convert_from('\\xe9', 'SQL_ASCII'), 'r',"
+                           " 'EXECUTING', 'e', now() + n * interval '1 s'"
+                           " FROM generate_series(1, 2) n")
+            cursor.execute("ALTER DATABASE ascii SET log_parameter_max_length_on_error = -1")
+        connection.close()
+        cluster.wait_caught_up()
+        settings = {name: {"conninfo": server.conninfo(dbname="ascii")}
+                    for name, server in (("primary", cluster.primary), ("replica", cluster.standby))}
+        for policy in ({"policy": "read_index"}, {"policy": "read_index", "when": "always"}):
+            with Host(settings=settings, policy=policy) as host:
+                host.wait_for_links("primary", "replica")
+                self.assertEqual(host.lookup("r", "s2").status, 200)
+                self.assertEqual(host.lookup("r", "s1").status, 503)
+        cluster.primary.execute("DROP DATABASE ascii WITH (FORCE)")
+
     def test_a_default_of_serializable(self):
         cluster.primary.execute("ALTER DATABASE postgres SET default_transaction_isolation ="
                                 " 'serializable'")
