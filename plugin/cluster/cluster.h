@@ -77,6 +77,11 @@ struct instance {
     uint32_t led_timeline;
     uint64_t noted_position; /* to be compared with a primary that is asked after noted_event */
     uint64_t noted_event;    /* 0: none */
+    /* Of a standby: the newest timeline that it has streamed or replayed, 0: unknown; when it was
+     * first heard to, and whether in two answers. */
+    uint32_t followed;
+    bool followed_surely;
+    uint64_t followed_event;
 };
 
 /* Why a server is out, or not as expected. */
@@ -117,8 +122,6 @@ struct server {
     uint64_t said_event;
     uint64_t leading_event;   /* when it first said that it was out of recovery, this instance,
                                  without a break; 0: it does not */
-    uint64_t followed_event;  /* when it was first heard to follow the timeline `followed` */
-    uint32_t followed;        /* of a standby; 0: none yet */
     uint64_t lost_event;      /* a question that failed with its connection; 0: none yet */
     uint64_t unheard_event;   /* a question that brought nothing, that or a silence; 0: none yet */
     uint64_t uncertain_event; /* a read of it as a replica has seen it out of recovery, and no

@@ -309,21 +309,21 @@ static void judge_name(struct rp_cluster *cluster, uint32_t index) {
     }
 }
 
-/* A standby that streams a timeline above the primary's: somebody was promoted, whom nobody here
- * may know. */
+/* A standby that has streamed or replayed a timeline above the primary's: somebody was promoted,
+ * whom nobody here may know. Such a standby never goes back, whether it streams now or not. */
 static bool follows_newer(const struct rp_cluster *cluster, const struct server *server) {
     if (!follows(server) || cluster->primary == NO_SERVER || is_foreign(cluster, server)) {
         return false;
     }
     uint32_t timeline = cluster->servers[cluster->primary].said.upper;
-    return timeline != 0 && server->said.upper > timeline;
+    return timeline != 0 && server->instance->followed > timeline;
 }
 
 /* And the primary has said since then that it still leads. One that merely fell silent before is no
  * evidence: that is a failover, and the standby is the new leader's. */
 static bool is_diverged(const struct rp_cluster *cluster, const struct server *server) {
     return follows_newer(cluster, server) &&
-           cluster->servers[cluster->primary].said_sent_event > server->followed_event;
+           cluster->servers[cluster->primary].said_sent_event > server->instance->followed_event;
 }
 
 static void judge_follower(struct rp_cluster *cluster, uint32_t index) {
@@ -333,7 +333,7 @@ static void judge_follower(struct rp_cluster *cluster, uint32_t index) {
         return;
     }
     if (!is_diverged(cluster, server)) {
-        if (cluster->servers[primary].lost_event <= server->followed_event) {
+        if (cluster->servers[primary].lost_event <= server->instance->followed_event) {
             cluster->suspected = true;
             cluster->judge_again |= server_bit(primary);
         }
@@ -350,6 +350,11 @@ static bool may_have_been_promoted(const struct rp_cluster *cluster, const struc
     return is_on(server) && server->uncertain_event != 0 && !is_foreign(cluster, server);
 }
 
+/* That it leads, or follows. */
+static uint32_t timeline_of(const struct server *server) {
+    return follows(server) ? server->instance->followed : server->said.upper;
+}
+
 static void tell_split(struct rp_cluster *cluster, bool before) {
     const struct server *one = &cluster->servers[cluster->split_servers[0]];
     const struct server *other = &cluster->servers[cluster->split_servers[1]];
@@ -357,13 +362,13 @@ static void tell_split(struct rp_cluster *cluster, bool before) {
         notices_add(&cluster->notices, RP_LOG_ERROR, cluster->split_servers[0],
                     "split: %s leads to two primaries (timeline %u) by turns; reads that miss fail "
                     "until it has led to one of them alone for a minute, or state = off",
-                    one->name, one->said.upper);
+                    one->name, timeline_of(one));
     } else if (cluster->split && !before) {
         notices_add(
             &cluster->notices, RP_LOG_ERROR, NO_SERVER,
             "split: %.50s (timeline %u) and %.50s (timeline %u) are of two primaries; reads "
             "that miss fail until one of them is stopped, made a standby, or state = off",
-            one->name, one->said.upper, other->name, other->said.upper);
+            one->name, timeline_of(one), other->name, timeline_of(other));
     } else if (before && !cluster->split) {
         notices_add(&cluster->notices, RP_LOG_NONE, NO_SERVER, "the split is over");
     }
@@ -491,8 +496,8 @@ static void tell_role(struct rp_cluster *cluster, uint32_t index) {
     cluster->counters.role_changes++;
     const char *why = roles_why(server);
     char timeline[24] = "";
-    if (server->said.upper != 0) {
-        (void)snprintf(timeline, sizeof timeline, " (timeline %u)", server->said.upper);
+    if (server->said.instance != 0 && timeline_of(server) != 0) {
+        (void)snprintf(timeline, sizeof timeline, " (timeline %u)", timeline_of(server));
     }
     notices_add(&cluster->notices, level_of(cluster, server), index, "%s is %s%s%s%s", server->name,
                 roles[server->role], why[0] != '\0' ? ": " : "", why, timeline);
@@ -699,7 +704,7 @@ static bool fits_who_leads(const struct rp_cluster *cluster, const struct server
         if (is_heard_anew(cluster, server) && leads(server) && system_of(silent) != 0 &&
             system_of(silent) == system_of(server) &&
             (server->said.instance == silent->said.instance ||
-             (follows(silent) && silent->said.upper <= server->said.upper))) {
+             (follows(silent) && timeline_of(silent) <= server->said.upper))) {
             return true;
         }
     }
@@ -710,6 +715,40 @@ static void forget_leaders(struct server *server) {
     server->two_lead_ns = 0;
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
         server->instances[i].led_event = 0;
+    }
+}
+
+static uint32_t told_timeline(const struct facts *facts) {
+    return facts->upper > facts->lower ? facts->upper : facts->lower;
+}
+
+/* Which timeline a standby streams it tells only while it does, and one that it has streamed or
+ * replayed it never leaves. So what it has told stays, unless it was told in one answer alone,
+ * which may have been damaged on its way, and the next one that tells contradicts it. */
+static void note_followed(const struct rp_cluster *cluster, struct instance *instance,
+                          const struct facts *facts) {
+    const uint32_t told = told_timeline(facts);
+    const bool contradicts =
+        told < instance->followed && facts->upper != 0 && !instance->followed_surely;
+    if (!facts->in_recovery || told == 0) {
+        return;
+    }
+    if (told == instance->followed) {
+        instance->followed_surely = true;
+    } else if (told > instance->followed || contradicts) {
+        instance->followed = told;
+        instance->followed_surely = false;
+        instance->followed_event = cluster->event;
+    }
+}
+
+/* All but what it said last. */
+static void forget_followed(const struct rp_cluster *cluster, struct server *server) {
+    for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
+        server->instances[i].followed = 0;
+    }
+    if (server->instance != NULL) {
+        note_followed(cluster, server->instance, &server->said);
     }
 }
 
@@ -732,6 +771,7 @@ static void finish_forgetting(struct rp_cluster *cluster) {
             server->instance = NULL;
             server->leading_event = 0;
         }
+        forget_followed(cluster, server);
     }
     uint64_t system = cluster->system;
     uint32_t timeline = cluster->timeline;
@@ -825,18 +865,6 @@ static void note_lag(struct rp_cluster *cluster, uint32_t index, const struct fa
     }
 }
 
-static void note_followed(const struct rp_cluster *cluster, struct server *server,
-                          uint64_t instance_before) {
-    if (server->said.instance != instance_before || !server->said.in_recovery) {
-        server->followed = 0;
-    }
-    if (server->said.in_recovery && server->said.upper != 0 &&
-        server->said.upper != server->followed) {
-        server->followed = server->said.upper;
-        server->followed_event = cluster->event;
-    }
-}
-
 /* The instance that was heard last to lead here, whoever has answered since; NULL: none. */
 static const struct instance *last_leader(const struct server *server) {
     const struct instance *last = NULL;
@@ -875,10 +903,25 @@ static void note_leader(const struct rp_cluster *cluster, struct server *server,
     instance->led_timeline = facts->upper;
 }
 
+/* It was asked before what is known was, and arrives after it: of that only what never changes back
+ * is news. */
+static void heard_late(struct rp_cluster *cluster, struct server *server,
+                       const struct facts *facts) {
+    if (server->said.instance == facts->instance && follows(server) &&
+        told_timeline(facts) > server->instance->followed) {
+        note_followed(cluster, server->instance, facts);
+        judge_and_forget(cluster);
+    }
+}
+
 void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts *facts,
                  uint64_t sent_event) {
     struct server *server = &cluster->servers[index];
-    if (!is_on(server) || sent_event <= server->said_sent_event) {
+    if (!is_on(server)) {
+        return;
+    }
+    if (sent_event <= server->said_sent_event) {
+        heard_late(cluster, server, facts);
         return;
     }
     strict_facts(cluster, index, facts, sent_event);
@@ -910,7 +953,7 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     server->said = *facts;
     server->said_sent_event = sent_event;
     server->said_event = cluster->event;
-    note_followed(cluster, server, before.instance);
+    note_followed(cluster, instance, facts);
     if (facts->in_recovery && instance->noted_event == 0 && tells_system) {
         instance->noted_position = facts->position;
         instance->noted_event = facts->position != 0 ? cluster->event : 0;

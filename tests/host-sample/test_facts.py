@@ -61,6 +61,29 @@ class MistakenPromotion(Facts):
         self.assertEqual(host.metrics().value("snapshot_host_split"), 1)
         self.assert_error(self.made_up(host), 503)
 
+    def test_heir_that_restarts(self):
+        """The replica has nobody to stream from meanwhile. The one that it has followed is the newer one all
+        the same."""
+        third = self.servers.add_standby("third", self.heir)
+        self.servers.wait_caught_up()
+        hosts = [self.host(self.primary, [third], policy=policy) for policy in (TO_PRIMARY, ALWAYS)]
+        self.promote()
+        for host in hosts:
+            self.wait_out(host, "replica", "above the primary's")
+        third.pause_replay()
+        rows = [self.acknowledged(self.heir) for _ in range(5)]
+        self.heir.stop()
+        wait_for(lambda: not third.execute("SELECT FROM pg_stat_wal_receiver"), "its receiver to end")
+        until = time.monotonic() + 2.5  # everybody is asked more than once
+        while time.monotonic() < until:
+            for host in hosts:
+                self.assertEqual({host.lookup(*row).status for row in rows}, {503})
+        self.heir.start()
+        third.resume_replay()
+        for host in hosts:
+            self.assertEqual(host.metrics().value("snapshot_host_split"), 1)
+            self.assertFalse([line for line in host.log if "the split is over" in line.text])
+
     def test_deposed_primary_goes_on(self):
         """The cluster has moved to the heir; the old primary is not fenced, and the host's connections to
         it are never closed."""

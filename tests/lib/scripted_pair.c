@@ -24,8 +24,15 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
         (void)snprintf(answer, sizeof answer, "rp1 %x c p 0/%X 0/%X 00000001%s%s", pair->leader,
                        pair->inserted, pair->flushed, told, full ? system : "");
     } else {
-        (void)snprintf(answer, sizeof answer, "rp1 b1 c r 0/%X - %s 1%s%s", pair->replayed,
-                       full ? "1" : "-", told, full ? system : "");
+        char bounds[2][12] = {"-", "-"};
+        if (full) {
+            (void)snprintf(bounds[0], sizeof bounds[0], "%u", pair->restart_point);
+        }
+        if (pair->streamed != 0) {
+            (void)snprintf(bounds[1], sizeof bounds[1], "%u", pair->streamed);
+        }
+        (void)snprintf(answer, sizeof answer, "rp1 b1 c r 0/%X - %s %s%s%s", pair->replayed,
+                       bounds[0], bounds[1], told, full ? system : "");
     }
     if (full && collation != 0) {
         const size_t length = strlen(answer);
@@ -148,7 +155,9 @@ void pair_open(struct scripted_pair *pair, const char *keys) {
                                    .leader = 0xA1,
                                    .inserted = 0x5000,
                                    .flushed = 0x4000,
-                                   .replayed = 0x3000};
+                                   .replayed = 0x3000,
+                                   .streamed = 1,
+                                   .restart_point = 1};
     section_open(&pair->section, "%s", keys);
     pair->calls = pair->section.plugin.table->cluster;
 }

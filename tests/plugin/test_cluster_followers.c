@@ -1,0 +1,145 @@
+/*
+ * test_cluster_followers.c - a standby that follows somebody newer than the primary: what it has
+ * told of that stays, whether it streams or not.
+ */
+#include "tests/lib/scripted_pair.h"
+#include "tests/lib/suite.h"
+
+#include <check.h>
+
+static struct scripted_pair pair;
+
+static void set_up(void) {
+    pair_open(&pair, "policy = replica_then_primary\nreplica_retry_max_ms = 0\n"
+                     "on_replica_failure = primary");
+    pair.version = 150000;
+    pair.replayed = pair.inserted;
+    pair_open_cluster(&pair, 0);
+    pair_time_passes(&pair, 2000);
+}
+
+static void tear_down(void) {
+    pair_close(&pair);
+}
+
+/* The verdict on a read that misses wherever it goes. */
+static int32_t verdict_on_a_miss(uint64_t tag) {
+    pair_start(&pair, tag, 0);
+    if (pair.reads_out[tag].server == PAIR_STANDBY) {
+        pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
+    }
+    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_PRIMARY);
+    pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    return pair.verdicts[tag];
+}
+
+/* It streams that timeline for a while, and then nothing. */
+static void stream_for_a_while(uint32_t timeline) {
+    pair.streamed = timeline;
+    pair_time_passes(&pair, 2500);
+    pair.streamed = 0;
+    pair_time_passes(&pair, 2500);
+}
+
+/* One answer alone says that it streams that timeline. */
+static void say_once(uint32_t timeline) {
+    pair_start(&pair, 9, 1);
+    ck_assert_uint_eq(pair.reads_out[9].server, PAIR_STANDBY);
+    pair.streamed = timeline;
+    pair_answer(&pair, &pair.reads_out[9], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+}
+
+START_TEST(who_streams_the_primarys_timeline_is_its_replica) {
+    stream_for_a_while(1);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(who_has_streamed_a_newer_one_is_out_for_good) {
+    stream_for_a_while(2);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* Not even what it says of an older one, which it cannot follow any more. */
+START_TEST(nothing_that_it_says_later_ends_that) {
+    stream_for_a_while(2);
+    stream_for_a_while(1);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+}
+END_TEST
+
+START_TEST(so_is_one_whose_restart_point_is_newer) {
+    pair.streamed = 0;
+    pair.restart_point = 2;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+}
+END_TEST
+
+START_TEST(one_answer_is_enough) {
+    say_once(2);
+    pair.streamed = 0;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* It may have been damaged on its way. */
+START_TEST(but_one_that_is_contradicted_is_not) {
+    say_once(2);
+    pair.streamed = 1;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+/* It was asked before those that have been heard since. */
+START_TEST(nor_does_it_come_too_late) {
+    pair_start(&pair, 9, 1);
+    pair_time_passes(&pair, 2500);
+    pair.streamed = 2;
+    pair_answer(&pair, &pair.reads_out[9], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+    pair.streamed = 0;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+}
+END_TEST
+
+START_TEST(a_reload_forgets_it) {
+    stream_for_a_while(2);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+    pair.calls->forget_history(pair.cluster, pair.now_ns);
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(verdict_on_a_miss(2), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(but_not_what_it_says_then) {
+    stream_for_a_while(2);
+    pair.streamed = 2;
+    pair.calls->forget_history(pair.cluster, pair.now_ns);
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cluster_followers");
+    TCase *tests = suite_case(suite, "followers", set_up, tear_down, 0);
+    tcase_add_test(tests, who_streams_the_primarys_timeline_is_its_replica);
+    tcase_add_test(tests, who_has_streamed_a_newer_one_is_out_for_good);
+    tcase_add_test(tests, nothing_that_it_says_later_ends_that);
+    tcase_add_test(tests, so_is_one_whose_restart_point_is_newer);
+    tcase_add_test(tests, one_answer_is_enough);
+    tcase_add_test(tests, but_one_that_is_contradicted_is_not);
+    tcase_add_test(tests, nor_does_it_come_too_late);
+    tcase_add_test(tests, a_reload_forgets_it);
+    tcase_add_test(tests, but_not_what_it_says_then);
+    return suite_run(suite);
+}
