@@ -33,7 +33,8 @@ const char question_probe[] =
     " AND " MAY("pg_walfile_name(pg_lsn)")
     " AND " MAY("pg_stat_get_wal_receiver()")
     " AND " MAY("pg_last_xact_replay_timestamp()")
-    " AND " MAY("pg_relation_filepath(regclass)") ","
+    " AND " MAY("pg_relation_filepath(regclass)")
+    " AND " MAY("pg_relation_is_updatable(regclass,boolean)") ","
     " " MAY("pg_control_system()") ","
     " " MAY("pg_control_recovery()") ","
     " pg_catalog.pg_has_role('pg_read_all_stats', 'usage'),"
@@ -120,8 +121,15 @@ const char question_probe[] =
 #define BY_RECOVERY(more) QUESTION(STANDBY_BY_RECOVERY, more, JUST_ROLE)
 
 /* By its directory (pg_class is never elsewhere), which standbys have as their primary has. Not by its
- * name: that of a session's database may change, and the session stays in it. */
-#define DATABASE "' d'" AND "coalesce(pg_catalog.pg_relation_filepath(1259), '-')"
+ * name: that of a session's database may change, and the session stays in it.
+ *
+ * pg_relation_is_updatable takes a lock and gives it back, and whoever takes a lock hears which of the
+ * catalogs that a session remembers have changed. Later than the position, so that no read that follows
+ * uses what they were before it: one that has other reads before it in its transaction has all its locks,
+ * and would not hear of a partition that was attached meanwhile, for which nobody needs the whole table. */
+#define DATABASE                                                                                   \
+    "' d'" AND "coalesce(CASE WHEN pg_catalog.pg_relation_is_updatable(1259, false) IS NOT NULL"   \
+    " THEN pg_catalog.pg_relation_filepath(1259) END, '-')"
 
 /* Of the database's collation, as the server's own libraries sort; of C there is none. A number, since
  * a version may have any characters. */
@@ -341,9 +349,10 @@ bool question_read_facts(const char *answer, struct facts *facts) {
 const char *question_missing_grants(const struct abilities *can) {
     if (!can->positions) {
         /* A notice has 255 bytes, with the server's name. */
-        return "the role needs EXECUTE on pg_is_in_recovery, pg_postmaster_start_time, "
-               "pg_last_wal_replay_lsn, pg_last_xact_replay_timestamp, pg_current_wal_insert_lsn "
-               "and _flush_lsn, pg_walfile_name, pg_relation_filepath, pg_stat_get_wal_receiver";
+        return "role needs EXECUTE on pg_is_in_recovery, pg_postmaster_start_time, "
+               "pg_last_wal_replay_lsn, pg_last_xact_replay_timestamp, pg_current_wal_insert_lsn, "
+               "_flush_lsn, pg_walfile_name, pg_relation_filepath, _is_updatable, "
+               "pg_stat_get_wal_receiver";
     }
     bool functions = can->system && (can->control || told_by_recovery(can));
     if (!can->receiver) {

@@ -234,6 +234,45 @@ class OtherHistories(Facts):
                           "the grants that are missing")
 
 
+class Catalogs(Facts):
+    def test_a_partition_that_is_attached(self):
+        """A read may follow others in its transaction, whose session has all its locks and hears of nothing
+        new in the catalogs. What was replayed before its question is there for it all the same."""
+        servers = self.cluster("standby")
+        primary, standby = servers.primary, servers.standby
+        for statement in ("CREATE TABLE whole (n int) PARTITION BY LIST (n)",
+                          "CREATE TABLE first PARTITION OF whole FOR VALUES IN (0)",
+                          "ALTER SYSTEM SET log_statement = 'all'", "SELECT pg_reload_conf()"):
+            (standby if "SYSTEM" in statement or "reload" in statement else primary).execute(statement)
+        host = self.host(primary, [standby], policy=ALWAYS)
+        self.wait_current(host)
+
+        def questions():
+            texts = re.findall(r"execute question_\d+: (SELECT 'rp1 .*)", standby.log())
+            return {"replay_timestamp" in text: text for text in texts}
+
+        wait_for(lambda: len(questions()) == 2, "both kinds of questions, short and full")
+        for number, text in enumerate(questions().values(), start=1):
+            with psycopg2.connect(standby.conninfo()) as reader, reader.cursor() as cursor:
+                cursor.execute("PREPARE read AS SELECT count(*) FROM whole")
+                cursor.execute("PREPARE question AS " + text)
+                for statement in ("EXECUTE read", "EXECUTE question"):  # a new session has all to learn
+                    cursor.execute(statement)
+                reader.commit()
+                cursor.execute("EXECUTE read")
+                primary.execute(f"CREATE TABLE p{number} AS SELECT {number} AS n")
+                primary.execute(f"ALTER TABLE whole ATTACH PARTITION p{number} FOR VALUES IN ({number})")
+                servers.wait_caught_up()
+                cursor.execute("EXECUTE question")
+                self.assertRegex(cursor.fetchone()[0], "^rp1 .* c r ")
+                cursor.execute("EXECUTE read")
+                self.assertEqual(cursor.fetchone()[0], number, text)
+            reader.close()
+
+    def wait_current(self, host):
+        wait_for(lambda: self.made_up(host).served_by == "replica", "current answers of the replica")
+
+
 class OtherDatabases(Facts):
     def test_servers_that_are_read_in_different_ones(self):
         """Nothing else tells them apart: one system, one timeline, one position. No row that one of them
