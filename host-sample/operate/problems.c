@@ -46,7 +46,9 @@ static void check_cluster(struct status *status) {
         list_primaries(status, primaries, sizeof primaries);
         add(status, TONE_BAD,
             "Split: two servers, or two lineages, claim to be the primary. Out of recovery: %s. "
-            "What is not found fails until one of them is stopped, made a standby, or state = off.",
+            "What is not found fails until one of them is a standby, state = off, or stopped and "
+            "this "
+            "host reloaded.",
             primaries);
     }
     if (!status->ready) {

@@ -366,8 +366,9 @@ static void tell_split(struct rp_cluster *cluster, bool before) {
     } else if (cluster->split && !before) {
         notices_add(
             &cluster->notices, RP_LOG_ERROR, NO_SERVER,
-            "split: %.50s (timeline %u) and %.50s (timeline %u) are of two primaries; reads "
-            "that miss fail until one of them is stopped, made a standby, or state = off",
+            "split: %.40s (timeline %u) and %.40s (timeline %u) are of two primaries; reads "
+            "that miss fail until one of them is a standby, state = off, or stopped and this host "
+            "reloaded",
             one->name, timeline_of(one), other->name, timeline_of(other));
     } else if (before && !cluster->split) {
         notices_add(&cluster->notices, RP_LOG_NONE, NO_SERVER, "the split is over");
