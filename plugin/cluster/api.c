@@ -14,6 +14,7 @@
 #include "reads.h"
 #include "reports.h"
 #include "roles.h"
+#include "standing.h"
 #include "strict.h"
 
 #include <stdio.h>
@@ -288,7 +289,7 @@ static int32_t cluster_server(struct rp_cluster *cluster, uint32_t index,
         .instance = server->said.instance,
         .system = server->instance != NULL ? server->instance->system : 0,
         .position = known ? server->said.position : 0,
-        .why = roles_why(server),
+        .why = standing_why(server),
         .grants = server->probed ? question_missing_grants(&server->can) : "",
     };
     if (health_backs_off(&server->health, cluster->now_ns)) {

@@ -7,6 +7,7 @@
 #include "proofs.h"
 #include "reports.h"
 #include "roles.h"
+#include "standing.h"
 
 #define MS UINT64_C(1000000)
 
@@ -209,7 +210,7 @@ static void prepare_locate(struct rp_cluster *cluster) {
         return;
     }
     if (cluster->primary == NO_SERVER) {
-        fail_list(cluster, &cluster->locating, roles_why_no_primary(cluster));
+        fail_list(cluster, &cluster->locating, standing_why_no_primary(cluster));
         return;
     }
     struct server *primary = &cluster->servers[cluster->primary];

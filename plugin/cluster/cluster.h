@@ -4,8 +4,16 @@
  * The parts, from the ground up; each knows those before it and nothing of those after it:
  *   heap, position, questions, health, lag, notices, patience   know nothing of a cluster
  *   strict     the host's mistakes, as notices
- *   roles      what servers said becomes who they are: system, primary, replicas, splits
+ *   said       what servers have said of themselves, in short questions
+ *   lineage    what instances have told that later words do not take back
+ *   systems    which system and database count
+ *   leaders    who is the primary
+ *   splits     two primaries, or the evidence of one that nobody here knows
+ *   ahead      standbys that have replayed more than their primary has written
+ *   standing   what each server is by all that: its role, and why it is out
+ *   forgetting what goes when everybody has been asked anew
  *   proofs     what an answer proves, by what is known of who gave it
+ *   roles      an answer's words become all of that: system, primary, replicas, splits
  *   gather     when reads that are to be located have waited for company long enough
  *   reports    reads that an answer has woken
  *   asks       polls, locates, watches, waits: questions, and answers that reads wait for

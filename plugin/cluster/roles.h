@@ -33,10 +33,4 @@ void roles_changed(struct rp_cluster *cluster);
 /* System and timeline are forgotten once every server has been asked anew. */
 void roles_forget(struct rp_cluster *cluster);
 
-/* Why there is no primary to ask: a constant. */
-const char *roles_why_no_primary(const struct rp_cluster *cluster);
-
-/* Why the server is out, or not as expected: a sentence, or "". */
-const char *roles_why(const struct server *server);
-
 #endif

@@ -10,7 +10,7 @@
 #include "plugin/machine.h"
 #include "proofs.h"
 #include "reports.h"
-#include "roles.h"
+#include "standing.h"
 
 /* Chooses the server of a read. False, with a reason, if it cannot be asked. */
 static bool choose_server(struct rp_cluster *cluster, struct read *read,
@@ -18,7 +18,7 @@ static bool choose_server(struct rp_cluster *cluster, struct read *read,
     if (is_primary_step(step)) {
         read->server = cluster->primary;
         if (read->server == NO_SERVER) {
-            read->reason = roles_why_no_primary(cluster);
+            read->reason = standing_why_no_primary(cluster);
             return false;
         }
         if (cluster->servers[read->server].state != RP_SERVER_ON) {

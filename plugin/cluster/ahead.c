@@ -1,0 +1,69 @@
+/*
+ * ahead.c - see ahead.h.
+ */
+#include "ahead.h"
+
+#include "said.h"
+#include "splits.h"
+
+/* A position that was told before this primary was heard says nothing of it: what has been replayed
+ * since then may be what a restored one has lost. */
+static bool is_noted_for(const struct instance *instance, const struct server *primary) {
+    return instance->noted_event != 0 && (instance->compared_with == primary->said.instance ||
+                                          instance->noted_event > primary->leading_event);
+}
+
+/* A position is compared only with an inserted one that was asked for after that position had
+ * arrived; a healthy standby is ahead of what was located before. Nothing is proven before it was
+ * compared once; after that each position that it tells is, so that one which replays on what its
+ * primary has lost is seen. Returns whether anything was learnt. */
+static bool compare_with_primary(struct rp_cluster *cluster, struct server *server) {
+    const struct server *primary = &cluster->servers[cluster->primary];
+    struct instance *instance = server->instance;
+    if (instance == NULL || !follows(server) || is_foreign(cluster, server) ||
+        server->said.position == 0 || primary->said.position == 0) {
+        return false;
+    }
+    bool first = instance->compared_with != primary->said.instance;
+    if (!is_noted_for(instance, primary)) {
+        if (first && server->said_event <= primary->leading_event) {
+            cluster->judge_again |=
+                server->answers ? server_bit((uint32_t)(server - cluster->servers)) : 0;
+            return false;
+        }
+        instance->noted_position = server->said.position;
+        instance->noted_event = server->said_event;
+    }
+    if (primary->said_sent_event <= instance->noted_event) {
+        if (first) {
+            cluster->judge_again |= server_bit(cluster->primary);
+        }
+        return false;
+    }
+    if (splits_is_diverged(cluster, server)) {
+        return false; /* another matter: a split */
+    }
+    bool ahead = instance->noted_position > primary->said.position || (!first && instance->ahead);
+    bool learnt = first || ahead != instance->ahead;
+    instance->ahead = ahead;
+    instance->compared_with = primary->said.instance;
+    instance->noted_event = 0;
+    return learnt;
+}
+
+bool ahead_compare(struct rp_cluster *cluster) {
+    bool learnt = false;
+    if (cluster->primary == NO_SERVER || !cluster->primary_answers) {
+        return false;
+    }
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        learnt = compare_with_primary(cluster, &cluster->servers[i]) || learnt;
+    }
+    return learnt;
+}
+
+bool ahead_is_pending(const struct rp_cluster *cluster, const struct server *server) {
+    return follows(server) && cluster->primary_answers && server->said.position != 0 &&
+           !is_foreign(cluster, server) && !splits_is_diverged(cluster, server) &&
+           server->instance->compared_with != cluster->servers[cluster->primary].said.instance;
+}

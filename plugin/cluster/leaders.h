@@ -1,0 +1,15 @@
+/*
+ * leaders.h - who is the primary.
+ */
+#ifndef CLUSTER_LEADERS_H
+#define CLUSTER_LEADERS_H
+
+#include "cluster.h"
+
+/* Of those that lead, the one on the newest timeline; of the same, who came to lead last. */
+void leaders_judge(struct rp_cluster *cluster);
+
+/* Out of recovery on an older timeline than one that is remembered. */
+bool leaders_is_deposed(const struct rp_cluster *cluster, const struct server *server);
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * lineage.c - see lineage.h.
+ */
+#include "lineage.h"
+
+#include <string.h>
+
+struct instance *lineage_instance(struct server *server, uint64_t start) {
+    struct instance *oldest = &server->instances[0];
+    for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
+        struct instance *instance = &server->instances[i];
+        if (instance->start == start) {
+            return instance;
+        }
+        if (instance->used_event < oldest->used_event) {
+            oldest = instance;
+        }
+    }
+    *oldest = (struct instance){.start = start};
+    return oldest;
+}
+
+void lineage_note_followed(const struct rp_cluster *cluster, struct instance *instance,
+                           const struct facts *facts) {
+    const uint32_t told = lineage_told(facts);
+    const bool contradicts =
+        told < instance->followed && facts->upper != 0 && !instance->followed_surely;
+    if (!facts->in_recovery || told == 0) {
+        return;
+    }
+    if (told == instance->followed) {
+        instance->followed_surely = true;
+    } else if (told > instance->followed || contradicts) {
+        instance->followed = told;
+        instance->followed_surely = false;
+        instance->followed_event = cluster->event;
+    }
+}
+
+/* The instance that was heard last to lead here, whoever has answered since; NULL: none. */
+static const struct instance *last_leader(const struct server *server) {
+    const struct instance *last = NULL;
+    for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
+        const struct instance *one = &server->instances[i];
+        if (one->led_event != 0 && (last == NULL || one->led_event > last->led_event)) {
+            last = one;
+        }
+    }
+    return last;
+}
+
+void lineage_note_leader(const struct rp_cluster *cluster, struct server *server,
+                         struct instance *instance, const struct facts *facts,
+                         uint64_t sent_event) {
+    if (facts->in_recovery) {
+        instance->led_event = 0;
+        return;
+    }
+    const struct instance *last = last_leader(server);
+    if (last != NULL && last != instance) {
+        server->switched_event = cluster->event;
+    } else if (sent_event > server->switched_event) {
+        server->switched_event = 0;
+    }
+    for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
+        const struct instance *other = &server->instances[i];
+        if (other != instance && other->led_event != 0 && other->led_timeline == facts->upper &&
+            instance->led_event != 0 && instance->led_event < other->led_event &&
+            sent_event > other->led_event) {
+            server->two_lead_ns = cluster->now_ns;
+        }
+    }
+    instance->led_event = cluster->event;
+    instance->led_timeline = facts->upper;
+}
+
+void lineage_forget(const struct rp_cluster *cluster, struct server *server) {
+    server->two_lead_ns = 0;
+    for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
+        server->instances[i].led_event = 0;
+        server->instances[i].followed = 0;
+    }
+    if (server->instance != NULL) {
+        lineage_note_followed(cluster, server->instance, &server->said);
+    }
+}

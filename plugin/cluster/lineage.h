@@ -1,0 +1,32 @@
+/*
+ * lineage.h - what the instances behind a name have told that their later words do not take
+ * back: who led, and which timelines they have followed.
+ */
+#ifndef CLUSTER_LINEAGE_H
+#define CLUSTER_LINEAGE_H
+
+#include "cluster.h"
+
+/* The entry of that instance; a new one takes the place of the one that answered longest ago. */
+struct instance *lineage_instance(struct server *server, uint64_t start);
+
+/* The newest timeline that these words tell of; 0: none. */
+static inline uint32_t lineage_told(const struct facts *facts) {
+    return facts->upper > facts->lower ? facts->upper : facts->lower;
+}
+
+/* Which timeline a standby streams it tells only while it does, and one that it has streamed or
+ * replayed it never leaves. So what it has told stays, unless it was told in one answer alone,
+ * which may have been damaged on its way, and the next one that tells contradicts it. */
+void lineage_note_followed(const struct rp_cluster *cluster, struct instance *instance,
+                           const struct facts *facts);
+
+/* Another leader than the last one counts when it says so once more; what a standby says behind the
+ * same name confirms nobody. */
+void lineage_note_leader(const struct rp_cluster *cluster, struct server *server,
+                         struct instance *instance, const struct facts *facts, uint64_t sent_event);
+
+/* All that but what the server said last. */
+void lineage_forget(const struct rp_cluster *cluster, struct server *server);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * said.h - what servers have said of themselves, in short questions.
+ */
+#ifndef CLUSTER_SAID_H
+#define CLUSTER_SAID_H
+
+#include "cluster.h"
+
+static inline bool is_on(const struct server *server) {
+    return server->state != RP_SERVER_OFF;
+}
+
+static inline bool leads(const struct server *server) {
+    return is_on(server) && server->said.instance != 0 && !server->said.in_recovery;
+}
+
+static inline bool follows(const struct server *server) {
+    return is_on(server) && server->said.instance != 0 && server->said.in_recovery;
+}
+
+static inline uint64_t system_of(const struct server *server) {
+    return server->instance != NULL ? server->instance->system : 0;
+}
+
+static inline bool is_foreign(const struct rp_cluster *cluster, const struct server *server) {
+    uint64_t system = system_of(server);
+    return cluster->system != 0 && system != 0 && system != cluster->system;
+}
+
+/* That it leads, or follows. */
+static inline uint32_t timeline_of(const struct server *server) {
+    return follows(server) ? server->instance->followed : server->said.upper;
+}
+
+#endif

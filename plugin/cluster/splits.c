@@ -1,0 +1,144 @@
+/*
+ * splits.c - see splits.h.
+ */
+#include "splits.h"
+
+#include "said.h"
+#include "systems.h"
+
+#define TWO_LEAD_NS UINT64_C(60000000000) /* neither of them was heard for so long: it is over */
+
+/* Whether an answer of `server` was asked for after the other had been heard to lead. */
+static bool spoke_after(const struct server *server, const struct server *other) {
+    return server->said_sent_event > other->leading_event;
+}
+
+/* Two instances that both lead: a split if each said so after the other had; before that, the one
+ * that has not been asked since is asked, until it answers or fails. A server that merely fell
+ * silent is no evidence. */
+static void judge_pair(struct rp_cluster *cluster, uint32_t one_index, uint32_t other_index) {
+    const struct server *one = &cluster->servers[one_index];
+    const struct server *other = &cluster->servers[other_index];
+    if (!leads(one) || !leads(other) || one->said.instance == other->said.instance ||
+        is_foreign(cluster, one) || is_foreign(cluster, other)) {
+        return;
+    }
+    if (spoke_after(one, other) && spoke_after(other, one)) {
+        cluster->split = true;
+        cluster->split_servers[0] = one_index;
+        cluster->split_servers[1] = other_index;
+        return;
+    }
+    const uint32_t pair[2] = {one_index, other_index};
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct server *late = &cluster->servers[pair[i]];
+        const struct server *news = &cluster->servers[pair[1 - i]];
+        if (!spoke_after(late, news) && late->lost_event <= news->leading_event) {
+            cluster->suspected = true;
+            cluster->judge_again |= server_bit(pair[i]);
+        }
+    }
+}
+
+/* The same behind one name, by turns: the one has said that it leads after the other had, and the
+ * other one after that. */
+static void judge_name(struct rp_cluster *cluster, uint32_t index) {
+    const struct server *server = &cluster->servers[index];
+    if (!leads(server) || is_foreign(cluster, server)) {
+        return;
+    }
+    if (server->two_lead_ns != 0 && cluster->now_ns - server->two_lead_ns < TWO_LEAD_NS) {
+        cluster->split = true;
+        cluster->split_servers[0] = index;
+        cluster->split_servers[1] = index;
+    } else if (server->switched_event != 0 && server->lost_event <= server->switched_event) {
+        cluster->suspected = true;
+        cluster->judge_again |= server_bit(index);
+    }
+}
+
+/* A standby that has streamed or replayed a timeline above the primary's: somebody was promoted,
+ * whom nobody here may know. Such a standby never goes back, whether it streams now or not. */
+static bool follows_newer(const struct rp_cluster *cluster, const struct server *server) {
+    if (!follows(server) || cluster->primary == NO_SERVER || is_foreign(cluster, server)) {
+        return false;
+    }
+    uint32_t timeline = cluster->servers[cluster->primary].said.upper;
+    return timeline != 0 && server->instance->followed > timeline;
+}
+
+bool splits_is_diverged(const struct rp_cluster *cluster, const struct server *server) {
+    return follows_newer(cluster, server) &&
+           cluster->servers[cluster->primary].said_sent_event > server->instance->followed_event;
+}
+
+static void judge_follower(struct rp_cluster *cluster, uint32_t index) {
+    const struct server *server = &cluster->servers[index];
+    const uint32_t primary = cluster->primary;
+    if (primary == NO_SERVER || !follows_newer(cluster, server)) {
+        return;
+    }
+    if (!splits_is_diverged(cluster, server)) {
+        if (cluster->servers[primary].lost_event <= server->instance->followed_event) {
+            cluster->suspected = true;
+            cluster->judge_again |= server_bit(primary);
+        }
+    } else if (!cluster->split) {
+        cluster->split = true;
+        cluster->split_servers[0] = primary;
+        cluster->split_servers[1] = index;
+    }
+}
+
+/* A read has seen it out of recovery, and it has not said on which timeline: until it does, whoever
+ * is the primary may be the one that it has deposed. */
+static bool may_have_been_promoted(const struct rp_cluster *cluster, const struct server *server) {
+    return is_on(server) && server->uncertain_event != 0 && !is_foreign(cluster, server);
+}
+
+static void tell_split(struct rp_cluster *cluster, bool before) {
+    const struct server *one = &cluster->servers[cluster->split_servers[0]];
+    const struct server *other = &cluster->servers[cluster->split_servers[1]];
+    if (cluster->split && !before && one == other) {
+        notices_add(&cluster->notices, RP_LOG_ERROR, cluster->split_servers[0],
+                    "split: %s leads to two primaries (timeline %u) by turns; reads that miss fail "
+                    "until it has led to one of them alone for a minute, or state = off",
+                    one->name, timeline_of(one));
+    } else if (cluster->split && !before) {
+        notices_add(
+            &cluster->notices, RP_LOG_ERROR, NO_SERVER,
+            "split: %.40s (timeline %u) and %.40s (timeline %u) are of two primaries; reads "
+            "that miss fail until one of them is a standby, state = off, or stopped and this host "
+            "reloaded",
+            one->name, timeline_of(one), other->name, timeline_of(other));
+    } else if (before && !cluster->split) {
+        notices_add(&cluster->notices, RP_LOG_NONE, NO_SERVER, "the split is over");
+    }
+}
+
+void splits_judge(struct rp_cluster *cluster) {
+    bool before = cluster->split;
+    cluster->split = false;
+    cluster->suspected = cluster->claim_pending;
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        for (uint32_t k = i + 1; leads(&cluster->servers[i]) && k < cluster->server_count; k++) {
+            judge_pair(cluster, i, k);
+        }
+        judge_name(cluster, i);
+        judge_follower(cluster, i);
+        cluster->suspected |= may_have_been_promoted(cluster, &cluster->servers[i]);
+    }
+    tell_split(cluster, before);
+    bool two_systems = systems_are_two(cluster);
+    if (two_systems && !cluster->two_systems) {
+        notices_add(&cluster->notices, RP_LOG_ERROR, NO_SERVER,
+                    "servers of two systems are out of recovery; reads that miss fail until expect "
+                    "= primary says which of them counts, or the others are state = off");
+    }
+    cluster->two_systems = two_systems;
+}
+
+bool splits_has(const struct rp_cluster *cluster, uint32_t index) {
+    return cluster->split &&
+           (index == cluster->split_servers[0] || index == cluster->split_servers[1]);
+}

@@ -1,0 +1,178 @@
+/*
+ * standing.c - see standing.h.
+ */
+#include "standing.h"
+
+#include "leaders.h"
+#include "said.h"
+#include "splits.h"
+#include "systems.h"
+
+#include <stdio.h>
+
+#define REDIAL_NS UINT64_C(10000000000)
+
+static const char *const why_texts[WHY_COUNT] = {
+    [WHY_FINE] = "",
+    [WHY_FOREIGN] = "it belongs to another system than the primary",
+    [WHY_ELSEWHERE] =
+        ("it is connected to another database than the primary: all connection strings "
+         "must name the same one"),
+    [WHY_DEPOSED] =
+        ("it is out of recovery on an older timeline than the primary's: a primary that "
+         "was deposed and not fenced (if it is the right one after all, reload this host)"),
+    [WHY_PROMOTED] = "it is expected to be a replica, and is out of recovery",
+    [WHY_SECOND] = "it is out of recovery beside the primary",
+    [WHY_SAME] = "it is the primary, under another name",
+    [WHY_STANDBY] = "it is expected to be the primary, and is in recovery; it serves as a replica",
+    [WHY_DIVERGED] = "it follows a timeline above the primary's",
+    [WHY_AHEAD] = "it has replayed more than the primary has written, so it is not its replica",
+    [WHY_UNCERTAIN] = "its role has changed, and it is being asked",
+};
+
+const char *standing_why(const struct server *server) {
+    return why_texts[server->why];
+}
+
+const char *standing_why_no_primary(const struct rp_cluster *cluster) {
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        if (cluster->servers[i].why == WHY_STANDBY) {
+            return "no primary is known: the one that is expected to be it is in recovery";
+        }
+    }
+    return "no primary is known";
+}
+
+static enum why why_leader(const struct rp_cluster *cluster, uint32_t index) {
+    const struct server *server = &cluster->servers[index];
+    if (server->expect == RP_EXPECT_REPLICA) {
+        return WHY_PROMOTED;
+    }
+    if (leaders_is_deposed(cluster, server)) {
+        return WHY_DEPOSED;
+    }
+    if (index == cluster->primary) {
+        return WHY_FINE;
+    }
+    const bool same = cluster->primary != NO_SERVER &&
+                      server->said.instance == cluster->servers[cluster->primary].said.instance;
+    return same ? WHY_SAME : WHY_SECOND;
+}
+
+static enum why why_follower(const struct rp_cluster *cluster, const struct server *server) {
+    if (splits_is_diverged(cluster, server)) {
+        return WHY_DIVERGED;
+    }
+    if (cluster->primary != NO_SERVER && server->instance->ahead &&
+        server->instance->compared_with == cluster->servers[cluster->primary].said.instance) {
+        return WHY_AHEAD;
+    }
+    return server->expect == RP_EXPECT_PRIMARY ? WHY_STANDBY : WHY_FINE;
+}
+
+/* A server that can tell nothing of itself is what the operator says it is; nothing is proven by
+ * it. */
+static int32_t role_unheard(const struct rp_cluster *cluster, uint32_t index) {
+    const struct server *server = &cluster->servers[index];
+    if (!server->blind) {
+        return RP_ROLE_UNKNOWN;
+    }
+    if (server->expect == RP_EXPECT_REPLICA) {
+        return RP_ROLE_REPLICA;
+    }
+    bool needed = server->expect == RP_EXPECT_PRIMARY && cluster->primary == NO_SERVER;
+    return needed ? RP_ROLE_PRIMARY : RP_ROLE_UNKNOWN;
+}
+
+void standing_judge(struct rp_cluster *cluster, uint32_t index) {
+    struct server *server = &cluster->servers[index];
+    server->why = WHY_FINE;
+    if (!is_on(server) || server->said.instance == 0) {
+        server->role = is_on(server) ? role_unheard(cluster, index) : RP_ROLE_UNKNOWN;
+        return;
+    }
+    if (is_foreign(cluster, server)) {
+        server->why = WHY_FOREIGN;
+    } else if (systems_is_elsewhere(cluster, server)) {
+        server->why = WHY_ELSEWHERE;
+    } else if (server->uncertain_event != 0) {
+        server->why = WHY_UNCERTAIN;
+    } else if (leads(server)) {
+        server->why = (uint8_t)why_leader(cluster, index);
+    } else {
+        server->why = (uint8_t)why_follower(cluster, server);
+    }
+    if (server->why != WHY_FINE && server->why != WHY_STANDBY) {
+        server->role = RP_ROLE_OUT;
+    } else {
+        server->role = leads(server) ? RP_ROLE_PRIMARY : RP_ROLE_REPLICA;
+    }
+}
+
+static int32_t level_of(const struct rp_cluster *cluster, const struct server *server) {
+    switch (server->why) {
+    case WHY_FINE:
+        return server->role == RP_ROLE_PRIMARY && cluster->settled ? RP_LOG_WARN : RP_LOG_NONE;
+    case WHY_SAME:
+        return RP_LOG_NONE;
+    case WHY_ELSEWHERE:
+    case WHY_DEPOSED:
+    case WHY_PROMOTED:
+    case WHY_STANDBY:
+        return RP_LOG_ERROR;
+    default:
+        return RP_LOG_WARN;
+    }
+}
+
+void standing_tell(struct rp_cluster *cluster, uint32_t index) {
+    static const char *const roles[] = {"not known", "the primary", "a replica", "out"};
+    struct server *server = &cluster->servers[index];
+    /* Of one that does not answer nothing new is known. */
+    if ((server->role == server->noted_role && server->why == server->noted_why) ||
+        server->why == WHY_UNCERTAIN || !server->answers) {
+        return;
+    }
+    server->noted_role = server->role;
+    server->noted_why = server->why;
+    if (server->role == RP_ROLE_UNKNOWN) {
+        return;
+    }
+    cluster->counters.role_changes++;
+    const char *why = standing_why(server);
+    char timeline[24] = "";
+    if (server->said.instance != 0 && timeline_of(server) != 0) {
+        (void)snprintf(timeline, sizeof timeline, " (timeline %u)", timeline_of(server));
+    }
+    notices_add(&cluster->notices, level_of(cluster, server), index, "%s is %s%s%s%s", server->name,
+                roles[server->role], why[0] != '\0' ? ": " : "", why, timeline);
+}
+
+static void redial(struct rp_cluster *cluster, uint32_t index) {
+    cluster->redial_queue |= server_bit(index);
+    cluster->servers[index].redialled_ns = cluster->now_ns;
+}
+
+/* A session stays in its database when that gives its name to another one, so the first thing to do
+ * about a wrong one is to connect anew. */
+static bool may_have_stayed_behind(const struct rp_cluster *cluster, const struct server *server) {
+    return server->why == WHY_ELSEWHERE &&
+           (server->redialled_ns == 0 || cluster->now_ns - server->redialled_ns >= REDIAL_NS);
+}
+
+void standing_redial(struct rp_cluster *cluster, uint32_t index) {
+    struct server *server = &cluster->servers[index];
+    bool elsewhere =
+        (server->why != WHY_FINE && server->why != WHY_UNCERTAIN) || splits_has(cluster, index);
+    if (!elsewhere) {
+        server->redial_ns = 0;
+    } else if (server->redial_ns == 0) {
+        server->redial_ns = cluster->now_ns + REDIAL_NS - cluster_random(cluster) % (REDIAL_NS / 4);
+        if (may_have_stayed_behind(cluster, server)) {
+            redial(cluster, index);
+        }
+    } else if (cluster->now_ns >= server->redial_ns) {
+        redial(cluster, index);
+        server->redial_ns = 0;
+    }
+}

@@ -1,0 +1,120 @@
+/*
+ * systems.c - see systems.h.
+ */
+#include "systems.h"
+
+#include "said.h"
+
+/* ---- the system ------------------------------------------------------------------------------ */
+
+static struct server *expected_primary(const struct rp_cluster *cluster) {
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        struct server *server = &cluster->servers[i];
+        if (is_on(server) && server->expect == RP_EXPECT_PRIMARY) {
+            return server;
+        }
+    }
+    return NULL;
+}
+
+static bool somebody_leads_system(const struct rp_cluster *cluster) {
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *server = &cluster->servers[i];
+        if (leads(server) && server->answers && system_of(server) == cluster->system) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void adopt_system(struct rp_cluster *cluster, uint64_t system) {
+    if (cluster->system != 0) {
+        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                    "the primary is of another system than before (%llu, not %llu): what was "
+                    "remembered of the old one is forgotten",
+                    (unsigned long long)system, (unsigned long long)cluster->system);
+    }
+    cluster->system = system;
+    cluster->timeline = 0;
+    lag_forget(&cluster->lag);
+}
+
+void systems_judge(struct rp_cluster *cluster) {
+    const struct server *expected = expected_primary(cluster);
+    uint64_t system = expected != NULL ? system_of(expected) : 0;
+    if (system != 0) {
+        if (cluster->system == 0 ||
+            (system != cluster->system && !somebody_leads_system(cluster))) {
+            adopt_system(cluster, system);
+        }
+        return;
+    }
+    const struct server *first = NULL;
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *server = &cluster->servers[i];
+        if (leads(server) && server->expect != RP_EXPECT_REPLICA && system_of(server) != 0 &&
+            (first == NULL || server->leading_event < first->leading_event)) {
+            first = server;
+        }
+    }
+    if (cluster->system == 0 && expected == NULL && first != NULL) {
+        adopt_system(cluster, system_of(first));
+    }
+}
+
+bool systems_are_two(const struct rp_cluster *cluster) {
+    if (expected_primary(cluster) != NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *server = &cluster->servers[i];
+        if (leads(server) && server->expect == RP_EXPECT_ANY && is_foreign(cluster, server)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- the database ---------------------------------------------------------------------------- */
+
+/* That the server is read in; 0: unknown, or of another system. Servers of one system have all its
+ * databases, so that nothing else that they say of themselves tells that they are read in different
+ * ones. */
+static uint64_t database_of(const struct rp_cluster *cluster, const struct server *server) {
+    const bool counts = is_on(server) && server->said.instance != 0 && !is_foreign(cluster, server);
+    return counts ? server->database : 0;
+}
+
+bool systems_is_elsewhere(const struct rp_cluster *cluster, const struct server *server) {
+    if (cluster->primary == NO_SERVER) {
+        return false;
+    }
+    const uint64_t primarys = database_of(cluster, &cluster->servers[cluster->primary]);
+    const uint64_t its = database_of(cluster, server);
+    return primarys != 0 && its != 0 && its != primarys;
+}
+
+void systems_judge_databases(struct rp_cluster *cluster) {
+    const struct server *first = NULL, *other = NULL;
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *server = &cluster->servers[i];
+        if (database_of(cluster, server) == 0) {
+            continue;
+        }
+        if (first == NULL) {
+            first = server;
+        } else if (server->database != first->database) {
+            other = server;
+        }
+    }
+    if (other != NULL && !cluster->two_databases) {
+        notices_add(&cluster->notices, RP_LOG_ERROR, NO_SERVER,
+                    "%.50s and %.50s are connected to different databases; reads that miss fail "
+                    "until their connection strings (or a pooler's) name the same one",
+                    first->name, other->name);
+    } else if (other == NULL && cluster->two_databases) {
+        notices_add(&cluster->notices, RP_LOG_NONE, NO_SERVER,
+                    "all servers are connected to the same database");
+    }
+    cluster->two_databases = other != NULL;
+}
