@@ -38,12 +38,16 @@ static bool is_of_class(const char *sqlstate, const char *class) {
 }
 
 /* Not of a row's text, which may lack a character in the client's encoding and says nothing about
- * the parameters. From PostgreSQL 14 on the error's context names the parameter, in any language;
- * without its value, which could not be converted. With log_parameter_max_length_on_error the
- * context of any other error lists all of them, each with its value. */
+ * the parameters. From PostgreSQL 14 on the context of a parameter's error is one line that names
+ * it, a word of its own in any language ("unnamed portal parameter $1"), and not its value, which
+ * could not be converted. A dollar may stand in other contexts too: in a function's name, which has
+ * quotes or parentheses about it, or among all parameters with their values, which
+ * log_parameter_max_length_on_error adds to any error. */
 static bool is_of_parameter(const PGresult *error) {
     const char *context = PQresultErrorField(error, PG_DIAG_CONTEXT);
-    return context != NULL && strchr(context, '$') != NULL && strstr(context, " = ") == NULL;
+    const char *number = context != NULL ? strstr(context, " $") : NULL;
+    return number != NULL && number[2] >= '1' && number[2] <= '9' &&
+           strpbrk(context, "\n\"(=") == NULL;
 }
 
 enum pg_failure pg_failure_of(const PGresult *error) {

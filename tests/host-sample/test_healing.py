@@ -205,6 +205,25 @@ class Healing(LookupCase):
             wait_for(lambda: host.lookup(self.run_id, self.life[0]["id"]).status == 200, "all to be well")
         self.assertIn("app.environment", host.lookup_log()[0].fields["error"])
 
+    def test_a_row_policy_that_fails_over_a_text(self):
+        """Such an error is of a row, not of the id, whatever its context says, with a dollar in it or with
+        all parameters: the row is not absent."""
+        cluster.primary.execute("""CREATE FUNCTION "check$1"(of text) RETURNS boolean STABLE LANGUAGE plpgsql
+            AS $$BEGIN RAISE EXCEPTION 'of a text' USING ERRCODE = '22021'; END$$;
+            ALTER DATABASE postgres SET log_parameter_max_length_on_error = -1""")
+        self.addCleanup(cluster.primary.execute, """DROP FUNCTION "check$1";
+            ALTER DATABASE postgres RESET log_parameter_max_length_on_error""")
+        self.row_policy('"check$1"(description)')
+        settings = {name: {"conninfo": server.conninfo(user="reader")}
+                    for name, server in (("primary", cluster.primary), ("replica", cluster.standby))}
+        for told in (-1, 0):
+            cluster.primary.execute(f"ALTER DATABASE postgres SET log_parameter_max_length_on_error = {told}")
+            cluster.wait_caught_up()
+            for policy in (NO_WAIT, {"policy": "read_index"}):
+                with Host(settings=settings, policy=policy) as host:
+                    host.wait_for_links("primary", "replica")
+                    self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
+
     def row_policy(self, condition):
         """Until the test's end, for a role named reader."""
         table = '"TaskRunExecutionSnapshot"'
