@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 static bool send_query(struct pg_pipeline *pipeline, enum pg_request_purpose purpose,
                        const char *sql) {
@@ -21,14 +22,26 @@ static bool prepare(struct pg_pipeline *pipeline, const char *name, const char *
            PQsendPrepare(pipeline->conn, name, sql, parameters, NULL) == 1;
 }
 
+/* A text in another encoding would be taken for another text, and a row with it would be missing.
+ * It was asked for; but not every pooler passes that on. */
+static bool speaks_utf8(const PGconn *conn) {
+    const char *encoding = PQparameterStatus(conn, "client_encoding");
+    return encoding == NULL || strcmp(encoding, "UTF8") == 0;
+}
+
 bool pg_setup_refuses(const PGconn *conn, const struct pg_server_options *options, char *why,
                       size_t why_length) {
-    const bool refused = PQserverVersion(conn) < options->min_version;
-    if (refused) {
+    if (PQserverVersion(conn) < options->min_version) {
         (void)snprintf(why, why_length, "the server is older than PostgreSQL %d",
                        options->min_version / 10000);
+        return true;
     }
-    return refused;
+    if (!speaks_utf8(conn)) {
+        (void)snprintf(why, why_length, "the session's client_encoding is %.20s, not UTF8",
+                       PQparameterStatus(conn, "client_encoding"));
+        return true;
+    }
+    return false;
 }
 
 static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_options *options) {

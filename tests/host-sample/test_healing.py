@@ -14,7 +14,7 @@ import unittest
 import psycopg2
 
 from cluster import postgres_binaries
-from framed import RowsOfOthers, SuperfluousErrors, TlsRecords
+from framed import OtherEncoding, RowsOfOthers, SuperfluousErrors, TlsRecords
 from history import History
 from host import Host, run_host
 from lookup_case import NO_WAIT, LookupCase, module_cluster
@@ -223,6 +223,20 @@ class Healing(LookupCase):
                 with Host(settings=settings, policy=policy) as host:
                     host.wait_for_links("primary", "replica")
                     self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
+
+    def test_a_pooler_that_speaks_another_encoding(self):
+        """An id would be another one, and nobody's. Links to it are refused, and it is told."""
+        accented = history.snapshot(self.run_id, id="caf\u00e9" + history.new_id())
+        history.write(cluster.primary)
+        cluster.wait_caught_up()
+        with OtherEncoding(cluster.standby) as standby, OtherEncoding(cluster.primary) as primary, \
+                Host(primary, [standby], policy=NO_WAIT) as host:
+            for name in ("primary", "replica"):
+                host.wait_for_log(lambda line, name=name: line.fields.get("server") == name and
+                                  "client_encoding is LATIN1, not UTF8" in line.text, "the reason")
+            self.assertEqual(host.lookup(self.run_id, accented["id"]).status, 503)
+            primary.encoding = standby.encoding = "UTF8"
+            wait_for(lambda: host.lookup(self.run_id, accented["id"]).status == 200, "all to be well")
 
     def row_policy(self, condition):
         """Until the test's end, for a role named reader."""

@@ -164,6 +164,23 @@ class RowsOfOthers(_Framed):
             await writer.drain()
 
 
+class OtherEncoding(_Framed):
+    """Asks the server for another client_encoding than its client does, as a pooler may that passes on
+    only what it knows."""
+
+    _answer = _Framed._ask
+
+    def __init__(self, server):
+        self.encoding = "LATIN1"
+        super().__init__(server, sslmode="disable", gssencmode="disable")
+
+    async def _greet(self, reader, writer):
+        length = await reader.readexactly(4)
+        rest = await reader.readexactly(struct.unpack("!I", length)[0] - 4)
+        rest = rest.replace(b"client_encoding\0UTF8\0", b"client_encoding\0%s\0" % self.encoding.encode())
+        return struct.pack("!I", len(rest) + 4) + rest
+
+
 class TlsRecords(_Framed):
     """Ends the client's TLS and sends whole answers in records of a chosen size."""
 
