@@ -265,6 +265,9 @@ const char *const snapshot_settings[SNAPSHOT_SETTING_COUNT] = {
     "SET enable_bitmapscan = off",
     /* The statements are point reads: planning them again gains nothing. */
     "SET plan_cache_mode = force_generic_plan",
+    /* To compile one takes longer than a lookup may, and each execution would. What makes it likely
+     * need not be the host's: a method of the planner that is off costs 1e10 before version 18. */
+    "SET jit = off",
 };
 
 _Static_assert(SNAPSHOT_LINKS_IMPLICIT == 0 && SNAPSHOT_LINKS_EXPLICIT == 1 &&

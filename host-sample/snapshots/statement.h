@@ -35,7 +35,7 @@ extern const char snapshot_links_text[];
 
 /* What the statements need from the server and from each link to it. */
 enum { SNAPSHOT_MIN_SERVER_VERSION = 130000 /* FETCH FIRST ... WITH TIES */ };
-enum { SNAPSHOT_SETTING_COUNT = 2 };
+enum { SNAPSHOT_SETTING_COUNT = 3 };
 extern const char *const snapshot_settings[SNAPSHOT_SETTING_COUNT];
 
 #endif

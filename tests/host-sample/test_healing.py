@@ -238,6 +238,21 @@ class Healing(LookupCase):
             primary.encoding = standby.encoding = "UTF8"
             wait_for(lambda: host.lookup(self.run_id, accented["id"]).status == 200, "all to be well")
 
+    def test_plans_that_are_compiled(self):
+        """A read of one row is not worth it, however much its plan is said to cost."""
+        if not cluster.primary.value("SELECT pg_jit_available()"):
+            self.skipTest("the servers compile nothing")
+        cluster.primary.execute("ALTER DATABASE postgres SET enable_nestloop = off;"
+                                " ALTER DATABASE postgres SET jit = on")
+        self.addCleanup(cluster.primary.execute, "ALTER DATABASE postgres RESET enable_nestloop;"
+                        " ALTER DATABASE postgres RESET jit")
+        cluster.wait_caught_up()
+        with Host(cluster.primary, [cluster.standby], policy=NO_WAIT) as host, \
+                concurrent.futures.ThreadPoolExecutor(16) as pool:
+            host.wait_for_links("primary", "replica")
+            for answer in pool.map(lambda one: host.lookup(self.run_id, one["id"]), self.life[:-1] * 10):
+                self.assertEqual(answer.status, 200, answer)
+
     def row_policy(self, condition):
         """Until the test's end, for a role named reader."""
         table = '"TaskRunExecutionSnapshot"'
