@@ -224,6 +224,28 @@ class Healing(LookupCase):
                     host.wait_for_links("primary", "replica")
                     self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
 
+    def test_a_row_policy_that_nobody_meant_for_the_host(self):
+        """What it hides is absent, unless the role says that nothing may be hidden from it."""
+        self.row_policy("false")
+        settings = {name: {"conninfo": server.conninfo(user="reader")}
+                    for name, server in (("primary", cluster.primary), ("replica", cluster.standby))}
+        with Host(settings=settings, policy=NO_WAIT) as host:
+            host.wait_for_links("primary", "replica")
+            self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 404)
+        cluster.primary.execute("ALTER ROLE reader SET row_security = off")
+        cluster.wait_caught_up()
+        with Host(settings=settings, policy=NO_WAIT) as host:
+            for name in ("primary", "replica"):
+                host.wait_for_log(lambda line, name=name: line.fields.get("server") == name and
+                                  "row-level security" in line.text, "the reason")
+            self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
+            cluster.primary.execute('ALTER TABLE "TaskRunExecutionSnapshot" DISABLE ROW LEVEL SECURITY')
+            cluster.wait_caught_up()
+            wait_for(lambda: host.lookup(self.run_id, self.life[0]["id"]).status == 200, "all to be well")
+            cluster.primary.execute('ALTER TABLE "TaskRunExecutionSnapshot" ENABLE ROW LEVEL SECURITY')
+            cluster.wait_caught_up()
+            self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
+
     def test_a_pooler_that_speaks_another_encoding(self):
         """An id would be another one, and nobody's. Links to it are refused, and it is told."""
         accented = history.snapshot(self.run_id, id="caf\u00e9" + history.new_id())
