@@ -88,6 +88,9 @@ static const char *why_leader_does_not_count(const struct rp_cluster *cluster, u
     if (facts->in_recovery) {
         return "the server that was asked as the primary is in recovery";
     }
+    if (instance != server->instance) { /* sent before the last question, answered after it */
+        return "another server answered than the one that was heard last as the primary";
+    }
     if (instance->system != 0 && cluster->system != 0 && instance->system != cluster->system) {
         return "the server that was asked as the primary is of another system";
     }

@@ -118,6 +118,20 @@ START_TEST(where_the_one_answers_then_neither_counts) {
 }
 END_TEST
 
+/* An old connection leads to the one still: what was sent there before the last question was is as
+ * much a second primary's word as what is sent after it. */
+START_TEST(a_miss_of_the_one_before_that_comes_late_does_not_count) {
+    pair.leader = OTHER;
+    pair_time_passes(&pair, 3000);
+    pair_start(&pair, 1, 0);
+    pair_start(&pair, 2, 0);
+    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
+    pair_run(&pair);
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(verdict_on(2, ONE, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+}
+END_TEST
+
 /* The standby may be the other one's, whose timeline has the same number. */
 START_TEST(beside_another_primary_no_replica_keeps_a_floor) {
     pair_close(&pair);
@@ -146,6 +160,7 @@ int main(void) {
     tcase_add_test(tests, nor_when_a_standby_has_answered_before_it);
     tcase_add_test(tests, asked_once_more_the_other_primary_counts);
     tcase_add_test(tests, where_the_one_answers_then_neither_counts);
+    tcase_add_test(tests, a_miss_of_the_one_before_that_comes_late_does_not_count);
     tcase_add_test(tests, beside_another_primary_no_replica_keeps_a_floor);
     return suite_run(suite);
 }
