@@ -346,8 +346,8 @@ struct rp_kind {
  * THREADS. One thread at a time for one cluster [one thread]; each event loop has its own cluster,
  * all of them on one set. Opened after any fork. All memory is taken when it is opened.
  *
- * TIME. One monotonic clock, as above; an earlier `now` counts as the latest seen. Limits hold if
- * the host calls next by wake_ns.
+ * TIME. One monotonic clock, as above; an earlier `now`, or one of 2^63 ns and more, counts as the
+ * latest seen. Limits hold if the host calls next by wake_ns.
  *
  * WHAT COUNTS. Found, from any server that may serve the read. Missing only with proof: on the
  * primary, by a question in the same transaction that names it as the primary; on a replica, by a

@@ -23,6 +23,10 @@
 
 #define MS UINT64_C(1000000)
 
+/* No clock tells a later time: 292 years. Sums of times stay above the time now, or a timer would
+ * be due for ever. */
+#define LATEST_NS ((uint64_t)INT64_MAX)
+
 #define MAX_READS          1000000u
 #define MIN_POLL_MS        100u
 #define MAX_POLL_MS        5000u
@@ -48,6 +52,9 @@ static const char *wrong_option(const struct rp_cluster_options *options) {
     }
     if (options->timeout_ms > MAX_TIMEOUT_MS) {
         return "timeout_ms: 0 to 3600000 are accepted";
+    }
+    if (options->now_ns > LATEST_NS) {
+        return "now_ns: at most 2^63 - 1 is accepted";
     }
     return NULL;
 }
@@ -136,8 +143,13 @@ static uint32_t cluster_close(struct rp_cluster *cluster) {
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
+/* Neither earlier than the latest seen, nor a time that is none. */
+static inline bool goes_on(const struct rp_cluster *cluster, uint64_t now_ns) {
+    return now_ns - cluster->now_ns <= LATEST_NS - cluster->now_ns;
+}
+
 static void advance(struct rp_cluster *cluster, uint64_t now_ns) {
-    if (now_ns >= cluster->now_ns) {
+    if (goes_on(cluster, now_ns)) {
         cluster->now_ns = now_ns;
     } else {
         strict_clock(cluster, now_ns);
@@ -407,7 +419,7 @@ HOT static void cluster_answer(struct rp_cluster *cluster, uint64_t id, int32_t 
     if (cluster == NULL) {
         return;
     }
-    if (outcome == RP_FOUND && ID_KIND(id) == ID_ACTION && now_ns >= cluster->now_ns) {
+    if (outcome == RP_FOUND && ID_KIND(id) == ID_ACTION && goes_on(cluster, now_ns)) {
         cluster->now_ns = now_ns;
         cluster_event(cluster);
         answers_take(cluster, id, outcome, before, after);

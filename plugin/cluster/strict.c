@@ -11,7 +11,13 @@
 #define LATE_NS (100 * MS)
 
 void strict_clock(struct rp_cluster *cluster, uint64_t now_ns) {
-    if (is_strict(cluster)) {
+    if (!is_strict(cluster)) {
+        return;
+    }
+    if (now_ns > cluster->now_ns) {
+        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                    "strict: %" PRIu64 " ns is no time that a monotonic clock tells", now_ns);
+    } else {
         notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
                     "strict: the clock went back by %" PRIu64 " ns", cluster->now_ns - now_ns);
     }

@@ -1,0 +1,59 @@
+/*
+ * test_cluster_clock.c - what a cluster makes of a clock that jumps, stands still, or is none.
+ */
+#include "tests/lib/scripted_pair.h"
+#include "tests/lib/suite.h"
+
+#include <check.h>
+
+static struct scripted_pair pair;
+
+static void set_up(void) {
+    pair_open(&pair, "policy = primary_only");
+    pair.version = 150000;
+    pair.replayed = pair.inserted;
+    pair_open_cluster(&pair, 0);
+}
+
+static void tear_down(void) {
+    pair_close(&pair);
+}
+
+static int32_t verdict_on_a_miss(uint64_t tag) {
+    pair_start(&pair, tag, 0);
+    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_PRIMARY);
+    pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    return pair.verdicts[tag];
+}
+
+/* Such as -1 for "the clock could not be read". */
+START_TEST(a_time_that_no_clock_tells_is_none) {
+    const uint64_t wrong[] = {UINT64_MAX, UINT64_MAX - PAIR_MS, (uint64_t)INT64_MAX + 1};
+    const uint64_t right = pair.now_ns;
+    pair.now_ns = wrong[_i];
+    pair_run(&pair);
+    pair.now_ns = right;
+    pair_time_passes(&pair, 1);
+    ck_assert_uint_le(pair.wake_ns, pair.now_ns + 5000 * PAIR_MS);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(nor_with_an_answer) {
+    const uint64_t right = pair.now_ns;
+    pair_start(&pair, 1, 0);
+    pair.now_ns = UINT64_MAX;
+    pair_answer(&pair, &pair.reads_out[1], _i, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_ne(pair.verdicts[1], RP_VERDICT_NONE);
+    pair.now_ns = right;
+    ck_assert_int_eq(verdict_on_a_miss(2), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cluster_clock");
+    TCase *tests = suite_case(suite, "clock", set_up, tear_down, 0);
+    tcase_add_loop_test(tests, a_time_that_no_clock_tells_is_none, 0, 3);
+    tcase_add_loop_test(tests, nor_with_an_answer, RP_FOUND, RP_MISSING + 1);
+    return suite_run(suite);
+}
