@@ -137,6 +137,7 @@ struct server {
     uint64_t switched_event;  /* another instance leads here than before, and no question that was
                                  sent since has been answered; 0: none */
     uint64_t two_lead_ns;     /* two instances were last heard to lead here by turns; 0: never */
+    uint64_t asked_ns;        /* when a question was last answered, or failed */
     bool tried;               /* it answered or failed since it was added */
     bool answers;             /* the last question was answered */
     bool blind;               /* it answers, but can tell nothing about itself */

@@ -14,6 +14,9 @@
 #include "strict.h"
 #include "systems.h"
 
+/* Between two answers of a server that is polled at all. */
+#define LONGEST_PAUSE_NS UINT64_C(10000000000)
+
 #define PATIENT_POLLS 3u /* before a notice that a replica can prove nothing: some of it passes */
 
 /* ---- all together ---------------------------------------------------------------------------- */
@@ -198,10 +201,21 @@ static bool has_changed(const struct server *server, const struct facts *facts) 
            before->upper != facts->upper;
 }
 
+/* A time in which nobody was asked, since the machine was suspended or the host was busy, is none
+ * in which only one was heard to lead. */
+static void note_asked(const struct rp_cluster *cluster, struct server *server) {
+    const uint64_t pause_ns = cluster->now_ns - server->asked_ns;
+    if (server->two_lead_ns != 0 && pause_ns > LONGEST_PAUSE_NS) {
+        server->two_lead_ns += pause_ns - LONGEST_PAUSE_NS;
+    }
+    server->asked_ns = cluster->now_ns;
+}
+
 static void note_words(struct rp_cluster *cluster, struct server *server, struct instance *instance,
                        const struct facts *facts, uint64_t sent_event) {
     const bool led = leads(server) && server->said.instance == facts->instance;
     instance->used_event = cluster->event;
+    note_asked(cluster, server);
     lineage_note_leader(cluster, server, instance, facts, sent_event);
     lineage_note_followed(cluster, instance, facts);
     if (facts->in_recovery && instance->noted_event == 0 && facts->system != 0) {
@@ -265,6 +279,7 @@ void roles_unheard(struct rp_cluster *cluster, uint32_t index, bool lost) {
     if (!is_on(server)) {
         return;
     }
+    note_asked(cluster, server);
     server->unheard_event = cluster->event;
     if (lost) {
         server->lost_event = cluster->event;

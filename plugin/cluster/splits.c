@@ -47,7 +47,7 @@ static void judge_name(struct rp_cluster *cluster, uint32_t index) {
     if (!leads(server) || is_foreign(cluster, server)) {
         return;
     }
-    if (server->two_lead_ns != 0 && cluster->now_ns - server->two_lead_ns < TWO_LEAD_NS) {
+    if (server->two_lead_ns != 0 && server->asked_ns - server->two_lead_ns < TWO_LEAD_NS) {
         cluster->split = true;
         cluster->split_servers[0] = index;
         cluster->split_servers[1] = index;
