@@ -469,6 +469,9 @@ static bool next_of_all(struct rp_cluster *cluster, struct rp_action *action) {
         if (!TAILQ_EMPTY(&cluster->reported)) {
             reads_take_reports(cluster);
         }
+        if (cluster->has_strays) {
+            reads_catch_strays(cluster);
+        }
         if ((cluster->drop_count > 0 && next_drop(cluster, action)) ||
             reads_next_done(cluster, action) ||
             (asks_have_work(cluster) && next_question(cluster, action)) ||

@@ -311,6 +311,7 @@ struct rp_cluster {
     uint32_t split_servers[2];
     uint64_t replicas; /* bit i: reads may be offered to server i */
     uint64_t readable; /* bit i: a read that was offered server i may go on there */
+    bool has_strays;   /* reads on `to_send` may be for a server that has another role by now */
     uint64_t others;   /* bit i: it is on, and is not the primary: a replica that can perhaps not be
                           had now */
     uint64_t on;       /* bit i: not off */

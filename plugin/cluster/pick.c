@@ -67,8 +67,7 @@ bool pick_stands_in(const struct rp_cluster *cluster, const struct read *read, u
            (cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0;
 }
 
-/* Whether a server that was offered may still be read as a replica. */
-static bool is_readable(const struct rp_cluster *cluster, const struct read *read, uint32_t index) {
+bool pick_may_read(const struct rp_cluster *cluster, const struct read *read, uint32_t index) {
     return (cluster->readable & server_bit(index)) != 0 || pick_stands_in(cluster, read, index);
 }
 
@@ -95,7 +94,7 @@ HOT uint32_t pick_replica(const struct rp_cluster *cluster, const struct read *r
     if ((step->flags & RP_STEP_FRESHEST) != 0) {
         index = freshest(cluster, read, index);
     }
-    if (is_readable(cluster, read, index)) {
+    if (pick_may_read(cluster, read, index)) {
         return index;
     }
     uint64_t others = pick_well(cluster, read->offered & cluster->replicas);

@@ -37,4 +37,7 @@ uint32_t pick_replica(const struct rp_cluster *cluster, const struct read *read,
 /* Whether the primary is read in place of a replica that it has not, in a rehearsal. */
 bool pick_stands_in(const struct rp_cluster *cluster, const struct read *read, uint32_t index);
 
+/* Whether a server that was offered may still be read as a replica. */
+bool pick_may_read(const struct rp_cluster *cluster, const struct read *read, uint32_t index);
+
 #endif

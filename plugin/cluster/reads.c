@@ -275,6 +275,20 @@ void reads_timer(struct rp_cluster *cluster, struct read *read) {
 
 /* ---- a server goes --------------------------------------------------------------------------- */
 
+/* None of them has left yet. One that is sent elsewhere goes to the end of the list. */
+void reads_catch_strays(struct rp_cluster *cluster) {
+    struct read *read, *next;
+    cluster->has_strays = false;
+    for (read = TAILQ_FIRST(&cluster->to_send); read != NULL; read = next) {
+        next = TAILQ_NEXT(read, entry);
+        if (is_primary_step(read->step) && read->server != cluster->primary) {
+            steps_send_again(cluster, read);
+        } else if (!is_primary_step(read->step) && !pick_may_read(cluster, read, read->server)) {
+            answers_detour(cluster, read, "the server that was to be read is no replica any more");
+        }
+    }
+}
+
 void reads_leave_server(struct rp_cluster *cluster, uint32_t server) {
     for (uint32_t i = 0; i < cluster->read_count; i++) {
         struct read *read = &cluster->reads[i];

@@ -38,6 +38,10 @@ static inline bool reads_next_done(struct rp_cluster *cluster, struct rp_action 
 /* Its timer: the end of a wait, the limit of an action, or the deadline. */
 void reads_timer(struct rp_cluster *cluster, struct read *read);
 
+/* Roles have changed: reads that are to be sent to a server which may not serve them any more go
+ * elsewhere. */
+void reads_catch_strays(struct rp_cluster *cluster);
+
 /* A server is taken out: reads that are out there go elsewhere. */
 void reads_leave_server(struct rp_cluster *cluster, uint32_t server);
 

@@ -65,6 +65,8 @@ static void judge_sets(struct rp_cluster *cluster) {
 }
 
 static void judge(struct rp_cluster *cluster) {
+    const uint64_t readable = cluster->readable;
+    const uint32_t primary = cluster->primary;
     systems_judge(cluster);
     leaders_judge(cluster);
     (void)ahead_compare(cluster);
@@ -74,6 +76,7 @@ static void judge(struct rp_cluster *cluster) {
         standing_judge(cluster, i);
     }
     judge_sets(cluster);
+    cluster->has_strays |= (readable & ~cluster->readable) != 0 || primary != cluster->primary;
     judge_settled(cluster);
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         if (is_on(&cluster->servers[i])) {

@@ -1,0 +1,116 @@
+/*
+ * test_cluster_out.c - reads that were to go to a server which is out by the time that they leave.
+ */
+#include "tests/lib/scripted_pair.h"
+#include "tests/lib/suite.h"
+
+#include <check.h>
+
+/* The standby, promoted. */
+#define B_LEADS "rp1 b1 c p 0/5000 0/5000 00000002 7001 -"
+
+static struct scripted_pair pair;
+
+static void open_pair(const char *keys) {
+    pair_open(&pair, keys);
+    pair.version = 150000;
+    pair.replayed = pair.inserted;
+    pair_open_cluster(&pair, 0);
+    pair_time_passes(&pair, 2000);
+}
+
+static void tear_down(void) {
+    pair_close(&pair);
+}
+
+/* A read is started, and before the host asks what to do, the standby says this. */
+static void standby_says_before_it_leaves(const char *says) {
+    const struct rp_request request = {
+        .struct_size = sizeof request, .now_ns = pair.now_ns, .entropy = 1};
+    struct rp_action poll = {.struct_size = sizeof poll};
+    uint64_t id;
+    pair.calls->prompt(pair.cluster, PAIR_STANDBY, pair.now_ns);
+    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
+    ck_assert_int_eq(poll.kind, RP_ACTION_ASK);
+    ck_assert_uint_eq(poll.server, PAIR_STANDBY);
+    ck_assert_int_eq(pair.calls->start(pair.cluster, pair.section.policy, &request, 1, &id), RP_OK);
+    pair.calls->answer(pair.cluster, poll.id, RP_ANSWERED, says, NULL, pair.now_ns);
+}
+
+/* What is done until nobody has anything to do; no question is answered. The last but questions. */
+static struct rp_action what_is_done(void) {
+    struct rp_action action = {.struct_size = sizeof action};
+    struct rp_action done = {.kind = -1};
+    while (pair.calls->next(pair.cluster, pair.now_ns, &action, &pair.wake_ns)) {
+        done = action.kind == RP_ACTION_ASK ? done : action;
+    }
+    return done;
+}
+
+START_TEST(a_read_leaves_for_the_replica_that_is_one_still) {
+    open_pair("policy = replica_then_primary");
+    standby_says_before_it_leaves("rp1 b1 c r 0/5000 - 1 1 7001 -");
+    const struct rp_action action = what_is_done();
+    ck_assert_int_eq(action.kind, RP_ACTION_READ);
+    ck_assert_uint_eq(action.server, PAIR_STANDBY);
+}
+END_TEST
+
+START_TEST(none_leaves_for_one_of_another_system) {
+    open_pair("policy = replica_then_primary");
+    standby_says_before_it_leaves("rp1 b2 c r 0/5000 - 1 1 7002 -");
+    ck_assert_int_eq(what_is_done().kind, RP_ACTION_DONE);
+}
+END_TEST
+
+/* And ends at once: nothing else may have the host ask again. */
+START_TEST(none_leaves_for_one_that_was_promoted) {
+    open_pair("policy = replica_then_primary");
+    standby_says_before_it_leaves(B_LEADS);
+    const struct rp_action action = what_is_done();
+    ck_assert_int_eq(action.kind, RP_ACTION_DONE);
+    ck_assert_int_eq(action.verdict, RP_VERDICT_FAILED);
+}
+END_TEST
+
+START_TEST(it_is_the_primarys_where_that_may_be) {
+    open_pair("policy = replica_then_primary\non_replica_failure = primary");
+    standby_says_before_it_leaves(B_LEADS);
+    const struct rp_action action = what_is_done();
+    ck_assert_int_eq(action.kind, RP_ACTION_READ);
+    ck_assert_int_eq(action.target, RP_TARGET_PRIMARY);
+}
+END_TEST
+
+START_TEST(what_was_to_go_to_the_deposed_primary_goes_to_the_new_one) {
+    open_pair("policy = primary_only");
+    standby_says_before_it_leaves(B_LEADS);
+    const struct rp_action action = what_is_done();
+    ck_assert_int_eq(action.kind, RP_ACTION_READ);
+    ck_assert_int_eq(action.target, RP_TARGET_PRIMARY);
+    ck_assert_uint_eq(action.server, PAIR_STANDBY);
+}
+END_TEST
+
+START_TEST(none_leaves_for_a_primary_that_is_to_be_none) {
+    open_pair("policy = primary_only");
+    standby_says_before_it_leaves("rp1 b1 c r 0/5000 - 1 1 7001 -");
+    (void)pair.calls->server_set(pair.cluster, PAIR_PRIMARY, "a", RP_EXPECT_REPLICA, RP_SERVER_ON,
+                                 pair.now_ns);
+    const struct rp_action action = what_is_done();
+    ck_assert_int_eq(action.kind, RP_ACTION_DONE);
+    ck_assert_int_eq(action.verdict, RP_VERDICT_FAILED);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cluster_out");
+    TCase *tests = suite_case(suite, "out", NULL, tear_down, 0);
+    tcase_add_test(tests, a_read_leaves_for_the_replica_that_is_one_still);
+    tcase_add_test(tests, none_leaves_for_one_of_another_system);
+    tcase_add_test(tests, none_leaves_for_a_primary_that_is_to_be_none);
+    tcase_add_test(tests, none_leaves_for_one_that_was_promoted);
+    tcase_add_test(tests, it_is_the_primarys_where_that_may_be);
+    tcase_add_test(tests, what_was_to_go_to_the_deposed_primary_goes_to_the_new_one);
+    return suite_run(suite);
+}
