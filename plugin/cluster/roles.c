@@ -303,9 +303,12 @@ void roles_blind(struct rp_cluster *cluster, uint32_t index) {
     server->uncertain_event = 0; /* it will not say more */
     server->unheard_event = cluster->event;
     server->lost_event = cluster->event;
-    server->said.instance = 0;
-    server->instance = NULL;
-    server->leading_event = 0;
+    /* What has shown a split stays: a question that fails is no answer. */
+    if (!splits_has(cluster, index)) {
+        server->said.instance = 0;
+        server->instance = NULL;
+        server->leading_event = 0;
+    }
     server_answered(cluster, index);
     judge_and_forget(cluster);
 }

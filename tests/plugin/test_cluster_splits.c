@@ -49,6 +49,28 @@ START_TEST(that_does_not_end_when_it_stops_to_stream) {
 }
 END_TEST
 
+/* Its questions fail: by a timeout, or since a right was taken away. */
+START_TEST(nor_does_it_end_when_it_can_tell_nothing) {
+    standby_streams(2);
+    pair.standby_is_blind = true;
+    pair_time_passes(&pair, 20000);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
+                                 pair.now_ns);
+    ck_assert_int_eq(verdict_on_a_miss(2), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(a_reload_ends_it_then) {
+    standby_streams(2);
+    pair.standby_is_blind = true;
+    pair_time_passes(&pair, 20000);
+    pair.calls->forget_history(pair.cluster, pair.now_ns);
+    pair_time_passes(&pair, 5000);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
 /* The one name leads to two primaries by turns. */
 static void name_leads_to_both(void) {
     for (int i = 0; i < 4; i++) {
@@ -110,6 +132,8 @@ int main(void) {
     TCase *tests = suite_case(suite, "splits", set_up, tear_down, 0);
     tcase_add_test(tests, a_standby_on_a_newer_timeline_is_a_split);
     tcase_add_test(tests, that_does_not_end_when_it_stops_to_stream);
+    tcase_add_test(tests, nor_does_it_end_when_it_can_tell_nothing);
+    tcase_add_test(tests, a_reload_ends_it_then);
     tcase_add_test(tests, two_primaries_by_turns_are_a_split);
     tcase_add_test(tests, that_an_hour_in_which_nobody_was_asked_does_not_end);
     tcase_add_test(tests, it_ends_when_one_of_them_alone_has_led_for_a_minute);
