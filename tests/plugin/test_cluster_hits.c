@@ -116,37 +116,15 @@ START_TEST(a_hit_ends_a_back_off) {
 }
 END_TEST
 
-/* Started while the primary is being asked for the last time before it counts as unable to tell
- * anything: the read then goes out without a question. */
-static void start_before_it_goes_blind(uint64_t tag, uint64_t floor) {
-    struct rp_action action = {.struct_size = sizeof action};
-    int refused = 0;
-    while (refused < 3) {
-        pair.now_ns += PAIR_MS;
-        while (pair.calls->next(pair.cluster, pair.now_ns, &action, &pair.wake_ns)) {
-            if (action.kind != RP_ACTION_ASK || action.server != PAIR_PRIMARY) {
-                continue;
-            }
-            if (++refused == 3) {
-                const struct rp_request request = {
-                    .struct_size = sizeof request, .now_ns = pair.now_ns, .position = floor};
-                uint64_t id;
-                ck_assert_int_eq(
-                    pair.calls->start(pair.cluster, pair.section.policy, &request, tag, &id),
-                    RP_OK);
-            }
-            pair.calls->answer(pair.cluster, action.id, RP_FAILED, NULL, NULL, pair.now_ns);
-            if (refused == 3) {
-                break;
-            }
-        }
-    }
-    pair_run(&pair);
-}
-
-START_TEST(without_its_question_a_primary_keeps_no_floor) {
-    open_pair("policy = primary_only", 0);
-    start_before_it_goes_blind(1, 0x900000);
+/* One that can tell nothing of itself is a replica by the operator's word. */
+START_TEST(without_its_question_a_replica_keeps_no_floor) {
+    open_pair("policy = replica_only", 0);
+    pair.standby_is_blind = true;
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_REPLICA, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair_time_passes(&pair, 5000);
+    pair_start(&pair, 1, 0x900000);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_STANDBY);
     ck_assert_ptr_null(pair.reads_out[1].text);
     pair_answer(&pair, &pair.reads_out[1], RP_FOUND, NULL);
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
@@ -247,7 +225,7 @@ int main(void) {
     tcase_add_test(tests, no_timer_outlives_a_hit);
     tcase_add_test(tests, a_hit_tells_where_its_server_was);
     tcase_add_test(tests, a_hit_ends_a_back_off);
-    tcase_add_test(tests, without_its_question_a_primary_keeps_no_floor);
+    tcase_add_test(tests, without_its_question_a_replica_keeps_no_floor);
     tcase_add_loop_test(tests, every_read_ends_at_its_own_limit, 0, 20);
     tcase_add_loop_test(tests, time_counts_before_next_has_said_nothing, 0, 2);
     tcase_add_test(tests, an_actions_id_does_not_forget_its_read);
