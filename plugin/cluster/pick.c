@@ -28,7 +28,8 @@ uint64_t pick_of_ailing(const struct rp_cluster *cluster, uint64_t servers) {
 
 static bool is_behind_max_lag(const struct rp_cluster *cluster, const struct server *server,
                               uint64_t max_lag_ns) {
-    if (!cluster->primary_answers || server->said.position == 0) {
+    if (!cluster->primary_answers || server->said.position == 0 ||
+        !is_on_primarys_way(cluster, server)) {
         return cluster->now_ns - server->lag_known_ns > max_lag_ns;
     }
     const struct server *primary = &cluster->servers[cluster->primary];

@@ -26,6 +26,10 @@ uint64_t floor_position(const struct rp_cluster *cluster, uint32_t server,
  * sorts by another version of the collation. */
 bool sorts_as_primary(const struct rp_cluster *cluster, const struct instance *instance);
 
+/* False: it streams an older timeline than the primary's, from somebody else, so that its position
+ * is none of the primary's and does not tell how late it is. */
+bool is_on_primarys_way(const struct rp_cluster *cluster, const struct server *server);
+
 /* Why a primary's answer that a row is missing does not count, facts being what it said before it;
  * NULL: it counts. */
 const char *why_missing_does_not_count(const struct rp_cluster *cluster, uint32_t server,

@@ -152,7 +152,8 @@ static void note_lag(struct rp_cluster *cluster, uint32_t index, const struct fa
     if (index == cluster->primary && server->said.position != 0) {
         lag_note_primary(&cluster->lag, server->said.position, sent_ns);
     }
-    if (server->role == RP_ROLE_REPLICA && server->said.position != 0) {
+    if (server->role == RP_ROLE_REPLICA && server->said.position != 0 &&
+        is_on_primarys_way(cluster, server)) {
         uint64_t reached = lag_reached_ns(&cluster->lag, server->said.position);
         server->reached_ns = reached > server->reached_ns ? reached : server->reached_ns;
         if (cluster->primary_answers) {

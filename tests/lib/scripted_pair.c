@@ -21,8 +21,8 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
     if (probe) {
         (void)snprintf(answer, sizeof answer, "rp1 %u 8192 16777216 t t t t f", pair->version);
     } else if (server != PAIR_STANDBY) {
-        (void)snprintf(answer, sizeof answer, "rp1 %x c p 0/%X 0/%X 00000001%s%s", pair->leader,
-                       pair->inserted, pair->flushed, told, full ? system : "");
+        (void)snprintf(answer, sizeof answer, "rp1 %x c p 0/%X 0/%X %08X%s%s", pair->leader,
+                       pair->inserted, pair->flushed, pair->timeline, told, full ? system : "");
     } else {
         char bounds[2][12] = {"-", "-"};
         if (full) {
@@ -156,6 +156,7 @@ void pair_open(struct scripted_pair *pair, const char *keys) {
                                    .inserted = 0x5000,
                                    .flushed = 0x4000,
                                    .replayed = 0x3000,
+                                   .timeline = 1,
                                    .streamed = 1,
                                    .restart_point = 1};
     section_open(&pair->section, "%s", keys);

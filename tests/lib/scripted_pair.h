@@ -27,6 +27,7 @@ struct scripted_pair {
     uint32_t inserted;
     uint32_t flushed;
     uint32_t replayed;
+    uint32_t timeline;      /* the primary's */
     uint32_t streamed;      /* the standby's timelines; 0: it does not stream */
     uint32_t restart_point; /* of the last one */
     uint32_t databases[2];  /* of primary and standby; 0: not told */

@@ -61,10 +61,29 @@ START_TEST(one_that_has_gone_back_is_as_late_as_it_says) {
 }
 END_TEST
 
+/* It streams from the old primary still, which lives on: where that is says nothing of the new one.
+ */
+START_TEST(one_that_follows_an_older_timeline_is_as_late_as_that_is) {
+    pair.leader = 0xA2;
+    pair.timeline = 2;
+    write_for(3000, true);
+    ck_assert(is_offered(1));
+    write_for(4000, true);
+    ck_assert(!is_offered(2));
+    struct rp_server_info info = {.struct_size = sizeof info};
+    ck_assert_int_eq(pair.calls->server(pair.cluster, PAIR_STANDBY, &info), RP_OK);
+    ck_assert_uint_eq(info.lag_bytes, RP_UNKNOWN);
+    pair.streamed = 2;
+    write_for(1500, true);
+    ck_assert(is_offered(3));
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_lag");
     TCase *tests = suite_case(suite, "lag", set_up, tear_down, 0);
     tcase_add_test(tests, one_that_falls_behind_leaves);
     tcase_add_test(tests, one_that_has_gone_back_is_as_late_as_it_says);
+    tcase_add_test(tests, one_that_follows_an_older_timeline_is_as_late_as_that_is);
     return suite_run(suite);
 }
