@@ -231,11 +231,13 @@ class Cluster:
         for pool in self._pools:
             if pool.dial is not None:
                 pool.dial.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for pool in self._pools:
-            pool.drain()
-            if pool.asks is not None:
-                pool.asks.close()
+        try:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        finally:
+            for pool in self._pools:
+                pool.drain()
+                if pool.asks is not None:
+                    pool.asks.close()
 
     async def __aenter__(self) -> Cluster:
         return self
@@ -309,6 +311,8 @@ class Cluster:
         before = after = value = None
         try:
             link = await self._link(pool, run)
+            if self._machine.is_closed:
+                return  # connecting may end well though it was cancelled
             answer = await link.read(action.text, pending.job, action.limit_ns)
             before, after, value = answer.before, answer.after, answer.value
             if action.target == _abi.TARGET_REPLICA and not answer.in_recovery:
@@ -382,6 +386,8 @@ class Cluster:
                 pool.asks = None
             # A link that was kept may have been lost long before: then one that is new.
             for _ in range(1 if pool.asks is None else 2):
+                if self._machine.is_closed:
+                    return  # close() does not know of what would be dialled now
                 run.link = pool.asks
                 try:
                     run.link = pool.asks = pool.asks or await self._dialled(pool, action.server)

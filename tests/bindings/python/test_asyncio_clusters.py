@@ -259,6 +259,56 @@ class Pair:
             await self.read("retry", row)
         await self.pair.close()
 
+    async def test_close_while_a_question_is_out(self):
+        """On a connection that was kept; a new one would be made for it, but for the close."""
+        relay.stall()
+
+        async def is_asked():
+            return self.pair._pools[1].asking.locked()
+        await until(is_asked, "a question that has no answer")
+        await self.pair.close()
+        self.assertEqual(asyncio.all_tasks() - {asyncio.current_task()}, set())
+
+    async def test_close_that_is_cancelled_leaves_nothing_open(self):
+        row = self.row()
+        cluster.wait_caught_up()
+        await self.read("primary", row)
+        links = [self.pair._pools[0].idle[-1], *(pool.asks for pool in self.pair._pools)]
+        relay.stall()
+        reading = asyncio.create_task(self.read("replica", row, timeout=30))
+
+        async def is_reading():
+            return self.pair.info().reads == 1
+        await until(is_reading, "the read to begin")
+        closing = asyncio.create_task(self.pair.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        ends = await asyncio.gather(closing, reading, return_exceptions=True)
+        self.assertEqual([type(end) for end in ends], [asyncio.CancelledError, Closed])
+        self.assertEqual([link.is_usable() for link in links], [False] * 3)
+
+    async def test_close_while_a_connection_comes_though_it_was_cancelled(self):
+        """As drivers' own time limits let it, where both happen at once."""
+        await self.read("primary", "bogus")
+        pool = self.pair._pools[0]
+        pool.drain()
+        connect, connecting = pool.server.connect, asyncio.Event()
+
+        async def connects_all_the_same():
+            connecting.set()
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                return await connect()
+        pool.server.connect = connects_all_the_same
+        reading = asyncio.create_task(self.pair.read("primary", "SELECT pg_sleep(30)", timeout=60))
+        await connecting.wait()
+        begun = time.monotonic()
+        await self.pair.close()
+        self.assertLess(time.monotonic() - begun, 20)
+        with self.assertRaises(Closed):
+            await reading
+
     async def test_mistakes_of_the_callers_are_theirs(self):
         row = self.row()
         with self.assertRaises(ZeroDivisionError):
