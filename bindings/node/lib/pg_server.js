@@ -60,6 +60,7 @@ class Work {
       });
     } catch (error) {
       if (isHeard) throw error;
+      this.#server.hasThrown(this.#pool);
       this.end(OUTCOME.NOT_SENT, error, null, null, null); // its options are none that it can use
     }
   }
@@ -290,6 +291,8 @@ class PgServer {
   /** Clients connected before a redial are not used any more. */
   #generation = 0;
   #generations = new WeakMap();
+  /** Pools that count a client which came to nothing, and so never end. */
+  #endless = new Set();
   #onConnect = (client) => {
     this.#generations.set(client, this.#generation);
     client.connection?.on('parameterStatus', (message) => {
@@ -329,6 +332,10 @@ class PgServer {
     this.#onPrompt();
   }
 
+  hasThrown(pool) {
+    this.#endless.add(pool);
+  }
+
   isStale(client) {
     return (this.#generations.get(client) ?? 0) < this.#generation;
   }
@@ -351,9 +358,14 @@ class PgServer {
     for (const pool of [this.#pool, this.#askPool]) {
       pool.off('connect', this.#onConnect);
     }
-    await this.#askPool.end().catch(ignore);
-    if (this.#isOurs) await this.#pool.end().catch(ignore);
+    await this.#end(this.#askPool);
+    if (this.#isOurs) await this.#end(this.#pool);
     this.#pool.off('error', this.#onPrompt);
+  }
+
+  async #end(pool) {
+    const ended = pool.end().catch(ignore);
+    if (!this.#endless.has(pool)) await ended;
   }
 }
 

@@ -480,6 +480,43 @@ test('a pool that throws is a server that cannot be reached', async () => {
   await Promise.all(pools.map((pool) => pool.end()));
 });
 
+test('options that pg throws on are a server that cannot be reached, and the cluster closes', async () => {
+  const set = PolicySet.fromText(`${RETRY}on_replica_failure = primary\n`);
+  const cluster = await connect({
+    set, primary: optionsOf('primary'), replicas: [optionsOf('standby', { port: 'x' })], onNotice: () => {},
+  });
+  const end = await cluster.read('snapshots_since', known(await newRow()));
+  assert.equal(end.servedBy, 'primary');
+  assert.equal(await Promise.race([cluster.close(), sleep(10000, 'hangs')]), undefined);
+  await set.close();
+});
+
+test('who is told of something may read, and close', async () => {
+  const set = PolicySet.fromText(RETRY);
+  const id = await newRow();
+  await caughtUp();
+  const reads = [];
+  let cluster = null;
+  let closed = null;
+  const onNotice = () => {
+    if (!cluster) return;
+    reads.push(cluster.read('snapshots_since', known(id)).catch((error) => error.message));
+    cluster.servers();
+    closed ??= cluster.close();
+    reads.push(cluster.read('snapshots_since', known(id)).catch((error) => error.message));
+  };
+  const pools = ['primary', 'standby'].map((name) => new pg.Pool(optionsOf(name)));
+  cluster = await connect({ set, primary: pools[0], replicas: [pools[1]], onNotice });
+  await until(() => cluster.servers().every(({ role }) => role !== 'unknown'), 'both servers to be heard');
+  await cluster.setServer('again', { pool: pools[0] }); // the primary under another name, which is told
+  await until(() => closed !== null, 'a notice');
+  await closed;
+  const [first, second] = await Promise.all(reads);
+  assert.deepEqual([first.verdict, second], ['found', 'the cluster is closed']);
+  await set.close();
+  await Promise.all(pools.map((pool) => pool.end()));
+});
+
 test('a server that is refused is not there', async () => {
   const { cluster, close } = await clusterOf(RETRY);
   const before = cluster.servers().length;
