@@ -50,6 +50,7 @@ static void take_request_back(struct read_context *context) {
     request->error_page = context->error_page & 1;
     request->uri_changes = context->uri_changes & 15;
     request->keepalive = context->keepalive & 1;
+    request->http_version = context->http_version;
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -199,6 +200,7 @@ static struct read_context *new_context(ngx_http_request_t *request,
     context->uri_changes = request->uri_changes;
     context->error_page = request->error_page;
     context->keepalive = request->keepalive;
+    context->http_version = request->http_version; /* an answer without a header takes it away */
     cleanup->handler = mark;
     ngx_http_set_ctx(request, context, ngx_http_read_policy_module);
     return context;
@@ -244,12 +246,18 @@ static bool is_missing(const struct location_settings *settings, ngx_uint_t stat
     return false;
 }
 
+/* An interim answer, whose end nginx takes it for, says nothing; nor does what is no HTTP, which
+ * has no status at all. */
+static bool is_answer(ngx_uint_t status) {
+    return status >= NGX_HTTP_OK || status == NGX_HTTP_SWITCHING_PROTOCOLS;
+}
+
 static int32_t outcome_of(ngx_http_request_t *request, const struct location_settings *settings,
                           ngx_uint_t status) {
     if (is_missing(settings, status)) {
         return RP_MISSING;
     }
-    if (status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
+    if (status >= NGX_HTTP_INTERNAL_SERVER_ERROR || !is_answer(status)) {
         return RP_FAILED;
     }
     const ngx_int_t missing = ngx_http_test_predicates(request, settings->missing_if);
@@ -327,12 +335,14 @@ ngx_int_t read_judge(ngx_http_request_t *request) {
     const ngx_uint_t status = request->headers_out.status;
     report(context, outcome_of(request, context->settings, status));
     const struct rp_step *step = context->step;
-    if (step->kind == RP_STEP_DONE && step->verdict != RP_VERDICT_SHED) {
+    if (step->kind == RP_STEP_DONE && step->verdict != RP_VERDICT_SHED && is_answer(status)) {
         finish(context);
         return is_intercepted(context, status) ? (ngx_int_t)status : NGX_OK;
     }
     context->is_rejected = true;
-    keep_connection(request);
+    if (is_answer(status)) {
+        keep_connection(request);
+    }
     return NGX_HTTP_BAD_GATEWAY;
 }
 

@@ -23,6 +23,7 @@ struct read_context {
     unsigned uri_changes; /* the request's own, which attempts must not use up */
     unsigned error_page;
     unsigned keepalive;
+    ngx_uint_t http_version;
     bool is_rejected; /* the attempt's answer is on its way out, and the policy has heard of it */
     bool is_finished; /* the verdict is in `step` */
 };

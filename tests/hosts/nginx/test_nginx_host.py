@@ -350,6 +350,28 @@ class Failures(Host):
         finally:
             self.primary.start()
 
+    def test_what_is_no_answer_is_a_failure(self):
+        """An interim one, after which nginx looks for no other, and what is no HTTP."""
+        said = {"early": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n",
+                "continue": b"HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n",
+                "zero": b"HTTP/1.1 000 X\r\nContent-Length: 0\r\n\r\n",
+                "text": b"no such row\r\n"}
+        for name, words in said.items():
+            for section, status, body in (("at_once", 502, None), ("failover", 200, b"from the primary")):
+                path = f"/{section}/no/{name}"
+                def say(handler, words=words):
+                    handler.wfile.write(words)
+                    handler.close_connection = True
+                self.replica.special[path] = say
+                self.primary.put(path, b"from the primary", **{"X-Of": "primary"})
+                with self.subTest(path):
+                    answer = self.nginx.get(path)
+                    self.assertEqual(answer.status, status)
+                    self.assertEqual(answer.headers["X-Of"], "primary" if body else None)
+                    if body:
+                        self.assertEqual(answer.body, body)
+                    self.assertEqual(self.nginx.told(path)[1], "found" if body else "failed")
+
     def test_an_answer_cut_off_in_its_body(self):
         """It was found, and sent in part: nobody else can be asked, and the client sees the cut."""
         def cut(handler):
