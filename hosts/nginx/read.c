@@ -327,6 +327,47 @@ static bool is_intercepted(const struct read_context *context, ngx_uint_t status
     return false;
 }
 
+/* The headers that the answer gives to the one that it leads to. */
+static ngx_int_t take_along(ngx_http_request_t *request) {
+    ngx_http_upstream_main_conf_t *all =
+        ngx_http_get_module_main_conf(request, ngx_http_upstream_module);
+    const ngx_list_part_t *part = &request->upstream->headers_in.headers.part;
+    for (; part != NULL; part = part->next) {
+        ngx_table_elt_t *headers = part->elts;
+        for (ngx_uint_t i = 0; i < part->nelts; i++) {
+            ngx_table_elt_t *header = &headers[i];
+            const ngx_http_upstream_header_t *known =
+                header->hash == 0 ? NULL
+                                  : ngx_hash_find(&all->headers_in_hash, header->hash,
+                                                  header->lowcase_key, header->key.len);
+            if (known != NULL && known->redirect &&
+                known->copy_handler(request, header, known->conf) != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
+    }
+    return NGX_OK;
+}
+
+/* As nginx does it for plain proxy_pass, which would not have asked the policy first. */
+static ngx_int_t redirect(ngx_http_request_t *request) {
+    ngx_str_t uri = request->upstream->headers_in.x_accel_redirect->value;
+    ngx_str_t arguments = ngx_null_string;
+    ngx_uint_t flags = NGX_HTTP_LOG_UNSAFE;
+    ngx_http_clean_header(request);
+    if (take_along(request) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (uri.len != 0 && uri.data[0] == '@') {
+        (void)ngx_http_named_location(request, &uri);
+    } else if (ngx_http_parse_unsafe_uri(request, &uri, &arguments, &flags) == NGX_OK) {
+        (void)ngx_http_internal_redirect(request, &uri, &arguments);
+    } else {
+        return NGX_HTTP_NOT_FOUND;
+    }
+    return NGX_DONE;
+}
+
 ngx_int_t read_judge(ngx_http_request_t *request) {
     struct read_context *context = ngx_http_get_module_ctx(request, ngx_http_read_policy_module);
     if (context == NULL || context->is_finished) {
@@ -337,7 +378,12 @@ ngx_int_t read_judge(ngx_http_request_t *request) {
     const struct rp_step *step = context->step;
     if (step->kind == RP_STEP_DONE && step->verdict != RP_VERDICT_SHED && is_answer(status)) {
         finish(context);
-        return is_intercepted(context, status) ? (ngx_int_t)status : NGX_OK;
+        if (is_intercepted(context, status)) {
+            return (ngx_int_t)status;
+        }
+        context->is_redirected = context->settings->redirects && request->upstream != NULL &&
+                                 request->upstream->headers_in.x_accel_redirect != NULL;
+        return context->is_redirected ? NGX_HTTP_BAD_GATEWAY : NGX_OK;
     }
     context->is_rejected = true;
     if (is_answer(status)) {
@@ -361,6 +407,11 @@ ngx_int_t read_resume(ngx_http_request_t *request) {
     request->err_status = 0;
     take_request_back(context);
     switch_location(request, context->location);
+    if (context->is_redirected) {
+        context->is_redirected = false;
+        ngx_http_finalize_request(request, redirect(request));
+        return NGX_DONE;
+    }
     if (context->is_finished) {
         return status;
     }

@@ -24,8 +24,9 @@ struct read_context {
     unsigned error_page;
     unsigned keepalive;
     ngx_uint_t http_version;
-    bool is_rejected; /* the attempt's answer is on its way out, and the policy has heard of it */
-    bool is_finished; /* the verdict is in `step` */
+    bool is_rejected;   /* the attempt's answer is on its way out, and the policy has heard of it */
+    bool is_finished;   /* the verdict is in `step` */
+    bool is_redirected; /* the answer that counts leads elsewhere by its X-Accel-Redirect */
 };
 
 /* The handler of a location with read_policy. */

@@ -267,11 +267,12 @@ static ngx_int_t find_policy(ngx_conf_t *cf, const struct main_settings *all,
                                  : refuse(cf, place, "the policy file has no section of that name");
 }
 
-/* What is intercepted or cached would be so before the policy had heard of it. */
+/* What is intercepted, redirected or cached would be so before the policy had heard of it. */
 static ngx_int_t prepare_attempt(ngx_conf_t *cf, const struct location_settings *place,
                                  void **location) {
     ngx_http_upstream_conf_t *upstream = upstream_of(location);
     upstream->intercept_errors = 0;
+    upstream->ignore_headers |= NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT;
 #if (NGX_HTTP_CACHE)
     if (upstream->cache != 0) {
         return refuse(cf, place, "proxy_cache cannot be used here; cache in a location in front");
@@ -288,7 +289,9 @@ static ngx_int_t check_place(ngx_conf_t *cf, const struct main_settings *all,
     if (place->core->handler != NULL) {
         return refuse(cf, place, "another directive, such as proxy_pass, answers here already");
     }
-    place->intercepts = upstream_of(place->direct)->intercept_errors;
+    const ngx_http_upstream_conf_t *direct = upstream_of(place->direct);
+    place->intercepts = direct->intercept_errors;
+    place->redirects = (direct->ignore_headers & NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT) == 0;
     ngx_int_t result = prepare_attempt(cf, place, place->primary);
     for (ngx_uint_t i = 0; place->replicas != NULL && i < place->replicas->nelts; i++) {
         if (prepare_attempt(cf, place, ((void ***)place->replicas->elts)[i]) != NGX_OK) {

@@ -46,6 +46,7 @@ struct location_settings {
     ngx_array_t *missing_if; /* ngx_http_complex_value_t: conditions that say so too */
     ngx_array_t *partial_if; /* that not all of it is there yet */
     ngx_flag_t intercepts;   /* proxy_intercept_errors of the location */
+    bool redirects;          /* it does what X-Accel-Redirect of an answer says */
     ngx_http_core_loc_conf_t *core;
     bool is_resuming; /* this is settings_resume_name */
 };

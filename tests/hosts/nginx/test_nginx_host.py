@@ -105,6 +105,13 @@ HTTP = """
             read_policy_primary http://primary_api;
         }}
         location = /auth {{ internal; proxy_pass http://primary_api/auth; }}
+        location /stays/ {{
+            proxy_ignore_headers X-Accel-Redirect;
+            read_policy at_once;
+            read_policy_replica http://replica_api;
+            read_policy_primary http://primary_api;
+        }}
+        location @named {{ return 200 named; }}
         location = /page {{ return 200 "a page of our own: $args"; }}
         location /included {{
             ssi on;
@@ -268,6 +275,36 @@ class WhatIsAMiss(Host):
         self.replica.put("/gone/some", b"half", **{"X-Rows": "some"})
         self.primary.put("/gone/some", b"whole", **{"X-Rows": "all"})
         self.assertEqual(self.nginx.get("/gone/some").body, b"whole")
+
+    def test_the_answer_that_counts_may_lead_elsewhere(self):
+        """By X-Accel-Redirect, but not before the policy has heard of it."""
+        def lead(api, path, status, to):
+            api.special[path] = lambda handler: handler.give(status, b"not this", {
+                "X-Accel-Redirect": to, "X-Of": api.name, "Set-Cookie": f"of={api.name}", "Content-Type": "text/x"})
+        for path in ("/at_once/led", "/at_once/ignored"):
+            lead(self.replica, path, 404, "/page?of=replica")
+        lead(self.primary, "/at_once/led", 200, "/page?of=primary")
+        answer = self.nginx.get("/at_once/led")
+        self.assertEqual((answer.status, answer.body), (200, b"a page of our own: of=primary"))
+        self.assertEqual((answer.headers["X-Of"], answer.headers.get_all("Set-Cookie"), answer.headers["X-Missed-By"]),
+                         (None, ["of=primary"], None))
+        self.assertEqual(self.nginx.told("/at_once/led")[:4], ["200", "found", "primary", "-"])
+        self.primary.put("/at_once/ignored", b"here")
+        self.assertEqual(self.nginx.get("/at_once/ignored").body, b"here")
+        lead(self.replica, "/failover/led", 500, "/page?of=replica")
+        self.primary.put("/failover/led", b"here")
+        self.assertEqual(self.nginx.get("/failover/led").body, b"here")
+        # To a read of its own, to a named location, to nowhere.
+        lead(self.replica, "/at_once/read", 200, "/retry/led_to")
+        self.replica.put("/retry/led_to", b"late", misses=1)
+        self.assertEqual(self.nginx.get("/at_once/read").body, b"late")
+        self.assertEqual(self.nginx.told("/at_once/read")[1:3], ["found", "replica_retry"])
+        lead(self.replica, "/at_once/name", 200, "@named")
+        self.assertEqual(self.nginx.get("/at_once/name").body, b"named")
+        lead(self.replica, "/at_once/unsafe", 200, "/../x")
+        self.assertEqual(self.nginx.get("/at_once/unsafe").status, 404)
+        lead(self.replica, "/stays/x", 200, "/page")
+        self.assertEqual(self.nginx.get("/stays/x").body, b"not this")
 
     def test_paths(self):
         self.primary.put("/from/primary/x?a=b", b"moved")
