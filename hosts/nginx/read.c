@@ -51,6 +51,8 @@ static void take_request_back(struct read_context *context) {
     request->uri_changes = context->uri_changes & 15;
     request->keepalive = context->keepalive & 1;
     request->http_version = context->http_version;
+    request->limit_rate = context->limit_rate;
+    request->limit_rate_set = context->limit_rate_set;
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -109,7 +111,7 @@ static ngx_event_t *new_timer(struct read_context *context) {
 }
 
 /* Holds nothing but the request: no connection to a server, no worker's time. A client that leaves
- * meanwhile ends it. */
+ * meanwhile ends it, unless attempts go on without their client, too. */
 static ngx_int_t wait_until(struct read_context *context) {
     ngx_http_request_t *request = context->request;
     if (context->timer == NULL) {
@@ -118,7 +120,8 @@ static ngx_int_t wait_until(struct read_context *context) {
     if (context->timer == NULL || ngx_handle_read_event(request->connection->read, 0) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-    request->read_event_handler = ngx_http_test_reading;
+    request->read_event_handler =
+        context->settings->ignores_abort ? ngx_http_block_reading : ngx_http_test_reading;
     request->write_event_handler = ngx_http_request_empty_handler;
     const uint64_t now = now_ns();
     const uint64_t until = context->step->until_ns;
@@ -201,6 +204,8 @@ static struct read_context *new_context(ngx_http_request_t *request,
     context->error_page = request->error_page;
     context->keepalive = request->keepalive;
     context->http_version = request->http_version; /* an answer without a header takes it away */
+    context->limit_rate = request->limit_rate;     /* an answer's X-Accel-Limit-Rate changes it */
+    context->limit_rate_set = request->limit_rate_set;
     cleanup->handler = mark;
     ngx_http_set_ctx(request, context, ngx_http_read_policy_module);
     return context;

@@ -24,6 +24,8 @@ struct read_context {
     unsigned error_page;
     unsigned keepalive;
     ngx_uint_t http_version;
+    size_t limit_rate;
+    bool limit_rate_set;
     bool is_rejected;   /* the attempt's answer is on its way out, and the policy has heard of it */
     bool is_finished;   /* the verdict is in `step` */
     bool is_redirected; /* the answer that counts leads elsewhere by its X-Accel-Redirect */

@@ -291,6 +291,7 @@ static ngx_int_t check_place(ngx_conf_t *cf, const struct main_settings *all,
     }
     const ngx_http_upstream_conf_t *direct = upstream_of(place->direct);
     place->intercepts = direct->intercept_errors;
+    place->ignores_abort = direct->ignore_client_abort;
     place->redirects = (direct->ignore_headers & NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT) == 0;
     ngx_int_t result = prepare_attempt(cf, place, place->primary);
     for (ngx_uint_t i = 0; place->replicas != NULL && i < place->replicas->nelts; i++) {

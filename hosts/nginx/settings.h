@@ -43,10 +43,11 @@ struct location_settings {
     void **primary;        /* the same of the primary */
     void **direct;         /* and of the primary for requests that no policy decides */
     ngx_array_t *missing;  /* ngx_uint_t: statuses that say that the row is not there */
-    ngx_array_t *missing_if; /* ngx_http_complex_value_t: conditions that say so too */
-    ngx_array_t *partial_if; /* that not all of it is there yet */
-    ngx_flag_t intercepts;   /* proxy_intercept_errors of the location */
-    bool redirects;          /* it does what X-Accel-Redirect of an answer says */
+    ngx_array_t *missing_if;  /* ngx_http_complex_value_t: conditions that say so too */
+    ngx_array_t *partial_if;  /* that not all of it is there yet */
+    ngx_flag_t intercepts;    /* proxy_intercept_errors of the location */
+    ngx_flag_t ignores_abort; /* proxy_ignore_client_abort */
+    bool redirects;           /* it does what X-Accel-Redirect of an answer says */
     ngx_http_core_loc_conf_t *core;
     bool is_resuming; /* this is settings_resume_name */
 };

@@ -111,6 +111,12 @@ HTTP = """
             read_policy_replica http://replica_api;
             read_policy_primary http://primary_api;
         }}
+        location /unheeded/ {{
+            proxy_ignore_client_abort on;
+            read_policy retry;
+            read_policy_replica http://replica_api;
+            read_policy_primary http://primary_api;
+        }}
         location @named {{ return 200 named; }}
         location = /page {{ return 200 "a page of our own: $args"; }}
         location /included {{
@@ -454,6 +460,13 @@ class Bodies(Host):
         answer = self.nginx.get("/retry/big_miss")
         self.assertEqual((answer.status, answer.body), (200, b"small"))
 
+    def test_a_miss_says_nothing_of_how_fast_the_answer_may_be_sent(self):
+        self.replica.special["/at_once/fast"] = lambda handler: handler.give(404, b"", {"X-Accel-Limit-Rate": "10"})
+        self.primary.put("/at_once/fast", b"f" * 400)
+        began = time.monotonic()
+        self.assertEqual(self.nginx.get("/at_once/fast").body, b"f" * 400)
+        self.assertLess(time.monotonic() - began, 15)
+
     def test_the_beginning_comes_before_the_end(self):
         """Streamed, as plain proxy_pass would with buffering on."""
         may_end = threading.Event()
@@ -556,6 +569,16 @@ class Clients(Host):
         self.nginx.get("/retry/nowhere")
         self.assertEqual(self.replica.asked("/retry/left"), ["GET"])
         self.assertEqual(self.primary.asked("/retry/left"), [])
+
+    def test_that_leave_where_that_is_ignored(self):
+        """Half of a connection is enough to be answered."""
+        self.replica.put("/unheeded/x", b"late", misses=1)
+        with socket.create_connection(("127.0.0.1", self.nginx.port), 20) as connection:
+            connection.sendall(b"GET /unheeded/x HTTP/1.0\r\n\r\n")
+            wait_for(lambda: self.replica.asked("/unheeded/x"), "the first attempt")
+            connection.shutdown(socket.SHUT_WR)
+            self.assertTrue(connection.makefile("rb").read().endswith(b"late"))
+        self.assertEqual(self.nginx.told("/unheeded/x")[:3], ["200", "found", "replica_retry"])
 
     def test_that_leave_during_an_attempt(self):
         gone = threading.Event()
