@@ -139,6 +139,16 @@ uint64_t pair_start(struct scripted_pair *pair, uint64_t tag, uint64_t floor) {
     return start(pair, tag, floor, 100000);
 }
 
+int32_t pair_verdict_on_a_miss(struct scripted_pair *pair, uint64_t tag) {
+    pair_start(pair, tag, 0);
+    if (pair->reads_out[tag].server == PAIR_STANDBY) {
+        pair_answer(pair, &pair->reads_out[tag], RP_MISSING, pair_says(pair, PAIR_STANDBY));
+    }
+    ck_assert_uint_eq(pair->reads_out[tag].server, PAIR_PRIMARY);
+    pair_answer(pair, &pair->reads_out[tag], RP_MISSING, pair_says(pair, PAIR_PRIMARY));
+    return pair->verdicts[tag];
+}
+
 uint64_t pair_start_within(struct scripted_pair *pair, uint64_t tag, uint64_t ms) {
     return start(pair, tag, 0, ms);
 }

@@ -78,6 +78,9 @@ const char *pair_says(const struct scripted_pair *pair, uint32_t server);
 /* Returns the read's id. floor 0: none. */
 uint64_t pair_start(struct scripted_pair *pair, uint64_t tag, uint64_t floor);
 
+/* Begins one that misses wherever it goes, to its end on the primary. */
+int32_t pair_verdict_on_a_miss(struct scripted_pair *pair, uint64_t tag);
+
 /* The same with a deadline so soon, and no floor. */
 uint64_t pair_start_within(struct scripted_pair *pair, uint64_t tag, uint64_t ms);
 

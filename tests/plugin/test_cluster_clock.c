@@ -19,13 +19,6 @@ static void tear_down(void) {
     pair_close(&pair);
 }
 
-static int32_t verdict_on_a_miss(uint64_t tag) {
-    pair_start(&pair, tag, 0);
-    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_PRIMARY);
-    pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
-    return pair.verdicts[tag];
-}
-
 /* Such as -1 for "the clock could not be read". */
 START_TEST(a_time_that_no_clock_tells_is_none) {
     const uint64_t wrong[] = {UINT64_MAX, UINT64_MAX - PAIR_MS, (uint64_t)INT64_MAX + 1};
@@ -35,7 +28,7 @@ START_TEST(a_time_that_no_clock_tells_is_none) {
     pair.now_ns = right;
     pair_time_passes(&pair, 1);
     ck_assert_uint_le(pair.wake_ns, pair.now_ns + 5000 * PAIR_MS);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 
@@ -46,7 +39,7 @@ START_TEST(nor_with_an_answer) {
     pair_answer(&pair, &pair.reads_out[1], _i, pair_says(&pair, PAIR_PRIMARY));
     ck_assert_int_ne(pair.verdicts[1], RP_VERDICT_NONE);
     pair.now_ns = right;
-    ck_assert_int_eq(verdict_on_a_miss(2), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 

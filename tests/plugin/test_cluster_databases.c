@@ -26,28 +26,17 @@ static void tear_down(void) {
     pair_close(&pair);
 }
 
-/* The verdict on a read that misses wherever it goes. */
-static int32_t verdict_on_a_miss(uint64_t tag) {
-    pair_start(&pair, tag, 0);
-    if (pair.reads_out[tag].server == PAIR_STANDBY) {
-        pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
-    }
-    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_PRIMARY);
-    pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
-    return pair.verdicts[tag];
-}
-
 START_TEST(the_same_database_is_fine) {
     open_pair(ONE, ONE);
     ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 
 START_TEST(what_is_not_told_is_held_against_nobody) {
     open_pair(ONE, 0);
     ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 
@@ -60,7 +49,7 @@ END_TEST
 /* It may be the primary's connection that is wrong. */
 START_TEST(nor_does_the_primarys_miss_count_then) {
     open_pair(ONE, OTHER);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
 }
 END_TEST
 
@@ -86,7 +75,7 @@ START_TEST(one_that_has_gone_blind_is_held_against_nobody) {
     open_pair(ONE, OTHER);
     pair.standby_is_blind = true;
     pair_time_passes(&pair, 20000);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 
@@ -95,7 +84,7 @@ START_TEST(all_is_well_once_they_are_the_same) {
     pair.databases[PAIR_STANDBY] = ONE;
     pair_time_passes(&pair, 2000);
     ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 
@@ -103,7 +92,7 @@ START_TEST(or_the_other_one_is_off) {
     open_pair(ONE, OTHER);
     (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
                                  pair.now_ns);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 
@@ -232,7 +221,7 @@ START_TEST(nor_does_one_that_moves_it_there) {
     pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
     pair_time_passes(&pair, 2000);
-    ck_assert_int_eq(verdict_on_a_miss(2), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 

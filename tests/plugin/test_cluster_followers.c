@@ -22,17 +22,6 @@ static void tear_down(void) {
     pair_close(&pair);
 }
 
-/* The verdict on a read that misses wherever it goes. */
-static int32_t verdict_on_a_miss(uint64_t tag) {
-    pair_start(&pair, tag, 0);
-    if (pair.reads_out[tag].server == PAIR_STANDBY) {
-        pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
-    }
-    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_PRIMARY);
-    pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
-    return pair.verdicts[tag];
-}
-
 /* It streams that timeline for a while, and then nothing. */
 static void stream_for_a_while(uint32_t timeline) {
     pair.streamed = timeline;
@@ -52,14 +41,14 @@ static void say_once(uint32_t timeline) {
 START_TEST(who_streams_the_primarys_timeline_is_its_replica) {
     stream_for_a_while(1);
     ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 
 START_TEST(who_has_streamed_a_newer_one_is_out_for_good) {
     stream_for_a_while(2);
     ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
 }
 END_TEST
 
@@ -67,7 +56,7 @@ END_TEST
 START_TEST(nothing_that_it_says_later_ends_that) {
     stream_for_a_while(2);
     stream_for_a_while(1);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
 }
 END_TEST
 
@@ -76,7 +65,7 @@ START_TEST(so_is_one_whose_restart_point_is_newer) {
     pair.restart_point = 2;
     pair_time_passes(&pair, 2500);
     ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
 }
 END_TEST
 
@@ -84,7 +73,7 @@ START_TEST(one_answer_is_enough) {
     say_once(2);
     pair.streamed = 0;
     pair_time_passes(&pair, 2500);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
 }
 END_TEST
 
@@ -94,7 +83,7 @@ START_TEST(but_one_that_is_contradicted_is_not) {
     pair.streamed = 1;
     pair_time_passes(&pair, 2500);
     ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 
@@ -107,16 +96,16 @@ START_TEST(nor_does_it_come_too_late) {
     pair.streamed = 0;
     pair_time_passes(&pair, 2500);
     ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
 }
 END_TEST
 
 START_TEST(a_reload_forgets_it) {
     stream_for_a_while(2);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
     pair.calls->forget_history(pair.cluster, pair.now_ns);
     pair_time_passes(&pair, 2500);
-    ck_assert_int_eq(verdict_on_a_miss(2), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 
@@ -125,7 +114,7 @@ START_TEST(but_not_what_it_says_then) {
     pair.streamed = 2;
     pair.calls->forget_history(pair.cluster, pair.now_ns);
     pair_time_passes(&pair, 2500);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
 }
 END_TEST
 

@@ -19,13 +19,6 @@ static void tear_down(void) {
     pair_close(&pair);
 }
 
-static int32_t verdict_on_a_miss(uint64_t tag) {
-    pair_start(&pair, tag, 0);
-    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_PRIMARY);
-    pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
-    return pair.verdicts[tag];
-}
-
 static void standby_streams(uint32_t timeline) {
     pair.streamed = timeline;
     pair_time_passes(&pair, 2500);
@@ -33,9 +26,9 @@ static void standby_streams(uint32_t timeline) {
 
 /* Of a primary that nobody here knows. */
 START_TEST(a_standby_on_a_newer_timeline_is_a_split) {
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
     standby_streams(2);
-    ck_assert_int_eq(verdict_on_a_miss(2), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_FAILED);
     ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
 }
 END_TEST
@@ -44,7 +37,7 @@ END_TEST
 START_TEST(that_does_not_end_when_it_stops_to_stream) {
     standby_streams(2);
     standby_streams(0);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
     ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
 }
 END_TEST
@@ -54,10 +47,10 @@ START_TEST(nor_does_it_end_when_it_can_tell_nothing) {
     standby_streams(2);
     pair.standby_is_blind = true;
     pair_time_passes(&pair, 20000);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
     (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
                                  pair.now_ns);
-    ck_assert_int_eq(verdict_on_a_miss(2), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 
@@ -67,7 +60,7 @@ START_TEST(a_reload_ends_it_then) {
     pair_time_passes(&pair, 20000);
     pair.calls->forget_history(pair.cluster, pair.now_ns);
     pair_time_passes(&pair, 5000);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 
@@ -81,7 +74,7 @@ static void name_leads_to_both(void) {
 
 START_TEST(two_primaries_by_turns_are_a_split) {
     name_leads_to_both();
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
 }
 END_TEST
 
@@ -90,20 +83,20 @@ START_TEST(that_an_hour_in_which_nobody_was_asked_does_not_end) {
     name_leads_to_both();
     pair.primary_is_silent = true;
     pair.now_ns += 3600000 * PAIR_MS;
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
-    ck_assert_int_eq(verdict_on_a_miss(2), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_FAILED);
     pair.primary_is_silent = false;
     pair_time_passes(&pair, 1500);
-    ck_assert_int_eq(verdict_on_a_miss(3), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 3), RP_VERDICT_FAILED);
 }
 END_TEST
 
 START_TEST(it_ends_when_one_of_them_alone_has_led_for_a_minute) {
     name_leads_to_both();
     pair_time_passes(&pair, 55000);
-    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
     pair_time_passes(&pair, 10000);
-    ck_assert_int_eq(verdict_on_a_miss(2), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 
@@ -111,7 +104,7 @@ END_TEST
 START_TEST(nor_does_it_end_sooner_where_more_is_asked) {
     name_leads_to_both();
     for (uint64_t tag = 1; tag < 50; tag++) {
-        ck_assert_int_eq(verdict_on_a_miss(tag), RP_VERDICT_FAILED);
+        ck_assert_int_eq(pair_verdict_on_a_miss(&pair, tag), RP_VERDICT_FAILED);
         pair_time_passes(&pair, 100);
     }
 }
