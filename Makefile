@@ -119,16 +119,18 @@ lint-deps:
 
 # ---- the ways in --------------------------------------------------------------------------------------
 
-# The packages come first, then everything else in a second make, which sees them.
+# The packages come first, then everything else in a second make, which sees them, and uses all cores
+# unless this one was told how many.
+MAKE_ALL = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 .PHONY: demo demo-up check
 demo: demo-deps
-	@$(MAKE) --no-print-directory all
+	@+$(MAKE_ALL) all
 	@$(PYTHON) tests/demo.py
 demo-up: demo-deps
-	@$(MAKE) --no-print-directory all
+	@+$(MAKE_ALL) all
 	@$(PYTHON) tests/demo.py --up
 check: deps
-	@$(MAKE) --no-print-directory check-programs
+	@+$(MAKE_ALL) check-programs
 	@$(MAKE) --no-print-directory run-checks
 
 .PHONY: help
