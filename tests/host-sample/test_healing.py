@@ -4,6 +4,7 @@ encodings and defaults, poolers that make mistakes, TLS records of any size."""
 
 import collections
 import concurrent.futures
+import contextlib
 import os
 import subprocess
 import tempfile
@@ -389,62 +390,57 @@ class Healing(LookupCase):
             self.assertEqual((answer.status, answer.served_by), (200, "replica"), answer)
             self.assertEqual(len(answer.json["snapshots"][-1]["completedWaitpoints"]), count, answer)
 
-    def test_ids_that_a_database_cannot_hold(self):
-        """None of its rows has them. Before version 14 a server does not say that it is the id, and no row's
-        text, that cannot be converted: not known, and so no 404."""
-        of_strange = 404 if cluster.major >= 14 else 503
-        cluster.primary.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1'"
+    @contextlib.contextmanager
+    def database_of(self, name, encoding, fill):
+        """Another database of the cluster, with the tables and what `fill` does; the host's settings for it."""
+        cluster.primary.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'"
                                 " LOCALE 'C'" + (" LOCALE_PROVIDER libc"
                                                  if cluster.major >= 15 else ""))
-        connection = psycopg2.connect(cluster.primary.conninfo(dbname="latin"))
+        connection = psycopg2.connect(cluster.primary.conninfo(dbname=name))
         connection.autocommit = True
         with connection.cursor() as cursor, open(ROOT + "/tests/schema.sql",
                                                  encoding="utf-8") as schema:
             cursor.execute(schema.read())
-            cursor.execute('INSERT INTO "TaskRunExecutionSnapshot" (id, "executionStatus",'
-                           ' description, "runId", "runStatus", "environmentId") VALUES'
-                           " ('caf' || chr(233), 'EXECUTING', 'caf' || chr(233), 'r', 'EXECUTING',"
-                           " 'e')")
+            for statement in fill:
+                cursor.execute(statement)
         connection.close()
         cluster.wait_caught_up()
-        settings = {name: {"conninfo": server.conninfo(dbname="latin")}
-                    for name, server in (("primary", cluster.primary), ("replica", cluster.standby))}
-        with Host(settings=settings, policy={"policy": "replica_then_primary",
-                                             "replica_retry_max_ms": 0}) as host:
+        yield {of: {"conninfo": server.conninfo(dbname=name)}
+               for of, server in (("primary", cluster.primary), ("replica", cluster.standby))}
+        cluster.primary.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def test_ids_that_a_database_cannot_hold(self):
+        """None of its rows has them. Before version 14 a server does not say that it is the id, and no row's
+        text, that cannot be converted: not known, and so no 404."""
+        of_strange = 404 if cluster.major >= 14 else 503
+        rows = ('INSERT INTO "TaskRunExecutionSnapshot" (id, "executionStatus",'
+                ' description, "runId", "runStatus", "environmentId") VALUES'
+                " ('caf' || chr(233), 'EXECUTING', 'caf' || chr(233), 'r', 'EXECUTING',"
+                " 'e')")
+        with self.database_of("latin", "LATIN1", [rows]) as settings, \
+                Host(settings=settings, policy={"policy": "replica_then_primary",
+                                                "replica_retry_max_ms": 0}) as host:
             host.wait_for_links("primary", "replica")
             with concurrent.futures.ThreadPoolExecutor(8) as pool:
                 ids = ["caf\u00e9" if i % 4 else "s\U0001F600" for i in range(100)]
                 answers = list(pool.map(lambda one: host.lookup("r", one), ids))
             for identity, answer in zip(ids, answers):
                 self.assertEqual(answer.status, 200 if identity == "caf\u00e9" else of_strange, answer)
-        cluster.primary.execute("DROP DATABASE latin WITH (FORCE)")
 
     def test_a_row_that_cannot_be_told(self):
         """Its text is no UTF-8. An error that tells its parameters does not say that the id is."""
-        cluster.primary.execute("CREATE DATABASE ascii TEMPLATE template0 ENCODING 'SQL_ASCII'"
-                                " LOCALE 'C'" + (" LOCALE_PROVIDER libc"
-                                                 if cluster.major >= 15 else ""))
-        connection = psycopg2.connect(cluster.primary.conninfo(dbname="ascii"))
-        connection.autocommit = True
-        with connection.cursor() as cursor, open(ROOT + "/tests/schema.sql",
-                                                 encoding="utf-8") as schema:
-            cursor.execute(schema.read())
-            cursor.execute('INSERT INTO "TaskRunExecutionSnapshot" (id, "executionStatus",'
-                           ' description, "runId", "runStatus", "environmentId", "createdAt")'
-                           " SELECT 's' || n, 'EXECUTING', convert_from('\\xe9', 'SQL_ASCII'), 'r',"
-                           " 'EXECUTING', 'e', now() + n * interval '1 s'"
-                           " FROM generate_series(1, 2) n")
-            cursor.execute("ALTER DATABASE ascii SET log_parameter_max_length_on_error = -1")
-        connection.close()
-        cluster.wait_caught_up()
-        settings = {name: {"conninfo": server.conninfo(dbname="ascii")}
-                    for name, server in (("primary", cluster.primary), ("replica", cluster.standby))}
-        for policy in ({"policy": "read_index"}, {"policy": "read_index", "when": "always"}):
-            with Host(settings=settings, policy=policy) as host:
-                host.wait_for_links("primary", "replica")
-                self.assertEqual(host.lookup("r", "s2").status, 200)
-                self.assertEqual(host.lookup("r", "s1").status, 503)
-        cluster.primary.execute("DROP DATABASE ascii WITH (FORCE)")
+        rows = ('INSERT INTO "TaskRunExecutionSnapshot" (id, "executionStatus",'
+                ' description, "runId", "runStatus", "environmentId", "createdAt")'
+                " SELECT 's' || n, 'EXECUTING', convert_from('\\xe9', 'SQL_ASCII'), 'r',"
+                " 'EXECUTING', 'e', now() + n * interval '1 s'"
+                " FROM generate_series(1, 2) n")
+        tells = "ALTER DATABASE ascii SET log_parameter_max_length_on_error = -1"
+        with self.database_of("ascii", "SQL_ASCII", [rows, tells]) as settings:
+            for policy in ({"policy": "read_index"}, {"policy": "read_index", "when": "always"}):
+                with Host(settings=settings, policy=policy) as host:
+                    host.wait_for_links("primary", "replica")
+                    self.assertEqual(host.lookup("r", "s2").status, 200)
+                    self.assertEqual(host.lookup("r", "s1").status, 503)
 
     def test_a_default_of_serializable(self):
         cluster.primary.execute("ALTER DATABASE postgres SET default_transaction_isolation ="

@@ -192,6 +192,13 @@ void pair_open_cluster(struct scripted_pair *pair, uint32_t flags) {
     ck_assert_int_eq(pair_standbys_role(pair), RP_ROLE_REPLICA);
 }
 
+void pair_open_level(struct scripted_pair *pair, const char *keys, uint32_t flags) {
+    pair_open(pair, keys);
+    pair->version = 150000;
+    pair->replayed = pair->inserted;
+    pair_open_cluster(pair, flags);
+}
+
 void pair_close(struct scripted_pair *pair) {
     (void)pair->calls->close(pair->cluster);
     section_close(&pair->section);

@@ -58,6 +58,8 @@ struct scripted_pair {
 /* With the keys of a section, and then the cluster itself. */
 void pair_open(struct scripted_pair *pair, const char *keys);
 void pair_open_cluster(struct scripted_pair *pair, uint32_t flags);
+/* Both, of a standby of PostgreSQL 15 that has replayed all. */
+void pair_open_level(struct scripted_pair *pair, const char *keys, uint32_t flags);
 void pair_close(struct scripted_pair *pair);
 
 /* Does what the cluster wants done now; after steps of a millisecond, as a host with timers does.

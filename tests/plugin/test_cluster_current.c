@@ -11,10 +11,7 @@
 static struct scripted_pair pair;
 
 static void open_pair(const char *keys, uint32_t flags) {
-    pair_open(&pair, keys);
-    pair.version = 150000;
-    pair.replayed = pair.inserted;
-    pair_open_cluster(&pair, flags);
+    pair_open_level(&pair, keys, flags);
     pair.holds_locates = true;
 }
 

@@ -12,11 +12,10 @@ enum { ONE = 7, OTHER = 8 };
 static struct scripted_pair pair;
 
 static void open_pair(uint32_t primarys, uint32_t standbys) {
-    pair_open(&pair, "policy = replica_then_primary\nreplica_retry_max_ms = 0\n"
-                     "on_replica_failure = primary");
-    pair.version = 150000;
-    pair.replayed = pair.inserted;
-    pair_open_cluster(&pair, 0);
+    pair_open_level(&pair,
+                    "policy = replica_then_primary\nreplica_retry_max_ms = 0\n"
+                    "on_replica_failure = primary",
+                    0);
     pair.databases[PAIR_PRIMARY] = primarys;
     pair.databases[PAIR_STANDBY] = standbys;
     pair_time_passes(&pair, 2000);
@@ -98,10 +97,8 @@ END_TEST
 
 /* A current read, which is answered before its position is located. */
 static void open_current_pair(void) {
-    pair_open(&pair, "policy = read_index\nwhen = always\non_replica_failure = primary");
-    pair.version = 150000;
-    pair.replayed = pair.inserted;
-    pair_open_cluster(&pair, RP_CLUSTER_KEEPS_ANSWERS);
+    pair_open_level(&pair, "policy = read_index\nwhen = always\non_replica_failure = primary",
+                    RP_CLUSTER_KEEPS_ANSWERS);
     pair.databases[PAIR_PRIMARY] = pair.databases[PAIR_STANDBY] = ONE;
     pair_time_passes(&pair, 2000);
     pair.holds_locates = true;

@@ -12,10 +12,7 @@
 static struct scripted_pair pair;
 
 static void open_pair(const char *keys) {
-    pair_open(&pair, keys);
-    pair.version = 150000;
-    pair.replayed = pair.inserted;
-    pair_open_cluster(&pair, 0);
+    pair_open_level(&pair, keys, 0);
     pair_time_passes(&pair, 2000);
 }
 

@@ -12,10 +12,7 @@
 static struct scripted_pair pair;
 
 static void set_up(void) {
-    pair_open(&pair, "policy = replica_then_primary\nreplica_retry_max_ms = 0");
-    pair.version = 150000;
-    pair.replayed = pair.inserted;
-    pair_open_cluster(&pair, 0);
+    pair_open_level(&pair, "policy = replica_then_primary\nreplica_retry_max_ms = 0", 0);
 }
 
 static void tear_down(void) {

@@ -9,10 +9,7 @@
 static struct scripted_pair pair;
 
 static void set_up(void) {
-    pair_open(&pair, "policy = primary_only");
-    pair.version = 150000;
-    pair.replayed = pair.inserted;
-    pair_open_cluster(&pair, 0);
+    pair_open_level(&pair, "policy = primary_only", 0);
 }
 
 static void tear_down(void) {

@@ -302,7 +302,8 @@ class Decisions:
         now = time.monotonic_ns()
         self._request = _abi.Request(
             struct_size=sizeof(_abi.Request), replicas=replicas, now_ns=now,
-            deadline_ns=deadline_of(now, timeout), flags=_abi.IN_TRANSACTION if in_transaction else 0, entropy=random.getrandbits(64))
+            deadline_ns=deadline_of(now, timeout),
+            flags=_abi.IN_TRANSACTION if in_transaction else 0, entropy=random.getrandbits(64))
         self._read = _abi.Read(struct_size=sizeof(_abi.Read))
         self._report = _abi.Report(struct_size=sizeof(_abi.Report))
         self._step: Any = None
