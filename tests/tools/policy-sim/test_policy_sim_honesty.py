@@ -85,10 +85,13 @@ class Recording:
             assert self._process.returncode == 0, self.message
 
     def lags(self):
-        """(time, lag) in seconds, as far as they are written."""
+        """(time, lag) in seconds, as far as they are written. Of a line that is being written a reader may
+        see the part before a page's end."""
         whole = os.path.exists(self.path)
         with open(self.path if whole else self._part, encoding="ascii") as file:
-            lines = file.read().splitlines()
+            text = file.read()
+        assert not whole or text.endswith("\n"), text[-80:]
+        lines = text[:text.rfind("\n") + 1].splitlines()
         assert lines[:1] in ([], ["time,lag"]), lines[0]
         return [tuple(float(word) for word in line.split(",")) for line in lines[1:]]
 
