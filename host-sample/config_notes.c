@@ -29,6 +29,17 @@ static void note_one_server(const struct host_config *config, struct ini_errors 
     }
 }
 
+static void note_gone_keys(const struct host_config *config, struct ini_errors *notes) {
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        if (config->servers[i].position != 0) {
+            ini_errors_add(notes,
+                           "[%s] position has no effect any more: every commit is covered "
+                           "without it; the line can go",
+                           config->servers[i].name);
+        }
+    }
+}
+
 static void note_files(const struct host_config *config, struct ini_errors *notes) {
     for (uint32_t i = 0; i < config->server_count; i++) {
         const struct server_config *server = &config->servers[i];
@@ -64,6 +75,7 @@ static void note_long_waits(const struct host_config *config, struct ini_errors 
 
 void config_notes(const struct host_config *config, struct ini_errors *notes) {
     note_one_server(config, notes);
+    note_gone_keys(config, notes);
     note_files(config, notes);
     note_long_waits(config, notes);
 }

@@ -119,6 +119,7 @@ struct ini_key {
     size_t offset;              /* of the value in the structure that is filled */
     bool open;                  /* errors may show its value, though the file may hold secrets */
     bool verbatim;              /* INI_TEXT: may begin or end with a quote, and hold " #" */
+    bool gone;                  /* read, for files that were written before, but told to nobody */
     const char *help; /* one sentence; says what the key does and what special values mean */
 };
 

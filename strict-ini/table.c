@@ -346,6 +346,9 @@ static void report_unknown_key(const struct report *report, const struct ini_ent
     struct ini_nearest_search search = {.word = entry->key};
     char known[LIST_CAPACITY] = "";
     for (size_t i = 0; i < report->key_count; i++) {
+        if (report->keys[i].gone) {
+            continue;
+        }
         ini_nearest_offer(&search, report->keys[i].name);
         strlcat(known, i > 0 ? ", " : "", sizeof known);
         strlcat(known, report->keys[i].name, sizeof known);
@@ -414,6 +417,9 @@ bool ini_is_good(const struct ini_section *section, const struct ini_key *key) {
 
 void ini_describe_keys(const struct ini_key *keys, size_t key_count, struct ini_text_sink sink) {
     for (size_t i = 0; i < key_count; i++) {
+        if (keys[i].gone) {
+            continue;
+        }
         sink.write(sink.context, keys[i].name);
         sink.write(sink.context, ": ");
         write_accepted(&keys[i], sink);

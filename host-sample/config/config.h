@@ -41,6 +41,7 @@ struct server_config {
     int32_t expect;    /* HOST_EXPECT_ANY, HOST_EXPECT_PRIMARY, HOST_EXPECT_REPLICA */
     int32_t addresses; /* HOST_ADDRESSES_ONE, HOST_ADDRESSES_ALL */
     int32_t state;     /* HOST_SERVER_OFF, HOST_SERVER_ON, HOST_SERVER_DRAIN */
+    int32_t position;  /* a key of 1.0.0 that has no effect any more; 0: the file has it not */
 };
 
 struct host_config {

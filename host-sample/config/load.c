@@ -18,6 +18,7 @@ static const char *const yes_no[] = {"no", "yes", NULL};
 static const char *const expectations[] = {"any", "primary", "replica", NULL};
 static const char *const address_words[] = {"one", "all", NULL};
 static const char *const states[] = {"off", "on", "drain", NULL};
+static const char *const positions[] = {"unset", "flush", "insert", NULL};
 
 #define AT(member)        offsetof(struct host_config, member)
 #define OF_SERVER(member) offsetof(struct server_config, member)
@@ -91,7 +92,12 @@ static const struct ini_key table_keys[] = {
                "begins there.")
 
 /* [primary], [replica], [replica.NAME]: what is expected of them is in the name. */
-static const struct ini_key named_server_keys[] = {SERVER_KEYS};
+static const struct ini_key named_server_keys[] = {
+    SERVER_KEYS,
+    KEY(INI_CHOICE, "position", OF_SERVER(position), "unset", "",
+        "Of 1.0.0, and without effect: every commit is covered.", .choices = positions,
+        .open = true, .gone = true),
+};
 
 static const struct ini_key server_keys[] = {
     SERVER_KEYS,

@@ -147,6 +147,11 @@ class Typing(unittest.TestCase):
         self.assertIn("[primary] and [replica.b] are one server", self.check(
             {"primary": {"conninfo": "postgresql://u@h/d"}, "replica.b":
              {"conninfo": "host=h port=5432 dbname=d user=v"}}).stdout)
+        for position in "flush", "insert": # a file of 1.0.0
+            self.assertIn("[primary] position has no effect any more",
+                          self.check({"primary": {"position": position}}).stdout)
+        self.assertNotIn("position", run_host("--keys").stdout)
+        self.assertRegex(self.check({"primary": {"zone": "a"}}).stderr, "known keys: (?!.*position)")
         self.write("read-policy.ini", b"[snapshots_since]\npolicy = replica_backoff\nmax_wait_ms = 900\n")
         self.assertNotIn("Note", self.check({}).stdout)
         self.assertIn("read-policy.ini:3: [snapshots_since] max_wait_ms = 900",
