@@ -73,10 +73,11 @@ struct ask {
 
 /* What is known of one instance, a server from its start to its end. */
 struct instance {
-    uint64_t start; /* facts.instance; 0: none */
-    uint64_t system;
+    uint64_t start;     /* facts.instance; 0: none */
+    uint64_t system;    /* 0: not heard in full, or it may not be seen */
     uint64_t collation; /* as in facts */
     uint32_t lower; /* the greatest lower bound of its timeline that it reported; it only grows */
+    bool heard_in_full;
     uint64_t used_event;
     /* Rule 5: the primary instance that its position was compared with, and the result. */
     uint64_t compared_with;

@@ -18,7 +18,7 @@ static bool has_confirmed_timeline(struct rp_cluster *cluster, uint32_t index) {
         server->claimed_timeline = server->said.upper;
         server->claimed_event = server->said_event;
     }
-    if (server->claimed_event != server->said_event) {
+    if (server->claimed_event != server->said_event && !system_is_due(server)) {
         return true;
     }
     cluster->claim_pending = true;

@@ -49,6 +49,13 @@ static const struct instance *last_leader(const struct server *server) {
     return last;
 }
 
+/* Which of the two counts nothing tells, neither a newer timeline nor, where they are of two
+ * systems, any. */
+static bool are_rivals(const struct instance *one, const struct instance *other) {
+    const bool two_systems = one->system != 0 && other->system != 0 && one->system != other->system;
+    return two_systems || one->led_timeline == other->led_timeline;
+}
+
 void lineage_note_leader(const struct rp_cluster *cluster, struct server *server,
                          struct instance *instance, const struct facts *facts,
                          uint64_t sent_event) {
@@ -62,16 +69,16 @@ void lineage_note_leader(const struct rp_cluster *cluster, struct server *server
     } else if (sent_event > server->switched_event) {
         server->switched_event = 0;
     }
+    instance->led_timeline = facts->upper;
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
         const struct instance *other = &server->instances[i];
-        if (other != instance && other->led_event != 0 && other->led_timeline == facts->upper &&
+        if (other != instance && other->led_event != 0 && are_rivals(instance, other) &&
             instance->led_event != 0 && instance->led_event < other->led_event &&
             sent_event > other->led_event) {
             server->two_lead_ns = cluster->now_ns;
         }
     }
     instance->led_event = cluster->event;
-    instance->led_timeline = facts->upper;
 }
 
 void lineage_forget(const struct rp_cluster *cluster, struct server *server) {

@@ -4,6 +4,7 @@
 #include "proofs.h"
 
 #include "position.h"
+#include "said.h"
 
 #include <stddef.h>
 
@@ -98,6 +99,9 @@ static const char *why_leader_does_not_count(const struct rp_cluster *cluster, u
     }
     if (instance->system != 0 && cluster->system != 0 && instance->system != cluster->system) {
         return "the server that was asked as the primary is of another system";
+    }
+    if (system_is_due(server)) {
+        return "the server that was asked as the primary has not said yet of which system it is";
     }
     if (facts->upper == 0 || facts->upper < cluster->timeline) {
         return "the server that was asked as the primary is on an older timeline, or does not tell "

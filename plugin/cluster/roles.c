@@ -187,6 +187,8 @@ static bool note_constants(const struct rp_cluster *cluster, struct server *serv
         learnt = true;
     }
     if (facts->full) {
+        learnt = learnt || !instance->heard_in_full;
+        instance->heard_in_full = true;
         instance->collation = facts->collation;
     }
     if (facts->database != 0 && server->database != facts->database) {

@@ -22,6 +22,11 @@ static inline uint64_t system_of(const struct server *server) {
     return server->instance != NULL ? server->instance->system : 0;
 }
 
+/* It has led, or followed, and was not asked yet of which system it is. */
+static inline bool system_is_due(const struct server *server) {
+    return server->instance != NULL && !server->instance->heard_in_full;
+}
+
 static inline bool is_foreign(const struct rp_cluster *cluster, const struct server *server) {
     uint64_t system = system_of(server);
     return cluster->system != 0 && system != 0 && system != cluster->system;

@@ -40,11 +40,21 @@ static void judge_pair(struct rp_cluster *cluster, uint32_t one_index, uint32_t 
     }
 }
 
+/* Whether it leads, or has led, to a primary of the system that counts. */
+static bool has_led_to_ours(const struct rp_cluster *cluster, const struct server *server) {
+    bool ours = !is_foreign(cluster, server);
+    for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
+        const struct instance *one = &server->instances[i];
+        ours = ours || (one->led_event != 0 && one->system == cluster->system);
+    }
+    return ours;
+}
+
 /* The same behind one name, by turns: the one has said that it leads after the other had, and the
- * other one after that. */
+ * other one after that. They may be of two systems. */
 static void judge_name(struct rp_cluster *cluster, uint32_t index) {
     const struct server *server = &cluster->servers[index];
-    if (!leads(server) || is_foreign(cluster, server)) {
+    if (!leads(server) || !has_led_to_ours(cluster, server)) {
         return;
     }
     if (server->two_lead_ns != 0 && server->asked_ns - server->two_lead_ns < TWO_LEAD_NS) {
@@ -131,9 +141,14 @@ void splits_judge(struct rp_cluster *cluster) {
     tell_split(cluster, before);
     bool two_systems = systems_are_two(cluster);
     if (two_systems && !cluster->two_systems) {
-        notices_add(&cluster->notices, RP_LOG_ERROR, NO_SERVER,
-                    "servers of two systems are out of recovery; reads that miss fail until expect "
-                    "= primary says which of them counts, or the others are state = off");
+        notices_add(
+            &cluster->notices, RP_LOG_ERROR, NO_SERVER,
+            systems_ours_is_led(cluster)
+                ? "servers of two systems are out of recovery; reads that miss fail until expect "
+                  "= primary says which of them counts, or the others are state = off"
+                : "the server that is out of recovery is of another system than the primary was; "
+                  "reads fail until that one is back, or all servers are of the other system, or "
+                  "this host is reloaded");
     }
     cluster->two_systems = two_systems;
 }

@@ -17,7 +17,7 @@ static struct server *expected_primary(const struct rp_cluster *cluster) {
     return NULL;
 }
 
-static bool somebody_leads_system(const struct rp_cluster *cluster) {
+bool systems_ours_is_led(const struct rp_cluster *cluster) {
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         const struct server *server = &cluster->servers[i];
         if (leads(server) && server->answers && system_of(server) == cluster->system) {
@@ -39,12 +39,28 @@ static void adopt_system(struct rp_cluster *cluster, uint64_t system) {
     lag_forget(&cluster->lag);
 }
 
+/* That every server is of, which must have answered; 0: none. */
+static uint64_t system_of_all(const struct rp_cluster *cluster) {
+    uint64_t system = 0;
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *server = &cluster->servers[i];
+        if (!is_on(server)) {
+            continue;
+        }
+        if (!server->answers || system_of(server) == 0 ||
+            (system != 0 && system_of(server) != system)) {
+            return 0;
+        }
+        system = system_of(server);
+    }
+    return system;
+}
+
 void systems_judge(struct rp_cluster *cluster) {
     const struct server *expected = expected_primary(cluster);
     uint64_t system = expected != NULL ? system_of(expected) : 0;
     if (system != 0) {
-        if (cluster->system == 0 ||
-            (system != cluster->system && !somebody_leads_system(cluster))) {
+        if (cluster->system == 0 || (system != cluster->system && !systems_ours_is_led(cluster))) {
             adopt_system(cluster, system);
         }
         return;
@@ -57,7 +73,11 @@ void systems_judge(struct rp_cluster *cluster) {
             first = server;
         }
     }
-    if (cluster->system == 0 && expected == NULL && first != NULL) {
+    if (expected != NULL || first == NULL) {
+        return;
+    }
+    /* After an upgrade, or a rebuild, there may be nobody left of the one that is remembered. */
+    if (cluster->system == 0 || (system_of_all(cluster) != 0 && is_foreign(cluster, first))) {
         adopt_system(cluster, system_of(first));
     }
 }

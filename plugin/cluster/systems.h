@@ -7,8 +7,12 @@
 #include "cluster.h"
 
 /* The expected primary's; without one, that of the first server that was seen out of recovery. It
- * changes only with the expected primary, and only if nobody else leads the old one. */
+ * changes with the expected primary, if nobody else leads the old one; without one when all servers
+ * answer, and are of one other system. */
 void systems_judge(struct rp_cluster *cluster);
+
+/* A server that answers is out of recovery in the system that counts. */
+bool systems_ours_is_led(const struct rp_cluster *cluster);
 
 /* Out of recovery in two systems, where nobody says which of them counts. */
 bool systems_are_two(const struct rp_cluster *cluster);

@@ -16,6 +16,7 @@ from cluster import Cluster
 from history import History
 from host import Host
 from lookup_case import LookupCase
+from relay import Relay
 from testbed import wait_for
 
 POLICY = {"policy": "read_index", "max_wait_ms": 2000, "on_replica_failure": "primary"}
@@ -170,9 +171,11 @@ class Changes(LookupCase):
         self.addCleanup(newer.destroy)
         newer.load(testbed.ROOT + "/tests/schema.sql")
         settings = {"primary": {"conninfo": first.conninfo()}, "replica": {"conninfo": second.conninfo()}}
-        host = Host(policy=POLICY, settings=settings).start()
-        self.addCleanup(host.kill)
-        self.wait_proven(host)
+        expecting = Host(policy=POLICY, settings=settings).start()
+        self.addCleanup(expecting.kill)
+        hosts = [expecting, self.listed(a=first, b=second)]
+        for host in hosts:
+            self.wait_proven(host)
         for old, new in ((second, newer.standby), (first, newer.primary)):
             old.stop()
             new.stop()
@@ -181,10 +184,33 @@ class Changes(LookupCase):
         first.start()
         second.become_standby(first)
         second.start()
-        wait_for(lambda: self.made_up(host).status == 404, "the new system to be known")
-        self.wait_proven(host)
-        self.assertEqual({self.fresh(host, first).status for _ in range(10)}, {200})
-        host.wait_for_log(lambda line: "another system than before" in line.text, "a line about that")
+        for host in hosts:
+            wait_for(lambda host=host: self.made_up(host).status == 404, "the new system to be known")
+            self.wait_proven(host)
+            self.assertEqual({self.fresh(host, first).status for _ in range(10)}, {200})
+            host.wait_for_log(lambda line: "another system than before" in line.text, "a line about that")
+
+    def test_a_name_that_leads_to_two_systems(self):
+        """By turns, as after a move to another system while the old one is still there: nobody can say
+        which of them counts, and their timelines' numbers tell nothing."""
+        self.begin()
+        old = self.servers.primary
+        newer = Cluster(standbys=("heir",))
+        self.addCleanup(newer.destroy)
+        newer.load(testbed.ROOT + "/tests/schema.sql")
+        newer.primary.stop()
+        newer.fail_over(newer.standby)
+        with Relay(old) as name:
+            settings = {"primary": {"conninfo": name.conninfo()}}
+            host = Host(policy={"policy": "primary_only"}, settings=settings).start()
+            self.addCleanup(host.kill)
+            for leads_to in (old, newer.primary, old, newer.primary):
+                name.lead_to(leads_to)
+                host.wait_for_links("primary")
+                wait_for(lambda: self.fresh(host, leads_to).status == 200, "it to be led there")
+            self.assert_error(self.made_up(host), 503)
+            self.assert_error(self.fresh(host, old), 503)
+            host.wait_for_log(lambda line: "leads to two primaries" in line.text, "a line about that")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,11 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
     static char answer[160];
     const uint32_t database = pair->databases[server == PAIR_STANDBY];
     const uint32_t collation = pair->collations[server == PAIR_STANDBY];
-    const char *system = pair->system_is_unknown ? " - -" : " 7001 -";
+    char system[24] = " - -";
     char told[24] = "";
+    if (!pair->system_is_unknown) {
+        (void)snprintf(system, sizeof system, " %u -", pair->systems[server == PAIR_STANDBY]);
+    }
     if (database != 0) {
         (void)snprintf(told, sizeof told, " d%u", database);
     }
@@ -163,6 +166,7 @@ void pair_open(struct scripted_pair *pair, const char *keys) {
     *pair = (struct scripted_pair){.now_ns = 1000 * PAIR_MS,
                                    .version = 190000,
                                    .leader = 0xA1,
+                                   .systems = {PAIR_SYSTEM, PAIR_SYSTEM},
                                    .inserted = 0x5000,
                                    .flushed = 0x4000,
                                    .replayed = 0x3000,

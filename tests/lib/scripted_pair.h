@@ -14,6 +14,9 @@
 /* A test may add the primary's second name. */
 enum { PAIR_PRIMARY, PAIR_STANDBY, PAIR_ALIAS, PAIR_MAX_SERVERS, PAIR_MAX_READS = 64 };
 
+/* What both are of, unless a test says otherwise. */
+enum { PAIR_SYSTEM = 7001 };
+
 struct scripted_pair {
     struct opened_section section;
     const struct rp_cluster_calls *calls;
@@ -23,7 +26,8 @@ struct scripted_pair {
 
     /* What the primary and the standby say. */
     uint32_t version;
-    uint32_t leader; /* the instance that is the primary */
+    uint32_t leader;     /* the instance that is the primary */
+    uint32_t systems[2]; /* of primary and standby */
     uint32_t inserted;
     uint32_t flushed;
     uint32_t replayed;

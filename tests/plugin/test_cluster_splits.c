@@ -117,6 +117,88 @@ START_TEST(it_ends_when_the_name_is_dead_for_a_minute) {
 }
 END_TEST
 
+/* Another instance of another system, on another timeline, whose number says nothing then. */
+static void name_leads_to_two_systems(uint32_t others_timeline) {
+    for (int i = 0; i < 4; i++) {
+        const bool other = i % 2 == 0;
+        pair.leader = other ? 0xA2 : 0xA1;
+        pair.systems[PAIR_PRIMARY] = other ? PAIR_SYSTEM + 1 : PAIR_SYSTEM;
+        pair.timeline = other ? others_timeline : 2;
+        pair_time_passes(&pair, 1500);
+    }
+}
+
+static void expect_the_primary(void) {
+    (void)pair.calls->server_set(pair.cluster, PAIR_PRIMARY, "a", RP_EXPECT_PRIMARY, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair.timeline = pair.streamed = pair.restart_point = 2;
+    pair_time_passes(&pair, 1500);
+}
+
+START_TEST(primaries_of_two_systems_by_turns_are_a_split) {
+    expect_the_primary();
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
+    name_leads_to_two_systems((uint32_t)_i);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_FAILED);
+    pair_time_passes(&pair, 55000);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 3), RP_VERDICT_FAILED);
+    pair_time_passes(&pair, 10000);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 4), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+/* It has said on which timeline it is, which is newer, and not of which system. */
+START_TEST(until_it_says_of_which_system_it_is_a_newer_one_counts_for_nothing) {
+    expect_the_primary();
+    pair_start(&pair, 1, 0);
+    pair_start(&pair, 2, 0);
+    pair.primary_is_silent = true;
+    pair.leader = 0xA2;
+    pair.timeline = 3;
+    for (uint64_t tag = 1; tag <= 2; tag++) {
+        pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+        ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FAILED);
+    }
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 3), RP_VERDICT_FAILED);
+    pair.leader = 0xA1;
+    pair.timeline = 2;
+    pair.primary_is_silent = false;
+    pair_time_passes(&pair, 3000);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 4), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+/* As after an upgrade: nobody says which server is to be the primary, and both are new. */
+static void both_are_of_another_system(void) {
+    pair.leader = 0xA2;
+    pair.systems[PAIR_PRIMARY] = pair.systems[PAIR_STANDBY] = PAIR_SYSTEM + 1;
+    pair_time_passes(&pair, 2500);
+}
+
+START_TEST(where_all_are_of_another_system_it_is_the_one_that_counts) {
+    both_are_of_another_system();
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+}
+END_TEST
+
+START_TEST(but_not_as_long_as_one_is_of_the_old_one) {
+    pair.leader = 0xA2;
+    pair.systems[PAIR_PRIMARY] = PAIR_SYSTEM + 1;
+    pair_time_passes(&pair, 5000);
+    pair_start(&pair, 1, 0);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
+START_TEST(or_does_not_answer) {
+    pair.standby_is_blind = true;
+    both_are_of_another_system();
+    pair_start(&pair, 1, 0);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_splits");
     TCase *tests = suite_case(suite, "splits", set_up, tear_down, 0);
@@ -129,5 +211,10 @@ int main(void) {
     tcase_add_test(tests, it_ends_when_one_of_them_alone_has_led_for_a_minute);
     tcase_add_test(tests, nor_does_it_end_sooner_where_more_is_asked);
     tcase_add_test(tests, it_ends_when_the_name_is_dead_for_a_minute);
+    tcase_add_loop_test(tests, primaries_of_two_systems_by_turns_are_a_split, 1, 4);
+    tcase_add_test(tests, until_it_says_of_which_system_it_is_a_newer_one_counts_for_nothing);
+    tcase_add_test(tests, where_all_are_of_another_system_it_is_the_one_that_counts);
+    tcase_add_test(tests, but_not_as_long_as_one_is_of_the_old_one);
+    tcase_add_test(tests, or_does_not_answer);
     return suite_run(suite);
 }
