@@ -143,6 +143,7 @@ struct server {
     bool answers;             /* the last question was answered */
     bool blind;               /* it answers, but can tell nothing about itself */
     uint64_t database;        /* that it told of last; 0: unknown */
+    uint64_t database_name;   /* of that one; 0: not told */
     uint64_t moved_event;     /* when that was another one than before; 0: never */
     struct instance instances[MAX_INSTANCES];
     struct instance *instance; /* of said; NULL: none */

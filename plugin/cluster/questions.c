@@ -120,8 +120,9 @@ const char question_probe[] =
 #define BY_NONE(more)     QUESTION(STANDBY("o.t", "'-'"), more, JUST_POSITION)
 #define BY_RECOVERY(more) QUESTION(STANDBY_BY_RECOVERY, more, JUST_ROLE)
 
-/* By its directory (pg_class is never elsewhere), which standbys have as their primary has. Not by its
- * name: that of a session's database may change, and the session stays in it.
+/* By its directory (pg_class is never elsewhere), whose last part standbys have as their primary has,
+ * whatever tablespace it lies in. Not by its name: that of a session's database may change, and the
+ * session stays in it.
  *
  * pg_relation_is_updatable takes a lock and gives it back, and whoever takes a lock hears which of the
  * catalogs that a session remembers have changed. Later than the position, so that no read that follows
@@ -140,8 +141,14 @@ const char question_probe[] =
     " FROM pg_catalog.pg_database d"                                                               \
     " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())::text, '-')"
 
+/* As the server knows it, which may still have to replay that it has moved to another one. */
+#define NAME                                                                                       \
+    "(pg_catalog.hashtextextended(pg_catalog.current_database()::text, 0)"                         \
+    " OPERATOR(pg_catalog.&) 9223372036854775807)::text"
+
 #define MORE(system, collation)                                                                    \
-    AND DATABASE AND "' '" AND system AND "' '" AND REPLAY_AGE AND "' '" AND collation
+    AND DATABASE AND "' '" AND system AND "' '" AND REPLAY_AGE AND "' '" AND collation AND "' '"   \
+    AND NAME
 
 /* By whether the system may be seen, and the version of the collation. */
 #define FULLS(by)                                                                                  \
@@ -211,16 +218,21 @@ static bool read_number(const char **at, uint32_t base, uint64_t most, uint64_t 
     return true;
 }
 
-/* A path as a number (FNV-1a, 64 bits), up to its last slash: the directory's. "-" is 0, unknown.
- */
+/* The last directory of a path as a number (FNV-1a, 64 bits); where there is none, what stands in
+ * its place. "-" is 0, unknown. */
 static bool read_place(const char **at, uint64_t *place) {
+    const uint64_t basis = UINT64_C(0xCBF29CE484222325);
     const char *const first = *at;
     const char *c = first;
-    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+    uint64_t hash = basis;
     uint64_t directory = 0;
     for (; *c != ' ' && *c != '\0'; c++) {
-        directory = *c == '/' ? hash : directory;
-        hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001B3);
+        if (*c == '/') {
+            directory = hash;
+            hash = basis;
+        } else {
+            hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001B3);
+        }
     }
     const bool unknown = *first == '-' && c - first == 1;
     *place = unknown ? 0 : directory != 0 ? directory : hash;
@@ -341,7 +353,9 @@ bool question_read_facts(const char *answer, struct facts *facts) {
     if (facts->full) {
         good = read_number(&at, 10, UINT64_MAX, &facts->system) &&
                read_number(&at, 10, UINT64_MAX, &facts->replay_age_ms) &&
-               (*at == '\0' || read_number(&at, 10, UINT64_MAX, &facts->collation)) && *at == '\0';
+               (*at == '\0' || read_number(&at, 10, UINT64_MAX, &facts->collation)) &&
+               (*at == '\0' || read_number(&at, 10, UINT64_MAX, &facts->database_name)) &&
+               *at == '\0';
     }
     return good && facts->instance != 0;
 }

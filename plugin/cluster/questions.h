@@ -41,6 +41,7 @@ struct facts {
     uint64_t flushed;       /* of a primary; 0: unknown */
     uint64_t system;        /* 0: unknown */
     uint64_t database;      /* that the connection is to, a number for its place; 0: unknown */
+    uint64_t database_name; /* a number for its name there, in full only; 0: unknown */
     uint64_t collation;     /* a number for its version there; 0: unknown, or always the same */
     uint64_t replay_age_ms; /* since the commit that was replayed last; 0: unknown */
     uint32_t lower; /* bounds of the position's timeline; of a primary the same. 0: unknown */

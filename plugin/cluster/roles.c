@@ -195,6 +195,11 @@ static bool note_constants(const struct rp_cluster *cluster, struct server *serv
         learnt = true;
         server->moved_event = server->database != 0 ? cluster->event : 0;
         server->database = facts->database;
+        server->database_name = 0;
+    }
+    if (facts->full && server->database_name != facts->database_name) {
+        learnt = true;
+        server->database_name = facts->database_name;
     }
     return learnt;
 }

@@ -114,6 +114,13 @@ bool systems_is_elsewhere(const struct rp_cluster *cluster, const struct server 
     return primarys != 0 && its != 0 && its != primarys;
 }
 
+/* Which one is meant then, nobody can say; but if both are of one name, one of them has yet to hear
+ * that the name has moved: a standby that is late, or silent. */
+static bool are_meant_to_differ(const struct server *one, const struct server *other) {
+    return one->database != other->database &&
+           (one->database_name == 0 || one->database_name != other->database_name);
+}
+
 void systems_judge_databases(struct rp_cluster *cluster) {
     const struct server *first = NULL, *other = NULL;
     for (uint32_t i = 0; i < cluster->server_count; i++) {
@@ -123,7 +130,7 @@ void systems_judge_databases(struct rp_cluster *cluster) {
         }
         if (first == NULL) {
             first = server;
-        } else if (server->database != first->database) {
+        } else if (are_meant_to_differ(server, first)) {
             other = server;
         }
     }

@@ -311,10 +311,16 @@ class OtherDatabases(Facts):
             host = self.host(app, [InDatabase(servers.standby, "app")], policy=policy)
             self.ask(host, app)
             self.wait_proven_by_any(host)
+            if policy is ALWAYS:  # it will not hear of the move for a while; nor can it be in doubt
+                servers.standby.pause_replay()
             servers.primary.end_clients()
             for before, after in (("app", "old"), ("restored", "app"), ("old", "restored")):
                 servers.primary.execute(f"ALTER DATABASE {before} RENAME TO {after}")
             self.assert_no_404(self.ask(host, app, 50))
+            if policy is ALWAYS:
+                wait_for(lambda: self.made_up(host).status == 404, "the primary's word to count")
+                self.wait_out(host, "replica", "another database")
+                servers.standby.resume_replay()
             self.wait_proven_by_any(host)
             self.assertIn((200, "replica"), self.ask(host, app))
             host.stop()

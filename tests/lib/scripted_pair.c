@@ -11,6 +11,7 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
     static char answer[160];
     const uint32_t database = pair->databases[server == PAIR_STANDBY];
     const uint32_t collation = pair->collations[server == PAIR_STANDBY];
+    const uint32_t name = pair->names[server == PAIR_STANDBY];
     char system[24] = " - -";
     char told[24] = "";
     if (!pair->system_is_unknown) {
@@ -37,9 +38,9 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
         (void)snprintf(answer, sizeof answer, "rp1 b1 c r 0/%X - %s %s%s%s", pair->replayed,
                        bounds[0], bounds[1], told, full ? system : "");
     }
-    if (full && collation != 0) {
+    if (full && (collation | name) != 0) {
         const size_t length = strlen(answer);
-        (void)snprintf(answer + length, sizeof answer - length, " %u", collation);
+        (void)snprintf(answer + length, sizeof answer - length, " %u %u", collation, name);
     }
     return answer;
 }

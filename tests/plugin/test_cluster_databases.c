@@ -95,6 +95,21 @@ START_TEST(or_the_other_one_is_off) {
 }
 END_TEST
 
+/* As when a name has moved, and the standby has yet to replay that, or does not answer. */
+START_TEST(but_where_both_have_one_name_the_primarys_miss_counts) {
+    open_pair(ONE, ONE);
+    pair.names[PAIR_PRIMARY] = pair.names[PAIR_STANDBY] = 1;
+    pair_time_passes(&pair, 2000);
+    pair.databases[PAIR_PRIMARY] = OTHER;
+    pair_time_passes(&pair, 2000);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
+    pair.names[PAIR_STANDBY] = 2;
+    pair_time_passes(&pair, 2000);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_FAILED);
+}
+END_TEST
+
 /* A current read, which is answered before its position is located. */
 static void open_current_pair(void) {
     pair_open_level(&pair, "policy = read_index\nwhen = always\non_replica_failure = primary",
@@ -234,6 +249,7 @@ int main(void) {
     tcase_add_test(tests, one_that_has_gone_blind_is_held_against_nobody);
     tcase_add_test(tests, all_is_well_once_they_are_the_same);
     tcase_add_test(tests, or_the_other_one_is_off);
+    tcase_add_test(tests, but_where_both_have_one_name_the_primarys_miss_counts);
     tcase_add_test(tests, a_connection_to_the_primarys_database_proves_an_absence);
     tcase_add_test(tests, a_connection_that_stayed_in_another_one_does_not);
     tcase_add_test(tests, nor_one_that_does_not_tell);
