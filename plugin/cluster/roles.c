@@ -187,9 +187,9 @@ static bool note_constants(const struct rp_cluster *cluster, struct server *serv
         learnt = true;
     }
     if (facts->full) {
+        instance->collation = facts->collation;
         learnt = learnt || !instance->heard_in_full;
         instance->heard_in_full = true;
-        instance->collation = facts->collation;
     }
     if (facts->database != 0 && server->database != facts->database) {
         learnt = true;
