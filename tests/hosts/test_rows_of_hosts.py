@@ -8,6 +8,7 @@ import sys
 import tempfile
 import unittest
 
+import sanitizer
 from cluster import Cluster
 from testbed import BUILD, HOST_PLUGIN, ROOT
 
@@ -35,11 +36,12 @@ class Host:
     """What each must do. The subclasses say which one it is."""
 
     command = None
+    environment = {}
 
     def run_host(self, section, lines):
         return subprocess.run([*self.command, HOST_PLUGIN, policies, section, cluster.standby.conninfo(),
                                cluster.primary.conninfo(), "thing"], input=lines, capture_output=True, timeout=60,
-                              check=False)
+                              check=False, env={**os.environ, **self.environment})
 
     def answers(self, section, lines):
         done = self.run_host(section, lines)
@@ -62,6 +64,12 @@ class Host:
         self.assertNotIn(b"found", self.run_host("index", b"row\0more\n").stdout)
 
 
+class Interpreted(Host):
+    @classmethod
+    def setUpClass(cls):
+        cls.environment = sanitizer.environment_for(HOST_PLUGIN)
+
+
 class MinimalC(Host, unittest.TestCase):
     command = [os.path.join(BUILD, "minimal-host")]
 
@@ -71,12 +79,12 @@ class MinimalC(Host, unittest.TestCase):
         self.assertEqual(done.stdout, b"")
 
 
-class MinimalPython(Host, unittest.TestCase):
+class MinimalPython(Interpreted, unittest.TestCase):
     command = [sys.executable, os.path.join(ROOT, "hosts", "minimal", "minimal.py")]
 
 
 @unittest.skipUnless(shutil.which("luajit") and shutil.which("cc"), "there is no luajit")
-class Luajit(Host, unittest.TestCase):
+class Luajit(Interpreted, unittest.TestCase):
     command = ["luajit", os.path.join(ROOT, "hosts", "luajit", "host.lua")]
 
     @unittest.skip("io.lines ends a line at a NUL byte, and the host never sees it")
