@@ -181,10 +181,18 @@ static void see_rest(struct session *session, uint64_t wake_ns) {
     }
 }
 
+/* As a host does that has no connection: before it asks for the next one. */
+static void answer_at_once(struct session *session, uint64_t id) {
+    session->calls->answer(session->cluster, id, RP_NOT_SENT, NULL, NULL, session->now_ns);
+    remove_out(session, find_out(session, id));
+}
+
+/* However the answers come, there is an end to what is to be done at one time. */
 static void call_next(struct session *session, struct input *input) {
     struct rp_action action = {.struct_size = sizeof action};
     uint64_t wake_ns = 0;
     const uint8_t most = take_byte(input); /* a host may stop early, too */
+    const bool at_once = most % 16 == 1;
     for (int i = 0; most >= 128 || i < most; i++) {
         assert(i < MAX_ACTIONS);
         told_time(session, session->now_ns);
@@ -197,6 +205,9 @@ static void call_next(struct session *session, struct input *input) {
         case RP_ACTION_READ:
         case RP_ACTION_ASK:
             see_work(session, &action);
+            if (at_once) {
+                answer_at_once(session, action.id);
+            }
             break;
         case RP_ACTION_DROP:
             see_drop(session, &action);
