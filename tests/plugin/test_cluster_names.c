@@ -73,6 +73,7 @@ START_TEST(nor_when_the_question_in_between_is_lost) {
     ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
     ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
     pair.primary_is_gone = false;
+    pair_time_passes(&pair, 1500);
     pair_start(&pair, 3, 0);
     ck_assert_int_eq(verdict_on(3, OTHER, RP_MISSING, OTHER), RP_VERDICT_NOT_FOUND);
 }
@@ -149,6 +150,20 @@ START_TEST(beside_another_primary_no_replica_keeps_a_floor) {
 }
 END_TEST
 
+/* It has claimed a newer timeline once, and is gone: it is asked no more often than before. */
+START_TEST(whose_claim_is_not_confirmed_is_not_asked_without_end) {
+    pair_start(&pair, 1, 0);
+    pair.primary_is_gone = true;
+    pair.timeline = 2;
+    ck_assert_int_eq(verdict_on(1, ONE, RP_MISSING, ONE), RP_VERDICT_FAILED);
+    pair_time_passes(&pair, 1500);
+    pair.primary_is_gone = false;
+    pair_time_passes(&pair, 1500);
+    pair_start(&pair, 2, 0);
+    ck_assert_int_eq(verdict_on(2, ONE, RP_MISSING, ONE), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_names");
     TCase *tests = suite_case(suite, "names", set_up, tear_down, 0);
@@ -162,5 +177,6 @@ int main(void) {
     tcase_add_test(tests, where_the_one_answers_then_neither_counts);
     tcase_add_test(tests, a_miss_of_the_one_before_that_comes_late_does_not_count);
     tcase_add_test(tests, beside_another_primary_no_replica_keeps_a_floor);
+    tcase_add_test(tests, whose_claim_is_not_confirmed_is_not_asked_without_end);
     return suite_run(suite);
 }

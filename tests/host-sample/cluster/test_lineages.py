@@ -12,7 +12,7 @@ import unittest
 
 from fact_case import BRIEF, Witnessed, campaign
 from host import Host
-from relay import RoundRobin
+from relay import Relay, RoundRobin
 from testbed import wait_for
 
 
@@ -153,6 +153,27 @@ class Lineages(Witnessed):
             self.prove_again(hosts, c, old)
             witness.wait_for_more()
             self.assertEqual([self.splits(host) for host in hosts], [0, 0])
+
+    def test_heir_whose_connections_are_lost_at_once(self):
+        """It has told of its promotion in one answer, and the question that is to confirm it is lost with
+        the connections, as when a balancer restarts them. The host lives on, and finds it again."""
+        self.begin("b")
+        heir = self.servers.standby
+        with Relay(heir) as relay:
+            host, _ = self.listed(self.primary, relay)
+            self.servers.wait_caught_up()
+            self.primary.stop()
+            relay.delay(0.5)
+            heir.promote()
+            host.wait_for_log(lambda line: "is the primary (timeline 2)" in line.text, "the promotion")
+            relay.refuse()
+            relay.cut()
+            host.wait_for_log(lambda line: "link lost" in line.text and line.fields["server"] == "server.b",
+                              "the loss")
+            self.assertEqual(host.request("GET", "/healthz").status, 200)
+            relay.delay(0)
+            relay.pass_through()
+            wait_for(lambda: self.made_up(host).status == 404, "the heir")
 
     @campaign
     def test_former_primary_is_rewound(self):
