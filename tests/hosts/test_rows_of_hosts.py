@@ -64,12 +64,6 @@ class Host:
         self.assertNotIn(b"found", self.run_host("index", b"row\0more\n").stdout)
 
 
-class Interpreted(Host):
-    @classmethod
-    def setUpClass(cls):
-        cls.environment = sanitizer.environment_for(HOST_PLUGIN)
-
-
 class MinimalC(Host, unittest.TestCase):
     command = [os.path.join(BUILD, "minimal-host")]
 
@@ -79,12 +73,13 @@ class MinimalC(Host, unittest.TestCase):
         self.assertEqual(done.stdout, b"")
 
 
-class MinimalPython(Interpreted, unittest.TestCase):
+class MinimalPython(Host, unittest.TestCase):
     command = [sys.executable, os.path.join(ROOT, "hosts", "minimal", "minimal.py")]
+    environment = sanitizer.environment_for(HOST_PLUGIN)
 
 
 @unittest.skipUnless(shutil.which("luajit") and shutil.which("cc"), "there is no luajit")
-class Luajit(Interpreted, unittest.TestCase):
+class Luajit(Host, unittest.TestCase):
     command = ["luajit", os.path.join(ROOT, "hosts", "luajit", "host.lua")]
 
     @unittest.skip("io.lines ends a line at a NUL byte, and the host never sees it")
