@@ -6,6 +6,7 @@
  */
 #include "connect_test.h"
 #include "host-sample/base/log.h"
+#include "host-sample/base/unix_time.h"
 #include "host-sample/config/load.h"
 #include "host-sample/http/front.h"
 #include "host-sample/operate/ask_status.h"
@@ -219,12 +220,6 @@ static void describe_host(const struct host *host) {
 }
 
 /* ---- serving --------------------------------------------------------------------------------- */
-
-static uint64_t unix_now_ms(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void *worker_main(void *context) {
     worker_run(context);

@@ -252,7 +252,7 @@ static void put_host(struct byte_buffer *out, const struct report_format *format
     char text[256];
     char time[32];
     format->heading(out, "This process");
-    print_date(time, sizeof time, (int64_t)host->started_unix_ms);
+    print_date(time, sizeof time, host->started_unix_ms);
     (void)snprintf(text, sizeof text, "Started %s UTC, %u thread%s, configuration %.120s.", time,
                    host->worker_count, host->worker_count == 1 ? "" : "s", host->config_path);
     format->line(out, TONE_PLAIN, text);
