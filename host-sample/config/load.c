@@ -137,16 +137,15 @@ static const struct {
     const char *name;
     const struct ini_key *keys;
     size_t key_count;
-    size_t base; /* of what the offsets are in */
     bool required;
 } sections[] = {
-    {"listen", listen_keys, COUNT(listen_keys), 0, false},
-    {"admin", admin_keys, COUNT(admin_keys), 0, false},
-    {"auth", auth_keys, COUNT(auth_keys), 0, false},
-    {"tables", table_keys, COUNT(table_keys), 0, false},
-    {"plugin", plugin_keys, COUNT(plugin_keys), 0, true},
-    {"limits", limit_keys, COUNT(limit_keys), 0, false},
-    {"log", log_keys, COUNT(log_keys), 0, false},
+    {"listen", listen_keys, COUNT(listen_keys), false},
+    {"admin", admin_keys, COUNT(admin_keys), false},
+    {"auth", auth_keys, COUNT(auth_keys), false},
+    {"tables", table_keys, COUNT(table_keys), false},
+    {"plugin", plugin_keys, COUNT(plugin_keys), true},
+    {"limits", limit_keys, COUNT(limit_keys), false},
+    {"log", log_keys, COUNT(log_keys), false},
 };
 
 static bool has_name_behind(const char *section, const char *word) {
@@ -277,8 +276,8 @@ static void read_sections(struct host_config *config, const struct ini_document 
         } else if (i == COUNT(sections)) {
             unknown_section(document, section, errors);
         } else {
-            ini_read_section(document, section, sections[i].keys, sections[i].key_count,
-                             (char *)config + sections[i].base, errors);
+            ini_read_section(document, section, sections[i].keys, sections[i].key_count, config,
+                             errors);
         }
     }
     for (size_t i = 0; i < COUNT(sections); i++) {
@@ -294,8 +293,7 @@ static void read_sections(struct host_config *config, const struct ini_document 
                            "config",
                            document->path, sections[i].name);
         } else {
-            ini_read_defaults(sections[i].keys, sections[i].key_count,
-                              (char *)config + sections[i].base);
+            ini_read_defaults(sections[i].keys, sections[i].key_count, config);
         }
     }
     if (!document->incomplete && !has_possible_primary(config)) {
