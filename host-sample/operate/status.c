@@ -12,7 +12,6 @@
 
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
 const char *const status_verdict_names[STATUS_VERDICTS] = {"refused", "found", "not_found",
                                                            "failed", "shed"};
@@ -81,12 +80,8 @@ static void take_numbers(struct status *status, const struct rates_sample *now) 
 }
 
 static uint64_t links_of(const struct host_config *config, const char *name) {
-    for (uint32_t i = 0; i < config->server_count; i++) {
-        if (strcmp(config->servers[i].name, name) == 0) {
-            return (uint64_t)config->servers[i].links * config->listen.threads;
-        }
-    }
-    return 0;
+    const struct server_config *server = config_find_server(config, name);
+    return server != NULL ? (uint64_t)server->links * config->listen.threads : 0;
 }
 
 static void take_servers(struct status *status, const struct servers *servers,
