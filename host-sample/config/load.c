@@ -178,8 +178,7 @@ static void folder_of(char folder[PATH_MAX], const char *config_path) {
 /* A conninfo that libpq refuses will never work; better said now than at each attempt. */
 static void check_conninfo(const struct ini_document *document, const struct ini_section *section,
                            struct server_config *server, struct ini_errors *errors) {
-    char why[512], folder[PATH_MAX];
-    const struct ini_entry *entry = ini_find(section, "conninfo");
+    char why[512], folder[PATH_MAX], place[PATH_MAX];
     if (server->conninfo[0] == '\0') {
         return;
     }
@@ -192,20 +191,21 @@ static void check_conninfo(const struct ini_document *document, const struct ini
                        "accepted: absolute paths, or a service of libpq's service file");
     }
     if (!good || !conninfo_service_is_known(server->conninfo, why, sizeof why)) {
-        ini_errors_add(errors, "%s:%u: [%s] conninfo: %s", document->path,
-                       entry != NULL ? entry->line : section->line, section->shown, why);
+        ini_place(place, sizeof place, document, section, "conninfo");
+        ini_errors_add(errors, "%s: %s", place, why);
     }
 }
 
 static void check_addresses(const struct ini_document *document, const struct ini_section *section,
                             const struct server_config *server, struct ini_errors *errors) {
-    char host[INI_MAX_VALUE_BYTES + 1];
+    char host[INI_MAX_VALUE_BYTES + 1], place[PATH_MAX];
     if (server->addresses == HOST_ADDRESSES_ALL && server->conninfo[0] != '\0' &&
         !conninfo_host(server->conninfo, host, sizeof host)) {
+        ini_place(place, sizeof place, document, section, "addresses");
         ini_errors_add(errors,
-                       "%s:%u: [%s] addresses = all: the conninfo has no name to be looked up; "
+                       "%s = all: the conninfo has no name to be looked up; "
                        "accepted: with a conninfo that has one host, and no hostaddr",
-                       document->path, ini_find(section, "addresses")->line, section->shown);
+                       place);
     }
 }
 
