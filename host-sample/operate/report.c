@@ -51,7 +51,7 @@ static void put_lag(struct report_table *table, const struct rp_server_info *inf
     } else if (!known && (ns == 0 || ns == RP_UNKNOWN)) {
         cell(table, TONE_WARN, "unknown");
     } else {
-        cell(table, ns >= UINT64_C(5000000000) ? TONE_WARN : TONE_PLAIN, "%s%.*f s",
+        cell(table, ns >= STATUS_LAG_NS ? TONE_WARN : TONE_PLAIN, "%s%.*f s",
              known ? "" : "at least ", ns < UINT64_C(10000000000) ? 1 : 0, (double)ns / 1e9);
     }
 }
