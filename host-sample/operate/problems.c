@@ -8,8 +8,7 @@
 #include <string.h>
 
 /* Less is ordinary. */
-#define NOT_FOUND_PER_S    5.0
-#define PRIMARY_MISS_PER_S 5.0
+#define NOT_FOUND_PER_S 5.0
 
 static void add(struct status *status, enum status_tone tone, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -14,8 +14,6 @@
 /* Views are filled at most this often: pages and metrics are read by people and scrapers. */
 #define VIEW_NS UINT64_C(20000000)
 
-#define NO_SERVER UINT32_MAX
-
 /* ---- questions ------------------------------------------------------------------------------- */
 
 static int32_t outcome_of_failure(const struct pg_reply *reply) {
