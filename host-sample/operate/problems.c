@@ -8,9 +8,7 @@
 #include <string.h>
 
 /* Less is ordinary. */
-#define LAG_NS             UINT64_C(5000000000)
-#define NOT_FOUND_PER_S    5.0
-#define PRIMARY_MISS_PER_S 5.0
+#define NOT_FOUND_PER_S 5.0
 
 static void add(struct status *status, enum status_tone tone, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -64,7 +62,7 @@ static void check_lag(struct status *status, const struct status_server *server)
     const struct rp_server_info *info = &server->info;
     const bool known = info->lag_ns != RP_UNKNOWN;
     const uint64_t lag_ns = known ? info->lag_ns : info->lag_at_least_ns;
-    if (info->role == RP_ROLE_REPLICA && lag_ns >= LAG_NS && lag_ns != RP_UNKNOWN) {
+    if (info->role == RP_ROLE_REPLICA && lag_ns >= STATUS_LAG_NS && lag_ns != RP_UNKNOWN) {
         /* The timeline of a standby is known while it streams. */
         const bool silent = info->timeline == 0 && info->grants[0] == '\0';
         add(status, TONE_WARN, "%s is %s%llu s behind the primary%s.", server->name,

@@ -51,7 +51,7 @@ static void put_lag(struct report_table *table, const struct rp_server_info *inf
     } else if (!known && (ns == 0 || ns == RP_UNKNOWN)) {
         cell(table, TONE_WARN, "unknown");
     } else {
-        cell(table, ns >= UINT64_C(5000000000) ? TONE_WARN : TONE_PLAIN, "%s%.*f s",
+        cell(table, ns >= STATUS_LAG_NS ? TONE_WARN : TONE_PLAIN, "%s%.*f s",
              known ? "" : "at least ", ns < UINT64_C(10000000000) ? 1 : 0, (double)ns / 1e9);
     }
 }
@@ -252,7 +252,7 @@ static void put_host(struct byte_buffer *out, const struct report_format *format
     char text[256];
     char time[32];
     format->heading(out, "This process");
-    print_date(time, sizeof time, (int64_t)host->started_unix_ms);
+    print_date(time, sizeof time, host->started_unix_ms);
     (void)snprintf(text, sizeof text, "Started %s UTC, %u thread%s, configuration %.120s.", time,
                    host->worker_count, host->worker_count == 1 ? "" : "s", host->config_path);
     format->line(out, TONE_PLAIN, text);

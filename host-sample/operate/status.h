@@ -11,6 +11,9 @@
 
 enum status_tone { TONE_PLAIN, TONE_GOOD, TONE_WARN, TONE_BAD };
 
+/* Less lag of a replica is ordinary. */
+#define STATUS_LAG_NS UINT64_C(5000000000)
+
 struct status_problem {
     enum status_tone tone; /* TONE_WARN, TONE_BAD */
     char text[400];

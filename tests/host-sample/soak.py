@@ -12,7 +12,6 @@ import argparse
 import collections
 import os
 import random
-import sys
 import threading
 import time
 

@@ -15,7 +15,7 @@ from typing import Any, Callable, Iterator, TypeVar
 
 from . import _abi
 from ._end import (Closed, ConfigError, End, Missing, ReadPolicyError, UsageError, deadline_of,
-                   end_of, outcome_number, outcome_of, text_of)
+                   end_of, outcome_number, outcome_of, text_of, timeout_of)
 
 T = TypeVar("T")
 ALL_CAPABILITIES = _abi.CAN_REPORT_POSITIONS | _abi.CAN_AWAIT_POSITION
@@ -302,7 +302,7 @@ class Decisions:
         now = time.monotonic_ns()
         self._request = _abi.Request(
             struct_size=sizeof(_abi.Request), replicas=replicas, now_ns=now,
-            deadline_ns=deadline_of(now, timeout),
+            deadline_ns=deadline_of(now, timeout_of(timeout)),
             flags=_abi.IN_TRANSACTION if in_transaction else 0, entropy=random.getrandbits(64))
         self._read = _abi.Read(struct_size=sizeof(_abi.Read))
         self._report = _abi.Report(struct_size=sizeof(_abi.Report))
