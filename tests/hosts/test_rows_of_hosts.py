@@ -79,6 +79,7 @@ class MinimalPython(Host, unittest.TestCase):
 
 
 @unittest.skipUnless(shutil.which("luajit") and shutil.which("cc"), "there is no luajit")
+@unittest.skipIf(sanitizer.is_in(HOST_PLUGIN), "the plugin is built with a sanitizer")
 class Luajit(Host, unittest.TestCase):
     command = ["luajit", os.path.join(ROOT, "hosts", "luajit", "host.lua")]
 

@@ -5,6 +5,13 @@ import re
 import subprocess
 
 
+def is_in(path):
+    """Whether the program or shared object was built with one: then it takes more memory and time, and no
+    program can load it that has not loaded the run-time library before."""
+    with open(path, "rb") as file:
+        return re.search(rb"__(a|t)san_init", file.read()) is not None
+
+
 def environment_for(shared_object):
     """What a process that loads it needs in its environment: the sanitizer that it was built with has to be
     there first. Interpreters leak by design."""
