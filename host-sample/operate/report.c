@@ -153,6 +153,10 @@ static void put_budget(struct byte_buffer *out, const struct report_format *form
     format->line(out, budget->left == 0 ? TONE_BAD : TONE_PLAIN, text);
 }
 
+/* As people say them; programs get status_verdict_names. */
+static const char *const verdict_words[STATUS_VERDICTS] = {"refused", "found", "not found",
+                                                           "failed", "shed"};
+
 static void put_lookups(struct byte_buffer *out, const struct report_format *format,
                         const struct status *status) {
     static const char *const columns[] = {"Outcome", "A second", "In all"};
@@ -210,7 +214,7 @@ static void put_misses(struct byte_buffer *out, const struct report_format *form
         const bool found = miss->verdict == RP_VERDICT_FOUND;
         print_date(time, sizeof time, miss->unix_ms);
         cell(&table, TONE_PLAIN, "%s", time);
-        cell(&table, found ? TONE_PLAIN : TONE_WARN, "%s", status_verdict_names[miss->verdict]);
+        cell(&table, found ? TONE_PLAIN : TONE_WARN, "%s", verdict_words[miss->verdict]);
         cell(&table, TONE_PLAIN, "%s", miss->run);
         cell(&table, TONE_PLAIN, "%s", miss->snapshot);
         cell(&table, TONE_PLAIN, "%s%s%s%s", miss->text, miss->failed_during[0] != '\0' ? " (" : "",

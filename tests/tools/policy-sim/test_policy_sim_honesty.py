@@ -21,6 +21,7 @@ with a constant lag the share of a retry moves by 1/150 for each.
 import concurrent.futures
 import os
 import random
+import signal
 import statistics
 import subprocess
 import threading
@@ -425,8 +426,8 @@ class Record(SimulatorCase):
         self.assertGreater(len(lines), 50)
         self.assertRegex(lines[-1], r"^\d+\.\d{9},\d+\.\d{9}\n$")
 
-    def test_server_that_goes_away(self):
-        part = self.path + ".part"
+    def begun(self, part, samples=1):
+        """A recording of a minute that has written its head, and that many samples at least."""
         process = subprocess.Popen(
             [PROGRAM, "record", "--primary", cluster.primary.conninfo(), "--replica",
              cluster.standby.conninfo(), "--seconds", "60", "--interval", "1ms", "--out", self.path],
@@ -434,10 +435,36 @@ class Record(SimulatorCase):
         self.addCleanup(process.kill)
 
         def recording():
-            cluster.commit_something()
-            return os.path.exists(part) and os.path.getsize(part) > 100
+            if samples > 0:
+                cluster.commit_something()
+            return os.path.exists(part) and os.path.getsize(part) >= 9 + 20 * samples
 
         wait_for(recording, "the recording to begin")
+        return process
+
+    def test_interruption_says_where_the_recording_is(self):
+        part = self.path + ".part"
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            process = self.begun(part)
+            process.send_signal(number)
+            _, error = process.communicate(timeout=30)
+            self.assertEqual(process.returncode, -number, error)
+            self.assertEqual(error, f"policy-sim: interrupted: what was recorded is in {part}\n")
+            os.remove(part)
+
+    def test_interruption_without_a_sample_leaves_nothing(self):
+        cluster.standby.pause_replay()
+        self.addCleanup(cluster.standby.resume_replay)
+        cluster.commit_something()
+        process = self.begun(self.path + ".part", samples=0)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=30)
+        self.assertEqual((process.returncode, error), (-signal.SIGINT, ""))
+        self.assertEqual(os.listdir(self.directory), [])
+
+    def test_server_that_goes_away(self):
+        part = self.path + ".part"
+        process = self.begun(part)
         cluster.standby.stop("immediate")
         _, error = process.communicate(timeout=30)
         self.assertEqual(process.returncode, 1)
