@@ -76,8 +76,10 @@ static void check_lag(struct status *status, const struct status_server *server)
 static void check_server(struct status *status, const struct status_server *server) {
     const struct rp_server_info *info = &server->info;
     if (info->answers == 0 && info->state != RP_SERVER_OFF) {
-        add(status, TONE_BAD, "%s does not answer%s%s", server->name,
-            server->error[0] != '\0' ? ": " : ".", server->error);
+        /* What refuses a link does answer: a wrong password, a table that is not there. */
+        const bool refused = server->links_up == 0 && server->error[0] != '\0';
+        add(status, TONE_BAD, refused ? "No link to %s%s%s" : "%s does not answer%s%s",
+            server->name, server->error[0] != '\0' ? ": " : ".", server->error);
     } else if (info->why[0] != '\0') {
         add(status, info->role == RP_ROLE_OUT ? TONE_BAD : TONE_WARN, "%s%s: %s", server->name,
             info->role == RP_ROLE_OUT ? " is out" : "", info->why);

@@ -94,7 +94,9 @@ static void put_server(struct report_table *table, const struct status *status,
     }
     cell(table, TONE_PLAIN, "%s", server->name);
     cell(table, tone_of_role(server), "%s%s", status_role_name(info->role),
-         info->answers == 0 ? ", silent" : "");
+         info->answers != 0      ? ""
+         : server->links_up == 0 ? ", no link"
+                                 : ", silent");
     cell(table, TONE_PLAIN, "%s", timeline);
     cell(table, TONE_PLAIN, "%s", position);
     put_lag(table, info);

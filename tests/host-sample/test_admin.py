@@ -230,6 +230,22 @@ class Status(LookupCase):
                 "server.a": {"conninfo": f"host=127.0.0.1 port={port} dbname=x sslmode=disable"}}) as host:
             wait_for(lambda: "refus" in (host.request("GET", "/readyz").json or {}).get("error", ""), "its words")
 
+    def test_a_server_that_refuses_its_links_is_not_called_silent(self):
+        nowhere = {"conninfo": cluster.standby.conninfo().replace("dbname=postgres", "dbname=template1")}
+        with with_admin(replica=nowhere) as host:
+            wait_for(lambda: "No link to replica: the database has neither" in
+                     host.admin("/status.txt").body.decode(), "why there is no link")
+            text = host.admin("/status.txt").body.decode()
+            self.assertRegex(text, r"\n +replica +unknown, no link ")
+            self.assertNotRegex(text, "silent|does not answer")
+
+    def test_last_misses_are_in_words(self):
+        with with_admin() as host:
+            host.lookup(run, history.new_id())
+            rows = host.admin("/status.txt").body.decode().partition("plain hits")[2]
+            self.assertIn("  not found  ", rows)
+            self.assertEqual(host.admin("/status.json").json["last_misses"][0]["verdict"], "not_found")
+
     def test_paused_replica(self):
         with with_admin() as host:
             cluster.standby.pause_replay()
