@@ -146,6 +146,28 @@ class Readiness(LookupCase):
                 cluster.standby.start()
                 wait_for(lambda: host.admin("/readyz").status == 200, "readiness to come back")
 
+    def test_replica_that_is_too_far_behind(self):
+        """With max_lag_ms no read goes there; whether the primary stands in, the policy says."""
+        for policy, ready in (({"policy": "read_index", "max_lag_ms": 200}, False),
+                              ({"policy": "read_index", "max_lag_ms": 200,
+                                "on_replica_failure": "primary"}, True)):
+            with self.subTest(policy), with_admin(policy=policy) as host:
+                host.wait_for_links("primary", "replica")
+                wait_for(lambda: host.admin("/readyz").status == 200, "readiness")
+                cluster.standby.pause_replay()
+                self.addCleanup(cluster.standby.resume_replay)
+                cluster.commit_something()
+                told = r"replica is [\d.]+ s behind the primary: with max_lag_ms = 200 no read goes there\."
+                wait_for(lambda: re.search(told, host.admin("/status.txt").body.decode()), "the lag to be told")
+                self.assertEqual(host.admin("/readyz").status == 200, ready)
+                if not ready:
+                    self.assert_not_ready(host, "No replica can be asked, and the policy lets no primary "
+                                          "stand in: replica is further behind than max_lag_ms = 200")
+                self.assertEqual(host.lookup(run, since).status == 200, ready)
+                cluster.standby.resume_replay()
+                wait_for(lambda: host.admin("/readyz").status == 200, "readiness to come back")
+                self.assertEqual(host.lookup(run, since).status, 200)
+
     def test_replica_that_is_drained(self):
         """A standby that gets no reads on an operator's word is no replica that is out."""
         with with_admin(replica={**self.replica(), "state": "drain"}) as host:
