@@ -131,7 +131,7 @@ static void list_sections(const struct host *host, char *text, size_t length) {
 static bool load_policies(struct host *host, struct loaded_plugin *plugin) {
     const struct host_config *config = host->config;
     char err[RP_ERROR_BYTES] = "";
-    if (!plugin_load(plugin, config->plugin.path, err, sizeof err)) {
+    if (!plugin_load_with_cluster(plugin, config->plugin.path, err, sizeof err)) {
         char lines[RP_ERROR_BYTES + PATH_MAX];
         (void)snprintf(lines, sizeof lines, "%s: [plugin] path: %s", host->config_path, err);
         say_errors(host, lines);
