@@ -133,7 +133,8 @@ class Cluster:
         self._loop = asyncio.get_running_loop()
         self._policies = policies
         self._settings = settings
-        self._machine = Machine(policies, [server.name for server in servers], expect or {}, settings)
+        self._machine = Machine(policies, [server.name for server in servers], expect or {}, settings,
+                                settings.notify)
         self._pools = [_Pool(server) for server in servers]
         self._pending: dict[int, _Pending] = {}
         self._tags = 0
