@@ -11,7 +11,7 @@ import time
 import weakref
 from ctypes import byref, create_string_buffer, sizeof
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, TypeVar
+from typing import Any, Callable, Iterator, NoReturn, TypeVar
 
 from . import _abi
 from ._end import (Closed, ConfigError, End, Missing, ReadPolicyError, UsageError, deadline_of,
@@ -214,6 +214,10 @@ class PolicySet:
     def __del__(self) -> None:
         if hasattr(self, "_memory"):
             self.close()
+
+    def __reduce__(self) -> NoReturn:
+        # A copy would release the memory a second time.
+        raise TypeError("a PolicySet cannot be copied or pickled; load the file where it is needed")
 
     def _acquire(self) -> None:
         with self._lock:
