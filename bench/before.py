@@ -17,7 +17,7 @@ from decision import count_instructions
 from ground import ANSWERS, Ground
 from host import APPLICATION, TOKEN, Host
 from lag import samples_of
-from measure import BENCH, ROOT
+from measure import ROOT
 
 COMMIT = os.environ.get("BEFORE") or "9e0625d7ca50636111fd47a013349eb6709c5426"
 PROGRAMS = ("snapshot-host", "read_policy.so", "bench/decision", "bench/bare_calls.so")

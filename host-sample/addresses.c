@@ -21,17 +21,9 @@ bool addresses_are_many(const struct host_config *config) {
     return false;
 }
 
-static bool has(const struct host_config *config, const char *name) {
-    for (uint32_t i = 0; i < config->server_count; i++) {
-        if (strcmp(config->servers[i].name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void append(struct host_config *config, const struct server_config *server) {
-    if (config->server_count < HOST_MAX_SERVERS && !has(config, server->name)) {
+    if (config->server_count < HOST_MAX_SERVERS &&
+        config_find_server(config, server->name) == NULL) {
         config->servers[config->server_count++] = *server;
     }
 }

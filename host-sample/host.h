@@ -61,7 +61,7 @@ struct host {
     struct worker *workers; /* config->listen.threads of them */
     uint32_t worker_count;
     struct rates rates; /* of the first worker's thread, for operators */
-    uint64_t started_unix_ms;
+    int64_t started_unix_ms;
     _Atomic uint64_t loaded_unix_ms; /* when the policy file was last taken */
     pthread_mutex_t facts_lock;      /* of: */
     struct config_facts facts;

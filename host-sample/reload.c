@@ -5,6 +5,7 @@
 
 #include "addresses.h"
 #include "host-sample/base/log.h"
+#include "host-sample/base/unix_time.h"
 #include "host-sample/config/changes.h"
 #include "host-sample/config/load.h"
 #include "host.h"
@@ -46,17 +47,11 @@ static uint64_t sum_policies(const struct host *host) {
     return add_text(sum, text);
 }
 
-static uint64_t unix_now_ms(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 void host_keep_facts(struct host *host) {
     const struct host_config *config = host->config;
     struct config_facts facts;
     config_facts_read(&facts, host->config_path, config->plugin.config, config->plugin.section);
-    counter_set(&host->loaded_unix_ms, unix_now_ms());
+    counter_set(&host->loaded_unix_ms, (uint64_t)unix_now_ms());
     (void)pthread_mutex_lock(&host->facts_lock);
     host->facts = facts;
     (void)pthread_mutex_unlock(&host->facts_lock);

@@ -20,6 +20,14 @@ void say_lines(struct log *log, enum log_level level, const char *message, char 
     }
 }
 
+void say_errors(const struct host *host, char *lines) {
+    if (host->service.log == NULL) {
+        (void)fprintf(stderr, "%s\n", lines);
+    } else {
+        say_lines(host->service.log, LOG_LEVEL_ERROR, "cannot start", lines);
+    }
+}
+
 /* On standard output where the configuration is only checked, else in the log. */
 static void say_note(const struct host *host, enum log_level level, const char *note) {
     if (host->service.log == NULL) {

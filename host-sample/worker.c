@@ -133,26 +133,36 @@ static void wake(evutil_socket_t fd, short events, void *context) {
     }
 }
 
-static bool make_front(struct worker *worker, uint16_t port, char *err, size_t err_length) {
-    const struct host_config *config = worker_config(worker);
-    const uint32_t threads = config->listen.threads;
-    const struct http_front_options options = {
-        .address = config->listen.address,
-        .port = port,
-        .reuse_port = threads > 1,
-        .paused = true,
+/* What both listeners have in common. */
+static struct http_front_options front_options(const struct host_config *config) {
+    return (struct http_front_options){
+        .reuse_port = config->listen.threads > 1,
         .headers = requests_headers,
         .header_count = REQUESTS_HEADER_COUNT,
         .keep_alive_s = KEEP_ALIVE_S,
-        .max_connections = share_of_connections(config),
         .idle_timeout_ms = IDLE_TIMEOUT_MS,
         .request_timeout_ms = REQUEST_TIMEOUT_MS,
         .reply_timeout_ms = REPLY_TIMEOUT_MS,
-        .max_unsent_bytes = (size_t)(MAX_UNSENT_BYTES / threads),
     };
+}
+
+static struct http_front *new_front(const struct worker *worker,
+                                    const struct http_front_options *options,
+                                    struct requests *requests, char *err, size_t err_length) {
     struct http_front_handlers handlers = requests_handlers;
-    handlers.context = &worker->requests;
-    worker->front = http_front_new(worker->base, &options, &handlers, err, err_length);
+    handlers.context = requests;
+    return http_front_new(worker->base, options, &handlers, err, err_length);
+}
+
+static bool make_front(struct worker *worker, uint16_t port, char *err, size_t err_length) {
+    const struct host_config *config = worker_config(worker);
+    struct http_front_options options = front_options(config);
+    options.address = config->listen.address;
+    options.port = port;
+    options.paused = true;
+    options.max_connections = share_of_connections(config);
+    options.max_unsent_bytes = (size_t)(MAX_UNSENT_BYTES / config->listen.threads);
+    worker->front = new_front(worker, &options, &worker->requests, err, err_length);
     return worker->front != NULL;
 }
 
@@ -167,30 +177,20 @@ static void take_rates(evutil_socket_t fd, short events, void *context) {
  * until the last lookup has been answered. */
 static bool make_admin_front(struct worker *worker, char *err, size_t err_length) {
     const struct host_config *config = worker_config(worker);
-    const struct http_front_options options = {
-        .address = config->admin.address,
-        .port = (uint16_t)config->admin.port,
-        .reuse_port = config->listen.threads > 1,
-        .headers = requests_headers,
-        .header_count = REQUESTS_HEADER_COUNT,
-        .keep_alive_s = KEEP_ALIVE_S,
-        .max_connections = ADMIN_CONNECTIONS,
-        .idle_timeout_ms = IDLE_TIMEOUT_MS,
-        .request_timeout_ms = REQUEST_TIMEOUT_MS,
-        .reply_timeout_ms = REPLY_TIMEOUT_MS,
-        .max_unsent_bytes = (size_t)MAX_UNSENT_BYTES,
-    };
-    struct http_front_handlers handlers = requests_handlers;
+    const struct timeval second = {.tv_sec = 1};
     if (!config->admin.present || worker->index > 0) {
         return true;
     }
-    const struct timeval second = {.tv_sec = 1};
     if (event_add(&worker->rates_event, &second) != 0) {
         (void)snprintf(err, err_length, "cannot make a timer");
         return false;
     }
-    handlers.context = &worker->admin_requests;
-    worker->admin_front = http_front_new(worker->base, &options, &handlers, err, err_length);
+    struct http_front_options options = front_options(config);
+    options.address = config->admin.address;
+    options.port = (uint16_t)config->admin.port;
+    options.max_connections = ADMIN_CONNECTIONS;
+    options.max_unsent_bytes = (size_t)MAX_UNSENT_BYTES;
+    worker->admin_front = new_front(worker, &options, &worker->admin_requests, err, err_length);
     return worker->admin_front != NULL;
 }
 

@@ -200,6 +200,23 @@ out:
     return loaded;
 }
 
+bool plugin_load_with_cluster(struct loaded_plugin *plugin, const char *path, char *err,
+                              size_t err_length) {
+    if (!plugin_load(plugin, path, err, err_length)) {
+        return false;
+    }
+    if (RP_HAS(plugin->table, cluster)) {
+        return true;
+    }
+    (void)refuse(
+        err, err_length,
+        "%s: %s %s, of ABI %u.%u, is too old: it has no cluster; expected ABI %u.1 or later", path,
+        plugin->table->name, plugin->table->version, plugin->table->abi_major,
+        plugin->table->abi_minor, RP_ABI_MAJOR);
+    plugin_unload(plugin);
+    return false;
+}
+
 void plugin_unload(struct loaded_plugin *plugin) {
     if (plugin->handle != NULL) {
         (void)dlclose(plugin->handle);

@@ -17,6 +17,11 @@ struct loaded_plugin {
  * and what was found. [control] */
 bool plugin_load(struct loaded_plugin *plugin, const char *path, char *err, size_t err_length);
 
+/* The same, of a plugin that has a cluster: those of ABI 1.0 have none, and are refused. [control]
+ */
+bool plugin_load_with_cluster(struct loaded_plugin *plugin, const char *path, char *err,
+                              size_t err_length);
+
 /* The table must no longer be used afterwards. [control] */
 void plugin_unload(struct loaded_plugin *plugin);
 

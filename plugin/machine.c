@@ -381,6 +381,19 @@ HOT const struct rp_step *machine_begin_known(const struct rp_plan *plan,
     return begin((struct read_state *)memory, plan, request, now_ns, deadline_ns, replicas, flags);
 }
 
+/* Of a report that ends before the last members, those are unknown. */
+__attribute__((noinline)) static const struct rp_step *
+next_of_short(struct rp_read *memory, const struct rp_report *report) {
+    if (report == NULL || report->struct_size < offsetof(struct rp_report, flushed)) {
+        ((struct read_state *)memory)->current = &rp_bad_next;
+        return &rp_bad_next;
+    }
+    struct rp_report whole = {0};
+    memcpy(&whole, report, offsetof(struct rp_report, flushed));
+    whole.struct_size = sizeof whole;
+    return machine_next(memory, &whole);
+}
+
 HOT const struct rp_step *machine_next(struct rp_read *memory, const struct rp_report *report) {
     struct read_state *read = (struct read_state *)memory;
     if (read == NULL || read->struct_size < sizeof(struct rp_read) || read->current == NULL) {
@@ -390,8 +403,7 @@ HOT const struct rp_step *machine_next(struct rp_read *memory, const struct rp_r
         return read->current;
     }
     if (report == NULL || report->struct_size < sizeof *report) {
-        read->current = &rp_bad_next;
-        return &rp_bad_next;
+        return next_of_short(memory, report);
     }
     /* If the clock goes back, the latest time holds: else a wait found too long could fit later,
      * and a read could take more steps than the header promises. */

@@ -355,22 +355,27 @@ void options_read(const struct ini_document *document, const struct ini_section 
 int32_t options_key(uint32_t index, struct rp_key *key) {
     static const int32_t types[] = {
         [INI_NUMBER] = RP_KEY_NUMBER, [INI_CHOICE] = RP_KEY_CHOICE, [INI_TEXT] = RP_KEY_TEXT};
-    if (key == NULL || key->struct_size < sizeof *key) {
+    if (key == NULL || key->struct_size < offsetof(struct rp_key, choices)) {
         return RP_E_ARGUMENT;
     }
     if (index >= RP_OPTION_COUNT) {
         return RP_E_END;
     }
     const struct ini_key *row = &option_keys[index];
-    *key = (struct rp_key){.struct_size = key->struct_size,
-                           .type = types[row->type],
-                           .min = row->min,
-                           .max = row->max,
-                           .name = row->name,
-                           .choices = row->choices,
-                           .default_value = row->fallback,
-                           .unit = row->unit,
-                           .help = row->help};
+    struct rp_key full = {.struct_size = key->struct_size,
+                          .type = types[row->type],
+                          .min = row->min,
+                          .max = row->max,
+                          .name = row->name,
+                          .default_value = row->fallback,
+                          .unit = row->unit,
+                          .help = row->help,
+                          .choices = row->choices};
+    const size_t few = sizeof full.few_choices / sizeof *full.few_choices - 1;
+    for (size_t i = 0; row->choices != NULL && row->choices[i] != NULL && i < few; i++) {
+        full.few_choices[i] = row->choices[i];
+    }
+    memcpy(key, &full, key->struct_size < sizeof full ? key->struct_size : sizeof full);
     return RP_OK;
 }
 

@@ -63,7 +63,7 @@ extern "C" {
 #endif
 
 #define RP_ABI_MAJOR 1u
-#define RP_ABI_MINOR 0u
+#define RP_ABI_MINOR 1u
 
 /* "RdPl" in ASCII, most significant byte first. */
 #define RP_PLUGIN_MAGIC 0x5264506Cu
@@ -273,10 +273,13 @@ struct rp_key {
     uint32_t min;         /* NUMBER: inclusive bounds; TEXT: bounds of its length in bytes */
     uint32_t max;
     const char *name;
-    const char *const *choices; /* CHOICE: what is accepted, ended by NULL; else NULL */
+    const char *few_choices[8]; /* CHOICE: the first seven of choices, ended by NULL: all that hosts
+                                   of ABI 1.0 have room for */
     const char *default_value;  /* NULL: the key is required */
     const char *unit;           /* "ms", "reads", ... or "" */
     const char *help;           /* one sentence */
+    const char *const *choices; /* CHOICE: what is accepted, ended by NULL; else NULL. A plugin of
+                                   ABI 1.0 leaves it as it was */
 };
 
 /* ---- kinds of policies ----------------------------------------------------------------------- */

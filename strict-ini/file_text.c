@@ -9,29 +9,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ACCEPTED_FILE "accepted: a readable regular file"
-
-static void report_errno(const char *path, int error_number, struct ini_errors *errors) {
+static void report(const char *path, int error_number, struct ini_errors *errors) {
     /* Not strerror_r, of which there are two; glibc and musl keep this one apart for each thread.
      */
-    ini_errors_add(errors, "%s: %s; " ACCEPTED_FILE, path, strerror(error_number));
+    ini_errors_add(errors, "%s: %s; accepted: a readable regular file", path,
+                   error_number != 0 ? strerror(error_number) : "Not a regular file");
 }
 
-static bool is_regular_file(int descriptor, const char *path, struct ini_errors *errors) {
+int ini_open_regular(const char *path) {
     struct stat status;
+    /* O_NONBLOCK: opening a FIFO would wait for its writer. */
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (descriptor < 0) {
+        return -1;
+    }
+    int error = 0;
     if (fstat(descriptor, &status) != 0) {
-        report_errno(path, errno, errors);
-        return false;
+        error = errno;
+    } else if (S_ISREG(status.st_mode)) {
+        return descriptor;
+    } else if (S_ISDIR(status.st_mode)) {
+        error = EISDIR;
     }
-    if (S_ISREG(status.st_mode)) {
-        return true;
-    }
-    if (S_ISDIR(status.st_mode)) {
-        report_errno(path, EISDIR, errors);
-    } else {
-        ini_errors_add(errors, "%s: Not a regular file; " ACCEPTED_FILE, path);
-    }
-    return false;
+    close(descriptor);
+    errno = error;
+    return -1;
 }
 
 /* Reads up to the file's end or the capacity, whichever comes first. */
@@ -46,7 +48,7 @@ static bool read_bytes(int descriptor, const char *path, char *text, size_t *len
             continue;
         }
         if (got < 0) {
-            report_errno(path, errno, errors);
+            report(path, errno, errors);
             return false;
         }
         *length += (size_t)got;
@@ -56,14 +58,12 @@ static bool read_bytes(int descriptor, const char *path, char *text, size_t *len
 
 bool ini_read_file(const char *path, char *text, size_t *length, struct ini_errors *errors) {
     *length = 0;
-    /* O_NONBLOCK: opening a FIFO would wait for its writer. */
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    const int descriptor = ini_open_regular(path);
     if (descriptor < 0) {
-        report_errno(path, errno, errors);
+        report(path, errno, errors);
         return false;
     }
-    const bool complete = is_regular_file(descriptor, path, errors) &&
-                          read_bytes(descriptor, path, text, length, errors);
+    const bool complete = read_bytes(descriptor, path, text, length, errors);
     close(descriptor);
     return complete;
 }

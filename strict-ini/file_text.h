@@ -9,6 +9,10 @@
 /* One byte over the limit, so that a file that is too large shows. */
 #define INI_FILE_CAPACITY (INI_MAX_FILE_BYTES + 1)
 
+/* Opens it for reading, and never waits, whatever the path leads to: -1 with errno, which is 0 if
+ * it is there and not a regular file. */
+int ini_open_regular(const char *path);
+
 /* Reads the file into `text`, of INI_FILE_CAPACITY bytes, and stores how many bytes it got: over
  * INI_MAX_FILE_BYTES means that the file is too large, or grows. Returns false, with an error
  * added, if it is not a regular file or cannot be read. Never waits, whatever the path leads to. */

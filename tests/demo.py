@@ -22,7 +22,6 @@ from history import History
 from host import APPLICATION, Host, lookup_path
 from oracle import differences, expected_answer
 from scrape import prometheus_command
-from testbed import wait_for
 
 WIDTH = 98
 ROLES = {"server.a": "primary", "server.b": "replica"}

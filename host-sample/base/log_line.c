@@ -4,11 +4,11 @@
 #include "log_line.h"
 
 #include "json_string.h"
+#include "unix_time.h"
+#include "utc_date.h"
 #include "utf8.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* Space is reserved for the closing brace and the end of the line. */
 static void put(struct log_line *line, const char *bytes, size_t count) {
@@ -63,13 +63,8 @@ static void put_field(struct log_line *line, bool first, const struct log_field 
 }
 
 static void put_time(struct log_line *line) {
-    struct timespec now;
-    struct tm utc;
-    char text[64];
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    (void)gmtime_r(&now.tv_sec, &utc);
-    size_t length = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    (void)snprintf(text + length, sizeof text - length, ".%03ldZ", now.tv_nsec / 1000000);
+    char text[UTC_DATE_LENGTH + 1] = "";
+    utc_date_print(unix_now_ms(), text);
     put_field(line, true, &(struct log_field)LOG_TEXT("time", text));
 }
 

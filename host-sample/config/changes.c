@@ -75,15 +75,6 @@ void config_keep_fixed(struct host_config *config, const struct host_config *run
     }
 }
 
-static const struct server_config *find(const struct host_config *config, const char *name) {
-    for (uint32_t i = 0; i < config->server_count; i++) {
-        if (strcmp(config->servers[i].name, name) == 0) {
-            return &config->servers[i];
-        }
-    }
-    return NULL;
-}
-
 static void name_server(const struct server_config *from, const struct server_config *to,
                         char *names, size_t length) {
     static const char *const states[] = {" off", " on", " drained"};
@@ -109,10 +100,10 @@ void config_name_changes(const struct host_config *from, const struct host_confi
                          size_t length) {
     names[0] = '\0';
     for (uint32_t i = 0; i < to->server_count; i++) {
-        name_server(find(from, to->servers[i].name), &to->servers[i], names, length);
+        name_server(config_find_server(from, to->servers[i].name), &to->servers[i], names, length);
     }
     for (uint32_t i = 0; i < from->server_count; i++) {
-        if (find(to, from->servers[i].name) == NULL) {
+        if (config_find_server(to, from->servers[i].name) == NULL) {
             name_server(&from->servers[i], NULL, names, length);
         }
     }

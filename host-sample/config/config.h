@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define HOST_MAX_SERVERS 32u
 #define HOST_MAX_SECRET  (INI_MAX_VALUE_BYTES + 1u)
@@ -82,5 +83,16 @@ struct host_config {
         int32_t access; /* HOST_NO, HOST_YES */
     } log;
 };
+
+/* NULL: it has no server of that name. */
+static inline const struct server_config *config_find_server(const struct host_config *config,
+                                                             const char *name) {
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        if (strcmp(config->servers[i].name, name) == 0) {
+            return &config->servers[i];
+        }
+    }
+    return NULL;
+}
 
 #endif

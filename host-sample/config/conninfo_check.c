@@ -156,6 +156,7 @@ static const char *const ssl_modes[] = {"disable",   "allow",       "prefer", "r
 static const char *const session_attrs[] = {"any",     "read-write",     "read-only", "primary",
                                             "standby", "prefer-standby", NULL};
 static const char *const wishes[] = {"disable", "prefer", "require", NULL};
+static const char *const noes[] = {"false", "off", "no", "0", NULL};
 
 static const struct {
     const char *keyword;
@@ -167,6 +168,7 @@ static const struct {
      "any, read-write, read-only, primary, standby or prefer-standby"},
     {"gssencmode", wishes, "disable, prefer or require"},
     {"channel_binding", wishes, "disable, prefer or require"},
+    {"replication", noes, "false: what streams WAL reads no tables"},
 };
 
 static bool check_words(const PQconninfoOption *options, char *why, size_t why_length) {

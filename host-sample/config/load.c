@@ -137,16 +137,15 @@ static const struct {
     const char *name;
     const struct ini_key *keys;
     size_t key_count;
-    size_t base; /* of what the offsets are in */
     bool required;
 } sections[] = {
-    {"listen", listen_keys, COUNT(listen_keys), 0, false},
-    {"admin", admin_keys, COUNT(admin_keys), 0, false},
-    {"auth", auth_keys, COUNT(auth_keys), 0, false},
-    {"tables", table_keys, COUNT(table_keys), 0, false},
-    {"plugin", plugin_keys, COUNT(plugin_keys), 0, true},
-    {"limits", limit_keys, COUNT(limit_keys), 0, false},
-    {"log", log_keys, COUNT(log_keys), 0, false},
+    {"listen", listen_keys, COUNT(listen_keys), false},
+    {"admin", admin_keys, COUNT(admin_keys), false},
+    {"auth", auth_keys, COUNT(auth_keys), false},
+    {"tables", table_keys, COUNT(table_keys), false},
+    {"plugin", plugin_keys, COUNT(plugin_keys), true},
+    {"limits", limit_keys, COUNT(limit_keys), false},
+    {"log", log_keys, COUNT(log_keys), false},
 };
 
 static bool has_name_behind(const char *section, const char *word) {
@@ -179,8 +178,7 @@ static void folder_of(char folder[PATH_MAX], const char *config_path) {
 /* A conninfo that libpq refuses will never work; better said now than at each attempt. */
 static void check_conninfo(const struct ini_document *document, const struct ini_section *section,
                            struct server_config *server, struct ini_errors *errors) {
-    char why[512], folder[PATH_MAX];
-    const struct ini_entry *entry = ini_find(section, "conninfo");
+    char why[512], folder[PATH_MAX], place[PATH_MAX];
     if (server->conninfo[0] == '\0') {
         return;
     }
@@ -193,20 +191,21 @@ static void check_conninfo(const struct ini_document *document, const struct ini
                        "accepted: absolute paths, or a service of libpq's service file");
     }
     if (!good || !conninfo_service_is_known(server->conninfo, why, sizeof why)) {
-        ini_errors_add(errors, "%s:%u: [%s] conninfo: %s", document->path,
-                       entry != NULL ? entry->line : section->line, section->shown, why);
+        ini_place(place, sizeof place, document, section, "conninfo");
+        ini_errors_add(errors, "%s: %s", place, why);
     }
 }
 
 static void check_addresses(const struct ini_document *document, const struct ini_section *section,
                             const struct server_config *server, struct ini_errors *errors) {
-    char host[INI_MAX_VALUE_BYTES + 1];
+    char host[INI_MAX_VALUE_BYTES + 1], place[PATH_MAX];
     if (server->addresses == HOST_ADDRESSES_ALL && server->conninfo[0] != '\0' &&
         !conninfo_host(server->conninfo, host, sizeof host)) {
+        ini_place(place, sizeof place, document, section, "addresses");
         ini_errors_add(errors,
-                       "%s:%u: [%s] addresses = all: the conninfo has no name to be looked up; "
+                       "%s = all: the conninfo has no name to be looked up; "
                        "accepted: with a conninfo that has one host, and no hostaddr",
-                       document->path, ini_find(section, "addresses")->line, section->shown);
+                       place);
     }
 }
 
@@ -277,8 +276,8 @@ static void read_sections(struct host_config *config, const struct ini_document 
         } else if (i == COUNT(sections)) {
             unknown_section(document, section, errors);
         } else {
-            ini_read_section(document, section, sections[i].keys, sections[i].key_count,
-                             (char *)config + sections[i].base, errors);
+            ini_read_section(document, section, sections[i].keys, sections[i].key_count, config,
+                             errors);
         }
     }
     for (size_t i = 0; i < COUNT(sections); i++) {
@@ -294,8 +293,7 @@ static void read_sections(struct host_config *config, const struct ini_document 
                            "config",
                            document->path, sections[i].name);
         } else {
-            ini_read_defaults(sections[i].keys, sections[i].key_count,
-                              (char *)config + sections[i].base);
+            ini_read_defaults(sections[i].keys, sections[i].key_count, config);
         }
     }
     if (!document->incomplete && !has_possible_primary(config)) {

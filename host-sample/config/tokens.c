@@ -3,12 +3,12 @@
  */
 #include "tokens.h"
 
+#include "strict-ini/file_text.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum token_line { TOKEN_READ, TOKEN_NONE, TOKEN_BAD };
@@ -63,35 +63,14 @@ static const char *read_tokens_of(FILE *file, struct host_config *config) {
     return more ? "it has more than two lines" : NULL;
 }
 
-/* A FIFO's writer, and then its next line, would be waited for, and the host with them. NULL and
- * *why: it cannot be read. */
-static FILE *open_regular(const char *path, const char **why) {
-    struct stat status;
-    FILE *file = NULL;
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (descriptor < 0) {
-        *why = strerror(errno);
-        return NULL;
-    }
-    if (fstat(descriptor, &status) == 0 && !S_ISREG(status.st_mode)) {
-        *why = "it is not a regular file";
-    } else {
-        file = fdopen(descriptor, "r");
-        *why = file == NULL ? strerror(errno) : NULL;
-    }
-    if (file == NULL) {
-        close(descriptor);
-    }
-    return file;
-}
-
 static void read_token_file(struct host_config *config, const char *place,
                             struct ini_errors *errors) {
-    const char *why;
-    FILE *file = open_regular(config->auth.token_file, &why);
-    if (file != NULL) {
-        why = read_tokens_of(file, config);
-    }
+    /* Of a FIFO the writer, and then its next line, would be waited for, and the host with them. */
+    const int descriptor = ini_open_regular(config->auth.token_file);
+    FILE *file = descriptor >= 0 ? fdopen(descriptor, "r") : NULL;
+    const char *why = file != NULL ? read_tokens_of(file, config)
+                      : errno != 0 ? strerror(errno)
+                                   : "it is not a regular file";
     if (why != NULL) {
         ini_errors_add(errors,
                        "%s: %s; accepted: a readable file of one token a line, one or two of "
@@ -100,6 +79,8 @@ static void read_token_file(struct host_config *config, const char *place,
     }
     if (file != NULL) {
         (void)fclose(file);
+    } else if (descriptor >= 0) {
+        close(descriptor);
     }
 }
 

@@ -5,10 +5,10 @@
 
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/json_string.h"
+#include "host-sample/base/unix_time.h"
 #include "host-sample/http/exchange.h"
 
 #include <stdio.h>
-#include <time.h>
 
 void answer_scratch(struct answers *answers, struct http_exchange *exchange, uint32_t status,
                     const char *content_type, const char *headers) {
@@ -33,13 +33,11 @@ void answer_error(struct answers *answers, struct http_exchange *exchange, uint3
 }
 
 void answer_shed(struct answers *answers, struct http_exchange *exchange, const char *message) {
-    struct timespec now;
     char headers[96];
-    (void)clock_gettime(CLOCK_REALTIME, &now);
     /* One to two seconds from now: spread, so that clients that were shed together do not come back
      * together; the client adds its own jitter. */
     uint64_t delay_ms = 1000 + (entropy_next(answers->random) >> 32) % 1001;
-    uint64_t reset_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + delay_ms;
+    uint64_t reset_ms = (uint64_t)unix_now_ms() + delay_ms;
     (void)snprintf(headers, sizeof headers, "x-ratelimit-reset: %llu\r\nRetry-After: %u\r\n",
                    (unsigned long long)reset_ms, delay_ms > 1000 ? 2u : 1u);
     answer_error(answers, exchange, 429, message, headers);

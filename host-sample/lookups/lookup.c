@@ -9,6 +9,7 @@
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/probes.h"
+#include "host-sample/base/unix_time.h"
 #include "host-sample/http/client_address.h"
 #include "host-sample/http/exchange.h"
 #include "host-sample/snapshots/read.h"
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define MAX_ERROR_BYTES 256u
 
@@ -141,12 +141,6 @@ void lookup_abandon(struct lookup *lookup) {
     counter_add(&lookup->lookups->counters.gone, 1);
     servers_forget(lookup->lookups->servers, lookup->read_id);
     release(lookup);
-}
-
-static int64_t unix_now_ms(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Writes the answer of the last read into the thread's scratch buffer. */

@@ -3,17 +3,15 @@
  */
 #include "misses.h"
 
-#include <time.h>
+#include "host-sample/base/unix_time.h"
 
 void misses_add(struct misses *misses, const struct miss *miss) {
-    struct timespec now;
     if (pthread_mutex_trylock(&misses->lock) != 0) {
         return;
     }
-    (void)clock_gettime(CLOCK_REALTIME, &now);
     struct miss *oldest = &misses->ring[misses->seen++ % MISSES_KEPT];
     *oldest = *miss;
-    oldest->unix_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    oldest->unix_ms = unix_now_ms();
     (void)pthread_mutex_unlock(&misses->lock);
 }
 

@@ -10,13 +10,12 @@
 #include "host-sample/http/front.h"
 #include "host-sample/lookups/record.h"
 #include "process_metrics.h"
+#include "status.h"
 #include "sums.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *const verdict_names[] = {"refused", "found", "not_found", "failed", "shed"};
 
 /* ---- the plugin's counters ------------------------------------------------------------------- */
 
@@ -99,8 +98,8 @@ static void put_plugin_metrics(const struct host *host, struct byte_buffer *out)
 static void put_lookups(const struct host *host, struct byte_buffer *out) {
     const char *name = "snapshot_host_lookups_total";
     put_header(out, name, "counter", "Lookups that ended, by verdict; refused: over max_lookups.");
-    for (size_t i = 0; i < sizeof verdict_names / sizeof verdict_names[0]; i++) {
-        put_labelled(out, name, "verdict", verdict_names[i], SUM_ITEM(host, verdicts, i));
+    for (size_t i = 0; i < STATUS_VERDICTS; i++) {
+        put_labelled(out, name, "verdict", status_verdict_names[i], SUM_ITEM(host, verdicts, i));
     }
     name = "snapshot_host_lookups_served_total";
     put_header(out, name, "counter", "Lookups found or not found, by who gave the answer.");
@@ -299,18 +298,16 @@ static void put_lag(const struct host *host, const struct shown *shown, struct b
 }
 
 static void put_roles(const struct host *host, const struct shown *shown, struct byte_buffer *out) {
-    static const char *const roles[] = {"unknown", "primary", "replica", "out"};
     const char *name = "snapshot_host_server_role";
-    put_header(out, name, "gauge",
-               "1 for the role that each server has, as observed; why it is out, if it is.");
+    put_header(out, name, "gauge", "1 for the role that each server has, as observed.");
     for (uint32_t i = 0; i < shown->count; i++) {
         const struct server_view *view = &servers_of(host)->servers[shown->labels[i].index].view;
         const uint64_t role = counter_value(&view->role);
-        for (uint64_t k = 0; k < sizeof roles / sizeof roles[0]; k++) {
+        for (int32_t k = RP_ROLE_UNKNOWN; k <= RP_ROLE_OUT; k++) {
             byte_buffer_append_text(out, name);
             put_label(out, "{", "server", shown->labels[i].name);
-            put_label(out, ",", "role", roles[k]);
-            byte_buffer_append_format(out, "} %d\n", role == k);
+            put_label(out, ",", "role", status_role_name(k));
+            byte_buffer_append_format(out, "} %d\n", role == (uint64_t)k);
         }
     }
     put_single(out, "snapshot_host_split", "gauge",

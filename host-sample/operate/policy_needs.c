@@ -36,15 +36,33 @@ static bool has_key(const struct rp_plugin *plugin, const char *policy, const ch
     return false;
 }
 
+bool policy_needs_closer(const struct policy_needs *needs, uint64_t lag_ns,
+                         uint64_t lag_at_least_ns) {
+    const uint64_t known_ns = lag_ns != RP_UNKNOWN ? lag_ns : lag_at_least_ns;
+    return needs->max_lag_ms != 0 && known_ns > needs->max_lag_ms * 1000000;
+}
+
+/* What the section sets the key to; 0 if it does not. */
+static uint32_t number_of(const struct config_facts *facts, const char *key) {
+    for (uint32_t i = 0; i < facts->number_count; i++) {
+        if (strcmp(facts->numbers[i].name, key) == 0) {
+            return facts->numbers[i].value;
+        }
+    }
+    return 0;
+}
+
 void policy_needs_find(struct host *host, struct policy_needs *needs) {
     const struct lookup_service *service = &host->service;
     struct rp_read read;
     char policy[FACTS_NAME_BYTES];
     (void)pthread_mutex_lock(&host->facts_lock);
     const bool allowed = host->facts.primary_may_stand_in;
+    const uint32_t max_lag_ms = number_of(&host->facts, "max_lag_ms");
     memcpy(policy, host->facts.policy, sizeof policy);
     (void)pthread_mutex_unlock(&host->facts_lock);
     const struct rp_step *step = first_step(service, &read, 1, 0);
+    needs->max_lag_ms = has_key(service->plugin, policy, "max_lag_ms") ? max_lag_ms : 0;
     needs->replica_serves = step->kind != RP_STEP_READ || step->target != RP_TARGET_PRIMARY;
     if (has_key(service->plugin, policy, "on_replica_failure")) {
         needs->primary_stands_in = allowed;

@@ -8,9 +8,7 @@
 #include <string.h>
 
 /* Less is ordinary. */
-#define LAG_NS             UINT64_C(5000000000)
-#define NOT_FOUND_PER_S    5.0
-#define PRIMARY_MISS_PER_S 5.0
+#define NOT_FOUND_PER_S 5.0
 
 static void add(struct status *status, enum status_tone tone, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -64,7 +62,15 @@ static void check_lag(struct status *status, const struct status_server *server)
     const struct rp_server_info *info = &server->info;
     const bool known = info->lag_ns != RP_UNKNOWN;
     const uint64_t lag_ns = known ? info->lag_ns : info->lag_at_least_ns;
-    if (info->role == RP_ROLE_REPLICA && lag_ns >= LAG_NS && lag_ns != RP_UNKNOWN) {
+    if (info->role != RP_ROLE_REPLICA) {
+        return;
+    }
+    if (policy_needs_closer(&status->needs, info->lag_ns, info->lag_at_least_ns)) {
+        add(status, TONE_BAD,
+            "%s is %s%.1f s behind the primary: with max_lag_ms = %llu no read goes there.",
+            server->name, known ? "" : "at least ", (double)lag_ns / 1e9,
+            (unsigned long long)status->needs.max_lag_ms);
+    } else if (lag_ns >= STATUS_LAG_NS && lag_ns != RP_UNKNOWN) {
         /* The timeline of a standby is known while it streams. */
         const bool silent = info->timeline == 0 && info->grants[0] == '\0';
         add(status, TONE_WARN, "%s is %s%llu s behind the primary%s.", server->name,
@@ -76,8 +82,10 @@ static void check_lag(struct status *status, const struct status_server *server)
 static void check_server(struct status *status, const struct status_server *server) {
     const struct rp_server_info *info = &server->info;
     if (info->answers == 0 && info->state != RP_SERVER_OFF) {
-        add(status, TONE_BAD, "%s does not answer%s%s", server->name,
-            server->error[0] != '\0' ? ": " : ".", server->error);
+        /* What refuses a link does answer: a wrong password, a table that is not there. */
+        const bool refused = server->links_up == 0 && server->error[0] != '\0';
+        add(status, TONE_BAD, refused ? "No link to %s%s%s" : "%s does not answer%s%s",
+            server->name, server->error[0] != '\0' ? ": " : ".", server->error);
     } else if (info->why[0] != '\0') {
         add(status, info->role == RP_ROLE_OUT ? TONE_BAD : TONE_WARN, "%s%s: %s", server->name,
             info->role == RP_ROLE_OUT ? " is out" : "", info->why);

@@ -6,7 +6,13 @@
 #include "host-sample/host.h"
 #include "policy_needs.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+
+static bool is_too_far(const struct server_view *view, const struct policy_needs *needs) {
+    return policy_needs_closer(needs, counter_value(&view->lag_ns),
+                               counter_value(&view->lag_at_least_ns));
+}
 
 /* What a lookup lacks, NULL if it can be answered. */
 static const char *lacking(const struct servers *servers, const struct policy_needs *needs) {
@@ -15,11 +21,11 @@ static const char *lacking(const struct servers *servers, const struct policy_ne
     bool replica = false;
     for (uint32_t i = 0; i < servers->count; i++) {
         const struct server_view *view = &servers->servers[i].view;
-        const bool answers = counter_value(&view->answers) != 0;
+        const bool serves = counter_value(&view->answers) != 0 && !is_too_far(view, needs);
         if (counter_value(&view->role) == RP_ROLE_REPLICA &&
             counter_value(&view->state) == RP_SERVER_ON) {
-            replica = replica || answers;
-            out = out || !answers; /* a silent one is still offered, and reads of it fail */
+            replica = replica || serves;
+            out = out || !serves; /* a silent one is still offered, and reads of it fail */
         }
     }
     if (!primary && !replica) {
@@ -34,14 +40,19 @@ static const char *lacking(const struct servers *servers, const struct policy_ne
     return NULL;
 }
 
-/* Of the first server that is not reached, or says why it is out. Of the thread's own. */
-static void explain(const struct servers *servers, char *text, size_t length) {
+/* Of the first server that is not reached, says why it is out, or is too far behind. Of the
+ * thread's own. */
+static void explain(const struct servers *servers, const struct policy_needs *needs, char *text,
+                    size_t length) {
     servers_last_error(servers, text, length);
     for (uint32_t i = 0; text[0] == '\0' && i < servers->count; i++) {
         const struct server *server = &servers->servers[i];
         const char *why = atomic_load_explicit(&server->view.why, memory_order_relaxed);
         if (why[0] != '\0') {
             (void)snprintf(text, length, "%s: %s", server->config.name, why);
+        } else if (is_too_far(&server->view, needs)) {
+            (void)snprintf(text, length, "%s is further behind than max_lag_ms = %" PRIu64,
+                           server->config.name, needs->max_lag_ms);
         }
     }
     if (text[0] == '\0') {
@@ -66,7 +77,7 @@ bool host_is_ready(const struct worker *worker, char *why, size_t length) {
         }
         const char *what = lacking(servers, &needs);
         if (what != NULL) {
-            explain(&worker->servers, error, sizeof error);
+            explain(&worker->servers, &needs, error, sizeof error);
             (void)snprintf(why, length, "%s: %s", what, error);
             return false;
         }

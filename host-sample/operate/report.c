@@ -51,7 +51,7 @@ static void put_lag(struct report_table *table, const struct rp_server_info *inf
     } else if (!known && (ns == 0 || ns == RP_UNKNOWN)) {
         cell(table, TONE_WARN, "unknown");
     } else {
-        cell(table, ns >= UINT64_C(5000000000) ? TONE_WARN : TONE_PLAIN, "%s%.*f s",
+        cell(table, ns >= STATUS_LAG_NS ? TONE_WARN : TONE_PLAIN, "%s%.*f s",
              known ? "" : "at least ", ns < UINT64_C(10000000000) ? 1 : 0, (double)ns / 1e9);
     }
 }
@@ -94,7 +94,9 @@ static void put_server(struct report_table *table, const struct status *status,
     }
     cell(table, TONE_PLAIN, "%s", server->name);
     cell(table, tone_of_role(server), "%s%s", status_role_name(info->role),
-         info->answers == 0 ? ", silent" : "");
+         info->answers != 0      ? ""
+         : server->links_up == 0 ? ", no link"
+                                 : ", silent");
     cell(table, TONE_PLAIN, "%s", timeline);
     cell(table, TONE_PLAIN, "%s", position);
     put_lag(table, info);
@@ -153,6 +155,10 @@ static void put_budget(struct byte_buffer *out, const struct report_format *form
     format->line(out, budget->left == 0 ? TONE_BAD : TONE_PLAIN, text);
 }
 
+/* As people say them; programs get status_verdict_names. */
+static const char *const verdict_words[STATUS_VERDICTS] = {"refused", "found", "not found",
+                                                           "failed", "shed"};
+
 static void put_lookups(struct byte_buffer *out, const struct report_format *format,
                         const struct status *status) {
     static const char *const columns[] = {"Outcome", "A second", "In all"};
@@ -210,7 +216,7 @@ static void put_misses(struct byte_buffer *out, const struct report_format *form
         const bool found = miss->verdict == RP_VERDICT_FOUND;
         print_date(time, sizeof time, miss->unix_ms);
         cell(&table, TONE_PLAIN, "%s", time);
-        cell(&table, found ? TONE_PLAIN : TONE_WARN, "%s", status_verdict_names[miss->verdict]);
+        cell(&table, found ? TONE_PLAIN : TONE_WARN, "%s", verdict_words[miss->verdict]);
         cell(&table, TONE_PLAIN, "%s", miss->run);
         cell(&table, TONE_PLAIN, "%s", miss->snapshot);
         cell(&table, TONE_PLAIN, "%s%s%s%s", miss->text, miss->failed_during[0] != '\0' ? " (" : "",
@@ -252,7 +258,7 @@ static void put_host(struct byte_buffer *out, const struct report_format *format
     char text[256];
     char time[32];
     format->heading(out, "This process");
-    print_date(time, sizeof time, (int64_t)host->started_unix_ms);
+    print_date(time, sizeof time, host->started_unix_ms);
     (void)snprintf(text, sizeof text, "Started %s UTC, %u thread%s, configuration %.120s.", time,
                    host->worker_count, host->worker_count == 1 ? "" : "s", host->config_path);
     format->line(out, TONE_PLAIN, text);

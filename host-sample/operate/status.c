@@ -5,14 +5,13 @@
 
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/one_line.h"
+#include "host-sample/base/unix_time.h"
 #include "host-sample/http/front.h"
 #include "readiness.h"
 #include "sums.h"
 
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
 const char *const status_verdict_names[STATUS_VERDICTS] = {"refused", "found", "not_found",
                                                            "failed", "shed"};
@@ -81,12 +80,8 @@ static void take_numbers(struct status *status, const struct rates_sample *now) 
 }
 
 static uint64_t links_of(const struct host_config *config, const char *name) {
-    for (uint32_t i = 0; i < config->server_count; i++) {
-        if (strcmp(config->servers[i].name, name) == 0) {
-            return (uint64_t)config->servers[i].links * config->listen.threads;
-        }
-    }
-    return 0;
+    const struct server_config *server = config_find_server(config, name);
+    return server != NULL ? (uint64_t)server->links * config->listen.threads : 0;
 }
 
 static void take_servers(struct status *status, const struct servers *servers,
@@ -131,14 +126,13 @@ static void take_policy(struct status *status) {
 void status_take(struct status *status, const struct worker *worker) {
     struct host *host = worker->host;
     struct rates_sample now;
-    struct timespec clock;
-    (void)clock_gettime(CLOCK_REALTIME, &clock);
     take_sample(host, &now);
     *status = (struct status){.host = host,
                               .config = worker->lookups.config,
                               .calls = worker->servers.calls,
-                              .now_unix_ms = (int64_t)clock.tv_sec * 1000 + clock.tv_nsec / 1000000,
+                              .now_unix_ms = unix_now_ms(),
                               .cluster = {.struct_size = sizeof status->cluster}};
+    policy_needs_find(host, &status->needs);
     status->ready = host_is_ready(worker, status->not_ready, sizeof status->not_ready);
     (void)worker->servers.calls->info(worker->servers.cluster, &status->cluster);
     take_numbers(status, &now);

@@ -8,8 +8,12 @@
 #define STATUS_H
 
 #include "host-sample/host.h"
+#include "policy_needs.h"
 
 enum status_tone { TONE_PLAIN, TONE_GOOD, TONE_WARN, TONE_BAD };
+
+/* Less lag of a replica is ordinary. */
+#define STATUS_LAG_NS UINT64_C(5000000000)
 
 struct status_problem {
     enum status_tone tone; /* TONE_WARN, TONE_BAD */
@@ -36,6 +40,7 @@ struct status {
     int64_t now_unix_ms;
     bool ready;
     char not_ready[256];
+    struct policy_needs needs;
     struct rp_cluster_info cluster;
     struct status_server servers[HOST_MAX_SERVERS];
     uint32_t server_count;

@@ -180,7 +180,7 @@ static void put_host(struct byte_buffer *out, const struct host *host) {
     put_text(out, "version", READ_POLICY_VERSION);
     put_text(out, "plugin", service->plugin->name);
     put_text(out, "plugin_version", service->plugin->version);
-    put_date(out, "started", (int64_t)host->started_unix_ms);
+    put_date(out, "started", host->started_unix_ms);
     open_in(out, "reload", "{");
     put_date(out, "loaded", (int64_t)counter_value(&host->loaded_unix_ms));
     put_number(out, "reloads", counter_value(&host->reloads));

@@ -9,9 +9,13 @@ const char *pg_result_error(const PGresult *result) {
                         : PQresultErrorMessage(result); /* libpq's own errors have no fields */
 }
 
-bool pg_value(const PGresult *result, int row, int column, uint64_t *value) {
-    const unsigned char *bytes = (const unsigned char *)PQgetvalue(result, row, column);
-    int length = PQgetlength(result, row, column); /* of a NULL 0 */
+bool pg_single_value(const PGresult *result, uint64_t *value) {
+    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1 ||
+        PQnfields(result) != 1 || PQfformat(result, 0) != 1) {
+        return false;
+    }
+    const unsigned char *bytes = (const unsigned char *)PQgetvalue(result, 0, 0);
+    const int length = PQgetlength(result, 0, 0); /* of a NULL 0 */
     if (length < 1 || length > 8) {
         return false;
     }
@@ -20,9 +24,4 @@ bool pg_value(const PGresult *result, int row, int column, uint64_t *value) {
         *value = *value << 8 | bytes[i];
     }
     return true;
-}
-
-bool pg_single_value(const PGresult *result, uint64_t *value) {
-    return PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
-           PQnfields(result) == 1 && PQfformat(result, 0) == 1 && pg_value(result, 0, 0, value);
 }

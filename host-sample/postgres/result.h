@@ -11,12 +11,8 @@
 /* The text of a result that is an error; may be of several lines. */
 const char *pg_result_error(const PGresult *result);
 
-/* A binary integer (or boolean), as 64 bits. False if it is NULL or does not have an integer's
- * length. */
-bool pg_value(const PGresult *result, int row, int column, uint64_t *value);
-
-/* The same of a result of one row and one column. False also if the result is NULL or not of that
- * shape. */
+/* The binary integer (or boolean) of a result of one row and one column, as 64 bits. False if it is
+ * NULL or does not have an integer's length, or if the result is NULL or not of that shape. */
 bool pg_single_value(const PGresult *result, uint64_t *value);
 
 #endif

@@ -242,15 +242,6 @@ static bool is_reached_alike(const struct server_config *one, const struct serve
            one->prepared == other->prepared;
 }
 
-static const struct server_config *find_config(const struct host_config *config, const char *name) {
-    for (uint32_t i = 0; i < config->server_count; i++) {
-        if (strcmp(config->servers[i].name, name) == 0) {
-            return &config->servers[i];
-        }
-    }
-    return NULL;
-}
-
 /* One that stays may be expected to be, or be used for, something else. */
 static void keep(struct servers *servers, struct server *server,
                  const struct server_config *config) {
@@ -267,7 +258,7 @@ static void review(struct roster *roster, const struct host_config *config, bool
         if (server->links == NULL || server->going) {
             continue;
         }
-        const struct server_config *wanted = find_config(config, server->config.name);
+        const struct server_config *wanted = config_find_server(config, server->config.name);
         if (wanted != NULL && wanted->state != HOST_SERVER_OFF && !others &&
             is_reached_alike(wanted, &server->config)) {
             keep(servers, server, wanted);

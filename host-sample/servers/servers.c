@@ -14,8 +14,6 @@
 /* Views are filled at most this often: pages and metrics are read by people and scrapers. */
 #define VIEW_NS UINT64_C(20000000)
 
-#define NO_SERVER UINT32_MAX
-
 /* ---- questions ------------------------------------------------------------------------------- */
 
 static int32_t outcome_of_failure(const struct pg_reply *reply) {
@@ -109,15 +107,14 @@ static void say_notice(struct servers *servers, const struct rp_notice *notice) 
     const bool known =
         notice->server < servers->count && servers->servers[notice->server].links != NULL;
     const char *server = known ? servers->servers[notice->server].config.name : "all";
-    const char *level = notice->level == RP_LOG_ERROR  ? "error"
-                        : notice->level == RP_LOG_WARN ? "warn"
-                                                       : "info";
+    const enum log_level level = notice->level == RP_LOG_ERROR  ? LOG_LEVEL_ERROR
+                                 : notice->level == RP_LOG_WARN ? LOG_LEVEL_WARN
+                                                                : LOG_LEVEL_INFO;
     if (servers->options.say != NULL) {
         servers->options.say(servers->options.say_context, notice->level, server, notice->text);
     } else {
         const struct log_field fields[] = {LOG_TEXT("server", server), LOG_END};
-        log_write_limited(servers->options.log, LOG_SERVER, log_level_of(level), notice->text,
-                          fields);
+        log_write_limited(servers->options.log, LOG_SERVER, level, notice->text, fields);
     }
 }
 

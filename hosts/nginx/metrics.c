@@ -77,12 +77,18 @@ static void put_series(struct text *text, const struct rp_metric *metric) {
     put_text(text, value);
 }
 
+/* False: there are no more. */
+static bool metric_at(const struct main_settings *settings, uint32_t index,
+                      struct rp_metric *metric) {
+    return settings->opened != NULL &&
+           settings->plugin->metrics(settings->opened->set, index, metric) == RP_OK;
+}
+
 /* Whether a metric before that index has the same name: sections may share a prefix. */
 static bool is_repeated(const struct main_settings *settings, uint32_t index, const char *name) {
     struct rp_metric other = {.struct_size = sizeof other};
     for (uint32_t i = 0; i < index; i++) {
-        if (settings->plugin->metrics(settings->set, i, &other) == RP_OK &&
-            strcmp(other.name, name) == 0) {
+        if (metric_at(settings, i, &other) && strcmp(other.name, name) == 0) {
             return true;
         }
     }
@@ -92,12 +98,12 @@ static bool is_repeated(const struct main_settings *settings, uint32_t index, co
 static void put_all(struct text *text, const struct main_settings *settings) {
     struct rp_metric metric = {.struct_size = sizeof metric};
     struct rp_metric same = {.struct_size = sizeof same};
-    for (uint32_t i = 0; settings->plugin->metrics(settings->set, i, &metric) == RP_OK; i++) {
+    for (uint32_t i = 0; metric_at(settings, i, &metric); i++) {
         if (is_repeated(settings, i, metric.name)) {
             continue;
         }
         put_header(text, &metric);
-        for (uint32_t j = i; settings->plugin->metrics(settings->set, j, &same) == RP_OK; j++) {
+        for (uint32_t j = i; metric_at(settings, j, &same); j++) {
             if (strcmp(same.name, metric.name) == 0) {
                 put_series(text, &same);
             }

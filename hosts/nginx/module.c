@@ -56,13 +56,13 @@ static ngx_int_t add_phase(ngx_conf_t *cf) {
     return NGX_OK;
 }
 
-/* Locations with a policy are answered from now on; where there is none, nothing is changed. */
+/* Locations with a policy are answered from now on. The filter comes first, whatever is refused
+ * afterwards: where nginx is but one process, that goes on with the configuration before. */
 static ngx_int_t post_configuration(ngx_conf_t *cf) {
     const struct main_settings *settings =
         ngx_http_conf_get_module_main_conf(cf, ngx_http_read_policy_module);
-    if (settings->places.nelts == 0) {
-        return NGX_OK;
-    }
+    next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = header_filter;
     if (settings_check(cf) != NGX_OK || add_phase(cf) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -70,8 +70,26 @@ static ngx_int_t post_configuration(ngx_conf_t *cf) {
     for (ngx_uint_t i = 0; i < settings->places.nelts; i++) {
         places[i]->core->handler = read_handler;
     }
-    next_header_filter = ngx_http_top_header_filter;
-    ngx_http_top_header_filter = header_filter;
+    return NGX_OK;
+}
+
+/* nginx's filters belong to the process, not to the configuration, and one that was refused half
+ * way, or has no such module, leaves its own in the master process. A worker that is started after
+ * that serves the configuration before, whose answers would pass unjudged. */
+static ngx_http_output_header_filter_pt first_header_filter;
+
+static ngx_int_t init_module(ngx_cycle_t *cycle) {
+    const struct main_settings *settings =
+        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_read_policy_module);
+    first_header_filter = ngx_http_top_header_filter;
+    return settings != NULL && settings->opened != NULL
+               ? policy_set_share(settings->opened, cycle->log)
+               : NGX_OK;
+}
+
+static ngx_int_t init_process(ngx_cycle_t *cycle) {
+    (void)cycle;
+    ngx_http_top_header_filter = first_header_filter;
     return NGX_OK;
 }
 
@@ -85,8 +103,9 @@ static ngx_http_module_t context = {
 };
 
 ngx_module_t ngx_http_read_policy_module = {
-    NGX_MODULE_V1, &context, directives, NGX_HTTP_MODULE,       NULL, NULL, NULL, NULL,
-    NULL,          NULL,     NULL,       NGX_MODULE_V1_PADDING,
+    NGX_MODULE_V1, &context,    directives,   NGX_HTTP_MODULE,
+    NULL,          init_module, init_process, NULL,
+    NULL,          NULL,        NULL,         NGX_MODULE_V1_PADDING,
 };
 
 /* What nginx reads of a dynamic module. Without an order the module comes last, so its filter is

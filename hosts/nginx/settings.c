@@ -4,7 +4,6 @@
 #include "settings.h"
 
 #include "hidden_location.h"
-#include "policy_set.h"
 
 #include <string.h>
 
@@ -109,10 +108,10 @@ char *settings_read_policy_file(ngx_conf_t *cf, ngx_command_t *command, void *co
     struct main_settings *settings = conf;
     const ngx_str_t *words = cf->args->elts;
     (void)command;
-    if (settings->set != NULL) {
+    if (settings->opened != NULL) {
         return "is duplicate";
     }
-    return policy_set_open(cf, settings->plugin, &words[1], &settings->set) == NGX_OK
+    return policy_set_open(cf, settings->plugin, &words[1], &settings->opened) == NGX_OK
                ? NGX_CONF_OK
                : NGX_CONF_ERROR;
 }
@@ -258,11 +257,11 @@ static ngx_int_t refuse(ngx_conf_t *cf, const struct location_settings *place, c
 
 static ngx_int_t find_policy(ngx_conf_t *cf, const struct main_settings *all,
                              struct location_settings *place) {
-    if (all->set == NULL) {
+    if (all->opened == NULL) {
         return refuse(cf, place, "there is no read_policy_file in the http block");
     }
     /* Words of the configuration end with a NUL. */
-    place->policy = all->plugin->policy(all->set, (const char *)place->section.data);
+    place->policy = all->plugin->policy(all->opened->set, (const char *)place->section.data);
     return place->policy != NULL ? NGX_OK
                                  : refuse(cf, place, "the policy file has no section of that name");
 }

@@ -8,7 +8,7 @@
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
-#include "plugin/read_policy.h"
+#include "policy_set.h"
 
 #include <ngx_config.h>
 #include <ngx_core.h>
@@ -21,8 +21,8 @@ extern ngx_module_t ngx_http_read_policy_module;
 /* One for each cycle of nginx, made before the workers are forked. */
 struct main_settings {
     const struct rp_plugin *plugin;
-    struct rp_set *set; /* NULL without read_policy_file */
-    ngx_array_t places; /* struct location_settings *: those in which a policy decides */
+    struct opened_set *opened; /* NULL without read_policy_file */
+    ngx_array_t places;        /* struct location_settings *: those in which a policy decides */
     ngx_array_t
         *resume_pages; /* ngx_http_err_page_t: whatever fails leads to settings_resume_name */
     /* Of this worker, so that a flood of sheds is one line a second. */

@@ -10,7 +10,7 @@ import sys
 
 from conformance import INSERT, SCHEMA, UPDATE, try_host
 from hosts import snapshot_host
-from testbed import BUILD, PLUGIN, ROOT, as_program
+from testbed import BUILD, ROOT, as_program
 
 MINIMAL = "{plugin} {ini} {section} {replica} {primary} {table}"
 HERE = os.path.dirname(os.path.abspath(__file__))

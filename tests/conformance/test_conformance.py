@@ -5,11 +5,11 @@ host of the tree; `make conformance` has the whole of it.
 
 import contextlib
 import io
-import re
 import sys
 import unittest
 
 import conformance  # before what it is about
+import sanitizer
 import scenarios
 from host_process import HostProcess
 from known_hosts import BOTH_SCHEMAS, HOSTS, Known
@@ -41,11 +41,6 @@ NO_HOSTS = {"no-protocol": "/bin/cat", "ended": "/bin/true",
 DOSE = ("all_is_well", "positions", "comes_meanwhile", "many_at_once", "floor", "lost_connections")
 # What the host written by hand does with a read that recovery cancels.
 NO_SECOND_LOOK = [f"a read that recovery cancels ({sqlstate}) fails" for sqlstate in ("40P01", "40001")]
-
-
-def is_sanitized():
-    with open(PLUGIN, "rb") as file:
-        return re.search(rb"__(a|t)san_init", file.read()) is not None
 
 
 class OneKit(unittest.TestCase):
@@ -103,7 +98,7 @@ class Words(unittest.TestCase):
             self.assertEqual(host.unexpected, ["hello world"])
 
 
-@unittest.skipIf(is_sanitized(), "the plugin is built with a sanitizer")
+@unittest.skipIf(sanitizer.is_in(PLUGIN), "the plugin is built with a sanitizer")
 class Hosts(OneKit):
     """Every host of the tree."""
 

@@ -181,67 +181,7 @@ static void see_rest(struct session *session, uint64_t wake_ns) {
     }
 }
 
-static void call_next(struct session *session, struct input *input) {
-    struct rp_action action = {.struct_size = sizeof action};
-    uint64_t wake_ns = 0;
-    const uint8_t most = take_byte(input); /* a host may stop early, too */
-    for (int i = 0; most >= 128 || i < most; i++) {
-        assert(i < MAX_ACTIONS);
-        told_time(session, session->now_ns);
-        if (!session->calls->next(session->cluster, session->now_ns, &action, &wake_ns)) {
-            see_rest(session, wake_ns);
-            return;
-        }
-        assert(action.struct_size == sizeof action);
-        switch (action.kind) {
-        case RP_ACTION_READ:
-        case RP_ACTION_ASK:
-            see_work(session, &action);
-            break;
-        case RP_ACTION_DROP:
-            see_drop(session, &action);
-            break;
-        case RP_ACTION_DONE:
-            see_done(session, &action);
-            break;
-        default:
-            assert(action.kind == RP_ACTION_REDIAL && action.server < session->max_servers);
-            assert(session->states[action.server] != RP_SERVER_OFF);
-        }
-    }
-}
-
-/* ---- what goes in ---- */
-
-static void call_start(struct session *session, struct input *input) {
-    struct rp_request request = {.struct_size = sizeof request,
-                                 .replicas = take_byte(input),
-                                 .now_ns = session->now_ns,
-                                 .entropy = take_number(input)};
-    const uint8_t what = take_byte(input);
-    request.flags = (what & 1) != 0 ? take_byte(input) : 0;
-    request.position = (what & 2) != 0 ? take_number(input) : 0;
-    if ((what & 4) != 0) { /* perhaps past */
-        const uint64_t away = take_number(input) % (5000 * MS);
-        request.deadline_ns = (what & 8) != 0 ? request.now_ns + away
-                                              : (request.now_ns > away ? request.now_ns - away : 1);
-    }
-    uint64_t id = 0;
-    const uint64_t tag = ++session->tags;
-    const int32_t status = session->calls->start(session->cluster, session->policies[what >> 4 & 3],
-                                                 &request, tag, &id);
-    told_time(session, request.now_ns);
-    if (session->read_count == session->max_reads) {
-        assert(status == RP_E_BUSY);
-        return;
-    }
-    assert(status == RP_OK && find_read(session, id) == NULL);
-    session->reads[session->read_count++] = (struct open_read){
-        .id = id,
-        .tag = tag,
-        .deadline_ns = request.deadline_ns != 0 ? request.deadline_ns
-                                                : session->latest_ns + session->timeout_ns};
-}
+/* ---- answers ---- */
 
 static void print_answer(struct input *input, const struct out_action *out, char *text,
                          size_t room) {
@@ -303,11 +243,7 @@ static char *take_text(struct input *input, size_t length) {
     return text;
 }
 
-static void call_answer(struct session *session, struct input *input) {
-    if (session->out_count == 0) {
-        return;
-    }
-    struct out_action *out = &session->out[take_byte(input) % session->out_count];
+static void answer(struct session *session, struct input *input, struct out_action *out) {
     char before[256];
     char after[RP_POSITION_BYTES];
     print_answer(input, out, before, sizeof before);
@@ -321,6 +257,93 @@ static void call_answer(struct session *session, struct input *input) {
     told_time(session, session->now_ns);
     free(odd);
     remove_out(session, out);
+}
+
+/* ---- what comes of it ---- */
+
+/* Of a host that waits for each answer, or has no connection. */
+static void answer_at_once(struct session *session, struct input *input, uint64_t id, bool there) {
+    struct out_action *out = find_out(session, id);
+    if (there) {
+        answer(session, input, out);
+    } else {
+        session->calls->answer(session->cluster, id, RP_NOT_SENT, NULL, NULL, session->now_ns);
+        remove_out(session, out);
+    }
+}
+
+/* However the answers come, there is an end to what is to be done at one time. */
+static void call_next(struct session *session, struct input *input) {
+    struct rp_action action = {.struct_size = sizeof action};
+    uint64_t wake_ns = 0;
+    const uint8_t most = take_byte(input); /* a host may stop early, too */
+    const bool at_once = most % 8 == 1;
+    const bool there = most % 16 == 9;
+    for (int i = 0; most >= 128 || i < most; i++) {
+        assert(i < MAX_ACTIONS);
+        told_time(session, session->now_ns);
+        if (!session->calls->next(session->cluster, session->now_ns, &action, &wake_ns)) {
+            see_rest(session, wake_ns);
+            return;
+        }
+        assert(action.struct_size == sizeof action);
+        switch (action.kind) {
+        case RP_ACTION_READ:
+        case RP_ACTION_ASK:
+            see_work(session, &action);
+            if (at_once) {
+                answer_at_once(session, input, action.id, there);
+            }
+            break;
+        case RP_ACTION_DROP:
+            see_drop(session, &action);
+            break;
+        case RP_ACTION_DONE:
+            see_done(session, &action);
+            break;
+        default:
+            assert(action.kind == RP_ACTION_REDIAL && action.server < session->max_servers);
+            assert(session->states[action.server] != RP_SERVER_OFF);
+        }
+    }
+}
+
+/* ---- what goes in ---- */
+
+static void call_start(struct session *session, struct input *input) {
+    struct rp_request request = {.struct_size = sizeof request,
+                                 .replicas = take_byte(input),
+                                 .now_ns = session->now_ns,
+                                 .entropy = take_number(input)};
+    const uint8_t what = take_byte(input);
+    request.flags = (what & 1) != 0 ? take_byte(input) : 0;
+    request.position = (what & 2) != 0 ? take_number(input) : 0;
+    if ((what & 4) != 0) { /* perhaps past */
+        const uint64_t away = take_number(input) % (5000 * MS);
+        request.deadline_ns = (what & 8) != 0 ? request.now_ns + away
+                                              : (request.now_ns > away ? request.now_ns - away : 1);
+    }
+    uint64_t id = 0;
+    const uint64_t tag = ++session->tags;
+    const int32_t status = session->calls->start(session->cluster, session->policies[what >> 4 & 3],
+                                                 &request, tag, &id);
+    told_time(session, request.now_ns);
+    if (session->read_count == session->max_reads) {
+        assert(status == RP_E_BUSY);
+        return;
+    }
+    assert(status == RP_OK && find_read(session, id) == NULL);
+    session->reads[session->read_count++] = (struct open_read){
+        .id = id,
+        .tag = tag,
+        .deadline_ns = request.deadline_ns != 0 ? request.deadline_ns
+                                                : session->latest_ns + session->timeout_ns};
+}
+
+static void call_answer(struct session *session, struct input *input) {
+    if (session->out_count > 0) {
+        answer(session, input, &session->out[take_byte(input) % session->out_count]);
+    }
 }
 
 /* An id that is not, or not any more, or of another kind. */

@@ -25,7 +25,6 @@
 #define LARGEST_BODY   20000
 #define AN_HOUR_MS     3600000
 #define SMALL_BUFFER   4608
-#define LARGEST_REPLY  (LARGEST_BODY + 1024)
 #define RECEIVED_BYTES ((size_t)64 * 1024 * 1024)
 
 enum flag {

@@ -12,17 +12,17 @@ import argparse
 import collections
 import os
 import random
-import sys
 import threading
 import time
 
+import sanitizer
 import testbed
 from clients import Clients
 from cluster import Cluster, despite_conflicts
 from host import APPLICATION, Host
 from ledger import Question, Run
 from relay import Relay
-from vitals import Vitals, is_sanitized, resident_bytes
+from vitals import Vitals, resident_bytes
 
 POLICIES = (
     {"policy": "replica_then_primary", "replica_retry_min_ms": 1, "replica_retry_max_ms": 20},
@@ -379,7 +379,8 @@ class Soak:
             self._say(f"{number:9d} answers {status} {'by ' + server if server else ''}")
         curve = " ".join(f"{each / 2**20:.1f}" for each in self._memory)
         self._say(f"{before / 2**20:9.1f} MB of memory before, {after / 2**20:.1f} MB after; on the way {curve}")
-        allowed = GROWTH_ALLOWED_SANITIZED if is_sanitized() else GROWTH_ALLOWED * len(self.relays)
+        allowed = (GROWTH_ALLOWED_SANITIZED if sanitizer.is_in(testbed.HOST_BINARY)
+                   else GROWTH_ALLOWED * len(self.relays))
         if after - before > allowed:
             self.problems.append(f"memory grew by {(after - before) >> 20} MB,"
                                  f" more than {allowed >> 20} MB")

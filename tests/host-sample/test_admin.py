@@ -146,6 +146,28 @@ class Readiness(LookupCase):
                 cluster.standby.start()
                 wait_for(lambda: host.admin("/readyz").status == 200, "readiness to come back")
 
+    def test_replica_that_is_too_far_behind(self):
+        """With max_lag_ms no read goes there; whether the primary stands in, the policy says."""
+        for policy, ready in (({"policy": "read_index", "max_lag_ms": 200}, False),
+                              ({"policy": "read_index", "max_lag_ms": 200,
+                                "on_replica_failure": "primary"}, True)):
+            with self.subTest(policy), with_admin(policy=policy) as host:
+                host.wait_for_links("primary", "replica")
+                wait_for(lambda: host.admin("/readyz").status == 200, "readiness")
+                cluster.standby.pause_replay()
+                self.addCleanup(cluster.standby.resume_replay)
+                cluster.commit_something()
+                told = r"replica is [\d.]+ s behind the primary: with max_lag_ms = 200 no read goes there\."
+                wait_for(lambda: re.search(told, host.admin("/status.txt").body.decode()), "the lag to be told")
+                self.assertEqual(host.admin("/readyz").status == 200, ready)
+                if not ready:
+                    self.assert_not_ready(host, "No replica can be asked, and the policy lets no primary "
+                                          "stand in: replica is further behind than max_lag_ms = 200")
+                self.assertEqual(host.lookup(run, since).status == 200, ready)
+                cluster.standby.resume_replay()
+                wait_for(lambda: host.admin("/readyz").status == 200, "readiness to come back")
+                self.assertEqual(host.lookup(run, since).status, 200)
+
     def test_replica_that_is_drained(self):
         """A standby that gets no reads on an operator's word is no replica that is out."""
         with with_admin(replica={**self.replica(), "state": "drain"}) as host:
@@ -229,6 +251,22 @@ class Status(LookupCase):
         with refusing_server(words) as port, Host(settings={
                 "server.a": {"conninfo": f"host=127.0.0.1 port={port} dbname=x sslmode=disable"}}) as host:
             wait_for(lambda: "refus" in (host.request("GET", "/readyz").json or {}).get("error", ""), "its words")
+
+    def test_a_server_that_refuses_its_links_is_not_called_silent(self):
+        nowhere = {"conninfo": cluster.standby.conninfo().replace("dbname=postgres", "dbname=template1")}
+        with with_admin(replica=nowhere) as host:
+            wait_for(lambda: "No link to replica: the database has neither" in
+                     host.admin("/status.txt").body.decode(), "why there is no link")
+            text = host.admin("/status.txt").body.decode()
+            self.assertRegex(text, r"\n +replica +unknown, no link ")
+            self.assertNotRegex(text, "silent|does not answer")
+
+    def test_last_misses_are_in_words(self):
+        with with_admin() as host:
+            host.lookup(run, history.new_id())
+            rows = host.admin("/status.txt").body.decode().partition("plain hits")[2]
+            self.assertIn("  not found  ", rows)
+            self.assertEqual(host.admin("/status.json").json["last_misses"][0]["verdict"], "not_found")
 
     def test_paused_replica(self):
         with with_admin() as host:

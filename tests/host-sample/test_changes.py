@@ -11,15 +11,11 @@ import unittest
 
 import psycopg2
 
-import testbed
-from cluster import Cluster
-from history import History
+from fact_case import TO_PRIMARY, Facts
 from host import Host
-from lookup_case import LookupCase
 from relay import Relay
 from testbed import wait_for
 
-POLICY = {"policy": "read_index", "max_wait_ms": 2000, "on_replica_failure": "primary"}
 ARCHIVE = "archive_mode = on\narchive_command = 'cp %p {directory}/%f'\nmax_wal_senders = 10\n"
 
 
@@ -51,33 +47,19 @@ class Traffic:
         return self.answers
 
 
-class Changes(LookupCase):
+class Changes(Facts):
     def begin(self, *standbys, settings=""):
-        testbed.complain_if_not_built()
-        self.servers = Cluster(standbys=standbys, settings=settings)
-        self.addCleanup(self.servers.destroy)
-        self.servers.load(testbed.ROOT + "/tests/schema.sql")
-        self.history = History()
+        self.servers = self.cluster(*standbys, settings=settings)
 
     def listed(self, **servers):
-        host = Host(policy=POLICY, settings={"server." + name: {"conninfo": server.conninfo()}
+        host = Host(policy=TO_PRIMARY, settings={"server." + name: {"conninfo": server.conninfo()}
                                              for name, server in servers.items()}).start()
         self.addCleanup(host.kill)
         wait_for(lambda: self.made_up(host).status == 404, "the host to decide")
         return host
 
-    def made_up(self, host):
-        return host.lookup(self.history.new_id(), self.history.new_id())
-
     def fresh(self, host, primary):
-        run = self.history.new_run()
-        snapshot = self.history.snapshot(run)
-        self.history.write(primary)
-        return host.lookup(run, snapshot["id"])
-
-    def wait_proven(self, host, meanwhile=lambda: None):
-        wait_for(lambda: meanwhile() or self.made_up(host).served_by == "replica_retry",
-                 "absence to be proven", every_s=0.05)
+        return host.lookup(*self.acknowledged(primary))
 
     def test_roles_are_swapped(self):
         """As for maintenance, by hand: the primary is stopped, the standby promoted, and the old primary
@@ -87,13 +69,11 @@ class Changes(LookupCase):
         host = self.listed(a=first, b=second)
         self.wait_proven(host)
         for old, new in ((first, second), (second, first)):
-            run = self.history.new_run()
-            since = self.history.snapshot(run)["id"]
-            self.history.write(old)
+            row = self.acknowledged(old)
             old.stop()
             new.promote()
             wait_for(lambda: self.made_up(host).status == 404, "the new primary to be followed")
-            self.assertEqual(host.lookup(run, since).status, 200)
+            self.assertEqual(host.lookup(*row).status, 200)
             old.become_standby(new)
             old.start()
             new.execute("CHECKPOINT")
@@ -146,14 +126,12 @@ class Changes(LookupCase):
         standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
         standby.stop()  # before version 14 it reads restore_command only as it starts
         standby.start()
-        run = self.history.new_run()
-        since = self.history.snapshot(run)["id"]
-        self.history.write(self.servers.primary)
+        row = self.acknowledged(self.servers.primary)
         end = self.servers.commit_something()
         self.servers.primary.execute("SELECT pg_switch_wal()")
         wait_for(lambda: standby.has_replayed(end), "it to replay from the archive")
         host = self.listed(a=self.servers.primary, b=standby)
-        self.assertEqual(host.lookup(run, since).served_by, "replica")
+        self.assertEqual(host.lookup(*row).served_by, "replica")
         for _ in range(10):
             self.assert_error(self.made_up(host), 404, "primary")
             self.assertEqual(self.fresh(host, self.servers.primary).served_by, "primary")
@@ -167,11 +145,9 @@ class Changes(LookupCase):
         """As after an upgrade by dump and restore: both servers are new, at the same addresses."""
         self.begin("other")
         first, second = self.servers.primary, self.servers.standby
-        newer = Cluster(standbys=("other",))
-        self.addCleanup(newer.destroy)
-        newer.load(testbed.ROOT + "/tests/schema.sql")
+        newer = self.cluster("other")
         settings = {"primary": {"conninfo": first.conninfo()}, "replica": {"conninfo": second.conninfo()}}
-        expecting = Host(policy=POLICY, settings=settings).start()
+        expecting = Host(policy=TO_PRIMARY, settings=settings).start()
         self.addCleanup(expecting.kill)
         hosts = [expecting, self.listed(a=first, b=second)]
         for host in hosts:
@@ -195,9 +171,7 @@ class Changes(LookupCase):
         which of them counts, and their timelines' numbers tell nothing."""
         self.begin()
         old = self.servers.primary
-        newer = Cluster(standbys=("heir",))
-        self.addCleanup(newer.destroy)
-        newer.load(testbed.ROOT + "/tests/schema.sql")
+        newer = self.cluster("heir")
         newer.primary.stop()
         newer.fail_over(newer.standby)
         with Relay(old) as name:

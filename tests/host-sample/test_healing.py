@@ -16,7 +16,6 @@ import psycopg2
 
 from cluster import postgres_binaries
 from framed import OtherEncoding, RowsOfOthers, SuperfluousErrors, TlsRecords
-from history import History
 from host import Host, run_host
 from lookup_case import NO_WAIT, LookupCase, module_cluster
 from oracle import differences, expected_answer

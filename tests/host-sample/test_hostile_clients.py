@@ -16,11 +16,12 @@ import threading
 import time
 import unittest
 
+import sanitizer
 from host import APPLICATION, TOKEN, Host, lookup_path
 from lookup_case import LookupCase, module_cluster
 from raw_http import RawConnection, exchange, get
-from testbed import wait_for
-from vitals import Vitals, is_sanitized, resident_bytes
+from testbed import HOST_BINARY, wait_for
+from vitals import Vitals, resident_bytes
 
 CHUNKED = "Transfer-Encoding: chunked"
 BEARER = "authorization: Bearer " + TOKEN
@@ -123,7 +124,7 @@ class HostileCase(LookupCase):
     def assert_memory_grew_less_than(self, limit, at_host=None, before=None):
         grown = resident_bytes((at_host or host).pid) - (before or self.memory)
         # A sanitizer needs a multiple of it for its own records.
-        self.assertLess(grown, limit * (10 if is_sanitized() else 1) + 4 * MEGABYTE)
+        self.assertLess(grown, limit * (10 if sanitizer.is_in(HOST_BINARY) else 1) + 4 * MEGABYTE)
 
 
 class Crowds(HostileCase):

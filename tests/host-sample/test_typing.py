@@ -73,6 +73,7 @@ class Typing(unittest.TestCase):
                 ("host=a sslmode=on", "sslmode: ", "verify-full"),
                 ("host=a sslmode=requier", "did you mean require?"),
                 ("host=a target_session_attrs=readwrite", "did you mean read-write?"),
+                ("host=a replication=database", "replication: ", "accepted: false"),
                 ("host=a connect_timeout=2s", "connect_timeout: ", "without a unit"),
                 ("host=a prot=5432", "did you mean port?"), ("host=a user", "without '='"),
                 ("postgresql://u:p@h/d?schema=trigger", "does not know", "key schema of [tables]"),
@@ -80,7 +81,7 @@ class Typing(unittest.TestCase):
                 ("postgresql://u:p@x@h/d", "%40"), ("postgresql://u:p%zz@h/d", "%25")):
             self.assert_told("primary", "conninfo", conninfo, *texts)
         for conninfo in ("host=a,b port=1,", "host=a,b port=1", "host=a port=1 sslmode=verify-ca",
-                         "host=a password='b c'", "postgresql://u:p%40x@h:1,g:2/d?sslmode=require",
+                         "host=a replication=off", "host=a password='b c'", "postgresql://u:p%40x@h:1,g:2/d?sslmode=require",
                          "host=a target_session_attrs=prefer-standby options='-c a=\"b\"'"):
             with self.subTest(conninfo=conninfo):
                 self.assertEqual(self.check({"primary": {"conninfo": conninfo}}).returncode, 0)

@@ -12,6 +12,7 @@ import tempfile
 import time
 import unittest
 
+import sanitizer
 from cluster import Cluster
 from relay import Relay
 from testbed import BUILD, HOST_PLUGIN, PLUGIN, ROOT, wait_for
@@ -70,17 +71,6 @@ C_HOST = [os.path.join(BUILD, "minimal-host")]
 PYTHON_HOST = [sys.executable, os.path.join(ROOT, "hosts", "minimal", "minimal.py")]
 
 
-def sanitizer_of_plugin():
-    """The run-time library that the plugin needs from its host, if it was built with a sanitizer."""
-    symbols = subprocess.run(["nm", "-D", "--undefined-only", PLUGIN], capture_output=True, text=True,
-                             check=True).stdout
-    for prefix, library in (("__asan_", "libasan.so"), ("__tsan_", "libtsan.so"),
-                            ("__ubsan_", "libubsan.so")):
-        if prefix in symbols:
-            return library
-    return None
-
-
 def setUpModule():
     global cluster, policies, directory
     directory = tempfile.TemporaryDirectory(prefix="minimal-hosts-")
@@ -101,7 +91,7 @@ class Host:
     """What both hosts must do. The subclasses say which one it is."""
 
     command = None
-    environment = None
+    environment = {}
 
     def setUp(self):
         cluster.reset()
@@ -120,7 +110,7 @@ class Host:
              replica or cluster.standby.conninfo(), primary or cluster.primary.conninfo(), "thing",
              *identities],
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, **(self.environment or {}), **environment})
+            env={**os.environ, **self.environment, **environment})
 
     def end(self, process):
         out, err = process.communicate(timeout=60)
@@ -265,7 +255,7 @@ class Host:
             self.assertIn(words, err)
             self.assertEqual(out, "")
         usage = subprocess.run(self.command, capture_output=True, text=True, check=False,
-                               env={**os.environ, **(self.environment or {})})
+                               env={**os.environ, **self.environment})
         self.assertGreater(usage.returncode, 0)
         self.assertIn("usage", usage.stderr)
 
@@ -283,13 +273,7 @@ class PythonHost(Host, unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        library = sanitizer_of_plugin()
-        if library:
-            path = subprocess.run(["gcc", f"-print-file-name={library}"], capture_output=True,
-                                  text=True, check=True).stdout.strip()
-            # Python itself leaks by design, and was not built with a sanitizer.
-            cls.environment = {"LD_PRELOAD": os.path.realpath(path),
-                               "ASAN_OPTIONS": "detect_leaks=0"}
+        cls.environment = sanitizer.environment_for(PLUGIN)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import unittest
 
+import sanitizer
 from cluster import Cluster
 from testbed import BUILD, HOST_PLUGIN, ROOT
 
@@ -35,11 +36,12 @@ class Host:
     """What each must do. The subclasses say which one it is."""
 
     command = None
+    environment = {}
 
     def run_host(self, section, lines):
         return subprocess.run([*self.command, HOST_PLUGIN, policies, section, cluster.standby.conninfo(),
                                cluster.primary.conninfo(), "thing"], input=lines, capture_output=True, timeout=60,
-                              check=False)
+                              check=False, env={**os.environ, **self.environment})
 
     def answers(self, section, lines):
         done = self.run_host(section, lines)
@@ -73,9 +75,11 @@ class MinimalC(Host, unittest.TestCase):
 
 class MinimalPython(Host, unittest.TestCase):
     command = [sys.executable, os.path.join(ROOT, "hosts", "minimal", "minimal.py")]
+    environment = sanitizer.environment_for(HOST_PLUGIN)
 
 
 @unittest.skipUnless(shutil.which("luajit") and shutil.which("cc"), "there is no luajit")
+@unittest.skipIf(sanitizer.is_in(HOST_PLUGIN), "the plugin is built with a sanitizer")
 class Luajit(Host, unittest.TestCase):
     command = ["luajit", os.path.join(ROOT, "hosts", "luajit", "host.lua")]
 

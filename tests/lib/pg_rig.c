@@ -117,6 +117,22 @@ static void *end_at_once(void *argument) {
     return argument;
 }
 
+static void rig_end(void) {
+    for (unsigned i = 0; i < rig.server_count; i++) {
+        pg_server_free(rig.servers[i]);
+    }
+    event_free(rig.tick);
+    event_base_free(rig.base);
+    libevent_global_shutdown();
+    /* A thread that has been told to end may close its descriptors a moment later. */
+    const uint64_t began = rig_now_ms();
+    while (entries_of("/proc/self/task") != rig.threads && rig_now_ms() - began < 1000) {
+        usleep(1000);
+    }
+    ck_assert_int_eq(entries_of("/proc/self/task"), rig.threads);
+    ck_assert_int_eq(entries_of("/proc/self/fd"), rig.descriptors);
+}
+
 TCase *rig_case(Suite *suite, const char *name, SFun begin) {
     return suite_case(suite, name, begin, rig_end, 60);
 }
@@ -167,22 +183,6 @@ void rig_run_for(uint64_t ms) {
     for (uint64_t began = rig_now_ms(); rig_now_ms() - began < ms;) {
         rig_turn();
     }
-}
-
-void rig_end(void) {
-    for (unsigned i = 0; i < rig.server_count; i++) {
-        pg_server_free(rig.servers[i]);
-    }
-    event_free(rig.tick);
-    event_base_free(rig.base);
-    libevent_global_shutdown();
-    /* A thread that has been told to end may close its descriptors a moment later. */
-    const uint64_t began = rig_now_ms();
-    while (entries_of("/proc/self/task") != rig.threads && rig_now_ms() - began < 1000) {
-        usleep(1000);
-    }
-    ck_assert_int_eq(entries_of("/proc/self/task"), rig.threads);
-    ck_assert_int_eq(entries_of("/proc/self/fd"), rig.descriptors);
 }
 
 struct pg_server_options rig_options(const char *conninfo) {

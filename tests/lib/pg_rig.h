@@ -59,7 +59,8 @@ extern struct pg_rig rig;
 
 uint64_t rig_now_ms(void);
 
-/* A case of the suite; `begin` calls rig_begin before each test, and rig_end comes after it. */
+/* A case of the suite; `begin` calls rig_begin before each test. After it everything is freed, and
+ * no descriptor and no thread may be left. */
 TCase *rig_case(Suite *suite, const char *name, SFun begin);
 
 /* Runs and frees the suite, and gives the program's exit status. All its tests run in one process:
@@ -70,9 +71,6 @@ int rig_run(Suite *suite);
  * ended. */
 void rig_begin(const struct pg_prepared *prepared, size_t prepared_count,
                struct throwaway_server *const *servers);
-
-/* Frees everything; no descriptor and no thread is left. */
-void rig_end(void);
 
 /* One link, the rig's prepared statements, and its log. */
 struct pg_server_options rig_options(const char *conninfo);

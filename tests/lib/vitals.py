@@ -5,7 +5,7 @@ import os
 import time
 
 from cluster import postgres_binaries
-from testbed import HOST_BINARY, wait_for
+from testbed import wait_for
 
 # The address sanitizer keeps freed memory for a while (256 MB of it by default), which would look
 # like growth.
@@ -15,13 +15,6 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 REST_S = 0.15
 # A forgotten timer that polls every 5 ms wakes a host 30 times in that span.
 MAX_WAKES_AT_REST = 15
-
-
-def is_sanitized():
-    """Whether the host was built with a sanitizer, and so takes more memory and time."""
-    with open(HOST_BINARY, "rb") as file:
-        binary = file.read()
-    return b"__asan_init" in binary or b"__tsan_init" in binary
 
 
 def descriptors(pid):

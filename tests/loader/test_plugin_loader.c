@@ -97,6 +97,20 @@ START_TEST(older_and_newer_tables_are_taken) {
 }
 END_TEST
 
+START_TEST(a_table_without_a_cluster_is_refused_by_those_who_need_one) {
+    odd_path("oldest_table");
+    ck_assert(!plugin_load_with_cluster(&loaded, path, error, sizeof error));
+    ck_assert_ptr_null(loaded.handle);
+    ck_assert_ptr_null(loaded.table);
+    assert_said("oldest_table.so: odd 1, of ABI 1.0, is too old: it has no cluster");
+    struct opened_plugin opened;
+    plugin_open(&opened);
+    ck_assert_msg(plugin_load_with_cluster(&loaded, opened.path, error, sizeof error), "%s", error);
+    plugin_unload(&loaded);
+    plugin_close(&opened);
+}
+END_TEST
+
 static const struct {
     const char *name, *expected, *found;
 } odd[] = {
@@ -305,6 +319,7 @@ int main(void) {
     tcase_add_loop_test(plugins, older_and_newer_tables_are_taken, 0, COUNT_OF(right));
     tcase_add_loop_test(plugins, odd_plugins_are_refused, 0, COUNT_OF(odd));
     tcase_add_loop_test(plugins, a_table_without_a_member_is_refused, 0, COUNT_OF(members));
+    tcase_add_test(plugins, a_table_without_a_cluster_is_refused_by_those_who_need_one);
     tcase_add_test(plugins, a_symbol_that_nobody_has_is_noticed_at_once);
     tcase_add_test(plugins, an_error_is_cut_to_its_buffer);
     TCase *files = add_case(suite, "files");

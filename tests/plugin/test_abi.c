@@ -6,6 +6,7 @@
 #include "tests/lib/scripted_read.h"
 #include "tests/lib/suite.h"
 
+#include <assert.h>
 #include <check.h>
 #include <dlfcn.h>
 #include <stdio.h>
@@ -252,8 +253,36 @@ START_TEST(next_refuses_null_and_what_was_not_begun) {
 }
 END_TEST
 
+/* Those of hosts that were built before a locate brought two positions. */
+enum { REPORT_1_0_BYTES = 24 };
+static_assert(offsetof(struct rp_report, flushed) == REPORT_1_0_BYTES, "frozen");
+
+START_TEST(a_report_of_abi_1_0_is_taken) {
+    struct rp_report *report = guarded_memory(REPORT_1_0_BYTES);
+    const struct rp_report first = {
+        .struct_size = REPORT_1_0_BYTES, .outcome = RP_MISSING, .now_ns = SCRIPT_START_NS};
+    memcpy(report, &first, REPORT_1_0_BYTES);
+    const struct rp_request request = a_request();
+    struct rp_read read = {.struct_size = sizeof read};
+    struct opened_section exact;
+    section_open(&exact, "policy = read_index\n");
+    (void)plugin->begin(exact.policy, &request, &read);
+    ck_assert_int_eq(plugin->next(&read, report)->kind, RP_STEP_LOCATE);
+    report->outcome = RP_LOCATED;
+    report->position = 700;
+    const struct rp_step *step = plugin->next(&read, report);
+    ck_assert_int_eq(step->kind, RP_STEP_AWAIT);
+    ck_assert_uint_eq(step->position, 700);
+    report->outcome = RP_REACHED;
+    ck_assert_int_eq(plugin->next(&read, report)->kind, RP_STEP_READ);
+    report->outcome = RP_MISSING;
+    ck_assert_int_eq(plugin->next(&read, report)->counted, RP_COUNTED_PROVEN_ABSENT);
+    section_close(&exact);
+}
+END_TEST
+
 START_TEST(a_report_that_is_too_small_ends_the_read) {
-    for (uint32_t size = 0; size < sizeof(struct rp_report); size += 4) {
+    for (uint32_t size = 0; size < REPORT_1_0_BYTES; size += 4) {
         const struct rp_request request = a_request();
         struct rp_read read = {.struct_size = sizeof read};
         struct rp_report *small = guarded_memory(aligned_size(size));
@@ -364,8 +393,30 @@ START_TEST(keys_are_enumerated_without_gaps) {
     ck_assert_int_eq(plugin->key(count, &key), RP_E_END);
     ck_assert_int_eq(plugin->key(UINT32_MAX, &key), RP_E_END);
     ck_assert_int_eq(plugin->key(0, NULL), RP_E_ARGUMENT);
-    key.struct_size = sizeof key - 1;
+    key.struct_size = offsetof(struct rp_key, choices) - 1;
     ck_assert_int_eq(plugin->key(0, &key), RP_E_ARGUMENT);
+}
+END_TEST
+
+#if UINTPTR_MAX == UINT64_MAX
+static_assert(offsetof(struct rp_key, choices) == 112, "frozen");
+static_assert(offsetof(struct rp_key, default_value) == 88, "frozen");
+#endif
+
+START_TEST(a_key_of_abi_1_0_is_filled_in) {
+    struct rp_key *key = guarded_memory(offsetof(struct rp_key, choices));
+    struct rp_key full = {.struct_size = sizeof full};
+    for (uint32_t i = 0; plugin->key(i, &full) == RP_OK; i++) {
+        key->struct_size = offsetof(struct rp_key, choices);
+        ck_assert_int_eq(plugin->key(i, key), RP_OK);
+        ck_assert_uint_eq(key->struct_size, offsetof(struct rp_key, choices));
+        ck_assert_str_eq(key->name, full.name);
+        ck_assert_str_eq(key->help, full.help);
+        for (size_t k = 0; full.choices != NULL && full.choices[k] != NULL && k < 7; k++) {
+            ck_assert_str_eq(key->few_choices[k], full.choices[k]);
+        }
+        ck_assert_ptr_null(key->few_choices[7]);
+    }
 }
 END_TEST
 
@@ -820,6 +871,7 @@ static void add_read_cases(Suite *suite) {
     tcase_add_test(reads, memory_need_not_be_cleared);
     tcase_add_test(reads, unknown_flags_are_ignored);
     tcase_add_test(reads, next_refuses_null_and_what_was_not_begun);
+    tcase_add_test(reads, a_report_of_abi_1_0_is_taken);
     tcase_add_test(reads, a_report_that_is_too_small_ends_the_read);
     tcase_add_test(reads, the_blocking_loop_runs_a_read);
 }
@@ -829,6 +881,7 @@ static void add_set_cases(Suite *suite) {
     tcase_add_test(lists, metrics_are_enumerated_without_gaps);
     tcase_add_test(lists, sections_are_enumerated_and_found);
     tcase_add_test(lists, keys_are_enumerated_without_gaps);
+    tcase_add_test(lists, a_key_of_abi_1_0_is_filled_in);
     tcase_add_test(lists, kinds_are_enumerated_as_they_can_be_chosen);
     tcase_add_test(lists, each_key_that_is_used_says_something_in_the_description);
     tcase_add_test(lists, texts_are_cut_as_by_snprintf);

@@ -59,6 +59,22 @@ START_TEST(nothing_that_it_says_later_ends_that) {
 }
 END_TEST
 
+/* Its questions fail: by a timeout, or since a right was taken away. */
+static void it_goes_blind(void) {
+    stream_for_a_while(2);
+    pair.standby_is_blind = true;
+    pair_time_passes(&pair, 20000);
+}
+
+START_TEST(nor_that_it_can_tell_nothing_any_more) {
+    it_goes_blind();
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
+                                 pair.now_ns);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(so_is_one_whose_restart_point_is_newer) {
     pair.streamed = 0;
     pair.restart_point = 2;
@@ -108,6 +124,14 @@ START_TEST(a_reload_forgets_it) {
 }
 END_TEST
 
+START_TEST(of_one_that_can_tell_nothing_too) {
+    it_goes_blind();
+    pair.calls->forget_history(pair.cluster, pair.now_ns);
+    pair_time_passes(&pair, 5000);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(but_not_what_it_says_then) {
     stream_for_a_while(2);
     pair.streamed = 2;
@@ -123,11 +147,13 @@ int main(void) {
     tcase_add_test(tests, who_streams_the_primarys_timeline_is_its_replica);
     tcase_add_test(tests, who_has_streamed_a_newer_one_is_out_for_good);
     tcase_add_test(tests, nothing_that_it_says_later_ends_that);
+    tcase_add_test(tests, nor_that_it_can_tell_nothing_any_more);
     tcase_add_test(tests, so_is_one_whose_restart_point_is_newer);
     tcase_add_test(tests, one_answer_is_enough);
     tcase_add_test(tests, but_one_that_is_contradicted_is_not);
     tcase_add_test(tests, nor_does_it_come_too_late);
     tcase_add_test(tests, a_reload_forgets_it);
+    tcase_add_test(tests, of_one_that_can_tell_nothing_too);
     tcase_add_test(tests, but_not_what_it_says_then);
     return suite_run(suite);
 }

@@ -1,5 +1,6 @@
 /*
- * test_cluster_splits.c - what is known of a split lasts until an answer says otherwise.
+ * test_cluster_splits.c - a name that leads to two primaries by turns is a split, until one of them
+ * alone has led for a minute. Splits that standbys show: test_cluster_followers.c.
  */
 #include "tests/lib/scripted_pair.h"
 #include "tests/lib/suite.h"
@@ -15,51 +16,6 @@ static void set_up(void) {
 static void tear_down(void) {
     pair_close(&pair);
 }
-
-static void standby_streams(uint32_t timeline) {
-    pair.streamed = timeline;
-    pair_time_passes(&pair, 2500);
-}
-
-/* Of a primary that nobody here knows. */
-START_TEST(a_standby_on_a_newer_timeline_is_a_split) {
-    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
-    standby_streams(2);
-    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_FAILED);
-    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
-}
-END_TEST
-
-/* Its receiver restarts: which timeline it follows is unknown, and that is no news. */
-START_TEST(that_does_not_end_when_it_stops_to_stream) {
-    standby_streams(2);
-    standby_streams(0);
-    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
-    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
-}
-END_TEST
-
-/* Its questions fail: by a timeout, or since a right was taken away. */
-START_TEST(nor_does_it_end_when_it_can_tell_nothing) {
-    standby_streams(2);
-    pair.standby_is_blind = true;
-    pair_time_passes(&pair, 20000);
-    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
-    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
-                                 pair.now_ns);
-    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_NOT_FOUND);
-}
-END_TEST
-
-START_TEST(a_reload_ends_it_then) {
-    standby_streams(2);
-    pair.standby_is_blind = true;
-    pair_time_passes(&pair, 20000);
-    pair.calls->forget_history(pair.cluster, pair.now_ns);
-    pair_time_passes(&pair, 5000);
-    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
-}
-END_TEST
 
 /* The one name leads to two primaries by turns. */
 static void name_leads_to_both(void) {
@@ -204,10 +160,6 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("cluster_splits");
     TCase *tests = suite_case(suite, "splits", set_up, tear_down, 0);
-    tcase_add_test(tests, a_standby_on_a_newer_timeline_is_a_split);
-    tcase_add_test(tests, that_does_not_end_when_it_stops_to_stream);
-    tcase_add_test(tests, nor_does_it_end_when_it_can_tell_nothing);
-    tcase_add_test(tests, a_reload_ends_it_then);
     tcase_add_test(tests, two_primaries_by_turns_are_a_split);
     tcase_add_test(tests, that_an_hour_in_which_nobody_was_asked_does_not_end);
     tcase_add_test(tests, it_ends_when_one_of_them_alone_has_led_for_a_minute);

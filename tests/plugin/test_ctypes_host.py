@@ -5,12 +5,12 @@ policy against a database in virtual time."""
 import ctypes
 import os
 import random
-import re
 import tempfile
 import unittest
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_char_p, c_int32, c_uint32, c_uint64,
                     c_void_p, create_string_buffer, sizeof)
 
+import sanitizer
 from testbed import PLUGIN
 
 MS = 1_000_000
@@ -110,13 +110,7 @@ class World:
         report.now_ns = self.now
 
 
-def is_sanitized(path):
-    """A sanitizer's runtime must be loaded before Python itself is."""
-    with open(path, "rb") as file:
-        return re.search(rb"__(a|t)san_init", file.read()) is not None
-
-
-@unittest.skipIf(is_sanitized(PLUGIN), "the plugin is built with a sanitizer")
+@unittest.skipIf(sanitizer.is_in(PLUGIN), "the plugin is built with a sanitizer")
 class CtypesHost(unittest.TestCase):
     POLICIES = ("replica_then_primary", "read_index", "replica_backoff", "primary_only",
                 "replica_only")

@@ -3,12 +3,12 @@
 LuaJIT's FFI get the header's declarations as the compiler's preprocessor prints them."""
 
 import os
-import re
 import shlex
 import subprocess
 import unittest
 
 import cffi
+import sanitizer
 from testbed import PLUGIN, ROOT
 
 HEADER = os.path.join(ROOT, "plugin", "read_policy.h")
@@ -51,13 +51,7 @@ def declarations():
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def is_sanitized(path):
-    """A sanitizer's runtime must be loaded before any other program is."""
-    with open(path, "rb") as file:
-        return re.search(rb"__(a|t)san_init", file.read()) is not None
-
-
-@unittest.skipIf(is_sanitized(PLUGIN), "the plugin is built with a sanitizer")
+@unittest.skipIf(sanitizer.is_in(PLUGIN), "the plugin is built with a sanitizer")
 class FfiHosts(unittest.TestCase):
 
     def test_declarations_alone_are_printed(self):

@@ -24,6 +24,12 @@ static const char *type_name(const struct rp_key *key) {
     }
 }
 
+static void print_choices(FILE *out, const char *const *choices, const char *separator) {
+    for (size_t i = 0; choices[i] != NULL; i++) {
+        (void)fprintf(out, "%s%s", i > 0 ? separator : "", choices[i]);
+    }
+}
+
 /* "miss | always", "0 to 60000 ms", "at most 199 bytes"; the separator goes between choices. */
 static void print_accepted(FILE *out, const struct rp_key *key, const char *separator) {
     switch (key->type) {
@@ -32,9 +38,7 @@ static void print_accepted(FILE *out, const struct rp_key *key, const char *sepa
                       key->unit);
         break;
     case RP_KEY_CHOICE:
-        for (size_t i = 0; key->choices[i] != NULL; i++) {
-            (void)fprintf(out, "%s%s", i > 0 ? separator : "", key->choices[i]);
-        }
+        print_choices(out, key->choices != NULL ? key->choices : key->few_choices, separator);
         break;
     default:
         if (key->min > 0) {

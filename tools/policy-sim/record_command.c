@@ -36,6 +36,9 @@ static int record(const struct record_options *options, char *err) {
     if (!new_file_open(&file, options->out, err, ERROR_BYTES)) {
         return failed(err);
     }
+    /* Whoever interrupts it finds what there is. */
+    (void)fprintf(stderr, "policy-sim: recording to %s, which becomes %s at the end\n", file.part,
+                  options->out);
     if (!record_lag(&recording, file.out, err, ERROR_BYTES)) {
         new_file_give_up(&file, recording.samples > 0);
         return failed_after(&recording, &file, err);

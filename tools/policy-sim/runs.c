@@ -24,15 +24,7 @@ bool runs_load_plugin(struct runs *runs, const char *path) {
         find_plugin(found, sizeof found);
         path = found;
     }
-    if (!plugin_load(&runs->plugin, path, runs->err, sizeof runs->err)) {
-        return false;
-    }
-    if (!RP_HAS(runs->plugin.table, cluster)) {
-        (void)snprintf(runs->err, sizeof runs->err, "%s: this plugin is too old: it has no cluster",
-                       path);
-        return false;
-    }
-    return true;
+    return plugin_load_with_cluster(&runs->plugin, path, runs->err, sizeof runs->err);
 }
 
 /* ---- policies -------------------------------------------------------------------------------- */

@@ -18,7 +18,7 @@ function optionsOf(pool) {
 }
 
 const ignore = () => {};
-const OUTCOMES = { found: OUTCOME.FOUND, partial: OUTCOME.PARTIAL, missing: OUTCOME.MISSING };
+const OUTCOMES = { __proto__: null, found: OUTCOME.FOUND, partial: OUTCOME.PARTIAL, missing: OUTCOME.MISSING };
 
 /**
  * One piece of work under way on a client of a pool. It ends once, and then tells `told`; what comes after
@@ -72,7 +72,8 @@ class Work {
       release(true);
       this.connect();
     } else if (this.#isDropped) {
-      release();
+      // Not within the pool's own call: for each of many that wait there it would come one level deeper.
+      setImmediate(release);
       this.#server.isUp(); // it took longer to connect than the work might take
     } else {
       this.#client = client;
@@ -232,7 +233,7 @@ const reading = (Base) => class extends Base {
     try {
       outcome = outcomeOf(what, result);
       after = what.position?.(result.rows) ?? null;
-      if (after !== null && typeof after !== 'string') throw new TypeError('position: expected a text');
+      if (after !== null && (typeof after !== 'string' || after.includes('\0'))) throw new TypeError('position: expected a text');
     } catch (error) {
       // The host's own mistake; it says nothing of the server.
       this.end(null, error, null, null, null);

@@ -27,7 +27,6 @@ EXPECT = {"any": 0, "primary": 1, "replica": 2}  # rp_expect
 STATES = {"off": 0, "on": 1, "drain": 2}  # rp_server_state
 ROLES = ("unknown", "primary", "replica", "out")  # rp_server_role
 ACTION_READ, ACTION_ASK, ACTION_DROP, ACTION_DONE, ACTION_REDIAL = range(1, 6)  # rp_action_kind
-WANTS_POSITION = 2  # rp_action_flag
 ANSWERED, SERVER_GONE, ROLE_CHANGED, NOT_SENT, CONFLICT = range(16, 21)  # rp_answer_outcome
 UNKNOWN = 2**64 - 1
 NO_SERVER = 2**32 - 1

@@ -1,7 +1,8 @@
 """Reads through a cluster, blocking.
 
 The thread that calls read() sends its own statements, so a hit costs no change of threads. A thread for
-each server asks the cluster's questions on a connection of its own, and one more watches the clock.
+each server asks the cluster's questions on a connection of its own, one more watches the clock, and one
+hands out notices.
 The state machine is under one lock, which is never held over I/O.
 """
 
@@ -55,7 +56,9 @@ class Cluster:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._settled = threading.Event()
-        self._machine = Machine(policies, [server.name for server in servers], expect or {}, settings)
+        self._notices: SimpleQueue[tuple[int, str] | None] = SimpleQueue()
+        self._machine = Machine(policies, [server.name for server in servers], expect or {}, settings,
+                                lambda *notice, notices=self._notices: notices.put(notice))
         self._pools = [Pool(server) for server in servers]
         self._pending: dict[int, _Pending] = {}
         self._tags = 0
@@ -63,9 +66,11 @@ class Cluster:
         self._sleeps_until = 0
         self._askers: list[SimpleQueue[Action | None]] = [SimpleQueue() for _ in servers]
         self._finalizer = weakref.finalize(self, _abandon, self._changed, self._machine, self._pools,
-                                           self._askers)
+                                           self._askers, self._notices)
         threads = [threading.Thread(target=_watch, daemon=True, name="read-policy-clock", args=(
-            weakref.ref(self), self._changed, self._machine))]
+            weakref.ref(self), self._changed, self._machine)),
+                   threading.Thread(target=_tell, daemon=True, name="read-policy-notices", args=(
+            settings, self._notices))]
         threads += [threading.Thread(target=_ask, args=(weakref.ref(self), pool, questions),
                                      daemon=True, name=f"read-policy-{pool.server.name}")
                     for pool, questions in zip(self._pools, self._askers)]
@@ -191,6 +196,7 @@ class Cluster:
             self._running.clear()
         for questions in self._askers:
             questions.put(None)
+        self._notices.put(None)
         for link in links:
             link.close()
 
@@ -373,7 +379,8 @@ def end_of_pending(done: End[Any], value: Any, error: BaseException | None) -> E
 
 
 def _abandon(changed: threading.Condition, machine: Machine, pools: list[Pool],
-             askers: list[SimpleQueue[Action | None]]) -> None:
+             askers: list[SimpleQueue[Action | None]],
+             notices: SimpleQueue[tuple[int, str] | None]) -> None:
     """Of a cluster that nobody closed, when it is collected or the program ends."""
     if machine.is_own_process():
         with changed:
@@ -384,6 +391,13 @@ def _abandon(changed: threading.Condition, machine: Machine, pools: list[Pool],
             link.close()
         for questions in askers:
             questions.put(None)
+        notices.put(None)
+
+
+def _tell(settings: Settings, notices: SimpleQueue[tuple[int, str] | None]) -> None:
+    """Whoever takes notices may use the cluster, or take long: neither lock nor clock waits."""
+    while (notice := notices.get()) is not None:
+        settings.notify(*notice)
 
 
 def _watch(reference: weakref.ref[Cluster], changed: threading.Condition,

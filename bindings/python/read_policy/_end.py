@@ -139,9 +139,8 @@ def timeout_of(seconds: float | None) -> float | None:
 
 
 def deadline_of(now_ns: int, timeout: float | None) -> int:
-    """0: there is none."""
-    seconds = timeout_of(timeout)
-    return 0 if seconds is None else now_ns + max(1, int(seconds * 1e9))
+    """Of a timeout as it counts, or what is left of it. 0: there is none."""
+    return 0 if timeout is None else now_ns + max(1, int(timeout * 1e9))
 
 
 def outcome_of(value: object) -> str:

@@ -68,9 +68,9 @@ class Server(ABC):
     @abstractmethod
     def sqlstate(self, error: BaseException) -> str | None: ...
 
-    @abstractmethod
     def is_disconnect(self, error: BaseException) -> bool:
         """Whether the error itself says so, for links that cannot tell afterwards."""
+        return False
 
 
 class Pool:

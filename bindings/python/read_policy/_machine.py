@@ -73,6 +73,13 @@ class Settings:
         if not 0.001 <= self.timeout <= 3600:
             raise UsageError(f"timeout is 0.001 to 3600 seconds, not {self.timeout}")
 
+    def notify(self, level: int, text: str) -> None:
+        try:
+            (self.on_notice or logger.log)(level, text)
+        except Exception:
+            # The caller's mistake; the clock, and whoever is being served, go on.
+            logger.exception("on_notice failed, of: %s", text)
+
 
 class Action(NamedTuple):
     """READ, ASK, DROP, DONE or REDIAL; the fields are those of the header's struct rp_action."""
@@ -90,7 +97,7 @@ class Action(NamedTuple):
 
 class Machine:
     def __init__(self, policies: PolicySet, names: Sequence[str], expect: Mapping[str, str],
-                 settings: Settings) -> None:
+                 settings: Settings, notify: Callable[[int, str], None]) -> None:
         settings.check()
         if not 1 <= len(names) <= _abi.CLUSTER_MAX_SERVERS:
             raise UsageError(f"a cluster has 1 to {_abi.CLUSTER_MAX_SERVERS} servers, not {len(names)}")
@@ -101,7 +108,7 @@ class Machine:
         self._policies = policies
         self._calls = _abi.plugin().cluster.contents
         self._names = tuple(names)
-        self._notify = settings.on_notice or logger.log
+        self._notify = notify
         self._pid = os.getpid()
         self._cluster = ctypes.c_void_p()
         self._action = _abi.Action(struct_size=sizeof(_abi.Action))
@@ -230,11 +237,7 @@ class Machine:
             text = notice.text.decode("utf-8", "replace")
             if notice.dropped:
                 text += f" ({notice.dropped} notices before this one were lost)"
-            try:
-                self._notify(_LEVELS[min(notice.level, 2)], text)
-            except Exception:
-                # The caller's mistake; the clock, and whoever is being served, go on.
-                logger.exception("on_notice failed, of: %s", text)
+            self._notify(_LEVELS[min(notice.level, 2)], text)
 
     def info(self) -> ClusterInfo:
         info = _abi.ClusterInfo(struct_size=sizeof(_abi.ClusterInfo))

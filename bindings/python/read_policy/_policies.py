@@ -11,11 +11,11 @@ import time
 import weakref
 from ctypes import byref, create_string_buffer, sizeof
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, TypeVar
+from typing import Any, Callable, Iterator, NoReturn, TypeVar
 
 from . import _abi
 from ._end import (Closed, ConfigError, End, Missing, ReadPolicyError, UsageError, deadline_of,
-                   end_of, outcome_number, outcome_of, text_of)
+                   end_of, outcome_number, outcome_of, text_of, timeout_of)
 
 T = TypeVar("T")
 ALL_CAPABILITIES = _abi.CAN_REPORT_POSITIONS | _abi.CAN_AWAIT_POSITION
@@ -215,6 +215,10 @@ class PolicySet:
         if hasattr(self, "_memory"):
             self.close()
 
+    def __reduce__(self) -> NoReturn:
+        # A copy would release the memory a second time.
+        raise TypeError("a PolicySet cannot be copied or pickled; load the file where it is needed")
+
     def _acquire(self) -> None:
         with self._lock:
             self._check_open()
@@ -302,7 +306,7 @@ class Decisions:
         now = time.monotonic_ns()
         self._request = _abi.Request(
             struct_size=sizeof(_abi.Request), replicas=replicas, now_ns=now,
-            deadline_ns=deadline_of(now, timeout),
+            deadline_ns=deadline_of(now, timeout_of(timeout)),
             flags=_abi.IN_TRANSACTION if in_transaction else 0, entropy=random.getrandbits(64))
         self._read = _abi.Read(struct_size=sizeof(_abi.Read))
         self._report = _abi.Report(struct_size=sizeof(_abi.Report))

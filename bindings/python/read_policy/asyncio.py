@@ -12,7 +12,7 @@ from typing import Any, Awaitable, Callable, Mapping, Sequence, TypeVar, overloa
 from . import _abi, _sql
 from ._cluster import end_of_pending
 from ._end import Closed, End, UsageError, outcome_number, outcome_of, timeout_of
-from ._machine import Action, ClusterInfo, Machine, ServerInfo, Settings
+from ._machine import Action, ClusterInfo, Machine, ServerInfo, Settings, logger
 from ._policies import Decisions, Metric, Policy, PolicySet
 
 T = TypeVar("T")
@@ -133,7 +133,8 @@ class Cluster:
         self._loop = asyncio.get_running_loop()
         self._policies = policies
         self._settings = settings
-        self._machine = Machine(policies, [server.name for server in servers], expect or {}, settings)
+        self._machine = Machine(policies, [server.name for server in servers], expect or {}, settings,
+                                settings.notify)
         self._pools = [_Pool(server) for server in servers]
         self._pending: dict[int, _Pending] = {}
         self._tags = 0
@@ -402,6 +403,10 @@ class Cluster:
                     if pool.asks is not None:
                         pool.asks.close()
                     pool.asks = None
+                except Exception:
+                    # Not the driver's: an address that is none, say. Nobody else would tell of it.
+                    logger.exception("asking %s failed", pool.server.name)
+                    break
         if self._running.pop(action.id, None) is not None and not self._machine.is_closed:
             self._machine.answer(action.id, _abi.FAILED if outcome == _abi.CONFLICT else outcome,
                                  before)

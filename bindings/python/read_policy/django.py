@@ -22,7 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connections, transaction
 
 from . import _cluster, _sql
-from ._end import End, NotFound, UsageError, outcome_of
+from ._end import End, NotFound, outcome_of
 from ._links import Link, Server, shut_down
 from ._machine import Settings
 from ._policies import PolicySet
@@ -100,9 +100,6 @@ class _Server(Server):
 
     def sqlstate(self, error: BaseException) -> str | None:
         return getattr(error.__cause__, "pgcode", None) or getattr(error.__cause__, "sqlstate", None)
-
-    def is_disconnect(self, error: BaseException) -> bool:
-        return False
 
 
 def connect(policies: PolicySet, aliases: list[str], *, expect: Mapping[str, str] | None = None,

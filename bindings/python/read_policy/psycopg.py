@@ -130,9 +130,6 @@ class _Server(Server):
     def sqlstate(self, error: BaseException) -> str | None:
         return getattr(error, "sqlstate", None)
 
-    def is_disconnect(self, error: BaseException) -> bool:
-        return False
-
 
 class _AsyncLink(AsyncLink):
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:

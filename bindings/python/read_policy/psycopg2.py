@@ -101,6 +101,3 @@ class _Server(Server):
 
     def sqlstate(self, error: BaseException) -> str | None:
         return getattr(error, "pgcode", None)
-
-    def is_disconnect(self, error: BaseException) -> bool:
-        return False

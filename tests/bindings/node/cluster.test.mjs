@@ -220,8 +220,12 @@ test('an error of the host\'s statement is told, with what threw it', async () =
   assert.deepEqual([end.verdict, end.error.code, end.failedDuring], ['failed', '42703', null]);
   const mistake = new Error('in outcome');
   await assert.rejects(cluster.read('snapshots_since', known('x', { outcome: () => { throw mistake; } })), mistake);
-  await assert.rejects(cluster.read('snapshots_since', known('x', { outcome: () => 'perhaps' })), TypeError);
-  await assert.rejects(cluster.read('snapshots_since', known('old', { position: () => 5 })), TypeError);
+  for (const outcome of ['perhaps', 'constructor', '__proto__']) {
+    await assert.rejects(cluster.read('snapshots_since', known('x', { outcome: () => outcome })), /^TypeError: outcome: expected/);
+  }
+  for (const position of [5, '0/1\0']) {
+    await assert.rejects(cluster.read('snapshots_since', known('old', { position: () => position })), /^TypeError: position: expected/);
+  }
   await assert.rejects(cluster.read('snapshots_since', { values: ['x'] }), TypeError);
   const odd = await cluster.read('snapshots_since', known('x', { values: [{ toPostgres() { throw mistake; } }] }));
   assert.deepEqual([odd.verdict, odd.error], ['failed', mistake]);
@@ -312,6 +316,21 @@ test('a server that hangs costs no read more than its deadline, nor its clients'
     stop('SIGCONT');
   }
   await until(async () => (await cluster.read('snapshots_since', known('nowhere'))).verdict === 'not_found', 'the standby again');
+  await close();
+});
+
+test('thousands of reads that waited in vain for a client of the pool are no depth of the stack', async () => {
+  const { cluster, pools, close } = await clusterOf(RETRY);
+  const id = await newRow();
+  await caughtUp();
+  const held = await Promise.all(Array.from({ length: 8 }, () => pools[1].connect()));
+  const ends = await Promise.all(Array.from({ length: 3000 }, () => cluster.read('snapshots_since', known(id), { deadline: Date.now() + 300 })));
+  assert.ok(ends.every(({ verdict }) => verdict === 'failed'));
+  assert.equal(pools[1].waitingCount, 3000);
+  for (const client of held) client.release();
+  await until(() => pools[1].waitingCount === 0, 'all who waited to be served');
+  // After so many failures in a row the server may be left alone for a moment.
+  await until(async () => (await cluster.read('snapshots_since', known(id))).verdict === 'found', 'the replica to be read');
   await close();
 });
 

@@ -293,8 +293,24 @@ class Pair:
             before = len(told)
             replica = next(name for name in pair._machine._names if pair.server(name).role == "replica")
             pair.server_set(replica, expect="primary")
-            self.assertGreater(len(told), before)
+            wait_for(lambda: len(told) > before, "the notice")
             self.assertTrue(self.read("retry", self.row(), pair=pair).found)
+
+    def test_who_takes_notices_may_use_the_cluster(self):
+        """To read, or to close it; and may take long."""
+        row, pairs, seen, go_on = self.row(), [], [], threading.Event()
+
+        def take(_level, _text):
+            if not go_on.wait(20) or seen:
+                return
+            seen.append((pairs[0].info().settled, self.read("primary", row, pair=pairs[0]).verdict))
+            pairs[0].close()
+        pairs.append(self.open(Settings(max_reads=8, on_notice=take)))
+        self.addCleanup(pairs[0].close)
+        self.assertTrue(self.read("primary", row, pair=pairs[0]).found)
+        go_on.set()
+        wait_for(lambda: pairs[0]._machine.is_closed, "the notice to be taken")
+        self.assertEqual(seen, [(True, "found")])
 
     def test_another_process_is_refused(self):
         row = self.row()

@@ -374,6 +374,13 @@ class Asyncpg(Pair, unittest.IsolatedAsyncioTestCase):
             name: f"postgresql://postgres@127.0.0.1:{server.port}/postgres"
             for name, server in (("a", cluster.primary), ("b", relay))}, settings=settings)
 
+    async def test_an_address_that_is_none(self):
+        """What is no error of the driver's is told of."""
+        with self.assertLogs("read_policy", "ERROR") as logs:
+            async with read_policy.asyncpg.connect(policies, {"a": "host=127.0.0.1"}) as pair:
+                self.assertEqual((await pair.read("primary", "SELECT 1", timeout=0.5)).verdict, "failed")
+        self.assertIn("asking a failed", logs.output[0])
+
     @staticmethod
     async def one(connection, statement):
         return await connection.fetchval(statement)

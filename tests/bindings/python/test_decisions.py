@@ -2,7 +2,9 @@
 """The policy file and decisions only: reads by callables, of any client, blocking and asyncio."""
 
 import asyncio
+import copy
 import os
+import pickle
 import tempfile
 import threading
 import time
@@ -199,6 +201,12 @@ class Sets(unittest.TestCase):
                     policies.policy(wrong)
             self.assertIn("policy = read_index", policies.describe("index"))
             self.assertEqual(policies.notes(), "")
+
+    def test_is_not_to_be_copied(self):
+        """Memory would be released twice."""
+        with PolicySet.from_text(POLICIES) as policies:
+            for make in (copy.copy, copy.deepcopy, pickle.dumps):
+                self.assertRaisesRegex(TypeError, "cannot be copied", make, policies)
 
     def test_reload_is_all_or_nothing_and_keeps_counters(self):
         with tempfile.NamedTemporaryFile("w", suffix=".ini") as file:

@@ -6,6 +6,7 @@
 #include "tests/lib/pg_rig.h"
 
 #include <libpq-fe.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,8 @@
 
 static struct throwaway_server primary;
 
-/* Calls of send in this program, libpq's among them. */
-static unsigned sends;
+/* Calls of send in this program, libpq's among them, in any thread. */
+static atomic_uint sends;
 
 ssize_t send(int fd, const void *data, size_t size, int flags) {
     sends++;

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 
 import prometheus
+import sanitizer
 from testbed import BUILD, clean_up_at_exit, free_port, no_longer_clean_up, wait_for
 
 MODULE = os.path.join(BUILD, "nginx", "ngx_http_read_policy_module.so")
@@ -30,19 +31,6 @@ http {{
 {http}
 }}
 """
-
-
-def environment():
-    """nginx itself has no sanitizer: that of a module which was built with one has to be there first."""
-    dynamic = subprocess.run(["readelf", "-d", MODULE], capture_output=True, text=True,
-                             check=True).stdout
-    sanitizer = re.search(r"\[lib([at]san)\.so", dynamic)
-    if not sanitizer:
-        return None
-    library = subprocess.run(["gcc", f"-print-file-name=lib{sanitizer[1]}.so"], capture_output=True,
-                             text=True, check=True).stdout.strip()
-    return {**os.environ, "LD_PRELOAD": os.path.realpath(library),
-            "ASAN_OPTIONS": "detect_leaks=0"}
 
 
 class Answer:
@@ -83,14 +71,14 @@ class Nginx:
     def check(self):
         """What `nginx -t` says, and its exit status."""
         done = subprocess.run(self._command("-t"), capture_output=True, text=True, check=False,
-                              env=environment())
+                              env={**os.environ, **sanitizer.environment_for(MODULE)})
         return done.stderr, done.returncode
 
     def start(self):
         text, status = self.check()
         assert status == 0, text
         self._process = subprocess.Popen(self._command("-g", "daemon off;"), start_new_session=True,
-                                         env=environment())
+                                         env={**os.environ, **sanitizer.environment_for(MODULE)})
         wait_for(self._is_up, "nginx to listen")
         return self
 

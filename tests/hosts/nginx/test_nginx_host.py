@@ -744,6 +744,58 @@ class Reload(Host):
         self.assertNotIn(int(self.nginx.told("/retry/waiting")[4]), self.nginx.workers()[-2:])
 
 
+    def test_one_that_is_refused_changes_nothing(self):
+        """However late, and whoever is started after it: filters and shared memory outlive it."""
+        nginx = Nginx(self.http, {"read-policy.ini": POLICIES}).start()
+        def refuse(http_block, policies=POLICIES, module="load_module"):
+            nginx.configure(http_block, {"read-policy.ini": policies})
+            nginx.write("nginx.conf", nginx.read("nginx.conf").replace("load_module", module))
+            count = nginx.log().count("[emerg]")
+            nginx.reload()
+            self.assertGreater(nginx.log().count("[emerg]"), count)
+        try:
+            refuse(self.http.replace("limit_req_zone $server_port", "limit_req_zone $server_name"),
+                   POLICIES.replace("primary_budget_per_s = 1\n", "primary_budget_per_s = 100000\n"))
+            began, paths = time.monotonic(), [f"/budget/refused/{i}" for i in range(30)]
+            for path in paths:
+                self.primary.put(path)
+                nginx.get(path)
+            self.assertLessEqual(sum(len(self.primary.asked(path)) for path in paths), 8 + time.monotonic() - began)
+            refuse(self.http.replace("read_policy at_once", "read_policy nowhere"))
+            self.worker_judges(nginx, "/at_once/after/1")
+            refuse("server { listen PORT; access_log nowhere/x; }")
+            self.worker_judges(nginx, "/at_once/after/2")
+            refuse("server { listen PORT; access_log nowhere/x; }", module="#")
+            self.worker_judges(nginx, "/at_once/after/3")
+        finally:
+            nginx.stop()
+
+    def test_one_that_a_single_process_refuses_changes_nothing(self):
+        """Where nothing is forked, what was refused is in force at once, or not at all."""
+        nginx = Nginx(self.http, {"read-policy.ini": POLICIES})
+        def configure(http_block):
+            nginx.configure(http_block, {})
+            nginx.write("nginx.conf", nginx.read("nginx.conf").replace("worker_processes", "master_process off;#"))
+        configure(self.http)
+        nginx.start()
+        try:
+            configure(self.http.replace("read_policy at_once", "read_policy nowhere"))
+            nginx.reload()
+            self.primary.put("/at_once/single", b"here")
+            self.assertEqual(nginx.get("/at_once/single").body, b"here")
+        finally:
+            nginx.stop()
+
+    def worker_judges(self, nginx, path):
+        """One that is started now."""
+        before = nginx.workers()
+        for worker in before:
+            os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: len(set(nginx.workers()) - set(before)) == 2, "other workers")
+        self.primary.put(path, b"here")
+        self.assertEqual(nginx.get(path).body, b"here")
+
+
 class Configuration(unittest.TestCase):
     def check(self, http_block, policies="[s]\npolicy = replica_only\n"):
         nginx = Nginx(http_block, {"read-policy.ini": policies})

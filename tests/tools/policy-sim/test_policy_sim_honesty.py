@@ -21,6 +21,7 @@ with a constant lag the share of a retry moves by 1/150 for each.
 import concurrent.futures
 import os
 import random
+import signal
 import statistics
 import subprocess
 import threading
@@ -425,8 +426,8 @@ class Record(SimulatorCase):
         self.assertGreater(len(lines), 50)
         self.assertRegex(lines[-1], r"^\d+\.\d{9},\d+\.\d{9}\n$")
 
-    def test_server_that_goes_away(self):
-        part = self.path + ".part"
+    def begun(self, part):
+        """A recording of a minute that has samples."""
         process = subprocess.Popen(
             [PROGRAM, "record", "--primary", cluster.primary.conninfo(), "--replica",
              cluster.standby.conninfo(), "--seconds", "60", "--interval", "1ms", "--out", self.path],
@@ -438,6 +439,19 @@ class Record(SimulatorCase):
             return os.path.exists(part) and os.path.getsize(part) > 100
 
         wait_for(recording, "the recording to begin")
+        return process
+
+    def test_whoever_interrupts_it_knows_where_it_is(self):
+        part = self.path + ".part"
+        process = self.begun(part)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=30)
+        self.assertEqual(error, f"policy-sim: recording to {part}, which becomes {self.path} at the end\n")
+        self.assertTrue(os.path.exists(part))
+
+    def test_server_that_goes_away(self):
+        part = self.path + ".part"
+        process = self.begun(part)
         cluster.standby.stop("immediate")
         _, error = process.communicate(timeout=30)
         self.assertEqual(process.returncode, 1)

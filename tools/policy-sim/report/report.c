@@ -8,6 +8,7 @@
 #include "tools/policy-sim/model/quantity.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
 
 __extension__ typedef unsigned __int128 uint128;
@@ -28,73 +29,31 @@ struct row {
     enum form form;
 };
 
-static uint64_t lookups(const struct figures *figures, unsigned unused) {
-    (void)unused;
-    return figures->lookups;
+#define AT(member) ((unsigned)offsetof(struct figures, member))
+
+/* The offset is of a member that is a uint64_t. */
+static uint64_t number(const struct figures *figures, unsigned offset) {
+    uint64_t value;
+    memcpy(&value, (const char *)figures + offset, sizeof value);
+    return value;
 }
 
-static uint64_t ends(const struct figures *figures, unsigned end) {
-    return figures->ends[end];
-}
-
-static uint64_t wrong(const struct figures *figures, unsigned unused) {
-    (void)unused;
-    return figures->wrong;
-}
-
-static uint64_t missed(const struct figures *figures, unsigned unused) {
-    (void)unused;
-    return figures->missed;
+static uint64_t percentile(const struct latency_histogram *histogram, unsigned percent) {
+    return percent == 100 ? histogram->longest_ns
+                          : latency_histogram_percentile(histogram, percent);
 }
 
 static uint64_t added(const struct figures *figures, unsigned percent) {
-    return percent == 100 ? figures->added.longest_ns
-                          : latency_histogram_percentile(&figures->added, percent);
+    return percentile(&figures->added, percent);
 }
 
 static uint64_t added_missed(const struct figures *figures, unsigned percent) {
-    return percent == 100 ? figures->added_missed.longest_ns
-                          : latency_histogram_percentile(&figures->added_missed, percent);
-}
-
-static uint64_t replica_reads(const struct figures *figures, unsigned unused) {
-    (void)unused;
-    return figures->replica_reads;
-}
-
-static uint64_t primary_reads(const struct figures *figures, unsigned unused) {
-    (void)unused;
-    return figures->primary_reads;
+    return percentile(&figures->added_missed, percent);
 }
 
 static uint64_t peak_primary_reads(const struct figures *figures, unsigned unused) {
     (void)unused;
     return figures_peak_primary_reads(figures);
-}
-
-static uint64_t locates(const struct figures *figures, unsigned unused) {
-    (void)unused;
-    return figures->locates;
-}
-
-static uint64_t watches(const struct figures *figures, unsigned unused) {
-    (void)unused;
-    return figures->watches;
-}
-
-static uint64_t polls(const struct figures *figures, unsigned unused) {
-    (void)unused;
-    return figures->polls;
-}
-
-static uint64_t repeats(const struct figures *figures, unsigned unused) {
-    (void)unused;
-    return figures->repeats;
-}
-
-static uint64_t given_up(const struct figures *figures, unsigned unused) {
-    (void)unused;
-    return figures->given_up;
 }
 
 static uint64_t span_s(const struct figures *figures, unsigned unused) {
@@ -108,45 +67,44 @@ static uint64_t bursts(const struct figures *figures, unsigned unused) {
 }
 
 static uint64_t lag(const struct figures *figures, unsigned percent) {
-    return percent == 100 ? figures->lag.longest_ns
-                          : latency_histogram_percentile(&figures->lag, percent);
+    return percentile(&figures->lag, percent);
 }
 
 static const struct row rows[] = {
-    {"lookups", "lookups", lookups, 0, COUNT},
+    {"lookups", "lookups", number, AT(lookups), COUNT},
     {NULL, "found by", NULL, 0, COUNT},
-    {"replica", "  the replica", ends, FOUND_REPLICA, LOOKUPS},
-    {"replica_retry", "  a retry there", ends, FOUND_REPLICA_RETRY, LOOKUPS},
-    {"primary", "  the primary", ends, FOUND_PRIMARY, LOOKUPS},
+    {"replica", "  the replica", number, AT(ends[FOUND_REPLICA]), LOOKUPS},
+    {"replica_retry", "  a retry there", number, AT(ends[FOUND_REPLICA_RETRY]), LOOKUPS},
+    {"primary", "  the primary", number, AT(ends[FOUND_PRIMARY]), LOOKUPS},
     {NULL, "not found", NULL, 0, COUNT},
-    {"absent_primary", "  on the primary", ends, NOT_FOUND_PRIMARY, LOOKUPS},
-    {"absent_replica", "  on the replica", ends, NOT_FOUND_REPLICA, LOOKUPS},
-    {"absent_wrong", "  though it was there", wrong, 0, LOOKUPS},
+    {"absent_primary", "  on the primary", number, AT(ends[NOT_FOUND_PRIMARY]), LOOKUPS},
+    {"absent_replica", "  on the replica", number, AT(ends[NOT_FOUND_REPLICA]), LOOKUPS},
+    {"absent_wrong", "  though it was there", number, AT(wrong), LOOKUPS},
     {NULL, "not answered", NULL, 0, COUNT},
-    {"failed", "  failed", ends, ENDED_FAILED, LOOKUPS},
-    {"shed", "  shed", ends, ENDED_SHED, LOOKUPS},
-    {"refused", "  refused", ends, ENDED_REFUSED, LOOKUPS},
+    {"failed", "  failed", number, AT(ends[ENDED_FAILED]), LOOKUPS},
+    {"shed", "  shed", number, AT(ends[ENDED_SHED]), LOOKUPS},
+    {"refused", "  refused", number, AT(ends[ENDED_REFUSED]), LOOKUPS},
     {NULL, "added latency, ms", NULL, 0, COUNT},
     {"added_p50_us", "  p50", added, 50, TIME},
     {"added_p90_us", "  p90", added, 90, TIME},
     {"added_p99_us", "  p99", added, 99, TIME},
     {"added_max_us", "  max", added, 100, TIME},
-    {"missed", "missed by a replica", missed, 0, LOOKUPS},
+    {"missed", "missed by a replica", number, AT(missed), LOOKUPS},
     {NULL, "added to those, ms", NULL, 0, COUNT},
     {"missed_p50_us", "  p50", added_missed, 50, TIME},
     {"missed_p90_us", "  p90", added_missed, 90, TIME},
     {"missed_p99_us", "  p99", added_missed, 99, TIME},
     {"missed_max_us", "  max", added_missed, 100, TIME},
     {NULL, "a second", NULL, 0, COUNT},
-    {"replica_reads_per_s", "  replica reads", replica_reads, 0, RATE},
-    {"primary_reads_per_s", "  primary reads", primary_reads, 0, RATE},
+    {"replica_reads_per_s", "  replica reads", number, AT(replica_reads), RATE},
+    {"primary_reads_per_s", "  primary reads", number, AT(primary_reads), RATE},
     {"primary_reads_peak", "  primary reads, peak", peak_primary_reads, 0, COUNT},
-    {"locates_per_s", "  primary located", locates, 0, RATE},
-    {"polls_per_s", "  replica positions", watches, 0, RATE},
-    {"server_polls_per_s", "  servers polled", polls, 0, RATE},
+    {"locates_per_s", "  primary located", number, AT(locates), RATE},
+    {"polls_per_s", "  replica positions", number, AT(watches), RATE},
+    {"server_polls_per_s", "  servers polled", number, AT(polls), RATE},
     {NULL, "clients", NULL, 0, COUNT},
-    {"repeats", "  repeated lookups", repeats, 0, COUNT},
-    {"given_up", "  gave up", given_up, 0, COUNT},
+    {"repeats", "  repeated lookups", number, AT(repeats), COUNT},
+    {"given_up", "  gave up", number, AT(given_up), COUNT},
     {NULL, "the run", NULL, 0, COUNT},
     {"span_s", "  seconds", span_s, 0, COUNT},
     {"bursts", "  bursts of lag", bursts, 0, COUNT},

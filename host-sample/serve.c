@@ -1,0 +1,190 @@
+/*
+ * serve.c - see serve.h.
+ *
+ * The main thread starts the workers and then does nothing but wait for signals: it is the one
+ * thread that calls the plugin's [control] functions.
+ */
+#include "serve.h"
+
+#include "host-sample/base/log.h"
+#include "host-sample/http/front.h"
+#include "host-sample/operate/notify.h"
+#include "host.h"
+#include "reload.h"
+#include "say.h"
+#include "worker.h"
+
+#include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* Names that are several servers are looked up so often. */
+#define LOOK_UP_S 10
+
+/* Room for so many times max_lookups, and at most for so many if max_lookups are fewer. */
+#define ROOM_FACTOR 8u
+#define ROOM_MAX    65536u
+
+static void *worker_main(void *context) {
+    worker_run(context);
+    return NULL;
+}
+
+/* Two hosts on one port may be meant: it is how a new one takes over without a gap. */
+static void warn_if_taken(const struct host *host) {
+    const struct http_front_options place = {.address = host->config->listen.address,
+                                             .port = (uint16_t)host->config->listen.port};
+    if (host->worker_count < 2 || !http_front_is_taken(&place)) {
+        return;
+    }
+    char port[8];
+    (void)snprintf(port, sizeof port, "%u", place.port);
+    const struct log_field fields[] = {LOG_TEXT("address", place.address), LOG_NUMBER("port", port),
+                                       LOG_END};
+    log_write(host->service.log, LOG_LEVEL_WARN,
+              "another process listens on this address and port too, and gets a share of the "
+              "connections until it ends",
+              fields);
+}
+
+static void say_listening(const struct host *host, const char *message, const char *address,
+                          uint16_t port) {
+    char text[8];
+    (void)snprintf(text, sizeof text, "%u", port);
+    const struct log_field fields[] = {LOG_TEXT("address", address), LOG_NUMBER("port", text),
+                                       LOG_END};
+    log_write(host->service.log, LOG_LEVEL_INFO, message, fields);
+}
+
+static bool init_workers(struct host *host) {
+    uint16_t port = (uint16_t)host->config->listen.port;
+    char err[512] = "";
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        if (!worker_init(&host->workers[i], host, i, port, err, sizeof err)) {
+            say_errors(host, err);
+            return false;
+        }
+        /* With port = 0 all workers share the one that the first of them was given. */
+        port = http_front_port(host->workers[i].front);
+    }
+    say_listening(host, "listening", host->config->listen.address, port);
+    if (host->workers[0].admin_front != NULL) {
+        say_listening(host, "listening for operators", host->config->admin.address,
+                      http_front_port(host->workers[0].admin_front));
+    }
+    return true;
+}
+
+static bool start_workers(struct host *host) {
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        struct worker *worker = &host->workers[i];
+        if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
+            log_write(host->service.log, LOG_LEVEL_ERROR, "cannot start a thread", NULL);
+            return false;
+        }
+        worker->started = true;
+    }
+    return true;
+}
+
+static void wait_for_signals(struct host *host, const sigset_t *signals) {
+    const struct timespec period = {.tv_sec = LOOK_UP_S};
+    bool look_up = true;
+    int signal_number = 0;
+    while (signal_number != SIGTERM && signal_number != SIGINT) {
+        signal_number = sigtimedwait(signals, NULL, look_up ? &period : NULL);
+        if (signal_number < 0 && errno == EAGAIN) {
+            look_up = host_look_up(host);
+        }
+        if (signal_number == SIGHUP) {
+            host_reload(host);
+            look_up = true; /* if there is anything */
+        } else if (signal_number == SIGUSR1 || signal_number == SIGUSR2) {
+            const struct log_field fields[] = {
+                LOG_TEXT("signal", signal_number == SIGUSR1 ? "SIGUSR1" : "SIGUSR2"), LOG_END};
+            log_write(host->service.log, LOG_LEVEL_INFO, "signal ignored: it means nothing here",
+                      fields);
+        }
+    }
+    counter_set(&host->leaving, 1);
+    log_write(host->service.log, LOG_LEVEL_INFO, "draining", NULL);
+}
+
+static void stop_workers(struct host *host) {
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        if (host->workers[i].started) {
+            worker_drain(&host->workers[i]);
+        }
+    }
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        if (host->workers[i].started) {
+            (void)pthread_join(host->workers[i].thread, NULL);
+        }
+    }
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        worker_free(&host->workers[i]);
+    }
+}
+
+void serve_block_signals(sigset_t *signals) {
+    static const int awaited[] = {SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
+    (void)sigemptyset(signals);
+    for (size_t i = 0; i < sizeof awaited / sizeof awaited[0]; i++) {
+        (void)sigaddset(signals, awaited[i]);
+    }
+    (void)pthread_sigmask(SIG_BLOCK, signals, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+/* Memory is taken once, and not touched before it is used; so a reload may allow more lookups. */
+static uint32_t room_for_lookups(uint32_t max_lookups) {
+    const uint32_t room =
+        max_lookups < ROOM_MAX / ROOM_FACTOR ? max_lookups * ROOM_FACTOR : ROOM_MAX;
+    return room > max_lookups ? room : max_lookups;
+}
+
+/* glibc hands a large buffer back to the system when it is freed, but by default takes the largest
+ * that it has seen for what is small from then on, and keeps it: some big answers then cost a few
+ * times the host's own memory for good. Where the limit is set, it stays. It is above the buffers
+ * of usual big answers: the system clears the pages of each one that it hands out, which costs more
+ * than writing the answer does.
+ *
+ * Links are made in threads of their own, and by default each thread may take an arena of its own,
+ * up to eight a processor. What a link has grown to then stays with the arena that it was born in:
+ * links that come and go fill one arena after the other. So there are as many as event loops, and
+ * one for all others. */
+static void give_memory_back(uint32_t threads) {
+#ifdef __GLIBC__
+    enum { LARGE_BYTES = 1024 * 1024, KEPT_BYTES = 4 * LARGE_BYTES };
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+    (void)mallopt(M_ARENA_MAX, (int)threads + 1);
+#else
+    (void)threads;
+#endif
+}
+
+bool serve(struct host *host, const sigset_t *signals) {
+    bool served = false;
+    host->worker_count = host->config->listen.threads;
+    host->most_lookups = room_for_lookups(host->config->limits.max_lookups);
+    host->workers = calloc(host->worker_count, sizeof *host->workers);
+    if (host->workers == NULL) {
+        log_write(host->service.log, LOG_LEVEL_ERROR, "out of memory", NULL);
+        return false;
+    }
+    give_memory_back(host->worker_count);
+    warn_if_taken(host);
+    if (init_workers(host) && start_workers(host)) {
+        service_notify(host->service.log, "READY=1");
+        wait_for_signals(host, signals);
+        served = true;
+    }
+    stop_workers(host);
+    free(host->workers);
+    return served;
+}
