@@ -210,7 +210,7 @@ static void add_breaches(const struct read_history *history, struct candidates *
         add(candidates, unknown[i], history->now_ns, beyond)->is_breach = true;
     }
     for (uint32_t i = 0; i < 3; i++) {
-        static const uint32_t sizes[] = {0, 4, sizeof(struct rp_report) - 1};
+        static const uint32_t sizes[] = {0, 4, offsetof(struct rp_report, flushed) - 1};
         struct candidate *small = add(candidates, RP_FOUND, history->now_ns, beyond);
         small->is_breach = true;
         small->report.struct_size = sizes[i];
