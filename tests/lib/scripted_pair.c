@@ -35,8 +35,8 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
         if (pair->streamed != 0) {
             (void)snprintf(bounds[1], sizeof bounds[1], "%u", pair->streamed);
         }
-        (void)snprintf(answer, sizeof answer, "rp1 b1 c r 0/%X - %s %s%s%s", pair->replayed,
-                       bounds[0], bounds[1], told, full ? system : "");
+        (void)snprintf(answer, sizeof answer, "rp1 %x c r 0/%X - %s %s%s%s", pair->follower,
+                       pair->replayed, bounds[0], bounds[1], told, full ? system : "");
     }
     if (full && (collation | name) != 0) {
         const size_t length = strlen(answer);
@@ -167,6 +167,7 @@ void pair_open(struct scripted_pair *pair, const char *keys) {
     *pair = (struct scripted_pair){.now_ns = 1000 * PAIR_MS,
                                    .version = 190000,
                                    .leader = 0xA1,
+                                   .follower = 0xB1,
                                    .systems = {PAIR_SYSTEM, PAIR_SYSTEM},
                                    .inserted = 0x5000,
                                    .flushed = 0x4000,

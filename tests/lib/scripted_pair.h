@@ -27,6 +27,7 @@ struct scripted_pair {
     /* What the primary and the standby say. */
     uint32_t version;
     uint32_t leader;     /* the instance that is the primary */
+    uint32_t follower;   /* and the standby */
     uint32_t systems[2]; /* of primary and standby */
     uint32_t inserted;
     uint32_t flushed;
