@@ -5,6 +5,7 @@
 
 #include "host-sample/host.h"
 #include "metrics.h"
+#include "policy_needs.h"
 #include "problems.h"
 #include "readiness.h"
 #include "report.h"
@@ -14,7 +15,9 @@
 
 static uint32_t write_readiness(const struct worker *worker, struct byte_buffer *out) {
     char why[256];
-    if (host_is_ready(worker, why, sizeof why)) {
+    struct policy_needs needs;
+    policy_needs_find(worker->host, &needs);
+    if (host_is_ready(worker, &needs, why, sizeof why)) {
         BYTE_BUFFER_LITERAL(out, "{\"status\":\"ready\"}");
         return 200;
     }

@@ -60,24 +60,23 @@ static void explain(const struct servers *servers, const struct policy_needs *ne
     }
 }
 
-bool host_is_ready(const struct worker *worker, char *why, size_t length) {
-    struct host *host = worker->host;
-    struct policy_needs needs;
+bool host_is_ready(const struct worker *worker, const struct policy_needs *needs, char *why,
+                   size_t length) {
+    const struct host *host = worker->host;
     char error[160];
     if (counter_value(&host->leaving) != 0) {
         (void)snprintf(why, length, "Draining");
         return false;
     }
-    policy_needs_find(host, &needs);
     for (uint32_t i = 0; i < host->worker_count; i++) {
         const struct servers *servers = &host->workers[i].servers;
         if (counter_value(&servers->settled) == 0) {
             (void)snprintf(why, length, "Not every server has been tried yet");
             return false;
         }
-        const char *what = lacking(servers, &needs);
+        const char *what = lacking(servers, needs);
         if (what != NULL) {
-            explain(&worker->servers, &needs, error, sizeof error);
+            explain(&worker->servers, needs, error, sizeof error);
             (void)snprintf(why, length, "%s: %s", what, error);
             return false;
         }

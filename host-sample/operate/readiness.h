@@ -8,8 +8,10 @@
 #include <stddef.h>
 
 struct worker;
+struct policy_needs;
 
 /* False with the reason, for people. [one thread]: the worker's. */
-bool host_is_ready(const struct worker *worker, char *why, size_t length);
+bool host_is_ready(const struct worker *worker, const struct policy_needs *needs, char *why,
+                   size_t length);
 
 #endif

@@ -133,7 +133,8 @@ void status_take(struct status *status, const struct worker *worker) {
                               .now_unix_ms = unix_now_ms(),
                               .cluster = {.struct_size = sizeof status->cluster}};
     policy_needs_find(host, &status->needs);
-    status->ready = host_is_ready(worker, status->not_ready, sizeof status->not_ready);
+    status->ready =
+        host_is_ready(worker, &status->needs, status->not_ready, sizeof status->not_ready);
     (void)worker->servers.calls->info(worker->servers.cluster, &status->cluster);
     take_numbers(status, &now);
     take_servers(status, &worker->servers, &now);

@@ -147,8 +147,7 @@ START_TEST(a_miss_of_the_one_before_that_comes_late_does_not_count) {
     pair_time_passes(&pair, 3000);
     pair_start(&pair, 1, 0);
     pair_start(&pair, 2, 0);
-    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
-    pair_run(&pair);
+    prompt_primary();
     ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_NOT_FOUND);
     ck_assert_int_eq(verdict_on(2, ONE, RP_MISSING, OTHER), RP_VERDICT_FAILED);
 }

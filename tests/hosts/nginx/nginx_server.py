@@ -47,6 +47,7 @@ class Nginx:
         self.directory = tempfile.mkdtemp(prefix="nginx-host-")
         self.port = free_port()
         self._workers = workers
+        self._environment = {**os.environ, **sanitizer.environment_for(MODULE)}
         self._process = None
         self.configure(http_block, files)
         clean_up_at_exit(self.stop)
@@ -71,14 +72,14 @@ class Nginx:
     def check(self):
         """What `nginx -t` says, and its exit status."""
         done = subprocess.run(self._command("-t"), capture_output=True, text=True, check=False,
-                              env={**os.environ, **sanitizer.environment_for(MODULE)})
+                              env=self._environment)
         return done.stderr, done.returncode
 
     def start(self):
         text, status = self.check()
         assert status == 0, text
         self._process = subprocess.Popen(self._command("-g", "daemon off;"), start_new_session=True,
-                                         env={**os.environ, **sanitizer.environment_for(MODULE)})
+                                         env=self._environment)
         wait_for(self._is_up, "nginx to listen")
         return self
 
