@@ -141,6 +141,12 @@ static void tell(const struct host *host, const char *changes, const char *fixed
         log_write(host->service.log, LOG_LEVEL_WARN,
                   "what has changed here takes a restart, and stays as it was", names);
     }
+    const char *plugin = host->written->plugin.path;
+    if (plugin_file_is_new(&host->plugin, plugin)) {
+        const struct log_field path[] = {LOG_TEXT("path", plugin), LOG_END};
+        log_write(host->service.log, LOG_LEVEL_WARN,
+                  "the plugin's file is another one by now, which takes a restart", path);
+    }
 }
 
 /* The new configuration, and memory for what it becomes; or NULL with errors, one a line. */

@@ -114,18 +114,17 @@ static uint64_t promised_bytes(int descriptor) {
 /* dlopen maps what the file's headers promise, and the process dies of SIGBUS if the file ends
  * before that: so a file that was cut off, or is still being copied, is refused here. Files of
  * other kinds are left to dlopen, which reports what is wrong with them. */
-static bool check_whole(const char *path, char *err, size_t err_length) {
-    struct stat status;
+static bool check_whole(const char *path, struct stat *file, char *err, size_t err_length) {
     bool whole = false;
     const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0 || fstat(descriptor, &status) != 0) {
+    if (descriptor < 0 || fstat(descriptor, file) != 0) {
         (void)refuse(err, err_length, "%s: %s; expected a shared object", path, strerror(errno));
     } else {
-        whole = promised_bytes(descriptor) <= (uint64_t)status.st_size;
+        whole = promised_bytes(descriptor) <= (uint64_t)file->st_size;
         if (!whole) {
             (void)refuse(err, err_length,
                          "%s: cut off after %lld bytes; expected a whole shared object", path,
-                         (long long)status.st_size);
+                         (long long)file->st_size);
         }
     }
     if (descriptor >= 0) {
@@ -171,7 +170,8 @@ bool plugin_load(struct loaded_plugin *plugin, const char *path, char *err, size
     if (absolute == NULL) {
         return false;
     }
-    if (!check_machine(absolute, err, err_length) || !check_whole(absolute, err, err_length)) {
+    if (!check_machine(absolute, err, err_length) ||
+        !check_whole(absolute, &plugin->file, err, err_length)) {
         goto out;
     }
     /* All symbols are bound now, not at the first read, and none is visible to other libraries. */
@@ -215,6 +215,15 @@ bool plugin_load_with_cluster(struct loaded_plugin *plugin, const char *path, ch
         plugin->table->abi_minor, RP_ABI_MAJOR);
     plugin_unload(plugin);
     return false;
+}
+
+bool plugin_file_is_new(const struct loaded_plugin *plugin, const char *path) {
+    const struct stat *loaded = &plugin->file;
+    struct stat now;
+    return stat(path, &now) == 0 &&
+           (now.st_dev != loaded->st_dev || now.st_ino != loaded->st_ino ||
+            now.st_size != loaded->st_size || now.st_mtim.tv_sec != loaded->st_mtim.tv_sec ||
+            now.st_mtim.tv_nsec != loaded->st_mtim.tv_nsec);
 }
 
 void plugin_unload(struct loaded_plugin *plugin) {

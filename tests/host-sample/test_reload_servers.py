@@ -12,6 +12,7 @@ import contextlib
 import copy
 import os
 import random
+import shutil
 import sys
 import tempfile
 import threading
@@ -22,7 +23,7 @@ from answer import strict_json
 from host import APPLICATION, TOKEN, Host, ini_text, lookup_path
 from load import LookupRequest, run_load
 from lookup_case import module_cluster
-from testbed import wait_for
+from testbed import PLUGIN, wait_for
 
 POLICY = {"policy": "replica_then_primary", "replica_retry_min_ms": 1, "replica_retry_max_ms": 10}
 PER_SECOND = 300
@@ -324,6 +325,22 @@ class TheRest(unittest.TestCase):
             self.assertEqual(line.fields["keys"], "[listen] threads, [plugin] section, "
                              "[limits] max_lookups above 8192")
             load.wait()
+
+    def test_another_plugin(self):
+        """A new file at the path of the old one: a reload cannot load it, and says so."""
+        message = "the plugin's file is another one by now, which takes a restart"
+        with tempfile.TemporaryDirectory() as directory:
+            path = shutil.copy(PLUGIN, os.path.join(directory, "read_policy.so"))
+            with Host(cluster.primary, settings={"plugin": {"path": path}}) as host:
+                host.reload(settings=host.settings)
+                host.wait_for_log(lambda one: one.fields["message"].endswith("nothing has changed"),
+                                  "the line that says so")
+                self.assertFalse([line for line in host.all_lines() if message in line])
+                os.replace(shutil.copy(PLUGIN, path + ".new"), path)
+                host.reload(settings=host.settings)
+                line = host.wait_for_log(lambda one: one.fields["message"] == message,
+                                         "the line of the new file")
+                self.assertEqual(line.fields["path"], path)
 
     def test_nothing_has_changed(self):
         with running(**self.servers) as host:
