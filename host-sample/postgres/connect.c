@@ -21,8 +21,9 @@ enum { WARNING_BYTES = 256 };
 
 struct pg_attempt {
     atomic_uint references; /* the thread's and the caller's */
-    int ended_fd;           /* eventfd: the thread has finished */
-    int cancel_fd;          /* eventfd: the caller has lost interest */
+    pthread_t thread;
+    int ended_fd;  /* eventfd: the thread has finished */
+    int cancel_fd; /* eventfd: the caller has lost interest */
     uint32_t timeout_s;
     struct pg_start from;
     atomic_bool cancelled;
@@ -265,39 +266,44 @@ bool pg_conninfo_password_file_is_refused(const char *conninfo, char *why, size_
     return why[0] != '\0';
 }
 
+static void close_descriptors(struct pg_attempt *attempt) {
+    if (attempt->ended_fd >= 0) {
+        close(attempt->ended_fd);
+    }
+    if (attempt->cancel_fd >= 0) {
+        close(attempt->cancel_fd);
+    }
+    attempt->ended_fd = attempt->cancel_fd = -1;
+}
+
 static void drop_reference(struct pg_attempt *attempt) {
     if (atomic_fetch_sub(&attempt->references, 1) != 1) {
         return;
     }
     PQfinish(attempt->conn); /* NULL unless nobody took it */
-    close(attempt->ended_fd);
-    close(attempt->cancel_fd);
+    close_descriptors(attempt);
     free(attempt->conninfo);
     free(attempt);
 }
 
 static void *attempt_thread(void *argument) {
     struct pg_attempt *attempt = argument;
+    const int ended_fd = attempt->ended_fd; /* the caller may close it once it has ended */
     connect_now(attempt);
     atomic_store(&attempt->ended, true);
-    eventfd_write(attempt->ended_fd, 1);
+    eventfd_write(ended_fd, 1);
     drop_reference(attempt);
     return NULL;
 }
 
-/* Detached, with every signal blocked: other threads handle signals.
- */
+/* With every signal blocked: other threads handle signals. */
 static bool start_thread(struct pg_attempt *attempt) {
-    pthread_t thread;
     sigset_t all, before;
     sigfillset(&all);
     if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) {
         return false;
     }
-    bool started = pthread_create(&thread, NULL, attempt_thread, attempt) == 0;
-    if (started) {
-        pthread_detach(thread);
-    }
+    const bool started = pthread_create(&attempt->thread, NULL, attempt_thread, attempt) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return started;
 }
@@ -325,12 +331,7 @@ struct pg_attempt *pg_attempt_start(const char *conninfo, const char *applicatio
         return attempt;
     }
     (void)snprintf(err, err_length, "no memory, descriptor or thread for an attempt to connect");
-    if (attempt->ended_fd >= 0) {
-        close(attempt->ended_fd);
-    }
-    if (attempt->cancel_fd >= 0) {
-        close(attempt->cancel_fd);
-    }
+    close_descriptors(attempt);
     free(attempt->conninfo);
     free(attempt);
     return NULL;
@@ -348,10 +349,10 @@ PGconn *pg_attempt_take(struct pg_attempt *attempt, struct pg_start *next, char 
         attempt->conn = NULL;
         *next = attempt->next;
         one_line(err, err_length, attempt->error);
+        close_descriptors(attempt);
     } else {
         (void)snprintf(err, err_length, "the attempt has not ended");
     }
-    drop_reference(attempt);
     return conn;
 }
 
@@ -361,13 +362,14 @@ void pg_attempt_cancel(struct pg_attempt *attempt) {
 }
 
 void pg_attempt_release(struct pg_attempt *attempt, int wait_ms) {
-    struct pollfd ended = {attempt->ended_fd, POLLIN, 0};
-    if (wait_ms > 0) {
+    if (wait_ms > 0 && !atomic_load(&attempt->ended)) {
+        struct pollfd ended = {attempt->ended_fd, POLLIN, 0};
         (void)poll(&ended, 1, wait_ms); /* timed out, or interrupted by a signal: no harm */
     }
-    if (atomic_load(&attempt->ended)) { /* then the thread has hardly anything left to do */
-        PQfinish(attempt->conn);
-        attempt->conn = NULL;
+    if (atomic_load(&attempt->ended)) {
+        (void)pthread_join(attempt->thread, NULL);
+    } else {
+        (void)pthread_detach(attempt->thread);
     }
     drop_reference(attempt);
 }

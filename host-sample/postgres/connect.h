@@ -49,17 +49,18 @@ int pg_attempt_descriptor(const struct pg_attempt *attempt);
 
 /* After the descriptor became readable: hands over the connection, CONNECTION_OK, blocking, its
  * notices dropped, and in err what the server warned of meanwhile ("": nothing); or NULL and err,
- * why (one line). next: where the next attempt is to begin, behind an address that hung. The
- * attempt is released. */
+ * why (one line). next: where the next attempt is to begin, behind an address that hung. What is
+ * left of the attempt is to be released, best a little later: its thread is about to end. */
 PGconn *pg_attempt_take(struct pg_attempt *attempt, struct pg_start *next, char *err,
                         size_t err_length);
 
 /* Asks the thread to give up; it does so at once, unless it is looking up a name. */
 void pg_attempt_cancel(struct pg_attempt *attempt);
 
-/* Drops the caller's reference; a connection that comes up later is closed by the thread. Waits
- * until the thread is done, at most wait_ms: after a cancel, so that no thread is still inside
- * OpenSSL or Kerberos when the process exits and these tear themselves down. */
+/* Drops the caller's reference; a connection that comes up later is closed by the thread. Waits for
+ * the attempt to end, at most wait_ms, and if it has, for the end of the thread, which does nothing
+ * any more: after a cancel, so that no thread is still inside OpenSSL or Kerberos when the process
+ * exits and these tear themselves down. What such a library keeps for a thread goes with it. */
 void pg_attempt_release(struct pg_attempt *attempt, int wait_ms);
 
 #endif

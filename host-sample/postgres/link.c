@@ -36,6 +36,14 @@ static void note_first_attempt(struct pg_link *link) {
     }
 }
 
+static void forget_attempt(struct pg_link *link, int wait_ms) {
+    if (link->attempt != NULL) {
+        event_del(&link->attempt_ended);
+        pg_attempt_release(link->attempt, wait_ms);
+        link->attempt = NULL;
+    }
+}
+
 /* ---- down ---- */
 
 /* Lets go of the connection, if there is one. What was under way on it fails, or is sent again. */
@@ -151,6 +159,7 @@ static void come_up(struct pg_link *link) {
     pg_journal_link_came_up(&link->shared->journal, text, link->redialled);
     link->redialled = false;
     note_first_attempt(link);
+    forget_attempt(link, 0);
 }
 
 /* An answer to the link itself. False if the link was lost over it. */
@@ -296,7 +305,6 @@ static void on_attempt_ended(evutil_socket_t fd, short what, void *context) {
     (void)what;
     struct pg_link *link = context;
     PGconn *conn = pg_attempt_take(link->attempt, &link->start, link->error, sizeof(link->error));
-    link->attempt = NULL;
     event_del(&link->timer);
     if (conn != NULL) {
         pg_journal_server_warned(&link->shared->journal, link->error);
@@ -313,6 +321,7 @@ static void on_attempt_ended(evutil_socket_t fd, short what, void *context) {
 
 static void begin_attempt(struct pg_link *link) {
     const struct pg_server_options *options = &link->shared->options;
+    forget_attempt(link, 0);
     link->attempt_overdue = false;
     link->renewing = false;
     link->attempt =
@@ -388,12 +397,7 @@ void pg_link_start(struct pg_link *link, struct pg_shared *shared) {
 
 void pg_link_redial(struct pg_link *link) {
     const bool was_ready = link->state == PG_LINK_READY;
-    if (link->attempt != NULL) {
-        event_del(&link->attempt_ended);
-        pg_attempt_cancel(link->attempt);
-        pg_attempt_release(link->attempt, 0);
-        link->attempt = NULL;
-    }
+    pg_link_cancel(link);
     close_link(link, true);
     if (was_ready) {
         pg_journal_link_was_closed(&link->shared->journal);
@@ -412,11 +416,7 @@ void pg_link_cancel(struct pg_link *link) {
 
 void pg_link_free(struct pg_link *link, int wait_ms) {
     event_del(&link->timer);
-    if (link->attempt != NULL) {
-        event_del(&link->attempt_ended);
-        pg_attempt_release(link->attempt, wait_ms);
-        link->attempt = NULL;
-    }
+    forget_attempt(link, wait_ms);
     if (link->traffic.pipeline.conn != NULL) {
         pg_traffic_forget_all(&link->traffic);
         event_del(&link->readable);

@@ -31,7 +31,7 @@ struct pg_link {
     uint32_t backoff_ms;        /* before the next attempt, unless a good link was lost */
     uint64_t timer_due_ms;      /* READY */
     struct pg_start start;      /* of the next attempt */
-    struct pg_attempt *attempt; /* CONNECTING */
+    struct pg_attempt *attempt; /* CONNECTING; the last one, if it was not released yet */
     struct event attempt_ended; /* CONNECTING */
     struct event readable;      /* SETTING_UP and READY */
     struct event writable;      /* likewise, while libpq could not send everything */
