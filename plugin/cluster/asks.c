@@ -17,6 +17,10 @@
 /* The lower bound of a timeline that is behind is asked for at least this often. */
 #define BEHIND_POLL_NS (1000 * MS)
 
+/* What was heard may have a server asked at once, but no more often than this between two polls by
+ * its timer: a name that leads to another server each time is never done with being asked. */
+#define MAX_PROMPTS 8u
+
 /* A question that is not answered in this time is dropped. */
 #define ASK_LIMIT_NS (1000 * MS)
 
@@ -75,6 +79,7 @@ static void poll_later(struct rp_cluster *cluster, struct server *server) {
 }
 
 void asks_poll_is_due(struct rp_cluster *cluster, struct server *server) {
+    server->prompts = 0;
     if (server->asks[ASK_POLL].state == ASK_IDLE) {
         enqueue(cluster, server, ASK_POLL);
     }
@@ -225,8 +230,10 @@ static void prepare_locate(struct rp_cluster *cluster) {
 void asks_prepare(struct rp_cluster *cluster) {
     while (cluster->judge_again != 0) {
         uint32_t index = (uint32_t)__builtin_ctzll(cluster->judge_again);
+        struct server *server = &cluster->servers[index];
         cluster->judge_again &= cluster->judge_again - 1;
-        if (cluster->servers[index].state != RP_SERVER_OFF) {
+        if (server->state != RP_SERVER_OFF && server->prompts < MAX_PROMPTS) {
+            server->prompts++;
             asks_prompt(cluster, index);
         }
     }

@@ -153,6 +153,7 @@ struct server {
     bool probed;
     uint32_t failed_probes; /* in a row, by an error of the statement */
     uint32_t polls_since_probe;
+    uint32_t prompts; /* by judgements, since its timer had it polled */
 
     /* What follows from that: roles.c. */
     int32_t role;       /* enum rp_server_role */

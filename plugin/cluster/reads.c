@@ -12,6 +12,7 @@
 #include "plugin/plan.h"
 #include "plugin/policy.h"
 #include "reports.h"
+#include "said.h"
 #include "steps.h"
 
 /* ---- beginning and ending -------------------------------------------------------------------- */
@@ -132,12 +133,10 @@ static const char *question_of(const struct rp_cluster *cluster, const struct re
     bool wanted = is_primary_step(read->step) || read->floor != 0 ||
                   read->step->kind != RP_STEP_READ ||
                   (read->step->flags & RP_STEP_WITH_POSITION) != 0;
-    const struct instance *last = server->instance;
     if (!wanted || !server->probed) {
         return NULL;
     }
-    const bool stranger = server->can.system && last != NULL && last->system == 0;
-    return stranger ? question_full(&server->can) : question_short(&server->can);
+    return system_is_due(server) ? question_full(&server->can) : question_short(&server->can);
 }
 
 static void send(struct rp_cluster *cluster, struct read *read, struct rp_action *action) {

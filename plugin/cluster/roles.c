@@ -112,8 +112,7 @@ static void tell_no_proof(struct rp_cluster *cluster, uint32_t index) {
     static const char *const texts[] = {
         [PROOF_NOT_STREAMING] =
             "%s does not stream, or the role may no longer see it, so its timeline is not known "
-            "and "
-            "it proves nothing: what is missing there is the primary's to answer",
+            "and it proves nothing: what is missing there is the primary's to answer",
         [PROOF_OLD_TIMELINE] =
             "%s has had no restart point since the last promotion, so it proves nothing yet: a "
             "CHECKPOINT on the primary, and then on the standby, ends that",

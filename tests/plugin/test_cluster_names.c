@@ -6,6 +6,7 @@
 #include "tests/lib/suite.h"
 
 #include <check.h>
+#include <string.h>
 
 enum { ONE = 0xA1, OTHER = 0xA2 };
 
@@ -184,6 +185,35 @@ START_TEST(whose_claim_is_not_confirmed_is_not_asked_without_end) {
 }
 END_TEST
 
+/* As behind a balancer: polls are led to another one, so that reads have to hear it. */
+START_TEST(one_that_only_reads_meet_is_asked_for_its_system) {
+    pair.primary_is_silent = true;
+    pair_start(&pair, 1, 0);
+    ck_assert_ptr_null(strstr(pair.reads_out[1].text, "pg_control_system"));
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    pair_start(&pair, 2, 0);
+    ck_assert_ptr_nonnull(strstr(pair.reads_out[2].text, "pg_control_system"));
+}
+END_TEST
+
+static uint64_t polls(void) {
+    struct rp_metric metric = {.struct_size = sizeof metric};
+    ck_assert_int_eq(pair.calls->metrics(pair.cluster, 0, &metric), RP_OK);
+    ck_assert_str_eq(metric.name, "cluster.polls");
+    return metric.value;
+}
+
+/* Each of them has to be asked once more, and is not who answers. */
+START_TEST(two_that_answer_by_turns_are_not_asked_without_end) {
+    pair.rival = OTHER;
+    pair_time_passes(&pair, 1500);
+    const uint64_t before = polls();
+    pair_time_passes(&pair, 5000);
+    ck_assert_uint_gt(polls(), before);
+    ck_assert_uint_lt(polls() - before, 100);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_names");
     TCase *tests = suite_case(suite, "names", set_up, tear_down, 0);
@@ -198,5 +228,7 @@ int main(void) {
     tcase_add_test(tests, a_miss_of_the_one_before_that_comes_late_does_not_count);
     tcase_add_test(tests, beside_another_primary_no_replica_keeps_a_floor);
     tcase_add_test(tests, whose_claim_is_not_confirmed_is_not_asked_without_end);
+    tcase_add_test(tests, one_that_only_reads_meet_is_asked_for_its_system);
+    tcase_add_test(tests, two_that_answer_by_turns_are_not_asked_without_end);
     return suite_run(suite);
 }
