@@ -5,6 +5,7 @@
 #include "tests/lib/suite.h"
 
 #include <check.h>
+#include <string.h>
 
 /* Longer than a question may take. */
 #define SILENCE_MS 2500
@@ -55,13 +56,32 @@ static void reload_with_a_dead_standby(void) {
     ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 3), RP_VERDICT_NOT_FOUND);
 }
 
+static bool is_told(const char *words, int32_t level) {
+    struct rp_notice notice = {.struct_size = sizeof notice};
+    bool told = false;
+    while (pair.calls->notice(pair.cluster, &notice)) {
+        told = told || (strstr(notice.text, words) != NULL && notice.level == level);
+    }
+    return told;
+}
+
 /* A read has seen it out of recovery, and nobody can ask it any more. */
 START_TEST(a_dead_server_may_not_have_been_promoted_for_ever) {
     use_the_primary_too();
     pair_start(&pair, 1, 0);
     pair.standby_is_gone = true;
     pair_answer(&pair, &pair.reads_out[1], RP_ROLE_CHANGED, NULL);
+    ck_assert(is_told("b is out: a read has seen it out of recovery", RP_LOG_ERROR));
     reload_with_a_dead_standby();
+}
+END_TEST
+
+/* It is being asked, and will tell. */
+START_TEST(nothing_is_told_of_one_that_can_be_asked) {
+    use_the_primary_too();
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_ROLE_CHANGED, NULL);
+    ck_assert(!is_told("out of recovery", RP_LOG_ERROR));
 }
 END_TEST
 
@@ -92,6 +112,7 @@ int main(void) {
     TCase *tests = suite_case(suite, "reload", set_up, tear_down, 0);
     tcase_add_test(tests, a_primary_that_is_slow_to_answer_is_not_forgotten);
     tcase_add_test(tests, a_dead_server_may_not_have_been_promoted_for_ever);
+    tcase_add_test(tests, nothing_is_told_of_one_that_can_be_asked);
     tcase_add_test(tests, nor_is_its_last_database_held_against_the_primary);
     tcase_add_test(tests, what_is_seen_during_the_reload_stays);
     return suite_run(suite);
