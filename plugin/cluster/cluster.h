@@ -151,7 +151,7 @@ struct server {
     /* What it can be asked. */
     struct abilities can;
     bool probed;
-    uint32_t failed_probes; /* in a row, by an error of the statement */
+    uint32_t failed_polls; /* in a row, by an error of the statement */
     uint32_t polls_since_probe;
     uint32_t prompts; /* by judgements, since its timer had it polled */
 

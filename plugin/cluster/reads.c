@@ -13,6 +13,7 @@
 #include "plugin/policy.h"
 #include "reports.h"
 #include "said.h"
+#include "standing.h"
 #include "steps.h"
 
 /* ---- beginning and ending -------------------------------------------------------------------- */
@@ -133,7 +134,7 @@ static const char *question_of(const struct rp_cluster *cluster, const struct re
     bool wanted = is_primary_step(read->step) || read->floor != 0 ||
                   read->step->kind != RP_STEP_READ ||
                   (read->step->flags & RP_STEP_WITH_POSITION) != 0;
-    if (!wanted || !server->probed) {
+    if (!wanted || !server->probed || server->blind) {
         return NULL;
     }
     return system_is_due(server) ? question_full(&server->can) : question_short(&server->can);
@@ -280,7 +281,7 @@ void reads_catch_strays(struct rp_cluster *cluster) {
     cluster->has_strays = false;
     for (read = TAILQ_FIRST(&cluster->to_send); read != NULL; read = next) {
         next = TAILQ_NEXT(read, entry);
-        if (is_primary_step(read->step) && read->server != cluster->primary) {
+        if (is_primary_step(read->step) && read->server != standing_primary(cluster)) {
             steps_send_again(cluster, read);
         } else if (!is_primary_step(read->step) && !pick_may_read(cluster, read, read->server)) {
             answers_detour(cluster, read, "the server that was to be read is no replica any more");

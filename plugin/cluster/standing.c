@@ -36,6 +36,15 @@ const char *standing_why(const struct server *server) {
     return why_texts[server->why];
 }
 
+uint32_t standing_primary(const struct rp_cluster *cluster) {
+    for (uint32_t i = 0; cluster->primary == NO_SERVER && i < cluster->server_count; i++) {
+        if (cluster->servers[i].role == RP_ROLE_PRIMARY) {
+            return i;
+        }
+    }
+    return cluster->primary;
+}
+
 const char *standing_why_no_primary(const struct rp_cluster *cluster) {
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         if (cluster->servers[i].why == WHY_STANDBY) {

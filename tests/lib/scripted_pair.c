@@ -52,9 +52,12 @@ static void take_turns(struct scripted_pair *pair) {
     pair->rival = leader;
 }
 
+static bool is_probe(const struct rp_action *action) {
+    return strstr(action->text, "server_version_num") != NULL;
+}
+
 static bool is_short(const struct rp_action *action) {
-    return strstr(action->text, "server_version_num") == NULL &&
-           strstr(action->text, "pg_last_xact_replay_timestamp") == NULL;
+    return !is_probe(action) && strstr(action->text, "pg_last_xact_replay_timestamp") == NULL;
 }
 
 static void ask(struct scripted_pair *pair, const struct rp_action *action) {
@@ -63,7 +66,8 @@ static void ask(struct scripted_pair *pair, const struct rp_action *action) {
         ck_assert_uint_eq(pair->wait_out.id, 0);
         pair->wait_out = *action;
         pair->waits_seen++;
-    } else if (action->server == PAIR_STANDBY && pair->standby_is_blind) {
+    } else if ((action->server == PAIR_STANDBY && pair->standby_is_blind) ||
+               (pair->questions_fail && !is_probe(action))) {
         pair->calls->answer(pair->cluster, action->id, RP_FAILED, NULL, NULL, pair->now_ns);
     } else if (action->server == PAIR_STANDBY && is_short(action)) {
         pair->watch_out = *action;
