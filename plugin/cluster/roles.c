@@ -163,9 +163,12 @@ static void note_lag(struct rp_cluster *cluster, uint32_t index, const struct fa
 }
 
 /* It was asked before what is known was, and arrives after it: of that only what never changes back
- * is news. */
-static void heard_late(struct rp_cluster *cluster, struct server *server,
-                       const struct facts *facts) {
+ * is news, and that another one leads, too. */
+static void heard_late(struct rp_cluster *cluster, struct server *server, const struct facts *facts,
+                       uint64_t sent_event) {
+    if (leads(server) && lineage_note_late_leader(cluster, server, facts, sent_event)) {
+        judge_and_forget(cluster);
+    }
     if (server->said.instance == facts->instance && follows(server) &&
         lineage_told(facts) > server->instance->followed) {
         lineage_note_followed(cluster, server->instance, facts);
@@ -266,7 +269,7 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
         return;
     }
     if (sent_event <= server->said_sent_event) {
-        heard_late(cluster, server, facts);
+        heard_late(cluster, server, facts, sent_event);
         return;
     }
     strict_facts(cluster, index, facts, sent_event);
