@@ -390,7 +390,8 @@ struct rp_cluster_options {
     uint64_t seed; /* 64 random bits, for the jitter of back-off */
 };
 
-/* What the operator says of a server's role; roles are observed all the same. */
+/* What the operator says of a server's role; roles are observed all the same. But a server that can
+ * tell nothing of itself is what is said here: it is read, and proves nothing. */
 enum rp_expect { RP_EXPECT_ANY = 0, RP_EXPECT_PRIMARY = 1, RP_EXPECT_REPLICA = 2 };
 
 enum rp_server_state {

@@ -63,7 +63,8 @@ bool ahead_compare(struct rp_cluster *cluster) {
 }
 
 bool ahead_is_pending(const struct rp_cluster *cluster, const struct server *server) {
-    return follows(server) && cluster->primary_answers && server->said.position != 0 &&
-           !is_foreign(cluster, server) && !splits_is_diverged(cluster, server) &&
+    return follows(server) && server->answers && cluster->primary_answers &&
+           server->said.position != 0 && !is_foreign(cluster, server) &&
+           !splits_is_diverged(cluster, server) &&
            server->instance->compared_with != cluster->servers[cluster->primary].said.instance;
 }

@@ -17,6 +17,10 @@
 /* The lower bound of a timeline that is behind is asked for at least this often. */
 #define BEHIND_POLL_NS (1000 * MS)
 
+/* What was heard may have a server asked at once, but no more often than this between two polls by
+ * its timer: a name that leads to another server each time is never done with being asked. */
+#define MAX_PROMPTS 8u
+
 /* A question that is not answered in this time is dropped. */
 #define ASK_LIMIT_NS (1000 * MS)
 
@@ -35,9 +39,9 @@
 /* Rights that are granted later are noticed after this many polls. */
 #define POLLS_PER_PROBE 60u
 
-/* After this many probes in a row that fail as statements, the server counts as unable to tell
- * anything about itself. */
-#define BLIND_PROBES 2u
+/* After this many polls in a row that fail as statements, the server counts as unable to tell
+ * anything about itself. Some let the probe pass: they have the functions, which all fail. */
+#define BLIND_POLLS 3u
 
 /* Beside the outcomes of answers: none came. */
 #define TIMED_OUT (-1)
@@ -75,6 +79,7 @@ static void poll_later(struct rp_cluster *cluster, struct server *server) {
 }
 
 void asks_poll_is_due(struct rp_cluster *cluster, struct server *server) {
+    server->prompts = 0;
     if (server->asks[ASK_POLL].state == ASK_IDLE) {
         enqueue(cluster, server, ASK_POLL);
     }
@@ -225,8 +230,10 @@ static void prepare_locate(struct rp_cluster *cluster) {
 void asks_prepare(struct rp_cluster *cluster) {
     while (cluster->judge_again != 0) {
         uint32_t index = (uint32_t)__builtin_ctzll(cluster->judge_again);
+        struct server *server = &cluster->servers[index];
         cluster->judge_again &= cluster->judge_again - 1;
-        if (cluster->servers[index].state != RP_SERVER_OFF) {
+        if (server->state != RP_SERVER_OFF && server->prompts < MAX_PROMPTS) {
+            server->prompts++;
             asks_prompt(cluster, index);
         }
     }
@@ -351,11 +358,18 @@ static void located(struct rp_cluster *cluster, uint32_t index, const struct fac
 static void question_failed(struct rp_cluster *cluster, struct ask *ask) {
     struct server *server = &cluster->servers[ask->server];
     server->polls_since_probe = POLLS_PER_PROBE;
-    server->failed_probes += ask->probes;
-    if (server->failed_probes >= BLIND_PROBES) {
-        server->probed = false;
-        roles_blind(cluster, ask->server);
+    server->failed_polls += ask->kind == ASK_POLL;
+    if (server->failed_polls < BLIND_POLLS) {
+        return;
     }
+    if (!server->blind) {
+        notices_add(&cluster->notices, RP_LOG_WARN, ask->server,
+                    "%s cannot be asked about itself, since the questions fail: it proves nothing, "
+                    "and is read only where expect says what it is",
+                    server->name);
+    }
+    server->probed = false;
+    roles_blind(cluster, ask->server);
 }
 
 /* Another server may have been asked since, as the primary: then those who waited for this one have
@@ -392,7 +406,6 @@ static void probed(struct rp_cluster *cluster, struct ask *ask, const char *answ
     const char *missing = question_missing_grants(&can);
     server->can = can;
     server->probed = true;
-    server->failed_probes = 0;
     server->polls_since_probe = 0;
     if (missing != before && missing[0] != '\0') {
         notices_add(&cluster->notices, RP_LOG_WARN, ask->server, "%s: %s", server->name, missing);
@@ -415,7 +428,10 @@ static void answered(struct rp_cluster *cluster, struct ask *ask, const char *an
         ask_failed(cluster, ask, RP_FAILED);
         return;
     }
-    server->polls_since_probe += ask->kind == ASK_POLL;
+    if (ask->kind == ASK_POLL) {
+        server->polls_since_probe++;
+        server->failed_polls = 0;
+    }
     roles_heard(cluster, ask->server, &facts, ask->sent_event);
     if (is_waited_for(cluster, ask)) {
         cluster->locate_took_ns = cluster->now_ns - ask->sent_ns;

@@ -82,7 +82,8 @@ struct instance {
     /* Rule 5: the primary instance that its position was compared with, and the result. */
     uint64_t compared_with;
     bool ahead;
-    uint64_t led_event; /* when it was last heard to lead; 0: it was not */
+    uint64_t led_event;  /* when it was last heard to lead; 0: it was not */
+    uint64_t took_event; /* when it was first, after another one or nobody */
     uint32_t led_timeline;
     uint64_t noted_position; /* to be compared with a primary that is asked after noted_event */
     uint64_t noted_event;    /* 0: none */
@@ -151,8 +152,9 @@ struct server {
     /* What it can be asked. */
     struct abilities can;
     bool probed;
-    uint32_t failed_probes; /* in a row, by an error of the statement */
+    uint32_t failed_polls; /* in a row, by an error of the statement */
     uint32_t polls_since_probe;
+    uint32_t prompts; /* by judgements, since its timer had it polled */
 
     /* What follows from that: roles.c. */
     int32_t role;       /* enum rp_server_role */

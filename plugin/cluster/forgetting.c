@@ -30,14 +30,15 @@ bool forgetting_may_finish(const struct rp_cluster *cluster) {
 }
 
 /* A silent one whose last words fit a primary that speaks: it is this primary, by another name, or
- * a standby that follows it. */
+ * a standby that follows it, and was a replica by all that is known. */
 static bool fits_who_leads(const struct rp_cluster *cluster, const struct server *silent) {
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         const struct server *server = &cluster->servers[i];
         if (is_heard_anew(cluster, server) && leads(server) && system_of(silent) != 0 &&
             system_of(silent) == system_of(server) &&
             (server->said.instance == silent->said.instance ||
-             (follows(silent) && timeline_of(silent) <= server->said.upper))) {
+             (follows(silent) && silent->role == RP_ROLE_REPLICA &&
+              timeline_of(silent) <= server->said.upper))) {
             return true;
         }
     }
@@ -57,6 +58,9 @@ void forgetting_finish(struct rp_cluster *cluster) {
             server->said.instance = 0;
             server->instance = NULL;
             server->leading_event = 0;
+        }
+        if (server->uncertain_event < cluster->forget_event) {
+            server->uncertain_event = 0; /* who has not said since what it is may be dead */
         }
         lineage_forget(cluster, server);
     }

@@ -64,6 +64,9 @@ void lineage_note_leader(const struct rp_cluster *cluster, struct server *server
         return;
     }
     const struct instance *last = last_leader(server);
+    if (last != instance) {
+        instance->took_event = cluster->event;
+    }
     if (last != NULL && last != instance) {
         server->switched_event = cluster->event;
     } else if (sent_event > server->switched_event) {
@@ -74,11 +77,29 @@ void lineage_note_leader(const struct rp_cluster *cluster, struct server *server
         const struct instance *other = &server->instances[i];
         if (other != instance && other->led_event != 0 && are_rivals(instance, other) &&
             instance->led_event != 0 && instance->led_event < other->led_event &&
-            sent_event > other->led_event) {
+            sent_event > other->took_event) {
             server->two_lead_ns = cluster->now_ns;
         }
     }
     instance->led_event = cluster->event;
+}
+
+bool lineage_note_late_leader(const struct rp_cluster *cluster, struct server *server,
+                              const struct facts *facts, uint64_t sent_event) {
+    if (facts->in_recovery || facts->instance == server->said.instance ||
+        sent_event <= server->instance->took_event) {
+        return false;
+    }
+    struct instance *late = lineage_instance(server, facts->instance);
+    late->used_event = cluster->event;
+    late->led_timeline = facts->upper;
+    late->system = facts->system != 0 ? facts->system : late->system;
+    if (are_rivals(late, server->instance)) {
+        server->two_lead_ns = cluster->now_ns;
+    } else {
+        server->switched_event = cluster->event;
+    }
+    return true;
 }
 
 void lineage_forget(const struct rp_cluster *cluster, struct server *server) {

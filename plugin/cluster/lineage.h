@@ -26,6 +26,11 @@ void lineage_note_followed(const struct rp_cluster *cluster, struct instance *in
 void lineage_note_leader(const struct rp_cluster *cluster, struct server *server,
                          struct instance *instance, const struct facts *facts, uint64_t sent_event);
 
+/* An answer that a later one of another leader has overtaken. It is no news if it was asked for
+ * before that one was heard; after that both lead. Whether it is news. */
+bool lineage_note_late_leader(const struct rp_cluster *cluster, struct server *server,
+                              const struct facts *facts, uint64_t sent_event);
+
 /* All that but what the server said last. */
 void lineage_forget(const struct rp_cluster *cluster, struct server *server);
 

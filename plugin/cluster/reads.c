@@ -12,6 +12,8 @@
 #include "plugin/plan.h"
 #include "plugin/policy.h"
 #include "reports.h"
+#include "said.h"
+#include "standing.h"
 #include "steps.h"
 
 /* ---- beginning and ending -------------------------------------------------------------------- */
@@ -132,12 +134,10 @@ static const char *question_of(const struct rp_cluster *cluster, const struct re
     bool wanted = is_primary_step(read->step) || read->floor != 0 ||
                   read->step->kind != RP_STEP_READ ||
                   (read->step->flags & RP_STEP_WITH_POSITION) != 0;
-    const struct instance *last = server->instance;
-    if (!wanted || !server->probed) {
+    if (!wanted || !server->probed || server->blind) {
         return NULL;
     }
-    const bool stranger = server->can.system && last != NULL && last->system == 0;
-    return stranger ? question_full(&server->can) : question_short(&server->can);
+    return system_is_due(server) ? question_full(&server->can) : question_short(&server->can);
 }
 
 static void send(struct rp_cluster *cluster, struct read *read, struct rp_action *action) {
@@ -281,7 +281,7 @@ void reads_catch_strays(struct rp_cluster *cluster) {
     cluster->has_strays = false;
     for (read = TAILQ_FIRST(&cluster->to_send); read != NULL; read = next) {
         next = TAILQ_NEXT(read, entry);
-        if (is_primary_step(read->step) && read->server != cluster->primary) {
+        if (is_primary_step(read->step) && read->server != standing_primary(cluster)) {
             steps_send_again(cluster, read);
         } else if (!is_primary_step(read->step) && !pick_may_read(cluster, read, read->server)) {
             answers_detour(cluster, read, "the server that was to be read is no replica any more");

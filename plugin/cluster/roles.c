@@ -112,8 +112,7 @@ static void tell_no_proof(struct rp_cluster *cluster, uint32_t index) {
     static const char *const texts[] = {
         [PROOF_NOT_STREAMING] =
             "%s does not stream, or the role may no longer see it, so its timeline is not known "
-            "and "
-            "it proves nothing: what is missing there is the primary's to answer",
+            "and it proves nothing: what is missing there is the primary's to answer",
         [PROOF_OLD_TIMELINE] =
             "%s has had no restart point since the last promotion, so it proves nothing yet: a "
             "CHECKPOINT on the primary, and then on the standby, ends that",
@@ -164,9 +163,12 @@ static void note_lag(struct rp_cluster *cluster, uint32_t index, const struct fa
 }
 
 /* It was asked before what is known was, and arrives after it: of that only what never changes back
- * is news. */
-static void heard_late(struct rp_cluster *cluster, struct server *server,
-                       const struct facts *facts) {
+ * is news, and that another one leads, too. */
+static void heard_late(struct rp_cluster *cluster, struct server *server, const struct facts *facts,
+                       uint64_t sent_event) {
+    if (leads(server) && lineage_note_late_leader(cluster, server, facts, sent_event)) {
+        judge_and_forget(cluster);
+    }
     if (server->said.instance == facts->instance && follows(server) &&
         lineage_told(facts) > server->instance->followed) {
         lineage_note_followed(cluster, server->instance, facts);
@@ -267,7 +269,7 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
         return;
     }
     if (sent_event <= server->said_sent_event) {
-        heard_late(cluster, server, facts);
+        heard_late(cluster, server, facts, sent_event);
         return;
     }
     strict_facts(cluster, index, facts, sent_event);

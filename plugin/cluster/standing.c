@@ -27,11 +27,22 @@ static const char *const why_texts[WHY_COUNT] = {
     [WHY_STANDBY] = "it is expected to be the primary, and is in recovery; it serves as a replica",
     [WHY_DIVERGED] = "it follows a timeline above the primary's",
     [WHY_AHEAD] = "it has replayed more than the primary has written, so it is not its replica",
-    [WHY_UNCERTAIN] = "its role has changed, and it is being asked",
+    [WHY_UNCERTAIN] =
+        ("a read has seen it out of recovery, and it has not said since on which timeline: reads "
+         "that miss fail until it does, state = off, or this host is reloaded"),
 };
 
 const char *standing_why(const struct server *server) {
     return why_texts[server->why];
+}
+
+uint32_t standing_primary(const struct rp_cluster *cluster) {
+    for (uint32_t i = 0; cluster->primary == NO_SERVER && i < cluster->server_count; i++) {
+        if (cluster->servers[i].role == RP_ROLE_PRIMARY) {
+            return i;
+        }
+    }
+    return cluster->primary;
 }
 
 const char *standing_why_no_primary(const struct rp_cluster *cluster) {
@@ -119,6 +130,7 @@ static int32_t level_of(const struct rp_cluster *cluster, const struct server *s
     case WHY_DEPOSED:
     case WHY_PROMOTED:
     case WHY_STANDBY:
+    case WHY_UNCERTAIN:
         return RP_LOG_ERROR;
     default:
         return RP_LOG_WARN;
@@ -128,9 +140,10 @@ static int32_t level_of(const struct rp_cluster *cluster, const struct server *s
 void standing_tell(struct rp_cluster *cluster, uint32_t index) {
     static const char *const roles[] = {"not known", "the primary", "a replica", "out"};
     struct server *server = &cluster->servers[index];
-    /* Of one that does not answer nothing new is known. */
+    /* Of one that does not answer nothing new is known, but for what it was asked in vain. */
+    const bool is_asked = server->why == WHY_UNCERTAIN;
     if ((server->role == server->noted_role && server->why == server->noted_why) ||
-        server->why == WHY_UNCERTAIN || !server->answers) {
+        server->answers == is_asked) {
         return;
     }
     server->noted_role = server->role;

@@ -16,7 +16,7 @@
 static bool choose_server(struct rp_cluster *cluster, struct read *read,
                           const struct rp_step *step) {
     if (is_primary_step(step)) {
-        read->server = cluster->primary;
+        read->server = standing_primary(cluster);
         if (read->server == NO_SERVER) {
             read->reason = standing_why_no_primary(cluster);
             return false;

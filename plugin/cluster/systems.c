@@ -56,15 +56,8 @@ static uint64_t system_of_all(const struct rp_cluster *cluster) {
     return system;
 }
 
-void systems_judge(struct rp_cluster *cluster) {
-    const struct server *expected = expected_primary(cluster);
-    uint64_t system = expected != NULL ? system_of(expected) : 0;
-    if (system != 0) {
-        if (cluster->system == 0 || (system != cluster->system && !systems_ours_is_led(cluster))) {
-            adopt_system(cluster, system);
-        }
-        return;
-    }
+/* Who came to lead first, and may be the primary; NULL: nobody. */
+static const struct server *first_leader(const struct rp_cluster *cluster) {
     const struct server *first = NULL;
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         const struct server *server = &cluster->servers[i];
@@ -73,12 +66,21 @@ void systems_judge(struct rp_cluster *cluster) {
             first = server;
         }
     }
-    if (expected != NULL || first == NULL) {
+    return first;
+}
+
+void systems_judge(struct rp_cluster *cluster) {
+    const struct server *expected = expected_primary(cluster);
+    const struct server *counts = expected != NULL ? expected : first_leader(cluster);
+    const uint64_t system = counts != NULL ? system_of(counts) : 0;
+    if (system == 0 || system == cluster->system) {
         return;
     }
     /* After an upgrade, or a rebuild, there may be nobody left of the one that is remembered. */
-    if (cluster->system == 0 || (system_of_all(cluster) != 0 && is_foreign(cluster, first))) {
-        adopt_system(cluster, system_of(first));
+    const bool nobody_is_left =
+        expected != NULL ? !systems_ours_is_led(cluster) : system_of_all(cluster) != 0;
+    if (cluster->system == 0 || nobody_is_left) {
+        adopt_system(cluster, system);
     }
 }
 

@@ -582,6 +582,30 @@ class Lag(Facts):
 
 
 class Rights(Facts):
+    def test_servers_whose_questions_fail(self):
+        """As those of Aurora: it has the functions, and they tell nothing. What is there is found, on the
+        primary too; a row that is nowhere is no proven absence."""
+        servers = self.cluster("standby")
+        primary, standby = servers.primary, servers.standby
+        primary.execute("CREATE ROLE plain LOGIN")
+        primary.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO plain")
+        primary.execute("REVOKE EXECUTE ON FUNCTION encode(bytea, text) FROM PUBLIC")
+        servers.wait_caught_up()
+        host = self.host(Named(primary, "plain"), [Named(standby, "plain")],
+                         policy={"policy": "replica_backoff", "max_wait_ms": 50})
+        for server in ("primary", "replica"):
+            host.wait_for_log(lambda line, server=server: line.fields.get("server") == server and
+                              "cannot be asked about itself" in line.text, "a line about that")
+        wait_for(lambda: host.lookup(*self.acknowledged(primary)).status == 200, "what is there")
+        standby.pause_replay()
+        self.assertEqual(set(self.ask(host, primary)), {(200, "primary")})
+        self.assertEqual(self.made_up(host).status, 503)
+        standby.resume_replay()
+        servers.wait_caught_up()
+        wait_for(lambda: (200, "replica") in self.ask(host, primary), "the replica to be read")
+        primary.execute("GRANT EXECUTE ON FUNCTION encode(bytea, text) TO PUBLIC")
+        wait_for(lambda: self.made_up(host).status == 404, "them to tell of themselves")
+
     def test_functions_that_may_not_be_called(self):
         """One line names them, whichever it is; once it is granted all is as before."""
         servers = self.cluster("standby")

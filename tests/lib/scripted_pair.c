@@ -45,9 +45,19 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
     return answer;
 }
 
+static void take_turns(struct scripted_pair *pair) {
+    const uint32_t leader = pair->leader;
+    pair->leader = pair->rival;
+    pair->timeline += pair->leader > leader ? 1u : UINT32_MAX;
+    pair->rival = leader;
+}
+
+static bool is_probe(const struct rp_action *action) {
+    return strstr(action->text, "server_version_num") != NULL;
+}
+
 static bool is_short(const struct rp_action *action) {
-    return strstr(action->text, "server_version_num") == NULL &&
-           strstr(action->text, "pg_last_xact_replay_timestamp") == NULL;
+    return !is_probe(action) && strstr(action->text, "pg_last_xact_replay_timestamp") == NULL;
 }
 
 static void ask(struct scripted_pair *pair, const struct rp_action *action) {
@@ -56,7 +66,8 @@ static void ask(struct scripted_pair *pair, const struct rp_action *action) {
         ck_assert_uint_eq(pair->wait_out.id, 0);
         pair->wait_out = *action;
         pair->waits_seen++;
-    } else if (action->server == PAIR_STANDBY && pair->standby_is_blind) {
+    } else if ((action->server == PAIR_STANDBY && pair->standby_is_blind) ||
+               (pair->questions_fail && !is_probe(action))) {
         pair->calls->answer(pair->cluster, action->id, RP_FAILED, NULL, NULL, pair->now_ns);
     } else if (action->server == PAIR_STANDBY && is_short(action)) {
         pair->watch_out = *action;
@@ -69,7 +80,12 @@ static void ask(struct scripted_pair *pair, const struct rp_action *action) {
     } else if (pair->primary_is_standby && action->server == PAIR_PRIMARY) {
         pair->calls->answer(pair->cluster, action->id, RP_ANSWERED,
                             answer_of(pair, PAIR_STANDBY, action->text), NULL, pair->now_ns);
+    } else if (pair->standby_is_gone && action->server == PAIR_STANDBY) {
+        pair->calls->answer(pair->cluster, action->id, RP_SERVER_GONE, NULL, NULL, pair->now_ns);
     } else if (!pair->primary_is_silent || action->server != PAIR_PRIMARY) {
+        if (pair->rival != 0 && action->server == PAIR_PRIMARY) {
+            take_turns(pair);
+        }
         pair->calls->answer(pair->cluster, action->id, RP_ANSWERED,
                             answer_of(pair, action->server, action->text), NULL, pair->now_ns);
     }

@@ -27,6 +27,7 @@ struct scripted_pair {
     /* What the primary and the standby say. */
     uint32_t version;
     uint32_t leader;     /* the instance that is the primary */
+    uint32_t rival;      /* takes turns with it at each answer, on the timeline before; 0: none */
     uint32_t follower;   /* and the standby */
     uint32_t systems[2]; /* of primary and standby */
     uint32_t inserted;
@@ -54,7 +55,9 @@ struct scripted_pair {
     bool holds_locates;
     bool primary_is_silent;  /* its polls come to nothing */
     bool primary_is_gone;    /* its polls fail with their connections */
+    bool standby_is_gone;    /* the same */
     bool system_is_unknown;  /* the role may not see it */
+    bool questions_fail;     /* though the probe passes: both may call the functions, in vain */
     bool standby_is_blind;   /* it may tell nothing about itself: the questions fail */
     bool primary_is_standby; /* its polls are led to the standby, whose name is another one */
     /* Forgotten when another read is done; 0: none. */

@@ -6,6 +6,7 @@
 #include "tests/lib/suite.h"
 
 #include <check.h>
+#include <string.h>
 
 enum { ONE = 0xA1, OTHER = 0xA2 };
 
@@ -39,6 +40,13 @@ static int32_t verdict_on(uint64_t tag, uint32_t leader, int32_t outcome, uint32
     ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_PRIMARY);
     pair_answer(&pair, &pair.reads_out[tag], outcome, says);
     return pair.verdicts[tag];
+}
+
+static uint64_t polls(void) {
+    struct rp_metric metric = {.struct_size = sizeof metric};
+    ck_assert_int_eq(pair.calls->metrics(pair.cluster, 0, &metric), RP_OK);
+    ck_assert_str_eq(metric.name, "cluster.polls");
+    return metric.value;
 }
 
 static void prompt_primary(void) {
@@ -153,6 +161,70 @@ START_TEST(a_miss_of_the_one_before_that_comes_late_does_not_count) {
 }
 END_TEST
 
+/* Its answer is late, and it was asked after the other had been heard to lead: so both do. */
+START_TEST(an_overtaken_answer_of_the_one_before_is_a_split) {
+    the_other_has_answered();
+    pair.primary_is_silent = true;
+    pair_start(&pair, 1, 0);
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    pair_start(&pair, 2, 0);
+    pair_start(&pair, 3, 0);
+    ck_assert_int_eq(verdict_on(3, OTHER, RP_MISSING, OTHER), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(verdict_on(2, ONE, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    pair_start(&pair, 4, 0);
+    ck_assert_int_eq(verdict_on(4, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* The same, where it has not been overtaken. */
+START_TEST(nor_need_it_be_asked_after_the_others_last_answer) {
+    the_other_has_answered();
+    pair.primary_is_silent = true;
+    pair_start(&pair, 1, 0);
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    pair_start(&pair, 2, 0);
+    pair_start(&pair, 3, 0);
+    ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(verdict_on(3, ONE, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    pair_start(&pair, 4, 0);
+    ck_assert_int_eq(verdict_on(4, ONE, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* What is older is not led to there any more. */
+START_TEST(but_one_of_an_older_timeline_is_none) {
+    the_other_has_answered();
+    pair.primary_is_silent = true;
+    pair.timeline = 2;
+    pair_start(&pair, 1, 0);
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    pair_start(&pair, 2, 0);
+    pair_start(&pair, 3, 0);
+    ck_assert_int_eq(verdict_on(3, OTHER, RP_MISSING, OTHER), RP_VERDICT_NOT_FOUND);
+    pair.timeline = 1;
+    ck_assert_int_eq(verdict_on(2, ONE, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    pair.timeline = 2;
+    pair_start(&pair, 4, 0);
+    ck_assert_int_eq(verdict_on(4, OTHER, RP_MISSING, OTHER), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+/* It was sent before the other was heard, as in every failover. */
+START_TEST(an_answer_from_before_that_is_none) {
+    the_other_has_answered();
+    pair.primary_is_silent = true;
+    for (uint64_t tag = 1; tag <= 2; tag++) {
+        pair_start(&pair, tag, 0);
+    }
+    ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    ck_assert_int_eq(verdict_on(1, ONE, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    for (uint64_t tag = 3; tag <= 4; tag++) {
+        pair_start(&pair, tag, 0);
+        ck_assert_int_eq(verdict_on(tag, OTHER, RP_MISSING, OTHER), RP_VERDICT_NOT_FOUND);
+    }
+}
+END_TEST
+
 /* The standby may be the other one's, whose timeline has the same number. */
 START_TEST(beside_another_primary_no_replica_keeps_a_floor) {
     pair_close(&pair);
@@ -176,11 +248,35 @@ START_TEST(whose_claim_is_not_confirmed_is_not_asked_without_end) {
     pair.primary_is_gone = true;
     pair.timeline = 2;
     ck_assert_int_eq(verdict_on(1, ONE, RP_MISSING, ONE), RP_VERDICT_FAILED);
+    const uint64_t before = polls();
     pair_time_passes(&pair, 1500);
+    ck_assert_uint_le(polls() - before, 7); /* no leader answers: four times a second */
     pair.primary_is_gone = false;
     pair_time_passes(&pair, 1500);
     pair_start(&pair, 2, 0);
     ck_assert_int_eq(verdict_on(2, ONE, RP_MISSING, ONE), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+/* As behind a balancer: polls are led to another one, so that reads have to hear it. */
+START_TEST(one_that_only_reads_meet_is_asked_for_its_system) {
+    pair.primary_is_silent = true;
+    pair_start(&pair, 1, 0);
+    ck_assert_ptr_null(strstr(pair.reads_out[1].text, "pg_control_system"));
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    pair_start(&pair, 2, 0);
+    ck_assert_ptr_nonnull(strstr(pair.reads_out[2].text, "pg_control_system"));
+}
+END_TEST
+
+/* Each of them has to be asked once more, and is not who answers. */
+START_TEST(two_that_answer_by_turns_are_not_asked_without_end) {
+    pair.rival = OTHER;
+    pair_time_passes(&pair, 1500);
+    const uint64_t before = polls();
+    pair_time_passes(&pair, 5000);
+    ck_assert_uint_gt(polls(), before);
+    ck_assert_uint_lt(polls() - before, 100);
 }
 END_TEST
 
@@ -196,7 +292,13 @@ int main(void) {
     tcase_add_test(tests, asked_once_more_the_other_primary_counts);
     tcase_add_test(tests, where_the_one_answers_then_neither_counts);
     tcase_add_test(tests, a_miss_of_the_one_before_that_comes_late_does_not_count);
+    tcase_add_test(tests, an_overtaken_answer_of_the_one_before_is_a_split);
+    tcase_add_test(tests, nor_need_it_be_asked_after_the_others_last_answer);
+    tcase_add_test(tests, but_one_of_an_older_timeline_is_none);
+    tcase_add_test(tests, an_answer_from_before_that_is_none);
     tcase_add_test(tests, beside_another_primary_no_replica_keeps_a_floor);
     tcase_add_test(tests, whose_claim_is_not_confirmed_is_not_asked_without_end);
+    tcase_add_test(tests, one_that_only_reads_meet_is_asked_for_its_system);
+    tcase_add_test(tests, two_that_answer_by_turns_are_not_asked_without_end);
     return suite_run(suite);
 }

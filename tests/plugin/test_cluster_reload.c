@@ -5,6 +5,7 @@
 #include "tests/lib/suite.h"
 
 #include <check.h>
+#include <string.h>
 
 /* Longer than a question may take. */
 #define SILENCE_MS 2500
@@ -17,6 +18,14 @@ static void set_up(void) {
 
 static void tear_down(void) {
     pair_close(&pair);
+}
+
+static void use_the_primary_too(void) {
+    pair_close(&pair);
+    pair_open_level(&pair,
+                    "policy = replica_then_primary\nreplica_retry_max_ms = 0\n"
+                    "on_replica_failure = primary",
+                    0);
 }
 
 /* Nobody else says that he is it: so lookups wait for it, as they do without a reload. */
@@ -37,9 +46,74 @@ START_TEST(a_primary_that_is_slow_to_answer_is_not_forgotten) {
 }
 END_TEST
 
+static void reload_with_a_dead_standby(void) {
+    pair.standby_is_gone = true;
+    pair_time_passes(&pair, SILENCE_MS);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_FAILED);
+    pair.calls->forget_history(pair.cluster, pair.now_ns);
+    pair_time_passes(&pair, SILENCE_MS);
+    ck_assert_int_ne(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 3), RP_VERDICT_NOT_FOUND);
+}
+
+static bool is_told(const char *words, int32_t level) {
+    struct rp_notice notice = {.struct_size = sizeof notice};
+    bool told = false;
+    while (pair.calls->notice(pair.cluster, &notice)) {
+        told = told || (strstr(notice.text, words) != NULL && notice.level == level);
+    }
+    return told;
+}
+
+/* A read has seen it out of recovery, and nobody can ask it any more. */
+START_TEST(a_dead_server_may_not_have_been_promoted_for_ever) {
+    use_the_primary_too();
+    pair_start(&pair, 1, 0);
+    pair.standby_is_gone = true;
+    pair_answer(&pair, &pair.reads_out[1], RP_ROLE_CHANGED, NULL);
+    ck_assert(is_told("b is out: a read has seen it out of recovery", RP_LOG_ERROR));
+    reload_with_a_dead_standby();
+}
+END_TEST
+
+/* It is being asked, and will tell. */
+START_TEST(nothing_is_told_of_one_that_can_be_asked) {
+    use_the_primary_too();
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_ROLE_CHANGED, NULL);
+    ck_assert(!is_told("out of recovery", RP_LOG_ERROR));
+}
+END_TEST
+
+START_TEST(nor_is_its_last_database_held_against_the_primary) {
+    use_the_primary_too();
+    pair.databases[PAIR_PRIMARY] = 7;
+    pair.databases[PAIR_STANDBY] = 8;
+    pair_time_passes(&pair, SILENCE_MS);
+    reload_with_a_dead_standby();
+}
+END_TEST
+
+/* While everybody is asked anew a read sees it out of recovery: that is not what is forgotten. */
+START_TEST(what_is_seen_during_the_reload_stays) {
+    use_the_primary_too();
+    pair_start(&pair, 1, 0);
+    pair.calls->forget_history(pair.cluster, pair.now_ns);
+    pair.standby_is_gone = true;
+    pair.calls->answer(pair.cluster, pair.reads_out[1].id, RP_ROLE_CHANGED, NULL, NULL,
+                       pair.now_ns);
+    pair_time_passes(&pair, SILENCE_MS);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_FAILED);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_reload");
     TCase *tests = suite_case(suite, "reload", set_up, tear_down, 0);
     tcase_add_test(tests, a_primary_that_is_slow_to_answer_is_not_forgotten);
+    tcase_add_test(tests, a_dead_server_may_not_have_been_promoted_for_ever);
+    tcase_add_test(tests, nothing_is_told_of_one_that_can_be_asked);
+    tcase_add_test(tests, nor_is_its_last_database_held_against_the_primary);
+    tcase_add_test(tests, what_is_seen_during_the_reload_stays);
     return suite_run(suite);
 }

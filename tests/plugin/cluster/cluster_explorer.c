@@ -179,6 +179,15 @@ static void go_on(struct stage *stage) {
     }
 }
 
+static bool has_live_replica(const struct stage *stage) {
+    const struct world *world = &stage->play.world;
+    bool any = false;
+    for (int i = 1; i <= stage->scenario->standbys; i++) {
+        any = any || (world->servers[i].up && world->servers[i].in_recovery);
+    }
+    return any;
+}
+
 /* At last everything is calm: what can be answered is answered. */
 static void see_the_end(struct stage *stage, int policy) {
     struct play *play = &stage->play;
@@ -188,9 +197,9 @@ static void see_the_end(struct stage *stage, int policy) {
         return;
     }
     play_calm(play, 4000 * MS);
-    /* With all replicas out a read fails, unless the policy says otherwise. */
+    /* With all replicas out, or dead, a read fails, unless the policy says otherwise. */
     (void)play->calls->info(play->cluster, &known);
-    if (known.replicas == 0 && !fails_over) {
+    if ((known.replicas == 0 || !has_live_replica(stage)) && !fails_over) {
         return;
     }
     const int found = play->ends[RP_VERDICT_FOUND];

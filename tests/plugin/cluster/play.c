@@ -310,8 +310,8 @@ void play_forget_truth(struct play *play) {
     }
 }
 
-static uint32_t number_of(const struct play *play, int server) {
-    return play->world.lineages[play->world.servers[server].lineage].number;
+static const struct lineage *lineage_of(const struct play *play, int server) {
+    return &play->world.lineages[play->world.servers[server].lineage];
 }
 
 static void see_truth(struct play *play, const struct play_action *action) {
@@ -324,11 +324,14 @@ static void see_truth(struct play *play, const struct play_action *action) {
     }
     if (action->followed == play->world.truth || (leads && action->server == play->world.truth)) {
         hear_truth(play, action);
-    } else if (leads && play->truth_heard && action->index == play->heard_index &&
-               number_of(play, action->server) >= number_of(play, play->world.truth)) {
-        /* Another instance leads by the same name: a restart looks like that, unless its timeline
-         * is older. */
-        play_forget_truth(play);
+    } else if (leads && play->truth_heard && action->index == play->heard_index) {
+        /* Another instance leads by the same name: a restart looks like that, or a move to another
+         * system, unless its timeline is an older one of the same. */
+        const struct lineage *its = lineage_of(play, action->server);
+        const struct lineage *true_one = lineage_of(play, play->world.truth);
+        if (its->system != true_one->system || its->number >= true_one->number) {
+            play_forget_truth(play);
+        }
     }
 }
 

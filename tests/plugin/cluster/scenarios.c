@@ -163,10 +163,14 @@ static void a_leads_to_a_twin_too(struct play *play) {
     play->behind[A][1] = C;
 }
 
-static void former_a_is_gone(struct play *play) {
-    play_set_server(play, A, RP_SERVER_OFF);
+static void host_is_reloaded(struct play *play) {
     play->calls->forget_history(play->cluster, play->now_ns);
     play_answer_questions(play);
+}
+
+static void former_a_is_gone(struct play *play) {
+    play_set_server(play, A, RP_SERVER_OFF);
+    host_is_reloaded(play);
 }
 
 /* ---- how it begins --------------------------------------------------------------------------- */
@@ -224,6 +228,33 @@ static void a_leads_to_a_again(struct play *play) {
 
 static void host_does_not_guard(struct play *play) {
     play->unguarded = true;
+}
+
+/* C leads another system, whose timeline is above that of A's. */
+static void c_leads_another_system(struct play *play) {
+    struct world *world = &play->world;
+    const int other = world->lineage_count++;
+    world->lineages[other] = (struct lineage){.parent = -1,
+                                              .end = 100 * WORLD_UNIT,
+                                              .number = 3,
+                                              .system = world->lineages[0].system + 1};
+    world->servers[C] = (struct world_server){.there = true,
+                                              .up = true,
+                                              .lineage = other,
+                                              .position = 100 * WORLD_UNIT,
+                                              .flushed = 100 * WORLD_UNIT,
+                                              .received = other,
+                                              .lower = 3,
+                                              .sees_receiver = true,
+                                              .sees_control = true};
+    world_restart(world, C);
+}
+
+static void c_takes_over_as_a(struct play *play) {
+    play->behind[A][0] = C;
+    play->behind[A][1] = -1;
+    play->world.truth = C;
+    play_forget_truth(play);
 }
 
 /* Behind a pooler a standby is exchanged for another server. */
@@ -320,6 +351,39 @@ const struct scenario scenarios[] = {
      .known = 1,
      .events = {a_leads_to_a_twin_too},
      .stays_split = true},
+    {.name = "address_two_systems",
+     .what = "the primary's address leads to the primary of another system too",
+     .standbys = 2,
+     .known = 2,
+     .expect = {RP_EXPECT_PRIMARY},
+     .set_up = c_leads_another_system,
+     .events = {a_leads_to_c_too, a_writes_on, c_writes_on},
+     .stays_split = true},
+    {.name = "address_new_system",
+     .what = "the primary's address leads to the primary of another system from now on",
+     .standbys = 2,
+     .known = 2,
+     .expect = {RP_EXPECT_PRIMARY},
+     .set_up = c_leads_another_system,
+     .events = {c_takes_over_as_a, c_writes_on},
+     .out = B},
+    {.name = "address_new_system_alone",
+     .what = "the same, with no replica, where nobody says that it is the primary",
+     .standbys = 2,
+     .known = 1,
+     .set_up = c_leads_another_system,
+     .events = {c_takes_over_as_a, c_writes_on}},
+    {.name = "replica_lost",
+     .what = "the replica is promoted by mistake, and dies; then the host is reloaded",
+     .standbys = 1,
+     .expect = {RP_EXPECT_PRIMARY, RP_EXPECT_REPLICA},
+     .events = {b_is_promoted, b_dies, time_passes, host_is_reloaded},
+     .deeply = 1u << 0},
+    {.name = "heir_lost",
+     .what = "the primary dies, B takes over, dies and comes back",
+     .standbys = 2,
+     .events = {fail_over_to_b, b_dies, c_follows_b, b_restarts, c_follows_b, b_writes_on,
+                c_restart_point}},
     {.name = "address_standby",
      .what = "the primary's address leads to a standby every other time",
      .standbys = 2,

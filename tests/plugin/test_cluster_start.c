@@ -1,0 +1,168 @@
+/*
+ * test_cluster_start.c - what has to be heard before a miss counts.
+ */
+#include "tests/lib/scripted_pair.h"
+#include "tests/lib/suite.h"
+
+#include <check.h>
+#include <string.h>
+
+static struct scripted_pair pair;
+
+static void tear_down(void) {
+    pair_close(&pair);
+}
+
+#define PROBE_PASSES "rp1 150000 8192 16777216 t t t t f"
+
+/* Nobody has been asked yet. */
+static void open_cluster(int32_t primary, int32_t standby) {
+    pair_open(&pair, "policy = replica_then_primary\nreplica_retry_max_ms = 0\n"
+                     "on_replica_failure = primary");
+    const struct rp_cluster_options options = {.struct_size = sizeof options,
+                                               .max_servers = PAIR_MAX_SERVERS,
+                                               .max_reads = PAIR_MAX_READS,
+                                               .now_ns = pair.now_ns};
+    ck_assert_int_eq(pair.calls->open(pair.section.set, &options, &pair.cluster, NULL, 0), RP_OK);
+    (void)pair.calls->server_set(pair.cluster, PAIR_PRIMARY, "a", primary, RP_SERVER_ON,
+                                 pair.now_ns);
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", standby, RP_SERVER_ON,
+                                 pair.now_ns);
+}
+
+/* The standby answers before the primary does, so that it is to be asked once more: what it has
+ * replayed since then may be what this primary has lost. */
+static void open_with_a_slow_primary(bool standby_dies) {
+    struct rp_action probe = {.struct_size = sizeof probe};
+    open_cluster(RP_EXPECT_ANY, RP_EXPECT_ANY);
+    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &probe, &pair.wake_ns), 1);
+    ck_assert_uint_eq(probe.server, PAIR_PRIMARY);
+    pair_run(&pair);
+    pair.standby_is_gone = standby_dies;
+    pair_answer(&pair, &probe, RP_ANSWERED, PROBE_PASSES);
+}
+
+static bool is_settled(void) {
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    return info.settled != 0;
+}
+
+START_TEST(a_standby_is_compared_with_the_primary_first) {
+    open_with_a_slow_primary(false);
+    ck_assert(is_settled());
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+}
+END_TEST
+
+/* The primary is all that is left, and its word counts. */
+START_TEST(but_not_waited_for_when_it_dies_before_that) {
+    open_with_a_slow_primary(true);
+    ck_assert(is_settled());
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_SERVER_GONE, NULL);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+static void open_where_questions_fail(void) {
+    open_cluster(RP_EXPECT_PRIMARY, RP_EXPECT_REPLICA);
+    pair.questions_fail = true;
+    pair_time_passes(&pair, 3000);
+}
+
+/* Of another make of server, which has the functions, and they fail. */
+START_TEST(servers_whose_questions_fail_are_what_they_are_expected_to_be) {
+    open_where_questions_fail();
+    ck_assert(is_settled());
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+    pair_start(&pair, 1, 0);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_STANDBY);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, NULL);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
+/* The probe passes each time, and the next question may fail with the read behind it. */
+START_TEST(their_reads_go_without_a_question) {
+    struct rp_action probe = {.struct_size = sizeof probe};
+    open_where_questions_fail();
+    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
+    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &probe, &pair.wake_ns), 1);
+    ck_assert_ptr_nonnull(strstr(probe.text, "server_version_num"));
+    pair.questions_fail = false;
+    pair.primary_is_silent = true;
+    pair_answer(&pair, &probe, RP_ANSWERED, PROBE_PASSES);
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+    ck_assert_ptr_null(pair.reads_out[1].text);
+}
+END_TEST
+
+/* Roles change before they leave: the primary is none by its own words, and theirs all the same. */
+START_TEST(such_a_primarys_reads_leave_for_it) {
+    open_where_questions_fail();
+    for (uint64_t tag = 1; tag <= 2; tag++) {
+        pair_start(&pair, tag, 0);
+    }
+    for (uint64_t tag = 1; tag <= 2; tag++) {
+        pair.calls->answer(pair.cluster, pair.reads_out[tag].id, RP_MISSING, NULL, NULL,
+                           pair.now_ns);
+    }
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_REPLICA, RP_SERVER_OFF,
+                                 pair.now_ns);
+    pair_run(&pair);
+    for (uint64_t tag = 1; tag <= 2; tag++) {
+        ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_PRIMARY);
+    }
+}
+END_TEST
+
+START_TEST(what_such_a_primary_misses_is_no_proof) {
+    open_where_questions_fail();
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
+START_TEST(one_whose_questions_fail_now_and_then_is_heard_all_the_same) {
+    pair_open_level(&pair, "policy = replica_only", 0);
+    for (int i = 0; i < 4; i++) {
+        pair.questions_fail = true;
+        pair_time_passes(&pair, 1000);
+        ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+        pair.questions_fail = false;
+        pair_time_passes(&pair, 3000);
+    }
+}
+END_TEST
+
+/* Once they tell of themselves all is as it should be. */
+START_TEST(and_tell_of_themselves_when_they_can) {
+    open_where_questions_fail();
+    pair.questions_fail = false;
+    pair_time_passes(&pair, 1500);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cluster_start");
+    TCase *tests = suite_case(suite, "start", NULL, tear_down, 0);
+    tcase_add_test(tests, a_standby_is_compared_with_the_primary_first);
+    tcase_add_test(tests, but_not_waited_for_when_it_dies_before_that);
+    tcase_add_test(tests, servers_whose_questions_fail_are_what_they_are_expected_to_be);
+    tcase_add_test(tests, their_reads_go_without_a_question);
+    tcase_add_test(tests, such_a_primarys_reads_leave_for_it);
+    tcase_add_test(tests, what_such_a_primary_misses_is_no_proof);
+    tcase_add_test(tests, one_whose_questions_fail_now_and_then_is_heard_all_the_same);
+    tcase_add_test(tests, and_tell_of_themselves_when_they_can);
+    return suite_run(suite);
+}
