@@ -11,6 +11,7 @@
 #include "host-sample/http/front.h"
 #include "host-sample/lookups/lookup.h"
 #include "host-sample/lookups/requests.h"
+#include "host-sample/operate/descriptors.h"
 #include "host-sample/operate/pages.h"
 #include "host-sample/operate/status.h"
 #include "host.h"
@@ -155,6 +156,7 @@ static void wake(evutil_socket_t fd, short events, void *context) {
 static struct http_front_options front_options(const struct host_config *config) {
     return (struct http_front_options){
         .reuse_port = config->listen.threads > 1,
+        .max_descriptor = descriptors_for_clients(config),
         .headers = requests_headers,
         .header_count = REQUESTS_HEADER_COUNT,
         .keep_alive_s = KEEP_ALIVE_S,
