@@ -41,6 +41,7 @@ struct worker {
     struct http_front *admin_front; /* of the first worker only; NULL: none */
     struct servers servers;
     struct roster roster;
+    struct wake_up apply_again; /* the configuration to the roster, for want of memory */
     struct lookups lookups;
     struct requests requests;
     struct requests admin_requests;

@@ -15,6 +15,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -168,8 +169,16 @@ static void give_memory_back(uint32_t threads) {
 #endif
 }
 
+/* libevent would write to stderr itself: past the log, whose lines are JSON, and waiting for its
+ * reader. Whoever asks it for something is told by what it returns. */
+static void drop_message(int severity, const char *message) {
+    (void)severity;
+    (void)message;
+}
+
 bool serve(struct host *host, const sigset_t *signals) {
     bool served = false;
+    event_set_log_callback(drop_message);
     host->worker_count = host->config->listen.threads;
     host->most_lookups = room_for_lookups(host->config->limits.max_lookups);
     host->workers = calloc(host->worker_count, sizeof *host->workers);

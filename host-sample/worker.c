@@ -4,11 +4,14 @@
  */
 #include "worker.h"
 
+#include "host-sample/base/container_of.h"
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/log.h"
+#include "host-sample/base/monotonic.h"
 #include "host-sample/http/front.h"
 #include "host-sample/lookups/lookup.h"
 #include "host-sample/lookups/requests.h"
+#include "host-sample/operate/descriptors.h"
 #include "host-sample/operate/pages.h"
 #include "host-sample/operate/status.h"
 #include "host.h"
@@ -29,6 +32,9 @@
 
 /* Of operators, and of what scrapes and probes. */
 #define ADMIN_CONNECTIONS 256u
+
+/* Until a server is tried again that could not be added. */
+#define APPLY_AGAIN_NS UINT64_C(1000000000)
 
 /* A drain that takes longer than any lookup may is cut short. */
 #define DRAIN_GRACE_MS 2000u
@@ -92,15 +98,28 @@ static uint32_t share_of_connections(const struct host_config *config) {
     return (config->limits.max_connections + config->listen.threads - 1) / config->listen.threads;
 }
 
-static void take_over(struct worker *worker, const struct host_config *config) {
+/* The configuration in force has been taken, and memory is short but for a while: nobody is to ask
+ * for the server again. */
+static void apply_servers(struct worker *worker) {
     char err[512] = "";
+    wake_up_clear(&worker->apply_again);
+    if (!roster_apply(&worker->roster, worker_config(worker), err, sizeof err)) {
+        const struct log_field fields[] = {LOG_TEXT("error", err), LOG_END};
+        log_write(worker->host->service.log, LOG_LEVEL_ERROR,
+                  "a server could not be added; it is tried again", fields);
+        wake_up_set(&worker->servers.wake_ups, &worker->apply_again,
+                    monotonic_ns() + APPLY_AGAIN_NS);
+    }
+}
+
+static void apply_again(struct wake_up *wake_up) {
+    apply_servers(container_of(wake_up, struct worker, apply_again));
+}
+
+static void take_over(struct worker *worker, const struct host_config *config) {
     lookups_configure(&worker->lookups, config);
     http_front_set_max_connections(worker->front, share_of_connections(config));
-    if (!roster_apply(&worker->roster, config, err, sizeof err)) {
-        const struct log_field fields[] = {LOG_TEXT("error", err), LOG_END};
-        log_write(worker->host->service.log, LOG_LEVEL_ERROR, "a server could not be added",
-                  fields);
-    }
+    apply_servers(worker);
     atomic_store(&worker->config, config);
 }
 
@@ -137,6 +156,7 @@ static void wake(evutil_socket_t fd, short events, void *context) {
 static struct http_front_options front_options(const struct host_config *config) {
     return (struct http_front_options){
         .reuse_port = config->listen.threads > 1,
+        .max_descriptor = descriptors_for_clients(config),
         .headers = requests_headers,
         .header_count = REQUESTS_HEADER_COUNT,
         .keep_alive_s = KEEP_ALIVE_S,
@@ -221,6 +241,7 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint1
     worker->host = host;
     worker->index = index;
     worker->config = host->config;
+    worker->apply_again.woken = apply_again;
     worker->requests =
         requests_of(worker, host->config->admin.present ? LISTENER_PUBLIC : LISTENER_ONLY);
     worker->admin_requests = requests_of(worker, LISTENER_ADMIN);

@@ -69,7 +69,8 @@ static bool write_options(char *conninfo, size_t size, const PQconninfoOption *o
     if (hostaddr != NULL) {
         write_option(out, "hostaddr", "", hostaddr);
     }
-    const bool good = fclose(out) == 0 && length < size;
+    /* The stream's last step, to give back what it does not need, may fail and leave nothing. */
+    const bool good = fclose(out) == 0 && whole != NULL && length < size;
     if (good) {
         memcpy(conninfo, whole, length + 1);
     }

@@ -9,6 +9,7 @@
 #include "strict-ini/error_text.h"
 #include "tokens.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,6 +176,14 @@ static void folder_of(char folder[PATH_MAX], const char *config_path) {
                    slash != NULL ? config_path : ".");
 }
 
+/* Whether memory was short since errno was 0: then what was found wrong with a conninfo may not be.
+ * An allocation that fails says so there, and what only looks at a string leaves it alone. */
+static bool ran_out_of_memory(struct ini_errors *errors) {
+    const bool short_of_it = errno == ENOMEM;
+    errors->out_of_memory = errors->out_of_memory || short_of_it;
+    return short_of_it;
+}
+
 /* A conninfo that libpq refuses will never work; better said now than at each attempt. */
 static void check_conninfo(const struct ini_document *document, const struct ini_section *section,
                            struct server_config *server, struct ini_errors *errors) {
@@ -183,12 +192,16 @@ static void check_conninfo(const struct ini_document *document, const struct ini
         return;
     }
     folder_of(folder, document->path);
+    errno = 0;
     bool good = conninfo_check(server->conninfo, why, sizeof why);
     if (good && !conninfo_resolve_files(server->conninfo, HOST_CONNINFO_BYTES, folder)) {
         good = false;
         (void)snprintf(why, sizeof why,
                        "too long with the file's own folder before the files that it names; "
                        "accepted: absolute paths, or a service of libpq's service file");
+    }
+    if (!good && ran_out_of_memory(errors)) {
+        return;
     }
     if (!good || !conninfo_service_is_known(server->conninfo, why, sizeof why)) {
         ini_place(place, sizeof place, document, section, "conninfo");
@@ -199,8 +212,9 @@ static void check_conninfo(const struct ini_document *document, const struct ini
 static void check_addresses(const struct ini_document *document, const struct ini_section *section,
                             const struct server_config *server, struct ini_errors *errors) {
     char host[INI_MAX_VALUE_BYTES + 1], place[PATH_MAX];
+    errno = 0;
     if (server->addresses == HOST_ADDRESSES_ALL && server->conninfo[0] != '\0' &&
-        !conninfo_host(server->conninfo, host, sizeof host)) {
+        !conninfo_host(server->conninfo, host, sizeof host) && !ran_out_of_memory(errors)) {
         ini_place(place, sizeof place, document, section, "addresses");
         ini_errors_add(errors,
                        "%s = all: the conninfo has no name to be looked up; "
@@ -388,11 +402,11 @@ bool host_config_load(struct host_config *config, const char *path, char *err, s
         config_check_places(config, document, &errors);
         config_read_tokens(config, document, &errors);
         check_schema(config, document, &errors);
-        ini_free(document);
     }
-    if (errors.out_of_memory) {
+    if (errors.out_of_memory && document != NULL) { /* else it has been said */
         ini_errors_add(&errors, "%s: out of memory", path);
     }
+    ini_free(document);
     return errors.count == 0;
 }
 

@@ -500,13 +500,13 @@ static void on_event(evutil_socket_t fd, short what, void *arg) {
     }
 }
 
-void http_connection_open(struct http_connections *connections, int fd) {
+bool http_connection_open(struct http_connections *connections, int fd) {
     struct http_connection *connection = calloc(1, sizeof(*connection));
 
     counter_add(&connections->counters.accepted, 1);
     if (connection == NULL) {
-        close(fd);
-        return;
+        close(fd); /* which succeeds, and leaves errno alone */
+        return false;
     }
     connection->connections = connections;
     connection->fd = fd;
@@ -516,7 +516,7 @@ void http_connection_open(struct http_connections *connections, int fd) {
     if (event_add(&connection->event, NULL) != 0) {
         close(fd);
         free(connection);
-        return;
+        return false;
     }
     TAILQ_INSERT_TAIL(&connections->all, connection, in_all);
     counter_add(&connections->counters.open, 1);
@@ -528,4 +528,5 @@ void http_connection_open(struct http_connections *connections, int fd) {
     } else {
         arrange_next(connection);
     }
+    return true;
 }

@@ -110,8 +110,9 @@ static inline struct http_connection *http_connection_of(struct deadline *deadli
 }
 
 /* Takes over a connected, non-blocking stream socket and serves it; over max_connections it is
- * answered with 503. Closed at once if memory ran out. */
-void http_connection_open(struct http_connections *connections, int fd);
+ * answered with 503. False, with the reason in errno, if there is no memory for it or it cannot be
+ * watched; then it is closed. */
+bool http_connection_open(struct http_connections *connections, int fd);
 
 /* Closes the socket; on_gone if the exchange is open. */
 void http_connection_close(struct http_connection *connection);

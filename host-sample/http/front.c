@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -24,6 +25,8 @@
 struct http_front {
     struct http_connections connections;
     int listener; /* NO_LISTENER once drained */
+    int max_descriptor;
+    int newest; /* the descriptor that was handed out last */
     uint16_t port;
     struct event acceptable;
     struct event accept_again;
@@ -67,15 +70,41 @@ static void tell_exhausted(const struct http_front *front, int error) {
     }
 }
 
+/* The system hands out the lowest descriptor that is free, so that one tells how many are left. */
+static bool has_descriptors(struct http_front *front) {
+    if (front->max_descriptor == 0 || front->newest < front->max_descriptor) {
+        return true;
+    }
+    front->newest = fcntl(front->listener, F_DUPFD_CLOEXEC, 0);
+    if (front->newest < 0) {
+        front->newest = front->max_descriptor;
+    } else {
+        close(front->newest);
+    }
+    return front->newest < front->max_descriptor;
+}
+
+/* As accept4. */
+static int accept_next(struct http_front *front) {
+    if (!has_descriptors(front)) {
+        errno = EMFILE;
+        return -1;
+    }
+    int fd = accept4(front->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        front->newest = fd;
+    }
+    return fd;
+}
+
 static void accept_waiting(struct http_front *front) {
     for (uint32_t i = 0; i < ACCEPT_BATCH; i++) {
-        int fd = accept4(front->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept_next(front);
 
-        if (fd >= 0) {
-            http_connection_open(&front->connections, fd);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             return;
-        } else if (!is_passing(errno)) {
+        }
+        if (fd >= 0 ? !http_connection_open(&front->connections, fd) : !is_passing(errno)) {
             tell_exhausted(front, errno);
             pause_accepting(front);
             return;
@@ -212,6 +241,7 @@ struct http_front *http_front_new(struct event_base *base, const struct http_fro
         why = strerror(errno);
         goto fail_initialised;
     }
+    front->max_descriptor = options->max_descriptor;
     event_assign(&front->acceptable, base, front->listener, EV_READ | EV_PERSIST, on_acceptable,
                  front);
     evtimer_assign(&front->accept_again, base, on_accept_again, front);

@@ -19,6 +19,8 @@ struct http_front_options {
     const char *const *headers;
     uint32_t header_count;    /* at most HTTP_MAX_HEADERS */
     uint32_t max_connections; /* more are accepted and closed at once with 503 */
+    int max_descriptor; /* connections wait in the system's queue, rather than be given a descriptor
+                           from here on: the rest is for others. 0: none is too high */
     uint32_t idle_timeout_ms; /* keep-alive connection without a request */
     uint32_t keep_alive_s; /* what clients are told: less, so that no connection is closed while a
                               request is on its way. 0: they are told nothing */

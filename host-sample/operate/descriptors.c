@@ -4,6 +4,7 @@
 #include "descriptors.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -11,6 +12,9 @@
  * that libpq opens; and of each thread the loop, the timer, the wake-up and the listener. */
 #define PER_PROCESS 24u
 #define PER_THREAD  6u
+
+/* An attempt to connect takes a few, for a moment. */
+#define TO_CONNECT 16u
 
 void descriptors_raise_limit(void) {
     struct rlimit limit;
@@ -28,10 +32,21 @@ static uint64_t count_links(const struct host_config *config) {
     return links * config->listen.threads;
 }
 
+int descriptors_for_clients(const struct host_config *config) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) {
+        return INT_MAX;
+    }
+    const uint64_t kept = count_links(config) + TO_CONNECT;
+    const uint64_t most = limit.rlim_cur / 2; /* a host without clients is of no use either */
+    return (int)(limit.rlim_cur - (kept < most ? kept : most));
+}
+
 bool descriptors_suffice(const struct host_config *config, char *note, size_t note_length) {
     struct rlimit limit;
     const uint64_t links = count_links(config);
-    const uint64_t own = links + PER_PROCESS + (uint64_t)PER_THREAD * config->listen.threads;
+    const uint64_t own =
+        2 * links + TO_CONNECT + PER_PROCESS + (uint64_t)PER_THREAD * config->listen.threads;
     const uint64_t needed = own + config->limits.max_connections;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) {
         return true;

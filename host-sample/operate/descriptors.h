@@ -11,6 +11,10 @@
 /* Raises this process's limit as far as it may without privileges: to the hard limit. */
 void descriptors_raise_limit(void);
 
+/* The number from which on a descriptor is not for a client, under the limit in force: links to
+ * servers come and go, and however many clients wait, those that go must be able to come back. */
+int descriptors_for_clients(const struct host_config *config);
+
 /* Whether the limit in force is enough for the configuration; if not, `note` says in one line by
  * how much it falls short, what then happens and what to do. */
 bool descriptors_suffice(const struct host_config *config, char *note, size_t note_length);

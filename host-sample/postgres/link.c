@@ -24,6 +24,11 @@ enum {
 
 static void begin_attempt(struct pg_link *link);
 
+/* An event that could not be added never comes. */
+static const char cannot_watch[] =
+    "the link cannot be watched: no memory, or this user watches as much as he may "
+    "(fs.epoll.max_user_watches)";
+
 static void arm_timer(struct pg_link *link, uint64_t ms) {
     struct timeval delay = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
     event_add(&link->timer, &delay);
@@ -251,8 +256,9 @@ static void push_out(struct pg_link *link) {
     int more = PQflush(link->traffic.pipeline.conn);
     if (more < 0) {
         lose(link, pg_pipeline_why_lost(&link->traffic.pipeline));
+    } else if (more > 0 && event_add(&link->writable, NULL) != 0) {
+        lose(link, cannot_watch);
     } else if (more > 0) {
-        event_add(&link->writable, NULL);
         /* Where libpq cannot write, it reads, so that neither side waits for the other. No event
          * will announce what it has read. */
         receive(link);
@@ -288,15 +294,18 @@ static void begin_setup(struct pg_link *link, PGconn *conn) {
     link->traffic.in_hot_standby = false;
     event_assign(&link->readable, base, PQsocket(conn), EV_READ | EV_PERSIST, on_readable, link);
     event_assign(&link->writable, base, PQsocket(conn), EV_WRITE, on_writable, link);
-    event_add(&link->readable, NULL);
     arm_timer(link, (uint64_t)link->shared->options.connect_timeout_s * 1000);
     char why[80];
     const bool refused = pg_setup_refuses(conn, &link->shared->options, why, sizeof(why));
-    if (pg_pipeline_open(&link->traffic.pipeline, conn) && !refused &&
-        pg_setup_send(&link->traffic.pipeline, &link->shared->options)) {
+    const bool opened = pg_pipeline_open(&link->traffic.pipeline, conn);
+    if (refused) {
+        lose(link, why);
+    } else if (event_add(&link->readable, NULL) != 0) {
+        lose(link, cannot_watch);
+    } else if (opened && pg_setup_send(&link->traffic.pipeline, &link->shared->options)) {
         push_out(link);
     } else {
-        lose(link, refused ? why : pg_pipeline_why_lost(&link->traffic.pipeline));
+        lose(link, pg_pipeline_why_lost(&link->traffic.pipeline));
     }
 }
 
@@ -319,6 +328,19 @@ static void on_attempt_ended(evutil_socket_t fd, short what, void *context) {
     link->shared->event_ended(link->shared);
 }
 
+/* False if nothing would tell of the attempt's end, and then there is none. */
+static bool watch_attempt(struct pg_link *link) {
+    event_assign(&link->attempt_ended, link->shared->base, pg_attempt_descriptor(link->attempt),
+                 EV_READ, on_attempt_ended, link);
+    const bool watched = event_add(&link->attempt_ended, NULL) == 0;
+    if (!watched) {
+        (void)snprintf(link->error, sizeof(link->error), "%s", cannot_watch);
+        pg_link_cancel(link);
+        forget_attempt(link, 0);
+    }
+    return watched;
+}
+
 static void begin_attempt(struct pg_link *link) {
     const struct pg_server_options *options = &link->shared->options;
     forget_attempt(link, 0);
@@ -327,15 +349,12 @@ static void begin_attempt(struct pg_link *link) {
     link->attempt =
         pg_attempt_start(options->conninfo, options->application_name, options->connect_timeout_s,
                          link->start, link->error, sizeof(link->error));
-    if (link->attempt == NULL) {
+    if (link->attempt == NULL || !watch_attempt(link)) {
         note_failure(link);
         back_off(link);
         return;
     }
     link->state = PG_LINK_CONNECTING;
-    event_assign(&link->attempt_ended, link->shared->base, pg_attempt_descriptor(link->attempt),
-                 EV_READ, on_attempt_ended, link);
-    event_add(&link->attempt_ended, NULL);
     arm_timer(link, (uint64_t)options->connect_timeout_s * 1000 + ATTEMPT_SLACK_MS);
 }
 

@@ -171,6 +171,20 @@ static void take_result(struct pg_request *request, PGresult *result) {
     PQclear(result);
 }
 
+/* No statement of ours copies. libpq would give the same result over and over until the copy, which
+ * may be without end, has been read. */
+static bool is_copy(const PGresult *result) {
+    const ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_COPY_OUT || status == PGRES_COPY_IN || status == PGRES_COPY_BOTH;
+}
+
+static enum pg_pipeline_event lose(struct pg_pipeline *pipeline, PGresult *result,
+                                   const char *last_word) {
+    PQclear(result);
+    (void)snprintf(pipeline->last_word, sizeof(pipeline->last_word), "%s", last_word);
+    return PG_PIPELINE_LOST;
+}
+
 static void leave_ring(struct pg_pipeline *pipeline, struct pg_request *answered) {
     *answered = *pg_pipeline_request(pipeline, 0);
     pipeline->oldest = (pipeline->oldest + 1) % PG_PIPELINE_DEPTH;
@@ -191,10 +205,10 @@ static enum pg_pipeline_event take(struct pg_pipeline *pipeline, PGresult *resul
         return PG_PIPELINE_SYNCED;
     }
     if (pipeline->in_flight == 0 || PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
-        PQclear(result);
-        (void)snprintf(pipeline->last_word, sizeof(pipeline->last_word),
-                       "an answer without a question");
-        return PG_PIPELINE_LOST;
+        return lose(pipeline, result, "an answer without a question");
+    }
+    if (is_copy(result)) {
+        return lose(pipeline, result, "the server began to copy, which nobody asked for");
     }
     struct pg_request *oldest = pg_pipeline_request(pipeline, 0);
     if (result != NULL) {

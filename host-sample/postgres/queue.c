@@ -156,7 +156,7 @@ bool pg_queue_call_back(struct pg_queue *queue) {
     statement->queue = NULL;
     if (reply.status == PG_REPLY_FAILED && reply.error == NULL) {
         one_line(text, sizeof(text), pg_result_error(reply.rows.result));
-        reply.error = text[0] != '\0' ? text : "the statement gave no rows";
+        reply.error = text;
     }
     statement->done(statement, &reply);
     return true;

@@ -5,8 +5,10 @@
 
 const char *pg_result_error(const PGresult *result) {
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    return text != NULL ? text
-                        : PQresultErrorMessage(result); /* libpq's own errors have no fields */
+    if (text == NULL) {
+        text = PQresultErrorMessage(result); /* libpq's own errors have no fields */
+    }
+    return text[0] != '\0' ? text : "the server answered, but not what it was asked";
 }
 
 bool pg_single_value(const PGresult *result, uint64_t *value) {

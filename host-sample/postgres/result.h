@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The text of a result that is an error; may be of several lines. */
+/* The text of a result that is an error, or not of the kind that was asked for; may be of several
+ * lines, and is never empty. */
 const char *pg_result_error(const PGresult *result);
 
 /* The binary integer (or boolean) of a result of one row and one column, as 64 bits. False if it is

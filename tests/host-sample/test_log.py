@@ -17,7 +17,7 @@ import types
 import unittest
 
 import testbed
-from host import TOKEN, Host, lookup_path
+from host import APPLICATION, TOKEN, Host, lookup_path
 from load import run_load
 from lookup_case import NO_WAIT, LookupCase, module_cluster
 from raw_http import get
@@ -163,6 +163,33 @@ class FewDescriptors(unittest.TestCase):
         reader.join()
         line = next(line for line in lines if "cannot accept" in line["message"])
         self.assertEqual(line["error"], os.strerror(24))
+
+
+    def test_links_come_back_though_clients_take_all(self):
+        """Clients that connect, and do no more, are given no descriptor that a link needs."""
+        def links():
+            return cluster.primary.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s",
+                                         (APPLICATION,))
+
+        process = self.run_with_limit((60, 60))
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        lines = []
+        threading.Thread(target=lambda: lines.extend(process.stderr)).start()
+        wait_for(lambda: links() == 2 and any('"listening"' in line for line in lines), "it to listen")
+        with contextlib.ExitStack() as connections:
+            for _ in range(70):
+                connections.enter_context(socket.create_connection(("127.0.0.1", self.host.port)))
+            wait_for(lambda: any("cannot accept" in line for line in lines), "descriptors to be lacking")
+            before = cluster.primary.value("SELECT max(backend_start) FROM pg_stat_activity WHERE"
+                                           " application_name = %s", (APPLICATION,))
+            cluster.primary.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
+                                    " application_name = %s", (APPLICATION,))
+            wait_for(lambda: cluster.primary.value(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND"
+                " backend_start > %s", (APPLICATION, before)) == 2, "the links to come back")
 
 
 class Manual(LookupCase):

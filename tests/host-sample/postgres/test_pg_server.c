@@ -10,14 +10,17 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -712,6 +715,55 @@ START_TEST(set_up_that_fails) {
 }
 END_TEST
 
+/* libpq has the same result for a copy over and over, until the copy has been read. */
+START_TEST(a_copy_that_nobody_asked_for) {
+    static const char *const settings[] = {"COPY (SELECT 1) TO STDOUT"};
+    struct pg_server_options options = rig_options_to(&primary);
+    options.settings = settings;
+    options.setting_count = 1;
+    struct pg_server *server = rig_add(&options);
+    RIG_UNTIL(rig_counters(server).connect_failures > 0);
+    ck_assert_str_eq(pg_server_last_error(server),
+                     "the server began to copy, which nobody asked for");
+}
+END_TEST
+
+/* Overrides the C library's: lets it fail as it does when the user watches as much as he may. */
+static unsigned watches_granted; /* before it fails */
+static unsigned watches_refused;
+
+int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
+    const bool counts = watches_refused > 0 && operation == EPOLL_CTL_ADD;
+    if (counts && watches_granted > 0) {
+        watches_granted--;
+    } else if (counts) {
+        watches_refused--;
+        errno = ENOSPC;
+        return -1;
+    }
+    return (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event);
+}
+
+static void ignore_message(int severity, const char *message) {
+    (void)severity;
+    (void)message;
+}
+
+/* First the end of the attempt; in the second round the connection itself. */
+START_TEST(a_link_that_cannot_be_watched) {
+    struct pg_server_options options = rig_options_to(&primary);
+    event_set_log_callback(ignore_message);
+    watches_granted = (unsigned)_i;
+    watches_refused = 1;
+    struct pg_server *server = rig_add(&options);
+    RIG_UNTIL(pg_server_is_up(server));
+    ck_assert_uint_eq(watches_refused, 0);
+    ck_assert_uint_eq(rig_counters(server).connect_failures, 1);
+    ck_assert_uint_eq(rig_logged("no link: the link cannot be watched"), 1);
+    event_set_log_callback(NULL);
+}
+END_TEST
+
 START_TEST(options_out_of_bounds) {
     static const struct {
         const char *conninfo;
@@ -948,6 +1000,8 @@ static void add_link_cases(Suite *suite) {
     tcase_add_test(attempts, wrong_password);
     tcase_add_test(attempts, too_many_connections);
     tcase_add_test(attempts, set_up_that_fails);
+    tcase_add_test(attempts, a_copy_that_nobody_asked_for);
+    tcase_add_loop_test(attempts, a_link_that_cannot_be_watched, 0, 2);
     tcase_add_test(attempts, options_out_of_bounds);
 }
 

@@ -16,6 +16,8 @@ import subprocess
 import unittest
 from unittest import mock
 
+import sanitizer
+from scarce_memory import ScarceMemory
 from simulator import INSTANT, PROGRAM, SimulatorCase, little_room, run_program, simulate
 from testbed import HOST_PLUGIN
 
@@ -484,6 +486,22 @@ class CommandLine(SimulatorCase):
                                       timeout=60, check=False)
             self.assertEqual(done.returncode, 1, arguments)
             self.assertIn("cannot write", done.stderr)
+
+    @unittest.skipIf(sanitizer.is_in(PROGRAM), "a sanitizer has its own malloc")
+    def test_memory_that_runs_out(self):
+        """Wherever that is: an error, or the whole report, and never that of a part of the lookups."""
+        path = self.policies(one="primary_only")
+        memory = ScarceMemory(self.directory)
+        command = [PROGRAM, "--lookups", "200", path]
+        whole = run_program(*command[1:])
+        for granted in range(60):
+            memory.grant(granted)
+            done = subprocess.run(command, env=memory.environment(all_from_there=True), capture_output=True,
+                                  text=True, timeout=60, check=False)
+            if done.returncode == 0:
+                self.assertEqual(done.stdout, whole, granted)
+            else:
+                self.assertRegex(done.stderr, "memory", granted)
 
     def test_recording_that_cannot_be_done(self):
         nobody = "host=127.0.0.1 port=1 connect_timeout=5"

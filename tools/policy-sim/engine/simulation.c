@@ -65,13 +65,18 @@ static void count_all(struct simulation *simulation) {
     }
 }
 
-/* Runs until every lookup has arrived and ended. False if memory ran out. */
+static bool ran_out_of_memory(const struct world *world) {
+    return world->events.out_of_memory || world->figures->out_of_memory || world->out_of_memory;
+}
+
+/* Runs until every lookup has arrived and ended. False if memory ran out, even for the first event.
+ */
 static bool run(struct simulation *simulation) {
     struct world *world = &simulation->world;
     struct sim_event event;
     put(simulation, SCENARIO_START_NS, EVENT_TICK);
     put_next_arrival(simulation);
-    while (!(simulation->all_arrived && world->lookups_open == 0) &&
+    while (!ran_out_of_memory(world) && !(simulation->all_arrived && world->lookups_open == 0) &&
            event_queue_take(&world->events, &event)) {
         world->now_ns = event.at_ns;
         switch (event.kind) {
@@ -85,9 +90,9 @@ static bool run(struct simulation *simulation) {
             host_process_event(&simulation->processes[event.process], &event);
             break;
         }
-        if (world->events.out_of_memory || world->figures->out_of_memory || world->out_of_memory) {
-            return false;
-        }
+    }
+    if (ran_out_of_memory(world)) {
+        return false;
     }
     count_all(simulation);
     return true;
