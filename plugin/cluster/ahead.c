@@ -13,6 +13,23 @@ static bool is_noted_for(const struct instance *instance, const struct server *p
                                           instance->noted_event > primary->leading_event);
 }
 
+/* Whether the noted position shows that it is ahead. What it has replayed of a lost history it
+ * keeps, also when its primary has passed that position and is then restarted: its WAL does not fit
+ * there, and it stays where it is. One that comes to where this primary was has replayed this
+ * primary's. */
+static bool judge_position(struct instance *instance, const struct server *primary, bool first) {
+    if (instance->noted_position > primary->said.position) {
+        instance->counts_from = 0;
+        return true;
+    }
+    if (first) {
+        instance->counts_from = primary->said.flushed;
+        return instance->ahead;
+    }
+    return instance->ahead &&
+           (instance->counts_from == 0 || instance->noted_position < instance->counts_from);
+}
+
 /* A position is compared only with an inserted one that was asked for after that position had
  * arrived; a healthy standby is ahead of what was located before. Nothing is proven before it was
  * compared once; after that each position that it tells is, so that one which replays on what its
@@ -43,7 +60,7 @@ static bool compare_with_primary(struct rp_cluster *cluster, struct server *serv
     if (splits_is_diverged(cluster, server)) {
         return false; /* another matter: a split */
     }
-    bool ahead = instance->noted_position > primary->said.position || (!first && instance->ahead);
+    bool ahead = judge_position(instance, primary, first);
     bool learnt = first || ahead != instance->ahead;
     instance->ahead = ahead;
     instance->compared_with = primary->said.instance;

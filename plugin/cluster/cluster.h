@@ -79,8 +79,11 @@ struct instance {
     uint32_t lower; /* the greatest lower bound of its timeline that it reported; it only grows */
     bool heard_in_full;
     uint64_t used_event;
-    /* Rule 5: the primary instance that its position was compared with, and the result. */
+    /* Rule 5: the primary instance that its position was compared with, and the result. One that
+     * was ahead of an earlier primary counts again once it has come to where this one was; 0:
+     * never. */
     uint64_t compared_with;
+    uint64_t counts_from;
     bool ahead;
     uint64_t led_event;  /* when it was last heard to lead; 0: it was not */
     uint64_t took_event; /* when it was first, after another one or nobody */

@@ -74,8 +74,7 @@ static enum why why_follower(const struct rp_cluster *cluster, const struct serv
     if (splits_is_diverged(cluster, server)) {
         return WHY_DIVERGED;
     }
-    if (cluster->primary != NO_SERVER && server->instance->ahead &&
-        server->instance->compared_with == cluster->servers[cluster->primary].said.instance) {
+    if (cluster->primary != NO_SERVER && server->instance->ahead) {
         return WHY_AHEAD;
     }
     return server->expect == RP_EXPECT_PRIMARY ? WHY_STANDBY : WHY_FINE;

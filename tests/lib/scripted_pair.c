@@ -94,6 +94,9 @@ static void ask(struct scripted_pair *pair, const struct rp_action *action) {
 void pair_run(struct scripted_pair *pair) {
     struct rp_action action = {.struct_size = sizeof action};
     while (pair->calls->next(pair->cluster, pair->now_ns, &action, &pair->wake_ns)) {
+        if (pair->looks != NULL) {
+            pair->looks();
+        }
         switch (action.kind) {
         case RP_ACTION_ASK:
             ask(pair, &action);

@@ -62,6 +62,7 @@ struct scripted_pair {
     bool primary_is_standby; /* its polls are led to the standby, whose name is another one */
     /* Forgotten when another read is done; 0: none. */
     uint64_t forgotten;
+    void (*looks)(void); /* before each action; or NULL */
 };
 
 /* With the keys of a section, and then the cluster itself. */

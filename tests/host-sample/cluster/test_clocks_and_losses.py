@@ -89,7 +89,7 @@ class ClocksAndLosses(Witnessed):
     def test_tail_of_the_wal_is_lost(self):
         """The primary's machine loses what it said it had flushed; its standby has replayed it. The primary
         writes on from there, on the same timeline: the standby is not its replica any more, also when the
-        primary has passed it."""
+        primary has passed it, and has been restarted then."""
         self.begin("standby")
         standby = self.servers.standby
         hosts = self.listed(self.primary, standby)
@@ -120,8 +120,22 @@ class ClocksAndLosses(Witnessed):
             for host in hosts:
                 self.wait_out(host, "server.b", "replayed more than the primary has written")
             witness.wait_for_more()
-            self.go_ahead(self.primary, 4)  # past the standby
+            run, since = self.acknowledged(self.primary)
+            self.history.snapshot(run)
+            self.history.write(self.primary)
+            floors = [host.lookup(run, since).headers["x-read-position"] for host in hosts]
+            self.go_ahead(self.primary, 4)  # past the standby, whose position is above these now
             witness.wait_for_more()
+            witness.write_to(None)
+            self.primary.stop()
+            self.primary.start()
+            witness.write_to(self.primary)
+            witness.wait_for_more()
+            for host, floor in zip(hosts, floors):
+                for _ in range(10):
+                    answer = host.lookup(run, since, position=floor)
+                    self.assertEqual((answer.status, len(answer.json["snapshots"])), (200, 1), answer)
+                self.assertEqual([line.text for line in host.log if "server.b is a replica" in line.text][1:], [])
         self.assertEqual({by for _, status, by in witness.answers if status == 404}, set())
 
     def test_commits_that_a_crash_has_undone(self):

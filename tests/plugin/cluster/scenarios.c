@@ -88,6 +88,21 @@ static void a_is_restored(struct play *play) {
     world_restore(&play->world, A, 20);
 }
 
+/* Nobody counts on what was committed before; and A comes to where B is, and beyond. */
+static void a_was_restored(struct play *play) {
+    for (int i = 0; i < 4; i++) {
+        a_writes_on(play);
+    }
+    a_is_restored(play);
+    play_forget_truth(play);
+}
+
+static void a_passes_b(struct play *play) {
+    while (play->world.servers[A].position <= play->world.servers[B].position) {
+        a_writes_on(play);
+    }
+}
+
 static void a_restarts(struct play *play) {
     world_restart(&play->world, A);
 }
@@ -396,6 +411,13 @@ const struct scenario scenarios[] = {
      .events = {a_writes_on, a_writes_on, a_writes_on, a_writes_on, a_is_restored},
      .out = B,
      .blind_to_floors = true,
+     .proves_nothing = true},
+    {.name = "restore_passed",
+     .what = "such a primary has passed its standby, and restarts",
+     .standbys = 1,
+     .set_up = a_was_restored,
+     .events = {a_passes_b, a_restarts},
+     .out = B,
      .proves_nothing = true},
     {.name = "foreign",
      .what = "the replica is of another system, and ahead",

@@ -1,0 +1,106 @@
+/*
+ * test_cluster_ahead.c - a standby that has replayed more than its primary has written, and when it
+ * counts again.
+ */
+#include "tests/lib/scripted_pair.h"
+#include "tests/lib/suite.h"
+
+#include <check.h>
+
+static struct scripted_pair pair;
+
+static void set_up(void) {
+    pair_open_level(&pair, "policy = read_index\non_replica_failure = primary", 0);
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+}
+
+static void tear_down(void) {
+    pair_close(&pair);
+}
+
+/* It comes back, and has written so much. */
+static void primary_starts_at(uint32_t position) {
+    pair.leader++;
+    pair.inserted = pair.flushed = position;
+    pair_time_passes(&pair, 2500);
+}
+
+static void primary_is_restored(void) {
+    pair.replayed = 0x9000;
+    primary_starts_at(0x5000);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+}
+
+START_TEST(it_is_out_when_the_primary_has_passed_it) {
+    primary_is_restored();
+    pair.inserted = pair.flushed = 0xB000;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+}
+END_TEST
+
+START_TEST(and_when_that_one_is_restarted) {
+    primary_is_restored();
+    for (uint32_t position = 0xB000; position < 0xE000; position += 0x1000) {
+        primary_starts_at(position);
+        ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    }
+}
+END_TEST
+
+static void it_is_out(void) {
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+}
+
+/* Nor while nobody has compared it with the one that is there now. */
+START_TEST(not_for_a_moment_is_it_back) {
+    primary_is_restored();
+    pair.looks = it_is_out;
+    primary_starts_at(0xB000);
+    it_is_out();
+    pair.looks = NULL;
+}
+END_TEST
+
+START_TEST(it_is_back_when_it_follows_the_next_one) {
+    primary_is_restored();
+    primary_starts_at(0xB000);
+    pair.replayed = 0xA000;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    pair.replayed = 0xB000;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+}
+END_TEST
+
+/* The right one, which has written nothing since. */
+START_TEST(at_once_where_it_is_level_with_it) {
+    primary_is_restored();
+    primary_starts_at(0x9000);
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+}
+END_TEST
+
+START_TEST(never_where_it_comes_to_one_that_it_was_ahead_of) {
+    primary_is_restored();
+    primary_starts_at(0x8000);
+    pair.inserted = pair.flushed = pair.replayed = 0xB000;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cluster_ahead");
+    TCase *tests = suite_case(suite, "ahead", set_up, tear_down, 0);
+    tcase_add_test(tests, it_is_out_when_the_primary_has_passed_it);
+    tcase_add_test(tests, and_when_that_one_is_restarted);
+    tcase_add_test(tests, not_for_a_moment_is_it_back);
+    tcase_add_test(tests, it_is_back_when_it_follows_the_next_one);
+    tcase_add_test(tests, at_once_where_it_is_level_with_it);
+    tcase_add_test(tests, never_where_it_comes_to_one_that_it_was_ahead_of);
+    return suite_run(suite);
+}
