@@ -221,6 +221,15 @@ static enum pg_pipeline_event take(struct pg_pipeline *pipeline, PGresult *resul
     return PG_PIPELINE_QUIET;
 }
 
+/* A session that a pooler hands on may have been told to listen; libpq keeps what it hears until
+ * somebody takes it. */
+static void drop_notifications(PGconn *conn) {
+    PGnotify *notification;
+    while ((notification = PQnotifies(conn)) != NULL) {
+        PQfreemem(notification);
+    }
+}
+
 enum pg_pipeline_event pg_pipeline_next(struct pg_pipeline *pipeline, struct pg_request *request) {
     enum pg_pipeline_event event = PG_PIPELINE_QUIET;
     /* PQisBusy is called even when no answer is owed: it also processes what the server sends
@@ -232,6 +241,9 @@ enum pg_pipeline_event pg_pipeline_next(struct pg_pipeline *pipeline, struct pg_
             event = take(pipeline, PQgetResult(pipeline->conn), request);
         }
     } while (event == PG_PIPELINE_QUIET && drain(pipeline));
+    if (event == PG_PIPELINE_QUIET) {
+        drop_notifications(pipeline->conn);
+    }
     return event;
 }
 

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <netinet/in.h>
@@ -830,6 +831,31 @@ START_TEST(settings_of_a_link) {
 }
 END_TEST
 
+static unsigned notifications_taken;
+
+/* Overrides libpq's, to count. */
+PGnotify *PQnotifies(PGconn *conn) {
+    PGnotify *(*next)(PGconn *);
+    void *symbol = dlsym(RTLD_NEXT, "PQnotifies");
+    memcpy(&next, &symbol, sizeof next);
+    PGnotify *notification = next(conn);
+    notifications_taken += notification != NULL;
+    return notification;
+}
+
+/* A pooler may have left the session so. Nothing of what it hears is kept. */
+START_TEST(a_session_that_listens) {
+    static const char *const settings[] = {"LISTEN news"};
+    struct pg_server_options options = rig_options_to(&primary);
+    options.settings = settings;
+    options.setting_count = 1;
+    (void)rig_add_up(&options);
+    throwaway_execute(&primary, "NOTIFY news, 'one'");
+    throwaway_execute(&primary, "NOTIFY news, 'two'");
+    RIG_UNTIL(notifications_taken == 2);
+}
+END_TEST
+
 START_TEST(each_statement_of_a_batch_has_its_own_snapshot) {
     char conninfo[200];
     snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u dbname=postgres user=repeatable",
@@ -1008,6 +1034,7 @@ static void add_link_cases(Suite *suite) {
 static void add_server_cases(Suite *suite) {
     TCase *settings = rig_case(suite, "settings", begin);
     tcase_add_test(settings, settings_of_a_link);
+    tcase_add_test(settings, a_session_that_listens);
     tcase_add_test(settings, each_statement_of_a_batch_has_its_own_snapshot);
     tcase_add_test(settings, without_prepared_statements);
 
