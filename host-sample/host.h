@@ -16,7 +16,6 @@
 #include "host-sample/lookups/requests.h"
 #include "host-sample/servers/roster.h"
 #include "host-sample/servers/servers.h"
-#include "loader/plugin_loader.h"
 
 #include <event2/event_struct.h>
 #include <pthread.h>
@@ -25,6 +24,7 @@
 
 struct event_base;
 struct http_front;
+struct loaded_plugin;
 
 struct worker {
     struct host *host;
@@ -58,7 +58,7 @@ struct host {
     struct host_config *written; /* the main thread's; what it becomes with addresses.h is: */
     struct host_config *config;  /* the newest; the main thread's */
     uint32_t most_lookups;       /* that a thread has room for */
-    struct loaded_plugin plugin;
+    const struct loaded_plugin *plugin;
     struct rp_set *set;
     struct lookup_service service;
     struct worker *workers; /* config->listen.threads of them */

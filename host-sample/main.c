@@ -8,6 +8,7 @@
 #include "host-sample/operate/ask_status.h"
 #include "host-sample/operate/descriptors.h"
 #include "host.h"
+#include "loader/plugin_loader.h"
 #include "reload.h"
 #include "say.h"
 #include "serve.h"
@@ -127,16 +128,17 @@ static void list_sections(const struct host *host, char *text, size_t length) {
     }
 }
 
-static bool load_policies(struct host *host) {
+static bool load_policies(struct host *host, struct loaded_plugin *plugin) {
     const struct host_config *config = host->config;
     char err[RP_ERROR_BYTES] = "";
-    if (!plugin_load_with_cluster(&host->plugin, config->plugin.path, err, sizeof err)) {
+    if (!plugin_load_with_cluster(plugin, config->plugin.path, err, sizeof err)) {
         char lines[RP_ERROR_BYTES + PATH_MAX];
         (void)snprintf(lines, sizeof lines, "%s: [plugin] path: %s", host->config_path, err);
         say_errors(host, lines);
         return false;
     }
-    host->service.plugin = host->plugin.table;
+    host->plugin = plugin;
+    host->service.plugin = plugin->table;
     int32_t status = host->service.plugin->open(config->plugin.config,
                                                 RP_CAN_REPORT_POSITIONS | RP_CAN_AWAIT_POSITION,
                                                 &host->set, err, sizeof err);
@@ -224,13 +226,14 @@ static int run(struct host *host, const sigset_t *signals, bool test, bool conne
         host_config_free(config);
         return EXIT_FAILURE;
     }
+    struct loaded_plugin plugin = {0};
     int exit_status = EXIT_FAILURE;
-    if (load_policies(host) && good) {
+    if (load_policies(host, &plugin) && good) {
         exit_status = EXIT_SUCCESS;
         if (test) {
             describe_host(host);
             say_notes(host);
-            if (connect && !connect_test(config, host->plugin.table, host->set)) {
+            if (connect && !connect_test(config, plugin.table, host->set)) {
                 exit_status = EXIT_FAILURE;
             }
             exit_status = end_of_print(exit_status);
@@ -244,7 +247,7 @@ static int run(struct host *host, const sigset_t *signals, bool test, bool conne
     if (host->set != NULL) {
         host->service.plugin->close(host->set);
     }
-    plugin_unload(&host->plugin);
+    plugin_unload(&plugin);
     if (host->config != host->written) {
         host_config_free(host->config);
     }

@@ -9,6 +9,7 @@
 #include "host-sample/config/changes.h"
 #include "host-sample/config/load.h"
 #include "host.h"
+#include "loader/plugin_loader.h"
 #include "say.h"
 #include "worker.h"
 
@@ -142,7 +143,7 @@ static void tell(const struct host *host, const char *changes, const char *fixed
                   "what has changed here takes a restart, and stays as it was", names);
     }
     const char *plugin = host->written->plugin.path;
-    if (plugin_file_is_new(&host->plugin, plugin)) {
+    if (plugin_file_is_new(host->plugin, plugin)) {
         const struct log_field path[] = {LOG_TEXT("path", plugin), LOG_END};
         log_write(host->service.log, LOG_LEVEL_WARN,
                   "the plugin's file is another one by now, which takes a restart", path);
