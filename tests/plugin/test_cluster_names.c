@@ -209,19 +209,20 @@ START_TEST(but_one_of_an_older_timeline_is_none) {
 }
 END_TEST
 
-/* It was sent before the other was heard, as in every failover. */
+/* It was sent before the other was heard, as in every failover. Its own miss does not count. */
 START_TEST(an_answer_from_before_that_is_none) {
     the_other_has_answered();
     pair.primary_is_silent = true;
-    for (uint64_t tag = 1; tag <= 2; tag++) {
+    for (uint64_t tag = 1; tag <= 3; tag++) {
         pair_start(&pair, tag, 0);
     }
     ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
     ck_assert_int_eq(verdict_on(1, ONE, RP_MISSING, OTHER), RP_VERDICT_FAILED);
-    for (uint64_t tag = 3; tag <= 4; tag++) {
+    for (uint64_t tag = 4; tag <= 5; tag++) {
         pair_start(&pair, tag, 0);
         ck_assert_int_eq(verdict_on(tag, OTHER, RP_MISSING, OTHER), RP_VERDICT_NOT_FOUND);
     }
+    ck_assert_int_eq(verdict_on(3, ONE, RP_MISSING, OTHER), RP_VERDICT_FAILED);
 }
 END_TEST
 
