@@ -140,7 +140,7 @@ void standing_tell(struct rp_cluster *cluster, uint32_t index) {
     static const char *const roles[] = {"not known", "the primary", "a replica", "out"};
     struct server *server = &cluster->servers[index];
     /* Of one that does not answer nothing new is known, but for what it was asked in vain. */
-    const bool is_asked = server->why == WHY_UNCERTAIN;
+    const bool is_asked = server->why == WHY_UNCERTAIN && !server->blind;
     if ((server->role == server->noted_role && server->why == server->noted_why) ||
         server->answers == is_asked) {
         return;
