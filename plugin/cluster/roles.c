@@ -250,6 +250,7 @@ static void note_words(struct rp_cluster *cluster, struct server *server, struct
     server->said_sent_event = sent_event;
     server->said_event = cluster->event;
     server->blind = false;
+    server->barred = false;
     server->tried = true;
     server->answers = true;
 }
@@ -321,6 +322,7 @@ void roles_blind(struct rp_cluster *cluster, uint32_t index) {
     server->tried = true;
     server->answers = true;
     server->blind = true;
+    server->barred = server->barred || server->role == RP_ROLE_OUT;
     server->unheard_event = cluster->event;
     server->lost_event = cluster->event;
     if (server->said.instance == 0) {

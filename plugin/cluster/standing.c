@@ -80,11 +80,11 @@ static enum why why_follower(const struct rp_cluster *cluster, const struct serv
     return server->expect == RP_EXPECT_PRIMARY ? WHY_STANDBY : WHY_FINE;
 }
 
-/* A server that can tell nothing of itself is what the operator says it is; nothing is proven by
- * it. */
+/* A server that can tell nothing of itself is what the operator says it is, unless its last words
+ * were others; nothing is proven by it. */
 static int32_t role_unheard(const struct rp_cluster *cluster, uint32_t index) {
     const struct server *server = &cluster->servers[index];
-    if (!server->blind) {
+    if (!server->blind || server->barred) {
         return RP_ROLE_UNKNOWN;
     }
     if (server->expect == RP_EXPECT_REPLICA) {
