@@ -16,14 +16,15 @@ static bool is_noted_for(const struct instance *instance, const struct server *p
 /* Whether the noted position shows that it is ahead. What it has replayed of a lost history it
  * keeps, also when its primary has passed that position and is then restarted: its WAL does not fit
  * there, and it stays where it is. One that comes to where this primary was has replayed this
- * primary's. */
+ * primary's; but what a primary has not flushed it has sent to nobody. */
 static bool judge_position(struct instance *instance, const struct server *primary, bool first) {
-    if (instance->noted_position > primary->said.position) {
+    const uint64_t noted = instance->noted_position, flushed = primary->said.flushed;
+    if (noted > primary->said.position) {
         instance->counts_from = 0;
         return true;
     }
     if (first) {
-        instance->counts_from = primary->said.flushed;
+        instance->counts_from = noted <= flushed ? flushed : 0;
         return instance->ahead;
     }
     return instance->ahead &&

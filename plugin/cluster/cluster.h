@@ -146,6 +146,7 @@ struct server {
     bool tried;               /* it answered or failed since it was added */
     bool answers;             /* the last question was answered */
     bool blind;               /* it answers, but can tell nothing about itself */
+    bool barred;              /* and was out by its last words */
     uint64_t database;        /* that it told of last; 0: unknown */
     uint64_t database_name;   /* of that one; 0: not told */
     uint64_t moved_event;     /* when that was another one than before; 0: never */

@@ -58,6 +58,7 @@ void forgetting_finish(struct rp_cluster *cluster) {
             server->said.instance = 0;
             server->instance = NULL;
             server->leading_event = 0;
+            server->barred = false;
         }
         if (server->uncertain_event < cluster->forget_event) {
             server->uncertain_event = 0; /* who has not said since what it is may be dead */

@@ -22,8 +22,8 @@ static bool has_confirmed_timeline(struct rp_cluster *cluster, uint32_t index) {
         return true;
     }
     cluster->claim_pending = true;
-    /* One that has fallen silent since has its next question with its next poll. */
-    cluster->judge_again |= server->answers ? server_bit(index) : 0;
+    /* One that has fallen silent since, or blind, has its next question with its next poll. */
+    cluster->judge_again |= server->answers && !server->blind ? server_bit(index) : 0;
     return false;
 }
 

@@ -66,7 +66,7 @@ static void judge_sets(struct rp_cluster *cluster) {
 
 static void judge(struct rp_cluster *cluster) {
     const uint64_t readable = cluster->readable;
-    const uint32_t primary = cluster->primary;
+    const uint32_t primary = standing_primary(cluster);
     systems_judge(cluster);
     leaders_judge(cluster);
     (void)ahead_compare(cluster);
@@ -76,7 +76,8 @@ static void judge(struct rp_cluster *cluster) {
         standing_judge(cluster, i);
     }
     judge_sets(cluster);
-    cluster->has_strays |= (readable & ~cluster->readable) != 0 || primary != cluster->primary;
+    cluster->has_strays |=
+        (readable & ~cluster->readable) != 0 || primary != standing_primary(cluster);
     judge_settled(cluster);
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         if (is_on(&cluster->servers[i])) {
@@ -249,6 +250,7 @@ static void note_words(struct rp_cluster *cluster, struct server *server, struct
     server->said_sent_event = sent_event;
     server->said_event = cluster->event;
     server->blind = false;
+    server->barred = false;
     server->tried = true;
     server->answers = true;
 }
@@ -303,6 +305,15 @@ void roles_unheard(struct rp_cluster *cluster, uint32_t index, bool lost) {
     judge_and_forget(cluster);
 }
 
+/* A question that fails is no answer: what has shown a split stays, and so does what may show one,
+ * that it leads on a newer timeline or was seen to lead at all. */
+static bool keeps_its_words(const struct rp_cluster *cluster, uint32_t index) {
+    const struct server *server = &cluster->servers[index];
+    const bool claims = leads(server) && cluster->timeline != 0 &&
+                        server->said.upper > cluster->timeline && !is_foreign(cluster, server);
+    return claims || server->uncertain_event != 0 || splits_has(cluster, index);
+}
+
 void roles_blind(struct rp_cluster *cluster, uint32_t index) {
     struct server *server = &cluster->servers[index];
     if (!is_on(server)) {
@@ -311,11 +322,12 @@ void roles_blind(struct rp_cluster *cluster, uint32_t index) {
     server->tried = true;
     server->answers = true;
     server->blind = true;
-    server->uncertain_event = 0; /* it will not say more */
+    server->barred = server->barred || server->role == RP_ROLE_OUT;
     server->unheard_event = cluster->event;
     server->lost_event = cluster->event;
-    /* What has shown a split stays: a question that fails is no answer. */
-    if (!splits_has(cluster, index)) {
+    if (server->said.instance == 0) {
+        server->uncertain_event = 0; /* it is what it is expected to be */
+    } else if (!keeps_its_words(cluster, index)) {
         server->said.instance = 0;
         server->instance = NULL;
         server->leading_event = 0;

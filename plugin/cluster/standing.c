@@ -80,11 +80,11 @@ static enum why why_follower(const struct rp_cluster *cluster, const struct serv
     return server->expect == RP_EXPECT_PRIMARY ? WHY_STANDBY : WHY_FINE;
 }
 
-/* A server that can tell nothing of itself is what the operator says it is; nothing is proven by
- * it. */
+/* A server that can tell nothing of itself is what the operator says it is, unless its last words
+ * were others; nothing is proven by it. */
 static int32_t role_unheard(const struct rp_cluster *cluster, uint32_t index) {
     const struct server *server = &cluster->servers[index];
-    if (!server->blind) {
+    if (!server->blind || server->barred) {
         return RP_ROLE_UNKNOWN;
     }
     if (server->expect == RP_EXPECT_REPLICA) {
@@ -140,7 +140,7 @@ void standing_tell(struct rp_cluster *cluster, uint32_t index) {
     static const char *const roles[] = {"not known", "the primary", "a replica", "out"};
     struct server *server = &cluster->servers[index];
     /* Of one that does not answer nothing new is known, but for what it was asked in vain. */
-    const bool is_asked = server->why == WHY_UNCERTAIN;
+    const bool is_asked = server->why == WHY_UNCERTAIN && !server->blind;
     if ((server->role == server->noted_role && server->why == server->noted_why) ||
         server->answers == is_asked) {
         return;

@@ -86,8 +86,23 @@ END_TEST
 
 START_TEST(never_where_it_comes_to_one_that_it_was_ahead_of) {
     primary_is_restored();
+    primary_starts_at(0xB000);
     primary_starts_at(0x8000);
     pair.inserted = pair.flushed = pair.replayed = 0xB000;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+}
+END_TEST
+
+/* It comes from a primary that is not: what that one sends it has flushed. */
+START_TEST(never_where_the_next_one_had_not_flushed_so_much) {
+    primary_is_restored();
+    pair.inserted = 0xB000;
+    pair.flushed = 0x8000;
+    pair.leader++;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    pair.flushed = 0xB000;
     pair_time_passes(&pair, 2500);
     ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
 }
@@ -102,5 +117,6 @@ int main(void) {
     tcase_add_test(tests, it_is_back_when_it_follows_the_next_one);
     tcase_add_test(tests, at_once_where_it_is_level_with_it);
     tcase_add_test(tests, never_where_it_comes_to_one_that_it_was_ahead_of);
+    tcase_add_test(tests, never_where_the_next_one_had_not_flushed_so_much);
     return suite_run(suite);
 }

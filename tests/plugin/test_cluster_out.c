@@ -5,6 +5,7 @@
 #include "tests/lib/suite.h"
 
 #include <check.h>
+#include <string.h>
 
 /* The standby, promoted. */
 #define B_LEADS "rp1 b1 c p 0/5000 0/5000 00000002 7001 -"
@@ -100,6 +101,35 @@ START_TEST(none_leaves_for_a_primary_that_is_to_be_none) {
 }
 END_TEST
 
+/* While it could tell nothing of itself it was what it is expected to be. */
+START_TEST(none_leaves_for_one_that_says_at_last_that_it_is_deposed) {
+    const struct rp_request request = {.struct_size = sizeof request, .entropy = 1};
+    struct rp_action poll = {.struct_size = sizeof poll};
+    uint64_t id;
+    open_pair("policy = primary_only");
+    (void)pair.calls->server_set(pair.cluster, PAIR_PRIMARY, "a", RP_EXPECT_PRIMARY, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair.timeline = 2;
+    pair_time_passes(&pair, 2000);
+    pair.questions_fail = true;
+    pair_time_passes(&pair, 5000);
+    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
+    do {
+        ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
+        ck_assert_int_eq(poll.kind, RP_ACTION_ASK);
+        if (strstr(poll.text, "server_version_num") != NULL) {
+            pair.calls->answer(pair.cluster, poll.id, RP_ANSWERED,
+                               "rp1 150000 8192 16777216 t t t t f", NULL, pair.now_ns);
+            poll.server = PAIR_STANDBY;
+        }
+    } while (poll.server != PAIR_PRIMARY);
+    ck_assert_int_eq(pair.calls->start(pair.cluster, pair.section.policy, &request, 1, &id), RP_OK);
+    pair.calls->answer(pair.cluster, poll.id, RP_ANSWERED,
+                       "rp1 a1 c p 0/5000 0/5000 00000001 7001 -", NULL, pair.now_ns);
+    ck_assert_int_eq(what_is_done().kind, RP_ACTION_DONE);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_out");
     TCase *tests = suite_case(suite, "out", NULL, tear_down, 0);
@@ -109,5 +139,6 @@ int main(void) {
     tcase_add_test(tests, none_leaves_for_one_that_was_promoted);
     tcase_add_test(tests, it_is_the_primarys_where_that_may_be);
     tcase_add_test(tests, what_was_to_go_to_the_deposed_primary_goes_to_the_new_one);
+    tcase_add_test(tests, none_leaves_for_one_that_says_at_last_that_it_is_deposed);
     return suite_run(suite);
 }

@@ -76,6 +76,39 @@ START_TEST(a_dead_server_may_not_have_been_promoted_for_ever) {
 }
 END_TEST
 
+/* Or its questions fail: it does not say either on which timeline it is. */
+START_TEST(nor_one_that_can_tell_nothing_any_more) {
+    use_the_primary_too();
+    pair_start(&pair, 1, 0);
+    pair.standby_is_blind = true;
+    pair_answer(&pair, &pair.reads_out[1], RP_ROLE_CHANGED, NULL);
+    pair_time_passes(&pair, 2 * SILENCE_MS);
+    ck_assert(is_told("b is out: a read has seen it out of recovery", RP_LOG_ERROR));
+    reload_with_a_dead_standby();
+}
+END_TEST
+
+/* It has said so once, and would have to say it again. */
+START_TEST(nor_has_one_a_timeline_that_it_cannot_confirm) {
+    use_the_primary_too();
+    pair.primary_is_gone = true;
+    pair_time_passes(&pair, SILENCE_MS);
+    pair_start(&pair, 1, 0x5000);
+    pair.standby_is_blind = true;
+    pair_answer(&pair, &pair.reads_out[1], RP_FAILED, "rp1 b1 c p 0/5000 0/5000 00000002");
+    pair_time_passes(&pair, 2 * SILENCE_MS);
+    pair.primary_is_gone = false;
+    pair_time_passes(&pair, SILENCE_MS);
+    pair_start(&pair, 2, 0);
+    pair_answer(&pair, &pair.reads_out[2], RP_MISSING,
+                pair.reads_out[2].server == PAIR_PRIMARY ? pair_says(&pair, PAIR_PRIMARY) : NULL);
+    ck_assert_int_eq(pair.verdicts[2], RP_VERDICT_FAILED);
+    pair.calls->forget_history(pair.cluster, pair.now_ns);
+    pair_time_passes(&pair, SILENCE_MS);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 3), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
 /* It is being asked, and will tell. */
 START_TEST(nothing_is_told_of_one_that_can_be_asked) {
     use_the_primary_too();
@@ -112,6 +145,8 @@ int main(void) {
     TCase *tests = suite_case(suite, "reload", set_up, tear_down, 0);
     tcase_add_test(tests, a_primary_that_is_slow_to_answer_is_not_forgotten);
     tcase_add_test(tests, a_dead_server_may_not_have_been_promoted_for_ever);
+    tcase_add_test(tests, nor_one_that_can_tell_nothing_any_more);
+    tcase_add_test(tests, nor_has_one_a_timeline_that_it_cannot_confirm);
     tcase_add_test(tests, nothing_is_told_of_one_that_can_be_asked);
     tcase_add_test(tests, nor_is_its_last_database_held_against_the_primary);
     tcase_add_test(tests, what_is_seen_during_the_reload_stays);

@@ -153,6 +153,37 @@ START_TEST(and_tell_of_themselves_when_they_can) {
 }
 END_TEST
 
+/* By its last words it is of another system, and a question that fails does not take that back. */
+START_TEST(one_that_was_out_is_not_read_when_its_questions_fail) {
+    open_cluster(RP_EXPECT_PRIMARY, RP_EXPECT_REPLICA);
+    pair.systems[PAIR_STANDBY] = PAIR_SYSTEM + 1;
+    pair_time_passes(&pair, 1000);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    pair.standby_is_blind = true;
+    pair_time_passes(&pair, 5000);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_UNKNOWN);
+    pair.calls->forget_history(pair.cluster, pair.now_ns);
+    pair_time_passes(&pair, 2000);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+}
+END_TEST
+
+START_TEST(until_it_says_that_it_is_well) {
+    open_cluster(RP_EXPECT_PRIMARY, RP_EXPECT_REPLICA);
+    pair.systems[PAIR_STANDBY] = PAIR_SYSTEM + 1;
+    pair_time_passes(&pair, 1000);
+    pair.standby_is_blind = true;
+    pair_time_passes(&pair, 5000);
+    pair.standby_is_blind = false;
+    pair.systems[PAIR_STANDBY] = PAIR_SYSTEM;
+    pair.follower++;
+    pair_time_passes(&pair, 2000);
+    pair.standby_is_blind = true;
+    pair_time_passes(&pair, 5000);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_start");
     TCase *tests = suite_case(suite, "start", NULL, tear_down, 0);
@@ -164,5 +195,7 @@ int main(void) {
     tcase_add_test(tests, what_such_a_primary_misses_is_no_proof);
     tcase_add_test(tests, one_whose_questions_fail_now_and_then_is_heard_all_the_same);
     tcase_add_test(tests, and_tell_of_themselves_when_they_can);
+    tcase_add_test(tests, one_that_was_out_is_not_read_when_its_questions_fail);
+    tcase_add_test(tests, until_it_says_that_it_is_well);
     return suite_run(suite);
 }
