@@ -198,7 +198,8 @@ void pair_open(struct scripted_pair *pair, const char *keys) {
     pair->calls = pair->section.plugin.table->cluster;
 }
 
-void pair_open_cluster(struct scripted_pair *pair, uint32_t flags) {
+void pair_add_cluster(struct scripted_pair *pair, uint32_t flags, int32_t primary,
+                      int32_t standby) {
     const struct rp_cluster_options options = {.struct_size = sizeof options,
                                                .flags = flags,
                                                .max_servers = PAIR_MAX_SERVERS,
@@ -208,10 +209,14 @@ void pair_open_cluster(struct scripted_pair *pair, uint32_t flags) {
     char err[256];
     ck_assert_int_eq(
         pair->calls->open(pair->section.set, &options, &pair->cluster, err, sizeof err), RP_OK);
-    (void)pair->calls->server_set(pair->cluster, PAIR_PRIMARY, "a", RP_EXPECT_ANY, RP_SERVER_ON,
+    (void)pair->calls->server_set(pair->cluster, PAIR_PRIMARY, "a", primary, RP_SERVER_ON,
                                   pair->now_ns);
-    (void)pair->calls->server_set(pair->cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_ON,
+    (void)pair->calls->server_set(pair->cluster, PAIR_STANDBY, "b", standby, RP_SERVER_ON,
                                   pair->now_ns);
+}
+
+void pair_open_cluster(struct scripted_pair *pair, uint32_t flags) {
+    pair_add_cluster(pair, flags, RP_EXPECT_ANY, RP_EXPECT_ANY);
     pair_run(pair);
     pair_time_passes(pair, 5);
     ck_assert_int_eq(pair_standbys_role(pair), RP_ROLE_REPLICA);

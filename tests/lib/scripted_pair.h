@@ -68,6 +68,9 @@ struct scripted_pair {
 /* With the keys of a section, and then the cluster itself. */
 void pair_open(struct scripted_pair *pair, const char *keys);
 void pair_open_cluster(struct scripted_pair *pair, uint32_t flags);
+
+/* The same, of servers that are expected to be so, and nobody has been asked yet. */
+void pair_add_cluster(struct scripted_pair *pair, uint32_t flags, int32_t primary, int32_t standby);
 /* Both, of a standby of PostgreSQL 15 that has replayed all. */
 void pair_open_level(struct scripted_pair *pair, const char *keys, uint32_t flags);
 void pair_close(struct scripted_pair *pair);

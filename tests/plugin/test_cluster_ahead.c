@@ -19,6 +19,10 @@ static void tear_down(void) {
     pair_close(&pair);
 }
 
+static void it_is_out(void) {
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+}
+
 /* It comes back, and has written so much. */
 static void primary_starts_at(uint32_t position) {
     pair.leader++;
@@ -29,14 +33,14 @@ static void primary_starts_at(uint32_t position) {
 static void primary_is_restored(void) {
     pair.replayed = 0x9000;
     primary_starts_at(0x5000);
-    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    it_is_out();
 }
 
 START_TEST(it_is_out_when_the_primary_has_passed_it) {
     primary_is_restored();
     pair.inserted = pair.flushed = 0xB000;
     pair_time_passes(&pair, 2500);
-    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    it_is_out();
 }
 END_TEST
 
@@ -44,14 +48,10 @@ START_TEST(and_when_that_one_is_restarted) {
     primary_is_restored();
     for (uint32_t position = 0xB000; position < 0xE000; position += 0x1000) {
         primary_starts_at(position);
-        ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+        it_is_out();
     }
 }
 END_TEST
-
-static void it_is_out(void) {
-    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
-}
 
 /* Nor while nobody has compared it with the one that is there now. */
 START_TEST(not_for_a_moment_is_it_back) {
@@ -68,7 +68,7 @@ START_TEST(it_is_back_when_it_follows_the_next_one) {
     primary_starts_at(0xB000);
     pair.replayed = 0xA000;
     pair_time_passes(&pair, 2500);
-    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    it_is_out();
     pair.replayed = 0xB000;
     pair_time_passes(&pair, 2500);
     ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
@@ -90,7 +90,7 @@ START_TEST(never_where_it_comes_to_one_that_it_was_ahead_of) {
     primary_starts_at(0x8000);
     pair.inserted = pair.flushed = pair.replayed = 0xB000;
     pair_time_passes(&pair, 2500);
-    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    it_is_out();
 }
 END_TEST
 
@@ -101,10 +101,10 @@ START_TEST(never_where_the_next_one_had_not_flushed_so_much) {
     pair.flushed = 0x8000;
     pair.leader++;
     pair_time_passes(&pair, 2500);
-    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    it_is_out();
     pair.flushed = 0xB000;
     pair_time_passes(&pair, 2500);
-    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    it_is_out();
 }
 END_TEST
 

@@ -19,15 +19,7 @@ static void tear_down(void) {
 static void open_cluster(int32_t primary, int32_t standby) {
     pair_open(&pair, "policy = replica_then_primary\nreplica_retry_max_ms = 0\n"
                      "on_replica_failure = primary");
-    const struct rp_cluster_options options = {.struct_size = sizeof options,
-                                               .max_servers = PAIR_MAX_SERVERS,
-                                               .max_reads = PAIR_MAX_READS,
-                                               .now_ns = pair.now_ns};
-    ck_assert_int_eq(pair.calls->open(pair.section.set, &options, &pair.cluster, NULL, 0), RP_OK);
-    (void)pair.calls->server_set(pair.cluster, PAIR_PRIMARY, "a", primary, RP_SERVER_ON,
-                                 pair.now_ns);
-    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", standby, RP_SERVER_ON,
-                                 pair.now_ns);
+    pair_add_cluster(&pair, 0, primary, standby);
 }
 
 /* The standby answers before the primary does, so that it is to be asked once more: what it has
