@@ -32,12 +32,17 @@ static uint64_t count_links(const struct host_config *config) {
     return links * config->listen.threads;
 }
 
+/* So that links that go can come back. */
+static uint64_t kept_for_links(const struct host_config *config) {
+    return count_links(config) + TO_CONNECT;
+}
+
 int descriptors_for_clients(const struct host_config *config) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) {
         return INT_MAX;
     }
-    const uint64_t kept = count_links(config) + TO_CONNECT;
+    const uint64_t kept = kept_for_links(config);
     const uint64_t most = limit.rlim_cur / 2; /* a host without clients is of no use either */
     return (int)(limit.rlim_cur - (kept < most ? kept : most));
 }
@@ -45,8 +50,8 @@ int descriptors_for_clients(const struct host_config *config) {
 bool descriptors_suffice(const struct host_config *config, char *note, size_t note_length) {
     struct rlimit limit;
     const uint64_t links = count_links(config);
-    const uint64_t own =
-        2 * links + TO_CONNECT + PER_PROCESS + (uint64_t)PER_THREAD * config->listen.threads;
+    const uint64_t own = links + kept_for_links(config) + PER_PROCESS +
+                         (uint64_t)PER_THREAD * config->listen.threads;
     const uint64_t needed = own + config->limits.max_connections;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) {
         return true;
