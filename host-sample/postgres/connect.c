@@ -288,7 +288,7 @@ static void drop_reference(struct pg_attempt *attempt) {
 
 static void *attempt_thread(void *argument) {
     struct pg_attempt *attempt = argument;
-    const int ended_fd = attempt->ended_fd; /* the caller may close it once it has ended */
+    const int ended_fd = attempt->ended_fd; /* the caller closes it once it could read it */
     connect_now(attempt);
     atomic_store(&attempt->ended, true);
     eventfd_write(ended_fd, 1);
@@ -341,10 +341,12 @@ int pg_attempt_descriptor(const struct pg_attempt *attempt) {
     return attempt->ended_fd;
 }
 
+/* Reading the descriptor before it is closed makes sure that the thread is done with it. */
 PGconn *pg_attempt_take(struct pg_attempt *attempt, struct pg_start *next, char *err,
                         size_t err_length) {
     PGconn *conn = NULL;
-    if (atomic_load(&attempt->ended)) {
+    eventfd_t ends;
+    if (eventfd_read(attempt->ended_fd, &ends) == 0) {
         conn = attempt->conn;
         attempt->conn = NULL;
         *next = attempt->next;
