@@ -49,13 +49,22 @@ LONG_TESTS := tests/host-sample/test_faults.py $(BUILD)/tests/policies/explorer 
 CHECKS = $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer \
 	$(PY_TESTS) $(PY_CHECKS) bench/smoke.py)
 
+# What has threads, under ThreadSanitizer too: a short dose of `make check SANITIZE=thread`, in a build folder
+# of its own.
+THREADED := $(if $(SANITIZE),,$(addprefix $(BUILD)/threads/tests/,plugin/test_threads host-sample/postgres/test_pg_server) \
+	tests/host-sample/test_reload_servers.py)
+THREADED_PROGRAMS := $(filter $(BUILD)/%,$(THREADED)) $(if $(THREADED),$(BUILD)/threads/tests/strict_plugin.so)
+THREADS_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/threads SANITIZE=thread CFLAGS='-O1 -g'
+
 .PHONY: programs check-programs run-checks soak
 # Every program that is built here, those of the tests included: whether it builds, for other compilers and flags.
 programs: all bench-programs $(STRICT_PLUGIN) $(C_TEST_PROGRAMS) $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER)
 check-programs: programs $(NGINX_MODULE) $(NODE_BUILT) $(WHEEL_DIR)/built $(OTHER_HOSTS)
 	@+$(DOSE_MAKE) dose-programs
+	@+test -z '$(THREADED)' || $(THREADS_MAKE) all $(THREADED_PROGRAMS)
 run-checks:
-	@$(PYTHON) tests/run.py --jobs $(CHECK_JOBS) $(CHECKS) $(call dose_checks,$(FUZZ_NAMES))
+	@$(PYTHON) tests/run.py --jobs $(CHECK_JOBS) $(THREADED:%='BUILD=$(BUILD)/threads %') $(CHECKS) \
+		$(call dose_checks,$(FUZZ_NAMES))
 
 # make test T=policies runs the suites whose path has that word (or one of several); K=direct_read those
 # of their tests that have that in their names.

@@ -3,8 +3,9 @@
 
     tests/run.py [--limit SECONDS] [--jobs N] [--case PART] PROGRAM...
 
-A PROGRAM is a command with its arguments in one word, such as "tests/check_exports.sh build". What
-it is shows in its name and in its output:
+A PROGRAM is a command with its arguments in one word, such as "tests/check_exports.sh build", after
+settings for its environment, such as "BUILD=build/other". What it is shows in its name and in its
+output:
 
   *.py      runs under Debian's own Python
   test_*    a suite of many tests: a Check suite ("NN%: Checks: N, Failures: N, Errors: N") or
@@ -38,6 +39,7 @@ NOTHING_CHOSEN_STATUS = 78  # of a Check suite (tests/lib/suite.h)
 LISTED = "has test: "  # before each test of such a suite
 GRACE_S = 20  # between asking a program that took too long to end and killing it
 
+SETTING = re.compile(r"[A-Z_]+=")
 CHECK_TOTALS = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", re.MULTILINE)
 UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
 UNITTEST_END = re.compile(r"^(?:OK|FAILED)(?: \((.*)\))?$", re.MULTILINE)
@@ -84,6 +86,15 @@ def read_unittest(output):
     return Result(passed=max(int(ran[-1]) - failed - skipped, 0), failed=failed, skipped=skipped)
 
 
+def words_of(program):
+    """Its settings, and its command."""
+    settings, words = {}, shlex.split(program)
+    while SETTING.match(words[0]):
+        name, _, value = words.pop(0).partition("=")
+        settings[name] = value
+    return settings, words
+
+
 def is_suite(command):
     return os.path.basename(command[0]).startswith("test_")
 
@@ -92,7 +103,7 @@ def tests_of(command, output):
     """The names of a suite's tests."""
     if command[0].endswith(".py"):
         lister = os.path.join(ROOT, "tests", "lib", "list_tests.py")
-        output = subprocess.run([PYTHON, "-B", lister, command[0]], cwd=ROOT, env=environment(),
+        output = subprocess.run([PYTHON, "-B", lister, command[0]], cwd=ROOT, env=environment({}),
                                 capture_output=True, text=True, check=True).stdout
     return tuple(line.removeprefix(LISTED) for line in output.splitlines())
 
@@ -131,25 +142,27 @@ def end(process):
             pass
 
 
-def environment(case=""):
+def environment(settings, case=""):
     """Without what PostgreSQL's clients and servers would read in it; PG_MAJOR is our own. Hosts load
     a plugin that tells their mistakes."""
-    kept = {name: value for name, value in os.environ.items()
+    kept = {name: value for name, value in dict(os.environ, **settings).items()
             if not name.startswith("PG") or name == "PG_MAJOR"}
-    build = os.path.join(ROOT, os.environ.get("BUILD", "build"))
+    build = os.path.join(ROOT, kept.get("BUILD", "build"))
     return dict(kept, HOST_PLUGIN=os.path.join(build, "tests", "strict_plugin.so"),
                 PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1",
                 PYTHONPATH=os.path.join(ROOT, "tests", "lib"), TEST_CASE=case)
 
 
-def run(command, limit, case, running):
+def run(program, limit, case, running):
     """Runs one program; returns what came of it and its output. It is in `running` meanwhile."""
+    settings, command = words_of(program)
     arguments = command
     if command[0].endswith(".py"):
         arguments = [PYTHON, *command, *(["-k", case] if case else [])]
     with tempfile.TemporaryFile() as output:
         try:
-            process = subprocess.Popen(arguments, cwd=ROOT, env=environment(case), start_new_session=True,
+            process = subprocess.Popen(arguments, cwd=ROOT, env=environment(settings, case),
+                                       start_new_session=True,
                                        stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         except OSError as error:
             return Result(failed=1, note=str(error)), ""
@@ -173,7 +186,7 @@ def run(command, limit, case, running):
 
 def timed_run(program, limit, case, running):
     begun = time.monotonic()
-    result, output = run(shlex.split(program), limit, case, running)
+    result, output = run(program, limit, case, running)
     return program, time.monotonic() - begun, result, output
 
 
@@ -221,7 +234,7 @@ def main():
     arguments = parser.parse_args()
     programs, case = arguments.programs, arguments.case
     if case:
-        programs = [program for program in programs if is_suite(shlex.split(program))]
+        programs = [program for program in programs if is_suite(words_of(program)[1])]
         if not programs:
             sys.exit(f"no suite to look for '{case}' in: {' '.join(arguments.programs)}")
     total, others = run_all(programs, arguments.limit, arguments.jobs, case)

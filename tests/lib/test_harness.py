@@ -189,6 +189,15 @@ class Runner(unittest.TestCase):
         self.assert_result("exit 3", 1, "0 passed, 1 failed", name="exports.sh")
         self.assert_result("exit 77", 0, "0 passed, 0 failed, 1 skipped", name="exports.sh")
 
+    def test_settings(self):
+        build = '"$BUILD"'
+        for settings, status in ("BUILD=build/other ", 0), ("BUILD=build ", 1), ("", 1):
+            done = subprocess.run(
+                ["/usr/bin/python3", ROOT + "/tests/run.py",
+                 f"{settings}sh -c 'test {build} = build/other && test ${{HOST_PLUGIN##*/other/}} ="
+                 " tests/strict_plugin.so'"], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, status, done.stdout)
+
     def test_sums_and_shows_what_failed(self):
         status, lines = self.run_programs({"a.sh": "echo quiet", "b.sh": "echo loud; exit 1"})
         self.assertEqual((status, lines[-1]), (1, "1 passed, 1 failed"))
