@@ -42,6 +42,8 @@ include mk/plugin-tests.mk mk/fuzz.mk
 # Most of them wait most of the time, for servers to start and for time to pass: more of them at a time
 # than there are cores. The longest come first.
 CHECK_JOBS ?= $(shell expr $$(nproc) + 2)
+# The explorers take ten times as long with a sanitizer.
+CHECK_LIMIT := $(if $(SANITIZE),3600,900)
 LONG_TESTS := tests/host-sample/test_faults.py $(BUILD)/tests/policies/explorer $(CLUSTER_EXPLORER) \
 	$(BUILD)/tests/host-sample/postgres/test_pg_server tests/tools/policy-sim/test_policy_sim_honesty.py \
 	tests/host-sample/test_exact_reads.py tests/conformance/test_conformance.py tests/host-sample/test_facts.py tests/host-sample/test_changes.py tests/policies/test_new_policy.py tests/lib/test_harness.py \
@@ -63,7 +65,7 @@ check-programs: programs $(NGINX_MODULE) $(NODE_BUILT) $(WHEEL_DIR)/built $(OTHE
 	@+$(DOSE_MAKE) dose-programs
 	@+test -z '$(THREADED)' || $(THREADS_MAKE) all $(THREADED_PROGRAMS)
 run-checks:
-	@$(PYTHON) tests/run.py --jobs $(CHECK_JOBS) $(THREADED:%='BUILD=$(BUILD)/threads %') $(CHECKS) \
+	@$(PYTHON) tests/run.py --jobs $(CHECK_JOBS) --limit $(CHECK_LIMIT) $(THREADED:%='BUILD=$(BUILD)/threads %') $(CHECKS) \
 		$(call dose_checks,$(FUZZ_NAMES))
 
 # make test T=policies runs the suites whose path has that word (or one of several); K=direct_read those
