@@ -50,12 +50,6 @@ static void print_usage(FILE *out) {
              "SIGUSR1 and\nSIGUSR2 are ignored.\n");
 }
 
-/* The packages' file, or that of `make install`. */
-static const char *installed_config(void) {
-    static const char packaged[] = "/etc/read-policy/snapshot-host.ini";
-    return access(packaged, F_OK) == 0 ? packaged : "/usr/local/etc/read-policy/snapshot-host.ini";
-}
-
 /* Returns true to go on; otherwise *exit_status is set. */
 static bool parse_arguments(int argc, char **argv, struct arguments *arguments, int *exit_status) {
     static const struct option options[] = {{"help", no_argument, NULL, 'h'},
@@ -92,11 +86,11 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments, 
             return false;
         }
     }
-    if (optind + 1 == argc && strcmp(argv[optind], "status") == 0 && !arguments->test) {
+    if (optind < argc && strcmp(argv[optind], "status") == 0 && !arguments->test) {
         arguments->status = true;
         optind++;
         if (arguments->config_path == NULL) {
-            arguments->config_path = installed_config();
+            arguments->config_path = READ_POLICY_CONFIG_DIR "/snapshot-host.ini";
         }
     }
     if (arguments->connect && !arguments->test) {
