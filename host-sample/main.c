@@ -50,8 +50,15 @@ static void print_usage(FILE *out) {
              "SIGUSR1 and\nSIGUSR2 are ignored.\n");
 }
 
+static bool refuse_usage(const char *why, const char *argument, int *exit_status) {
+    (void)fprintf(stderr, "snapshot-host: %s%s\n", why, argument);
+    print_usage(stderr);
+    *exit_status = EXIT_USAGE;
+    return false;
+}
+
 /* Returns true to go on; otherwise *exit_status is set. */
-static bool parse_arguments(int argc, char **argv, struct arguments *arguments, int *exit_status) {
+static bool take_options(int argc, char **argv, struct arguments *arguments, int *exit_status) {
     static const struct option options[] = {{"help", no_argument, NULL, 'h'},
                                             {"version", no_argument, NULL, 'V'},
                                             {"connect", no_argument, NULL, 'C'},
@@ -86,6 +93,14 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments, 
             return false;
         }
     }
+    return true;
+}
+
+/* As above. */
+static bool parse_arguments(int argc, char **argv, struct arguments *arguments, int *exit_status) {
+    if (!take_options(argc, argv, arguments, exit_status)) {
+        return false;
+    }
     if (optind < argc && strcmp(argv[optind], "status") == 0 && !arguments->test) {
         arguments->status = true;
         optind++;
@@ -94,18 +109,13 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments, 
         }
     }
     if (arguments->connect && !arguments->test) {
-        (void)fprintf(stderr, "snapshot-host: --connect goes with -t\n");
-        *exit_status = EXIT_USAGE;
-        return false;
+        return refuse_usage("--connect goes with -t", "", exit_status);
     }
-    if (optind < argc || (arguments->config_path == NULL && !arguments->keys)) {
-        (void)fprintf(stderr,
-                      optind < argc ? "snapshot-host: unexpected argument %s\n"
-                                    : "snapshot-host: no configuration file%s\n",
-                      optind < argc ? argv[optind] : "");
-        print_usage(stderr);
-        *exit_status = EXIT_USAGE;
-        return false;
+    if (optind < argc) {
+        return refuse_usage("unexpected argument ", argv[optind], exit_status);
+    }
+    if (arguments->config_path == NULL && !arguments->keys) {
+        return refuse_usage("no configuration file", "", exit_status);
     }
     return true;
 }
