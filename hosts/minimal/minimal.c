@@ -211,8 +211,7 @@ int main(int argc, char **argv) {
     struct rp_cluster_options options = {
         .struct_size = sizeof options, .max_servers = SERVERS, .max_reads = 1, .now_ns = now_ns()};
     struct rp_set *set;
-    const struct rp_policy *policy = NULL;
-    char text[RP_ERROR_BYTES];
+    char text[RP_ERROR_BYTES] = "";
     if (argc < 7) {
         (void)fprintf(stderr, "usage: PLUGIN INI SECTION REPLICA PRIMARY TABLE [ID...]\n");
         return 2;
@@ -223,10 +222,11 @@ int main(int argc, char **argv) {
     }
     host.calls = plugin->cluster;
     const uint32_t can = RP_CAN_REPORT_POSITIONS | RP_CAN_AWAIT_POSITION;
-    if (plugin->open(argv[2], can, &set, text, sizeof text) != RP_OK ||
-        getentropy(&options.seed, sizeof options.seed) != 0 ||
-        host.calls->open(set, &options, &host.cluster, text, sizeof text) != RP_OK ||
-        (policy = plugin->policy(set, argv[3])) == NULL) {
+    const int opened = plugin->open(argv[2], can, &set, text, sizeof text) == RP_OK &&
+                       getentropy(&options.seed, sizeof options.seed) == 0 &&
+                       host.calls->open(set, &options, &host.cluster, text, sizeof text) == RP_OK;
+    const struct rp_policy *policy = opened ? plugin->policy(set, argv[3]) : NULL;
+    if (policy == NULL) {
         (void)fprintf(stderr, "%s\n", text[0] != '\0' ? text : "no such section, or no entropy");
         return 2;
     }
