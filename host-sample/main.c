@@ -50,14 +50,15 @@ static void print_usage(FILE *out) {
              "SIGUSR1 and\nSIGUSR2 are ignored.\n");
 }
 
-/* The packages' file, or that of `make install`. */
-static const char *installed_config(void) {
-    static const char packaged[] = "/etc/read-policy/snapshot-host.ini";
-    return access(packaged, F_OK) == 0 ? packaged : "/usr/local/etc/read-policy/snapshot-host.ini";
+static bool refuse_usage(const char *why, const char *argument, int *exit_status) {
+    (void)fprintf(stderr, "snapshot-host: %s%s\n", why, argument);
+    print_usage(stderr);
+    *exit_status = EXIT_USAGE;
+    return false;
 }
 
 /* Returns true to go on; otherwise *exit_status is set. */
-static bool parse_arguments(int argc, char **argv, struct arguments *arguments, int *exit_status) {
+static bool take_options(int argc, char **argv, struct arguments *arguments, int *exit_status) {
     static const struct option options[] = {{"help", no_argument, NULL, 'h'},
                                             {"version", no_argument, NULL, 'V'},
                                             {"connect", no_argument, NULL, 'C'},
@@ -92,26 +93,29 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments, 
             return false;
         }
     }
-    if (optind + 1 == argc && strcmp(argv[optind], "status") == 0 && !arguments->test) {
+    return true;
+}
+
+/* As above. */
+static bool parse_arguments(int argc, char **argv, struct arguments *arguments, int *exit_status) {
+    if (!take_options(argc, argv, arguments, exit_status)) {
+        return false;
+    }
+    if (optind < argc && strcmp(argv[optind], "status") == 0 && !arguments->test) {
         arguments->status = true;
         optind++;
         if (arguments->config_path == NULL) {
-            arguments->config_path = installed_config();
+            arguments->config_path = READ_POLICY_CONFIG_DIR "/snapshot-host.ini";
         }
     }
     if (arguments->connect && !arguments->test) {
-        (void)fprintf(stderr, "snapshot-host: --connect goes with -t\n");
-        *exit_status = EXIT_USAGE;
-        return false;
+        return refuse_usage("--connect goes with -t", "", exit_status);
     }
-    if (optind < argc || (arguments->config_path == NULL && !arguments->keys)) {
-        (void)fprintf(stderr,
-                      optind < argc ? "snapshot-host: unexpected argument %s\n"
-                                    : "snapshot-host: no configuration file%s\n",
-                      optind < argc ? argv[optind] : "");
-        print_usage(stderr);
-        *exit_status = EXIT_USAGE;
-        return false;
+    if (optind < argc) {
+        return refuse_usage("unexpected argument ", argv[optind], exit_status);
+    }
+    if (arguments->config_path == NULL && !arguments->keys) {
+        return refuse_usage("no configuration file", "", exit_status);
     }
     return true;
 }

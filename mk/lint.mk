@@ -7,7 +7,8 @@ LINT_LLVM := 19
 LINT_FOLDERS = plugin policies strict-ini loader host-sample hosts bindings tools
 C_FILES = $(sort $(shell find . \( -path './.*' -o -path ./$(BUILD) -o -name node_modules \) -prune -o -name '*.[ch]' -print))
 TIDY_FILES = $(filter %.c,$(INI_SRC) $(PLUGIN_SRC) $(HOST_SRC) $(TOOL_SRC))
-LINT_DEFINES = -DREAD_POLICY_VERSION=\"$(VERSION)\" -DREAD_POLICY_PLUGIN_DIR=\"$(LIBDIR)/read-policy\"
+LINT_DEFINES = -DREAD_POLICY_VERSION=\"$(VERSION)\" -DREAD_POLICY_PLUGIN_DIR=\"$(PLUGIN_DIR)\" \
+	-DREAD_POLICY_CONFIG_DIR=\"$(CONFIG_DIR)\"
 SHELL_FILES = $(sort $(shell grep -rlE '^\#!/(bin/sh|usr/bin/env bash)' tools .ci))
 
 LINTS := lint-format lint-tidy lint-cppcheck lint-shell lint-clang

@@ -8,14 +8,16 @@ TOOL_SRC    := $(CHECK_SRC) $(SIM_SRC) $(MINIMAL_SRC) loader/find_plugin.c
 
 all: $(BUILD)/policy-check $(BUILD)/policy-sim $(BUILD)/minimal-host
 
-# Where programs look for the installed plugin; another PREFIX recompiles them.
-PLUGIN_DIR_NOW := $(LIBDIR)/read-policy
-$(BUILD)/plugin-dir: FORCE
+# Where programs look for what is installed; another PREFIX recompiles them.
+DIRS_NOW = $(PLUGIN_DIR) $(CONFIG_DIR)
+$(BUILD)/installed-dirs: FORCE
 	@mkdir -p $(BUILD)
-	@printf '%s\n' '$(PLUGIN_DIR_NOW)' | cmp -s - $@ || printf '%s\n' '$(PLUGIN_DIR_NOW)' > $@
+	@printf '%s\n' '$(DIRS_NOW)' | cmp -s - $@ || printf '%s\n' '$(DIRS_NOW)' > $@
 USES_PLUGIN_DIR := $(call objects,loader/find_plugin.c tools/policy-check/main.c tools/policy-sim/options.c)
-$(USES_PLUGIN_DIR): $(BUILD)/plugin-dir
-$(USES_PLUGIN_DIR): PKG_CFLAGS = -DREAD_POLICY_PLUGIN_DIR='"$(PLUGIN_DIR_NOW)"'
+USES_CONFIG_DIR := $(call objects,host-sample/main.c)
+$(USES_PLUGIN_DIR) $(USES_CONFIG_DIR): $(BUILD)/installed-dirs
+$(USES_PLUGIN_DIR): ALL_CFLAGS += -DREAD_POLICY_PLUGIN_DIR='"$(PLUGIN_DIR)"'
+$(USES_CONFIG_DIR): ALL_CFLAGS += -DREAD_POLICY_CONFIG_DIR='"$(CONFIG_DIR)"'
 $(call objects,tools/policy-sim/record/recorder.c $(MINIMAL_SRC)): PKG_CFLAGS = $(call pkg_cflags,libpq)
 
 $(BUILD)/policy-check: $(call objects,$(CHECK_SRC) $(LOADER_SRC))

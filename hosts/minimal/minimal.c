@@ -2,9 +2,8 @@
  *
  *     minimal-host PLUGIN INI SECTION REPLICA PRIMARY TABLE [ID...]
  *
- * Says of each ID what has become of its read, and which WAL position the answer is from. Without
- * IDs they are read from standard input, one a line, each with a position that it must not be
- * behind, or without. */
+ * Says of each ID what has become of its read, and the answer's WAL position. Without IDs they come
+ * from standard input, one a line, each with or without a position that it must not be behind. */
 #include "plugin/read_policy.h"
 
 #include <dlfcn.h>
@@ -105,9 +104,8 @@ static int32_t outcome_of(PGconn *server, const PGresult *result, const struct r
     return PQgetvalue(result, 0, 0)[0] == '0' ? RP_MISSING : RP_FOUND;
 }
 
-/* The question, if there is one, comes before the read, in its transaction. A connection that was
- * kept may have been lost long ago, which says nothing of its server: all of it is asked again on a
- * new one. */
+/* The question comes before the read, in its transaction. A connection that was kept may have been
+ * lost long ago, which says nothing of its server: all of it is asked again on a new one. */
 static void do_as_told(struct host *host, const struct rp_action *action) {
     const uint32_t server = action->server;
     const uint64_t limit = action->limit_ns;
@@ -180,7 +178,7 @@ static int look_up(struct host *host, const struct rp_policy *policy, const char
 /* The ids of the command line, or else those of standard input, with positions. */
 static int look_up_all(struct host *host, const struct rp_policy *policy, char **ids) {
     char line[4096];
-    int good = policy != NULL;
+    int good = 1;
     for (char **id = ids; good && *id != NULL; id++) {
         good = look_up(host, policy, *id, NULL);
     }
@@ -213,7 +211,7 @@ int main(int argc, char **argv) {
     struct rp_cluster_options options = {
         .struct_size = sizeof options, .max_servers = SERVERS, .max_reads = 1, .now_ns = now_ns()};
     struct rp_set *set;
-    char text[RP_ERROR_BYTES];
+    char text[RP_ERROR_BYTES] = "";
     if (argc < 7) {
         (void)fprintf(stderr, "usage: PLUGIN INI SECTION REPLICA PRIMARY TABLE [ID...]\n");
         return 2;
@@ -224,10 +222,12 @@ int main(int argc, char **argv) {
     }
     host.calls = plugin->cluster;
     const uint32_t can = RP_CAN_REPORT_POSITIONS | RP_CAN_AWAIT_POSITION;
-    if (plugin->open(argv[2], can, &set, text, sizeof text) != RP_OK ||
-        getentropy(&options.seed, sizeof options.seed) != 0 ||
-        host.calls->open(set, &options, &host.cluster, text, sizeof text) != RP_OK) {
-        (void)fprintf(stderr, "%s\n", text);
+    const int opened = plugin->open(argv[2], can, &set, text, sizeof text) == RP_OK &&
+                       getentropy(&options.seed, sizeof options.seed) == 0 &&
+                       host.calls->open(set, &options, &host.cluster, text, sizeof text) == RP_OK;
+    const struct rp_policy *policy = opened ? plugin->policy(set, argv[3]) : NULL;
+    if (policy == NULL) {
+        (void)fprintf(stderr, "%s\n", text[0] != '\0' ? text : "no such section, or no entropy");
         return 2;
     }
     for (uint32_t i = 0; i < SERVERS; i++) {
@@ -239,7 +239,7 @@ int main(int argc, char **argv) {
                                      now_ns());
     }
     run(&host, NULL);
-    const int good = look_up_all(&host, plugin->policy(set, argv[3]), argv + 7);
+    const int good = look_up_all(&host, policy, argv + 7);
     for (uint32_t i = 0; i < SERVERS; i++) {
         hang_up(&host, i);
     }

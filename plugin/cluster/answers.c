@@ -192,7 +192,8 @@ __attribute__((noinline)) static void failed(struct rp_cluster *cluster, struct 
             steps_send_again(cluster, read);
             break;
         }
-        steps_tell_outcome(cluster, read, RP_FAILED, 0, "cancelled twice by a conflict");
+        steps_tell_outcome(cluster, read, RP_FAILED, 0,
+                           "a conflict cancelled it, or its session was void, twice");
         break;
     default:
         steps_tell_outcome(cluster, read, RP_FAILED, 0, NULL);

@@ -514,6 +514,11 @@ class Connect(LookupCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("--connect goes with -t", done.stderr)
 
+    def test_what_follows_status_is_named(self):
+        done = run_host("status", "/nowhere.ini")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("unexpected argument /nowhere.ini\n", done.stderr)
+
 
 class Promotion(LookupCase):
     """On servers of its own, which it spoils."""

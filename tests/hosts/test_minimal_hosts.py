@@ -254,6 +254,9 @@ class Host:
             self.assertGreater(status, 0, arguments)
             self.assertIn(words, err)
             self.assertEqual(out, "")
+        status, out, err = self.end(self.begin("nothing", "id"))
+        self.assertGreater(status, 0)
+        self.assertIn("section", err)
         usage = subprocess.run(self.command, capture_output=True, text=True, check=False,
                                env={**os.environ, **self.environment})
         self.assertGreater(usage.returncode, 0)

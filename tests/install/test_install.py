@@ -150,6 +150,13 @@ class Installed(unittest.TestCase):
         # The sample's token is public.
         self.assertIn("Nobody is let in", said)
 
+    def test_the_host_finds_its_configuration(self):
+        config = installed(SECRETIVE)
+        os.rename(config, config + ".away")
+        self.addCleanup(os.rename, config + ".away", config)
+        self.assertIn(f"{config}: No such file",
+                      run(installed("bin/snapshot-host"), "status", status=1, cwd="/"))
+
     def test_the_samples_are_those_of_the_tree_but_for_paths_and_token(self):
         ours = read(os.path.join(ROOT, "conf", "snapshot-host.ini")).splitlines()
         theirs = read(installed(SECRETIVE)).splitlines()

@@ -39,8 +39,8 @@ static bool take_duration(const struct option_row *row, void *value, const char 
         return true;
     }
     return refuse(row, text,
-                  row->min > 0 ? "a time above 0, such as 250us, 0.5ms, 2s, 5m or 1h"
-                               : "a time such as 250us, 0.5ms, 2s, 5m or 1h",
+                  row->min > 0 ? "a time above 0 and up to 744h, such as 250us, 0.5ms, 2s, 5m or 1h"
+                               : "a time up to 744h, such as 250us, 0.5ms, 2s, 5m or 1h",
                   err, err_length);
 }
 

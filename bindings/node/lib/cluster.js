@@ -92,6 +92,7 @@ class Cluster {
       signal?.throwIfAborted();
       if (this.#closing) throw new Error('the cluster is closed');
       if (typeof what.sql !== 'string') throw new TypeError('read: sql is missing');
+      if (client && typeof client.query !== 'function') throw new TypeError("read: client is none of pg's");
       const policy = this.#policy(section);
       const tag = this.#freeTags.length > 0 ? this.#freeTags.pop() : this.#reads.length;
       this.#reads[tag] = null;
@@ -166,7 +167,7 @@ class Cluster {
 
   /** Whether it is a WAL position as PostgreSQL prints it. */
   isPosition(text) {
-    return native.isPosition(this.#handle, text);
+    return !text.includes('\0') && native.isPosition(this.#handle, text);
   }
 
   /** The set's counters and the cluster's own. */

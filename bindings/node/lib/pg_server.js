@@ -266,6 +266,10 @@ const BorrowedRead = reading(BorrowedWork);
 /** What the host's `outcome` said, or by the number of rows. */
 function outcomeOf(what, result) {
   const { rows } = result;
+  if (rows === undefined) throw new TypeError('read: sql is several statements; expected one');
+  if (rows.length === 0 && hasNoRows(result)) {
+    throw new TypeError(`read: sql returns no rows, of whatever table: ${result.command ?? 'it is empty'}`);
+  }
   if (!what.outcome) return rows.length > 0 ? OUTCOME.FOUND : OUTCOME.MISSING;
   const said = what.outcome(rows, result);
   const outcome = OUTCOMES[said];
@@ -273,6 +277,11 @@ function outcomeOf(what, result) {
     throw new TypeError(`outcome: expected 'found', 'partial' or 'missing', not ${String(said)}`);
   }
   return outcome;
+}
+
+/** Of a COMMIT, say, or an empty text. A SELECT may have rows without a column. */
+function hasNoRows({ fields, command }) {
+  return fields?.length === 0 && command !== 'SELECT';
 }
 
 function configOf({ sql, name, rowMode, types }) {

@@ -117,7 +117,7 @@ def parse_position(text: str | None) -> int:
         return 0
     position = ctypes.c_uint64()
     # A text with a NUL is none: C would take what comes before it, which is an earlier position.
-    if "\0" in text or _abi.plugin().cluster.contents.position_parse(
+    if not isinstance(text, str) or "\0" in text or _abi.plugin().cluster.contents.position_parse(
             text.encode("utf-8", "replace"), ctypes.byref(position)) != _abi.OK:
         raise ValueError(f"not a WAL position like 16/B374D848: {text!r}")
     return position.value

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-import random
 import time
 from ctypes import byref, create_string_buffer, sizeof
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Callable, Mapping, NamedTuple, Sequence
 from . import _abi
 from ._end import (Busy, Closed, End, ReadPolicyError, UsageError, deadline_of, end_of,
                    parse_position, print_position, text_of)
-from ._policies import Metric, Policy, PolicySet, check, read_metrics
+from ._policies import Metric, Policy, PolicySet, check, random_bits, read_metrics
 
 logger = logging.getLogger("read_policy")
 _LEVELS = (logging.INFO, logging.WARNING, logging.ERROR)
@@ -56,7 +55,7 @@ class ClusterInfo:
 @dataclass(frozen=True)
 class Settings:
     """How a cluster is opened. timeout: of a read that names none, in seconds; poll_ms: how often
-    every server is asked, 100 to 5000; strict: this package's mistakes become notices; first_misses:
+    every server is asked, 100 to 5000, 0: the default; strict: this package's mistakes become notices; first_misses:
     a rehearsal in which the first read of a replica counts as missing; on_notice: takes a level of
     `logging` and a line, otherwise the logger "read_policy" does."""
 
@@ -72,6 +71,8 @@ class Settings:
             raise UsageError(f"max_reads is 1 to 1000000, not {self.max_reads}")
         if not 0.001 <= self.timeout <= 3600:
             raise UsageError(f"timeout is 0.001 to 3600 seconds, not {self.timeout}")
+        if self.poll_ms != 0 and not 100 <= self.poll_ms <= 5000:
+            raise UsageError(f"poll_ms is 100 to 5000, or 0 for the default, not {self.poll_ms}")
 
     def notify(self, level: int, text: str) -> None:
         try:
@@ -186,7 +187,7 @@ class Machine:
         """Returns the read's id. Raises Busy."""
         now = time.monotonic_ns()
         request = _abi.Request(
-            struct_size=sizeof(_abi.Request), now_ns=now, entropy=random.getrandbits(64),
+            struct_size=sizeof(_abi.Request), now_ns=now, entropy=random_bits(),
             flags=_abi.IN_TRANSACTION if in_transaction else 0, position=parse_position(position),
             deadline_ns=deadline_of(now, timeout))
         status = self._calls.start(self._cluster, policy._handle, byref(request), tag,

@@ -31,6 +31,16 @@ def _renew_locks() -> None:
 
 os.register_at_fork(after_in_child=_renew_locks)
 
+# A generator of its own: a program may seed the module's, in all workers alike, and they would all wait
+# for the same time, and ask the same replica.
+_random = random.Random()
+os.register_at_fork(after_in_child=_random.seed)
+
+
+def random_bits() -> int:
+    """A read's entropy, of which each process has its own."""
+    return _random.getrandbits(64)
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -97,7 +107,10 @@ class PolicySet:
         """Loads the file, whole or not at all. decisions_only: no cluster will be opened on it, and a
         policy that needs positions is refused. Raises ConfigError with all errors of the file."""
         handle, errors = ctypes.c_void_p(), create_string_buffer(_abi.ERROR_BYTES)
-        status = _abi.plugin().open(os.fsencode(path), 0 if decisions_only else ALL_CAPABILITIES,
+        encoded = os.fsencode(path)
+        if b"\0" in encoded:
+            raise UsageError(f"no file has a NUL in its path: {path!r}")
+        status = _abi.plugin().open(encoded, 0 if decisions_only else ALL_CAPABILITIES,
                                     byref(handle), errors, _abi.ERROR_BYTES)
         check(status, errors, "loading the policy file")
         return cls(handle, is_text=False)
@@ -133,6 +146,8 @@ class PolicySet:
     def policy(self, section: str) -> Policy:
         """The section's policy. Raises UsageError, naming those that there are."""
         self._check_open()
+        if not isinstance(section, str):
+            raise UsageError(f"a section is known by its name, a str, not {section!r}")
         known = self._policies.get(section)
         if known is not None:
             return known
@@ -307,7 +322,7 @@ class Decisions:
         self._request = _abi.Request(
             struct_size=sizeof(_abi.Request), replicas=replicas, now_ns=now,
             deadline_ns=deadline_of(now, timeout_of(timeout)),
-            flags=_abi.IN_TRANSACTION if in_transaction else 0, entropy=random.getrandbits(64))
+            flags=_abi.IN_TRANSACTION if in_transaction else 0, entropy=random_bits())
         self._read = _abi.Read(struct_size=sizeof(_abi.Read))
         self._report = _abi.Report(struct_size=sizeof(_abi.Report))
         self._step: Any = None

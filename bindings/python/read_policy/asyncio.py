@@ -217,9 +217,10 @@ class Cluster:
 
     async def close(self) -> None:
         """Reads under way raise Closed. May be called twice. In another process than its own it does
-        nothing: the connections are not that one's."""
+        nothing: the connections are not that one's. Raises UsageError in another event loop."""
         if self._machine.is_closed or not self._machine.is_own_process():
             return
+        self._check_loop()
         self._machine.close()
         if self._timer is not None:
             self._timer.cancel()
@@ -248,6 +249,9 @@ class Cluster:
 
     def _check_usable(self) -> None:
         self._machine.check_usable()
+        self._check_loop()
+
+    def _check_loop(self) -> None:
         if asyncio.get_running_loop() is not self._loop:
             raise UsageError("the cluster belongs to another event loop; each has its own")
 
@@ -324,10 +328,10 @@ class Cluster:
             number = self._failed(pool, run.link, error)
             if action.id in self._running:
                 pending.error = error
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             # No DROP finds its link any more, which may be another read's by then.
-            if self._running.pop(action.id, None) is not None and not pending.done.done():
-                pending.done.set_exception(error)
+            if self._running.pop(action.id, None) is not None:
+                self._raise(pending, error)
             return
         finally:
             if run.link is not None:
@@ -337,6 +341,22 @@ class Cluster:
                 pending.value = value
             self._machine.answer(action.id, number, before, after)
             self._pump()
+
+    @staticmethod
+    def _raise(pending: _Pending, error: BaseException) -> None:
+        """Whoever awaits the read is told what its own function raised."""
+        if pending.done.done():
+            return
+        if isinstance(error, asyncio.CancelledError):
+            # Not by a DROP, which would have taken the action out: something that it awaits was.
+            pending.done.cancel()
+        elif isinstance(error, StopIteration):
+            # No future takes it; a coroutine that raises it gives the same.
+            stopped = RuntimeError("a function of the read's raised StopIteration")
+            stopped.__cause__ = error
+            pending.done.set_exception(stopped)
+        else:
+            pending.done.set_exception(error)
 
     @staticmethod
     def _failed(pool: _Pool, link: Link | None, error: BaseException) -> int:

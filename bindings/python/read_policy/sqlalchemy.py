@@ -9,9 +9,10 @@ never hears that the row was missing.
 
 from __future__ import annotations
 
+import time
 from typing import Any, Mapping
 
-from sqlalchemy import exc
+from sqlalchemy import event, exc
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import Session
 
@@ -22,17 +23,24 @@ from ._machine import Settings
 from ._policies import PolicySet
 
 
+_DIALLED = "read_policy_dialled"
+
+
+def _note_dialled(_connection: Any, record: Any) -> None:
+    record.info[_DIALLED] = time.monotonic()
+
+
 class _Link(Link):
     """A connection of the engine's pool, for one transaction; the cluster keeps none itself."""
 
     def __init__(self, engine: Engine) -> None:
+        begun = time.monotonic()
         self._connection: Connection = engine.connect().execution_options(
             isolation_level="READ COMMITTED")
         self._dbapi: Any = self._connection.connection
         self._raw = getattr(self._dbapi, "driver_connection", None) or self._dbapi.connection
-        info = self._dbapi.info
-        self.is_fresh = not info.get("read_policy_used", False)
-        info["read_policy_used"] = True
+        # Else the pool has kept it, from whatever the program has done with it before.
+        self.is_fresh = self._dbapi.info.get(_DIALLED, 0) >= begun
 
     def ask(self, text: str) -> str | None:
         with self._connection.begin():
@@ -40,9 +48,9 @@ class _Link(Link):
 
     def read(self, question: str | None, read: Any, limit_ns: int) -> _sql.Answer:
         with self._connection.begin():
-            cursor = self._dbapi.cursor()
-            cursor.execute(f"SET TRANSACTION READ ONLY; {_sql.statement_timeout(limit_ns)}")
-            cursor.close()
+            # By SQLAlchemy: should the connection be lost, it throws all away that are as old.
+            self._connection.exec_driver_sql(
+                f"SET TRANSACTION READ ONLY; {_sql.statement_timeout(limit_ns)}")
             before = None if question is None else self._one(question)[0]
             if callable(read):
                 value = read(self._connection)
@@ -80,6 +88,7 @@ class _Server(Server):
     def __init__(self, name: str, engine: Engine) -> None:
         super().__init__(name)
         self._engine = engine
+        event.listen(engine, "connect", _note_dialled)
         # What goes to the driver without SQLAlchemy raises the driver's own errors.
         self.errors = (exc.DBAPIError, exc.TimeoutError, engine.dialect.dbapi.Error)
 

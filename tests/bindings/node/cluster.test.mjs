@@ -158,6 +158,7 @@ test('a position that comes out goes in again', async () => {
   await caughtUp();
   const one = await cluster.read('snapshots_since', known(id), { wantPosition: true });
   assert.ok(cluster.isPosition(one.position), one.position);
+  assert.equal(cluster.isPosition(`${one.position}\0`), false);
   const two = await cluster.read('snapshots_since', known(id), { position: one.position, wantPosition: true });
   assert.equal(two.verdict, 'found');
   const [{ kept }] = await ask('primary', 'SELECT $1::pg_lsn >= $2::pg_lsn AS kept', [two.position, one.position]);
@@ -227,6 +228,13 @@ test('an error of the host\'s statement is told, with what threw it', async () =
     await assert.rejects(cluster.read('snapshots_since', known('old', { position: () => position })), /^TypeError: position: expected/);
   }
   await assert.rejects(cluster.read('snapshots_since', { values: ['x'] }), TypeError);
+  // None of them says that there is no such row.
+  for (const sql of ['', 'COMMIT', 'COPY known TO STDOUT', 'SELECT 1; SELECT 2']) {
+    await assert.rejects(cluster.read('snapshots_since', { sql }), /^TypeError: read: sql/, sql);
+  }
+  assert.equal((await cluster.read('snapshots_since', { sql: 'SELECT FROM known WHERE false' })).verdict, 'not_found');
+  await assert.rejects(cluster.read('snapshots_since', known('x'), { client: {} }), /^TypeError: read: client/);
+  assert.equal(cluster.info().reads, 0);
   const odd = await cluster.read('snapshots_since', known('x', { values: [{ toPostgres() { throw mistake; } }] }));
   assert.deepEqual([odd.verdict, odd.error], ['failed', mistake]);
   await assert.rejects(cluster.read('other', known('x')), /no section \[other\]/);
@@ -326,7 +334,8 @@ test('thousands of reads that waited in vain for a client of the pool are no dep
   const held = await Promise.all(Array.from({ length: 8 }, () => pools[1].connect()));
   const ends = await Promise.all(Array.from({ length: 3000 }, () => cluster.read('snapshots_since', known(id), { deadline: Date.now() + 300 })));
   assert.ok(ends.every(({ verdict }) => verdict === 'failed'));
-  assert.equal(pools[1].waitingCount, 3000);
+  // A busy machine may be so late with some that they end before they come to the pool.
+  assert.ok(pools[1].waitingCount > 1000, `${pools[1].waitingCount}`);
   for (const client of held) client.release();
   await until(() => pools[1].waitingCount === 0, 'all who waited to be served');
   // After so many failures in a row the server may be left alone for a moment.

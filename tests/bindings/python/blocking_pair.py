@@ -208,6 +208,9 @@ class Pair:
             self.read("retry", row, outcome=lambda _value: None)
         with self.assertRaisesRegex(UsageError, "retry, index"):
             self.read("nothing", row)
+        for position in (1, b"0/1", "0/1\0"):
+            with self.assertRaisesRegex(ValueError, "not a WAL position", msg=position):
+                self.read("retry", row, position=position)
         self.assertEqual(self.pair.info().reads, 0)
         self.assertEqual(self.ids(self.read("retry", row)), [row])
 

@@ -319,10 +319,23 @@ class Pair:
         with self.assertRaisesRegex(KeyError, "mine"):
             await self.pair.read("retry", read)
         self.assertEqual(self.pair.info().reads, 0)
+
+        async def awaits_what_was_cancelled(_connection):
+            raise asyncio.CancelledError("mine")
+        begun = time.monotonic()
+        with self.assertRaises(asyncio.CancelledError):
+            await self.pair.read("retry", awaits_what_was_cancelled, timeout=60)
+        with self.assertRaisesRegex(RuntimeError, "StopIteration"):
+            await self.read("retry", row, outcome=lambda _rows: next(iter(())), timeout=60)
+        self.assertLess(time.monotonic() - begun, 30)  # neither was waited for
+        self.assertEqual(self.pair.info().reads, 0)
         self.assertEqual((await self.read("retry", row)).verdict, "found")
         with self.assertRaisesRegex(UsageError, "another event loop"):
             await asyncio.get_running_loop().run_in_executor(
                 None, lambda: asyncio.run(self.read("retry", row)))
+        with self.assertRaisesRegex(UsageError, "another event loop"):
+            await asyncio.get_running_loop().run_in_executor(None, lambda: asyncio.run(self.pair.close()))
+        self.assertEqual((await self.read("retry", row)).verdict, "found")
         child = os.fork()
         if child == 0:
             status = 1

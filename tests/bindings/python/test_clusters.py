@@ -73,7 +73,8 @@ class Psycopg(Functions, unittest.TestCase):
 
     def test_wrong_arguments(self):
         for arguments in ({"expect": {"b": "primary"}}, {"expect": {"a": "king"}},
-                          {"settings": Settings(max_reads=0)}, {"settings": Settings(timeout=0)}):
+                          {"settings": Settings(max_reads=0)}, {"settings": Settings(timeout=0)},
+                          {"settings": Settings(poll_ms=99)}, {"settings": Settings(poll_ms=2**32 + 500)}):
             with self.assertRaises(UsageError):
                 read_policy.psycopg.connect(servers.policies, {"a": "host=/nowhere"}, **arguments)
         with self.assertRaises(UsageError):

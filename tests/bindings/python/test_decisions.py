@@ -5,6 +5,7 @@ import asyncio
 import copy
 import os
 import pickle
+import random
 import tempfile
 import threading
 import time
@@ -146,6 +147,22 @@ class Decisions:
         # The set is not held by what has failed.
         self.policies.close()
         self.assertFalse(self.policies._handle)
+
+    def test_names_that_are_none(self):
+        for section in (None, b"retry", 1, ["retry"]):
+            with self.assertRaisesRegex(UsageError, "by its name", msg=section):
+                self.policies.policy(section)
+        with tempfile.NamedTemporaryFile("w", suffix=".ini") as file:
+            file.write(POLICIES)
+            file.flush()
+            with self.assertRaisesRegex(UsageError, "NUL"):  # not the file whose path ends before it
+                PolicySet.from_file(file.name + "\0.old")
+
+    def test_the_programs_own_random_numbers_are_let_be(self):
+        """Who seeds them alike in all workers has not asked for waits that are alike."""
+        state = random.getstate()
+        self.assertTrue(self.read("retry", Server(None, ["row"])).found)
+        self.assertEqual(random.getstate(), state)
 
     def test_options_that_are_none(self):
         """Nothing is left under way by what was refused."""

@@ -84,6 +84,18 @@ class SQLAlchemy(Functions, unittest.TestCase):
             self.assertEqual(self.one(connection, "SHOW transaction_isolation"), "repeatable read")
             self.assertEqual(self.one(connection, "SHOW statement_timeout"), "0")
 
+    def test_connections_that_the_program_has_kept_and_lost(self):
+        """They were made long before, by others than the cluster, and say nothing of the server."""
+        row = self.row()
+        servers.cluster.wait_caught_up()
+        kept = [self.engines["b"].connect() for _ in range(4)]
+        for connection in kept:
+            self.one(connection, "SELECT 1")
+            connection.close()
+        servers.cluster.standby.end_clients()
+        end = self.read("replica", row)
+        self.assertEqual((end.verdict, end.served_by), ("found", "replica"), end)
+
 
 class Django(Pair, unittest.TestCase):
     @classmethod

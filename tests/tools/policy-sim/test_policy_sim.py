@@ -433,7 +433,7 @@ class CommandLine(SimulatorCase):
                 (["--bogus", "60%", "--fresh", "60%", path], "together"),
                 (["--age", "5", path], "--age"), (["--age", "uniform:2ms,1ms", path], "uniform"),
                 (["--age", "gauss:1ms", path], "exponential:MEAN"), (["--timeout", "0", path], "above 0"),
-                (["--timeout", "32h1000", path], "--timeout"), (["--timeout", "1000h", path], "--timeout"),
+                (["--timeout", "32h1000", path], "--timeout"), (["--timeout", "745h", path], "up to 744h"),
                 (["--replica", "5", path], "trace:FILE"), (["--replica", "bursts:1ms", path], "bursts"),
                 (["--replica", "bursts:2ms,1ms,1s,1s", path], "peak"),
                 (["--replica", "exponential:1us", path], "10us"),
@@ -517,6 +517,12 @@ class CommandLine(SimulatorCase):
                 (["--primary", "nonsense", "--replica", nobody, "--out", out], 1, "primary: "),
                 (["--primary", nobody, "--replica", nobody, "--out", out], 1, "primary: ")):
             self.assertIn(words, run_program("record", *arguments, status=status))
+        for secretive in ("postgresql://u:hidden@[::1", "postgresql://u:hid%zen@h/db", "password hidden = x"):
+            error = run_program("record", "--primary", nobody, "--replica", secretive, "--out", out, status=1)
+            self.assertNotIn("hid", error)
+            error = run_program("record", "--primary", secretive, "--replica", nobody, "--out", out, status=1)
+            self.assertRegex(error, "primary: not a connection string.*accepted:.*postgresql://")
+            self.assertNotIn("hid", error)
 
 
 class Plots(SimulatorCase):

@@ -20,7 +20,7 @@
 /* Shares are in parts of this. */
 #define SHARE_ALL 1000000000u
 
-/* "250us", "0.3ms", "5s", "2m", "1h", "0": at most QUANTITY_MAX_NS. */
+/* "250us", "0.3ms", "5s", "2m", "1h", "0": at most QUANTITY_MAX_NS, the 744h of option_table.c. */
 bool quantity_duration(const char *text, uint64_t *ns);
 
 /* "12.345678": seconds with at most nine decimals, at most QUANTITY_MAX_NS. `end` receives where

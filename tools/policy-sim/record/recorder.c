@@ -53,11 +53,27 @@ static bool fail(const struct server *server, const char *why, char *err, size_t
     return false;
 }
 
+/* Whether libpq can take it apart. Its own message quotes what it cannot, be it a password. */
+static bool has_form(const char *conninfo) {
+    if (strchr(conninfo, '=') == NULL && strstr(conninfo, "://") == NULL) {
+        return true; /* the name of a database */
+    }
+    PQconninfoOption *parts = PQconninfoParse(conninfo, NULL);
+    PQconninfoFree(parts);
+    return parts != NULL;
+}
+
 static bool connect_server(struct server *server, const char *conninfo, const char *sql, char *err,
                            size_t err_length) {
     /* The conninfo comes after the timeout, and so overrides it. */
     const char *keywords[] = {"connect_timeout", "dbname", "fallback_application_name", NULL};
     const char *values[] = {"10", conninfo, "policy-sim", NULL};
+    if (!has_form(conninfo)) {
+        return fail(server,
+                    "not a connection string (it is not shown here); accepted: libpq's keyword = "
+                    "value pairs or a postgresql:// URI",
+                    err, err_length);
+    }
     server->conn = PQconnectdbParams(keywords, values, 1);
     if (PQstatus(server->conn) != CONNECTION_OK) {
         return fail(server, PQerrorMessage(server->conn), err, err_length);
