@@ -271,8 +271,29 @@ static void announce(struct servers *servers) {
     }
 }
 
+/* Says what is known here, and takes over what others know. Nothing while servers change, or
+ * history is being forgotten: what is remembered of those that go does not count any more. */
+static void tell_other_threads(struct servers *servers) {
+    struct hearsay *hearsay = servers->options.hearsay;
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    if (hearsay == NULL || servers->configuration == 0 ||
+        (!servers->news && atomic_load(&hearsay->changes) == servers->hearsay_seen)) {
+        return;
+    }
+    (void)servers->calls->info(servers->cluster, &info);
+    if (info.forgetting) {
+        return;
+    }
+    const uint32_t newer =
+        hearsay_exchange(hearsay, servers->configuration, &info, &servers->hearsay_seen);
+    if (newer != 0) {
+        servers->calls->heard_of(servers->cluster, info.system, newer, monotonic_ns());
+    }
+}
+
 void servers_flush(struct servers *servers) {
     bool again;
+    tell_other_threads(servers);
     do {
         servers_run(servers);
         again = false;

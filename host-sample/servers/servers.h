@@ -9,6 +9,7 @@
 #ifndef SERVERS_H
 #define SERVERS_H
 
+#include "hearsay.h"
 #include "host-sample/base/counter.h"
 #include "host-sample/base/log.h"
 #include "host-sample/base/wake_ups.h"
@@ -107,7 +108,8 @@ struct servers_options {
     /* Every link has been tried once, and it is known who is who. Called once. */
     void (*known)(void *context);
     void *known_context;
-    uint64_t *random; /* see entropy.h */
+    uint64_t *random;        /* see entropy.h */
+    struct hearsay *hearsay; /* of all threads; NULL: there are no others */
 };
 
 struct servers {
@@ -123,8 +125,10 @@ struct servers {
     bool announced;
     struct wake_ups wake_ups;
     struct wake_up wake_up;
-    uint64_t viewed_ns; /* when the views were filled last */
-    bool news;          /* something was heard since then */
+    uint64_t configuration; /* that they are of; 0: they are changing */
+    uint64_t hearsay_seen;  /* its changes */
+    uint64_t viewed_ns;     /* when the views were filled last */
+    bool news;              /* something was heard since then */
     struct wake_up view_wake_up;
     _Atomic uint64_t split;
     _Atomic uint64_t settled;

@@ -354,3 +354,10 @@ void roles_forget(struct rp_cluster *cluster) {
     cluster->forget_event = cluster->event;
     cluster->judge_again |= cluster->on;
 }
+
+void roles_heard_of(struct rp_cluster *cluster, uint64_t system, uint32_t timeline) {
+    if (system != 0 && system == cluster->system && timeline > cluster->timeline) {
+        cluster->timeline = timeline;
+        judge(cluster);
+    }
+}

@@ -115,6 +115,38 @@ class MistakenPromotion(Facts):
                 self.heir.execute("CHECKPOINT")
             self.wait_proven(moved, lambda: third.execute("CHECKPOINT"))
 
+    def test_an_heir_that_only_some_threads_reach(self):
+        """It has too few connections to give. The other threads hear of it from those that have one, or the
+        old primary, which is not fenced, would be theirs for good."""
+        def on_all_threads(row):
+            """Statuses, by connections that the threads share out."""
+            asked = [host.begin_lookup(*row) for _ in range(32)]
+            return {future.result().status for future in asked}
+
+        def links_up():
+            return host.metrics().value("snapshot_host_links_up", server="server.b")
+
+        host = self.host(policy=TO_PRIMARY, settings={
+            "listen": {"address": "127.0.0.1", "threads": 4},
+            **{f"server.{name}": {"conninfo": Named(server, "plain").conninfo(), "links": 1}
+               for name, server in zip("ab", (self.primary, self.heir))}})
+        wait_for(lambda: links_up() == 4, "all links")
+        self.primary.execute("ALTER ROLE plain CONNECTION LIMIT 2")
+        self.servers.wait_caught_up()
+        self.heir.end_clients()
+        wait_for(lambda: links_up() == 2, "two links")
+        host.wait_for_log(lambda line: "too many connections" in line.text, "the others to be refused")
+        self.promote()
+        wait_for(lambda: len([line for line in host.log if "server.a is out" in line.text
+                              and "deposed" in line.text]) == 4, "all threads to know")
+        self.assertNotIn(404, on_all_threads(self.acknowledged(self.heir)))
+        # The promotion was a mistake: its traces are gone from all threads with a reload.
+        self.heir.stop("immediate")
+        host.reload()
+        made_up = self.history.new_id(), self.history.new_id()
+        wait_for(lambda: on_all_threads(made_up) == {404}, "the old primary to be the primary again")
+        self.assertEqual(on_all_threads(self.acknowledged(self.primary)), {200})
+
     def test_configured_replica_is_the_primary(self):
         """However it is called, the writer gets at most the budget's reads."""
         with Relay(self.primary) as address:
