@@ -395,6 +395,42 @@ void servers_add_counters(struct servers *servers, const char *name, bool before
     (void)pthread_mutex_unlock(&servers->lock);
 }
 
+/* With the lock held; NULL: none, or one that goes. */
+static struct server *find(struct servers *servers, const char *name) {
+    for (uint32_t i = 0; i < servers->count; i++) {
+        struct server *server = &servers->servers[i];
+        if (server->links != NULL && !server->going && strcmp(server->config.name, name) == 0) {
+            return server;
+        }
+    }
+    return NULL;
+}
+
+bool servers_are_answered_by(struct servers *servers, const char *name) {
+    (void)pthread_mutex_lock(&servers->lock);
+    const struct server *server = find(servers, name);
+    const bool answers = server == NULL || counter_value(&server->view.answers) != 0;
+    (void)pthread_mutex_unlock(&servers->lock);
+    return answers;
+}
+
+bool servers_find_error(struct servers *servers, const char *name, bool any, char *text,
+                        size_t length) {
+    struct pg_server_counters counters = {0};
+    (void)pthread_mutex_lock(&servers->lock);
+    const struct server *server = find(servers, name);
+    if (server != NULL) {
+        pg_server_read_counters(server->links, &counters);
+    }
+    const bool lacks =
+        server != NULL && counters.links_up < (any ? server->config.links : UINT64_C(1));
+    if (lacks) {
+        pg_server_copy_error(server->links, text, length);
+    }
+    (void)pthread_mutex_unlock(&servers->lock);
+    return lacks;
+}
+
 /* ---- beginning and ending -------------------------------------------------------------------- */
 
 bool servers_init(struct servers *servers, const struct servers_options *options,

@@ -184,6 +184,16 @@ void servers_add_counters(struct servers *servers, const char *name, bool before
                           struct pg_server_counters *sum);
 void pg_server_counters_add(struct pg_server_counters *sum, const struct pg_server_counters *more);
 
+/* Whether the server of that name answers this thread; true if it is none of its servers. [any
+ * thread]
+ */
+bool servers_are_answered_by(struct servers *servers, const char *name);
+
+/* Why this thread has no link to the server of that name; or, with `any`, fewer than it should
+ * have. False if it has. [any thread] */
+bool servers_find_error(struct servers *servers, const char *name, bool any, char *text,
+                        size_t length);
+
 /* Why servers are not reached, of the first that is not: "NAME: error"; "" if all are. */
 void servers_last_error(const struct servers *servers, char *text, size_t length);
 
