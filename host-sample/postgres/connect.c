@@ -345,6 +345,9 @@ PGconn *pg_attempt_take(struct pg_attempt *attempt, struct pg_start *next, char 
                         size_t err_length) {
     PGconn *conn = NULL;
     if (atomic_load(&attempt->ended)) {
+        /* It has been written to by now, of which a thread sanitizer knows once it is read. */
+        eventfd_t count;
+        (void)eventfd_read(attempt->ended_fd, &count);
         conn = attempt->conn;
         attempt->conn = NULL;
         *next = attempt->next;
