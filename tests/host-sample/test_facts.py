@@ -7,10 +7,12 @@ error may be right; a 404 for such a row never is.
 """
 
 import collections
+import concurrent.futures
 import os
 import re
 import shutil
 import subprocess
+import threading
 import time
 import unittest
 
@@ -119,9 +121,15 @@ class MistakenPromotion(Facts):
         """It has too few connections to give. The other threads hear of it from those that have one, or the
         old primary, which is not fenced, would be theirs for good."""
         def on_all_threads(row):
-            """Statuses, by connections that the threads share out."""
-            asked = [host.begin_lookup(*row) for _ in range(32)]
-            return {future.result().status for future in asked}
+            """Statuses, by new connections, of which each of the threads has some."""
+            together = threading.Barrier(40)
+
+            def ask(_):
+                together.wait()  # or one of the pool's, and its connection, would do for several
+                return host.lookup(*row, headers={"connection": "close"}).status
+
+            with concurrent.futures.ThreadPoolExecutor(together.parties) as pool:
+                return set(pool.map(ask, range(together.parties)))
 
         def links_up():
             return host.metrics().value("snapshot_host_links_up", server="server.b")
