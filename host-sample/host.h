@@ -63,7 +63,8 @@ struct host {
     struct lookup_service service;
     struct worker *workers; /* config->listen.threads of them */
     uint32_t worker_count;
-    struct rates rates; /* of the first worker's thread, for operators */
+    struct hearsay hearsay; /* between them */
+    struct rates rates;     /* of the first worker's thread, for operators */
     int64_t started_unix_ms;
     _Atomic uint64_t loaded_unix_ms; /* when the policy file was last taken */
     pthread_mutex_t facts_lock;      /* of: */

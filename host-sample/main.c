@@ -305,6 +305,7 @@ int main(int argc, char **argv) {
                         .reload_ok = 1,
                         .started_unix_ms = unix_now_ms(),
                         .facts_lock = PTHREAD_MUTEX_INITIALIZER,
+                        .hearsay.lock = PTHREAD_MUTEX_INITIALIZER,
                         .service.misses.lock = PTHREAD_MUTEX_INITIALIZER};
     if (!arguments.test) {
         serve_block_signals(&signals);

@@ -73,6 +73,7 @@ static bool have_all(const struct host *host, const struct host_config *config) 
 static void hand_out(struct host *host, struct host_config *config) {
     const struct timespec moment = {.tv_nsec = 1000000};
     struct host_config *before = host->config;
+    config->number = before->number + 1;
     host->config = config;
     for (uint32_t i = 0; i < host->worker_count; i++) {
         worker_offer(&host->workers[i], config);
@@ -94,6 +95,7 @@ bool host_find_addresses(struct host *host) {
     struct host_config *config = calloc(1, sizeof *config);
     if (config != NULL) {
         addresses_expand(config, host->written, NULL);
+        config->number = 1;
         host->config = config;
     }
     return config != NULL;

@@ -59,6 +59,7 @@ static bool make_servers(struct worker *worker, char *err, size_t err_length) {
         .known = servers_known,
         .known_context = worker,
         .random = &worker->random,
+        .hearsay = worker->host->worker_count > 1 ? &worker->host->hearsay : NULL,
     };
     worker->roster = (struct roster){.servers = &worker->servers, .base = worker->base};
     return servers_init(&worker->servers, &options, worker->base, err, err_length) &&

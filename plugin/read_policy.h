@@ -499,7 +499,7 @@ struct rp_cluster_info {
     uint64_t system;   /* 0: unknown */
     /* 1: there are replicas, and none that may be asked: on_replica_failure decides of reads */
     uint32_t replicas_out;
-    uint32_t reserved;
+    uint32_t forgetting; /* 1: after forget_history, until all have been asked anew */
 };
 
 struct rp_notice {
@@ -577,6 +577,15 @@ struct rp_cluster_calls {
      * RP_E_ARGUMENT; print fills text, at least RP_POSITION_BYTES long. */
     int32_t (*position_parse)(const char *text, uint64_t *position);
     void (*position_print)(uint64_t position, char *text);
+
+    /* For a host that has several clusters of the same servers, one in each thread say: what
+     * another of them has found out, the system and the timeline of its `info`, while
+     * primary_answers is 1 and forgetting is 0 there. It is remembered here as if it had been heard
+     * here, so that a primary which was deposed is out, though this cluster has no connection to
+     * the new one. Another system, or an older timeline, changes nothing. Where history is to be
+     * forgotten, tell all clusters, and pass on nothing from one that was not told yet. */
+    void (*heard_of)(struct rp_cluster *cluster, uint64_t system, uint32_t timeline,
+                     uint64_t now_ns);
 };
 
 #define RP_POSITION_BYTES 18u

@@ -46,6 +46,7 @@ struct server_config {
 };
 
 struct host_config {
+    uint64_t number; /* of those that the threads were given: a later one is higher */
     struct {
         char address[INI_MAX_VALUE_BYTES + 1];
         uint32_t port;

@@ -290,9 +290,13 @@ static void put_lag(const struct host *host, const struct shown *shown, struct b
     put_lag_view(host, shown, out, "snapshot_host_replica_lag_at_least_seconds",
                  "The same where it was last known, and still grows while it is unknown; 0: none.",
                  VIEW(lag_at_least_ns), 1e-9);
-    put_view(host, shown, out, "snapshot_host_server_answers",
-             "1 if the server answered the last question about itself.", VIEW(answers), 1,
-             RP_UNKNOWN);
+    put_header(out, "snapshot_host_server_answers", "gauge",
+               "1 if the server answered the last question about itself, of each thread.");
+    for (uint32_t i = 0; i < shown->count; i++) {
+        const char *name = shown->labels[i].name;
+        put_gauge(out, "snapshot_host_server_answers", name, true,
+                  host_threads_without(host, name) == 0);
+    }
     put_view(host, shown, out, "snapshot_host_server_timeline",
              "Timeline of each server; NaN: unknown.", VIEW(timeline), 1, 0);
 }
@@ -311,10 +315,10 @@ static void put_roles(const struct host *host, const struct shown *shown, struct
         }
     }
     put_single(out, "snapshot_host_split", "gauge",
-               "1 while two servers, or lineages, claim to be the primary.",
-               counter_value(&servers_of(host)->split));
-    put_single(out, "snapshot_host_primary_answers", "gauge", "1 while a primary answers.",
-               counter_value(&servers_of(host)->primary_answers));
+               "1 while two servers, or lineages, claim to be the primary.", host_is_split(host));
+    put_single(out, "snapshot_host_primary_answers", "gauge",
+               "1 while a primary answers, in each thread.",
+               host_threads_without_primary(host) == 0);
 }
 
 static uint64_t cluster_sum(const struct host *host, uint32_t counter) {

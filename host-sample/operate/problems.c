@@ -51,8 +51,12 @@ static void check_cluster(struct status *status) {
     }
     if (!status->ready) {
         add(status, TONE_BAD, "Not ready: %s", status->not_ready);
-    } else if (status->cluster.primary_answers == 0) {
+    } else if (status->threads_without_primary == status->host->worker_count) {
         add(status, TONE_BAD, "No primary answers: what replicas lack fails.");
+    } else if (status->threads_without_primary > 0) {
+        add(status, TONE_BAD,
+            "No primary answers %u of %u threads: what replicas lack fails there.",
+            status->threads_without_primary, status->host->worker_count);
     } else if (status->cluster.replicas == 0 && status->server_count > 1) {
         add(status, TONE_BAD, "No replica can be asked: all reads are the primary's.");
     }

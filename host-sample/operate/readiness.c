@@ -40,43 +40,53 @@ static const char *lacking(const struct servers *servers, const struct policy_ne
     return NULL;
 }
 
-/* Of the first server that is not reached, says why it is out, or is too far behind. Of the
- * thread's own. */
-static void explain(const struct servers *servers, const struct policy_needs *needs, char *text,
+/* Of the first server that this thread does not reach, says why it is out, or is too far behind. */
+static void explain(struct servers *servers, const struct policy_needs *needs, char *text,
                     size_t length) {
-    servers_last_error(servers, text, length);
-    for (uint32_t i = 0; text[0] == '\0' && i < servers->count; i++) {
-        const struct server *server = &servers->servers[i];
-        const char *why = atomic_load_explicit(&server->view.why, memory_order_relaxed);
-        if (why[0] != '\0') {
-            (void)snprintf(text, length, "%s: %s", server->config.name, why);
-        } else if (is_too_far(&server->view, needs)) {
-            (void)snprintf(text, length, "%s is further behind than max_lag_ms = %" PRIu64,
-                           server->config.name, needs->max_lag_ms);
+    struct server_label labels[SERVERS_MAX];
+    const uint32_t count = servers_list(servers, labels);
+    char error[256];
+    for (uint32_t i = 0; i < count; i++) {
+        if (servers_find_error(servers, labels[i].name, false, error, sizeof error) &&
+            error[0] != '\0') {
+            (void)snprintf(text, length, "%.*s: %s", (int)HOST_NAME_BYTES - 1, labels[i].name,
+                           error);
+            return;
         }
     }
-    if (text[0] == '\0') {
-        (void)snprintf(text, length, "none has said that it is a primary or a replica");
+    for (uint32_t i = 0; i < count; i++) {
+        const struct server_view *view = &servers->servers[labels[i].index].view;
+        const char *why = atomic_load_explicit(&view->why, memory_order_relaxed);
+        if (why[0] != '\0') {
+            (void)snprintf(text, length, "%s: %s", labels[i].name, why);
+            return;
+        }
+        if (is_too_far(view, needs)) {
+            (void)snprintf(text, length, "%s is further behind than max_lag_ms = %" PRIu64,
+                           labels[i].name, needs->max_lag_ms);
+            return;
+        }
     }
+    (void)snprintf(text, length, "none has said that it is a primary or a replica");
 }
 
 bool host_is_ready(const struct worker *worker, const struct policy_needs *needs, char *why,
                    size_t length) {
     const struct host *host = worker->host;
-    char error[160];
+    char error[HOST_NAME_BYTES + 258];
     if (counter_value(&host->leaving) != 0) {
         (void)snprintf(why, length, "Draining");
         return false;
     }
     for (uint32_t i = 0; i < host->worker_count; i++) {
-        const struct servers *servers = &host->workers[i].servers;
+        struct servers *servers = &host->workers[i].servers;
         if (counter_value(&servers->settled) == 0) {
             (void)snprintf(why, length, "Not every server has been tried yet");
             return false;
         }
         const char *what = lacking(servers, needs);
         if (what != NULL) {
-            explain(&worker->servers, needs, error, sizeof error);
+            explain(servers, needs, error, sizeof error);
             (void)snprintf(why, length, "%s: %s", what, error);
             return false;
         }

@@ -88,9 +88,9 @@ static void take_servers(struct status *status, const struct servers *servers,
                          const struct rates_sample *now) {
     const struct host *host = status->host;
     for (uint32_t i = 0; i < servers->count; i++) {
-        const struct pg_server *links = servers->servers[i].links;
         struct pg_server_counters sum = {0};
-        if (links == NULL || servers->servers[i].going ||
+        char error[256];
+        if (servers->servers[i].links == NULL || servers->servers[i].going ||
             status->server_count == HOST_MAX_SERVERS) {
             continue;
         }
@@ -102,13 +102,18 @@ static void take_servers(struct status *status, const struct servers *servers,
         status->server_count++;
         server->name = servers->servers[i].config.name;
         host_add_counters(host, server->name, true, &sum);
+        /* Where it answers others, this thread's links are what is lacking. */
+        if (host_threads_without(host, server->name) < host->worker_count) {
+            server->info.answers = 1;
+        }
         server->links = links_of(status->config, server->name);
         server->links_up = sum.links_up;
         server->in_flight = sum.in_flight;
         server->reads = sum.reads;
         server->reads_per_s = rates_per_s(&host->rates, now, RATE_READS + i);
         if (server->links_up < server->links) {
-            one_line(server->error, sizeof server->error, pg_server_last_error(links));
+            host_find_error(host, server->name, error, sizeof error);
+            one_line(server->error, sizeof server->error, error);
         }
     }
 }
@@ -136,6 +141,9 @@ void status_take(struct status *status, const struct worker *worker) {
     status->ready =
         host_is_ready(worker, &status->needs, status->not_ready, sizeof status->not_ready);
     (void)worker->servers.calls->info(worker->servers.cluster, &status->cluster);
+    status->cluster.split = host_is_split(host);
+    status->threads_without_primary = host_threads_without_primary(host);
+    status->cluster.primary_answers = status->threads_without_primary == 0;
     take_numbers(status, &now);
     take_servers(status, &worker->servers, &now);
     take_policy(status);

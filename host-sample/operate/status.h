@@ -41,7 +41,9 @@ struct status {
     bool ready;
     char not_ready[256];
     struct policy_needs needs;
-    struct rp_cluster_info cluster;
+    struct rp_cluster_info
+        cluster; /* of the thread that makes the page; split and primary_answers of all */
+    uint32_t threads_without_primary;
     struct status_server servers[HOST_MAX_SERVERS];
     uint32_t server_count;
     uint64_t verdicts[STATUS_VERDICTS]; /* by enum rp_verdict; NONE: refused */

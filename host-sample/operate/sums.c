@@ -23,6 +23,39 @@ void host_add_counters(const struct host *host, const char *name, bool before,
     }
 }
 
+bool host_is_split(const struct host *host) {
+    bool split = false;
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        split = split || counter_value(&host->workers[i].servers.split) != 0;
+    }
+    return split;
+}
+
+uint32_t host_threads_without_primary(const struct host *host) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        count += counter_value(&host->workers[i].servers.primary_answers) == 0;
+    }
+    return count;
+}
+
+uint32_t host_threads_without(const struct host *host, const char *name) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        count += !servers_are_answered_by(&host->workers[i].servers, name);
+    }
+    return count;
+}
+
+void host_find_error(const struct host *host, const char *name, char *text, size_t length) {
+    text[0] = '\0';
+    for (uint32_t i = 0; i < host->worker_count; i++) {
+        if (servers_find_error(&host->workers[i].servers, name, true, text, length)) {
+            return;
+        }
+    }
+}
+
 void host_read_budget(const struct host *host, struct rp_budget_info *budget) {
     const struct lookup_service *service = &host->service;
     *budget = (struct rp_budget_info){.struct_size = sizeof *budget};

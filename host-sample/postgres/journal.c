@@ -48,7 +48,15 @@ void pg_journal_link_came_up(struct pg_journal *journal, const char *text, bool 
 }
 
 static void note_error(struct pg_journal *journal, const char *text) {
+    (void)pthread_mutex_lock(&journal->lock);
     (void)snprintf(journal->last_error, sizeof(journal->last_error), "%s", text);
+    (void)pthread_mutex_unlock(&journal->lock);
+}
+
+void pg_journal_copy_error(struct pg_journal *journal, char *text, size_t length) {
+    (void)pthread_mutex_lock(&journal->lock);
+    (void)snprintf(text, length, "%s", journal->last_error);
+    (void)pthread_mutex_unlock(&journal->lock);
 }
 
 void pg_journal_link_was_lost(struct pg_journal *journal, const char *text) {

@@ -45,6 +45,7 @@ static void destroy(struct pg_server *server) {
         pg_link_free(&server->links[i], deadline_ms > now_ms ? (int)(deadline_ms - now_ms) : 0);
     }
     byte_buffer_free(&server->shared.scratch);
+    (void)pthread_mutex_destroy(&server->shared.journal.lock);
     free(server->links);
     free(server->name);
     free(server->conninfo);
@@ -186,7 +187,8 @@ struct pg_server *pg_server_new(struct event_base *base, const struct pg_server_
     struct pg_link *links = calloc(options->links, sizeof(*links));
     char *name = strdup(options->name);
     char *conninfo = strdup(options->conninfo);
-    if (server == NULL || links == NULL || name == NULL || conninfo == NULL) {
+    if (server == NULL || links == NULL || name == NULL || conninfo == NULL ||
+        pthread_mutex_init(&server->shared.journal.lock, NULL) != 0) {
         free(server);
         free(links);
         free(name);
@@ -252,6 +254,10 @@ const char *pg_server_name(const struct pg_server *server) {
 
 const char *pg_server_last_error(const struct pg_server *server) {
     return server->shared.journal.last_error;
+}
+
+void pg_server_copy_error(struct pg_server *server, char *text, size_t length) {
+    pg_journal_copy_error(&server->shared.journal, text, length);
 }
 
 const uint32_t pg_took_bounds_us[PG_TOOK_BUCKETS] = {250,   500,   1000,   2500,   5000,

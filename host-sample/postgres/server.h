@@ -62,6 +62,8 @@ bool pg_server_is_up(const struct pg_server *server);   /* at least one link is 
 bool pg_server_is_idle(const struct pg_server *server); /* no statement is with it */
 const char *pg_server_name(const struct pg_server *server);
 const char *pg_server_last_error(const struct pg_server *server); /* of its links; "" if none */
+/* The same for another thread than the server's, which keeps it from being freed. */
+void pg_server_copy_error(struct pg_server *server, char *text, size_t length);
 
 struct pg_server_counters { /* read from any thread, relaxed */
     uint64_t statements;    /* sent, resends not counted */

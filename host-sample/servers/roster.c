@@ -323,6 +323,7 @@ bool roster_apply(struct roster *roster, const struct host_config *config, char 
     }
     roster->statement_timeout_ms = timeout_ms;
     roster->heard_by_ns = monotonic_ns() + HEARD_NS;
+    roster->configuration = config->number;
     if (servers->count > 0) {
         forget(servers);
     }
@@ -352,6 +353,7 @@ void roster_flush(struct roster *roster) {
     if (roster->going) {
         go_on(roster, false);
     }
+    servers->configuration = roster->going ? 0 : roster->configuration;
     servers_flush(servers);
     if (roster->going && roster->wake_up.owner == NULL) {
         roster->wake_up.woken = woken;

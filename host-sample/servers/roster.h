@@ -26,6 +26,7 @@ struct roster {
     uint32_t dialled_timeout_ms; /* the longest of links that go */
     uint64_t heard_by_ns;        /* new servers are not waited for any longer */
     bool going;                  /* some server goes */
+    uint64_t configuration;      /* its number */
     struct wake_up wake_up;
 };
 

@@ -271,8 +271,29 @@ static void announce(struct servers *servers) {
     }
 }
 
+/* Says what is known here, and takes over what others know. Nothing while servers change, or
+ * history is being forgotten: what is remembered of those that go does not count any more. */
+static void tell_other_threads(struct servers *servers) {
+    struct hearsay *hearsay = servers->options.hearsay;
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    if (hearsay == NULL || servers->configuration == 0 ||
+        (!servers->news && atomic_load(&hearsay->changes) == servers->hearsay_seen)) {
+        return;
+    }
+    (void)servers->calls->info(servers->cluster, &info);
+    if (info.forgetting) {
+        return;
+    }
+    const uint32_t newer =
+        hearsay_exchange(hearsay, servers->configuration, &info, &servers->hearsay_seen);
+    if (newer != 0) {
+        servers->calls->heard_of(servers->cluster, info.system, newer, monotonic_ns());
+    }
+}
+
 void servers_flush(struct servers *servers) {
     bool again;
+    tell_other_threads(servers);
     do {
         servers_run(servers);
         again = false;
@@ -372,6 +393,42 @@ void servers_add_counters(struct servers *servers, const char *name, bool before
         }
     }
     (void)pthread_mutex_unlock(&servers->lock);
+}
+
+/* With the lock held; NULL: none, or one that goes. */
+static struct server *find(struct servers *servers, const char *name) {
+    for (uint32_t i = 0; i < servers->count; i++) {
+        struct server *server = &servers->servers[i];
+        if (server->links != NULL && !server->going && strcmp(server->config.name, name) == 0) {
+            return server;
+        }
+    }
+    return NULL;
+}
+
+bool servers_are_answered_by(struct servers *servers, const char *name) {
+    (void)pthread_mutex_lock(&servers->lock);
+    const struct server *server = find(servers, name);
+    const bool answers = server == NULL || counter_value(&server->view.answers) != 0;
+    (void)pthread_mutex_unlock(&servers->lock);
+    return answers;
+}
+
+bool servers_find_error(struct servers *servers, const char *name, bool any, char *text,
+                        size_t length) {
+    struct pg_server_counters counters = {0};
+    (void)pthread_mutex_lock(&servers->lock);
+    const struct server *server = find(servers, name);
+    if (server != NULL) {
+        pg_server_read_counters(server->links, &counters);
+    }
+    const bool lacks =
+        server != NULL && counters.links_up < (any ? server->config.links : UINT64_C(1));
+    if (lacks) {
+        pg_server_copy_error(server->links, text, length);
+    }
+    (void)pthread_mutex_unlock(&servers->lock);
+    return lacks;
 }
 
 /* ---- beginning and ending -------------------------------------------------------------------- */

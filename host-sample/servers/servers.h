@@ -9,6 +9,7 @@
 #ifndef SERVERS_H
 #define SERVERS_H
 
+#include "hearsay.h"
 #include "host-sample/base/counter.h"
 #include "host-sample/base/log.h"
 #include "host-sample/base/wake_ups.h"
@@ -107,7 +108,8 @@ struct servers_options {
     /* Every link has been tried once, and it is known who is who. Called once. */
     void (*known)(void *context);
     void *known_context;
-    uint64_t *random; /* see entropy.h */
+    uint64_t *random;        /* see entropy.h */
+    struct hearsay *hearsay; /* of all threads; NULL: there are no others */
 };
 
 struct servers {
@@ -123,8 +125,10 @@ struct servers {
     bool announced;
     struct wake_ups wake_ups;
     struct wake_up wake_up;
-    uint64_t viewed_ns; /* when the views were filled last */
-    bool news;          /* something was heard since then */
+    uint64_t configuration; /* that they are of; 0: they are changing */
+    uint64_t hearsay_seen;  /* its changes */
+    uint64_t viewed_ns;     /* when the views were filled last */
+    bool news;              /* something was heard since then */
     struct wake_up view_wake_up;
     _Atomic uint64_t split;
     _Atomic uint64_t settled;
@@ -179,6 +183,16 @@ uint32_t servers_list(struct servers *servers, struct server_label labels[SERVER
 void servers_add_counters(struct servers *servers, const char *name, bool before,
                           struct pg_server_counters *sum);
 void pg_server_counters_add(struct pg_server_counters *sum, const struct pg_server_counters *more);
+
+/* Whether the server of that name answers this thread; true if it is none of its servers. [any
+ * thread]
+ */
+bool servers_are_answered_by(struct servers *servers, const char *name);
+
+/* Why this thread has no link to the server of that name; or, with `any`, fewer than it should
+ * have. False if it has. [any thread] */
+bool servers_find_error(struct servers *servers, const char *name, bool any, char *text,
+                        size_t length);
 
 /* Why servers are not reached, of the first that is not: "NAME: error"; "" if all are. */
 void servers_last_error(const struct servers *servers, char *text, size_t length);

@@ -327,6 +327,7 @@ static int32_t cluster_info(struct rp_cluster *cluster, struct rp_cluster_info *
         .replicas = (uint32_t)__builtin_popcountll(cluster->replicas),
         .system = cluster->system,
         .replicas_out = cluster->replicas == 0 && cluster->others != 0,
+        .forgetting = cluster->forgetting,
     };
     give(info, info->struct_size, &all, sizeof all);
     return RP_OK;
@@ -346,6 +347,15 @@ static void cluster_forget_history(struct rp_cluster *cluster, uint64_t now_ns) 
         advance(cluster, now_ns);
         cluster_event(cluster);
         roles_forget(cluster);
+    }
+}
+
+static void cluster_heard_of(struct rp_cluster *cluster, uint64_t system, uint32_t timeline,
+                             uint64_t now_ns) {
+    if (cluster != NULL) {
+        advance(cluster, now_ns);
+        cluster_event(cluster);
+        roles_heard_of(cluster, system, timeline);
     }
 }
 
@@ -576,4 +586,5 @@ const struct rp_cluster_calls cluster_calls = {
     .metrics = cluster_metrics,
     .position_parse = position_parse,
     .position_print = position_print,
+    .heard_of = cluster_heard_of,
 };

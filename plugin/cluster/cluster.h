@@ -165,8 +165,9 @@ struct server {
     uint8_t why;        /* enum why */
     int32_t noted_role; /* that a notice told of */
     uint8_t noted_why;
-    uint8_t no_proof; /* enum no_proof, that a notice told of */
+    uint8_t no_proof_told; /* bit n: of n, of enum no_proof, a notice told */
     uint32_t no_proof_polls;
+    uint64_t no_proof_ns; /* when it could prove nothing last */
 
     struct health health;
     uint64_t lag_known_ns; /* when its lag was last known */

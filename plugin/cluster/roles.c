@@ -19,6 +19,10 @@
 
 #define PATIENT_POLLS 3u /* before a notice that a replica can prove nothing: some of it passes */
 
+/* Until the same is told once more. A receiver that finds its segment gone begins anew every few
+ * seconds, and streams for a moment each time. */
+#define TOLD_NS UINT64_C(60000000000)
+
 /* ---- all together ---------------------------------------------------------------------------- */
 
 static void judge_settled(struct rp_cluster *cluster) {
@@ -109,6 +113,21 @@ static void judge_and_forget(struct rp_cluster *cluster) {
 
 /* ---- news ------------------------------------------------------------------------------------ */
 
+/* What keeps a replica from proving anything; why another server is out has been said. */
+static enum no_proof no_proof_of(const struct rp_cluster *cluster, const struct server *server) {
+    if (server->role != RP_ROLE_REPLICA) {
+        return PROOF_FINE;
+    }
+    if (server->can.receiver && server->said.upper == 0) {
+        return PROOF_NOT_STREAMING;
+    }
+    if (server->said.upper != 0 && server->can.control && !server->can.recovery &&
+        server->instance->lower < server->said.upper) {
+        return PROOF_OLD_TIMELINE;
+    }
+    return sorts_as_primary(cluster, server->instance) ? PROOF_FINE : PROOF_OTHER_ORDER;
+}
+
 static void tell_no_proof(struct rp_cluster *cluster, uint32_t index) {
     static const char *const texts[] = {
         [PROOF_NOT_STREAMING] =
@@ -123,22 +142,18 @@ static void tell_no_proof(struct rp_cluster *cluster, uint32_t index) {
             "on the same libraries",
     };
     struct server *server = &cluster->servers[index];
-    uint8_t now = PROOF_FINE;
-    if (server->role != RP_ROLE_REPLICA) {
-        now = PROOF_FINE; /* why it is out has been said */
-    } else if (server->can.receiver && server->said.upper == 0) {
-        now = PROOF_NOT_STREAMING;
-    } else if (server->said.upper != 0 && server->can.control && !server->can.recovery &&
-               server->instance->lower < server->said.upper) {
-        now = PROOF_OLD_TIMELINE;
-    } else if (!sorts_as_primary(cluster, server->instance)) {
-        now = PROOF_OTHER_ORDER;
-    }
-    server->no_proof_polls = now == PROOF_FINE ? 0 : server->no_proof_polls + 1;
+    const enum no_proof now = no_proof_of(cluster, server);
     if (now == PROOF_FINE) {
-        server->no_proof = PROOF_FINE;
-    } else if (server->no_proof_polls >= PATIENT_POLLS && now != server->no_proof) {
-        server->no_proof = now;
+        server->no_proof_polls = 0;
+        if (cluster->now_ns - server->no_proof_ns >= TOLD_NS) {
+            server->no_proof_told = 0;
+        }
+        return;
+    }
+    server->no_proof_ns = cluster->now_ns;
+    server->no_proof_polls++;
+    if (server->no_proof_polls >= PATIENT_POLLS && (server->no_proof_told & 1u << now) == 0) {
+        server->no_proof_told |= (uint8_t)(1u << now);
         notices_add(&cluster->notices, RP_LOG_WARN, index, texts[now], server->name);
     }
 }
@@ -353,4 +368,11 @@ void roles_forget(struct rp_cluster *cluster) {
     cluster->forgetting = true;
     cluster->forget_event = cluster->event;
     cluster->judge_again |= cluster->on;
+}
+
+void roles_heard_of(struct rp_cluster *cluster, uint64_t system, uint32_t timeline) {
+    if (system != 0 && system == cluster->system && timeline > cluster->timeline) {
+        cluster->timeline = timeline;
+        judge(cluster);
+    }
 }

@@ -33,4 +33,7 @@ void roles_changed(struct rp_cluster *cluster);
 /* System and timeline are forgotten once every server has been asked anew. */
 void roles_forget(struct rp_cluster *cluster);
 
+/* Another cluster of this host has a primary of that system on that timeline. */
+void roles_heard_of(struct rp_cluster *cluster, uint64_t system, uint32_t timeline);
+
 #endif

@@ -261,6 +261,37 @@ class Status(LookupCase):
             self.assertRegex(text, r"\n +replica +unknown, no link ")
             self.assertNotRegex(text, "silent|does not answer")
 
+    def test_what_only_some_threads_lack(self):
+        """Each has links of its own, and what is wrong with any of them is told: who gets the links that a
+        limit leaves is chance."""
+        cluster.primary.execute("CREATE ROLE few LOGIN; GRANT pg_monitor TO few;"
+                                " GRANT SELECT ON ALL TABLES IN SCHEMA public TO few")
+        self.addCleanup(cluster.primary.execute, "DROP OWNED BY few; DROP ROLE few")
+        cluster.wait_caught_up()
+        settings = {"admin": {"port": free_port()}, "listen": {"address": "127.0.0.1", "threads": 4},
+                    **{name: {"conninfo": server.conninfo(user="few"), "links": 1} for name, server in
+                       (("primary", cluster.primary), ("replica", cluster.standby))}}
+        with Host(cluster.primary, cluster.standbys, settings=settings) as host:
+            wait_for(lambda: self.first_problem(host) is None, "a link of each thread to each server")
+            self.assertEqual(host.metrics().value("snapshot_host_primary_answers"), 1)
+            cluster.primary.execute("ALTER ROLE few CONNECTION LIMIT 3")
+            cluster.wait_caught_up()
+            for _ in range(5):  # the first thread, which makes the pages, is mostly not the one
+                for server in (cluster.primary, cluster.standby):
+                    server.end_clients()
+                wait_for(lambda: all(
+                    row["links_up"] == 3 and "too many connections" in (row["last_error"] or "")
+                    for row in host.admin("/status.json").json["servers"]), "why a link is lacking, of both servers")
+                # One that lacks both of its links keeps the host from being ready.
+                self.assert_told_first(host, "No primary answers 1 of 4 threads|Not ready: .*too many connections")
+                self.assertNotIn("does not answer", host.admin("/status.txt").body.decode())
+                metrics = host.metrics()
+                self.assertEqual(metrics.value("snapshot_host_primary_answers"), 0)
+                for server in ("primary", "replica"):
+                    self.assertEqual(metrics.value("snapshot_host_server_answers", server=server), 0)
+            cluster.primary.execute("ALTER ROLE few CONNECTION LIMIT -1")
+            wait_for(lambda: host.metrics().value("snapshot_host_primary_answers") == 1, "all links again")
+
     def test_last_misses_are_in_words(self):
         with with_admin() as host:
             host.lookup(run, history.new_id())

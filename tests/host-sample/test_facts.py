@@ -7,10 +7,12 @@ error may be right; a 404 for such a row never is.
 """
 
 import collections
+import concurrent.futures
 import os
 import re
 import shutil
 import subprocess
+import threading
 import time
 import unittest
 
@@ -114,6 +116,44 @@ class MistakenPromotion(Facts):
                 self.assert_error(self.made_up(moved), 404, "primary")
                 self.heir.execute("CHECKPOINT")
             self.wait_proven(moved, lambda: third.execute("CHECKPOINT"))
+
+    def test_an_heir_that_only_some_threads_reach(self):
+        """It has too few connections to give. The other threads hear of it from those that have one, or the
+        old primary, which is not fenced, would be theirs for good."""
+        def on_all_threads(row):
+            """Statuses, by new connections, of which each of the threads has some."""
+            together = threading.Barrier(40)
+
+            def ask(_):
+                together.wait()  # or one of the pool's, and its connection, would do for several
+                return host.lookup(*row, headers={"connection": "close"}).status
+
+            with concurrent.futures.ThreadPoolExecutor(together.parties) as pool:
+                return set(pool.map(ask, range(together.parties)))
+
+        def links_up():
+            return host.metrics().value("snapshot_host_links_up", server="server.b")
+
+        host = self.host(policy=TO_PRIMARY, settings={
+            "listen": {"address": "127.0.0.1", "threads": 4},
+            **{f"server.{name}": {"conninfo": Named(server, "plain").conninfo(), "links": 1}
+               for name, server in zip("ab", (self.primary, self.heir))}})
+        wait_for(lambda: links_up() == 4, "all links")
+        self.primary.execute("ALTER ROLE plain CONNECTION LIMIT 2")
+        self.servers.wait_caught_up()
+        self.heir.end_clients()
+        wait_for(lambda: links_up() == 2, "two links")
+        host.wait_for_log(lambda line: "too many connections" in line.text, "the others to be refused")
+        self.promote()
+        row = self.acknowledged(self.heir)
+        wait_for(lambda: 404 not in on_all_threads(row), "all threads to know")
+        self.assertNotIn(404, on_all_threads(self.acknowledged(self.heir)))
+        # The promotion was a mistake: its traces are gone from all threads with a reload.
+        self.heir.stop("immediate")
+        host.reload()
+        made_up = self.history.new_id(), self.history.new_id()
+        wait_for(lambda: on_all_threads(made_up) == {404}, "the old primary to be the primary again")
+        self.assertEqual(on_all_threads(self.acknowledged(self.primary)), {200})
 
     def test_configured_replica_is_the_primary(self):
         """However it is called, the writer gets at most the budget's reads."""

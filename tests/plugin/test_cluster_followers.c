@@ -6,6 +6,7 @@
 #include "tests/lib/suite.h"
 
 #include <check.h>
+#include <string.h>
 
 static struct scripted_pair pair;
 
@@ -36,6 +37,33 @@ static void say_once(uint32_t timeline) {
     pair.streamed = timeline;
     pair_answer(&pair, &pair.reads_out[9], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
 }
+
+/* How many notices with these words there are by now. */
+static int told(const char *words) {
+    struct rp_notice notice = {.struct_size = sizeof notice};
+    int count = 0;
+    while (pair.calls->notice(pair.cluster, &notice)) {
+        count += strstr(notice.text, words) != NULL;
+    }
+    return count;
+}
+
+/* The primary has removed the segment that it needs, so that its receiver ends as soon as it has
+ * begun, again and again, and says in between that it streams. */
+START_TEST(a_receiver_that_begins_again_and_again_is_told_of_once) {
+    for (int i = 0; i < 5; i++) {
+        stream_for_a_while(1);
+        pair_time_passes(&pair, 2500);
+    }
+    ck_assert_int_eq(told("does not stream"), 1);
+    pair.streamed = 1;
+    pair_time_passes(&pair, 65000);
+    ck_assert_int_eq(told("does not stream"), 0);
+    pair.streamed = 0;
+    pair_time_passes(&pair, 5000);
+    ck_assert_int_eq(told("does not stream"), 1);
+}
+END_TEST
 
 START_TEST(who_streams_the_primarys_timeline_is_its_replica) {
     stream_for_a_while(1);
@@ -144,6 +172,7 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("cluster_followers");
     TCase *tests = suite_case(suite, "followers", set_up, tear_down, 0);
+    tcase_add_test(tests, a_receiver_that_begins_again_and_again_is_told_of_once);
     tcase_add_test(tests, who_streams_the_primarys_timeline_is_its_replica);
     tcase_add_test(tests, who_has_streamed_a_newer_one_is_out_for_good);
     tcase_add_test(tests, nothing_that_it_says_later_ends_that);
