@@ -242,9 +242,10 @@ static void pump(struct play *play) {
 /* Nothing comes of it by itself now. */
 static bool is_kept_waiting(const struct play *play, const struct play_action *action) {
     const struct world_server *server = &play->world.servers[action->server];
-    return action->waits && action->moments == 0 && server->up &&
-           server->instance == action->instance && play->now_ns < action->until_ns &&
-           world_keeps_waiting(&play->world, action->server, action->position);
+    return server->silent ||
+           (action->waits && action->moments == 0 && server->up &&
+            server->instance == action->instance && play->now_ns < action->until_ns &&
+            world_keeps_waiting(&play->world, action->server, action->position));
 }
 
 /* A standby that says it streams the newest timeline, which is that of whoever counts. */
@@ -407,6 +408,9 @@ static void next_moment(struct play *play, struct play_action *action) {
     }
     play->now_ns += MS / 10;
     arrives_late(play);
+    if (server->silent) {
+        return;
+    }
     if (action->lost || action->moments == (action->kind == RP_ACTION_READ ? 2 : 1)) {
         arrives(play, action);
         pump(play);
@@ -558,7 +562,8 @@ void play_answer_questions(struct play *play) {
     int count = 0;
     pump(play);
     for (int i = 0; i < play->action_count; i++) {
-        if (play->actions[i].kind == RP_ACTION_ASK) {
+        const struct play_action *action = &play->actions[i];
+        if (action->kind == RP_ACTION_ASK && !play->world.servers[action->server].silent) {
             asked[count++] = play->actions[i].id;
         }
     }

@@ -130,7 +130,7 @@ void play_hold(struct play *play);
 /* False: nothing was held. */
 bool play_release(struct play *play);
 
-/* Every question that is under way is answered; reads, and questions that follow, are not. */
+/* Every question that is under way is answered, but of who is silent; reads, and questions that follow, are not. */
 void play_answer_questions(struct play *play);
 
 /* So much time passes in which no answer arrives. */
