@@ -20,11 +20,11 @@ struct instance *lineage_instance(struct server *server, uint64_t start) {
     return oldest;
 }
 
-void lineage_note_followed(const struct rp_cluster *cluster, struct instance *instance,
-                           const struct facts *facts) {
+void lineage_note_followed(const struct rp_cluster *cluster, const struct server *server,
+                           struct instance *instance, const struct facts *facts) {
     const uint32_t told = lineage_told(facts);
-    const bool contradicts =
-        told < instance->followed && facts->upper != 0 && !instance->followed_surely;
+    const bool streams = facts->upper != 0 && !server->can.recovery;
+    const bool contradicts = told < instance->followed && streams && !instance->followed_surely;
     if (!facts->in_recovery || told == 0) {
         return;
     }
@@ -109,6 +109,6 @@ void lineage_forget(const struct rp_cluster *cluster, struct server *server) {
         server->instances[i].followed = 0;
     }
     if (server->instance != NULL) {
-        lineage_note_followed(cluster, server->instance, &server->said);
+        lineage_note_followed(cluster, server, server->instance, &server->said);
     }
 }

@@ -102,6 +102,23 @@ START_TEST(but_one_that_is_contradicted_is_not) {
 }
 END_TEST
 
+/* From 19 on it tells then what it has replayed, which is of the old one still. */
+START_TEST(one_answer_of_19_is_enough_too) {
+    pair_close(&pair);
+    pair_open(&pair, "policy = replica_then_primary\nreplica_retry_max_ms = 0\n"
+                     "on_replica_failure = primary");
+    pair.tells_replayed = true;
+    pair.replayed = pair.inserted;
+    pair_open_cluster(&pair, 0);
+    pair_time_passes(&pair, 2000);
+    say_once(2);
+    pair.streamed = 0;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
+}
+END_TEST
+
 /* It was asked before those that have been heard since. */
 START_TEST(nor_does_it_come_too_late) {
     pair_start(&pair, 9, 1);
@@ -151,6 +168,7 @@ int main(void) {
     tcase_add_test(tests, so_is_one_whose_restart_point_is_newer);
     tcase_add_test(tests, one_answer_is_enough);
     tcase_add_test(tests, but_one_that_is_contradicted_is_not);
+    tcase_add_test(tests, one_answer_of_19_is_enough_too);
     tcase_add_test(tests, nor_does_it_come_too_late);
     tcase_add_test(tests, a_reload_forgets_it);
     tcase_add_test(tests, of_one_that_can_tell_nothing_too);
