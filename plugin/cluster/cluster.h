@@ -88,6 +88,7 @@ struct instance {
     uint64_t led_event;  /* when it was last heard to lead; 0: it was not */
     uint64_t took_event; /* when it was first, after another one or nobody */
     uint32_t led_timeline;
+    uint64_t turned_with; /* the instance that has led here by turns with it; 0: none */
     uint64_t noted_position; /* to be compared with a primary that is asked after noted_event */
     uint64_t noted_event;    /* 0: none */
     /* Of a standby: the newest timeline that it has streamed or replayed, 0: unknown; when it was
