@@ -193,8 +193,7 @@ int main(void) {
     tcase_add_test(tests, nor_does_it_end_sooner_where_more_is_asked);
     tcase_add_test(tests, it_ends_when_the_name_is_dead_for_a_minute);
     tcase_add_loop_test(tests, primaries_of_two_systems_by_turns_are_a_split, 1, 4);
-    tcase_add_loop_test(tests, so_are_those_of_whom_it_is_known_too_late,
-                        2, 4);
+    tcase_add_loop_test(tests, so_are_those_of_whom_it_is_known_too_late, 2, 4);
     tcase_add_loop_test(tests, until_it_says_of_which_system_it_is_another_one_counts_for_nothing,
                         2, 4);
     tcase_add_test(tests, where_all_are_of_another_system_it_is_the_one_that_counts);
