@@ -25,10 +25,8 @@ static bool judge_position(struct instance *instance, const struct server *prima
     }
     if (first) {
         instance->counts_from = noted <= flushed ? flushed : 0;
-        return instance->ahead;
     }
-    return instance->ahead &&
-           (instance->counts_from == 0 || instance->noted_position < instance->counts_from);
+    return instance->ahead && (instance->counts_from == 0 || noted < instance->counts_from);
 }
 
 /* A position is compared only with an inserted one that was asked for after that position had

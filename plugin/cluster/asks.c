@@ -43,6 +43,11 @@
  * anything about itself. Some let the probe pass: they have the functions, which all fail. */
 #define BLIND_POLLS 3u
 
+/* After this many in a row to which nothing came, a minute or more, the connection counts as lost.
+ * A host whose new connections to a dead machine take longer to fail than a question may never has
+ * an answer that says so. */
+#define SILENT_POLLS 60u
+
 /* Beside the outcomes of answers: none came. */
 #define TIMED_OUT (-1)
 
@@ -378,15 +383,27 @@ static bool is_waited_for(const struct rp_cluster *cluster, const struct ask *as
     return ask->kind == ASK_LOCATE && ask->server == cluster->located_by;
 }
 
+/* Whether nothing has come from it for long. Not by the time: while the host was suspended, nobody
+ * was asked. */
+static bool is_dead(struct health *health, const struct ask *ask, bool silent) {
+    if (!silent) {
+        health->silent_polls = 0;
+    } else if (ask->kind == ASK_POLL && health->silent_polls < SILENT_POLLS) {
+        health->silent_polls++;
+    }
+    return health->silent_polls == SILENT_POLLS;
+}
+
 static void ask_failed(struct rp_cluster *cluster, struct ask *ask, int32_t outcome) {
     struct server *server = &cluster->servers[ask->server];
     const bool timed_out = outcome == TIMED_OUT;
+    const bool silent = timed_out && server->health.answered_ns <= ask->sent_ns;
+    const bool dead = is_dead(&server->health, ask, silent);
     if (outcome == RP_FAILED) {
         question_failed(cluster, ask);
     } else {
-        const bool silent = timed_out && server->health.answered_ns <= ask->sent_ns;
         server_failed(cluster, ask->server, silent);
-        roles_unheard(cluster, ask->server, !timed_out);
+        roles_unheard(cluster, ask->server, !timed_out || dead);
     }
     if (is_waited_for(cluster, ask)) {
         fail_list(cluster, &cluster->located, "the primary could not be asked for its position");

@@ -88,6 +88,7 @@ struct instance {
     uint64_t led_event;  /* when it was last heard to lead; 0: it was not */
     uint64_t took_event; /* when it was first, after another one or nobody */
     uint32_t led_timeline;
+    uint64_t turned_with;    /* the instance that has led here by turns with it; 0: none */
     uint64_t noted_position; /* to be compared with a primary that is asked after noted_event */
     uint64_t noted_event;    /* 0: none */
     /* Of a standby: the newest timeline that it has streamed or replayed, 0: unknown; when it was
@@ -315,6 +316,8 @@ struct rp_cluster {
     bool split;
     bool claim_pending; /* a timeline was claimed once, and not confirmed yet */
     bool suspected;     /* a server may be a second primary, and is being asked */
+    bool outrun;        /* a standby has followed a newer timeline than the primary's: this one may
+                           be dead, and what it has said before that counts for nothing */
     bool two_systems;   /* out of recovery, and no `expect` says which one counts */
     bool two_databases; /* servers are connected to different ones */
     uint32_t split_servers[2];

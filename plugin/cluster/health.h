@@ -16,6 +16,7 @@
 struct health {
     uint32_t failures;    /* in a row */
     bool silent;          /* the last of them was a silence */
+    uint8_t silent_polls; /* in a row, with no answer between them */
     uint64_t until_ns;    /* end of the back-off */
     uint64_t answered_ns; /* when it last answered a read or a question, 0: never. One that answers
                              other reads is slow, not silent */

@@ -20,11 +20,11 @@ struct instance *lineage_instance(struct server *server, uint64_t start) {
     return oldest;
 }
 
-void lineage_note_followed(const struct rp_cluster *cluster, struct instance *instance,
-                           const struct facts *facts) {
+void lineage_note_followed(const struct rp_cluster *cluster, const struct server *server,
+                           struct instance *instance, const struct facts *facts) {
     const uint32_t told = lineage_told(facts);
-    const bool contradicts =
-        told < instance->followed && facts->upper != 0 && !instance->followed_surely;
+    const bool streams = facts->upper != 0 && !server->can.recovery;
+    const bool contradicts = told < instance->followed && streams && !instance->followed_surely;
     if (!facts->in_recovery || told == 0) {
         return;
     }
@@ -56,6 +56,22 @@ static bool are_rivals(const struct instance *one, const struct instance *other)
     return two_systems || one->led_timeline == other->led_timeline;
 }
 
+/* The other has been heard to lead as well. That both have done so by turns is remembered until it
+ * is known that they are rivals: short words do not tell of which system they are. */
+static void note_turns(const struct rp_cluster *cluster, struct server *server,
+                       struct instance *instance, struct instance *other, uint64_t sent_event) {
+    if (instance->led_event != 0 && instance->led_event < other->led_event &&
+        sent_event > other->took_event) {
+        instance->turned_with = other->start;
+    }
+    const bool turned =
+        instance->turned_with == other->start || other->turned_with == instance->start;
+    if (turned && are_rivals(instance, other)) {
+        server->two_lead_ns = cluster->now_ns;
+        instance->turned_with = other->turned_with = 0;
+    }
+}
+
 void lineage_note_leader(const struct rp_cluster *cluster, struct server *server,
                          struct instance *instance, const struct facts *facts,
                          uint64_t sent_event) {
@@ -74,11 +90,9 @@ void lineage_note_leader(const struct rp_cluster *cluster, struct server *server
     }
     instance->led_timeline = facts->upper;
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
-        const struct instance *other = &server->instances[i];
-        if (other != instance && other->led_event != 0 && are_rivals(instance, other) &&
-            instance->led_event != 0 && instance->led_event < other->led_event &&
-            sent_event > other->took_event) {
-            server->two_lead_ns = cluster->now_ns;
+        struct instance *other = &server->instances[i];
+        if (other != instance && other->led_event != 0) {
+            note_turns(cluster, server, instance, other, sent_event);
         }
     }
     instance->led_event = cluster->event;
@@ -98,6 +112,7 @@ bool lineage_note_late_leader(const struct rp_cluster *cluster, struct server *s
         server->two_lead_ns = cluster->now_ns;
     } else {
         server->switched_event = cluster->event;
+        late->turned_with = server->instance->start;
     }
     return true;
 }
@@ -107,8 +122,9 @@ void lineage_forget(const struct rp_cluster *cluster, struct server *server) {
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
         server->instances[i].led_event = 0;
         server->instances[i].followed = 0;
+        server->instances[i].turned_with = 0;
     }
     if (server->instance != NULL) {
-        lineage_note_followed(cluster, server->instance, &server->said);
+        lineage_note_followed(cluster, server, server->instance, &server->said);
     }
 }

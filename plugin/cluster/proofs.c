@@ -51,7 +51,8 @@ uint64_t proof_position(const struct rp_cluster *cluster, const struct read *rea
     const struct server *server = &cluster->servers[read->server];
     const struct instance *instance = instance_of(server, facts);
     if (instance == NULL || !facts->read_committed || !facts->in_recovery ||
-        !misses_count(cluster) || cluster->primary == NO_SERVER || read->located_instance == 0) {
+        !misses_count(cluster) || cluster->outrun || cluster->primary == NO_SERVER ||
+        read->located_instance == 0) {
         return 0;
     }
     const struct server *primary = &cluster->servers[cluster->primary];
@@ -84,6 +85,12 @@ uint64_t floor_position(const struct rp_cluster *cluster, uint32_t index,
                : facts->position;
 }
 
+/* Under this name or another one. */
+static bool is_primary_instance(const struct rp_cluster *cluster, const struct facts *facts) {
+    return cluster->primary != NO_SERVER &&
+           cluster->servers[cluster->primary].said.instance == facts->instance;
+}
+
 static const char *why_leader_does_not_count(const struct rp_cluster *cluster, uint32_t index,
                                              const struct facts *facts) {
     const struct server *server = &cluster->servers[index];
@@ -107,10 +114,13 @@ static const char *why_leader_does_not_count(const struct rp_cluster *cluster, u
         return "the server that was asked as the primary is on an older timeline, or does not tell "
                "its own";
     }
+    if (!is_primary_instance(cluster, facts)) {
+        return "another server is the primary by now";
+    }
     if (!cluster->settled) {
         return "not every server has been heard since the start";
     }
-    if (cluster->split || cluster->suspected || server->switched_event != 0) {
+    if (cluster->split || cluster->suspected || cluster->outrun || server->switched_event != 0) {
         return "two servers claim to be the primary";
     }
     if (cluster->two_systems) {

@@ -25,17 +25,19 @@
 
 /* ---- all together ---------------------------------------------------------------------------- */
 
+/* It stays so when servers are added to those that were heard; where none of those is left, it is a
+ * start: somebody who has not been heard yet may be the primary. */
 static void judge_settled(struct rp_cluster *cluster) {
-    if (cluster->settled) {
-        return;
-    }
+    bool all = !cluster->claim_pending;
+    bool any = false;
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         const struct server *server = &cluster->servers[i];
-        if (is_on(server) && (!server->tried || ahead_is_pending(cluster, server))) {
-            return;
+        if (is_on(server)) {
+            all = all && server->tried && !ahead_is_pending(cluster, server);
+            any = any || server->tried;
         }
     }
-    cluster->settled = cluster->on != 0 && !cluster->claim_pending;
+    cluster->settled = any && (all || cluster->settled);
 }
 
 static void judge_sets(struct rp_cluster *cluster) {
@@ -66,11 +68,13 @@ static void judge_sets(struct rp_cluster *cluster) {
             cluster->replicas |= server->state == RP_SERVER_ON ? server_bit(i) : 0;
         }
     }
+    cluster->others |= cluster->replicas;
 }
 
 static void judge(struct rp_cluster *cluster) {
     const uint64_t readable = cluster->readable;
     const uint32_t primary = standing_primary(cluster);
+    const bool answered = cluster->primary_answers;
     systems_judge(cluster);
     leaders_judge(cluster);
     (void)ahead_compare(cluster);
@@ -82,6 +86,9 @@ static void judge(struct rp_cluster *cluster) {
     judge_sets(cluster);
     cluster->has_strays |=
         (readable & ~cluster->readable) != 0 || primary != standing_primary(cluster);
+    if (answered && !cluster->primary_answers) {
+        cluster->judge_again |= cluster->on; /* the next polls may be long in coming */
+    }
     judge_settled(cluster);
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         if (is_on(&cluster->servers[i])) {
@@ -187,7 +194,7 @@ static void heard_late(struct rp_cluster *cluster, struct server *server, const 
     }
     if (server->said.instance == facts->instance && follows(server) &&
         lineage_told(facts) > server->instance->followed) {
-        lineage_note_followed(cluster, server->instance, facts);
+        lineage_note_followed(cluster, server, server->instance, facts);
         judge_and_forget(cluster);
     }
 }
@@ -245,9 +252,8 @@ static void note_words(struct rp_cluster *cluster, struct server *server, struct
                        const struct facts *facts, uint64_t sent_event) {
     const bool led = leads(server) && server->said.instance == facts->instance;
     instance->used_event = cluster->event;
-    note_asked(cluster, server);
     lineage_note_leader(cluster, server, instance, facts, sent_event);
-    lineage_note_followed(cluster, instance, facts);
+    lineage_note_followed(cluster, server, instance, facts);
     if (facts->in_recovery && instance->noted_event == 0 && facts->system != 0) {
         instance->noted_position = facts->position;
         instance->noted_event = facts->position != 0 ? cluster->event : 0;
@@ -285,6 +291,7 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     if (!is_on(server)) {
         return;
     }
+    note_asked(cluster, server);
     if (sent_event <= server->said_sent_event) {
         heard_late(cluster, server, facts, sent_event);
         return;

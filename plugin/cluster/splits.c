@@ -88,6 +88,7 @@ static void judge_follower(struct rp_cluster *cluster, uint32_t index) {
     if (primary == NO_SERVER || !follows_newer(cluster, server)) {
         return;
     }
+    cluster->outrun = true;
     if (!splits_is_diverged(cluster, server)) {
         if (cluster->servers[primary].lost_event <= server->instance->followed_event) {
             cluster->suspected = true;
@@ -129,6 +130,7 @@ static void tell_split(struct rp_cluster *cluster, bool before) {
 void splits_judge(struct rp_cluster *cluster) {
     bool before = cluster->split;
     cluster->split = false;
+    cluster->outrun = false;
     cluster->suspected = cluster->claim_pending;
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         for (uint32_t k = i + 1; leads(&cluster->servers[i]) && k < cluster->server_count; k++) {

@@ -23,17 +23,20 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
     const bool probe = strstr(text, "server_version_num") != NULL;
     const bool full = !probe && strstr(text, "pg_last_xact_replay_timestamp") != NULL;
     if (probe) {
-        (void)snprintf(answer, sizeof answer, "rp1 %u 8192 16777216 t t t t f", pair->version);
+        (void)snprintf(answer, sizeof answer, "rp1 %u 8192 16777216 t t t t %c", pair->version,
+                       pair->tells_replayed ? 't' : 'f');
     } else if (server != PAIR_STANDBY) {
         (void)snprintf(answer, sizeof answer, "rp1 %x c p 0/%X 0/%X %08X%s%s", pair->leader,
                        pair->inserted, pair->flushed, pair->timeline, told, full ? system : "");
     } else {
         char bounds[2][12] = {"-", "-"};
-        if (full) {
+        const uint32_t replayed = pair->tells_replayed ? pair->restart_point : 0;
+        const uint32_t newest = pair->streamed > replayed ? pair->streamed : replayed;
+        if (full || pair->tells_replayed) {
             (void)snprintf(bounds[0], sizeof bounds[0], "%u", pair->restart_point);
         }
-        if (pair->streamed != 0) {
-            (void)snprintf(bounds[1], sizeof bounds[1], "%u", pair->streamed);
+        if (newest != 0) {
+            (void)snprintf(bounds[1], sizeof bounds[1], "%u", newest);
         }
         (void)snprintf(answer, sizeof answer, "rp1 %x c r 0/%X - %s %s%s%s", pair->follower,
                        pair->replayed, bounds[0], bounds[1], told, full ? system : "");

@@ -58,6 +58,7 @@ struct scripted_pair {
     bool standby_is_gone;    /* the same */
     bool system_is_unknown;  /* the role may not see it */
     bool questions_fail;     /* though the probe passes: both may call the functions, in vain */
+    bool tells_replayed;     /* as from 19 on: that timeline, in place of a restart point's */
     bool standby_is_blind;   /* it may tell nothing about itself: the questions fail */
     bool primary_is_standby; /* its polls are led to the standby, whose name is another one */
     /* Forgotten when another read is done; 0: none. */

@@ -1,5 +1,6 @@
 /*
- * test_cluster_clock.c - what a cluster makes of a clock that jumps, stands still, or is none.
+ * test_cluster_clock.c - what a cluster makes of a clock that jumps, stands still, or is none; and
+ * when servers are asked.
  */
 #include "tests/lib/scripted_pair.h"
 #include "tests/lib/suite.h"
@@ -40,10 +41,37 @@ START_TEST(nor_with_an_answer) {
 }
 END_TEST
 
+static uint64_t standbys_position(void) {
+    struct rp_server_info info = {.struct_size = sizeof info};
+    ck_assert_int_eq(pair.calls->server(pair.cluster, PAIR_STANDBY, &info), RP_OK);
+    return info.position;
+}
+
+static void next_poll_of_the_standby(void) {
+    pair.replayed++;
+    for (int i = 0; standbys_position() != pair.replayed; i++) {
+        ck_assert_int_lt(i, 1100);
+        pair_time_passes(&pair, 1);
+    }
+}
+
+/* Its next poll is nearly a second away then. */
+START_TEST(a_standby_is_asked_soon_after_its_primary_was_lost) {
+    next_poll_of_the_standby();
+    pair.primary_is_gone = true;
+    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
+    pair_run(&pair);
+    pair.replayed++;
+    pair_time_passes(&pair, 250);
+    ck_assert_uint_eq(standbys_position(), pair.replayed);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_clock");
     TCase *tests = suite_case(suite, "clock", set_up, tear_down, 0);
     tcase_add_loop_test(tests, a_time_that_no_clock_tells_is_none, 0, 3);
     tcase_add_loop_test(tests, nor_with_an_answer, RP_FOUND, RP_MISSING + 1);
+    tcase_add_test(tests, a_standby_is_asked_soon_after_its_primary_was_lost);
     return suite_run(suite);
 }

@@ -120,6 +120,18 @@ START_TEST(one_answer_is_enough) {
 }
 END_TEST
 
+/* The primary is lost, and may be dead: but what it was asked before that is none's word. */
+START_TEST(a_primary_that_was_lost_meanwhile_counts_for_nothing) {
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
+    pair.primary_is_gone = true;
+    pair.streamed = 2;
+    pair_time_passes(&pair, 2500);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
 /* It may have been damaged on its way. */
 START_TEST(but_one_that_is_contradicted_is_not) {
     say_once(2);
@@ -127,6 +139,23 @@ START_TEST(but_one_that_is_contradicted_is_not) {
     pair_time_passes(&pair, 2500);
     ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
     ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+/* From 19 on it tells then what it has replayed, which is of the old one still. */
+START_TEST(one_answer_of_19_is_enough_too) {
+    pair_close(&pair);
+    pair_open(&pair, "policy = replica_then_primary\nreplica_retry_max_ms = 0\n"
+                     "on_replica_failure = primary");
+    pair.tells_replayed = true;
+    pair.replayed = pair.inserted;
+    pair_open_cluster(&pair, 0);
+    pair_time_passes(&pair, 2000);
+    say_once(2);
+    pair.streamed = 0;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
 }
 END_TEST
 
@@ -179,7 +208,9 @@ int main(void) {
     tcase_add_test(tests, nor_that_it_can_tell_nothing_any_more);
     tcase_add_test(tests, so_is_one_whose_restart_point_is_newer);
     tcase_add_test(tests, one_answer_is_enough);
+    tcase_add_test(tests, a_primary_that_was_lost_meanwhile_counts_for_nothing);
     tcase_add_test(tests, but_one_that_is_contradicted_is_not);
+    tcase_add_test(tests, one_answer_of_19_is_enough_too);
     tcase_add_test(tests, nor_does_it_come_too_late);
     tcase_add_test(tests, a_reload_forgets_it);
     tcase_add_test(tests, of_one_that_can_tell_nothing_too);

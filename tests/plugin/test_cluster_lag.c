@@ -41,6 +41,18 @@ static bool is_offered(uint64_t tag) {
     return offered;
 }
 
+/* Its operator says that it is to be the primary; it serves as a replica, and is none that reads
+ * may be shifted from without a budget. */
+START_TEST(so_does_one_that_was_the_primary) {
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_PRIMARY, RP_SERVER_ON,
+                                 pair.now_ns);
+    ck_assert(is_offered(1));
+    write_for(7000, false);
+    ck_assert(!is_offered(2));
+    ck_assert_int_eq(pair.verdicts[2], RP_VERDICT_FAILED);
+}
+END_TEST
+
 START_TEST(one_that_falls_behind_leaves) {
     ck_assert(is_offered(1));
     write_for(3000, false);
@@ -83,6 +95,7 @@ int main(void) {
     Suite *suite = suite_create("cluster_lag");
     TCase *tests = suite_case(suite, "lag", set_up, tear_down, 0);
     tcase_add_test(tests, one_that_falls_behind_leaves);
+    tcase_add_test(tests, so_does_one_that_was_the_primary);
     tcase_add_test(tests, one_that_has_gone_back_is_as_late_as_it_says);
     tcase_add_test(tests, one_that_follows_an_older_timeline_is_as_late_as_that_is);
     return suite_run(suite);

@@ -172,13 +172,30 @@ static void the_other_has_missed(uint32_t timeline) {
     pair_start(&pair, 3, 0);
 }
 
-/* Its answer is late, and it was asked after the other had been heard to lead: so both do. */
+/* Its answer is late, and it was asked after the other had been heard to lead: so both do. It may
+ * come at once, or some time after the last one. */
 START_TEST(an_overtaken_answer_of_the_one_before_is_a_split) {
     the_other_has_missed(1);
     ck_assert_int_eq(verdict_on(3, OTHER, RP_MISSING, OTHER), RP_VERDICT_NOT_FOUND);
+    pair_time_passes(&pair, (uint64_t)_i);
     ck_assert_int_eq(verdict_on(2, ONE, RP_MISSING, OTHER), RP_VERDICT_FAILED);
     pair_start(&pair, 4, 0);
     ck_assert_int_eq(verdict_on(4, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* The machine was suspended before that answer came. */
+START_TEST(which_lasts_a_minute_though_nobody_was_asked_for_an_hour) {
+    the_other_has_missed(1);
+    ck_assert_int_eq(verdict_on(3, OTHER, RP_MISSING, OTHER), RP_VERDICT_NOT_FOUND);
+    pair.now_ns += 3600000 * PAIR_MS;
+    pair.calls->answer(pair.cluster, pair.reads_out[2].id, RP_MISSING, "rp1 a1 c p 0/5000 - 1",
+                       NULL, pair.now_ns);
+    pair.primary_is_silent = false;
+    pair_time_passes(&pair, 55000);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 4), RP_VERDICT_FAILED);
+    pair_time_passes(&pair, 10000);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 5), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
 
@@ -288,7 +305,8 @@ int main(void) {
     tcase_add_test(tests, asked_once_more_the_other_primary_counts);
     tcase_add_test(tests, where_the_one_answers_then_neither_counts);
     tcase_add_test(tests, a_miss_of_the_one_before_that_comes_late_does_not_count);
-    tcase_add_test(tests, an_overtaken_answer_of_the_one_before_is_a_split);
+    tcase_add_loop_test(tests, an_overtaken_answer_of_the_one_before_is_a_split, 0, 2);
+    tcase_add_test(tests, which_lasts_a_minute_though_nobody_was_asked_for_an_hour);
     tcase_add_test(tests, nor_need_it_be_asked_after_the_others_last_answer);
     tcase_add_test(tests, but_one_of_an_older_timeline_is_none);
     tcase_add_test(tests, an_answer_from_before_that_is_none);

@@ -1,5 +1,6 @@
 /*
- * test_cluster_out.c - reads that were to go to a server which is out by the time that they leave.
+ * test_cluster_out.c - reads that were to go to a server which is out by the time that they leave,
+ * or that it answers.
  */
 #include "tests/lib/scripted_pair.h"
 #include "tests/lib/suite.h"
@@ -130,6 +131,23 @@ START_TEST(none_leaves_for_one_that_says_at_last_that_it_is_deposed) {
 }
 END_TEST
 
+/* It is lost, so that there is no doubt of the new one; and then it answers what it was asked
+ * before that. */
+START_TEST(what_the_primary_before_missed_does_not_count) {
+    struct rp_action poll = {.struct_size = sizeof poll};
+    open_pair("policy = replica_then_primary\nreplica_retry_max_ms = 0");
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+    pair.calls->prompt(pair.cluster, PAIR_STANDBY, pair.now_ns);
+    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
+    pair.primary_is_gone = pair.standby_is_gone = true;
+    pair_answer(&pair, &poll, RP_ANSWERED, "rp1 b1 c p 0/5000 0/5000 00000001 7001 -");
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_out");
     TCase *tests = suite_case(suite, "out", NULL, tear_down, 0);
@@ -140,5 +158,6 @@ int main(void) {
     tcase_add_test(tests, it_is_the_primarys_where_that_may_be);
     tcase_add_test(tests, what_was_to_go_to_the_deposed_primary_goes_to_the_new_one);
     tcase_add_test(tests, none_leaves_for_one_that_says_at_last_that_it_is_deposed);
+    tcase_add_test(tests, what_the_primary_before_missed_does_not_count);
     return suite_run(suite);
 }

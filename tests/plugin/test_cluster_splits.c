@@ -6,6 +6,7 @@
 #include "tests/lib/suite.h"
 
 #include <check.h>
+#include <stdio.h>
 
 static struct scripted_pair pair;
 
@@ -103,6 +104,32 @@ START_TEST(primaries_of_two_systems_by_turns_are_a_split) {
 }
 END_TEST
 
+/* Words before a read do not tell of which system they are, unless they are asked for that. */
+START_TEST(so_are_those_of_whom_it_is_known_too_late) {
+    const uint32_t leaders[] = {0xA2, 0xA1, 0xA2};
+    char full[80];
+    expect_the_primary();
+    pair.primary_is_silent = true;
+    for (uint64_t tag = 1; tag <= 3; tag++) {
+        pair_start(&pair, tag, 0);
+        pair.leader = leaders[tag - 1];
+        pair.timeline = pair.leader == 0xA1 ? 2 : (uint32_t)_i;
+        pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+        ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FAILED);
+    }
+    pair_start(&pair, 4, 0);
+    (void)snprintf(full, sizeof full, "%s %u -", pair_says(&pair, PAIR_PRIMARY), PAIR_SYSTEM + 1);
+    pair_answer(&pair, &pair.reads_out[4], RP_MISSING, full);
+    ck_assert_int_eq(pair.verdicts[4], RP_VERDICT_FAILED);
+    pair.systems[PAIR_PRIMARY] = PAIR_SYSTEM + 1;
+    pair.primary_is_silent = false;
+    pair_time_passes(&pair, 55000);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 5), RP_VERDICT_FAILED);
+    pair_time_passes(&pair, 10000);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 6), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
 /* It has said on which timeline it is, the same or a newer one, and not of which system. */
 START_TEST(until_it_says_of_which_system_it_is_another_one_counts_for_nothing) {
     expect_the_primary();
@@ -166,6 +193,7 @@ int main(void) {
     tcase_add_test(tests, nor_does_it_end_sooner_where_more_is_asked);
     tcase_add_test(tests, it_ends_when_the_name_is_dead_for_a_minute);
     tcase_add_loop_test(tests, primaries_of_two_systems_by_turns_are_a_split, 1, 4);
+    tcase_add_loop_test(tests, so_are_those_of_whom_it_is_known_too_late, 2, 4);
     tcase_add_loop_test(tests, until_it_says_of_which_system_it_is_another_one_counts_for_nothing,
                         2, 4);
     tcase_add_test(tests, where_all_are_of_another_system_it_is_the_one_that_counts);

@@ -47,6 +47,54 @@ START_TEST(a_standby_is_compared_with_the_primary_first) {
 }
 END_TEST
 
+static void set_both(int32_t state) {
+    (void)pair.calls->server_set(pair.cluster, PAIR_PRIMARY, "a", RP_EXPECT_ANY, state,
+                                 pair.now_ns);
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, state,
+                                 pair.now_ns);
+}
+
+static void take_probe(struct rp_action *probe, uint32_t server) {
+    *probe = (struct rp_action){.struct_size = sizeof *probe};
+    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, probe, &pair.wake_ns), 1);
+    ck_assert_int_eq(probe->kind, RP_ACTION_ASK);
+    ck_assert_uint_eq(probe->server, server);
+}
+
+/* The first that is heard may be a deposed primary, as when the host starts. */
+START_TEST(where_all_servers_are_exchanged_everybody_is_heard_first) {
+    struct rp_action first, other;
+    open_cluster(RP_EXPECT_ANY, RP_EXPECT_ANY);
+    pair_time_passes(&pair, 1000);
+    ck_assert(is_settled());
+    set_both(RP_SERVER_OFF);
+    ck_assert(!is_settled());
+    pair_run(&pair);
+    set_both(RP_SERVER_ON);
+    take_probe(&first, PAIR_PRIMARY);
+    take_probe(&other, PAIR_STANDBY);
+    pair_answer(&pair, &first, RP_ANSWERED, PROBE_PASSES);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
+    pair_answer(&pair, &other, RP_SERVER_GONE, NULL);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(where_one_stays_it_goes_on) {
+    struct rp_action other;
+    open_cluster(RP_EXPECT_ANY, RP_EXPECT_ANY);
+    pair_time_passes(&pair, 1000);
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
+                                 pair.now_ns);
+    pair_run(&pair);
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "c", RP_EXPECT_ANY, RP_SERVER_ON,
+                                 pair.now_ns);
+    take_probe(&other, PAIR_STANDBY);
+    ck_assert(is_settled());
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
 /* The primary is all that is left, and its word counts. */
 START_TEST(but_not_waited_for_when_it_dies_before_that) {
     open_with_a_slow_primary(true);
@@ -181,6 +229,8 @@ int main(void) {
     TCase *tests = suite_case(suite, "start", NULL, tear_down, 0);
     tcase_add_test(tests, a_standby_is_compared_with_the_primary_first);
     tcase_add_test(tests, but_not_waited_for_when_it_dies_before_that);
+    tcase_add_test(tests, where_all_servers_are_exchanged_everybody_is_heard_first);
+    tcase_add_test(tests, where_one_stays_it_goes_on);
     tcase_add_test(tests, servers_whose_questions_fail_are_what_they_are_expected_to_be);
     tcase_add_test(tests, their_reads_go_without_a_question);
     tcase_add_test(tests, such_a_primarys_reads_leave_for_it);

@@ -80,6 +80,7 @@ enum {
     MAY_READ,
     MAY_JUMP,
     MAY_HOLD,
+    MAY_WHIM,
     MAY_KINDS
 };
 
@@ -97,6 +98,8 @@ static bool may(const struct stage *stage, int kind) {
         return stage->scenario->standbys > 2 && !world_caught_up(&play->world, 3);
     case MAY_JUMP:
         return !stage->scenario->never_fails && play->action_count > 0 && !play_is_done(play);
+    case MAY_WHIM:
+        return play->choices->random && !stage->scenario->never_fails;
     case MAY_HOLD:
         return !stage->scenario->never_fails && play_may_hold(play);
     default:
@@ -130,6 +133,9 @@ static void happen(struct stage *stage, int kind) {
         break;
     case MAY_JUMP:
         play_jump(&stage->play, 4000 * MS);
+        break;
+    case MAY_WHIM:
+        play_whim(&stage->play);
         break;
     case MAY_HOLD:
         play_hold(&stage->play);
@@ -196,6 +202,7 @@ static void see_the_end(struct stage *stage, int policy) {
     if (stage->scenario->stays_split || !play->world.servers[play->world.truth].up) {
         return;
     }
+    play_end_whims(play);
     play_calm(play, 4000 * MS);
     /* With all replicas out, or dead, a read fails, unless the policy says otherwise. */
     (void)play->calls->info(play->cluster, &known);
@@ -212,7 +219,8 @@ static void see_the_end(struct stage *stage, int policy) {
     }
     struct rp_server_info info = {.struct_size = sizeof info};
     (void)play->calls->server(play->cluster, (uint32_t)stage->scenario->out, &info);
-    if (stage->scenario->out != 0 && info.role != RP_ROLE_OUT && play->violation[0] == '\0') {
+    if (stage->scenario->out != 0 && !play->exchanged && info.role != RP_ROLE_OUT &&
+        play->violation[0] == '\0') {
         (void)snprintf(
             play->violation, sizeof play->violation,
             "C6: when all is calm a server that is no replica of the primary is not out");
@@ -239,7 +247,7 @@ static void run_play(struct stage *stage, struct explorer *explorer,
     memset(stage, 0, sizeof *stage);
     memcpy(setting.expect, scenario->expect, sizeof setting.expect);
     stage->scenario = scenario;
-    stage->reads_left = 2;
+    stage->reads_left = choices->random ? 2 + choose(choices, 6) : 2;
     stage->play.plugin = section->plugin.table;
     stage->play.calls = section->plugin.table->cluster;
     stage->play.policy = section->policy;

@@ -81,6 +81,7 @@ static void take_action(struct play *play, const struct rp_action *action) {
                                   .kind = action->kind,
                                   .server = lead_to(play, action->server),
                                   .index = action->server,
+                                  .sent_ns = play->now_ns,
                                   .tag = action->tag,
                                   .followed = -1,
                                   .target = action->target,
@@ -201,7 +202,8 @@ static struct seen_roles roles_now(struct play *play) {
 static void compare_roles(struct play *play, const struct seen_roles *before, const char *during) {
     const struct seen_roles after = roles_now(play);
     for (int i = 0; i < MAX_WORLD_SERVERS; i++) {
-        if (before->roles[i] != after.roles[i] && after.roles[i] != RP_ROLE_OUT) {
+        if (before->roles[i] != after.roles[i] && after.roles[i] != RP_ROLE_OUT &&
+            play->reloaded_ns == 0) {
             violated(play, "C5: during %s the role of server %d changed from %d to %d", during, i,
                      before->roles[i], after.roles[i]);
         }
@@ -242,9 +244,10 @@ static void pump(struct play *play) {
 /* Nothing comes of it by itself now. */
 static bool is_kept_waiting(const struct play *play, const struct play_action *action) {
     const struct world_server *server = &play->world.servers[action->server];
-    return action->waits && action->moments == 0 && server->up &&
-           server->instance == action->instance && play->now_ns < action->until_ns &&
-           world_keeps_waiting(&play->world, action->server, action->position);
+    return server->silent ||
+           (action->waits && action->moments == 0 && server->up &&
+            server->instance == action->instance && play->now_ns < action->until_ns &&
+            world_keeps_waiting(&play->world, action->server, action->position));
 }
 
 /* A standby that says it streams the newest timeline, which is that of whoever counts. */
@@ -295,6 +298,9 @@ static void read_sees_snapshot(struct play *play, struct play_action *action) {
 
 /* For what is under way as well: nothing that counted before does if it should not. */
 static void hear_truth(struct play *play, const struct play_action *action) {
+    if (action->sent_ns <= play->reloaded_ns) {
+        return; /* it is to be asked anew */
+    }
     play->truth_heard = true;
     play->heard_index = action->index;
     play->heard_lineage = play->world.servers[play->world.truth].lineage;
@@ -310,8 +316,29 @@ void play_forget_truth(struct play *play) {
     }
 }
 
+/* Neither who counts nor who wrote the floors. */
+static void forget_all(struct play *play) {
+    play_forget_truth(play);
+    play->heard_lineages = 0;
+    play->heard_lineage = -1;
+    for (int i = 0; i < play->read_count; i++) {
+        play->reads[i].heard_floor = false;
+    }
+}
+
 static const struct lineage *lineage_of(const struct play *play, int server) {
     return &play->world.lineages[play->world.servers[server].lineage];
+}
+
+/* Another instance leads by the same name: a restart looks like that, or a move to another system,
+ * unless its timeline is an older one of the same. */
+static void hear_another(struct play *play, const struct play_action *action) {
+    const struct lineage *its = lineage_of(play, action->server);
+    const struct lineage *true_one = lineage_of(play, play->world.truth);
+    if (play->truth_heard && action->index == play->heard_index &&
+        (its->system != true_one->system || its->number >= true_one->number)) {
+        play_forget_truth(play);
+    }
 }
 
 static void see_truth(struct play *play, const struct play_action *action) {
@@ -324,14 +351,8 @@ static void see_truth(struct play *play, const struct play_action *action) {
     }
     if (action->followed == play->world.truth || (leads && action->server == play->world.truth)) {
         hear_truth(play, action);
-    } else if (leads && play->truth_heard && action->index == play->heard_index) {
-        /* Another instance leads by the same name: a restart looks like that, or a move to another
-         * system, unless its timeline is an older one of the same. */
-        const struct lineage *its = lineage_of(play, action->server);
-        const struct lineage *true_one = lineage_of(play, play->world.truth);
-        if (its->system != true_one->system || its->number >= true_one->number) {
-            play_forget_truth(play);
-        }
+    } else if (leads) {
+        hear_another(play, action);
     }
 }
 
@@ -341,6 +362,9 @@ static void see_truth(struct play *play, const struct play_action *action) {
 static void see_promotion(struct play *play, const struct play_action *action) {
     if (strstr(action->before, " p ") != NULL) {
         play->heard_lineages |= 1u << action->lineage;
+        if (action->server != play->world.truth) {
+            hear_another(play, action);
+        }
     }
     if ((action->role_changed && action->server == play->world.truth) ||
         action->followed == play->world.truth) {
@@ -352,6 +376,16 @@ static void arrives(struct play *play, struct play_action *action) {
     const struct play_action copy = *action;
     int32_t outcome = RP_SERVER_GONE;
     remove_action(play, (int)(action - play->actions));
+    if (play->spoilt != 0) {
+        outcome =
+            copy.kind == RP_ACTION_ASK && play->spoilt == RP_CONFLICT ? RP_FAILED : play->spoilt;
+        play->spoilt = 0;
+        if (outcome == RP_SERVER_GONE || outcome == RP_NOT_SENT) {
+            forget_all(play); /* who cannot be reached is fenced */
+        }
+        play->calls->answer(play->cluster, copy.id, outcome, NULL, NULL, play->now_ns);
+        return;
+    }
     if (!copy.lost && copy.kind == RP_ACTION_ASK) {
         outcome = RP_ANSWERED;
         if (copy.cancelled) {
@@ -388,11 +422,13 @@ static int ended(const struct play *play) {
 
 /* The answer of an action that was dropped: nothing may come of it. */
 static void arrives_late(struct play *play) {
-    const int before = ended(play);
-    if (play->dropped == 0) {
+    const uint64_t dropped = play->dropped;
+    if (dropped == 0) {
         return;
     }
-    play->calls->answer(play->cluster, play->dropped, RP_FOUND, NULL, NULL, play->now_ns);
+    pump(play); /* what ends by the time has ended */
+    const int before = ended(play);
+    play->calls->answer(play->cluster, dropped, RP_FOUND, NULL, NULL, play->now_ns);
     play->dropped = 0;
     pump(play);
     if (ended(play) != before) {
@@ -400,13 +436,25 @@ static void arrives_late(struct play *play) {
     }
 }
 
-static void next_moment(struct play *play, struct play_action *action) {
-    const struct world_server *server = &play->world.servers[action->server];
-    if (!server->up || server->instance != action->instance) {
-        action->lost = true;
+/* NULL: it was dropped. */
+static struct play_action *action_of(struct play *play, uint64_t id) {
+    for (int i = 0; i < play->action_count; i++) {
+        if (play->actions[i].id == id) {
+            return &play->actions[i];
+        }
     }
+    return NULL;
+}
+
+static void next_moment(struct play *play, uint64_t id) {
     play->now_ns += MS / 10;
     arrives_late(play);
+    struct play_action *action = action_of(play, id);
+    if (action == NULL || play->world.servers[action->server].silent) {
+        return;
+    }
+    const struct world_server *server = &play->world.servers[action->server];
+    action->lost = action->lost || !server->up || server->instance != action->instance;
     if (action->lost || action->moments == (action->kind == RP_ACTION_READ ? 2 : 1)) {
         arrives(play, action);
         pump(play);
@@ -444,6 +492,8 @@ bool play_begin(struct play *play, const struct play_setting *setting, struct rp
     play->blind_to_floors = setting->blind_to_floors;
     play->heard_lineage = -1;
     play->entropy = 1;
+    play->servers = setting->servers;
+    memcpy(play->expect, setting->expect, sizeof play->expect);
     if (play->calls->open(set, &options, &play->cluster, err, sizeof err) != RP_OK) {
         return false;
     }
@@ -458,6 +508,64 @@ bool play_begin(struct play *play, const struct play_setting *setting, struct rp
 
 void play_set_server(struct play *play, int index, int32_t state) {
     set_server(play, index, RP_EXPECT_ANY, state);
+    pump(play);
+}
+
+static void whim_about_server(struct play *play, int index, int kind) {
+    const int32_t expect = play->expect[index];
+    switch (kind) {
+    case 0:
+        play->calls->prompt(play->cluster, (uint32_t)index, play->now_ns);
+        break;
+    case 1:
+        play->drained ^= 1u << index;
+        set_server(play, index, expect,
+                   (play->drained & 1u << index) != 0 ? RP_SERVER_DRAIN : RP_SERVER_ON);
+        break;
+    default: /* what was heard of it goes with it */
+        forget_all(play);
+        play->exchanged = true;
+        set_server(play, index, expect, RP_SERVER_OFF);
+        if (choose(play->choices, 2) == 0) {
+            pump(play);
+        }
+        set_server(play, index, expect, RP_SERVER_ON);
+        play->drained &= ~(1u << index);
+        break;
+    }
+}
+
+static void forget_read(struct play *play) {
+    struct play_read *read = &play->reads[choose(play->choices, play->read_count)];
+    play->calls->forget(play->cluster, read->id);
+    read->open = false;
+}
+
+void play_whim(struct play *play) {
+    static const int32_t errors[] = {RP_FAILED, RP_NOT_SENT, RP_SERVER_GONE, RP_CONFLICT};
+    const int kind = choose(play->choices, 6);
+    if (kind < 3) {
+        whim_about_server(play, choose(play->choices, play->servers), kind);
+    } else if (kind == 3 && play->read_count > 0) {
+        forget_read(play);
+    } else if (kind == 4) {
+        forget_all(play);
+        play->reloaded_ns = play->now_ns;
+        play->calls->forget_history(play->cluster, play->now_ns);
+    } else {
+        play->spoilt = errors[choose(play->choices, 4)];
+    }
+    pump(play);
+}
+
+void play_end_whims(struct play *play) {
+    play->spoilt = 0;
+    for (int i = 0; i < play->servers; i++) {
+        if ((play->drained & 1u << i) != 0) {
+            set_server(play, i, play->expect[i], RP_SERVER_ON);
+        }
+    }
+    play->drained = 0;
     pump(play);
 }
 
@@ -490,7 +598,7 @@ void play_start(struct play *play, int row, int floor_row) {
     if (floor_row >= 0) {
         read->floor_lineage = play->world.rows[floor_row].lineage;
         read->floor = request.position = play->world.rows[floor_row].position;
-        read->heard_floor = read->floor_lineage == play->heard_lineage;
+        read->heard_floor = read->floor_lineage == play->heard_lineage && !play->exchanged;
     }
     if (play->calls->start(play->cluster, play->policy, &request, (uint64_t)play->read_count,
                            &read->id) != RP_OK) {
@@ -532,7 +640,7 @@ bool play_step(struct play *play) {
         play->deviations -= other != 0;
         which = other == 0 ? first : other - (other <= first);
     }
-    next_moment(play, &play->actions[which]);
+    next_moment(play, play->actions[which].id);
     return true;
 }
 
@@ -558,16 +666,14 @@ void play_answer_questions(struct play *play) {
     int count = 0;
     pump(play);
     for (int i = 0; i < play->action_count; i++) {
-        if (play->actions[i].kind == RP_ACTION_ASK) {
+        const struct play_action *action = &play->actions[i];
+        if (action->kind == RP_ACTION_ASK && !play->world.servers[action->server].silent) {
             asked[count++] = play->actions[i].id;
         }
     }
     for (int k = 0; k < count; k++) {
-        for (int i = 0; i < play->action_count; i++) {
-            if (play->actions[i].id == asked[k]) {
-                next_moment(play, &play->actions[i]);
-                i = -1; /* until it is answered */
-            }
+        while (action_of(play, asked[k]) != NULL) {
+            next_moment(play, asked[k]);
         }
     }
 }
@@ -598,7 +704,7 @@ void play_calm(struct play *play, uint64_t duration_ns) {
         }
         const int first = oldest(play);
         if (first < play->action_count) {
-            next_moment(play, &play->actions[first]);
+            next_moment(play, play->actions[first].id);
         } else {
             play_wait(play, until - play->now_ns);
         }

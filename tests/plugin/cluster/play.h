@@ -22,6 +22,7 @@ struct play_action {
     int32_t kind; /* of enum rp_action_kind */
     int server;   /* the world's, behind the cluster's index */
     uint32_t index;
+    uint64_t sent_ns;
     uint64_t tag;
     int32_t target;
     int moments; /* that have passed: the question, the read */
@@ -74,6 +75,11 @@ struct play {
     struct world world;
     int behind[MAX_WORLD_SERVERS][2]; /* by index: the world's servers that its address leads to */
     int turn[MAX_WORLD_SERVERS];
+    int servers; /* of the cluster */
+    int32_t expect[MAX_WORLD_SERVERS];
+    unsigned drained;     /* bit i: server i is */
+    uint64_t reloaded_ns; /* by a whim, the last time; 0: never */
+    bool exchanged;       /* a server was added again: what was heard of it is not known any more */
     uint64_t now_ns;
     uint64_t wake_ns;
     uint64_t entropy;
@@ -87,6 +93,7 @@ struct play {
     uint32_t heard_index;    /* by which whoever counted was heard last */
     int heard_lineage;       /* of whoever counted then; -1: none */
     uint64_t dropped;        /* an action that was dropped, whose answer comes late; 0: none */
+    int32_t spoilt;          /* what becomes of the next answer instead; 0: nothing */
     bool blind_to_floors;    /* a floor's number may be reached in another history, unnoticed */
     bool
         always; /* when = always: found by a replica that had reached what was located is current */
@@ -119,6 +126,13 @@ void play_forget_truth(struct play *play);
 /* Begins a read of that row. floor_row: the read must not be behind that row's commit; -1: none. */
 void play_start(struct play *play, int row, int floor_row);
 
+/* The host does what it may at any time: asks for a question, forgets a read, reloads, drains a
+ * server or takes it out and adds it again; or the next answer is an error. */
+void play_whim(struct play *play);
+
+/* All servers are on. */
+void play_end_whims(struct play *play);
+
 /* One moment of something, as chosen. False: nothing is under way but what is held. */
 bool play_step(struct play *play);
 
@@ -130,7 +144,8 @@ void play_hold(struct play *play);
 /* False: nothing was held. */
 bool play_release(struct play *play);
 
-/* Every question that is under way is answered; reads, and questions that follow, are not. */
+/* Every question that is under way is answered, but of who is silent; reads, and questions that
+ * follow, are not. */
 void play_answer_questions(struct play *play);
 
 /* So much time passes in which no answer arrives. */

@@ -33,6 +33,21 @@ static void fail_over_to_b(struct play *play) {
     world_fail_over(&play->world, B);
 }
 
+/* Its machine is dead, and nobody says so: a host's new connections take longer to fail than its
+ * questions. */
+static void a_falls_silent_and_b_takes_over(struct play *play) {
+    world_fail_over(&play->world, B);
+    play->world.servers[A].up = true;
+    play->world.servers[A].silent = true;
+}
+
+/* More than a minute. */
+static void much_time_passes(struct play *play) {
+    for (int i = 0; i < 26; i++) {
+        time_passes(play);
+    }
+}
+
 static void c_follows_b(struct play *play) {
     world_follow(&play->world, C, B);
 }
@@ -296,6 +311,11 @@ const struct scenario scenarios[] = {
      .what = "the primary dies, B takes over, C follows it",
      .standbys = 2,
      .events = {fail_over_to_b, c_follows_b, b_writes_on, c_restart_point}},
+    {.name = "failover_silent",
+     .what = "the same, where the dead primary's address does not refuse",
+     .standbys = 2,
+     .events = {a_falls_silent_and_b_takes_over, c_follows_b, b_writes_on, c_restart_point,
+                much_time_passes}},
     {.name = "cascade",
      .what = "B is promoted by mistake, and C follows it; A is still the primary",
      .standbys = 2,

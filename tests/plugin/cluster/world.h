@@ -30,6 +30,7 @@ struct lineage {
 struct world_server {
     bool there; /* it exists in this world */
     bool up;
+    bool silent; /* nothing that is sent to it is ever answered, nor refused */
     uint64_t instance;
     int lineage;       /* replayed, or written */
     uint64_t position; /* replayed, or inserted */
