@@ -101,8 +101,8 @@ static const char *why_leader_does_not_count(const struct rp_cluster *cluster, u
     if (facts->in_recovery) {
         return "the server that was asked as the primary is in recovery";
     }
-    if (instance != server->instance) { /* sent before the last question, answered after it */
-        return "another server answered than the one that was heard last as the primary";
+    if (!is_primary_instance(cluster, facts)) { /* it was asked before that changed */
+        return "another server answered than the one that is the primary by now";
     }
     if (instance->system != 0 && cluster->system != 0 && instance->system != cluster->system) {
         return "the server that was asked as the primary is of another system";
@@ -113,9 +113,6 @@ static const char *why_leader_does_not_count(const struct rp_cluster *cluster, u
     if (facts->upper == 0 || facts->upper < cluster->timeline) {
         return "the server that was asked as the primary is on an older timeline, or does not tell "
                "its own";
-    }
-    if (!is_primary_instance(cluster, facts)) {
-        return "another server is the primary by now";
     }
     if (!cluster->settled) {
         return "not every server has been heard since the start";

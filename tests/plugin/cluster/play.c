@@ -362,9 +362,11 @@ static void see_truth(struct play *play, const struct play_action *action) {
 static void see_promotion(struct play *play, const struct play_action *action) {
     if (strstr(action->before, " p ") != NULL) {
         play->heard_lineages |= 1u << action->lineage;
-        if (action->server != play->world.truth) {
-            hear_another(play, action);
+        if (action->server != play->world.truth &&
+            play->led_last[action->index] == action->server) {
+            hear_another(play, action); /* it has said so once more */
         }
+        play->led_last[action->index] = action->server;
     }
     if ((action->role_changed && action->server == play->world.truth) ||
         action->followed == play->world.truth) {
@@ -491,6 +493,7 @@ bool play_begin(struct play *play, const struct play_setting *setting, struct rp
     play->always = setting->always;
     play->blind_to_floors = setting->blind_to_floors;
     play->heard_lineage = -1;
+    memset(play->led_last, -1, sizeof play->led_last);
     play->entropy = 1;
     play->servers = setting->servers;
     memcpy(play->expect, setting->expect, sizeof play->expect);

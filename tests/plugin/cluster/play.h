@@ -89,12 +89,13 @@ struct play {
     int read_count;
     int deviations; /* that are left */
     bool truth_heard;
-    uint32_t heard_lineages; /* bit i: somebody was heard to write lineage i */
-    uint32_t heard_index;    /* by which whoever counted was heard last */
-    int heard_lineage;       /* of whoever counted then; -1: none */
-    uint64_t dropped;        /* an action that was dropped, whose answer comes late; 0: none */
-    int32_t spoilt;          /* what becomes of the next answer instead; 0: nothing */
-    bool blind_to_floors;    /* a floor's number may be reached in another history, unnoticed */
+    uint32_t heard_lineages;         /* bit i: somebody was heard to write lineage i */
+    uint32_t heard_index;            /* by which whoever counted was heard last */
+    int led_last[MAX_WORLD_SERVERS]; /* by index: who has said last that it leads; -1: nobody has */
+    int heard_lineage;               /* of whoever counted then; -1: none */
+    uint64_t dropped;     /* an action that was dropped, whose answer comes late; 0: none */
+    int32_t spoilt;       /* what becomes of the next answer instead; 0: nothing */
+    bool blind_to_floors; /* a floor's number may be reached in another history, unnoticed */
     bool
         always; /* when = always: found by a replica that had reached what was located is current */
     bool unguarded; /* the host does not see whether a replica is one when it is read */
