@@ -281,8 +281,9 @@ static bool is_waited_for(const struct rp_cluster *cluster, const struct server 
     const bool uncompared =
         server->said.in_recovery && cluster->primary != NO_SERVER &&
         server->instance->compared_with != cluster->servers[cluster->primary].said.instance;
-    return uncompared || cluster->suspected || cluster->claim_pending || cluster->split ||
-           cluster->forgetting || server->redial_ns != 0 || cluster->primary == NO_SERVER;
+    return uncompared || cluster->suspected || cluster->outrun || cluster->claim_pending ||
+           cluster->split || cluster->forgetting || server->redial_ns != 0 ||
+           cluster->primary == NO_SERVER;
 }
 
 void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts *facts,
