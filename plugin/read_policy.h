@@ -579,7 +579,7 @@ struct rp_cluster_calls {
     void (*position_print)(uint64_t position, char *text);
 
     /* For a host that has several clusters of the same servers, one in each thread say: what
-     * another of them has found out, the system and the timeline of its `info`, while
+     * another of them has found out, the system (0, too) and the timeline of its `info`, while
      * primary_answers is 1 and forgetting is 0 there. It is remembered here as if it had been heard
      * here, so that a primary which was deposed is out, though this cluster has no connection to
      * the new one. Another system, or an older timeline, changes nothing. Where history is to be

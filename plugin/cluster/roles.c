@@ -379,7 +379,7 @@ void roles_forget(struct rp_cluster *cluster) {
 }
 
 void roles_heard_of(struct rp_cluster *cluster, uint64_t system, uint32_t timeline) {
-    if (system != 0 && system == cluster->system && timeline > cluster->timeline) {
+    if (system == cluster->system && timeline > cluster->timeline) {
         cluster->timeline = timeline;
         judge(cluster);
     }
