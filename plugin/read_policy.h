@@ -582,8 +582,10 @@ struct rp_cluster_calls {
      * another of them has found out, the system (0, too) and the timeline of its `info`, while
      * primary_answers is 1 and forgetting is 0 there. It is remembered here as if it had been heard
      * here, so that a primary which was deposed is out, though this cluster has no connection to
-     * the new one. Another system, or an older timeline, changes nothing. Where history is to be
-     * forgotten, tell all clusters, and pass on nothing from one that was not told yet. */
+     * the new one. Another system, or an older timeline, changes nothing, and what is told while
+     * this cluster does not know its system yet, or is forgetting, is not kept: tell it again once
+     * it does. Where history is to be forgotten, tell all clusters, and pass on nothing from one
+     * that was not told yet. */
     void (*heard_of)(struct rp_cluster *cluster, uint64_t system, uint32_t timeline,
                      uint64_t now_ns);
 };
