@@ -25,19 +25,17 @@
 
 /* ---- all together ---------------------------------------------------------------------------- */
 
-/* It stays so when servers are added to those that were heard; where none of those is left, it is a
- * start: somebody who has not been heard yet may be the primary. */
+/* It stays so when servers are added beside the primary; where there is none, it is a start:
+ * somebody who has not been heard yet may have deposed whoever is heard first. */
 static void judge_settled(struct rp_cluster *cluster) {
-    bool all = !cluster->claim_pending;
-    bool any = false;
+    bool all = cluster->on != 0 && !cluster->claim_pending;
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         const struct server *server = &cluster->servers[i];
         if (is_on(server)) {
             all = all && server->tried && !ahead_is_pending(cluster, server);
-            any = any || server->tried;
         }
     }
-    cluster->settled = any && (all || cluster->settled);
+    cluster->settled = all || (cluster->settled && cluster->primary != NO_SERVER);
 }
 
 static void judge_sets(struct rp_cluster *cluster) {
