@@ -489,7 +489,8 @@ struct rp_server_info {
 
 struct rp_cluster_info {
     uint32_t struct_size; /* set by the host */
-    uint32_t settled;     /* 1: every server that is on has answered, or failed, once */
+    uint32_t settled;     /* 1: every server that is on has answered, or failed, once; but for one
+                             that was added while a primary was known */
     uint32_t split;       /* 1: two servers, or lineages, claim to be the primary */
     uint32_t primary;     /* index; UINT32_MAX: none */
     uint32_t primary_answers;
@@ -579,11 +580,13 @@ struct rp_cluster_calls {
     void (*position_print)(uint64_t position, char *text);
 
     /* For a host that has several clusters of the same servers, one in each thread say: what
-     * another of them has found out, the system and the timeline of its `info`, while
+     * another of them has found out, the system (0, too) and the timeline of its `info`, while
      * primary_answers is 1 and forgetting is 0 there. It is remembered here as if it had been heard
      * here, so that a primary which was deposed is out, though this cluster has no connection to
-     * the new one. Another system, or an older timeline, changes nothing. Where history is to be
-     * forgotten, tell all clusters, and pass on nothing from one that was not told yet. */
+     * the new one. Another system, or an older timeline, changes nothing, and what is told while
+     * this cluster does not know its system yet, or is forgetting, is not kept: tell it again once
+     * it does. Where history is to be forgotten, tell all clusters, and pass on nothing from one
+     * that was not told yet. */
     void (*heard_of)(struct rp_cluster *cluster, uint64_t system, uint32_t timeline,
                      uint64_t now_ns);
 };

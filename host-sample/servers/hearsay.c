@@ -22,7 +22,7 @@ static void say(struct hearsay *hearsay, uint64_t configuration,
 uint32_t hearsay_exchange(struct hearsay *hearsay, uint64_t configuration,
                           const struct rp_cluster_info *info, uint64_t *seen) {
     (void)pthread_mutex_lock(&hearsay->lock);
-    if (info->primary_answers && info->system != 0) {
+    if (info->primary_answers && info->timeline != 0) {
         say(hearsay, configuration, info);
     }
     const bool is_news = hearsay->configuration == configuration &&

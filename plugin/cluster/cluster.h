@@ -117,7 +117,6 @@ enum why {
 /* What keeps a replica from proving anything, for the notice. */
 enum no_proof {
     PROOF_FINE,
-    PROOF_NO_GRANT,
     PROOF_NOT_STREAMING,
     PROOF_OLD_TIMELINE, /* its restart point is older than the last promotion */
     PROOF_OTHER_ORDER   /* it sorts otherwise than the primary */

@@ -25,19 +25,17 @@
 
 /* ---- all together ---------------------------------------------------------------------------- */
 
-/* It stays so when servers are added to those that were heard; where none of those is left, it is a
- * start: somebody who has not been heard yet may be the primary. */
+/* It stays so when servers are added beside the primary; where there is none, it is a start:
+ * somebody who has not been heard yet may have deposed whoever is heard first. */
 static void judge_settled(struct rp_cluster *cluster) {
-    bool all = !cluster->claim_pending;
-    bool any = false;
+    bool all = cluster->on != 0 && !cluster->claim_pending;
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         const struct server *server = &cluster->servers[i];
         if (is_on(server)) {
             all = all && server->tried && !ahead_is_pending(cluster, server);
-            any = any || server->tried;
         }
     }
-    cluster->settled = any && (all || cluster->settled);
+    cluster->settled = all || (cluster->settled && cluster->primary != NO_SERVER);
 }
 
 static void judge_sets(struct rp_cluster *cluster) {
@@ -281,8 +279,9 @@ static bool is_waited_for(const struct rp_cluster *cluster, const struct server 
     const bool uncompared =
         server->said.in_recovery && cluster->primary != NO_SERVER &&
         server->instance->compared_with != cluster->servers[cluster->primary].said.instance;
-    return uncompared || cluster->suspected || cluster->claim_pending || cluster->split ||
-           cluster->forgetting || server->redial_ns != 0 || cluster->primary == NO_SERVER;
+    return uncompared || cluster->suspected || cluster->outrun || cluster->claim_pending ||
+           cluster->split || cluster->forgetting || server->redial_ns != 0 ||
+           cluster->primary == NO_SERVER;
 }
 
 void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts *facts,
@@ -378,7 +377,7 @@ void roles_forget(struct rp_cluster *cluster) {
 }
 
 void roles_heard_of(struct rp_cluster *cluster, uint64_t system, uint32_t timeline) {
-    if (system != 0 && system == cluster->system && timeline > cluster->timeline) {
+    if (system == cluster->system && timeline > cluster->timeline) {
         cluster->timeline = timeline;
         judge(cluster);
     }

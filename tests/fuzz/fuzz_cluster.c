@@ -451,10 +451,25 @@ static void call_looks(struct session *session, struct input *input) {
     free(any);
 }
 
+/* Another cluster's system may be this one's, or any. */
+static void hear_of(struct session *session, struct input *input) {
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    assert(session->calls->info(session->cluster, &info) == RP_OK);
+    const uint64_t system = take_byte(input) < 128 ? info.system : take_number(input);
+    const uint32_t timeline = (uint32_t)take_number(input);
+    const uint32_t before = info.timeline;
+    const bool counts = system == info.system && timeline > before;
+    session->calls->heard_of(session->cluster, system, timeline, session->now_ns);
+    assert(session->calls->info(session->cluster, &info) == RP_OK);
+    assert(info.timeline == (counts ? timeline : before));
+}
+
 static void call_prompt(struct session *session, struct input *input) {
     const uint8_t which = take_byte(input);
     if (which == 255) {
         session->calls->forget_history(session->cluster, session->now_ns);
+    } else if (which == 254) {
+        hear_of(session, input);
     } else {
         session->calls->prompt(session->cluster, which, session->now_ns);
         if (which >= session->max_servers || session->states[which] == RP_SERVER_OFF) {

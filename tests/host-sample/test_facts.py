@@ -118,6 +118,13 @@ class MistakenPromotion(Facts):
             self.wait_proven(moved, lambda: third.execute("CHECKPOINT"))
 
     def test_an_heir_that_only_some_threads_reach(self):
+        self.let_few_threads_reach_the_heir()
+
+    def test_such_an_heir_of_a_system_that_nobody_may_see(self):
+        self.primary.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public")
+        self.let_few_threads_reach_the_heir()
+
+    def let_few_threads_reach_the_heir(self):
         """It has too few connections to give. The other threads hear of it from those that have one, or the
         old primary, which is not fenced, would be theirs for good."""
         def on_all_threads(row):

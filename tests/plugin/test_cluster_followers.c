@@ -132,6 +132,23 @@ START_TEST(a_primary_that_was_lost_meanwhile_counts_for_nothing) {
 }
 END_TEST
 
+/* That it is back, a read's words say first, which are of before: what it says next is a split, and
+ * no floor is kept. */
+START_TEST(when_it_is_back_both_lead) {
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
+    pair.primary_is_gone = true;
+    pair.streamed = 2;
+    pair_time_passes(&pair, 2500);
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(told("split:"), 0);
+    pair.primary_is_gone = false;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(told("split:"), 1);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+}
+END_TEST
+
 /* It may have been damaged on its way. */
 START_TEST(but_one_that_is_contradicted_is_not) {
     say_once(2);
@@ -209,6 +226,7 @@ int main(void) {
     tcase_add_test(tests, so_is_one_whose_restart_point_is_newer);
     tcase_add_test(tests, one_answer_is_enough);
     tcase_add_test(tests, a_primary_that_was_lost_meanwhile_counts_for_nothing);
+    tcase_add_test(tests, when_it_is_back_both_lead);
     tcase_add_test(tests, but_one_that_is_contradicted_is_not);
     tcase_add_test(tests, one_answer_of_19_is_enough_too);
     tcase_add_test(tests, nor_does_it_come_too_late);

@@ -65,6 +65,20 @@ START_TEST(nothing_else_deposes_it) {
 }
 END_TEST
 
+/* Whoever may not see of which system it is remembers its timeline all the same. */
+START_TEST(so_is_one_of_an_unknown_system) {
+    pair_close(&pair);
+    pair_open(&pair, "policy = replica_then_primary\nreplica_retry_max_ms = 0");
+    pair.system_is_unknown = true;
+    pair_open_cluster(&pair, 0);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
+    hear_of(known().system, pair.timeline + 1);
+    ck_assert_int_eq(primarys_role(), RP_ROLE_OUT);
+    hear_of(PAIR_SYSTEM, pair.timeline + 2);
+    ck_assert_uint_eq(known().timeline, pair.timeline + 1);
+}
+END_TEST
+
 /* The operator says that it does not count: it is forgotten as what was heard here is. */
 START_TEST(a_reload_forgets_it) {
     hear_of(PAIR_SYSTEM, pair.timeline + 1);
@@ -93,6 +107,7 @@ int main(void) {
     Suite *suite = suite_create("cluster_hearsay");
     TCase *tests = suite_case(suite, "hearsay", set_up, tear_down, 0);
     tcase_add_test(tests, a_primary_is_deposed_by_a_newer_timeline);
+    tcase_add_test(tests, so_is_one_of_an_unknown_system);
     tcase_add_test(tests, nothing_else_deposes_it);
     tcase_add_test(tests, a_reload_forgets_it);
     tcase_add_test(tests, so_is_what_is_heard_of_meanwhile);

@@ -80,6 +80,28 @@ START_TEST(where_all_servers_are_exchanged_everybody_is_heard_first) {
 }
 END_TEST
 
+/* A standby stays, and knows no more of who leads now than if it were new. */
+START_TEST(so_it_is_where_the_primary_is_exchanged_for_two) {
+    struct rp_action first, other;
+    open_cluster(RP_EXPECT_ANY, RP_EXPECT_ANY);
+    pair_time_passes(&pair, 1000);
+    (void)pair.calls->server_set(pair.cluster, PAIR_PRIMARY, "a", RP_EXPECT_ANY, RP_SERVER_OFF,
+                                 pair.now_ns);
+    pair_run(&pair);
+    ck_assert(is_settled());
+    (void)pair.calls->server_set(pair.cluster, PAIR_PRIMARY, "c", RP_EXPECT_ANY, RP_SERVER_ON,
+                                 pair.now_ns);
+    (void)pair.calls->server_set(pair.cluster, PAIR_ALIAS, "d", RP_EXPECT_ANY, RP_SERVER_ON,
+                                 pair.now_ns);
+    take_probe(&first, PAIR_PRIMARY);
+    take_probe(&other, PAIR_ALIAS);
+    pair_answer(&pair, &first, RP_ANSWERED, PROBE_PASSES);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
+    pair_answer(&pair, &other, RP_SERVER_GONE, NULL);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(where_one_stays_it_goes_on) {
     struct rp_action other;
     open_cluster(RP_EXPECT_ANY, RP_EXPECT_ANY);
@@ -230,6 +252,7 @@ int main(void) {
     tcase_add_test(tests, a_standby_is_compared_with_the_primary_first);
     tcase_add_test(tests, but_not_waited_for_when_it_dies_before_that);
     tcase_add_test(tests, where_all_servers_are_exchanged_everybody_is_heard_first);
+    tcase_add_test(tests, so_it_is_where_the_primary_is_exchanged_for_two);
     tcase_add_test(tests, where_one_stays_it_goes_on);
     tcase_add_test(tests, servers_whose_questions_fail_are_what_they_are_expected_to_be);
     tcase_add_test(tests, their_reads_go_without_a_question);
