@@ -271,16 +271,6 @@ static void review(struct roster *roster, const struct host_config *config, bool
     }
 }
 
-static bool is_there(const struct servers *servers, const char *name) {
-    for (uint32_t i = 0; i < servers->count; i++) {
-        const struct server *server = &servers->servers[i];
-        if (server->links != NULL && !server->going && strcmp(server->config.name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void become_heir(struct servers *servers, struct server *heir) {
     for (uint32_t i = 0; i < servers->count; i++) {
         struct server *server = &servers->servers[i];
@@ -330,7 +320,7 @@ bool roster_apply(struct roster *roster, const struct host_config *config, char 
     review(roster, config, others);
     for (uint32_t i = 0; i < config->server_count; i++) {
         const struct server_config *wanted = &config->servers[i];
-        if (wanted->state == HOST_SERVER_OFF || is_there(servers, wanted->name)) {
+        if (wanted->state == HOST_SERVER_OFF || servers_find(servers, wanted->name) != NULL) {
             continue;
         }
         struct server *added = add(roster, wanted, err, err_length);

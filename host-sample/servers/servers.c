@@ -395,8 +395,7 @@ void servers_add_counters(struct servers *servers, const char *name, bool before
     (void)pthread_mutex_unlock(&servers->lock);
 }
 
-/* With the lock held; NULL: none, or one that goes. */
-static struct server *find(struct servers *servers, const char *name) {
+struct server *servers_find(struct servers *servers, const char *name) {
     for (uint32_t i = 0; i < servers->count; i++) {
         struct server *server = &servers->servers[i];
         if (server->links != NULL && !server->going && strcmp(server->config.name, name) == 0) {
@@ -408,7 +407,7 @@ static struct server *find(struct servers *servers, const char *name) {
 
 bool servers_are_answered_by(struct servers *servers, const char *name) {
     (void)pthread_mutex_lock(&servers->lock);
-    const struct server *server = find(servers, name);
+    const struct server *server = servers_find(servers, name);
     const bool answers = server == NULL || counter_value(&server->view.answers) != 0;
     (void)pthread_mutex_unlock(&servers->lock);
     return answers;
@@ -418,7 +417,7 @@ bool servers_find_error(struct servers *servers, const char *name, bool any, cha
                         size_t length) {
     struct pg_server_counters counters = {0};
     (void)pthread_mutex_lock(&servers->lock);
-    const struct server *server = find(servers, name);
+    const struct server *server = servers_find(servers, name);
     if (server != NULL) {
         pg_server_read_counters(server->links, &counters);
     }

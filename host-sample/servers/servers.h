@@ -184,6 +184,9 @@ void servers_add_counters(struct servers *servers, const char *name, bool before
                           struct pg_server_counters *sum);
 void pg_server_counters_add(struct pg_server_counters *sum, const struct pg_server_counters *more);
 
+/* The server of that name; NULL: none, or one that goes. For other threads with the lock held. */
+struct server *servers_find(struct servers *servers, const char *name);
+
 /* Whether the server of that name answers this thread; true if it is none of its servers. [any
  * thread]
  */

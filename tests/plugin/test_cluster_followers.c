@@ -120,13 +120,18 @@ START_TEST(one_answer_is_enough) {
 }
 END_TEST
 
-/* The primary is lost, and may be dead: but what it was asked before that is none's word. */
-START_TEST(a_primary_that_was_lost_meanwhile_counts_for_nothing) {
+/* While read 1 is with it. */
+static void lose_the_primary_to_a_newer_one(void) {
     pair_start(&pair, 1, 0);
     pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
     pair.primary_is_gone = true;
     pair.streamed = 2;
     pair_time_passes(&pair, 2500);
+}
+
+/* The primary is lost, and may be dead: but what it was asked before that is none's word. */
+START_TEST(a_primary_that_was_lost_meanwhile_counts_for_nothing) {
+    lose_the_primary_to_a_newer_one();
     pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
 }
@@ -135,11 +140,7 @@ END_TEST
 /* That it is back, a read's words say first, which are of before: what it says next is a split, and
  * no floor is kept. */
 START_TEST(when_it_is_back_both_lead) {
-    pair_start(&pair, 1, 0);
-    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
-    pair.primary_is_gone = true;
-    pair.streamed = 2;
-    pair_time_passes(&pair, 2500);
+    lose_the_primary_to_a_newer_one();
     pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, PAIR_PRIMARY));
     ck_assert_int_eq(told("split:"), 0);
     pair.primary_is_gone = false;
