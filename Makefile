@@ -1,6 +1,6 @@
 # read-policy: `make` builds, `make demo` shows, `make check` tests. `make help` lists the rest.
 
-VERSION  := 1.0.0
+VERSION  := 1.1.0
 PREFIX   ?= /usr/local
 LIBDIR   ?= $(PREFIX)/lib
 BUILD    := build

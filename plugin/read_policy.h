@@ -602,7 +602,7 @@ struct rp_plugin {
     uint32_t abi_major;   /* incompatible if not equal to RP_ABI_MAJOR */
     uint32_t abi_minor;   /* grows when members are added */
     const char *name;     /* "read-policy" */
-    const char *version;  /* "1.0.0": for people; decide nothing by it */
+    const char *version;  /* "1.1.0": for people; decide nothing by it */
 
     /*
      * Reads an INI file and prepares its sections, all of it or nothing. [control] ini_path: not
