@@ -76,7 +76,7 @@ static int run(struct command *command) {
     if (!runs_load_plugin(runs, options->plugin)) {
         return EXIT_USAGE;
     }
-    bool done = options->plot == NULL || plot_possible(runs->err, sizeof runs->err);
+    bool done = options->plot == NULL || plot_possible(options->plot, runs->err, sizeof runs->err);
     switch (options->command) {
     case COMMAND_REPLAY:
         done = done && replay(command);

@@ -538,13 +538,15 @@ class Plots(SimulatorCase):
 
     @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
     def test_picture_that_cannot_be_written(self):
+        """It is told before a run that may take hours."""
         path = self.policies(one="primary_only")
-        error = run_program("--plot", "/nowhere/plot.png", "--lookups", "100", path, status=1)
-        self.assertIn("/nowhere/plot.png.part: No such file", error)
         pipe = os.path.join(self.directory, "pipe")
         os.mkfifo(pipe)
-        self.assertIn(f"{pipe}: is not a regular file",
-                      run_program("--plot", pipe, "--lookups", "100", path, status=1))
+        for name, complaint in (("/nowhere/plot.png", "/nowhere/plot.png.part: No such file"),
+                                (pipe, f"{pipe}: is not a regular file"),
+                                ("", "the name of the file to write is empty")):
+            error = run_program("--plot", name, "--lookups", "1000000000", "--rate", "100000", path, status=1)
+            self.assertIn(complaint, error)
         self.assertTrue(stat.S_ISFIFO(os.stat(pipe).st_mode))
 
     @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")

@@ -11,6 +11,10 @@
 bool new_file_open(struct new_file *file, const char *path, char *err, size_t err_length) {
     struct stat there;
     *file = (struct new_file){.path = path};
+    if (path[0] == '\0') {
+        (void)snprintf(err, err_length, "the name of the file to write is empty");
+        return false;
+    }
     if (stat(path, &there) == 0 && !S_ISREG(there.st_mode)) {
         (void)snprintf(err, err_length, "%s: %s; expected a file, or a name that is free", path,
                        S_ISDIR(there.st_mode) ? "is a directory" : "is not a regular file");

@@ -64,12 +64,21 @@ static bool run_gnuplot(char *argument, int input, int output, char *err, size_t
     return true;
 }
 
-bool plot_possible(char *err, size_t err_length) {
+static bool gnuplot_is_there(char *err, size_t err_length) {
     char version[] = "--version";
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    bool possible = run_gnuplot(version, null, null, err, err_length);
+    bool there = run_gnuplot(version, null, null, err, err_length);
     (void)close(null);
-    return possible;
+    return there;
+}
+
+bool plot_possible(const char *path, char *err, size_t err_length) {
+    struct new_file file;
+    if (!gnuplot_is_there(err, err_length) || !new_file_open(&file, path, err, err_length)) {
+        return false;
+    }
+    new_file_give_up(&file, false);
+    return true;
 }
 
 /* ---- the script ------------------------------------------------------------------------------ */

@@ -6,8 +6,9 @@
 
 #include "report.h"
 
-/* Whether there is a gnuplot to run; else false and one line in err. */
-bool plot_possible(char *err, size_t err_length);
+/* Whether there is a gnuplot to run, and a file may be written there; else false and one line in
+ * err. For before a long run: nothing is left there. */
+bool plot_possible(const char *path, char *err, size_t err_length);
 
 /* Lag, reads of the primary, added latency and sheds of all sections into a PNG file. False with
  * one line in err; gnuplot's own words go to standard error. */
