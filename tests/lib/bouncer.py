@@ -8,6 +8,7 @@ To a Host it is a server like any other: only its `conninfo` is used.
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -31,6 +32,14 @@ admin_users = postgres
 pool_mode = {mode}
 {more}
 """
+
+
+def forgets_prepared_statements():
+    """The settings that make it so: from 1.21 on it can keep them, and from 1.24 on it does."""
+    told = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout
+    version = tuple(map(int, re.match(r"PgBouncer (\d+)\.(\d+)", told).groups()))
+    settings = ("server_reset_query_always = 1", "server_reset_query = DISCARD ALL")
+    return settings + ("max_prepared_statements = 0",) * (version >= (1, 21))
 
 
 class PgBouncer:
