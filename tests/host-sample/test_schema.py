@@ -22,6 +22,21 @@ READ_INDEX = {"policy": "read_index", "max_wait_ms": 2000, "on_replica_failure":
 RIGHT, WRONG = 'My "own" schéma', "public"
 RUN, SINCE, ONLY_RIGHT, NOWHERE = "r1", "s1", "s0", "s9"
 
+# What is found before that of pg_catalog gives another answer, where it is taken for it.
+DECOYS = [
+    "CREATE DOMAIN astray.text AS pg_catalog.int4; CREATE DOMAIN astray.int8 AS pg_catalog.text",
+    """CREATE FUNCTION astray.never(text, text) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT false';
+    CREATE OPERATOR astray.= (FUNCTION = astray.never, LEFTARG = text, RIGHTARG = text)""",
+    """CREATE FUNCTION astray.ago(timestamptz, timestamptz) RETURNS text LANGUAGE sql AS $$SELECT 'ago'$$;
+    CREATE OPERATOR astray.- (FUNCTION = astray.ago, LEFTARG = timestamptz, RIGHTARG = timestamptz)""",
+    *(f"""CREATE FUNCTION astray.times({one}, {other}) RETURNS {gives} LANGUAGE sql AS $$SELECT {what}$$;
+    CREATE OPERATOR astray.* (FUNCTION = astray.times, LEFTARG = {one}, RIGHTARG = {other})"""
+      for one, other, gives, what in (("numeric", "int", "float8", "random()"),
+                                      ("float8", "int", "float8", "random()"),
+                                      ("int", "numeric", "text", "'much'"),
+                                      ("int", "float8", "text", "'much'"))),
+]
+
 cluster = None
 
 
@@ -86,7 +101,10 @@ class Schema(LookupCase):
 
     def led_to(self, name, schema=None):
         """Settings of a host whose connection strings have a search_path."""
-        path = quoted(name).replace(" ", r"\\ ").replace("'", r"\'")
+        return self.led_by(quoted(name), schema)
+
+    def led_by(self, path, schema=None):
+        path = path.replace(" ", r"\\ ").replace("'", r"\'")
         settings = {section: {"conninfo": server.conninfo(options=f"'-c search_path={path}'")}
                     for section, server in (("primary", cluster.primary), ("replica", cluster.standby))}
         return {**settings, **(tables(schema) if schema else {})}
@@ -118,6 +136,20 @@ class Schema(LookupCase):
             wait_for(lambda: host.lookup(RUN, SINCE).status == 200, "links to come up again")
             host.wait_for_links("primary", "replica")
             self.assert_answers(host, RIGHT)
+
+    def test_operators_and_types_before_those_of_the_catalog(self):
+        """As extensions have them that imitate other databases, in a schema that their manuals put before
+        pg_catalog. What servers are asked of themselves is told all the same."""
+        self.addCleanup(cluster.primary.execute, "DROP SCHEMA IF EXISTS astray CASCADE")
+        for decoys in DECOYS:
+            with self.subTest(decoys):
+                cluster.primary.execute("DROP SCHEMA IF EXISTS astray CASCADE; CREATE SCHEMA astray; " + decoys)
+                cluster.wait_caught_up()
+                with self.host(settings=self.led_by("astray, pg_catalog", RIGHT)) as host:
+                    host.wait_for_links("primary", "replica")
+                    self.assert_answers(host, RIGHT)
+                    wait_for(lambda one=host: one.lookup(RUN, NOWHERE).served_by == "replica_retry",
+                             "absence to be proven")
 
     @unittest.skipUnless(os.path.exists(PROGRAM), "pgbouncer is not installed")
     def test_search_path_that_a_pooler_keeps(self):
