@@ -14,7 +14,7 @@ import unittest
 
 import psycopg2
 
-from cluster import postgres_binaries
+from cluster import TABLES, postgres_binaries
 from framed import OtherEncoding, RowsOfOthers, SuperfluousErrors, TlsRecords
 from host import Host, run_host
 from lookup_case import NO_WAIT, LookupCase, module_cluster
@@ -245,6 +245,29 @@ class Healing(LookupCase):
             cluster.primary.execute('ALTER TABLE "TaskRunExecutionSnapshot" ENABLE ROW LEVEL SECURITY')
             cluster.wait_caught_up()
             self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
+
+    def test_a_role_that_may_read_only_what_is_read(self):
+        """Of tables that have other columns, too."""
+        waiting = history.resumed_snapshot(self.run_id, [history.waitpoint(output="o")])
+        history.write(cluster.primary)
+        self.addCleanup(cluster.primary.execute, "DROP OWNED BY reader; DROP ROLE reader")
+        cluster.primary.execute("CREATE ROLE reader LOGIN; GRANT pg_monitor TO reader")
+        for table in TABLES:
+            columns = cluster.primary.value("SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute"
+                                            " WHERE attrelid = %s::regclass AND attnum > 0", (f'"{table}"',))
+            cluster.primary.execute(f'GRANT SELECT ({columns}) ON "{table}" TO reader;'
+                                    f' ALTER TABLE "{table}" ADD COLUMN secret text')
+            self.addCleanup(cluster.primary.execute, f'ALTER TABLE "{table}" DROP COLUMN secret')
+        cluster.wait_caught_up()
+        for prepared in ("yes", "no"):
+            settings = {name: {"conninfo": server.conninfo(user="reader"), "prepared": prepared}
+                        for name, server in (("primary", cluster.primary), ("replica", cluster.standby))}
+            with Host(settings=settings, policy={"policy": "read_index"}) as host:
+                host.wait_for_links("primary", "replica")
+                wait_for(lambda one=host: self.is_well(one), "all to be well")
+                answer = host.lookup(self.run_id, self.life[0]["id"])
+                self.assert_right(answer, self.run_id, self.life[0]["id"])
+                self.assertEqual(answer.json["snapshots"][-1]["snapshot"]["id"], waiting["id"])
 
     def test_a_pooler_that_speaks_another_encoding(self):
         """An id would be another one, and nobody's. Links to it are refused, and it is told."""
