@@ -39,7 +39,8 @@ const char question_probe[] =
     " " MAY("pg_control_system()") ","
     " " MAY("pg_control_recovery()") ","
     " pg_catalog.pg_has_role('pg_read_all_stats', 'usage'),"
-    " pg_catalog.to_regclass('pg_catalog.pg_stat_recovery') IS NOT NULL,"
+    " coalesce(pg_catalog.has_table_privilege("
+    "pg_catalog.to_regclass('pg_catalog.pg_stat_recovery'), 'select'), false),"
     " " MAY("pg_database_collation_actual_version(oid)")
     " AND pg_catalog.has_table_privilege('pg_catalog.pg_database', 'select'))";
 
