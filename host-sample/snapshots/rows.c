@@ -175,16 +175,24 @@ static bool is_of_type(const struct text *value, enum field_type type) {
     return false;
 }
 
+/* An enum's, a domain's, an extension's: what it is sent as only its bytes tell. No text has a NUL,
+ * as numbers have, and what has a format of its own (jsonb in a domain, ltree) begins with the
+ * format's version. */
+static bool may_be_text(const struct text *value) {
+    return value->length == 0 ||
+           (value->bytes[0] != 1 && memchr(value->bytes, '\0', value->length) == NULL);
+}
+
 /* By its number in pg_type.dat, which has never changed. A real is as long as an integer, and jsonb
  * is no text: what a column of another type holds would be answered as what it is not. */
-static bool is_type_for(uint32_t oid, enum field_type type) {
-    enum { FIRST_OWN = 16384 }; /* an enum, a domain, an extension's text: by its bytes alone */
+static bool is_type_for(uint32_t oid, enum field_type type, const struct text *value) {
+    enum { FIRST_OWN = 16384 };
     enum { INT8 = 20, INT2 = 21, INT4 = 23 };
     enum { BOOL = 16, NAME = 19, TEXT = 25, JSON = 114, BPCHAR = 1042, VARCHAR = 1043 };
     enum { NAMES = 1003, TEXTS = 1009, BPCHARS = 1014, VARCHARS = 1015 };
     enum { TIMESTAMP = 1114, TIMESTAMPTZ = 1184 };
     if (oid >= FIRST_OWN) {
-        return true;
+        return type != FIELD_TEXT || may_be_text(value);
     }
     switch (type) {
     case FIELD_TEXT:
@@ -217,7 +225,7 @@ static bool fields_fit(const struct text *fields, const struct field_rule *rules
 static bool take_field(struct cursor *cursor, enum field_type type, struct text *field) {
     int32_t oid;
     return take_integer(cursor, &oid) && take_text(cursor, field) &&
-           (field->bytes == NULL || is_type_for((uint32_t)oid, type));
+           (field->bytes == NULL || is_type_for((uint32_t)oid, type, field));
 }
 
 /* A composite value of `count` fields, or one more, the environment, if it may have one: their
@@ -333,11 +341,10 @@ bool rows_are_lean(const struct result_rows *rows) {
 
 /* A NULL is one of any type. The head is not looked at. */
 static bool column_has_type(const struct result_rows *rows, int column, enum field_type type) {
-    if (is_type_for(PQftype(rows->result, rows->column + column), type)) {
-        return true;
-    }
+    const uint32_t oid = PQftype(rows->result, rows->column + column);
     for (int number = 1; number < rows->count; number++) {
-        if (take_column(rows, number, column).bytes != NULL) {
+        const struct text value = take_column(rows, number, column);
+        if (value.bytes != NULL && !is_type_for(oid, type, &value)) {
             return false;
         }
     }

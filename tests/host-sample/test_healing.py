@@ -246,6 +246,23 @@ class Healing(LookupCase):
             cluster.wait_caught_up()
             self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
 
+    def test_a_domain_over_what_is_no_text(self):
+        """Is an error, as that is itself: its bytes are no text. One over a text is a text."""
+        history.resumed_snapshot(self.run_id, [history.waitpoint(output="{}")])
+        history.write(cluster.primary)
+        output = 'ALTER TABLE "Waitpoint" ALTER COLUMN output TYPE {0} USING output::{0}'
+        self.addCleanup(cluster.primary.execute, output.format("text") + "; DROP DOMAIN IF EXISTS of_text, of_json")
+        cluster.primary.execute("CREATE DOMAIN of_text AS text; CREATE DOMAIN of_json AS jsonb")
+        with Host(cluster.primary, [cluster.standby], policy=NO_WAIT) as host:
+            host.wait_for_links("primary", "replica")
+            for of, status in (("of_text", 200), ("text", 200), ("jsonb", 503), ("of_json", 503), ("text", 200)):
+                cluster.primary.execute(output.format(of))
+                cluster.wait_caught_up()
+                answer = host.lookup(self.run_id, self.life[0]["id"])
+                self.assertEqual(answer.status, status, (of, answer))
+                if status == 200:
+                    self.assert_right(answer, self.run_id, self.life[0]["id"])
+
     def test_a_role_that_may_read_only_what_is_read(self):
         """Of tables that have other columns, too."""
         waiting = history.resumed_snapshot(self.run_id, [history.waitpoint(output="o")])
