@@ -358,7 +358,9 @@ static int32_t outcome_of_answer(struct lookup *lookup, enum snapshot_outcome fo
         copy_error(lookup, "asked as a replica, but the server is not in recovery");
         return RP_ROLE_CHANGED;
     case SNAPSHOT_FOREIGN:
-        copy_error(lookup, "the server sent the answer to another question");
+        copy_error(lookup,
+                   "rows of another run or environment came (does the type or the collation of "
+                   "a column of ids call different ones equal?)");
         return RP_FAILED;
     default:
         copy_error(lookup,

@@ -263,6 +263,25 @@ class Healing(LookupCase):
                 if status == 200:
                     self.assert_right(answer, self.run_id, self.life[0]["id"])
 
+    @unittest.skipIf(postgres_binaries()[1] < 15, "the database has no ICU")
+    def test_ids_that_are_equal_and_not_the_same(self):
+        """For the database, by their collation or type: nobody's rows are given for another's, links stay, and
+        the reason is told."""
+        run = 'ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "runId" TYPE '
+        self.addCleanup(cluster.primary.execute, run + "text; DROP COLLATION any_case")
+        cluster.primary.execute("CREATE COLLATION any_case (PROVIDER = icu, LOCALE = 'und-u-ks-level2',"
+                                " DETERMINISTIC = false)")
+        for of, asked, own in (("text COLLATE any_case", self.run_id.upper(), 200), ("char(80)", self.run_id, 503)):
+            cluster.primary.execute(run + of)
+            cluster.wait_caught_up()
+            with Host(cluster.primary, [cluster.standby], policy=NO_WAIT) as host:
+                host.wait_for_links("primary", "replica")
+                before = self.connects(host, "replica")
+                self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, own)
+                self.assertEqual(host.lookup(asked, self.life[0]["id"]).status, 503)
+                self.assertEqual(self.connects(host, "replica"), before)
+            self.assertIn("call different ones equal", host.lookup_log()[-1].fields["error"])
+
     def test_a_role_that_may_read_only_what_is_read(self):
         """Of tables that have other columns, too."""
         waiting = history.resumed_snapshot(self.run_id, [history.waitpoint(output="o")])
