@@ -346,6 +346,19 @@ static int32_t outcome_of_failure(struct lookup *lookup, const struct pg_reply *
     }
 }
 
+static void explain_malformed(struct lookup *lookup) {
+    const char *fault = lookup->result->fault;
+    if (fault == NULL) {
+        copy_error(lookup, "the server sent a result of unknown shape");
+        return;
+    }
+    (void)snprintf(
+        lookup->error, sizeof lookup->error,
+        "%s has a value that no answer can have: of another type, NULL, or a date outside "
+        "of the years 1 to 9999",
+        fault);
+}
+
 static int32_t outcome_of_answer(struct lookup *lookup, enum snapshot_outcome found) {
     switch (found) {
     case SNAPSHOT_FOUND:
@@ -363,8 +376,7 @@ static int32_t outcome_of_answer(struct lookup *lookup, enum snapshot_outcome fo
                    "a column of ids call different ones equal?)");
         return RP_FAILED;
     default:
-        copy_error(lookup,
-                   "the server sent a result of unknown shape (has the type of a column changed?)");
+        explain_malformed(lookup);
         return RP_FAILED;
     }
 }

@@ -263,6 +263,25 @@ class Healing(LookupCase):
                 if status == 200:
                     self.assert_right(answer, self.run_id, self.life[0]["id"])
 
+    def test_values_that_no_answer_can_have(self):
+        """The line names the column."""
+        waitpoint = history.waitpoint(output="o")
+        last = history.resumed_snapshot(self.run_id, [waitpoint])
+        history.write(cluster.primary)
+        snapshots, waitpoints = ('"TaskRunExecutionSnapshot"', last["id"]), ('"Waitpoint"', waitpoint["id"])
+        for (table, identity), column, value, good in (
+                (snapshots, '"createdAt"', "infinity", "2026-12-01"),
+                (snapshots, '"createdAt"', "10000-01-01", "2026-12-01"),
+                (snapshots, '"completedWaitpointOrder"', "{{a}}", "{}"),
+                (waitpoints, '"completedAt"', "0044-03-15 BC", "2026-12-01")):
+            with self.subTest(value), Host(cluster.primary, [cluster.standby], policy=NO_WAIT) as host:
+                host.wait_for_links("primary", "replica")
+                for one, status in ((value, 503), (good, 200)):
+                    cluster.primary.execute(f"UPDATE {table} SET {column} = %s WHERE id = %s", (one, identity))
+                    cluster.wait_caught_up()
+                    self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, status)
+            self.assertIn(column, host.lookup_log()[0].fields["error"])
+
     @unittest.skipIf(postgres_binaries()[1] < 15, "the database has no ICU")
     def test_ids_that_are_equal_and_not_the_same(self):
         """For the database, by their collation or type: nobody's rows are given for another's, links stay, and
