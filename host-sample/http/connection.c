@@ -100,12 +100,14 @@ static bool has_left(const struct http_connection *connection) {
 /* --- replies --- */
 
 /* The reply that was started first has had the most time: if it is still unsent, its reader is the
- * slowest. This may close the connection that has just come. */
+ * slowest. One alone is kept however large it is, or nobody would ever get it: it was in memory as
+ * a whole before. */
 static void keep_unsent_within_bounds(struct http_connections *connections) {
     struct deadline_queue *queue = &connections->queues[HTTP_DEADLINE_REPLY];
     struct deadline *oldest;
 
-    while (counter_value(&connections->counters.unsent_bytes) > connections->max_unsent_bytes &&
+    while (connections->replies_unsent > 1 &&
+           counter_value(&connections->counters.unsent_bytes) > connections->max_unsent_bytes &&
            (oldest = deadline_first(queue)) != NULL) {
         counter_add(&connections->counters.timeouts, 1);
         http_connection_close(http_connection_of(oldest));

@@ -346,6 +346,19 @@ static int32_t outcome_of_failure(struct lookup *lookup, const struct pg_reply *
     }
 }
 
+static void explain_malformed(struct lookup *lookup) {
+    const char *fault = lookup->result->fault;
+    if (fault == NULL) {
+        copy_error(lookup, "the server sent a result of unknown shape");
+        return;
+    }
+    (void)snprintf(
+        lookup->error, sizeof lookup->error,
+        "%s has a value that no answer can have: of another type, NULL, or a date outside "
+        "of the years 1 to 9999",
+        fault);
+}
+
 static int32_t outcome_of_answer(struct lookup *lookup, enum snapshot_outcome found) {
     switch (found) {
     case SNAPSHOT_FOUND:
@@ -358,11 +371,12 @@ static int32_t outcome_of_answer(struct lookup *lookup, enum snapshot_outcome fo
         copy_error(lookup, "asked as a replica, but the server is not in recovery");
         return RP_ROLE_CHANGED;
     case SNAPSHOT_FOREIGN:
-        copy_error(lookup, "the server sent the answer to another question");
+        copy_error(lookup,
+                   "rows of another run or environment came (does the type or the collation of "
+                   "a column of ids call different ones equal?)");
         return RP_FAILED;
     default:
-        copy_error(lookup,
-                   "the server sent a result of unknown shape (has the type of a column changed?)");
+        explain_malformed(lookup);
         return RP_FAILED;
     }
 }

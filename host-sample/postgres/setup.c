@@ -73,11 +73,9 @@ static bool send_settings(struct pg_pipeline *pipeline, const struct pg_server_o
  * transaction ends in a batch of its own: an error would keep its end from being run. */
 static bool send_who(struct pg_pipeline *pipeline) {
     enum { TIMES = 8 }; /* two servers at random are taken for one once in 32768 times */
-    static const char plain[] =
-        "SELECT (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::int8";
-    static const char as_reads_do[] =
-        "SELECT (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::int8"
-        " WHERE pg_catalog.pg_is_in_recovery() IS NOT NULL";
+    static const char plain[] = "SELECT pg_catalog.pg_postmaster_start_time()";
+    static const char as_reads_do[] = "SELECT pg_catalog.pg_postmaster_start_time()"
+                                      " WHERE pg_catalog.pg_is_in_recovery() IS NOT NULL";
     bool sent = send_query(pipeline, PG_REQUEST_SETTING, "BEGIN") && pg_pipeline_sync(pipeline);
     for (int i = 0; sent && i < TIMES; i++) {
         sent = send_query(pipeline, PG_REQUEST_WHO, plain) &&

@@ -46,8 +46,9 @@ struct snapshot_result {
     enum snapshot_outcome outcome;
     bool lean;
     struct snapshot_head head; /* of no meaning if the outcome is FOREIGN */
-    int count;                 /* of newest_first */
-    int links;   /* of the latest to waitpoints, whether or not the waitpoint is there */
+    const char *fault; /* MALFORMED: the column whose value no answer can have; NULL: the shape */
+    int count;         /* of newest_first */
+    int links;         /* of the latest to waitpoints, whether or not the waitpoint is there */
     int lacking; /* PARTIAL: waitpoints of the latest that are not there, or not linked to it yet */
     /* One more than an answer may have, for the row under inspection. */
     struct snapshot_place newest_first[SNAPSHOT_MAX_ROWS + 1];

@@ -78,6 +78,7 @@ static bool collect(struct snapshot_result *read, int number, struct tally *tall
         tally->nothing++;
         return true;
     case ROW_MALFORMED:
+        read->fault = row->fault;
         break;
     }
     return false;
@@ -96,8 +97,10 @@ static bool collect_all(struct snapshot_result *read, struct tally *tally) {
         return tally->nothing == 0 ? tally->lean <= SNAPSHOT_MAX_LEAN_ROWS + 1
                                    : tally->nothing == 1 && tally->lean == 0;
     }
-    return tally->nothing == 1 &&
-           (tally->full > 0 ? rows_have_types(&read->source) : read->links == 0);
+    if (tally->full > 0) {
+        read->fault = rows_column_of_other_type(&read->source);
+    }
+    return tally->nothing == 1 && read->fault == NULL && (tally->full > 0 || read->links == 0);
 }
 
 /* ---- what it means ---- */
@@ -188,6 +191,7 @@ enum snapshot_outcome snapshot_read_rows(struct snapshot_result *read, struct re
     read->count = 0;
     read->links = 0;
     read->lacking = 0;
+    read->fault = NULL;
     read->newest_first[SNAPSHOT_MAX_ROWS].row = SNAPSHOT_MAX_ROWS;
     read->lean = rows_are_lean(&rows);
     read->outcome = outcome_of(read, asked);

@@ -15,18 +15,25 @@
 struct field_rule {
     enum field_type type;
     bool required;
+    const char *column; /* with its table, for people */
 };
 
-#define REQUIRED                             true
-#define NULLABLE                             false
-#define FIELD_RULE(name, column, type, null) [name] = {type, null},
+#define REQUIRED                              true
+#define NULLABLE                              false
+#define RULE(name, table, column, type, null) [name] = {type, null, table " " column},
+#define OF_SNAPSHOT(name, column, type, null)                                                      \
+    RULE(name, "TaskRunExecutionSnapshot", column, type, null)
+#define OF_CHECKPOINT(name, column, type, null) RULE(name, "TaskRunCheckpoint", column, type, null)
+#define OF_WAITPOINT(name, column, type, null)  RULE(name, "Waitpoint", column, type, null)
 
 static const struct field_rule lean_rules[] = {
-    SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE)
-        LEAN_FIELDS(FIELD_RULE)[LEAN_HAS_LINK] = {FIELD_BOOLEAN, REQUIRED}};
-static const struct field_rule full_rules[] = {SNAPSHOT_FIELDS(FIELD_RULE, FIELD_RULE)
-                                                   CHECKPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
-static const struct field_rule waitpoint_rules[] = {WAITPOINT_FIELDS(FIELD_RULE, FIELD_RULE)};
+    SNAPSHOT_FIELDS(OF_SNAPSHOT, OF_SNAPSHOT)
+        LEAN_FIELDS(OF_SNAPSHOT)[LEAN_HAS_LINK] = {FIELD_BOOLEAN, REQUIRED, NULL}};
+static const struct field_rule full_rules[] = {SNAPSHOT_FIELDS(OF_SNAPSHOT, OF_SNAPSHOT)
+                                                   CHECKPOINT_FIELDS(OF_CHECKPOINT, OF_CHECKPOINT)};
+static const struct field_rule waitpoint_rules[] = {WAITPOINT_FIELDS(OF_WAITPOINT, OF_WAITPOINT)};
+static const struct field_rule environment_rule = {FIELD_TEXT, NULLABLE,
+                                                   "TaskRunExecutionSnapshot n.\"environmentId\""};
 
 enum { CHECKPOINT_FIELD_COUNT = (int)FULL_ROW_FIELD_COUNT - (int)SNAPSHOT_FIELD_COUNT };
 
@@ -175,16 +182,24 @@ static bool is_of_type(const struct text *value, enum field_type type) {
     return false;
 }
 
+/* An enum's, a domain's, an extension's: what it is sent as only its bytes tell. No text has a NUL,
+ * as numbers have, and what has a format of its own (jsonb in a domain, ltree) begins with the
+ * format's version. */
+static bool may_be_text(const struct text *value) {
+    return value->length == 0 ||
+           (value->bytes[0] != 1 && memchr(value->bytes, '\0', value->length) == NULL);
+}
+
 /* By its number in pg_type.dat, which has never changed. A real is as long as an integer, and jsonb
  * is no text: what a column of another type holds would be answered as what it is not. */
-static bool is_type_for(uint32_t oid, enum field_type type) {
-    enum { FIRST_OWN = 16384 }; /* an enum, a domain, an extension's text: by its bytes alone */
+static bool is_type_for(uint32_t oid, enum field_type type, const struct text *value) {
+    enum { FIRST_OWN = 16384 };
     enum { INT8 = 20, INT2 = 21, INT4 = 23 };
     enum { BOOL = 16, NAME = 19, TEXT = 25, JSON = 114, BPCHAR = 1042, VARCHAR = 1043 };
     enum { NAMES = 1003, TEXTS = 1009, BPCHARS = 1014, VARCHARS = 1015 };
     enum { TIMESTAMP = 1114, TIMESTAMPTZ = 1184 };
     if (oid >= FIRST_OWN) {
-        return true;
+        return type != FIELD_TEXT || may_be_text(value);
     }
     switch (type) {
     case FIELD_TEXT:
@@ -203,10 +218,12 @@ static bool is_type_for(uint32_t oid, enum field_type type) {
 
 /* ---- rows ---- */
 
-static bool fields_fit(const struct text *fields, const struct field_rule *rules, int count) {
+static bool fields_fit(const struct text *fields, const struct field_rule *rules, int count,
+                       const char **fault) {
     for (int i = 0; i < count; i++) {
         const bool null = fields[i].bytes == NULL;
         if (null ? rules[i].required : !is_of_type(&fields[i], rules[i].type)) {
+            *fault = rules[i].column;
             return false;
         }
     }
@@ -214,16 +231,22 @@ static bool fields_fit(const struct text *fields, const struct field_rule *rules
 }
 
 /* Of a composite value: the OID of its type, and its value. A NULL is one of any type. */
-static bool take_field(struct cursor *cursor, enum field_type type, struct text *field) {
+static bool take_field(struct cursor *cursor, const struct field_rule *rule, struct text *field,
+                       const char **fault) {
     int32_t oid;
-    return take_integer(cursor, &oid) && take_text(cursor, field) &&
-           (field->bytes == NULL || is_type_for((uint32_t)oid, type));
+    if (!take_integer(cursor, &oid) || !take_text(cursor, field)) {
+        return false;
+    }
+    const bool good = field->bytes == NULL || is_type_for((uint32_t)oid, rule->type, field);
+    *fault = good ? NULL : rule->column;
+    return good;
 }
 
 /* A composite value of `count` fields, or one more, the environment, if it may have one: their
  * number, and then they. */
 static bool take_composite(const struct text *value, const struct field_rule *rules,
-                           struct text *fields, int count, struct text *environment) {
+                           struct text *fields, int count, struct text *environment,
+                           const char **fault) {
     struct cursor cursor = {value->bytes, value->length};
     int32_t sent;
     if (!take_integer(&cursor, &sent) ||
@@ -231,11 +254,11 @@ static bool take_composite(const struct text *value, const struct field_rule *ru
         return false;
     }
     for (int i = 0; i < count; i++) {
-        if (!take_field(&cursor, rules[i].type, &fields[i])) {
+        if (!take_field(&cursor, &rules[i], &fields[i], fault)) {
             return false;
         }
     }
-    if (sent > count && !take_field(&cursor, FIELD_TEXT, environment)) {
+    if (sent > count && !take_field(&cursor, &environment_rule, environment, fault)) {
         return false;
     }
     return cursor.size == 0;
@@ -255,9 +278,9 @@ static enum row_kind read_lean(const struct result_rows *rows, int number, struc
     if (value.bytes == NULL) {
         return ROW_NOTHING;
     }
-    return take_composite(&value, lean_rules, row->fields, LEAN_ROW_FIELD_COUNT,
-                          &row->environment) &&
-                   fields_fit(row->fields, lean_rules, LEAN_ROW_FIELD_COUNT)
+    return take_composite(&value, lean_rules, row->fields, LEAN_ROW_FIELD_COUNT, &row->environment,
+                          &row->fault) &&
+                   fields_fit(row->fields, lean_rules, LEAN_ROW_FIELD_COUNT, &row->fault)
                ? ROW_LEAN
                : ROW_MALFORMED;
 }
@@ -269,14 +292,15 @@ static bool take_checkpoint(const struct text *value, struct row *row) {
         return true;
     }
     const struct field_rule *rules = full_rules + SNAPSHOT_FIELD_COUNT;
-    return take_composite(value, rules, fields, CHECKPOINT_FIELD_COUNT, NULL) &&
-           fields_fit(fields, rules, CHECKPOINT_FIELD_COUNT);
+    return take_composite(value, rules, fields, CHECKPOINT_FIELD_COUNT, NULL, &row->fault) &&
+           fields_fit(fields, rules, CHECKPOINT_FIELD_COUNT, &row->fault);
 }
 
 static bool take_waitpoint(const struct text *value, struct row *row) {
-    return take_composite(value, waitpoint_rules, row->fields, WAITPOINT_ROW_FIELD_COUNT, NULL) &&
+    return take_composite(value, waitpoint_rules, row->fields, WAITPOINT_ROW_FIELD_COUNT, NULL,
+                          &row->fault) &&
            (row->fields[WAITPOINT_ID].bytes == NULL ||
-            fields_fit(row->fields, waitpoint_rules, WAITPOINT_ROW_FIELD_COUNT));
+            fields_fit(row->fields, waitpoint_rules, WAITPOINT_ROW_FIELD_COUNT, &row->fault));
 }
 
 static int column_count(const struct result_rows *rows) {
@@ -303,7 +327,7 @@ static enum row_kind read_full(const struct result_rows *rows, int number, struc
                    : ROW_MALFORMED;
     }
     if (waitpoint.bytes == NULL) {
-        return fields_fit(row->fields, full_rules, SNAPSHOT_FIELD_COUNT) &&
+        return fields_fit(row->fields, full_rules, SNAPSHOT_FIELD_COUNT, &row->fault) &&
                        take_checkpoint(&checkpoint, row)
                    ? ROW_FULL
                    : ROW_MALFORMED;
@@ -333,28 +357,30 @@ bool rows_are_lean(const struct result_rows *rows) {
 
 /* A NULL is one of any type. The head is not looked at. */
 static bool column_has_type(const struct result_rows *rows, int column, enum field_type type) {
-    if (is_type_for(PQftype(rows->result, rows->column + column), type)) {
-        return true;
-    }
+    const uint32_t oid = PQftype(rows->result, rows->column + column);
     for (int number = 1; number < rows->count; number++) {
-        if (take_column(rows, number, column).bytes != NULL) {
+        const struct text value = take_column(rows, number, column);
+        if (value.bytes != NULL && !is_type_for(oid, type, &value)) {
             return false;
         }
     }
     return true;
 }
 
-bool rows_have_types(const struct result_rows *rows) {
+const char *rows_column_of_other_type(const struct result_rows *rows) {
     for (int i = 0; i < SNAPSHOT_FIELD_COUNT; i++) {
         if (!column_has_type(rows, i, full_rules[i].type)) {
-            return false;
+            return full_rules[i].column;
         }
     }
     return column_count(rows) == FULL_COLUMN_COUNT ||
-           column_has_type(rows, ENVIRONMENT_COLUMN, FIELD_TEXT);
+                   column_has_type(rows, ENVIRONMENT_COLUMN, environment_rule.type)
+               ? NULL
+               : environment_rule.column;
 }
 
 enum row_kind row_read(const struct result_rows *rows, int number, struct row *row) {
     row->environment = (struct text){.bytes = NULL};
+    row->fault = NULL;
     return rows_are_lean(rows) ? read_lean(rows, number, row) : read_full(rows, number, row);
 }

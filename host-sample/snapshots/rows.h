@@ -120,6 +120,8 @@ struct text {
 struct row {
     struct text fields[ROW_MAX_FIELDS]; /* as they came, in binary format */
     struct text environment;            /* of a snapshot; bytes NULL: it does not say */
+    const char *fault; /* of a malformed one the column whose value no answer can have, for people;
+                          NULL: it is of another shape */
 };
 
 /* Whether the columns are those of one of the statements. */
@@ -128,8 +130,9 @@ bool rows_have_columns(const struct result_rows *rows);
 /* Whether they are those of a lean statement, if they are any. */
 bool rows_are_lean(const struct result_rows *rows);
 
-/* Whether each value of a full statement's columns has the type of its field. */
-bool rows_have_types(const struct result_rows *rows);
+/* Of a full statement's columns one, for people, that has a value of another type than its field's.
+ * NULL: there is none. */
+const char *rows_column_of_other_type(const struct result_rows *rows);
 
 /* The first row's head. bytes NULL: there is no row, or no head in it. */
 struct text rows_head(const struct result_rows *rows);

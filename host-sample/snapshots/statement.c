@@ -216,8 +216,8 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
     NEWER(of, environment, "n.id") FIRST_ROWS_WITH_TIES(ONE_##links) ") t"                         \
     " ORDER BY t.id COLLATE " CATALOG "\"C\" DESC LIMIT 1) n"                                      \
     " CROSS JOIN LATERAL (" LINKS_##links " OFFSET 0) l (waitpoint)"                               \
-    " LEFT JOIN LATERAL (SELECT * FROM " TABLE("Waitpoint") " w"                                   \
-    " WHERE w.id" OP("=") "l.waitpoint OFFSET 0) w ON true)"
+    " LEFT JOIN LATERAL (SELECT " WAITPOINT_FIELDS(FIRST_COLUMN, NEXT_COLUMN)                      \
+    " FROM " TABLE("Waitpoint") " w WHERE w.id" OP("=") "l.waitpoint OFFSET 0) w ON true)"
 
 #define FULL(of, environment, role, links)                                                         \
     "SELECT " NUMBER_##of "a.* FROM " SINCE(of, environment, role)                                 \

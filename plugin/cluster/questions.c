@@ -1,7 +1,8 @@
 /*
  * questions.c - the questions' SQL, for PostgreSQL 13 and later.
  *
- * Every name has its schema, because the search path is the host's.
+ * Every name has its schema, of operators and types too, because the search path is the host's.
+ * What has none is of the grammar: bigint, coalesce, greatest, extract, CASE with conditions.
  */
 #include "questions.h"
 
@@ -38,7 +39,8 @@ const char question_probe[] =
     " " MAY("pg_control_system()") ","
     " " MAY("pg_control_recovery()") ","
     " pg_catalog.pg_has_role('pg_read_all_stats', 'usage'),"
-    " pg_catalog.to_regclass('pg_catalog.pg_stat_recovery') IS NOT NULL,"
+    " coalesce(pg_catalog.has_table_privilege("
+    "pg_catalog.to_regclass('pg_catalog.pg_stat_recovery'), 'select'), false),"
     " " MAY("pg_database_collation_actual_version(oid)")
     " AND pg_catalog.has_table_privilege('pg_catalog.pg_database', 'select'))";
 
@@ -56,32 +58,35 @@ const char question_probe[] =
  * of them whenever it is started. */
 #define AND " OPERATOR(pg_catalog.||) "
 
+#define IS   " OPERATOR(pg_catalog.=) "
+#define TEXT "::pg_catalog.text"
+
 /* Only where each statement takes a snapshot of its own is the read's later than the position. */
 #define ISOLATION                                                                                  \
-    "CASE pg_catalog.current_setting('transaction_isolation')"                                     \
-    " WHEN 'read committed' THEN ' c ' ELSE ' x ' END"
+    "CASE WHEN pg_catalog.current_setting('transaction_isolation')" IS "'read committed'"          \
+    " THEN ' c ' ELSE ' x ' END"
 
 /* From PostgreSQL 19 on the replayed timeline comes with its position, in one row. What is streamed
  * may be newer, and is the upper bound all the same: it tells whom the standby follows. */
 #define STANDBY_BY_RECOVERY                                                                        \
-    "coalesce((SELECT 'r '" AND "coalesce(r.last_replayed_end_lsn::text, '-')" AND "' - '"         \
-    AND "coalesce(r.last_replayed_tli::text, '-')" AND "' '"                                       \
-    AND "coalesce(greatest(r.last_replayed_tli, CASE WHEN (r.w).status = 'streaming'"              \
-    " THEN (r.w).received_tli END)::text, '-')"                                                    \
+    "coalesce((SELECT 'r '" AND "coalesce(r.last_replayed_end_lsn" TEXT ", '-')" AND "' - '"       \
+    AND "coalesce(r.last_replayed_tli" TEXT ", '-')" AND "' '"                                     \
+    AND "coalesce(greatest(r.last_replayed_tli, CASE WHEN (r.w).status" IS "'streaming'"           \
+    " THEN (r.w).received_tli END)" TEXT ", '-')"                                                  \
     " FROM (SELECT v.last_replayed_end_lsn, v.last_replayed_tli,"                                  \
     " pg_catalog.pg_stat_get_wal_receiver() AS w"                                                  \
     " FROM (SELECT * FROM pg_catalog.pg_stat_recovery OFFSET 0) v OFFSET 0) r), 'r - - - -')"
 
 /* A standby: replayed, -, lower, upper. */
 #define STANDBY(lower, upper)                                                                      \
-    "'r '" AND "coalesce(o.p::text, '-')" AND "' - '" AND lower AND "' '" AND upper
+    "'r '" AND "coalesce(o.p" TEXT ", '-')" AND "' - '" AND lower AND "' '" AND upper
 
 /* A primary: inserted, flushed, and its timeline in hexadecimal. The timeline is in the name of the
  * file that it writes; the control file's is that of the last checkpoint, which comes some time
  * after a promotion. These functions fail in recovery, so they are under a CASE. */
 #define PRIMARY                                                                                    \
-    "'p '" AND "pg_catalog.pg_current_wal_insert_lsn()::text" AND "' '"                            \
-    AND "pg_catalog.pg_current_wal_flush_lsn()::text" AND "' '"                                    \
+    "'p '" AND "pg_catalog.pg_current_wal_insert_lsn()" TEXT AND "' '"                             \
+    AND "pg_catalog.pg_current_wal_flush_lsn()" TEXT AND "' '"                                     \
     AND "pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 8)"
 
 #define QUESTION(standby, more, from)                                                              \
@@ -97,22 +102,23 @@ const char question_probe[] =
 #define JUST_ROLE     "(SELECT " IN_RECOVERY " OFFSET 0)"
 #define JUST_POSITION "(SELECT " IN_RECOVERY ", " REPLAYED " AS p, '-' AS t OFFSET 0)"
 #define AFTER_CONTROL_FILE                                                                         \
-    LEVEL("l.t::text AS t, " IN_RECOVERY ", CASE WHEN l.t IS NOT NULL THEN " REPLAYED " END AS p", \
+    LEVEL("l.t" TEXT " AS t, " IN_RECOVERY                                                         \
+          ", CASE WHEN l.t IS NOT NULL THEN " REPLAYED " END AS p",                                \
           LEVEL("c.min_recovery_end_timeline AS t", "pg_catalog.pg_control_recovery() c") " l")
 #define BEFORE_RECEIVER(from)                                                                      \
     LEVEL("a.r, a.p, a.t, pg_catalog.pg_stat_get_wal_receiver() AS w", from " a")
 
 #define RECEIVED_TIMELINE                                                                          \
-    "CASE WHEN (o.w).status = 'streaming' THEN coalesce((o.w).received_tli::text, '-')"            \
+    "CASE WHEN (o.w).status" IS "'streaming' THEN coalesce((o.w).received_tli" TEXT ", '-')"       \
     " ELSE '-' END"
 
 #define SYSTEM                                                                                     \
-    "(SELECT s.system_identifier::text FROM pg_catalog.pg_control_system() s)"
+    "(SELECT s.system_identifier" TEXT " FROM pg_catalog.pg_control_system() s)"
 
 #define REPLAY_AGE                                                                                 \
-    "coalesce(CASE WHEN o.r THEN greatest(0, 1000 * extract(epoch FROM"                            \
-    " pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp()))::bigint"         \
-    " END::text, '-')"
+    "coalesce(CASE WHEN o.r THEN greatest(0, 1000 OPERATOR(pg_catalog.*) extract(epoch FROM"       \
+    " pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"                                         \
+    " pg_catalog.pg_last_xact_replay_timestamp()))::bigint END" TEXT ", '-')"
 
 #define BY_RECEIVER(more) QUESTION(STANDBY("o.t", RECEIVED_TIMELINE), more, BEFORE_RECEIVER(JUST_POSITION))
 #define BY_BOTH(more) QUESTION(STANDBY("o.t", RECEIVED_TIMELINE), more, BEFORE_RECEIVER(AFTER_CONTROL_FILE))
@@ -139,12 +145,12 @@ const char question_probe[] =
     "pg_catalog.pg_database_collation_actual_version(d.oid), 0)"                                   \
     " OPERATOR(pg_catalog.&) 9223372036854775807"                                                  \
     " FROM pg_catalog.pg_database d"                                                               \
-    " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())::text, '-')"
+    " WHERE d.datname" IS "pg_catalog.current_database())" TEXT ", '-')"
 
 /* As the server knows it, which may still have to replay that it has moved to another one. */
 #define NAME                                                                                       \
-    "(pg_catalog.hashtextextended(pg_catalog.current_database()::text, 0)"                         \
-    " OPERATOR(pg_catalog.&) 9223372036854775807)::text"
+    "(pg_catalog.hashtextextended(pg_catalog.current_database()" TEXT ", 0)"                       \
+    " OPERATOR(pg_catalog.&) 9223372036854775807)" TEXT
 
 #define MORE(system, collation)                                                                    \
     AND DATABASE AND "' '" AND system AND "' '" AND REPLAY_AGE AND "' '" AND collation AND "' '"   \

@@ -29,7 +29,7 @@ struct abilities {
     bool system;      /* pg_control_system() */
     bool control;     /* pg_control_recovery() */
     bool receiver;    /* the WAL receiver's timeline, or in its place pg_stat_recovery */
-    bool recovery;    /* pg_stat_recovery is there (PostgreSQL 19): the replayed timeline itself */
+    bool recovery;    /* pg_stat_recovery (PostgreSQL 19): the replayed timeline itself */
     bool collation;   /* the version of the database's collation (PostgreSQL 15) */
     bool waits;       /* for a position, without being asked again (PostgreSQL 19) */
 };

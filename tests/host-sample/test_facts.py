@@ -670,11 +670,12 @@ class Rights(Facts):
             self.assertIn(name, line.text)
             primary.execute(f"GRANT EXECUTE ON FUNCTION {name}() TO PUBLIC")
             self.wait_proven(host)
-        primary.execute("REVOKE SELECT ON pg_database FROM PUBLIC")
-        servers.wait_caught_up()
-        again = self.host(Named(primary, "reader"), [Named(servers.standby, "reader")], policy=TO_PRIMARY)
-        for each in (host, again):
-            self.wait_proven(each)
+        for name in ["pg_database", *(["pg_stat_recovery"] if servers.major >= 19 else [])]:
+            primary.execute(f"REVOKE SELECT ON {name} FROM PUBLIC")
+            servers.wait_caught_up()
+            again = self.host(Named(primary, "reader"), [Named(servers.standby, "reader")], policy=TO_PRIMARY)
+            for each in (host, again):
+                self.wait_proven(each)
 
 
 if __name__ == "__main__":

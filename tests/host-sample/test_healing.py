@@ -14,7 +14,7 @@ import unittest
 
 import psycopg2
 
-from cluster import postgres_binaries
+from cluster import TABLES, postgres_binaries
 from framed import OtherEncoding, RowsOfOthers, SuperfluousErrors, TlsRecords
 from host import Host, run_host
 from lookup_case import NO_WAIT, LookupCase, module_cluster
@@ -245,6 +245,84 @@ class Healing(LookupCase):
             cluster.primary.execute('ALTER TABLE "TaskRunExecutionSnapshot" ENABLE ROW LEVEL SECURITY')
             cluster.wait_caught_up()
             self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
+
+    def test_a_domain_over_what_is_no_text(self):
+        """Is an error, as that is itself: its bytes are no text. One over a text is a text."""
+        history.resumed_snapshot(self.run_id, [history.waitpoint(output="{}")])
+        history.write(cluster.primary)
+        output = 'ALTER TABLE "Waitpoint" ALTER COLUMN output TYPE {0} USING output::{0}'
+        self.addCleanup(cluster.primary.execute, output.format("text") + "; DROP DOMAIN IF EXISTS of_text, of_json")
+        cluster.primary.execute("CREATE DOMAIN of_text AS text; CREATE DOMAIN of_json AS jsonb")
+        with Host(cluster.primary, [cluster.standby], policy=NO_WAIT) as host:
+            host.wait_for_links("primary", "replica")
+            for of, status in (("of_text", 200), ("text", 200), ("jsonb", 503), ("of_json", 503), ("text", 200)):
+                cluster.primary.execute(output.format(of))
+                cluster.wait_caught_up()
+                answer = host.lookup(self.run_id, self.life[0]["id"])
+                self.assertEqual(answer.status, status, (of, answer))
+                if status == 200:
+                    self.assert_right(answer, self.run_id, self.life[0]["id"])
+
+    def test_values_that_no_answer_can_have(self):
+        """The line names the column."""
+        waitpoint = history.waitpoint(output="o")
+        last = history.resumed_snapshot(self.run_id, [waitpoint])
+        history.write(cluster.primary)
+        snapshots, waitpoints = ('"TaskRunExecutionSnapshot"', last["id"]), ('"Waitpoint"', waitpoint["id"])
+        for (table, identity), column, value, good in (
+                (snapshots, '"createdAt"', "infinity", "2026-12-01"),
+                (snapshots, '"createdAt"', "10000-01-01", "2026-12-01"),
+                (snapshots, '"completedWaitpointOrder"', "{{a}}", "{}"),
+                (waitpoints, '"completedAt"', "0044-03-15 BC", "2026-12-01")):
+            with self.subTest(value), Host(cluster.primary, [cluster.standby], policy=NO_WAIT) as host:
+                host.wait_for_links("primary", "replica")
+                for one, status in ((value, 503), (good, 200)):
+                    cluster.primary.execute(f"UPDATE {table} SET {column} = %s WHERE id = %s", (one, identity))
+                    cluster.wait_caught_up()
+                    self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, status)
+            self.assertIn(column, host.lookup_log()[0].fields["error"])
+
+    @unittest.skipIf(postgres_binaries()[1] < 15, "the database has no ICU")
+    def test_ids_that_are_equal_and_not_the_same(self):
+        """For the database, by their collation or type: nobody's rows are given for another's, links stay, and
+        the reason is told."""
+        run = 'ALTER TABLE "TaskRunExecutionSnapshot" ALTER COLUMN "runId" TYPE '
+        self.addCleanup(cluster.primary.execute, run + "text; DROP COLLATION any_case")
+        cluster.primary.execute("CREATE COLLATION any_case (PROVIDER = icu, LOCALE = 'und-u-ks-level2',"
+                                " DETERMINISTIC = false)")
+        for of, asked, own in (("text COLLATE any_case", self.run_id.upper(), 200), ("char(80)", self.run_id, 503)):
+            cluster.primary.execute(run + of)
+            cluster.wait_caught_up()
+            with Host(cluster.primary, [cluster.standby], policy=NO_WAIT) as host:
+                host.wait_for_links("primary", "replica")
+                before = self.connects(host, "replica")
+                self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, own)
+                self.assertEqual(host.lookup(asked, self.life[0]["id"]).status, 503)
+                self.assertEqual(self.connects(host, "replica"), before)
+            self.assertIn("call different ones equal", host.lookup_log()[-1].fields["error"])
+
+    def test_a_role_that_may_read_only_what_is_read(self):
+        """Of tables that have other columns, too."""
+        waiting = history.resumed_snapshot(self.run_id, [history.waitpoint(output="o")])
+        history.write(cluster.primary)
+        self.addCleanup(cluster.primary.execute, "DROP OWNED BY reader; DROP ROLE reader")
+        cluster.primary.execute("CREATE ROLE reader LOGIN; GRANT pg_monitor TO reader")
+        for table in TABLES:
+            columns = cluster.primary.value("SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute"
+                                            " WHERE attrelid = %s::regclass AND attnum > 0", (f'"{table}"',))
+            cluster.primary.execute(f'GRANT SELECT ({columns}) ON "{table}" TO reader;'
+                                    f' ALTER TABLE "{table}" ADD COLUMN secret text')
+            self.addCleanup(cluster.primary.execute, f'ALTER TABLE "{table}" DROP COLUMN secret')
+        cluster.wait_caught_up()
+        for prepared in ("yes", "no"):
+            settings = {name: {"conninfo": server.conninfo(user="reader"), "prepared": prepared}
+                        for name, server in (("primary", cluster.primary), ("replica", cluster.standby))}
+            with Host(settings=settings, policy={"policy": "read_index"}) as host:
+                host.wait_for_links("primary", "replica")
+                wait_for(lambda one=host: self.is_well(one), "all to be well")
+                answer = host.lookup(self.run_id, self.life[0]["id"])
+                self.assert_right(answer, self.run_id, self.life[0]["id"])
+                self.assertEqual(answer.json["snapshots"][-1]["snapshot"]["id"], waiting["id"])
 
     def test_a_pooler_that_speaks_another_encoding(self):
         """An id would be another one, and nobody's. Links to it are refused, and it is told."""

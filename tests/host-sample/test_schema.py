@@ -22,6 +22,21 @@ READ_INDEX = {"policy": "read_index", "max_wait_ms": 2000, "on_replica_failure":
 RIGHT, WRONG = 'My "own" schéma', "public"
 RUN, SINCE, ONLY_RIGHT, NOWHERE = "r1", "s1", "s0", "s9"
 
+# What is found before that of pg_catalog gives another answer, where it is taken for it.
+DECOYS = [
+    "CREATE DOMAIN astray.text AS pg_catalog.int4; CREATE DOMAIN astray.int8 AS pg_catalog.text",
+    """CREATE FUNCTION astray.never(text, text) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT false';
+    CREATE OPERATOR astray.= (FUNCTION = astray.never, LEFTARG = text, RIGHTARG = text)""",
+    """CREATE FUNCTION astray.ago(timestamptz, timestamptz) RETURNS text LANGUAGE sql AS $$SELECT 'ago'$$;
+    CREATE OPERATOR astray.- (FUNCTION = astray.ago, LEFTARG = timestamptz, RIGHTARG = timestamptz)""",
+    *(f"""CREATE FUNCTION astray.times({one}, {other}) RETURNS {gives} LANGUAGE sql AS $$SELECT {what}$$;
+    CREATE OPERATOR astray.* (FUNCTION = astray.times, LEFTARG = {one}, RIGHTARG = {other})"""
+      for one, other, gives, what in (("numeric", "int", "float8", "random()"),
+                                      ("float8", "int", "float8", "random()"),
+                                      ("int", "numeric", "text", "'much'"),
+                                      ("int", "float8", "text", "'much'"))),
+]
+
 cluster = None
 
 
@@ -86,7 +101,10 @@ class Schema(LookupCase):
 
     def led_to(self, name, schema=None):
         """Settings of a host whose connection strings have a search_path."""
-        path = quoted(name).replace(" ", r"\\ ").replace("'", r"\'")
+        return self.led_by(quoted(name), schema)
+
+    def led_by(self, path, schema=None):
+        path = path.replace(" ", r"\\ ").replace("'", r"\'")
         settings = {section: {"conninfo": server.conninfo(options=f"'-c search_path={path}'")}
                     for section, server in (("primary", cluster.primary), ("replica", cluster.standby))}
         return {**settings, **(tables(schema) if schema else {})}
@@ -119,6 +137,20 @@ class Schema(LookupCase):
             host.wait_for_links("primary", "replica")
             self.assert_answers(host, RIGHT)
 
+    def test_operators_and_types_before_those_of_the_catalog(self):
+        """As extensions have them that imitate other databases, in a schema that their manuals put before
+        pg_catalog. What servers are asked of themselves is told all the same."""
+        self.addCleanup(cluster.primary.execute, "DROP SCHEMA IF EXISTS astray CASCADE")
+        for decoys in DECOYS:
+            with self.subTest(decoys):
+                cluster.primary.execute("DROP SCHEMA IF EXISTS astray CASCADE; CREATE SCHEMA astray; " + decoys)
+                cluster.wait_caught_up()
+                with self.host(settings=self.led_by("astray, pg_catalog", RIGHT)) as host:
+                    host.wait_for_links("primary", "replica")
+                    self.assert_answers(host, RIGHT)
+                    wait_for(lambda one=host: one.lookup(RUN, NOWHERE).served_by == "replica_retry",
+                             "absence to be proven")
+
     @unittest.skipUnless(os.path.exists(PROGRAM), "pgbouncer is not installed")
     def test_search_path_that_a_pooler_keeps(self):
         """What another client has set leads statements elsewhere that do not name their schema, in whatever
@@ -131,6 +163,12 @@ class Schema(LookupCase):
                     with contextlib.closing(bouncer.connect()) as another:
                         another.cursor().execute(f"SET search_path = {path}")
 
+            def leads_elsewhere():
+                """Servers from 18 on tell of a path, and newer poolers give each client its own."""
+                with contextlib.closing(first.connect()) as another, another.cursor() as cursor:
+                    cursor.execute("SHOW search_path")
+                    return cursor.fetchone()[0] != '"$user", public'
+
             with self.host((first, second), unprepared) as by_path, \
                     self.host((first, second), {**unprepared, **tables(RIGHT)}) as named:
                 for host in (by_path, named):
@@ -139,7 +177,7 @@ class Schema(LookupCase):
                                    (f"{quoted(RIGHT)}, pg_catalog", RIGHT)):
                     leave_behind(path)
                     self.assert_answers(named, RIGHT)
-                    self.assert_answers(by_path, read)
+                    self.assert_answers(by_path, read if leads_elsewhere() else WRONG)
                 leave_behind("nowhere")
                 self.assert_answers(named, RIGHT)
 

@@ -350,6 +350,26 @@ START_TEST(fields_of_another_type) {
 }
 END_TEST
 
+/* A type of the database's own may be text, or not: a domain over jsonb, over a number. */
+START_TEST(a_type_of_its_own) {
+    static const struct field others[] = {BYTES("\1{}"), BYTES("\1"), BYTES("\0\0\0\7"),
+                                          BYTES("a\0")};
+    static const struct field texts[] = {BYTES("a"), BYTES(""), BYTES("a\1"), BYTES("\2")};
+    const int field = _i == ROW_WAITPOINT ? WAITPOINT_OUTPUT : SNAPSHOT_DESCRIPTION;
+    for (int i = 0; i < COUNT(others) + COUNT(texts); i++) {
+        struct field fields[MAX_FIELDS];
+        memcpy(fields, kinds[_i].fields, (size_t)kinds[_i].count * sizeof(*fields));
+        fields[field] = i < COUNT(others) ? others[i] : texts[i - COUNT(others)];
+        only_type = 16384;
+        only_field = field;
+        const enum snapshot_outcome outcome = judge_row(_i, fields, kinds[_i].count);
+        only_type = 0;
+        only_field = -1;
+        ck_assert_msg((outcome == SNAPSHOT_MALFORMED) == (i < COUNT(others)), "value %d", i);
+    }
+}
+END_TEST
+
 static const struct {
     uint32_t type;
     struct field value;
@@ -954,6 +974,7 @@ int main(void) {
     tcase_add_loop_test(shapes, a_value_with_another_integer, 0, COUNT(composites));
     tcase_add_loop_test(shapes, a_value_of_another_number_of_fields, 0, COUNT(composites));
     tcase_add_loop_test(shapes, fields_of_another_type, ROW_LEAN, COUNT(kinds));
+    tcase_add_loop_test(shapes, a_type_of_its_own, ROW_LEAN, COUNT(kinds));
     tcase_add_loop_test(shapes, an_integer, 0, COUNT(attempts));
     tcase_add_loop_test(shapes, a_null_in_each_field, ROW_LEAN, COUNT(kinds));
     tcase_add_loop_test(shapes, another_length_in_each_field, ROW_LEAN, COUNT(kinds));
