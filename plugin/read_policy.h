@@ -387,7 +387,8 @@ struct rp_cluster_options {
                              answers, it is 250 at most */
     uint32_t timeout_ms;  /* of a read whose request has no deadline; 0: 5000 */
     uint64_t now_ns;
-    uint64_t seed; /* 64 random bits, for the jitter of back-off */
+    uint64_t seed; /* 64 random bits, others for each cluster: for the jitter of back-off, and so
+                      that an answer which is given to another cluster than asked is none there */
 };
 
 /* What the operator says of a server's role; roles are observed all the same. But a server that can
@@ -424,7 +425,8 @@ enum rp_action_flag {
 struct rp_action {
     uint32_t struct_size; /* set by the host */
     int32_t kind;         /* enum rp_action_kind */
-    uint64_t id;  /* READ, ASK: to be answered, once. DROP: not wanted; an answer changes nothing */
+    uint64_t id;  /* READ, ASK: to be answered, once. DROP: not wanted; an answer changes nothing.
+                     All 64 bits count, so no double can hold it */
     uint64_t tag; /* READ, DONE, DROP of a read: as given to start */
     uint64_t read_id;  /* READ, DONE, DROP of a read */
     uint32_t server;   /* READ, ASK, DROP, REDIAL: index */

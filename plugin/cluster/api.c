@@ -89,6 +89,13 @@ static void init_lists(struct rp_cluster *cluster) {
     TAILQ_INIT(&cluster->done);
 }
 
+static void init_asks(struct rp_cluster *cluster) {
+    for (uint32_t i = 0; i < cluster->max_servers * ASK_KINDS; i++) {
+        cluster->servers[i / ASK_KINDS].asks[i % ASK_KINDS].generation =
+            id_before_first(cluster, ID_ASK, i);
+    }
+}
+
 static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options *options,
                             struct rp_cluster **opened, char *err, uint32_t errlen) {
     if (opened != NULL) {
@@ -113,7 +120,7 @@ static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options 
     cluster->timeout_ns =
         (options->timeout_ms != 0 ? options->timeout_ms : DEFAULT_TIMEOUT_MS) * MS;
     cluster->now_ns = options->now_ns;
-    cluster->random = options->seed;
+    cluster->seed = cluster->random = options->seed;
     cluster->primary = NO_SERVER;
     cluster->promised_wake_ns = UINT64_MAX;
     /* At most one drop for each action that can be out; they leave before anything new goes out. */
@@ -127,6 +134,7 @@ static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options 
     }
     cluster->reads = on_cache_line(cluster->reads_memory);
     init_lists(cluster);
+    init_asks(cluster);
     gather_init(cluster);
     *opened = cluster;
     return RP_OK;

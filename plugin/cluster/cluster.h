@@ -303,7 +303,8 @@ struct rp_cluster {
     uint64_t timeout_ns;
     uint64_t now_ns; /* the latest seen */
     uint64_t event;
-    uint64_t random; /* see rp_random */
+    uint64_t seed;
+    uint64_t random; /* see rp_random; the seed at first */
     struct heap timers;
 
     /* Who is who: roles.c. */

@@ -47,6 +47,7 @@ struct host {
     bool has_row[SERVERS];
     char kept[128]; /* the replica's answer to its first question with a position */
     uint64_t entropy;
+    uint64_t seed;
     unsigned replica_reads, primary_reads, locates;
 };
 
@@ -136,7 +137,7 @@ static struct rp_action run(struct host *host, uint64_t until_ns) {
     }
 }
 
-static struct rp_action look_up(struct host *host) {
+static void start(struct host *host) {
     struct rp_request request = {.struct_size = sizeof request,
                                  .now_ns = host->now_ns,
                                  .entropy = host->mistake == SAME_ENTROPY ? 7 : ++host->entropy};
@@ -144,6 +145,10 @@ static struct rp_action look_up(struct host *host) {
     ck_assert_int_eq(
         calls->start(host->cluster, plugin.table->policy(set, "index"), &request, 1, &read_id),
         RP_OK);
+}
+
+static struct rp_action look_up(struct host *host) {
+    start(host);
     return run(host, UINT64_MAX);
 }
 
@@ -154,7 +159,7 @@ static void open_host(struct host *host, uint32_t flags) {
                                                .max_servers = SERVERS,
                                                .max_reads = 4,
                                                .now_ns = 1000 * MS,
-                                               .seed = 1};
+                                               .seed = host->seed};
     host->now_ns = options.now_ns;
     host->position[PRIMARY] = host->position[REPLICA] = 0x3000100;
     ck_assert_int_eq(calls->open(set, &options, &host->cluster, err, sizeof err), RP_OK);
@@ -298,6 +303,38 @@ START_TEST(an_answer_is_kept_for_the_next_question) {
 }
 END_TEST
 
+/* A read begins, and is out. */
+static struct rp_action send_read(struct host *host) {
+    struct rp_action action = {.struct_size = sizeof action};
+    uint64_t wake_ns;
+    start(host);
+    while (action.kind != RP_ACTION_READ) {
+        ck_assert_int_eq(calls->next(host->cluster, host->now_ns, &action, &wake_ns), 1);
+    }
+    return action;
+}
+
+/* The first read and the first questions of two clusters, of two databases say, are the same in all
+ * but the seed; and so are those of a cluster and of the one that takes its place. */
+START_TEST(an_answer_is_given_to_another_cluster) {
+    struct host host = {.seed = 1, .has_row = {true, true}};
+    struct host other = {.seed = 2, .has_row = {true, true}};
+    open_host(&host, 0);
+    open_host(&other, 0);
+    const struct rp_action read = send_read(&host);
+    const struct rp_action others = send_read(&other);
+    calls->answer(host.cluster, others.id, RP_FOUND, NULL, NULL, host.now_ns);
+    ck_assert_int_eq(run(&host, host.now_ns).kind, RP_ACTION_NONE);
+    calls->forget(host.cluster, others.read_id);
+    calls->answer(host.cluster, read.id, RP_FOUND, NULL, NULL, host.now_ns);
+    const struct rp_action done = run(&host, UINT64_MAX);
+    ck_assert_uint_eq(done.read_id, read.read_id);
+    calls->forget(other.cluster, others.read_id);
+    close_host(&host);
+    close_host(&other);
+}
+END_TEST
+
 START_TEST(a_rehearsal_with_a_replica) {
     struct host host = {.has_row = {true, true}};
     open_host(&host, RP_CLUSTER_STRICT | RP_CLUSTER_FIRST_MISSES);
@@ -355,6 +392,7 @@ int main(void) {
     tcase_add_test(tests, the_question_goes_to_another_server);
     tcase_add_test(tests, a_server_that_was_promoted_is_read_as_a_replica);
     tcase_add_test(tests, an_answer_is_kept_for_the_next_question);
+    tcase_add_test(tests, an_answer_is_given_to_another_cluster);
     tcase_add_test(tests, a_rehearsal_with_a_replica);
     tcase_add_test(tests, a_rehearsal_with_one_server_alone);
     return suite_run(suite);
