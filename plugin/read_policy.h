@@ -557,8 +557,9 @@ struct rp_cluster_calls {
     void (*forget)(struct rp_cluster *cluster, uint64_t read_id);
 
     /* What to do now. Returns 1 with an action, 0 if there is nothing before *wake_ns, which is
-     * later than now_ns (UINT64_MAX: nothing until something else is called). A DROP may be of an
-     * action that was answered a moment ago: then there is nothing to drop. */
+     * later than now_ns (UINT64_MAX: nothing until something else is called; so, too, if an
+     * argument is NULL or action->struct_size is too small). A DROP may be of an action that was
+     * answered a moment ago: then there is nothing to drop. */
     int32_t (*next)(struct rp_cluster *cluster, uint64_t now_ns, struct rp_action *action,
                     uint64_t *wake_ns);
 

@@ -244,13 +244,18 @@ static void hit(struct rp_cluster *cluster, struct read *read, const char *after
 __attribute__((noinline)) static void take_answer(struct rp_cluster *cluster, struct read *read,
                                                   int32_t outcome, const char *before,
                                                   const char *after) {
+    strict_work(cluster);
+    if (outcome == RP_ROLE_CHANGED && is_primary_step(read->step)) {
+        strict_outcome(cluster, outcome, "a READ of the primary");
+        outcome = RP_FAILED;
+    }
     bool has_answer = outcome == RP_FOUND || outcome == RP_PARTIAL || outcome == RP_MISSING;
     const struct facts *facts = facts_of(cluster, read, before);
     if (has_answer) {
         note_position(cluster, read, after);
         const bool out_of_order = is_out_of_order(cluster, read, facts);
         if (is_strict(cluster)) {
-            strict_answer(cluster, read, facts, outcome, out_of_order);
+            strict_answer(cluster, read, before, after, facts, out_of_order);
         }
         if (out_of_order) {
             facts = &nothing_said;
@@ -276,7 +281,7 @@ HOT void answers_take(struct rp_cluster *cluster, uint64_t id, int32_t outcome, 
     struct read *read = read_of(cluster, id);
     if (read == NULL || read->action_id != id ||
         (read->phase != READ_OUT && read->beside != BESIDE_OUT)) {
-        cluster->counters.foreign_answers++;
+        answer_is_foreign(cluster, id);
     } else if (is_plain_hit(cluster, read, outcome)) {
         hit(cluster, read, after);
     } else {

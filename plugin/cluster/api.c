@@ -123,6 +123,7 @@ static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options 
     cluster->seed = cluster->random = options->seed;
     cluster->primary = NO_SERVER;
     cluster->promised_wake_ns = UINT64_MAX;
+    cluster->last_entropy = UINT64_MAX;
     /* At most one drop for each action that can be out; they leave before anything new goes out. */
     cluster->max_drops = options->max_reads + options->max_servers * ASK_KINDS;
     cluster->servers = calloc(options->max_servers, sizeof *cluster->servers);
@@ -381,7 +382,7 @@ HOT static int32_t cluster_start(struct rp_cluster *cluster, const struct rp_pol
     }
     advance(cluster, request->now_ns);
     if (is_strict(cluster)) {
-        strict_entropy(cluster, request->entropy);
+        strict_request(cluster, request);
     }
     const struct read *read = reads_start(cluster, policy, request, tag);
     if (read == NULL) {
@@ -422,11 +423,12 @@ __attribute__((noinline)) static void answer_any(struct rp_cluster *cluster, uin
                                                  const char *after, uint64_t now_ns) {
     advance(cluster, now_ns);
     cluster_event(cluster);
-    if (!can_be(id, outcome)) {
-        strict_outcome(cluster, outcome);
+    const bool asks = ID_KIND(id) == ID_ASK;
+    if ((asks || ID_KIND(id) == ID_ACTION) && !can_be(id, outcome)) {
+        strict_outcome(cluster, outcome, asks ? "an ASK" : "a READ");
         outcome = RP_FAILED;
     }
-    if (ID_KIND(id) == ID_ASK) {
+    if (asks) {
         asks_answer(cluster, id, outcome, before);
     } else {
         answers_take(cluster, id, outcome, before, after);
@@ -501,11 +503,22 @@ static bool next_of_all(struct rp_cluster *cluster, struct rp_action *action) {
     return false;
 }
 
+__attribute__((noinline)) static int32_t
+refuse_next(struct rp_cluster *cluster, const struct rp_action *action, uint64_t *wake_ns) {
+    if (wake_ns != NULL) {
+        *wake_ns = UINT64_MAX;
+    }
+    if (cluster != NULL && action != NULL) {
+        strict_size(cluster, action->struct_size);
+    }
+    return 0;
+}
+
 HOT static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns,
                                 struct rp_action *action, uint64_t *wake_ns) {
     if (cluster == NULL || action == NULL || wake_ns == NULL ||
         action->struct_size < sizeof *action) {
-        return 0;
+        return refuse_next(cluster, action, wake_ns);
     }
     if (is_strict(cluster)) {
         strict_lateness(cluster, now_ns);

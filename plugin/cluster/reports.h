@@ -79,6 +79,9 @@ static inline uint32_t id_before_first(const struct rp_cluster *cluster, enum id
     return (uint32_t)rp_random_at(cluster->seed, (uint64_t)kind << 28 | number);
 }
 
+/* An answer to no action that is under way. */
+void answer_is_foreign(struct rp_cluster *cluster, uint64_t id);
+
 /* The read under way that an id of its number may be of. */
 static inline struct read *read_of(struct rp_cluster *cluster, uint64_t id) {
     uint32_t number = ID_NUMBER(id);
