@@ -17,6 +17,8 @@
 #include "standing.h"
 #include "strict.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,34 +38,54 @@
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
-static const char *wrong_option(const struct rp_cluster_options *options) {
-    if (options->struct_size < sizeof *options) {
-        return "struct_size is smaller than that of ABI 1.0";
+__attribute__((format(printf, 3, 4))) static int32_t refuse(char *err, uint32_t errlen,
+                                                            const char *format, ...) {
+    if (err != NULL && errlen > 0) {
+        va_list arguments;
+        va_start(arguments, format);
+        (void)vsnprintf(err, errlen, format, arguments);
+        va_end(arguments);
     }
-    if (options->max_servers < 1 || options->max_servers > RP_CLUSTER_MAX_SERVERS) {
-        return "max_servers: 1 to 64 are accepted";
-    }
-    if (options->max_reads < 1 || options->max_reads > MAX_READS) {
-        return "max_reads: 1 to 1000000 are accepted";
-    }
-    if (options->poll_ms != 0 &&
-        (options->poll_ms < MIN_POLL_MS || options->poll_ms > MAX_POLL_MS)) {
-        return "poll_ms: 0, or 100 to 5000 are accepted";
-    }
-    if (options->timeout_ms > MAX_TIMEOUT_MS) {
-        return "timeout_ms: 0 to 3600000 are accepted";
-    }
-    if (options->now_ns > LATEST_NS) {
-        return "now_ns: at most 2^63 - 1 is accepted";
-    }
-    return NULL;
+    return RP_E_ARGUMENT;
 }
 
-static int32_t refuse(int32_t status, const char *why, char *err, uint32_t errlen) {
-    if (err != NULL && errlen > 0) {
-        (void)snprintf(err, errlen, "%s", why);
+/* Of a number in the options; but 0, if that is `zero`. */
+struct bound {
+    const char *name;
+    uint32_t value, min, max;
+    bool zero;
+};
+
+static int32_t check_options(const struct rp_cluster_options *options, char *err, uint32_t errlen) {
+    if (options->struct_size < sizeof *options) {
+        return refuse(err, errlen, "struct_size = %" PRIu32 ": at least %zu is accepted",
+                      options->struct_size, sizeof *options);
     }
-    return status;
+    const struct bound bounds[] = {
+        {"max_servers", options->max_servers, 1, RP_CLUSTER_MAX_SERVERS, false},
+        {"max_reads", options->max_reads, 1, MAX_READS, false},
+        {"poll_ms", options->poll_ms, MIN_POLL_MS, MAX_POLL_MS, true},
+        {"timeout_ms", options->timeout_ms, 0, MAX_TIMEOUT_MS, false},
+    };
+    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
+        const struct bound *bound = &bounds[i];
+        const bool is_default = bound->zero && bound->value == 0;
+        if (!is_default && (bound->value < bound->min || bound->value > bound->max)) {
+            return refuse(
+                err, errlen, "%s = %" PRIu32 ": %s%" PRIu32 " to %" PRIu32 " are accepted",
+                bound->name, bound->value, bound->zero ? "0, or " : "", bound->min, bound->max);
+        }
+    }
+    if (options->now_ns > LATEST_NS) {
+        return refuse(err, errlen, "now_ns = %" PRIu64 ": at most 2^63 - 1 is accepted",
+                      options->now_ns);
+    }
+    return RP_OK;
+}
+
+static int32_t refuse_memory(char *err, uint32_t errlen) {
+    (void)refuse(err, errlen, "out of memory");
+    return RP_E_MEMORY;
 }
 
 static void release(struct rp_cluster *cluster) {
@@ -102,15 +124,15 @@ static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options 
         *opened = NULL;
     }
     if (set == NULL || options == NULL || opened == NULL) {
-        return refuse(RP_E_ARGUMENT, "set, options and cluster must not be NULL", err, errlen);
+        return refuse(err, errlen, "set, options and cluster must not be NULL");
     }
-    const char *wrong = wrong_option(options);
-    if (wrong != NULL) {
-        return refuse(RP_E_ARGUMENT, wrong, err, errlen);
+    const int32_t status = check_options(options, err, errlen);
+    if (status != RP_OK) {
+        return status;
     }
     struct rp_cluster *cluster = calloc(1, sizeof *cluster);
     if (cluster == NULL) {
-        return refuse(RP_E_MEMORY, "out of memory", err, errlen);
+        return refuse_memory(err, errlen);
     }
     cluster->set = set;
     cluster->flags = options->flags;
@@ -131,7 +153,7 @@ static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options 
     cluster->drops = calloc(cluster->max_drops, sizeof *cluster->drops);
     if (cluster->servers == NULL || cluster->reads_memory == NULL || cluster->drops == NULL) {
         release(cluster);
-        return refuse(RP_E_MEMORY, "out of memory", err, errlen);
+        return refuse_memory(err, errlen);
     }
     cluster->reads = on_cache_line(cluster->reads_memory);
     init_lists(cluster);
