@@ -85,9 +85,13 @@ static void missed_on_primary(struct rp_cluster *cluster, struct read *read,
     }
 }
 
+/* A partial answer says that nobody has more, which one that says not to be the primary cannot
+ * know. One that says nothing is the primary by what is expected of it. */
 static void found_on_primary(struct rp_cluster *cluster, struct read *read, int32_t outcome,
                              const struct facts *facts) {
-    const char *why = read->floor == 0 ? NULL : why_floor_is_not_kept(cluster, read->server, facts);
+    const bool claims = outcome == RP_PARTIAL && facts->instance != 0;
+    const char *why =
+        read->floor == 0 && !claims ? NULL : why_floor_is_not_kept(cluster, read->server, facts);
     steps_tell_outcome(cluster, read, why != NULL ? RP_FAILED : outcome, 0, why);
 }
 
