@@ -341,8 +341,9 @@ struct rp_kind {
  * THE HOST'S STATEMENTS. Connections use READ COMMITTED (SET default_transaction_isolation once;
  * the question checks it). For a read of a replica (action.target) add AND (SELECT
  * pg_catalog.pg_is_in_recovery()) to the condition, and see in every answer, an empty one too,
- * whether it held: where it did not, report RP_ROLE_CHANGED, not RP_MISSING. `after` is a column of
- * the read's own statement (RP_AFTER_COLUMN), so it is taken after the statement's snapshot.
+ * whether it held: where it did not, report RP_ROLE_CHANGED, not RP_MISSING. Never for a read of
+ * the primary: by that condition it has no row, and every row is "not found". `after` is a column
+ * of the read's own statement (RP_AFTER_COLUMN), so it is taken after the statement's snapshot.
  * `before` is the question's answer, and belongs to its transaction: if a read is asked again, in
  * another transaction, so is the question.
  *
@@ -361,7 +362,8 @@ struct rp_cluster;
 struct rp_set;    /* one INI file, loaded */
 struct rp_policy; /* one section of it: the policy of one read path of the host */
 
-/* A column for the host's own statements: the position after the statement's snapshot, as text. */
+/* A column for the host's own statements: the position after the statement's snapshot. Its type is
+ * pg_lsn; a driver that takes values in binary needs it cast to text. */
 #define RP_AFTER_COLUMN                                                                            \
     "CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"            \
     " ELSE pg_catalog.pg_current_wal_insert_lsn() END"
@@ -421,7 +423,8 @@ enum rp_action_flag {
 
 /* What the host is to do. Strings are constants, but text, which is valid until the action is
  * answered or dropped; the same question is always the same pointer, so it can name a prepared
- * statement (but for RP_ACTION_BLOCKS). */
+ * statement (but for RP_ACTION_BLOCKS), while the shared object stays loaded: another version of it
+ * may have another question there. */
 struct rp_action {
     uint32_t struct_size; /* set by the host */
     int32_t kind;         /* enum rp_action_kind */

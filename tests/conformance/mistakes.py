@@ -3,7 +3,8 @@
 MISTAKES = {
     "unproven":
         "What a replica lacks, however often it was asked, is taken for absent. Only the primary knows, or a"
-        " replica that has reached a position that the primary had when the read had already begun.",
+        " replica that has reached a position that the primary had when the read had already begun. Or the primary is"
+        " asked with the replica's guard, pg_is_in_recovery(), by which it has no row at all.",
     "locate-kept":
         "A located position is kept, and used for reads that began later: a row that was committed after it"
         " was located is \"proven absent\". One answer may serve the reads that waited before the question"

@@ -73,7 +73,9 @@ class Host:
             self.end_transaction(server)
 
     def read(self, server):
-        row = self.ask(server, f"SELECT pg_is_in_recovery(), (SELECT value FROM {self.table} WHERE id = %s)",
+        # For a server that was promoted meanwhile; the primary has no row by it.
+        guard = " AND pg_is_in_recovery()" if self.mistake == "guard-everywhere" else ""
+        row = self.ask(server, f"SELECT pg_is_in_recovery(), (SELECT value FROM {self.table} WHERE id = %s{guard})",
                        (self.row,))
         in_recovery, value = row
         if self.mistake != "promoted-replica" and in_recovery != (server == REPLICA):

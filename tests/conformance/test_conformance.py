@@ -22,7 +22,7 @@ LIMIT_S = 5.0
 # What the host written by hand does wrong, and the scenario that must tell.
 SHOWN_BY = {
     "made-up": "all_is_well", "no-proof": "all_is_well", "position-too-old": "positions",
-    "answers-swapped": "many_at_once", "unproven": "lacks_for_long",
+    "answers-swapped": "many_at_once", "unproven": "lacks_for_long", "guard-everywhere": "lacks_for_long",
     "locate-kept": "not_received", "received-not-replayed": "not_replayed", "old-snapshot": "comes_meanwhile",
     "default-isolation": "default_isolation", "flushed-not-inserted": "asynchronous_commits",
     "floor-ignored": "floor", "error-as-missing": "down", "no-limit": "silent_replica",
@@ -33,7 +33,7 @@ SHOWN_BY = {
     "promoted-replica": "promoted", "other-timeline": "other_timeline", "stale-primary": "moved_address",
 }
 # Those that the kit knows under another name.
-NAMED = {"timeout-as-missing": "error-as-missing", "kept-when-down": "error-as-missing",
+NAMED = {"guard-everywhere": "unproven", "timeout-as-missing": "error-as-missing", "kept-when-down": "error-as-missing",
          "late-answer": "answers-swapped"}
 # Commands that are none, and what is said of them.
 NO_HOSTS = {"no-protocol": "/bin/cat", "ended": "/bin/true",
