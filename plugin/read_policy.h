@@ -316,7 +316,7 @@ struct rp_kind {
  *     // a request comes in:
  *     calls->start(cluster, policy, &request, tag, &read_id);
  *
- *     // after every event, and at wake_ns at the latest:
+ *     // after every event, and at wake_ns at the latest, until it returns 0:
  *     while (calls->next(cluster, now(), &action, &wake_ns)) {
  *         switch (action.kind) {
  *         case RP_ACTION_ASK:  // one statement, one row, one column, as text
@@ -559,7 +559,9 @@ struct rp_cluster_calls {
     /* The host lost interest: no DONE will come, a DROP may. Unknown ids change nothing. */
     void (*forget)(struct rp_cluster *cluster, uint64_t read_id);
 
-    /* What to do now. Returns 1 with an action, 0 if there is nothing before *wake_ns, which is
+    /* What to do now, to be called until it returns 0: what ends comes first, and where reads end
+     * at once, who stops at each DONE never comes to the questions by which they would go on again.
+     * Returns 1 with an action, 0 if there is nothing before *wake_ns, which is
      * later than now_ns (UINT64_MAX: nothing until something else is called; so, too, if an
      * argument is NULL or action->struct_size is too small). A DROP may be of an action that was
      * answered a moment ago: then there is nothing to drop. */

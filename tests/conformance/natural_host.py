@@ -40,6 +40,7 @@ class Host:
         self.kept = None
         self.first_value = None
         self.given_up = None
+        self.given_up_for_good = False
 
     def connection(self, server, purpose="read"):
         if self.mistake != "other-connection" or server == PRIMARY:
@@ -79,6 +80,7 @@ class Host:
                        (self.row,))
         in_recovery, value = row
         if self.mistake != "promoted-replica" and in_recovery != (server == REPLICA):
+            self.given_up_for_good = self.mistake == "never-again"
             raise Failed("the server has another role")
         return value
 
@@ -110,6 +112,8 @@ class Host:
     def find(self, row, floor):
         """The row's value, or None: it is not there."""
         self.row = row
+        if self.given_up_for_good:
+            raise Failed("nobody has asked since")
         if floor and self.mistake != "floor-ignored":
             return self.read(PRIMARY)
         value = self.read(REPLICA)

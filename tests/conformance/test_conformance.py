@@ -29,6 +29,7 @@ SHOWN_BY = {
     "forked": "many_at_once", "other-connection": "balancer",
     "position-after": "comes_between", "timeout-as-missing": "silent_replica", "kept-when-down": "silent_primary",
     "late-answer": "silent_replica",
+    "never-again": "swapped",
     # These last: they leave a server in ruins.
     "promoted-replica": "promoted", "other-timeline": "other_timeline", "stale-primary": "moved_address",
 }
@@ -38,7 +39,7 @@ NAMED = {"guard-everywhere": "unproven", "timeout-as-missing": "error-as-missing
 # Commands that are none, and what is said of them.
 NO_HOSTS = {"no-protocol": "/bin/cat", "ended": "/bin/true",
             "not-found": "sh -c 'while read row; do echo $row missing; done'"}
-DOSE = ("all_is_well", "positions", "comes_meanwhile", "many_at_once", "floor", "lost_connections")
+DOSE = ("all_is_well", "positions", "comes_meanwhile", "many_at_once", "floor", "lost_connections", "swapped")
 # What the host written by hand does with a read that recovery cancels.
 NO_SECOND_LOOK = [f"a read that recovery cancels ({sqlstate}) fails" for sqlstate in ("40P01", "40001")]
 
