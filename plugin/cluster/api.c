@@ -145,6 +145,7 @@ static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options 
     cluster->seed = cluster->random = options->seed;
     cluster->primary = NO_SERVER;
     cluster->promised_wake_ns = UINT64_MAX;
+    cluster->asks_wait_ns = UINT64_MAX;
     cluster->last_entropy = UINT64_MAX;
     /* At most one drop for each action that can be out; they leave before anything new goes out. */
     cluster->max_drops = options->max_reads + options->max_servers * ASK_KINDS;
@@ -552,6 +553,9 @@ HOT static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns,
             expire(cluster);
         }
         if (next_of_all(cluster, action)) {
+            if (is_strict(cluster)) {
+                strict_given(cluster, action->kind, asks_have_work(cluster));
+            }
             return 1;
         }
         /* News may have put a read where its time is over already. */
@@ -559,6 +563,7 @@ HOT static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns,
     } while (heap_may_have(&cluster->timers, cluster->now_ns));
     *wake_ns = first != NULL ? first->key : UINT64_MAX;
     cluster->promised_wake_ns = *wake_ns;
+    cluster->asks_wait_ns = UINT64_MAX;
     return 0;
 }
 

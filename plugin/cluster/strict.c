@@ -84,6 +84,22 @@ void strict_lateness(struct rp_cluster *cluster, uint64_t now_ns) {
     }
 }
 
+/* Questions come after what has ended. */
+void strict_given(struct rp_cluster *cluster, int32_t kind, bool asks_wait) {
+    const uint64_t since_ns = cluster->asks_wait_ns;
+    if (kind == RP_ACTION_ASK || !asks_wait) {
+        cluster->asks_wait_ns = UINT64_MAX;
+    } else if (since_ns == UINT64_MAX) {
+        cluster->asks_wait_ns = cluster->now_ns;
+    } else if (cluster->now_ns - since_ns > LATE_NS) {
+        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                    "strict: no question has been asked for %" PRIu64 " ms, since next is not "
+                    "called until it returns 0: where reads end at once, they would fail for good",
+                    (cluster->now_ns - since_ns) / MS);
+        cluster->asks_wait_ns = cluster->now_ns;
+    }
+}
+
 void strict_size(struct rp_cluster *cluster, uint32_t struct_size) {
     if (is_strict(cluster)) {
         notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,

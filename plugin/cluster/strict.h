@@ -29,6 +29,9 @@ static inline void strict_work(struct rp_cluster *cluster) {
 /* Strict: next is called; what it promised last is in the cluster. */
 void strict_lateness(struct rp_cluster *cluster, uint64_t now_ns);
 
+/* Strict: next has given an action of this kind. asks_wait: there are questions to be asked. */
+void strict_given(struct rp_cluster *cluster, int32_t kind, bool asks_wait);
+
 /* next is called with an action of this size, which is too small. */
 void strict_size(struct rp_cluster *cluster, uint32_t struct_size);
 

@@ -187,7 +187,7 @@ static struct rp_action look_up(struct host *host) {
     return run(host, UINT64_MAX);
 }
 
-static void open_host(struct host *host, uint32_t flags) {
+static void open_host_unheard(struct host *host, uint32_t flags) {
     char err[256] = "";
     const struct rp_cluster_options options = {.struct_size = sizeof options,
                                                .flags = flags,
@@ -203,6 +203,10 @@ static void open_host(struct host *host, uint32_t flags) {
                                            RP_EXPECT_ANY, RP_SERVER_ON, host->now_ns),
                          RP_OK);
     }
+}
+
+static void open_host(struct host *host, uint32_t flags) {
+    open_host_unheard(host, flags);
     (void)run(host, host->now_ns + 2500 * MS);
 }
 
@@ -413,6 +417,23 @@ START_TEST(next_is_not_called_for_a_read_that_begins) {
 }
 END_TEST
 
+/* Nobody has been heard yet, so reads fail at once; and nobody ever is. */
+START_TEST(next_is_called_until_a_read_is_done) {
+    struct host host = {0};
+    struct rp_action action = {.struct_size = sizeof action};
+    uint64_t wake_ns;
+    open_host_unheard(&host, RP_CLUSTER_STRICT);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_str_eq(named(&host), "");
+        host.now_ns += 40 * MS;
+        start(&host);
+        ck_assert_int_eq(calls->next(host.cluster, host.now_ns, &action, &wake_ns), 1);
+        ck_assert_int_eq(action.kind, RP_ACTION_DONE);
+    }
+    expect_named(&host, "no question has been asked for 120 ms");
+}
+END_TEST
+
 START_TEST(the_role_of_the_primary_has_changed) {
     struct host host = {.has_row = {true, false}};
     open_host(&host, RP_CLUSTER_STRICT);
@@ -545,6 +566,7 @@ int main(void) {
     tcase_add_test(tests, a_read_id_is_answered);
     tcase_add_test(tests, an_id_is_kept_as_a_double);
     tcase_add_test(tests, next_is_not_called_for_a_read_that_begins);
+    tcase_add_test(tests, next_is_called_until_a_read_is_done);
     tcase_add_test(tests, the_role_of_the_primary_has_changed);
     tcase_add_test(tests, a_read_without_its_questions_answer);
     tcase_add_test(tests, a_read_with_another_answer_than_its_questions);
