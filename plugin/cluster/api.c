@@ -544,7 +544,7 @@ HOT static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns,
         return refuse_next(cluster, action, wake_ns);
     }
     if (is_strict(cluster)) {
-        strict_lateness(cluster, now_ns);
+        strict_next(cluster, now_ns, asks_have_work(cluster));
     }
     advance(cluster, now_ns);
     const struct heap_node *first;
@@ -553,9 +553,6 @@ HOT static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns,
             expire(cluster);
         }
         if (next_of_all(cluster, action)) {
-            if (is_strict(cluster)) {
-                strict_given(cluster, action->kind, asks_have_work(cluster));
-            }
             return 1;
         }
         /* News may have put a read where its time is over already. */
@@ -563,7 +560,6 @@ HOT static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns,
     } while (heap_may_have(&cluster->timers, cluster->now_ns));
     *wake_ns = first != NULL ? first->key : UINT64_MAX;
     cluster->promised_wake_ns = *wake_ns;
-    cluster->asks_wait_ns = UINT64_MAX;
     return 0;
 }
 

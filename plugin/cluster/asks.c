@@ -285,6 +285,7 @@ static void count_ask(struct rp_cluster *cluster, enum ask_kind kind) {
 static void send(struct rp_cluster *cluster, struct ask *ask, const char *text,
                  struct rp_action *action) {
     const bool blocks = ask->kind == ASK_WAIT;
+    cluster->asks_wait_ns = UINT64_MAX;
     ask->state = ASK_OUT;
     ask->again = false;
     ask->generation++;

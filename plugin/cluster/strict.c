@@ -74,9 +74,8 @@ void strict_request(struct rp_cluster *cluster, const struct rp_request *request
     strict_work(cluster);
 }
 
-void strict_lateness(struct rp_cluster *cluster, uint64_t now_ns) {
+static void check_lateness(struct rp_cluster *cluster, uint64_t now_ns) {
     const uint64_t promised_ns = cluster->promised_wake_ns;
-    cluster->promised_wake_ns = UINT64_MAX;
     if (promised_ns != UINT64_MAX && now_ns > promised_ns && now_ns - promised_ns > LATE_NS) {
         notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
                     "strict: next was called %" PRIu64 " ms after wake_ns",
@@ -84,20 +83,27 @@ void strict_lateness(struct rp_cluster *cluster, uint64_t now_ns) {
     }
 }
 
-/* Questions come after what has ended. */
-void strict_given(struct rp_cluster *cluster, int32_t kind, bool asks_wait) {
+/* They come after what has ended; one that goes out ends the wait of all. */
+static void check_questions(struct rp_cluster *cluster, uint64_t now_ns, bool asks_wait) {
     const uint64_t since_ns = cluster->asks_wait_ns;
-    if (kind == RP_ACTION_ASK || !asks_wait) {
+    const bool was_done = cluster->promised_wake_ns != UINT64_MAX;
+    if (was_done || !asks_wait) {
         cluster->asks_wait_ns = UINT64_MAX;
     } else if (since_ns == UINT64_MAX) {
-        cluster->asks_wait_ns = cluster->now_ns;
-    } else if (cluster->now_ns - since_ns > LATE_NS) {
+        cluster->asks_wait_ns = now_ns;
+    } else if (now_ns > since_ns && now_ns - since_ns > LATE_NS) {
         notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
                     "strict: no question has been asked for %" PRIu64 " ms, since next is not "
                     "called until it returns 0: where reads end at once, they would fail for good",
-                    (cluster->now_ns - since_ns) / MS);
-        cluster->asks_wait_ns = cluster->now_ns;
+                    (now_ns - since_ns) / MS);
+        cluster->asks_wait_ns = now_ns;
     }
+}
+
+void strict_next(struct rp_cluster *cluster, uint64_t now_ns, bool asks_wait) {
+    check_lateness(cluster, now_ns);
+    check_questions(cluster, now_ns, asks_wait);
+    cluster->promised_wake_ns = UINT64_MAX;
 }
 
 void strict_size(struct rp_cluster *cluster, uint32_t struct_size) {

@@ -19,18 +19,18 @@ void strict_clock(struct rp_cluster *cluster, uint64_t now_ns);
 /* Strict: before a read begins with this request. */
 void strict_request(struct rp_cluster *cluster, const struct rp_request *request);
 
-/* What was called leaves something to be done at once. */
+/* What was called leaves something to be done at once, though next had said that there is nothing.
+ */
 static inline void strict_work(struct rp_cluster *cluster) {
-    if (is_strict(cluster) && cluster->promised_wake_ns > cluster->now_ns) {
+    if (is_strict(cluster) && cluster->promised_wake_ns != UINT64_MAX &&
+        cluster->promised_wake_ns > cluster->now_ns) {
         cluster->promised_wake_ns = cluster->now_ns;
     }
 }
 
-/* Strict: next is called; what it promised last is in the cluster. */
-void strict_lateness(struct rp_cluster *cluster, uint64_t now_ns);
-
-/* Strict: next has given an action of this kind. asks_wait: there are questions to be asked. */
-void strict_given(struct rp_cluster *cluster, int32_t kind, bool asks_wait);
+/* Strict: next is called; what it promised last is in the cluster. asks_wait: there are questions
+ * to be asked. */
+void strict_next(struct rp_cluster *cluster, uint64_t now_ns, bool asks_wait);
 
 /* next is called with an action of this size, which is too small. */
 void strict_size(struct rp_cluster *cluster, uint32_t struct_size);
