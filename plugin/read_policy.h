@@ -316,7 +316,7 @@ struct rp_kind {
  *     // a request comes in:
  *     calls->start(cluster, policy, &request, tag, &read_id);
  *
- *     // after every event, and at wake_ns at the latest:
+ *     // after every event, and at wake_ns at the latest, until it returns 0:
  *     while (calls->next(cluster, now(), &action, &wake_ns)) {
  *         switch (action.kind) {
  *         case RP_ACTION_ASK:  // one statement, one row, one column, as text
@@ -341,8 +341,9 @@ struct rp_kind {
  * THE HOST'S STATEMENTS. Connections use READ COMMITTED (SET default_transaction_isolation once;
  * the question checks it). For a read of a replica (action.target) add AND (SELECT
  * pg_catalog.pg_is_in_recovery()) to the condition, and see in every answer, an empty one too,
- * whether it held: where it did not, report RP_ROLE_CHANGED, not RP_MISSING. `after` is a column of
- * the read's own statement (RP_AFTER_COLUMN), so it is taken after the statement's snapshot.
+ * whether it held: where it did not, report RP_ROLE_CHANGED, not RP_MISSING. Never for a read of
+ * the primary: by that condition it has no row, and every row is "not found". `after` is a column
+ * of the read's own statement (RP_AFTER_COLUMN), so it is taken after the statement's snapshot.
  * `before` is the question's answer, and belongs to its transaction: if a read is asked again, in
  * another transaction, so is the question.
  *
@@ -361,7 +362,8 @@ struct rp_cluster;
 struct rp_set;    /* one INI file, loaded */
 struct rp_policy; /* one section of it: the policy of one read path of the host */
 
-/* A column for the host's own statements: the position after the statement's snapshot, as text. */
+/* A column for the host's own statements: the position after the statement's snapshot. Its type is
+ * pg_lsn; a driver that takes values in binary needs it cast to text. */
 #define RP_AFTER_COLUMN                                                                            \
     "CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"            \
     " ELSE pg_catalog.pg_current_wal_insert_lsn() END"
@@ -387,7 +389,8 @@ struct rp_cluster_options {
                              answers, it is 250 at most */
     uint32_t timeout_ms;  /* of a read whose request has no deadline; 0: 5000 */
     uint64_t now_ns;
-    uint64_t seed; /* 64 random bits, for the jitter of back-off */
+    uint64_t seed; /* 64 random bits, others for each cluster: for the jitter of back-off, and so
+                      that an answer which is given to another cluster than asked is none there */
 };
 
 /* What the operator says of a server's role; roles are observed all the same. But a server that can
@@ -420,11 +423,13 @@ enum rp_action_flag {
 
 /* What the host is to do. Strings are constants, but text, which is valid until the action is
  * answered or dropped; the same question is always the same pointer, so it can name a prepared
- * statement (but for RP_ACTION_BLOCKS). */
+ * statement (but for RP_ACTION_BLOCKS), while the shared object stays loaded: another version of it
+ * may have another question there. */
 struct rp_action {
     uint32_t struct_size; /* set by the host */
     int32_t kind;         /* enum rp_action_kind */
-    uint64_t id;  /* READ, ASK: to be answered, once. DROP: not wanted; an answer changes nothing */
+    uint64_t id;  /* READ, ASK: to be answered, once. DROP: not wanted; an answer changes nothing.
+                     All 64 bits count, so no double can hold it */
     uint64_t tag; /* READ, DONE, DROP of a read: as given to start */
     uint64_t read_id;  /* READ, DONE, DROP of a read */
     uint32_t server;   /* READ, ASK, DROP, REDIAL: index */
@@ -554,9 +559,12 @@ struct rp_cluster_calls {
     /* The host lost interest: no DONE will come, a DROP may. Unknown ids change nothing. */
     void (*forget)(struct rp_cluster *cluster, uint64_t read_id);
 
-    /* What to do now. Returns 1 with an action, 0 if there is nothing before *wake_ns, which is
-     * later than now_ns (UINT64_MAX: nothing until something else is called). A DROP may be of an
-     * action that was answered a moment ago: then there is nothing to drop. */
+    /* What to do now, to be called until it returns 0: what ends comes first, and where reads end
+     * at once, who stops at each DONE never comes to the questions by which they would go on again.
+     * Returns 1 with an action, 0 if there is nothing before *wake_ns, which is
+     * later than now_ns (UINT64_MAX: nothing until something else is called; so, too, if an
+     * argument is NULL or action->struct_size is too small). A DROP may be of an action that was
+     * answered a moment ago: then there is nothing to drop. */
     int32_t (*next)(struct rp_cluster *cluster, uint64_t now_ns, struct rp_action *action,
                     uint64_t *wake_ns);
 

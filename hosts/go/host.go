@@ -125,7 +125,7 @@ var verdicts = []string{"", "found", "missing", "failed", "shed"}
 
 var began = time.Now()
 
-// Monotonic, and never 0.
+// Monotonic, and never 0. Of this process: where several share a budget, all need the same, CLOCK_MONOTONIC.
 func now() C.uint64_t { return C.uint64_t(time.Since(began)) + 1 }
 
 func entropy() C.uint64_t {

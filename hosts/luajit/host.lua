@@ -207,15 +207,16 @@ function Host:act(action, id)
     return row[4] == "t" and C.RP_FOUND or C.RP_MISSING, before, row[3] -- its value may be NULL
 end
 
--- Until the read of that id is done; without one, until every server has been heard.
+-- Until the read of that id is done; without one, until nothing is to be done and every server has been heard.
 function Host:run(id)
     local action, info = sized("struct rp_action"), sized("struct rp_cluster_info")
     local wake_ns = ffi.new("uint64_t[1]")
     while true do
-        assert(self.calls.info(self.cluster, info) == C.RP_OK)
-        if not id and info.settled == 1 then
-            return nil
-        elseif self.calls.next(self.cluster, now_ns(), action, wake_ns) == 0 then
+        if self.calls.next(self.cluster, now_ns(), action, wake_ns) == 0 then
+            assert(self.calls.info(self.cluster, info) == C.RP_OK)
+            if not id and info.settled == 1 then
+                return nil
+            end
             sleep_until(wake_ns[0])
         elseif action.kind == C.RP_ACTION_DONE then
             return action
@@ -233,6 +234,7 @@ function Host:look_up(policy, id, position)
     local floor, stood = ffi.new("uint64_t[1]"), ffi.new("char[?]", 18)
     assert(not id:find("%z"), "a NUL byte in an id: to C it ends there, and is another row's")
     assert(not position or self.calls.position_parse(position, floor) == C.RP_OK, "no WAL position")
+    self:run(nil) -- all that is due: where reads fail at once, nothing would ever be asked while they are under way
     request.now_ns, request.entropy, request.position = now_ns(), entropy(), floor[0]
     assert(self.calls.start(self.cluster, policy, request, 0, read_id) == C.RP_OK)
     self.value = nil

@@ -45,8 +45,7 @@ static void hang_up(struct host *host, uint32_t server) {
     host->server[server] = NULL;
 }
 
-/* Whether there is a connection. Dialling a silent server holds all reads up: it is dialled again
- * after four times as long. */
+/* Whether connected. Dialling a silent server holds all up: it rests four times as long. */
 static int is_connected(struct host *host, uint32_t server) {
     const char *const names[] = {"dbname", "connect_timeout", "options", NULL};
     const char *const values[] = {host->conninfo[server], "2", settings, NULL};
@@ -135,7 +134,8 @@ static void do_as_told(struct host *host, const struct rp_action *action) {
     PQclear(row);
 }
 
-/* Until a read is done; or, without one, until every server has been heard. */
+/* Until a read is done; without one, until nothing is to be done and every server has been heard.
+ */
 static void run(struct host *host, const char *id) {
     struct rp_action action = {.struct_size = sizeof action};
     struct rp_cluster_info info = {.struct_size = sizeof info};
@@ -144,25 +144,26 @@ static void run(struct host *host, const char *id) {
     do {
         const uint64_t now = now_ns();
         if (!host->calls->next(host->cluster, now, &action, &wake_ns)) {
+            (void)host->calls->info(host->cluster, &info);
+            if (id == NULL && info.settled) {
+                return;
+            }
             (void)usleep((useconds_t)((wake_ns > now ? wake_ns - now : 0) / 1000 + 1));
         } else if (action.kind == RP_ACTION_ASK || action.kind == RP_ACTION_READ) {
             do_as_told(host, &action);
         } else if (action.kind == RP_ACTION_REDIAL) {
             hang_up(host, action.server);
         }
-        (void)host->calls->info(host->cluster, &info);
-    } while (id != NULL ? action.kind != RP_ACTION_DONE : !info.settled);
-    if (id != NULL) {
-        host->calls->position_print(action.position, position);
-        (void)printf("%s %s position=%s %s\n", id, verdicts[action.verdict], position,
-                     action.message);
-        (void)fflush(stdout);
-    }
+    } while (action.kind != RP_ACTION_DONE);
+    host->calls->position_print(action.position, position);
+    (void)printf("%s %s position=%s %s\n", id, verdicts[action.verdict], position, action.message);
+    (void)fflush(stdout);
 }
 
-/* Whether the read could be begun. */
+/* Whether it could be begun. What is due comes first: reads that fail at once leave no time. */
 static int look_up(struct host *host, const struct rp_policy *policy, const char *id,
                    const char *position) {
+    run(host, NULL);
     struct rp_request request = {.struct_size = sizeof request, .now_ns = now_ns()};
     uint64_t read_id;
     if (getentropy(&request.entropy, sizeof request.entropy) != 0 ||
@@ -238,7 +239,6 @@ int main(int argc, char **argv) {
                                      i == 0 ? RP_EXPECT_REPLICA : RP_EXPECT_PRIMARY, RP_SERVER_ON,
                                      now_ns());
     }
-    run(&host, NULL);
     const int good = look_up_all(&host, policy, argv + 7);
     for (uint32_t i = 0; i < SERVERS; i++) {
         hang_up(&host, i);

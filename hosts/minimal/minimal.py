@@ -265,11 +265,13 @@ class Host:
         return info.settled
 
     def run(self, identity):
-        """Does what the cluster says until the read of that id is done; without one, until every
-        server has been heard."""
+        """Does what the cluster says until the read of that id is done; without one, until nothing is
+        to be done and every server has been heard."""
         action, wake_ns = Action(struct_size=sizeof(Action)), c_uint64()
-        while identity is not None or not self.has_settled():
+        while True:
             if not self.calls.next(self.cluster, time.monotonic_ns(), byref(action), byref(wake_ns)):
+                if identity is None and self.has_settled():
+                    return None
                 time.sleep(max(0, wake_ns.value - time.monotonic_ns()) / 1e9)
             elif action.kind == DONE:
                 return action
@@ -280,10 +282,12 @@ class Host:
                 self.calls.answer(self.cluster, action.id, outcome,
                                   before and before.encode(), after and after.encode(),
                                   time.monotonic_ns())
-        return None
 
     def look_up(self, policy, identity, position=None):
         """One line on that row, read from a server that is not behind the position."""
+        # All that is due comes first: where reads fail at once, nothing would ever be asked while they
+        # are under way.
+        self.run(None)
         request = Request(struct_size=sizeof(Request), now_ns=time.monotonic_ns(),
                           entropy=int.from_bytes(os.urandom(8), "little"))
         floor, read_id, stood = c_uint64(), c_uint64(), create_string_buffer(POSITION_BYTES)

@@ -206,7 +206,7 @@ fn entropy() -> u64 {
 
 // ---- servers, and how a row is read from them ---------------------------------------------------------------------------
 
-/// Monotonic, and never 0.
+/// Monotonic, and never 0. Of this process: where several share a budget, all need the same, CLOCK_MONOTONIC.
 #[derive(Clone, Copy)]
 struct Clock(Instant);
 
@@ -384,20 +384,20 @@ impl Host {
         }
     }
 
-    /// Until the read of that id is done; without one, until every server has been heard.
+    /// Until the read of that id is done; without one, until nothing is to be done and every server has been heard.
     fn run(&mut self, id: Option<&CStr>) -> Option<Action> {
         let mut action: Action = unsafe { std::mem::zeroed() };
         action.struct_size = size_of::<Action>() as u32;
         let mut info = Info { struct_size: size_of::<Info>() as u32, ..Default::default() };
         let mut wake_ns = 0;
         loop {
-            let known = unsafe { (self.calls.info)(self.cluster, &mut info) };
-            assert_eq!(known, 0, "struct rp_cluster_info has grown");
-            if id.is_none() && info.settled == 1 {
-                return None;
-            }
             let now = self.clock.now();
             if unsafe { (self.calls.next)(self.cluster, now, &mut action, &mut wake_ns) } == 0 {
+                let known = unsafe { (self.calls.info)(self.cluster, &mut info) };
+                assert_eq!(known, 0, "no struct rp_cluster_info of this plugin's");
+                if id.is_none() && info.settled == 1 {
+                    return None;
+                }
                 std::thread::sleep(Duration::from_nanos(wake_ns.saturating_sub(now)));
                 continue;
             }
@@ -419,6 +419,8 @@ impl Host {
     }
 
     fn look_up(&mut self, id: &str, position: Option<&str>) -> Result<String, String> {
+        // All that is due: where reads fail at once, nothing would ever be asked while they are under way.
+        self.run(None);
         let mut request = Request { struct_size: size_of::<Request>() as u32, now_ns: self.clock.now(),
                                     entropy: entropy(), ..Default::default() };
         let mut read_id = 0;

@@ -85,9 +85,13 @@ static void missed_on_primary(struct rp_cluster *cluster, struct read *read,
     }
 }
 
+/* A partial answer says that nobody has more, which one that says not to be the primary cannot
+ * know. One that says nothing is the primary by what is expected of it. */
 static void found_on_primary(struct rp_cluster *cluster, struct read *read, int32_t outcome,
                              const struct facts *facts) {
-    const char *why = read->floor == 0 ? NULL : why_floor_is_not_kept(cluster, read->server, facts);
+    const bool claims = outcome == RP_PARTIAL && facts->instance != 0;
+    const char *why =
+        read->floor == 0 && !claims ? NULL : why_floor_is_not_kept(cluster, read->server, facts);
     steps_tell_outcome(cluster, read, why != NULL ? RP_FAILED : outcome, 0, why);
 }
 
@@ -244,13 +248,18 @@ static void hit(struct rp_cluster *cluster, struct read *read, const char *after
 __attribute__((noinline)) static void take_answer(struct rp_cluster *cluster, struct read *read,
                                                   int32_t outcome, const char *before,
                                                   const char *after) {
+    strict_work(cluster);
+    if (outcome == RP_ROLE_CHANGED && is_primary_step(read->step)) {
+        strict_outcome(cluster, outcome, "a READ of the primary");
+        outcome = RP_FAILED;
+    }
     bool has_answer = outcome == RP_FOUND || outcome == RP_PARTIAL || outcome == RP_MISSING;
     const struct facts *facts = facts_of(cluster, read, before);
     if (has_answer) {
         note_position(cluster, read, after);
         const bool out_of_order = is_out_of_order(cluster, read, facts);
         if (is_strict(cluster)) {
-            strict_answer(cluster, read, facts, outcome, out_of_order);
+            strict_answer(cluster, read, before, after, facts, out_of_order);
         }
         if (out_of_order) {
             facts = &nothing_said;
@@ -276,7 +285,7 @@ HOT void answers_take(struct rp_cluster *cluster, uint64_t id, int32_t outcome, 
     struct read *read = read_of(cluster, id);
     if (read == NULL || read->action_id != id ||
         (read->phase != READ_OUT && read->beside != BESIDE_OUT)) {
-        cluster->counters.foreign_answers++;
+        answer_is_foreign(cluster, id);
     } else if (is_plain_hit(cluster, read, outcome)) {
         hit(cluster, read, after);
     } else {

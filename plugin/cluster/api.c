@@ -17,6 +17,8 @@
 #include "standing.h"
 #include "strict.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,34 +38,54 @@
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
-static const char *wrong_option(const struct rp_cluster_options *options) {
-    if (options->struct_size < sizeof *options) {
-        return "struct_size is smaller than that of ABI 1.0";
+__attribute__((format(printf, 3, 4))) static int32_t refuse(char *err, uint32_t errlen,
+                                                            const char *format, ...) {
+    if (err != NULL && errlen > 0) {
+        va_list arguments;
+        va_start(arguments, format);
+        (void)vsnprintf(err, errlen, format, arguments);
+        va_end(arguments);
     }
-    if (options->max_servers < 1 || options->max_servers > RP_CLUSTER_MAX_SERVERS) {
-        return "max_servers: 1 to 64 are accepted";
-    }
-    if (options->max_reads < 1 || options->max_reads > MAX_READS) {
-        return "max_reads: 1 to 1000000 are accepted";
-    }
-    if (options->poll_ms != 0 &&
-        (options->poll_ms < MIN_POLL_MS || options->poll_ms > MAX_POLL_MS)) {
-        return "poll_ms: 0, or 100 to 5000 are accepted";
-    }
-    if (options->timeout_ms > MAX_TIMEOUT_MS) {
-        return "timeout_ms: 0 to 3600000 are accepted";
-    }
-    if (options->now_ns > LATEST_NS) {
-        return "now_ns: at most 2^63 - 1 is accepted";
-    }
-    return NULL;
+    return RP_E_ARGUMENT;
 }
 
-static int32_t refuse(int32_t status, const char *why, char *err, uint32_t errlen) {
-    if (err != NULL && errlen > 0) {
-        (void)snprintf(err, errlen, "%s", why);
+/* Of a number in the options; but 0, if that is `zero`. */
+struct bound {
+    const char *name;
+    uint32_t value, min, max;
+    bool zero;
+};
+
+static int32_t check_options(const struct rp_cluster_options *options, char *err, uint32_t errlen) {
+    if (options->struct_size < sizeof *options) {
+        return refuse(err, errlen, "struct_size = %" PRIu32 ": at least %zu is accepted",
+                      options->struct_size, sizeof *options);
     }
-    return status;
+    const struct bound bounds[] = {
+        {"max_servers", options->max_servers, 1, RP_CLUSTER_MAX_SERVERS, false},
+        {"max_reads", options->max_reads, 1, MAX_READS, false},
+        {"poll_ms", options->poll_ms, MIN_POLL_MS, MAX_POLL_MS, true},
+        {"timeout_ms", options->timeout_ms, 0, MAX_TIMEOUT_MS, false},
+    };
+    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
+        const struct bound *bound = &bounds[i];
+        const bool is_default = bound->zero && bound->value == 0;
+        if (!is_default && (bound->value < bound->min || bound->value > bound->max)) {
+            return refuse(
+                err, errlen, "%s = %" PRIu32 ": %s%" PRIu32 " to %" PRIu32 " are accepted",
+                bound->name, bound->value, bound->zero ? "0, or " : "", bound->min, bound->max);
+        }
+    }
+    if (options->now_ns > LATEST_NS) {
+        return refuse(err, errlen, "now_ns = %" PRIu64 ": at most 2^63 - 1 is accepted",
+                      options->now_ns);
+    }
+    return RP_OK;
+}
+
+static int32_t refuse_memory(char *err, uint32_t errlen) {
+    (void)refuse(err, errlen, "out of memory");
+    return RP_E_MEMORY;
 }
 
 static void release(struct rp_cluster *cluster) {
@@ -89,21 +111,28 @@ static void init_lists(struct rp_cluster *cluster) {
     TAILQ_INIT(&cluster->done);
 }
 
+static void init_asks(struct rp_cluster *cluster) {
+    for (uint32_t i = 0; i < cluster->max_servers * ASK_KINDS; i++) {
+        cluster->servers[i / ASK_KINDS].asks[i % ASK_KINDS].generation =
+            id_before_first(cluster, ID_ASK, i);
+    }
+}
+
 static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options *options,
                             struct rp_cluster **opened, char *err, uint32_t errlen) {
     if (opened != NULL) {
         *opened = NULL;
     }
     if (set == NULL || options == NULL || opened == NULL) {
-        return refuse(RP_E_ARGUMENT, "set, options and cluster must not be NULL", err, errlen);
+        return refuse(err, errlen, "set, options and cluster must not be NULL");
     }
-    const char *wrong = wrong_option(options);
-    if (wrong != NULL) {
-        return refuse(RP_E_ARGUMENT, wrong, err, errlen);
+    const int32_t status = check_options(options, err, errlen);
+    if (status != RP_OK) {
+        return status;
     }
     struct rp_cluster *cluster = calloc(1, sizeof *cluster);
     if (cluster == NULL) {
-        return refuse(RP_E_MEMORY, "out of memory", err, errlen);
+        return refuse_memory(err, errlen);
     }
     cluster->set = set;
     cluster->flags = options->flags;
@@ -113,9 +142,11 @@ static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options 
     cluster->timeout_ns =
         (options->timeout_ms != 0 ? options->timeout_ms : DEFAULT_TIMEOUT_MS) * MS;
     cluster->now_ns = options->now_ns;
-    cluster->random = options->seed;
+    cluster->seed = cluster->random = options->seed;
     cluster->primary = NO_SERVER;
     cluster->promised_wake_ns = UINT64_MAX;
+    cluster->asks_wait_ns = UINT64_MAX;
+    cluster->last_entropy = UINT64_MAX;
     /* At most one drop for each action that can be out; they leave before anything new goes out. */
     cluster->max_drops = options->max_reads + options->max_servers * ASK_KINDS;
     cluster->servers = calloc(options->max_servers, sizeof *cluster->servers);
@@ -123,10 +154,11 @@ static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options 
     cluster->drops = calloc(cluster->max_drops, sizeof *cluster->drops);
     if (cluster->servers == NULL || cluster->reads_memory == NULL || cluster->drops == NULL) {
         release(cluster);
-        return refuse(RP_E_MEMORY, "out of memory", err, errlen);
+        return refuse_memory(err, errlen);
     }
     cluster->reads = on_cache_line(cluster->reads_memory);
     init_lists(cluster);
+    init_asks(cluster);
     gather_init(cluster);
     *opened = cluster;
     return RP_OK;
@@ -373,7 +405,7 @@ HOT static int32_t cluster_start(struct rp_cluster *cluster, const struct rp_pol
     }
     advance(cluster, request->now_ns);
     if (is_strict(cluster)) {
-        strict_entropy(cluster, request->entropy);
+        strict_request(cluster, request);
     }
     const struct read *read = reads_start(cluster, policy, request, tag);
     if (read == NULL) {
@@ -414,11 +446,12 @@ __attribute__((noinline)) static void answer_any(struct rp_cluster *cluster, uin
                                                  const char *after, uint64_t now_ns) {
     advance(cluster, now_ns);
     cluster_event(cluster);
-    if (!can_be(id, outcome)) {
-        strict_outcome(cluster, outcome);
+    const bool asks = ID_KIND(id) == ID_ASK;
+    if ((asks || ID_KIND(id) == ID_ACTION) && !can_be(id, outcome)) {
+        strict_outcome(cluster, outcome, asks ? "an ASK" : "a READ");
         outcome = RP_FAILED;
     }
-    if (ID_KIND(id) == ID_ASK) {
+    if (asks) {
         asks_answer(cluster, id, outcome, before);
     } else {
         answers_take(cluster, id, outcome, before, after);
@@ -493,14 +526,25 @@ static bool next_of_all(struct rp_cluster *cluster, struct rp_action *action) {
     return false;
 }
 
+__attribute__((noinline)) static int32_t
+refuse_next(struct rp_cluster *cluster, const struct rp_action *action, uint64_t *wake_ns) {
+    if (wake_ns != NULL) {
+        *wake_ns = UINT64_MAX;
+    }
+    if (cluster != NULL && action != NULL) {
+        strict_size(cluster, action->struct_size);
+    }
+    return 0;
+}
+
 HOT static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns,
                                 struct rp_action *action, uint64_t *wake_ns) {
     if (cluster == NULL || action == NULL || wake_ns == NULL ||
         action->struct_size < sizeof *action) {
-        return 0;
+        return refuse_next(cluster, action, wake_ns);
     }
     if (is_strict(cluster)) {
-        strict_lateness(cluster, now_ns);
+        strict_next(cluster, now_ns, asks_have_work(cluster));
     }
     advance(cluster, now_ns);
     const struct heap_node *first;

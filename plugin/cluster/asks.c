@@ -8,6 +8,7 @@
 #include "reports.h"
 #include "roles.h"
 #include "standing.h"
+#include "strict.h"
 
 #define MS UINT64_C(1000000)
 
@@ -284,6 +285,7 @@ static void count_ask(struct rp_cluster *cluster, enum ask_kind kind) {
 static void send(struct rp_cluster *cluster, struct ask *ask, const char *text,
                  struct rp_action *action) {
     const bool blocks = ask->kind == ASK_WAIT;
+    cluster->asks_wait_ns = UINT64_MAX;
     ask->state = ASK_OUT;
     ask->again = false;
     ask->generation++;
@@ -416,6 +418,7 @@ static void probed(struct rp_cluster *cluster, struct ask *ask, const char *answ
     struct server *server = &cluster->servers[ask->server];
     struct abilities can;
     if (!question_read_probe(answer, &can)) {
+        strict_question(cluster, ask->server, answer);
         ask_failed(cluster, ask, RP_FAILED);
         return;
     }
@@ -442,6 +445,7 @@ static void answered(struct rp_cluster *cluster, struct ask *ask, const char *an
         return;
     }
     if (!question_read_facts(answer, &facts)) {
+        strict_question(cluster, ask->server, answer);
         ask_failed(cluster, ask, RP_FAILED);
         return;
     }
@@ -500,10 +504,11 @@ static struct ask *ask_of(struct rp_cluster *cluster, uint64_t id) {
 void asks_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const char *answer) {
     struct ask *ask = ask_of(cluster, id);
     if (ask == NULL) {
-        cluster->counters.foreign_answers++;
+        answer_is_foreign(cluster, id);
         return;
     }
     struct server *server = &cluster->servers[ask->server];
+    strict_work(cluster);
     finish(cluster, ask);
     if (ask->kind == ASK_WAIT) {
         waited(cluster, ask, outcome, answer);

@@ -303,7 +303,8 @@ struct rp_cluster {
     uint64_t timeout_ns;
     uint64_t now_ns; /* the latest seen */
     uint64_t event;
-    uint64_t random; /* see rp_random */
+    uint64_t seed;
+    uint64_t random; /* see rp_random; the seed at first */
     struct heap timers;
 
     /* Who is who: roles.c. */
@@ -351,6 +352,8 @@ struct rp_cluster {
     uint32_t max_drops;
     uint64_t last_entropy;
     uint64_t promised_wake_ns; /* what next said last */
+    uint64_t asks_wait_ns; /* since when next has given other actions than questions, though there
+                              are some, and has not said that there is nothing; UINT64_MAX */
     struct server *servers;
     struct read *reads;
     void *reads_memory; /* what they are in */

@@ -26,8 +26,8 @@ static struct read *take(struct rp_cluster *cluster) {
         /* Unused memory is not touched before it is needed. */
         const uint32_t number = cluster->read_count++;
         read = &cluster->reads[number];
-        read->id = id_of(ID_READ, number, 0);
-        read->action_id = id_of(ID_ACTION, number, 0);
+        read->id = id_of(ID_READ, number, id_before_first(cluster, ID_READ, number));
+        read->action_id = id_of(ID_ACTION, number, id_before_first(cluster, ID_ACTION, number));
         read->timer.kind = TIMER_READ;
         read->machine.struct_size = sizeof read->machine;
     }

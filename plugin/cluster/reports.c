@@ -4,6 +4,7 @@
 #include "reports.h"
 
 #include "gather.h"
+#include "strict.h"
 
 void read_leave(struct rp_cluster *cluster, struct read *read) {
     heap_remove(&cluster->timers, &read->timer);
@@ -33,6 +34,29 @@ void read_report(struct rp_cluster *cluster, struct read *read, int32_t outcome,
         read->reason = reason;
     }
     read_enlist(cluster, read, READ_REPORTED);
+}
+
+/* Whether an action of that id was ever given out. */
+static bool was_given(const struct rp_cluster *cluster, uint64_t id) {
+    const uint32_t kind = ID_KIND(id);
+    const uint32_t number = ID_NUMBER(id);
+    uint32_t last;
+    if (kind == ID_ACTION && number < cluster->read_count) {
+        last = ID_GENERATION(cluster->reads[number].action_id);
+    } else if (kind == ID_ASK && number < cluster->max_servers * ASK_KINDS) {
+        last = cluster->servers[number / ASK_KINDS].asks[number % ASK_KINDS].generation;
+    } else {
+        return false;
+    }
+    const uint32_t before_first = id_before_first(cluster, (enum id_kind)kind, number);
+    return ID_GENERATION(id) - before_first - 1 < last - before_first;
+}
+
+void answer_is_foreign(struct rp_cluster *cluster, uint64_t id) {
+    cluster->counters.foreign_answers++;
+    if (!was_given(cluster, id)) {
+        strict_stranger(cluster, id);
+    }
 }
 
 /* There is room for one of each action that can be out; see cluster_open. */

@@ -71,6 +71,17 @@ static inline uint64_t id_of(enum id_kind kind, uint32_t number, uint32_t genera
 #define ID_KIND(id)       ((uint32_t)(id) >> 28)
 #define ID_GENERATION(id) ((uint32_t)((id) >> 32))
 
+/* The generation before an id's first. An answer may be given to a cluster that its action is not
+ * of: to another one of the host's, or to the next one that it opens. So each cluster begins with
+ * others, and so does each number, for a host that keeps ids as doubles loses their low bits. */
+static inline uint32_t id_before_first(const struct rp_cluster *cluster, enum id_kind kind,
+                                       uint32_t number) {
+    return (uint32_t)rp_random_at(cluster->seed, (uint64_t)kind << 28 | number);
+}
+
+/* An answer to no action that is under way. */
+void answer_is_foreign(struct rp_cluster *cluster, uint64_t id);
+
 /* The read under way that an id of its number may be of. */
 static inline struct read *read_of(struct rp_cluster *cluster, uint64_t id) {
     uint32_t number = ID_NUMBER(id);

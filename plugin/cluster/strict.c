@@ -3,12 +3,24 @@
  */
 #include "strict.h"
 
+#include "position.h"
+
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #define MS UINT64_C(1000000)
 
 /* Later than this is called late. */
 #define LATE_NS (100 * MS)
+
+/* No read has waited so long before it begins, nor has one so much time. */
+#define LONG_AGO_NS (3600 * 1000 * MS)
+#define FAR_NS      (365 * 24 * LONG_AGO_NS)
+
+/* Of a text that could not be read. */
+#define QUOTED_LENGTH 32
+#define QUOTED_BYTES  (QUOTED_LENGTH + sizeof "'...'")
 
 void strict_clock(struct rp_cluster *cluster, uint64_t now_ns) {
     if (!is_strict(cluster)) {
@@ -23,18 +35,47 @@ void strict_clock(struct rp_cluster *cluster, uint64_t now_ns) {
     }
 }
 
-void strict_entropy(struct rp_cluster *cluster, uint64_t entropy) {
+/* Of the low half, which chooses the replica, numbers that small have too little. */
+static bool is_short(uint64_t entropy) {
+    return entropy <= UINT32_MAX;
+}
+
+static void check_entropy(struct rp_cluster *cluster, uint64_t entropy) {
     if (entropy == cluster->last_entropy) {
         notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
                     "strict: two reads have the same entropy: reads that miss together would come "
                     "back together");
+    } else if (is_short(entropy) && is_short(cluster->last_entropy)) {
+        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                    "strict: two reads have entropy below 2^32, %" PRIu64
+                    " the last one: 64 random "
+                    "bits are expected, or some replicas are never read",
+                    entropy);
     }
     cluster->last_entropy = entropy;
 }
 
-void strict_lateness(struct rp_cluster *cluster, uint64_t now_ns) {
+/* Far from now it was meant otherwise. */
+static void check_deadline(struct rp_cluster *cluster, uint64_t deadline_ns) {
+    const uint64_t now_ns = cluster->now_ns;
+    const bool over = deadline_ns < now_ns;
+    const uint64_t distance_ns = over ? now_ns - deadline_ns : deadline_ns - now_ns;
+    if (deadline_ns != 0 && distance_ns > (over ? LONG_AGO_NS : FAR_NS)) {
+        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                    "strict: deadline_ns is %" PRIu64 ", %" PRIu64 " s %s now: it is a time of the "
+                    "clock that now_ns is of, not a duration; 0 takes timeout_ms",
+                    deadline_ns, distance_ns / (1000 * MS), over ? "before" : "after");
+    }
+}
+
+void strict_request(struct rp_cluster *cluster, const struct rp_request *request) {
+    check_entropy(cluster, request->entropy);
+    check_deadline(cluster, request->deadline_ns);
+    strict_work(cluster);
+}
+
+static void check_lateness(struct rp_cluster *cluster, uint64_t now_ns) {
     const uint64_t promised_ns = cluster->promised_wake_ns;
-    cluster->promised_wake_ns = UINT64_MAX;
     if (promised_ns != UINT64_MAX && now_ns > promised_ns && now_ns - promised_ns > LATE_NS) {
         notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
                     "strict: next was called %" PRIu64 " ms after wake_ns",
@@ -42,10 +83,87 @@ void strict_lateness(struct rp_cluster *cluster, uint64_t now_ns) {
     }
 }
 
-void strict_outcome(struct rp_cluster *cluster, int32_t outcome) {
+/* They come after what has ended; one that goes out ends the wait of all. */
+static void check_questions(struct rp_cluster *cluster, uint64_t now_ns, bool asks_wait) {
+    const uint64_t since_ns = cluster->asks_wait_ns;
+    const bool was_done = cluster->promised_wake_ns != UINT64_MAX;
+    if (was_done || !asks_wait) {
+        cluster->asks_wait_ns = UINT64_MAX;
+    } else if (since_ns == UINT64_MAX) {
+        cluster->asks_wait_ns = now_ns;
+    } else if (now_ns > since_ns && now_ns - since_ns > LATE_NS) {
+        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                    "strict: no question has been asked for %" PRIu64 " ms, since next is not "
+                    "called until it returns 0: where reads end at once, they would fail for good",
+                    (now_ns - since_ns) / MS);
+        cluster->asks_wait_ns = now_ns;
+    }
+}
+
+void strict_next(struct rp_cluster *cluster, uint64_t now_ns, bool asks_wait) {
+    check_lateness(cluster, now_ns);
+    check_questions(cluster, now_ns, asks_wait);
+    cluster->promised_wake_ns = UINT64_MAX;
+}
+
+void strict_size(struct rp_cluster *cluster, uint32_t struct_size) {
     if (is_strict(cluster)) {
         notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
-                    "strict: outcome %d is none that such an action can have", outcome);
+                    "strict: next was called with an action of struct_size %" PRIu32
+                    ": at least %zu is expected",
+                    struct_size, sizeof(struct rp_action));
+    }
+}
+
+void strict_outcome(struct rp_cluster *cluster, int32_t outcome, const char *kind) {
+    if (is_strict(cluster)) {
+        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                    "strict: outcome %" PRId32 " is none that such an action can have, %s", outcome,
+                    kind);
+    }
+}
+
+void strict_stranger(struct rp_cluster *cluster, uint64_t id) {
+    if (is_strict(cluster)) {
+        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                    "strict: an answer to %" PRIu64 ", the id of no action that this cluster has "
+                    "given out: is it another cluster's, a read_id, or was it kept in less than 64 "
+                    "bits?",
+                    id);
+    }
+}
+
+/* Between quotes, as far as a line of a log may have it. */
+static const char *quoted(const char *text, char buffer[QUOTED_BYTES]) {
+    if (text == NULL) {
+        return "NULL";
+    }
+    (void)snprintf(buffer, QUOTED_BYTES, "'%.*s%s'", QUOTED_LENGTH, text,
+                   strnlen(text, QUOTED_LENGTH + 1) > QUOTED_LENGTH ? "..." : "");
+    for (char *c = buffer; *c != '\0'; c++) {
+        *c = *c < ' ' || *c > '~' ? '?' : *c;
+    }
+    return buffer;
+}
+
+void strict_question(struct rp_cluster *cluster, uint32_t index, const char *answer) {
+    char text[QUOTED_BYTES];
+    if (is_strict(cluster)) {
+        notices_add(&cluster->notices, RP_LOG_WARN, index,
+                    "strict: %s: `before` is %s, no answer to its question: hand in the one column "
+                    "of the one row, as text",
+                    cluster->servers[index].name, quoted(answer, text));
+    }
+}
+
+static void check_after(struct rp_cluster *cluster, uint32_t index, const char *after) {
+    char text[QUOTED_BYTES];
+    uint64_t position;
+    if (after != NULL && position_parse(after, &position) != RP_OK) {
+        notices_add(&cluster->notices, RP_LOG_WARN, index,
+                    "strict: %s: `after` is %s, no WAL position: RP_AFTER_COLUMN as text is "
+                    "expected, such as 16/B374D848, or NULL",
+                    cluster->servers[index].name, quoted(after, text));
     }
 }
 
@@ -68,9 +186,13 @@ void strict_facts(struct rp_cluster *cluster, uint32_t index, const struct facts
     }
 }
 
-void strict_answer(struct rp_cluster *cluster, const struct read *read, const struct facts *facts,
-                   int32_t outcome, bool out_of_order) {
+void strict_answer(struct rp_cluster *cluster, const struct read *read, const char *before,
+                   const char *after, const struct facts *facts, bool out_of_order) {
     const char *name = cluster->servers[read->server].name;
+    if (read->asks_question && facts->instance == 0) {
+        strict_question(cluster, read->server, before);
+    }
+    check_after(cluster, read->server, after);
     if (out_of_order) {
         notices_add(&cluster->notices, RP_LOG_WARN, read->server,
                     "strict: %s: `before` tells of a later position than `after`: the question is "
@@ -78,8 +200,7 @@ void strict_answer(struct rp_cluster *cluster, const struct read *read, const st
                     name);
     }
     const bool rehearses = (cluster->flags & RP_CLUSTER_FIRST_MISSES) != 0;
-    const bool has_answer = outcome == RP_FOUND || outcome == RP_PARTIAL || outcome == RP_MISSING;
-    if (has_answer && facts->instance != 0 && !facts->in_recovery && !rehearses &&
+    if (facts->instance != 0 && !facts->in_recovery && !rehearses &&
         read->step->target == RP_TARGET_REPLICA) {
         notices_add(&cluster->notices, RP_LOG_WARN, read->server,
                     "strict: %s was read as a replica and said that it is none: the read lacks AND "

@@ -16,22 +16,41 @@ static inline bool is_strict(const struct rp_cluster *cluster) {
 /* now_ns is before what was seen already. */
 void strict_clock(struct rp_cluster *cluster, uint64_t now_ns);
 
-/* Strict: before a read begins with this entropy. */
-void strict_entropy(struct rp_cluster *cluster, uint64_t entropy);
+/* Strict: before a read begins with this request. */
+void strict_request(struct rp_cluster *cluster, const struct rp_request *request);
 
-/* Strict: next is called; what it promised last is in the cluster. */
-void strict_lateness(struct rp_cluster *cluster, uint64_t now_ns);
+/* What was called leaves something to be done at once, though next had said that there is nothing.
+ */
+static inline void strict_work(struct rp_cluster *cluster) {
+    if (is_strict(cluster) && cluster->promised_wake_ns != UINT64_MAX &&
+        cluster->promised_wake_ns > cluster->now_ns) {
+        cluster->promised_wake_ns = cluster->now_ns;
+    }
+}
 
-/* An outcome that an action of its kind cannot have. */
-void strict_outcome(struct rp_cluster *cluster, int32_t outcome);
+/* Strict: next is called; what it promised last is in the cluster. asks_wait: there are questions
+ * to be asked. */
+void strict_next(struct rp_cluster *cluster, uint64_t now_ns, bool asks_wait);
+
+/* next is called with an action of this size, which is too small. */
+void strict_size(struct rp_cluster *cluster, uint32_t struct_size);
+
+/* An outcome that an action of this kind cannot have. */
+void strict_outcome(struct rp_cluster *cluster, int32_t outcome, const char *kind);
+
+/* An answer to what this cluster has never given out. */
+void strict_stranger(struct rp_cluster *cluster, uint64_t id);
+
+/* What was handed in as the answer to a question could not be read; NULL, too. */
+void strict_question(struct rp_cluster *cluster, uint32_t index, const char *answer);
 
 /* Before these facts, asked for at sent_event, become what the server said last. */
 void strict_facts(struct rp_cluster *cluster, uint32_t index, const struct facts *facts,
                   uint64_t sent_event);
 
-/* Strict: a read was answered: its question's facts (instance 0: none) and the outcome.
- * out_of_order: the question's position is after the answer's own. */
-void strict_answer(struct rp_cluster *cluster, const struct read *read, const struct facts *facts,
-                   int32_t outcome, bool out_of_order);
+/* Strict: a read has an answer, with these texts. facts: its question's (instance 0: none), before
+ * they are dropped as out_of_order: the question's position is after the answer's own. */
+void strict_answer(struct rp_cluster *cluster, const struct read *read, const char *before,
+                   const char *after, const struct facts *facts, bool out_of_order);
 
 #endif

@@ -3,7 +3,8 @@
 MISTAKES = {
     "unproven":
         "What a replica lacks, however often it was asked, is taken for absent. Only the primary knows, or a"
-        " replica that has reached a position that the primary had when the read had already begun.",
+        " replica that has reached a position that the primary had when the read had already begun. Or the primary is"
+        " asked with the replica's guard, pg_is_in_recovery(), by which it has no row at all.",
     "locate-kept":
         "A located position is kept, and used for reads that began later: a row that was committed after it"
         " was located is \"proven absent\". One answer may serve the reads that waited before the question"
@@ -59,6 +60,10 @@ MISTAKES = {
     "position-too-old":
         "The position in the answer is older than what the answer shows: whoever passes it on may see an older"
         " state next. It is taken after the statement's snapshot; what comes before qualifies the answer.",
+    "never-again":
+        "Reads fail for good after a server was away, or was another one for a while, though all are well again. What is"
+        " asked besides the reads must go on while they fail at once: call next until it returns 0, before the next read"
+        " begins at the latest.",
     "no-proof":
         "Nothing is ever proven or denied: with all servers well, a made-up id fails. Is the question asked"
         " in the read's own transaction, is that READ COMMITTED, may the role see what the question asks?",

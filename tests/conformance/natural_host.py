@@ -40,6 +40,7 @@ class Host:
         self.kept = None
         self.first_value = None
         self.given_up = None
+        self.given_up_for_good = False
 
     def connection(self, server, purpose="read"):
         if self.mistake != "other-connection" or server == PRIMARY:
@@ -73,10 +74,13 @@ class Host:
             self.end_transaction(server)
 
     def read(self, server):
-        row = self.ask(server, f"SELECT pg_is_in_recovery(), (SELECT value FROM {self.table} WHERE id = %s)",
+        # For a server that was promoted meanwhile; the primary has no row by it.
+        guard = " AND pg_is_in_recovery()" if self.mistake == "guard-everywhere" else ""
+        row = self.ask(server, f"SELECT pg_is_in_recovery(), (SELECT value FROM {self.table} WHERE id = %s{guard})",
                        (self.row,))
         in_recovery, value = row
         if self.mistake != "promoted-replica" and in_recovery != (server == REPLICA):
+            self.given_up_for_good = self.mistake == "never-again"
             raise Failed("the server has another role")
         return value
 
@@ -108,6 +112,8 @@ class Host:
     def find(self, row, floor):
         """The row's value, or None: it is not there."""
         self.row = row
+        if self.given_up_for_good:
+            raise Failed("nobody has asked since")
         if floor and self.mistake != "floor-ignored":
             return self.read(PRIMARY)
         value = self.read(REPLICA)

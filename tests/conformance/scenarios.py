@@ -368,6 +368,29 @@ def down(kit):
             relay.pass_through()
 
 
+@scenario("the two addresses are swapped, and swapped back")
+def swapped(kit):
+    row = kit.commit()
+    kit.catch_up()
+    with kit.host() as host:
+        host.find(row, limit_s=kit.limit_s)
+        kit.replica_relay.lead_to(kit.writer)
+        kit.primary_relay.lead_to(kit.standby)
+        noticed, answer = time.monotonic() + kit.notice_s, None
+        while time.monotonic() < noticed:
+            host.find(row, limit_s=kit.limit_s)
+            time.sleep(0.05)
+        kit.replica_relay.lead_to(kit.standby)
+        kit.primary_relay.lead_to(kit.writer)
+        deadline = time.monotonic() + kit.failover_s
+        while time.monotonic() < deadline and (answer is None or answer.verdict != "found"):
+            answer = host.find(row, limit_s=kit.limit_s)
+            time.sleep(0.05)
+        if answer.verdict != "found":
+            kit.wrong("never-again", f"a row that both servers have, {kit.failover_s:g} s after the addresses were put right:"
+                      f" {answer}", host)
+
+
 @scenario("the replica is promoted by mistake, and the primary goes on")
 def promoted(kit):
     with kit.host(replica=kit.other_relay) as host:

@@ -22,23 +22,24 @@ LIMIT_S = 5.0
 # What the host written by hand does wrong, and the scenario that must tell.
 SHOWN_BY = {
     "made-up": "all_is_well", "no-proof": "all_is_well", "position-too-old": "positions",
-    "answers-swapped": "many_at_once", "unproven": "lacks_for_long",
+    "answers-swapped": "many_at_once", "unproven": "lacks_for_long", "guard-everywhere": "lacks_for_long",
     "locate-kept": "not_received", "received-not-replayed": "not_replayed", "old-snapshot": "comes_meanwhile",
     "default-isolation": "default_isolation", "flushed-not-inserted": "asynchronous_commits",
     "floor-ignored": "floor", "error-as-missing": "down", "no-limit": "silent_replica",
     "forked": "many_at_once", "other-connection": "balancer",
     "position-after": "comes_between", "timeout-as-missing": "silent_replica", "kept-when-down": "silent_primary",
     "late-answer": "silent_replica",
+    "never-again": "swapped",
     # These last: they leave a server in ruins.
     "promoted-replica": "promoted", "other-timeline": "other_timeline", "stale-primary": "moved_address",
 }
 # Those that the kit knows under another name.
-NAMED = {"timeout-as-missing": "error-as-missing", "kept-when-down": "error-as-missing",
+NAMED = {"guard-everywhere": "unproven", "timeout-as-missing": "error-as-missing", "kept-when-down": "error-as-missing",
          "late-answer": "answers-swapped"}
 # Commands that are none, and what is said of them.
 NO_HOSTS = {"no-protocol": "/bin/cat", "ended": "/bin/true",
             "not-found": "sh -c 'while read row; do echo $row missing; done'"}
-DOSE = ("all_is_well", "positions", "comes_meanwhile", "many_at_once", "floor", "lost_connections")
+DOSE = ("all_is_well", "positions", "comes_meanwhile", "many_at_once", "floor", "lost_connections", "swapped")
 # What the host written by hand does with a read that recovery cancels.
 NO_SECOND_LOOK = [f"a read that recovery cancels ({sqlstate}) fails" for sqlstate in ("40P01", "40001")]
 

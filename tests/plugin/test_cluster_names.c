@@ -81,6 +81,23 @@ START_TEST(what_another_primary_has_is_found) {
 END_TEST
 
 /* All that was sent before may have been led there by the same mistake. */
+/* That nobody has more only the primary can say. */
+START_TEST(what_a_standby_has_in_part_may_not_be_all) {
+    for (uint64_t tag = 1; tag <= 4; tag++) {
+        pair_start(&pair, tag, 0);
+    }
+    pair.primary_is_silent = true;
+    pair_answer(&pair, &pair.reads_out[1], RP_PARTIAL, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+    pair_answer(&pair, &pair.reads_out[2], RP_PARTIAL, NULL);
+    ck_assert_int_eq(pair.verdicts[2], RP_VERDICT_FOUND);
+    pair_answer(&pair, &pair.reads_out[3], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_int_eq(pair.verdicts[3], RP_VERDICT_FOUND);
+    pair_answer(&pair, &pair.reads_out[4], RP_PARTIAL, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_int_eq(pair.verdicts[4], RP_VERDICT_FAILED);
+}
+END_TEST
+
 START_TEST(nor_does_a_miss_that_was_sent_before_it_was_heard) {
     the_other_has_answered();
     pair.primary_is_silent = true;
@@ -298,6 +315,7 @@ int main(void) {
     TCase *tests = suite_case(suite, "names", set_up, tear_down, 0);
     tcase_add_test(tests, the_first_miss_of_another_primary_proves_nothing);
     tcase_add_test(tests, what_another_primary_has_is_found);
+    tcase_add_test(tests, what_a_standby_has_in_part_may_not_be_all);
     tcase_add_test(tests, nor_does_a_miss_that_was_sent_before_it_was_heard);
     tcase_add_test(tests, nor_when_the_question_in_between_is_lost);
     tcase_add_test(tests, nor_when_a_standby_answers_in_between);

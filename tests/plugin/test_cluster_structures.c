@@ -11,6 +11,8 @@
 
 #define MS UINT64_C(1000000)
 
+#define SIZED .struct_size = sizeof(struct rp_cluster_options)
+
 #define UP_TO(type, member) (offsetof(type, member) + sizeof(((type *)NULL)->member))
 
 static struct opened_section section;
@@ -74,6 +76,34 @@ static const struct {
     {ask_notice, UP_TO(struct rp_notice, text), sizeof(struct rp_notice)},
 };
 
+/* What is wrong in the options, and what is said of it. */
+static const struct {
+    struct rp_cluster_options options;
+    const char *said;
+} wrong_options[] = {
+    {{.struct_size = 0}, "struct_size = 0: at least 40 is accepted"},
+    {{SIZED, .max_servers = 65, .max_reads = 1}, "max_servers = 65: 1 to 64 are accepted"},
+    {{SIZED, .max_servers = 1}, "max_reads = 0: 1 to 1000000 are accepted"},
+    {{SIZED, .max_servers = 1, .max_reads = 1, .poll_ms = 50},
+     "poll_ms = 50: 0, or 100 to 5000 are accepted"},
+    {{SIZED, .max_servers = 1, .max_reads = 1, .timeout_ms = 3600001},
+     "timeout_ms = 3600001: 0 to 3600000 are accepted"},
+    {{SIZED, .max_servers = 1, .max_reads = 1, .now_ns = UINT64_MAX},
+     "now_ns = 18446744073709551615: at most 2^63 - 1 is accepted"},
+};
+
+START_TEST(wrong_options_are_named_with_their_values) {
+    struct rp_cluster *none = cluster;
+    char err[256] = "";
+    ck_assert_int_eq(calls->open(section.set, &wrong_options[_i].options, &none, err, sizeof err),
+                     RP_E_ARGUMENT);
+    ck_assert_str_eq(err, wrong_options[_i].said);
+    ck_assert_ptr_null(none);
+    ck_assert_int_eq(calls->open(section.set, &wrong_options[_i].options, &none, NULL, 0),
+                     RP_E_ARGUMENT);
+}
+END_TEST
+
 START_TEST(less_room_than_the_least_is_refused) {
     const uint32_t sizes[] = {0, sizeof(uint32_t), structures[_i].least - 1};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -126,6 +156,8 @@ int main(void) {
     Suite *suite = suite_create("cluster_structures");
     TCase *tests = suite_case(suite, "structures", set_up, tear_down, 0);
     const int count = sizeof structures / sizeof structures[0];
+    tcase_add_loop_test(tests, wrong_options_are_named_with_their_values, 0,
+                        (int)(sizeof wrong_options / sizeof wrong_options[0]));
     tcase_add_loop_test(tests, less_room_than_the_least_is_refused, 0, count);
     tcase_add_loop_test(tests, it_is_given_what_it_has_room_for, 0, count);
     tcase_add_loop_test(tests, what_a_plugin_does_not_know_is_left_alone, 0, count);

@@ -15,6 +15,7 @@
 
 #define MS     UINT64_C(1000000)
 #define SYSTEM UINT64_C(7000000000000000001)
+#define UP_NS  (100 * 3600 * 1000 * MS) /* the clock when a host begins */
 
 enum { PRIMARY, REPLICA, SERVERS };
 
@@ -28,7 +29,18 @@ enum mistake {
     QUESTION_AFTER_READ, /* before: where the replica is once the read is over */
     QUESTION_ELSEWHERE,  /* before: what the primary says */
     NO_GUARD,            /* a server that was promoted is read as a replica */
-    OLD_ANSWER           /* a question's answer is kept for the next one */
+    OLD_ANSWER,          /* a question's answer is kept for the next one */
+    SHORT_ENTROPY,       /* of 31 bits, as rand() gives */
+    A_DURATION,          /* for a deadline */
+    THE_WALL_CLOCK,      /* for a deadline */
+    NO_STRUCT_SIZE,      /* in an action */
+    READ_ID,             /* in place of the action's */
+    ROUNDED_ID,          /* to a double */
+    ROLE_OF_PRIMARY,     /* it is told to have changed: the guard is in every statement */
+    NO_BEFORE,           /* of a read */
+    OTHER_BEFORE,        /* of a read: another column */
+    NO_ANSWER,           /* to a question */
+    DECIMAL_AFTER
 };
 
 static struct opened_plugin plugin;
@@ -47,6 +59,7 @@ struct host {
     bool has_row[SERVERS];
     char kept[128]; /* the replica's answer to its first question with a position */
     uint64_t entropy;
+    uint64_t seed;
     unsigned replica_reads, primary_reads, locates;
 };
 
@@ -87,7 +100,14 @@ static void do_ask(struct host *host, const struct rp_action *action) {
     if (host->mistake == WRONG_OUTCOME) {
         outcome = RP_FOUND;
     }
-    calls->answer(host->cluster, action->id, outcome, text, NULL, host->now_ns);
+    calls->answer(host->cluster, action->id, outcome, host->mistake == NO_ANSWER ? NULL : text,
+                  NULL, host->now_ns);
+}
+
+static uint64_t id_by(const struct host *host, const struct rp_action *action) {
+    return host->mistake == READ_ID      ? action->read_id
+           : host->mistake == ROUNDED_ID ? (uint64_t)(double)action->id
+                                         : action->id;
 }
 
 static void do_read(struct host *host, const struct rp_action *action) {
@@ -106,10 +126,17 @@ static void do_read(struct host *host, const struct rp_action *action) {
         say(host, PRIMARY, host->position[server], false, before);
     }
     int32_t outcome = host->has_row[server] ? RP_FOUND : RP_MISSING;
-    if (as_replica && leads && host->mistake != NO_GUARD) {
+    if (leads && host->mistake != NO_GUARD && (as_replica || host->mistake == ROLE_OF_PRIMARY)) {
         outcome = RP_ROLE_CHANGED;
     }
-    calls->answer(host->cluster, action->id, outcome, action->text != NULL ? before : NULL, after,
+    if (host->mistake == OTHER_BEFORE) {
+        (void)snprintf(before, sizeof before, "%s",
+                       "a\nvalue that is longer than a line may have it");
+    } else if (host->mistake == DECIMAL_AFTER) {
+        (void)snprintf(after, sizeof after, "%" PRIu64, host->position[server]);
+    }
+    const bool tells = action->text != NULL && host->mistake != NO_BEFORE;
+    calls->answer(host->cluster, id_by(host, action), outcome, tells ? before : NULL, after,
                   host->now_ns);
 }
 
@@ -136,25 +163,38 @@ static struct rp_action run(struct host *host, uint64_t until_ns) {
     }
 }
 
-static struct rp_action look_up(struct host *host) {
+static void start(struct host *host) {
     struct rp_request request = {.struct_size = sizeof request,
                                  .now_ns = host->now_ns,
-                                 .entropy = host->mistake == SAME_ENTROPY ? 7 : ++host->entropy};
+                                 .entropy = rp_random(&host->entropy)};
     uint64_t read_id;
+    if (host->mistake == SAME_ENTROPY) {
+        request.entropy = rp_random_at(7, 1);
+    } else if (host->mistake == SHORT_ENTROPY) {
+        request.entropy >>= 33;
+    } else if (host->mistake == A_DURATION) {
+        request.deadline_ns = 5000 * MS;
+    } else if (host->mistake == THE_WALL_CLOCK) {
+        request.deadline_ns = UINT64_C(1764259200) * 1000 * MS;
+    }
     ck_assert_int_eq(
         calls->start(host->cluster, plugin.table->policy(set, "index"), &request, 1, &read_id),
         RP_OK);
+}
+
+static struct rp_action look_up(struct host *host) {
+    start(host);
     return run(host, UINT64_MAX);
 }
 
-static void open_host(struct host *host, uint32_t flags) {
+static void open_host_unheard(struct host *host, uint32_t flags) {
     char err[256] = "";
     const struct rp_cluster_options options = {.struct_size = sizeof options,
                                                .flags = flags,
                                                .max_servers = SERVERS,
                                                .max_reads = 4,
-                                               .now_ns = 1000 * MS,
-                                               .seed = 1};
+                                               .now_ns = UP_NS,
+                                               .seed = host->seed};
     host->now_ns = options.now_ns;
     host->position[PRIMARY] = host->position[REPLICA] = 0x3000100;
     ck_assert_int_eq(calls->open(set, &options, &host->cluster, err, sizeof err), RP_OK);
@@ -163,6 +203,10 @@ static void open_host(struct host *host, uint32_t flags) {
                                            RP_EXPECT_ANY, RP_SERVER_ON, host->now_ns),
                          RP_OK);
     }
+}
+
+static void open_host(struct host *host, uint32_t flags) {
+    open_host_unheard(host, flags);
     (void)run(host, host->now_ns + 2500 * MS);
 }
 
@@ -298,6 +342,165 @@ START_TEST(an_answer_is_kept_for_the_next_question) {
 }
 END_TEST
 
+/* What is named when a host that has been well until now looks a row up. */
+static void expect_named_of(struct host *host, enum mistake mistake, const char *words) {
+    open_host(host, RP_CLUSTER_STRICT);
+    host->mistake = mistake;
+    (void)look_up(host);
+    host->mistake = NONE;
+    expect_named(host, words);
+}
+
+START_TEST(entropy_is_short) {
+    struct host host = {.has_row = {true, true}};
+    open_host(&host, RP_CLUSTER_STRICT);
+    host.mistake = SHORT_ENTROPY;
+    (void)look_up(&host);
+    ck_assert_str_eq(named(&host), ""); /* one may be */
+    (void)look_up(&host);
+    expect_named(&host, "64 random bits are expected");
+}
+END_TEST
+
+START_TEST(a_deadline_is_a_duration) {
+    struct host host = {.has_row = {true, true}};
+    expect_named_of(&host, A_DURATION, "deadline_ns is 5000000000, 359997 s before now");
+}
+END_TEST
+
+START_TEST(a_deadline_is_of_another_clock) {
+    struct host host = {.has_row = {true, true}};
+    expect_named_of(&host, THE_WALL_CLOCK, "s after now: it is a time of the clock that now_ns");
+}
+END_TEST
+
+START_TEST(an_action_has_no_struct_size) {
+    struct host host = {.has_row = {true, true}};
+    struct rp_action action = {0};
+    uint64_t wake_ns = 0;
+    open_host(&host, RP_CLUSTER_STRICT);
+    start(&host);
+    ck_assert_int_eq(calls->next(host.cluster, host.now_ns, &action, &wake_ns), 0);
+    ck_assert_uint_eq(wake_ns, UINT64_MAX);
+    (void)run(&host, UINT64_MAX);
+    expect_named(&host, "struct_size 0: at least 112 is expected");
+}
+END_TEST
+
+START_TEST(a_read_id_is_answered) {
+    struct host host = {.has_row = {true, true}};
+    expect_named_of(&host, READ_ID, "a read_id");
+}
+END_TEST
+
+/* The second of two, whose number is odd. */
+START_TEST(an_id_is_kept_as_a_double) {
+    struct host host = {.seed = 3, .has_row = {true, true}};
+    open_host(&host, RP_CLUSTER_STRICT);
+    start(&host);
+    host.mistake = ROUNDED_ID;
+    (void)look_up(&host);
+    (void)run(&host, host.now_ns + MS);
+    host.mistake = NONE;
+    (void)run(&host, UINT64_MAX);
+    expect_named(&host, "less than 64 bits");
+}
+END_TEST
+
+START_TEST(next_is_not_called_for_a_read_that_begins) {
+    struct host host = {.has_row = {true, true}};
+    open_host(&host, RP_CLUSTER_STRICT);
+    start(&host);
+    host.now_ns += 150 * MS; /* before what next said */
+    (void)run(&host, UINT64_MAX);
+    expect_named(&host, "next was called 150 ms after wake_ns");
+}
+END_TEST
+
+/* Nobody has been heard yet, so reads fail at once; and nobody ever is. */
+START_TEST(next_is_called_until_a_read_is_done) {
+    struct host host = {0};
+    struct rp_action action = {.struct_size = sizeof action};
+    uint64_t wake_ns;
+    open_host_unheard(&host, RP_CLUSTER_STRICT);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_str_eq(named(&host), "");
+        host.now_ns += 40 * MS;
+        start(&host);
+        ck_assert_int_eq(calls->next(host.cluster, host.now_ns, &action, &wake_ns), 1);
+        ck_assert_int_eq(action.kind, RP_ACTION_DONE);
+    }
+    expect_named(&host, "no question has been asked for 120 ms");
+}
+END_TEST
+
+START_TEST(the_role_of_the_primary_has_changed) {
+    struct host host = {.has_row = {true, false}};
+    open_host(&host, RP_CLUSTER_STRICT);
+    host.position[PRIMARY] += 0x100;
+    host.mistake = ROLE_OF_PRIMARY;
+    ck_assert_int_eq(look_up(&host).verdict, RP_VERDICT_FAILED);
+    expect_named(&host, "outcome 18 is none that such an action can have, a READ of the primary");
+}
+END_TEST
+
+START_TEST(a_read_without_its_questions_answer) {
+    struct host host = {.has_row = {true, false}};
+    expect_named_of(&host, NO_BEFORE, "`before` is NULL");
+}
+END_TEST
+
+START_TEST(a_read_with_another_answer_than_its_questions) {
+    struct host host = {.has_row = {true, false}};
+    expect_named_of(&host, OTHER_BEFORE, "`before` is 'a?value that is longer than a li...', no");
+}
+END_TEST
+
+START_TEST(a_question_without_its_answer) {
+    struct host host = {.mistake = NO_ANSWER};
+    open_host(&host, RP_CLUSTER_STRICT);
+    expect_named(&host, "p: `before` is NULL, no answer to its question");
+}
+END_TEST
+
+START_TEST(a_position_in_decimal) {
+    struct host host = {.has_row = {true, true}};
+    expect_named_of(&host, DECIMAL_AFTER, "r: `after` is '50331904', no WAL position");
+}
+END_TEST
+
+/* A read begins, and is out. */
+static struct rp_action send_read(struct host *host) {
+    struct rp_action action = {.struct_size = sizeof action};
+    uint64_t wake_ns;
+    start(host);
+    while (action.kind != RP_ACTION_READ) {
+        ck_assert_int_eq(calls->next(host->cluster, host->now_ns, &action, &wake_ns), 1);
+    }
+    return action;
+}
+
+/* The first read and the first questions of two clusters, of two databases say, are the same in all
+ * but the seed; and so are those of a cluster and of the one that takes its place. */
+START_TEST(an_answer_is_given_to_another_cluster) {
+    struct host host = {.seed = 1, .has_row = {true, true}};
+    struct host other = {.seed = 2, .has_row = {true, true}};
+    open_host(&host, 0);
+    open_host(&other, 0);
+    const struct rp_action read = send_read(&host);
+    const struct rp_action others = send_read(&other);
+    calls->answer(host.cluster, others.id, RP_FOUND, NULL, NULL, host.now_ns);
+    ck_assert_int_eq(run(&host, host.now_ns).kind, RP_ACTION_NONE);
+    calls->forget(host.cluster, others.read_id);
+    calls->answer(host.cluster, read.id, RP_FOUND, NULL, NULL, host.now_ns);
+    const struct rp_action done = run(&host, UINT64_MAX);
+    ck_assert_uint_eq(done.read_id, read.read_id);
+    calls->forget(other.cluster, others.read_id);
+    close_host(&host);
+    close_host(&other);
+}
+END_TEST
+
 START_TEST(a_rehearsal_with_a_replica) {
     struct host host = {.has_row = {true, true}};
     open_host(&host, RP_CLUSTER_STRICT | RP_CLUSTER_FIRST_MISSES);
@@ -355,6 +558,20 @@ int main(void) {
     tcase_add_test(tests, the_question_goes_to_another_server);
     tcase_add_test(tests, a_server_that_was_promoted_is_read_as_a_replica);
     tcase_add_test(tests, an_answer_is_kept_for_the_next_question);
+    tcase_add_test(tests, an_answer_is_given_to_another_cluster);
+    tcase_add_test(tests, entropy_is_short);
+    tcase_add_test(tests, a_deadline_is_a_duration);
+    tcase_add_test(tests, a_deadline_is_of_another_clock);
+    tcase_add_test(tests, an_action_has_no_struct_size);
+    tcase_add_test(tests, a_read_id_is_answered);
+    tcase_add_test(tests, an_id_is_kept_as_a_double);
+    tcase_add_test(tests, next_is_not_called_for_a_read_that_begins);
+    tcase_add_test(tests, next_is_called_until_a_read_is_done);
+    tcase_add_test(tests, the_role_of_the_primary_has_changed);
+    tcase_add_test(tests, a_read_without_its_questions_answer);
+    tcase_add_test(tests, a_read_with_another_answer_than_its_questions);
+    tcase_add_test(tests, a_question_without_its_answer);
+    tcase_add_test(tests, a_position_in_decimal);
     tcase_add_test(tests, a_rehearsal_with_a_replica);
     tcase_add_test(tests, a_rehearsal_with_one_server_alone);
     return suite_run(suite);

@@ -96,10 +96,10 @@ class Cluster:
 
         read: a statement of the driver's with its values, whose rows are the value; or a function that
         takes a connection of the driver's, in a read-only transaction, and returns the value. It may
-        be called several times, and must not commit. outcome says what the value is: "found",
-        "partial" or "missing"; by default None and what is empty are missing. position: an earlier
-        End's, which this read must not be behind. timeout: in seconds. in_transaction: straight to the
-        primary.
+        be called several times, and must neither commit nor roll back (UsageError). outcome says what
+        the value is: "found", "partial" or "missing"; by default None and what is empty are missing.
+        position: an earlier End's, which this read must not be behind. timeout: in seconds.
+        in_transaction: straight to the primary.
 
         Raises Busy, Closed, UsageError, and what `read` and `outcome` raise that is no error of the
         driver's.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _abi
+from ._end import UsageError
 
 # Each statement has a snapshot of its own: what a question's position proves about the statement that
 # comes after it in the same transaction rests on that.
@@ -33,6 +34,13 @@ class Answer:
     value: Any
     in_recovery: bool
     after: str | None
+
+
+def check_open(is_open: bool) -> None:
+    """After the caller's function: what the question said is of the transaction that it was in."""
+    if not is_open:
+        raise UsageError("the function that reads has ended the transaction that it was called in, so that its"
+                         " answer proves nothing: it must not commit or roll back, and lets the driver's errors out")
 
 
 def statement_timeout(limit_ns: int) -> str:

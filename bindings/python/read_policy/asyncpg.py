@@ -45,6 +45,7 @@ class _Link(Link):
             before = None if question is None else await connection.fetchval(question)
             if callable(read):
                 value = await read(connection)
+                _sql.check_open(connection.is_in_transaction())
             else:
                 statement, values = read
                 value = await connection.fetch(statement, *(values or ()))

@@ -55,6 +55,7 @@ class _Link(Link):
             if callable(read):
                 before = self._begin(question, limit_ns)
                 value = read(connection)
+                _sql.check_open(connection.info.transaction_status != TransactionStatus.IDLE)
                 after = connection.cursor(row_factory=tuples).execute(_sql.AFTER)
                 in_recovery, position = _first(after)
                 connection.execute("COMMIT")
@@ -144,6 +145,7 @@ class _AsyncLink(AsyncLink):
             if callable(read):
                 before = await self._begin(question, limit_ns)
                 value = await read(connection)
+                _sql.check_open(connection.info.transaction_status != TransactionStatus.IDLE)
                 after = await self._tuples().execute(_sql.AFTER)
                 in_recovery, position = _only(await after.fetchone())
                 await connection.execute("COMMIT")

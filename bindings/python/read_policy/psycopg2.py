@@ -46,6 +46,7 @@ class _Link(Link):
                 before = self._one(f"{begin}; {question}")[0]
             if callable(read):
                 value = read(self._connection)
+                _sql.check_open(not self.is_usable())
             else:
                 with self._connection.cursor() as cursor:
                     cursor.execute(*read)

@@ -47,13 +47,14 @@ class _Link(Link):
             return self._one(text)[0]
 
     def read(self, question: str | None, read: Any, limit_ns: int) -> _sql.Answer:
-        with self._connection.begin():
+        with self._connection.begin() as transaction:
             # By SQLAlchemy: should the connection be lost, it throws all away that are as old.
             self._connection.exec_driver_sql(
                 f"SET TRANSACTION READ ONLY; {_sql.statement_timeout(limit_ns)}")
             before = None if question is None else self._one(question)[0]
             if callable(read):
                 value = read(self._connection)
+                _sql.check_open(transaction.is_active)
             else:
                 statement, values = read
                 value = self._connection.execute(statement, values or {}).all()

@@ -349,7 +349,7 @@ class Pair:
 
 
 class Functions(Pair):
-    """What functions in place of statements must do."""
+    """What functions in place of statements must do. The subclasses say how one ends its transaction."""
 
     def test_a_question_of_several_statements(self):
         row = self.row()
@@ -361,6 +361,20 @@ class Functions(Pair):
             return self.one(connection, f"SELECT id FROM thing WHERE id = '{row}'")
         end = self.pair.read("replica", read)
         self.assertEqual((end.unwrap(), end.served_by), (row, "replica"))
+
+    def test_one_that_ends_its_transaction_proves_nothing(self):
+        """It has swallowed an error, say, and what the question said of the server was of that transaction."""
+        row = self.row()
+        self.servers.cluster.wait_caught_up()
+
+        def read(connection):
+            self.end_transaction(connection)
+            return []
+        for section in ("index", "primary"):
+            with self.assertRaisesRegex(UsageError, "ended the transaction"):
+                self.pair.read(section, read)
+        self.assertEqual(self.pair.info().reads, 0)
+        self.assertEqual(self.ids(self.read("index", row)), [row])
 
     def test_it_cannot_write(self):
         end = self.pair.read("primary", lambda connection: self.one(

@@ -163,6 +163,18 @@ class Pair:
         self.assertEqual(end.verdict, "failed")
         self.assertIn("read-only", str(end.error))
 
+    async def test_a_function_that_ends_its_transaction_proves_nothing(self):
+        row = self.row()
+        cluster.wait_caught_up()
+
+        async def read(connection):
+            await connection.execute("ROLLBACK")
+            return []
+        for section in ("index", "primary"):
+            with self.assertRaisesRegex(UsageError, "ended the transaction"):
+                await self.pair.read(section, read)
+        self.assertEqual((await self.read("index", row)).verdict, "found")
+
     async def test_many_at_once(self):
         row = self.row()
         cluster.wait_caught_up()

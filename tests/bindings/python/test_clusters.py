@@ -37,6 +37,10 @@ class Psycopg(Functions, unittest.TestCase):
     def one(connection, statement):
         return connection.execute(statement).fetchone()[0]
 
+    @staticmethod
+    def end_transaction(connection):
+        connection.rollback()
+
     def test_a_server_that_never_answers_holds_nobody_up(self):
         with socket.socket() as silent:
             silent.bind(("127.0.0.1", 0))
@@ -100,6 +104,11 @@ class Psycopg2(Functions, unittest.TestCase):
         with connection.cursor() as cursor:
             cursor.execute(statement)
             return cursor.fetchone()[0]
+
+    @staticmethod
+    def end_transaction(connection):
+        with connection.cursor() as cursor:
+            cursor.execute("COMMIT")
 
 
 class Migration(unittest.TestCase):

@@ -65,6 +65,10 @@ class SQLAlchemy(Functions, unittest.TestCase):
     def one(connection, statement):
         return connection.execute(sqlalchemy.text(statement)).scalar()
 
+    @staticmethod
+    def end_transaction(connection):
+        connection.get_transaction().rollback()
+
     def test_an_entity(self):
         row = self.row()
         found = read_policy.sqlalchemy.get_known(self.pair, "index",
