@@ -489,8 +489,9 @@ struct rp_server_info {
 
 struct rp_cluster_info {
     uint32_t struct_size; /* set by the host */
-    uint32_t settled;     /* 1: every server that is on has answered, or failed, once; but for one
-                             that was added while a primary was known */
+    uint32_t settled;     /* 1: every server that is on has answered, or failed, once, or once
+                             more since next was called more than 2 s late; but for one that was
+                             added while a primary was known */
     uint32_t split;       /* 1: two servers, or lineages, claim to be the primary */
     uint32_t primary;     /* index; UINT32_MAX: none */
     uint32_t primary_answers;

@@ -143,7 +143,7 @@ struct server {
                                  sent since has been answered; 0: none */
     uint64_t two_lead_ns;     /* two instances were last heard to lead here by turns; 0: never */
     uint64_t asked_ns;        /* when a question was last answered, or failed */
-    bool tried;               /* it answered or failed since it was added */
+    bool tried;               /* it answered or failed since it was added, or the host woke */
     bool answers;             /* the last question was answered */
     bool blind;               /* it answers, but can tell nothing about itself */
     bool barred;              /* and was out by its last words */
@@ -312,6 +312,8 @@ struct rp_cluster {
     uint32_t primary;  /* index; NO_SERVER: none */
     bool primary_answers;
     bool settled;
+    uint64_t
+        woke_event; /* when the host had not called for long, the last time; 0: it always has */
     bool split;
     bool claim_pending; /* a timeline was claimed once, and not confirmed yet */
     bool suspected;     /* a server may be a second primary, and is being asked */
