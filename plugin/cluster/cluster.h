@@ -184,8 +184,9 @@ struct server {
     uint64_t no_wait_ns;    /* a wait has failed: the position is asked for until then */
     bool check_wait;        /* a wait ran out: the position is asked for once, before the next */
     char wait_text[QUESTION_WAIT_BYTES];
-    uint64_t redial_ns;    /* no redial before */
-    uint64_t redialled_ns; /* the last one; 0: none */
+    uint64_t redial_ns;       /* no redial before; 0: none is needed */
+    uint64_t redial_instance; /* for which it is */
+    uint64_t redialled_ns;    /* the last one; 0: none */
 };
 
 enum read_phase {
