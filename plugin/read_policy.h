@@ -319,7 +319,8 @@ struct rp_kind {
  *     // after every event, and at wake_ns at the latest:
  *     while (calls->next(cluster, now(), &action, &wake_ns)) {
  *         switch (action.kind) {
- *         case RP_ACTION_ASK:  // one statement, one row, one column, as text
+ *         case RP_ACTION_ASK:  // one statement, one row, one column, as text; where a server has
+ *                              // several connections by turns, and over a new one first
  *             send(action.server, action.text, action.id);
  *             break;
  *         case RP_ACTION_READ: // the question, if any, and then the host's own statement for
