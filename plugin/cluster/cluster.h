@@ -313,8 +313,9 @@ struct rp_cluster {
     uint32_t primary;  /* index; NO_SERVER: none */
     bool primary_answers;
     bool settled;
-    uint64_t
-        woke_event; /* when the host had not called for long, the last time; 0: it always has */
+    /* When the host had not called for long, the last time; 0: it always has. */
+    uint64_t woke_event;
+    uint64_t woke_ns;
     bool split;
     bool claim_pending; /* a timeline was claimed once, and not confirmed yet */
     bool suspected;     /* a server may be a second primary, and is being asked */

@@ -112,6 +112,30 @@ START_TEST(an_answer_from_before_that_is_none) {
 }
 END_TEST
 
+/* One that was restarted meanwhile is reached by a new connection. */
+START_TEST(a_connection_that_died_meanwhile_is_none_either) {
+    struct rp_action asked = {.struct_size = sizeof asked};
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    int lost = 0;
+    pair.now_ns += 3000 * PAIR_MS;
+    while (pair.calls->next(pair.cluster, pair.now_ns, &asked, &pair.wake_ns)) {
+        if (asked.kind == RP_ACTION_ASK && asked.server == PAIR_PRIMARY) {
+            pair.calls->answer(pair.cluster, asked.id, RP_ANSWERED, pair_says(&pair, PAIR_PRIMARY),
+                               NULL, pair.now_ns);
+        } else if (asked.kind == RP_ACTION_ASK && lost++ == 0) {
+            pair.calls->answer(pair.cluster, asked.id, RP_SERVER_GONE, NULL, NULL, pair.now_ns);
+        }
+    }
+    ck_assert_int_eq(lost, 2); /* it is asked once more at once */
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    ck_assert_uint_eq(info.settled, 0);
+    pair.standby_is_gone = true;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    ck_assert_uint_eq(info.settled, 1);
+}
+END_TEST
+
 START_TEST(a_host_that_is_late_has_not_slept) {
     a_read_misses_after_a_sleep_of(1900, RP_VERDICT_NOT_FOUND);
 }
@@ -127,5 +151,6 @@ int main(void) {
     tcase_add_test(tests, a_host_that_is_late_has_not_slept);
     tests = suite_case(suite, "replica", set_up_with_a_replica, tear_down, 0);
     tcase_add_test(tests, an_answer_from_before_that_is_none);
+    tcase_add_test(tests, a_connection_that_died_meanwhile_is_none_either);
     return suite_run(suite);
 }
