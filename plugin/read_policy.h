@@ -319,7 +319,8 @@ struct rp_kind {
  *     // after every event, and at wake_ns at the latest, until it returns 0:
  *     while (calls->next(cluster, now(), &action, &wake_ns)) {
  *         switch (action.kind) {
- *         case RP_ACTION_ASK:  // one statement, one row, one column, as text
+ *         case RP_ACTION_ASK:  // one statement, one row, one column, as text; where a server has
+ *                              // several connections by turns, and over a new one first
  *             send(action.server, action.text, action.id);
  *             break;
  *         case RP_ACTION_READ: // the question, if any, and then the host's own statement for
@@ -494,8 +495,9 @@ struct rp_server_info {
 
 struct rp_cluster_info {
     uint32_t struct_size; /* set by the host */
-    uint32_t settled;     /* 1: every server that is on has answered, or failed, once; but for one
-                             that was added while a primary was known */
+    uint32_t settled;     /* 1: every server that is on has answered, or failed, once, or once
+                             more since next was called more than 2 s late; but for one that was
+                             added while a primary was known */
     uint32_t split;       /* 1: two servers, or lineages, claim to be the primary */
     uint32_t primary;     /* index; UINT32_MAX: none */
     uint32_t primary_answers;

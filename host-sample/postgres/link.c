@@ -150,6 +150,7 @@ static void look_at_recovery(struct pg_link *link) {
 
 static void come_up(struct pg_link *link) {
     link->state = PG_LINK_READY;
+    link->asked = 0;
     link->shared->changed = true;
     link->failed_since_up = false;
     link->error[0] = '\0';

@@ -21,16 +21,17 @@ enum pg_link_state { PG_LINK_DOWN, PG_LINK_CONNECTING, PG_LINK_SETTING_UP, PG_LI
 struct pg_link {
     struct pg_shared *shared;
     enum pg_link_state state;
-    bool tried;                 /* its first attempt has ended */
-    bool preparing;             /* SETTING_UP: the settings hold, the rest of the set-up is sent */
-    uint64_t instance;          /* SETTING_UP: the server that has answered, if it said so */
-    bool failed_since_up;       /* an attempt has failed since it was last up */
-    bool redialled;             /* it was closed to be made anew, and is not up yet */
-    bool renewing;              /* DOWN: a link that was up was closed for what it answered */
-    bool attempt_overdue;       /* CONNECTING: counted as failed already */
-    uint32_t backoff_ms;        /* before the next attempt, unless a good link was lost */
-    uint64_t timer_due_ms;      /* READY */
-    struct pg_start start;      /* of the next attempt */
+    bool tried;            /* its first attempt has ended */
+    bool preparing;        /* SETTING_UP: the settings hold, the rest of the set-up is sent */
+    uint64_t instance;     /* SETTING_UP: the server that has answered, if it said so */
+    bool failed_since_up;  /* an attempt has failed since it was last up */
+    bool redialled;        /* it was closed to be made anew, and is not up yet */
+    bool renewing;         /* DOWN: a link that was up was closed for what it answered */
+    bool attempt_overdue;  /* CONNECTING: counted as failed already */
+    uint32_t backoff_ms;   /* before the next attempt, unless a good link was lost */
+    uint64_t timer_due_ms; /* READY */
+    uint64_t asked;        /* READY: the number of its last question, of the server's; 0: none */
+    struct pg_start start; /* of the next attempt */
     struct pg_attempt *attempt; /* CONNECTING; the last one, if it was not released yet */
     struct event attempt_ended; /* CONNECTING */
     struct event readable;      /* SETTING_UP and READY */

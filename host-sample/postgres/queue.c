@@ -67,6 +67,11 @@ bool pg_queue_asks(struct pg_queue *queue) {
     return first != NULL && first->kind == PG_READ && first->question != NULL;
 }
 
+bool pg_queue_begins_with_ask(struct pg_queue *queue) {
+    const struct pg_statement *first = first_waiting(queue);
+    return first != NULL && first->kind == PG_ASK;
+}
+
 struct pg_statement *pg_queue_take_group(struct pg_queue *queue, uint32_t max, uint32_t *count) {
     struct pg_statement *first = first_waiting(queue);
     struct pg_statement *last = first;

@@ -38,8 +38,9 @@ void pg_queue_free(struct pg_queue *queue);
 
 void pg_queue_submit(struct pg_queue *queue, struct pg_statement *statement);
 
-/* Whether the first waiting statement is a read with a question before it. */
+/* Whether the first waiting statement is a read with a question before it, or a question itself. */
 bool pg_queue_asks(struct pg_queue *queue);
+bool pg_queue_begins_with_ask(struct pg_queue *queue);
 
 /* Takes out the first waiting statement and others that may go with it in a group of at most `max`;
  * sets their count. Something must be waiting. */

@@ -25,6 +25,7 @@ struct pg_server {
     char *name;
     char *conninfo;
     struct pg_link *links; /* options.links of them */
+    uint64_t questions;    /* that links were chosen for */
     bool calling;          /* callbacks are being made */
     bool freed;            /* freed within a callback: gone once that returns */
     bool abandoned;        /* and nobody waits for its attempts to connect */
@@ -110,17 +111,32 @@ static uint32_t ready_links(const struct pg_server *server) {
     return ready;
 }
 
+/* Links of one name may lead to two servers: those that were made before it moved to the one, later
+ * ones to the other. Each is to be heard, so one that has just come up is asked before all others,
+ * and of those that are equally busy the one that was asked longest ago. */
+static bool is_rather(const struct pg_link *link, const struct pg_link *other, bool to_ask) {
+    if (to_ask && (link->asked == 0) != (other->asked == 0)) {
+        return link->asked == 0;
+    }
+    if (link->traffic.statements != other->traffic.statements) {
+        return link->traffic.statements < other->traffic.statements;
+    }
+    return to_ask && link->asked < other->asked;
+}
+
 /* Of those with room. */
-static struct pg_link *idlest_link(struct pg_server *server) {
-    struct pg_link *idlest = NULL;
+static struct pg_link *choose_link(struct pg_server *server, bool to_ask) {
+    struct pg_link *best = NULL;
     for (uint32_t i = 0; i < server->shared.options.links; i++) {
         struct pg_link *link = &server->links[i];
-        if (pg_link_room(link) > 0 &&
-            (idlest == NULL || link->traffic.statements < idlest->traffic.statements)) {
-            idlest = link;
+        if (pg_link_room(link) > 0 && (best == NULL || is_rather(link, best, to_ask))) {
+            best = link;
         }
     }
-    return idlest;
+    if (best != NULL && to_ask) {
+        best->asked = ++server->questions;
+    }
+    return best;
 }
 
 /* Hands the waiting statements to the links, the least busy first, in contiguous shares: a server
@@ -136,7 +152,8 @@ static void hand_out(struct pg_server *server) {
     const uint32_t least = pg_queue_asks(queue) ? ASKING_BATCH_MIN : BATCH_MIN;
     const uint32_t share = even > least ? even : least;
     struct pg_link *link;
-    while (queue->waiting > 0 && (link = idlest_link(server)) != NULL) {
+    while (queue->waiting > 0 &&
+           (link = choose_link(server, pg_queue_begins_with_ask(queue))) != NULL) {
         bool sent = true;
         uint32_t count;
         for (uint32_t left = share;

@@ -29,6 +29,10 @@
  * be due for ever. */
 #define LATEST_NS ((uint64_t)INT64_MAX)
 
+/* So long after it was to be called the host has slept, or its machine has. Longer than a question
+ * may take. */
+#define SLEPT_NS (2000 * MS)
+
 #define MAX_READS          1000000u
 #define MIN_POLL_MS        100u
 #define MAX_POLL_MS        5000u
@@ -189,7 +193,8 @@ static void advance(struct rp_cluster *cluster, uint64_t now_ns) {
 }
 
 __attribute__((noinline)) static void expire(struct rp_cluster *cluster) {
-    struct heap_node *first;
+    struct heap_node *first = heap_first(&cluster->timers);
+    const bool slept = first != NULL && first->key + SLEPT_NS < cluster->now_ns;
     while ((first = heap_first(&cluster->timers)) != NULL && first->key <= cluster->now_ns) {
         heap_remove(&cluster->timers, first);
         switch (first->kind) {
@@ -208,6 +213,9 @@ __attribute__((noinline)) static void expire(struct rp_cluster *cluster) {
             asks_limit_is_over(cluster, heap_owner(first, struct ask, limit));
             break;
         }
+    }
+    if (slept) { /* no question of before is out any more */
+        roles_woke(cluster);
     }
 }
 

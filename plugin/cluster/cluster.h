@@ -143,7 +143,7 @@ struct server {
                                  sent since has been answered; 0: none */
     uint64_t two_lead_ns;     /* two instances were last heard to lead here by turns; 0: never */
     uint64_t asked_ns;        /* when a question was last answered, or failed */
-    bool tried;               /* it answered or failed since it was added */
+    bool tried;               /* it answered or failed since it was added, or the host woke */
     bool answers;             /* the last question was answered */
     bool blind;               /* it answers, but can tell nothing about itself */
     bool barred;              /* and was out by its last words */
@@ -184,8 +184,9 @@ struct server {
     uint64_t no_wait_ns;    /* a wait has failed: the position is asked for until then */
     bool check_wait;        /* a wait ran out: the position is asked for once, before the next */
     char wait_text[QUESTION_WAIT_BYTES];
-    uint64_t redial_ns;    /* no redial before */
-    uint64_t redialled_ns; /* the last one; 0: none */
+    uint64_t redial_ns;       /* no redial before; 0: none is needed */
+    uint64_t redial_instance; /* for which it is */
+    uint64_t redialled_ns;    /* the last one; 0: none */
 };
 
 enum read_phase {
@@ -313,6 +314,9 @@ struct rp_cluster {
     uint32_t primary;  /* index; NO_SERVER: none */
     bool primary_answers;
     bool settled;
+    /* When the host had not called for long, the last time; 0: it always has. */
+    uint64_t woke_event;
+    uint64_t woke_ns;
     bool split;
     bool claim_pending; /* a timeline was claimed once, and not confirmed yet */
     bool suspected;     /* a server may be a second primary, and is being asked */

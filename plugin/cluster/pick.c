@@ -7,6 +7,9 @@
 #include "plugin/policy.h"
 #include "proofs.h"
 
+/* An answer comes that long after its poll was due, or not at all. */
+#define OVERDUE_NS UINT64_C(2000000000)
+
 /* The number-th of those offered. */
 static uint32_t offered_server(uint64_t offered, uint32_t number) {
     while (number-- > 0) {
@@ -28,9 +31,14 @@ uint64_t pick_of_ailing(const struct rp_cluster *cluster, uint64_t servers) {
 
 static bool is_behind_max_lag(const struct rp_cluster *cluster, const struct server *server,
                               uint64_t max_lag_ns) {
+    const uint64_t unknown_ns = cluster->now_ns - server->lag_known_ns;
     if (!cluster->primary_answers || server->said.position == 0 ||
         !is_on_primarys_way(cluster, server)) {
-        return cluster->now_ns - server->lag_known_ns > max_lag_ns;
+        return unknown_ns > max_lag_ns;
+    }
+    /* The host has slept, or the next answer is overdue: what was so before says nothing of now. */
+    if (unknown_ns > max_lag_ns + cluster->poll_ns + OVERDUE_NS) {
+        return true;
     }
     const struct server *primary = &cluster->servers[cluster->primary];
     bool caught_up = server->said.position >=

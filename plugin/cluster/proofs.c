@@ -115,7 +115,7 @@ static const char *why_leader_does_not_count(const struct rp_cluster *cluster, u
                "its own";
     }
     if (!cluster->settled) {
-        return "not every server has been heard since the start";
+        return "not every server has been heard since the start, or since this host slept";
     }
     if (cluster->split || cluster->suspected || cluster->outrun || server->switched_event != 0) {
         return "two servers claim to be the primary";

@@ -270,7 +270,7 @@ static void note_words(struct rp_cluster *cluster, struct server *server, struct
     server->said_event = cluster->event;
     server->blind = false;
     server->barred = false;
-    server->tried = true;
+    server->tried = server->tried || sent_event > cluster->woke_event;
     server->answers = true;
 }
 
@@ -318,10 +318,17 @@ void roles_unheard(struct rp_cluster *cluster, uint32_t index, bool lost) {
     }
     note_asked(cluster, server);
     server->unheard_event = cluster->event;
+    /* Connections that died while the host slept say nothing: the next question has a new one. */
+    const bool just_woke =
+        cluster->woke_event != 0 && cluster->now_ns - cluster->woke_ns < cluster->poll_ns;
+    if (lost && !server->tried && just_woke) {
+        cluster->judge_again |= server_bit(index);
+    } else {
+        server->tried = true;
+    }
     if (lost) {
         server->lost_event = cluster->event;
     }
-    server->tried = true;
     server->answers = false;
     judge_and_forget(cluster);
 }
@@ -364,6 +371,17 @@ void roles_uncertain(struct rp_cluster *cluster, uint32_t index) {
         cluster->judge_again |= server_bit(index);
         judge(cluster);
     }
+}
+
+/* It is a start, but for what is remembered: somebody may have deposed the primary meanwhile. */
+void roles_woke(struct rp_cluster *cluster) {
+    cluster->woke_event = cluster_event(cluster);
+    cluster->woke_ns = cluster->now_ns;
+    cluster->settled = false;
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        cluster->servers[i].tried = false;
+    }
+    cluster->judge_again |= cluster->on;
 }
 
 void roles_changed(struct rp_cluster *cluster) {

@@ -27,6 +27,9 @@ void roles_blind(struct rp_cluster *cluster, uint32_t index);
  * has answered. */
 void roles_uncertain(struct rp_cluster *cluster, uint32_t index);
 
+/* The host has not called for long: whoever was asked before may be something else by now. */
+void roles_woke(struct rp_cluster *cluster);
+
 /* An operator's change to one server has been made. */
 void roles_changed(struct rp_cluster *cluster);
 

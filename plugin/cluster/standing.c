@@ -172,18 +172,21 @@ static bool may_have_stayed_behind(const struct rp_cluster *cluster, const struc
            (server->redialled_ns == 0 || cluster->now_ns - server->redialled_ns >= REDIAL_NS);
 }
 
+/* That another one answers well is no reason to stay connected to one that is out: connections that
+ * were made before a name moved lead to it still. */
 void standing_redial(struct rp_cluster *cluster, uint32_t index) {
     struct server *server = &cluster->servers[index];
-    bool elsewhere =
+    const bool elsewhere =
         (server->why != WHY_FINE && server->why != WHY_UNCERTAIN) || splits_has(cluster, index);
-    if (!elsewhere) {
+    if (!elsewhere && server->said.instance == server->redial_instance) {
         server->redial_ns = 0;
-    } else if (server->redial_ns == 0) {
+    } else if (elsewhere && server->redial_ns == 0) {
         server->redial_ns = cluster->now_ns + REDIAL_NS - cluster_random(cluster) % (REDIAL_NS / 4);
+        server->redial_instance = server->said.instance;
         if (may_have_stayed_behind(cluster, server)) {
             redial(cluster, index);
         }
-    } else if (cluster->now_ns >= server->redial_ns) {
+    } else if (server->redial_ns != 0 && cluster->now_ns >= server->redial_ns) {
         redial(cluster, index);
         server->redial_ns = 0;
     }

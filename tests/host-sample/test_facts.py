@@ -117,6 +117,39 @@ class MistakenPromotion(Facts):
                 self.heir.execute("CHECKPOINT")
             self.wait_proven(moved, lambda: third.execute("CHECKPOINT"))
 
+    def test_one_connection_to_the_deposed_primary_is_left(self):
+        """The address has moved to the heir, and so has the other connection, which was lost. Both are busy,
+        and so each is heard by turns."""
+        self.let_one_connection_lead_to_the_heir("DESC", 9)
+
+    def test_one_connection_to_the_heir_is_enough(self):
+        """The same, where one connection would do for all, and it is the one to the deposed primary."""
+        self.let_one_connection_lead_to_the_heir("ASC", 1)
+
+    def let_one_connection_lead_to_the_heir(self, order, at_once):
+        with Relay(self.primary) as address:
+            host = self.host(policy={"policy": "primary_only"}, settings={
+                "server.a": {"conninfo": Named(address, "plain").conninfo(), "links": 2}})
+            links = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'plain'"
+            wait_for(lambda: self.primary.value(links) == 2, "both links")
+            self.servers.wait_caught_up()
+            self.promote()
+            address.lead_new_ones_to(self.heir)
+            self.made_up(host)
+            self.primary.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                                 f" WHERE usename = 'plain' ORDER BY state_change {order} LIMIT 1")
+            wait_for(lambda: self.heir.value(links) == 1, "the other link")
+            rows = [self.acknowledged(self.heir) for _ in range(at_once)]
+
+            def ask():
+                return {each.result().status for each in [host.begin_lookup(*row) for row in rows]}
+
+            wait_for(lambda: 404 not in ask(), "the heir to be heard")
+            for _ in range(50):
+                self.assertLessEqual(ask(), {200, 503})
+            wait_for(lambda: ask() == {200} and self.primary.value(links) == 0, "both to lead to the heir",
+                     timeout_s=60)
+
     def test_an_heir_that_only_some_threads_reach(self):
         self.let_few_threads_reach_the_heir()
 

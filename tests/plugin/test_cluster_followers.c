@@ -216,6 +216,19 @@ START_TEST(but_not_what_it_says_then) {
 }
 END_TEST
 
+/* As in every failover of which a standby tells first. */
+START_TEST(one_that_was_out_for_a_moment_is_not_dialled_anew) {
+    pair.redialled = 0;
+    pair.streamed = 2;
+    pair_time_passes(&pair, 1500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    pair.timeline = 2;
+    pair_time_passes(&pair, 15000);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+    ck_assert_int_eq(pair.redialled, 0);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_followers");
     TCase *tests = suite_case(suite, "followers", set_up, tear_down, 0);
@@ -234,5 +247,6 @@ int main(void) {
     tcase_add_test(tests, a_reload_forgets_it);
     tcase_add_test(tests, of_one_that_can_tell_nothing_too);
     tcase_add_test(tests, but_not_what_it_says_then);
+    tcase_add_test(tests, one_that_was_out_for_a_moment_is_not_dialled_anew);
     return suite_run(suite);
 }

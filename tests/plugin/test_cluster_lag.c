@@ -91,6 +91,24 @@ START_TEST(one_that_follows_an_older_timeline_is_as_late_as_that_is) {
 }
 END_TEST
 
+/* It had all there was, and then the host was suspended. Nobody knows how late it is until it has
+ * been asked again. */
+START_TEST(one_that_was_not_heard_for_long_is_late) {
+    pair_time_passes(&pair, 2000);
+    pair.now_ns += 20000 * PAIR_MS;
+    ck_assert(!is_offered(1));
+    write_for(1500, true);
+    ck_assert(is_offered(2));
+}
+END_TEST
+
+START_TEST(but_not_for_an_answer_that_is_a_little_late) {
+    pair_time_passes(&pair, 2000);
+    pair.now_ns += 6500 * PAIR_MS;
+    ck_assert(is_offered(1));
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_lag");
     TCase *tests = suite_case(suite, "lag", set_up, tear_down, 0);
@@ -98,5 +116,7 @@ int main(void) {
     tcase_add_test(tests, so_does_one_that_was_the_primary);
     tcase_add_test(tests, one_that_has_gone_back_is_as_late_as_it_says);
     tcase_add_test(tests, one_that_follows_an_older_timeline_is_as_late_as_that_is);
+    tcase_add_test(tests, one_that_was_not_heard_for_long_is_late);
+    tcase_add_test(tests, but_not_for_an_answer_that_is_a_little_late);
     return suite_run(suite);
 }

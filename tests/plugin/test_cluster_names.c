@@ -310,6 +310,16 @@ START_TEST(two_that_answer_by_turns_are_not_asked_without_end) {
 }
 END_TEST
 
+/* Connections that were made before the name moved lead to the deposed one for as long as it lives,
+ * however often the other one answers in between. */
+START_TEST(one_that_is_out_by_turns_is_dialled_anew) {
+    pair.rival = OTHER;
+    pair.redialled = 0;
+    pair_time_passes(&pair, 15000);
+    ck_assert_int_eq(pair.redialled, 1);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_names");
     TCase *tests = suite_case(suite, "names", set_up, tear_down, 0);
@@ -332,5 +342,6 @@ int main(void) {
     tcase_add_test(tests, whose_claim_is_not_confirmed_is_not_asked_without_end);
     tcase_add_test(tests, one_that_only_reads_meet_is_asked_for_its_system);
     tcase_add_test(tests, two_that_answer_by_turns_are_not_asked_without_end);
+    tcase_add_test(tests, one_that_is_out_by_turns_is_dialled_anew);
     return suite_run(suite);
 }

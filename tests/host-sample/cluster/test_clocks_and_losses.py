@@ -8,13 +8,15 @@ and one with when = always. A 404 for one of them is never right.
 import contextlib
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
 import time
 import unittest
 
-from fact_case import Witnessed, campaign
+from fact_case import BRIEF, Witnessed, campaign
+from relay import Relay
 from testbed import wait_for
 
 HOUR, DAY = 3600, 86400
@@ -137,6 +139,34 @@ class ClocksAndLosses(Witnessed):
                     self.assertEqual((answer.status, len(answer.json["snapshots"])), (200, 1), answer)
                 self.assertEqual([line.text for line in host.log if "server.b is a replica" in line.text][1:], [])
         self.assertEqual({by for _, status, by in witness.answers if status == 404}, set())
+
+    def test_host_is_suspended_during_a_failover(self):
+        """The old primary is not fenced. What a host has heard before it slept says nothing of now: it asks
+        before it takes a miss for the truth, however long the heir takes to answer. One of the hosts has
+        nobody but the old primary to read, one has also a standby that still follows that."""
+        self.begin("b", "c")
+        heir, third = self.servers.standbys
+        with Relay(heir) as far:
+            settings = {f"server.{name}": {"conninfo": server.conninfo()}
+                        for name, server in zip("abc", (self.primary, far, third))}
+            hosts = [self.host(policy=policy, settings=settings)
+                     for policy in ({"policy": "primary_only"}, BRIEF[0])]
+            for host in hosts:
+                wait_for(lambda one=host: self.made_up(one).status == 404, "the host to decide")
+            self.servers.wait_caught_up()
+            far.delay(0.1)
+            for host in hosts:
+                host.signal(signal.SIGSTOP)
+            heir.promote()
+            rows = [self.acknowledged(heir) for _ in range(10)]
+            time.sleep(6)
+            asked = [host.begin_lookup(*row) for host in hosts for row in rows]
+            for host in hosts:
+                host.signal(signal.SIGCONT)
+            self.assertLessEqual({each.result().status for each in asked}, {200, 503})
+            self.primary.stop()
+            for host in hosts:
+                wait_for(lambda one=host: one.lookup(*rows[0]).status == 200, "the heir")
 
     def test_commits_that_a_crash_has_undone(self):
         """With synchronous_commit = off the last ones were acknowledged and never written: nobody has them.

@@ -111,10 +111,32 @@ static void remove_action(struct play *play, int which) {
             (size_t)(play->action_count - which) * sizeof play->actions[0]);
 }
 
+void play_forget_truth(struct play *play) {
+    play->truth_heard = false;
+    for (int i = 0; i < play->read_count; i++) {
+        play->reads[i].heard_truth = false;
+    }
+}
+
+/* Neither who counts nor who wrote the floors. */
+static void forget_all(struct play *play) {
+    play_forget_truth(play);
+    play->heard_lineages = 0;
+    play->heard_lineage = -1;
+    for (int i = 0; i < play->read_count; i++) {
+        play->reads[i].heard_floor = false;
+    }
+}
+
 static void drop_action(struct play *play, uint64_t id) {
     for (int i = 0; i < play->action_count; i++) {
-        if (play->actions[i].id == id) {
+        const struct play_action *action = &play->actions[i];
+        if (action->id == id) {
             play->dropped = id;
+            if (play->woke_ns != 0 && action->kind == RP_ACTION_ASK &&
+                action->sent_ns >= play->woke_ns && action->server == play->world.truth) {
+                forget_all(play); /* it was asked, and who is silent is fenced */
+            }
             remove_action(play, i);
             return;
         }
@@ -302,27 +324,11 @@ static void hear_truth(struct play *play, const struct play_action *action) {
         return; /* it is to be asked anew */
     }
     play->truth_heard = true;
+    play->woke_ns = 0;
     play->heard_index = action->index;
     play->heard_lineage = play->world.servers[play->world.truth].lineage;
     for (int i = 0; i < play->read_count; i++) {
         play->reads[i].heard_truth = true;
-    }
-}
-
-void play_forget_truth(struct play *play) {
-    play->truth_heard = false;
-    for (int i = 0; i < play->read_count; i++) {
-        play->reads[i].heard_truth = false;
-    }
-}
-
-/* Neither who counts nor who wrote the floors. */
-static void forget_all(struct play *play) {
-    play_forget_truth(play);
-    play->heard_lineages = 0;
-    play->heard_lineage = -1;
-    for (int i = 0; i < play->read_count; i++) {
-        play->reads[i].heard_floor = false;
     }
 }
 
@@ -694,6 +700,17 @@ void play_jump(struct play *play, uint64_t by_ns) {
     const uint64_t until = play->now_ns + by_ns;
     while (play->now_ns < until && play->violation[0] == '\0') {
         play_wait(play, until - play->now_ns);
+    }
+}
+
+void play_sleep(struct play *play, uint64_t duration_ns) {
+    play->now_ns += duration_ns;
+    play->woke_ns = play->now_ns;
+    play->heard_lineage = play->world.servers[play->world.truth].lineage;
+    const uint64_t called_ns = play->now_ns + MS; /* something may arrive before that */
+    for (int i = 0; i < play->read_count; i++) {
+        struct play_read *read = &play->reads[i];
+        read->deadline_ns = read->deadline_ns > called_ns ? read->deadline_ns : called_ns;
     }
 }
 

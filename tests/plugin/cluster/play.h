@@ -79,6 +79,7 @@ struct play {
     int32_t expect[MAX_WORLD_SERVERS];
     unsigned drained;     /* bit i: server i is */
     uint64_t reloaded_ns; /* by a whim, the last time; 0: never */
+    uint64_t woke_ns;     /* and whoever counts now was not heard since; 0: it was */
     bool exchanged;       /* a server was added again: what was heard of it is not known any more */
     uint64_t now_ns;
     uint64_t wake_ns;
@@ -123,6 +124,9 @@ void play_set_server(struct play *play, int index, int32_t state);
 
 /* Somebody else counts from now on, or may: whom the cluster has heard to lead tells it nothing. */
 void play_forget_truth(struct play *play);
+
+/* The host calls nothing for so long. Whoever counts by now counts for what is begun afterwards. */
+void play_sleep(struct play *play, uint64_t duration_ns);
 
 /* Begins a read of that row. floor_row: the read must not be behind that row's commit; -1: none. */
 void play_start(struct play *play, int row, int floor_row);

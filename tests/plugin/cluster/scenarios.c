@@ -77,6 +77,12 @@ static void c_takes_over_unfenced(struct play *play) {
     play_forget_truth(play);
 }
 
+static void c_takes_over_while_the_host_sleeps(struct play *play) {
+    world_promote(&play->world, C);
+    play->world.truth = C;
+    play_sleep(play, UINT64_C(20000000000));
+}
+
 static void b_follows_c(struct play *play) {
     world_follow(&play->world, B, C);
 }
@@ -335,6 +341,11 @@ const struct scenario scenarios[] = {
      .what = "B takes over, and A lives on unfenced",
      .standbys = 2,
      .events = {b_takes_over_unfenced, a_writes_on, b_writes_on},
+     .stays_split = true},
+    {.name = "asleep",
+     .what = "C takes over while the host is suspended, and A and B live on unfenced",
+     .standbys = 2,
+     .events = {c_takes_over_while_the_host_sleeps, c_writes_on},
      .stays_split = true},
     {.name = "heir_unknown",
      .what = "an heir that nobody has named takes over, and the replica follows it",
