@@ -139,7 +139,7 @@ static const char *quoted(const char *text, char buffer[QUOTED_BYTES]) {
         return "NULL";
     }
     (void)snprintf(buffer, QUOTED_BYTES, "'%.*s%s'", QUOTED_LENGTH, text,
-                   strnlen(text, QUOTED_LENGTH + 1) > QUOTED_LENGTH ? "..." : "");
+                   memchr(text, '\0', QUOTED_LENGTH + 1) == NULL ? "..." : "");
     for (char *c = buffer; *c != '\0'; c++) {
         *c = *c < ' ' || *c > '~' ? '?' : *c;
     }
