@@ -15,8 +15,8 @@
 #define LATE_NS (100 * MS)
 
 /* No read has waited so long before it begins, nor has one so much time. */
-#define LONG_AGO_NS (3600 * 1000 * MS)
-#define FAR_NS      (365 * 24 * LONG_AGO_NS)
+#define LONG_AGO_NS (3600000 * MS)
+#define FAR_NS      (8760 * LONG_AGO_NS)
 
 /* Of a text that could not be read. */
 #define QUOTED_LENGTH 32
@@ -141,7 +141,9 @@ static const char *quoted(const char *text, char buffer[QUOTED_BYTES]) {
     (void)snprintf(buffer, QUOTED_BYTES, "'%.*s%s'", QUOTED_LENGTH, text,
                    memchr(text, '\0', QUOTED_LENGTH + 1) == NULL ? "..." : "");
     for (char *c = buffer; *c != '\0'; c++) {
-        *c = *c < ' ' || *c > '~' ? '?' : *c;
+        if (*c < ' ' || *c > '~') {
+            *c = '?';
+        }
     }
     return buffer;
 }

@@ -355,7 +355,7 @@ START_TEST(a_type_of_its_own) {
     static const struct field others[] = {BYTES("\1{}"), BYTES("\1"), BYTES("\0\0\0\7"),
                                           BYTES("a\0")};
     static const struct field texts[] = {BYTES("a"), BYTES(""), BYTES("a\1"), BYTES("\2")};
-    const int field = _i == ROW_WAITPOINT ? WAITPOINT_OUTPUT : SNAPSHOT_DESCRIPTION;
+    const int field = _i == ROW_WAITPOINT ? (int)WAITPOINT_OUTPUT : (int)SNAPSHOT_DESCRIPTION;
     for (int i = 0; i < COUNT(others) + COUNT(texts); i++) {
         struct field fields[MAX_FIELDS];
         memcpy(fields, kinds[_i].fields, (size_t)kinds[_i].count * sizeof(*fields));
