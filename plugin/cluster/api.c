@@ -193,9 +193,11 @@ static void advance(struct rp_cluster *cluster, uint64_t now_ns) {
 }
 
 __attribute__((noinline)) static void expire(struct rp_cluster *cluster) {
-    struct heap_node *first = heap_first(&cluster->timers);
-    const bool slept = first != NULL && first->key + SLEPT_NS < cluster->now_ns;
+    struct heap_node *first;
+    bool slept = false;
     while ((first = heap_first(&cluster->timers)) != NULL && first->key <= cluster->now_ns) {
+        /* A read's time may have been over long before it began. */
+        slept |= first->kind != TIMER_READ && first->key + SLEPT_NS < cluster->now_ns;
         heap_remove(&cluster->timers, first);
         switch (first->kind) {
         case TIMER_READ:

@@ -141,6 +141,24 @@ START_TEST(a_host_that_is_late_has_not_slept) {
 }
 END_TEST
 
+/* It had waited for longer than it has time. That is nothing that all others have to pay for. */
+START_TEST(nor_has_one_that_begins_a_read_too_late) {
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    pair_time_passes(&pair, 5000);
+    const struct rp_request request = {.struct_size = sizeof request,
+                                       .now_ns = pair.now_ns,
+                                       .deadline_ns = pair.now_ns - 3000 * PAIR_MS,
+                                       .entropy = 1};
+    uint64_t id;
+    pair.primary_is_silent = true;
+    ck_assert_int_eq(pair.calls->start(pair.cluster, pair.section.policy, &request, 1, &id), RP_OK);
+    pair_run(&pair);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    ck_assert_uint_eq(info.settled, 1);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_clock");
     TCase *tests = suite_case(suite, "clock", set_up, tear_down, 0);
@@ -149,6 +167,7 @@ int main(void) {
     tcase_add_test(tests, a_standby_is_asked_soon_after_its_primary_was_lost);
     tcase_add_test(tests, who_was_heard_before_the_host_slept_is_asked_again);
     tcase_add_test(tests, a_host_that_is_late_has_not_slept);
+    tcase_add_test(tests, nor_has_one_that_begins_a_read_too_late);
     tests = suite_case(suite, "replica", set_up_with_a_replica, tear_down, 0);
     tcase_add_test(tests, an_answer_from_before_that_is_none);
     tcase_add_test(tests, a_connection_that_died_meanwhile_is_none_either);
