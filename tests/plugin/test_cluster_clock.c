@@ -136,6 +136,26 @@ START_TEST(a_connection_that_died_meanwhile_is_none_either) {
 }
 END_TEST
 
+static uint32_t is_settled(void) {
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    return info.settled;
+}
+
+/* However often servers are asked. */
+START_TEST(and_a_new_one_takes_its_time) {
+    pair_open(&pair, "policy = primary_only");
+    pair.poll_ms = 100;
+    pair_open_cluster(&pair, 0);
+    pair.standby_is_gone = true;
+    pair.now_ns += 3000 * PAIR_MS;
+    pair_time_passes(&pair, 900);
+    ck_assert_uint_eq(is_settled(), 0);
+    pair_time_passes(&pair, 300);
+    ck_assert_uint_eq(is_settled(), 1);
+}
+END_TEST
+
 START_TEST(a_host_that_is_late_has_not_slept) {
     a_read_misses_after_a_sleep_of(1900, RP_VERDICT_NOT_FOUND);
 }
@@ -171,5 +191,7 @@ int main(void) {
     tests = suite_case(suite, "replica", set_up_with_a_replica, tear_down, 0);
     tcase_add_test(tests, an_answer_from_before_that_is_none);
     tcase_add_test(tests, a_connection_that_died_meanwhile_is_none_either);
+    tests = suite_case(suite, "often", NULL, tear_down, 0);
+    tcase_add_test(tests, and_a_new_one_takes_its_time);
     return suite_run(suite);
 }
