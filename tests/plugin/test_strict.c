@@ -434,6 +434,23 @@ START_TEST(next_is_called_until_a_read_is_done) {
 }
 END_TEST
 
+/* As when its process is stopped for a while, or after a DONE that takes its time. */
+START_TEST(a_host_pauses_before_the_questions) {
+    struct host host = {0};
+    struct rp_action action = {.struct_size = sizeof action};
+    uint64_t wake_ns;
+    open_host_unheard(&host, RP_CLUSTER_STRICT);
+    start(&host);
+    ck_assert_int_eq(calls->next(host.cluster, host.now_ns, &action, &wake_ns), 1);
+    ck_assert_int_eq(action.kind, RP_ACTION_DONE);
+    host.now_ns += 150 * MS;
+    (void)run(&host, host.now_ns);
+    (void)look_up(&host);
+    ck_assert_str_eq(named(&host), "");
+    close_host(&host);
+}
+END_TEST
+
 START_TEST(the_role_of_the_primary_has_changed) {
     struct host host = {.has_row = {true, false}};
     open_host(&host, RP_CLUSTER_STRICT);
@@ -567,6 +584,7 @@ int main(void) {
     tcase_add_test(tests, an_id_is_kept_as_a_double);
     tcase_add_test(tests, next_is_not_called_for_a_read_that_begins);
     tcase_add_test(tests, next_is_called_until_a_read_is_done);
+    tcase_add_test(tests, a_host_pauses_before_the_questions);
     tcase_add_test(tests, the_role_of_the_primary_has_changed);
     tcase_add_test(tests, a_read_without_its_questions_answer);
     tcase_add_test(tests, a_read_with_another_answer_than_its_questions);
