@@ -87,7 +87,9 @@ void strict_request(struct rp_cluster *cluster, const struct rp_request *request
     check_entropy(cluster, request->entropy);
     check_deadline(cluster, request->deadline_ns);
     check_questions(cluster);
-    strict_work(cluster);
+    if (cluster->reads_open < cluster->max_reads) { /* else none begins */
+        strict_work(cluster);
+    }
 }
 
 static void check_lateness(struct rp_cluster *cluster, uint64_t now_ns) {
