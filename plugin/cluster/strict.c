@@ -55,12 +55,13 @@ static void check_entropy(struct rp_cluster *cluster, uint64_t entropy) {
     cluster->last_entropy = entropy;
 }
 
-/* Far from now it was meant otherwise. */
+/* Far from now it was meant otherwise; but what no clock tells may be meant for "never". */
 static void check_deadline(struct rp_cluster *cluster, uint64_t deadline_ns) {
     const uint64_t now_ns = cluster->now_ns;
     const bool over = deadline_ns < now_ns;
     const uint64_t distance_ns = over ? now_ns - deadline_ns : deadline_ns - now_ns;
-    if (deadline_ns != 0 && distance_ns > (over ? LONG_AGO_NS : FAR_NS)) {
+    if (deadline_ns != 0 && deadline_ns < INT64_MAX &&
+        distance_ns > (over ? LONG_AGO_NS : FAR_NS)) {
         notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
                     "strict: deadline_ns is %" PRIu64 ", %" PRIu64 " s %s now: it is a time of the "
                     "clock that now_ns is of, not a duration; 0 takes timeout_ms",

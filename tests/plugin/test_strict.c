@@ -33,6 +33,7 @@ enum mistake {
     SHORT_ENTROPY,       /* of 31 bits, as rand() gives */
     A_DURATION,          /* for a deadline */
     THE_WALL_CLOCK,      /* for a deadline */
+    NEVER,               /* for a deadline; this one is no mistake */
     NO_STRUCT_SIZE,      /* in an action */
     READ_ID,             /* in place of the action's */
     ROUNDED_ID,          /* to a double */
@@ -176,6 +177,8 @@ static void start(struct host *host) {
         request.deadline_ns = 5000 * MS;
     } else if (host->mistake == THE_WALL_CLOCK) {
         request.deadline_ns = UINT64_C(1764259200) * 1000 * MS;
+    } else if (host->mistake == NEVER) {
+        request.deadline_ns = UINT64_MAX;
     }
     ck_assert_int_eq(
         calls->start(host->cluster, plugin.table->policy(set, "index"), &request, 1, &read_id),
@@ -371,6 +374,15 @@ END_TEST
 START_TEST(a_deadline_is_of_another_clock) {
     struct host host = {.has_row = {true, true}};
     expect_named_of(&host, THE_WALL_CLOCK, "s after now: it is a time of the clock that now_ns");
+}
+END_TEST
+
+START_TEST(a_deadline_may_be_never) {
+    struct host host = {.mistake = NEVER, .has_row = {true, true}};
+    open_host(&host, RP_CLUSTER_STRICT);
+    ck_assert_int_eq(look_up(&host).verdict, RP_VERDICT_FOUND);
+    ck_assert_str_eq(named(&host), "");
+    close_host(&host);
 }
 END_TEST
 
@@ -612,6 +624,7 @@ int main(void) {
     tcase_add_test(tests, entropy_is_short);
     tcase_add_test(tests, a_deadline_is_a_duration);
     tcase_add_test(tests, a_deadline_is_of_another_clock);
+    tcase_add_test(tests, a_deadline_may_be_never);
     tcase_add_test(tests, an_action_has_no_struct_size);
     tcase_add_test(tests, a_read_id_is_answered);
     tcase_add_test(tests, an_id_is_kept_as_a_double);
