@@ -29,8 +29,7 @@
  * be due for ever. */
 #define LATEST_NS ((uint64_t)INT64_MAX)
 
-/* So long after it was to be called the host has slept, or its machine has. Longer than a question
- * may take. */
+/* So long after it was to be called the host has slept. Longer than a question may take. */
 #define SLEPT_NS (2000 * MS)
 
 #define MAX_READS          1000000u

@@ -17,7 +17,7 @@
 /* Between two answers of a server that is polled at all. */
 #define LONGEST_PAUSE_NS UINT64_C(10000000000)
 
-/* In so long a host that has slept has new connections, to whom there is still one to. */
+/* So long after it woke a host has new connections to all whom it reaches. */
 #define CONNECT_NS UINT64_C(1000000000)
 
 #define PATIENT_POLLS 3u /* before a notice that a replica can prove nothing: some of it passes */
