@@ -563,10 +563,10 @@ struct rp_cluster_calls {
 
     /* What to do now, to be called until it returns 0: what ends comes first, and where reads end
      * at once, who stops at each DONE never comes to the questions by which they would go on again.
-     * Returns 1 with an action, 0 if there is nothing before *wake_ns, which is
-     * later than now_ns (UINT64_MAX: nothing until something else is called; so, too, if an
-     * argument is NULL or action->struct_size is too small). A DROP may be of an action that was
-     * answered a moment ago: then there is nothing to drop. */
+     * Returns 1 with an action, 0 if there is nothing before *wake_ns, which is later than now_ns
+     * (UINT64_MAX: nothing until something else is called; so, too, if an argument is NULL or
+     * action->struct_size is too small). A DROP may be of an action that was answered a moment ago:
+     * then there is nothing to drop. */
     int32_t (*next)(struct rp_cluster *cluster, uint64_t now_ns, struct rp_action *action,
                     uint64_t *wake_ns);
 

@@ -99,16 +99,23 @@ static bool has_left(const struct http_connection *connection) {
 
 /* --- replies --- */
 
+/* An oldest one that is over the bound by itself does not count, or nobody would ever get it: it
+ * was in memory as a whole before. */
+static bool is_over_bound(const struct http_connections *connections,
+                          const struct http_connection *oldest) {
+    const size_t bound = connections->max_unsent_bytes;
+    const size_t held = oldest->unsent->held;
+    return counter_value(&connections->counters.unsent_bytes) - (held > bound ? held : 0) > bound;
+}
+
 /* The reply that was started first has had the most time: if it is still unsent, its reader is the
- * slowest. One alone is kept however large it is, or nobody would ever get it: it was in memory as
- * a whole before. */
+ * slowest. This may close the connection that has just come. */
 static void keep_unsent_within_bounds(struct http_connections *connections) {
     struct deadline_queue *queue = &connections->queues[HTTP_DEADLINE_REPLY];
     struct deadline *oldest;
 
-    while (connections->replies_unsent > 1 &&
-           counter_value(&connections->counters.unsent_bytes) > connections->max_unsent_bytes &&
-           (oldest = deadline_first(queue)) != NULL) {
+    while ((oldest = deadline_first(queue)) != NULL &&
+           is_over_bound(connections, http_connection_of(oldest))) {
         counter_add(&connections->counters.timeouts, 1);
         http_connection_close(http_connection_of(oldest));
     }

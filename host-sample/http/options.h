@@ -26,9 +26,9 @@ struct http_front_options {
                               request is on its way. 0: they are told nothing */
     uint32_t request_timeout_ms; /* from the first byte of a request to its last */
     uint32_t reply_timeout_ms;   /* from the reply being ready to its last byte sent */
-    size_t max_unsent_bytes;     /* memory held by all replies that are not sent whole, if they are
-                                    several; over it, the reader that has been slow for longest is
-                                    cut off */
+    size_t max_unsent_bytes;     /* memory held by all replies that are not sent whole; over it, the
+                                    reader that has been slow for longest is cut off. If its reply
+                                    is larger than that by itself, the others may hold so much */
 };
 
 #endif

@@ -112,12 +112,10 @@ static uint32_t ready_links(const struct pg_server *server) {
 }
 
 /* Links of one name may lead to two servers: those that were made before it moved to the one, later
- * ones to the other. Each is to be heard, so one that has just come up is asked before all others,
- * and of those that are equally busy the one that was asked longest ago. */
+ * ones to the other. Each is to be heard, so of those that are equally busy the one is asked that
+ * was asked longest ago, or never yet. One that is busier is heard by its reads; behind a slow one
+ * a question would wait in vain. */
 static bool is_rather(const struct pg_link *link, const struct pg_link *other, bool to_ask) {
-    if (to_ask && (link->asked == 0) != (other->asked == 0)) {
-        return link->asked == 0;
-    }
     if (link->traffic.statements != other->traffic.statements) {
         return link->traffic.statements < other->traffic.statements;
     }

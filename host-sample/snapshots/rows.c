@@ -190,10 +190,12 @@ static bool may_be_text(const struct text *value) {
            (value->bytes[0] != 1 && memchr(value->bytes, '\0', value->length) == NULL);
 }
 
-/* By its number in pg_type.dat, which has never changed. A real is as long as an integer, and jsonb
+/* Numbers of types in pg_type.dat never change. Those from here on are the database's own. */
+enum { FIRST_OWN = 16384 };
+
+/* value: looked at if the type is the database's own. A real is as long as an integer, and jsonb
  * is no text: what a column of another type holds would be answered as what it is not. */
 static bool is_type_for(uint32_t oid, enum field_type type, const struct text *value) {
-    enum { FIRST_OWN = 16384 };
     enum { INT8 = 20, INT2 = 21, INT4 = 23 };
     enum { BOOL = 16, NAME = 19, TEXT = 25, JSON = 114, BPCHAR = 1042, VARCHAR = 1043 };
     enum { NAMES = 1003, TEXTS = 1009, BPCHARS = 1014, VARCHARS = 1015 };
@@ -358,6 +360,9 @@ bool rows_are_lean(const struct result_rows *rows) {
 /* A NULL is one of any type. The head is not looked at. */
 static bool column_has_type(const struct result_rows *rows, int column, enum field_type type) {
     const uint32_t oid = PQftype(rows->result, rows->column + column);
+    if (oid < FIRST_OWN && is_type_for(oid, type, NULL)) {
+        return true;
+    }
     for (int number = 1; number < rows->count; number++) {
         const struct text value = take_column(rows, number, column);
         if (value.bytes != NULL && !is_type_for(oid, type, &value)) {

@@ -134,8 +134,7 @@ static void do_as_told(struct host *host, const struct rp_action *action) {
     PQclear(row);
 }
 
-/* Until a read is done; without one, until nothing is to be done and every server has been heard.
- */
+/* Until a read is done; without one, until all is done and every server has been heard. */
 static void run(struct host *host, const char *id) {
     struct rp_action action = {.struct_size = sizeof action};
     struct rp_cluster_info info = {.struct_size = sizeof info};

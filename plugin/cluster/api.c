@@ -29,8 +29,7 @@
  * be due for ever. */
 #define LATEST_NS ((uint64_t)INT64_MAX)
 
-/* So long after it was to be called the host has slept, or its machine has. Longer than a question
- * may take. */
+/* So long after it was to be called the host has slept. Longer than a question may take. */
 #define SLEPT_NS (2000 * MS)
 
 #define MAX_READS          1000000u
@@ -193,9 +192,11 @@ static void advance(struct rp_cluster *cluster, uint64_t now_ns) {
 }
 
 __attribute__((noinline)) static void expire(struct rp_cluster *cluster) {
-    struct heap_node *first = heap_first(&cluster->timers);
-    const bool slept = first != NULL && first->key + SLEPT_NS < cluster->now_ns;
+    struct heap_node *first;
+    bool slept = false;
     while ((first = heap_first(&cluster->timers)) != NULL && first->key <= cluster->now_ns) {
+        /* A read's time may have been over long before it began. */
+        slept |= first->kind != TIMER_READ && first->key + SLEPT_NS < cluster->now_ns;
         heap_remove(&cluster->timers, first);
         switch (first->kind) {
         case TIMER_READ:

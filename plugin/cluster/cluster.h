@@ -304,8 +304,7 @@ struct rp_cluster {
     uint64_t timeout_ns;
     uint64_t now_ns; /* the latest seen */
     uint64_t event;
-    uint64_t seed;
-    uint64_t random; /* see rp_random; the seed at first */
+    uint64_t random; /* see rp_random */
     struct heap timers;
 
     /* Who is who: roles.c. */
@@ -314,9 +313,6 @@ struct rp_cluster {
     uint32_t primary;  /* index; NO_SERVER: none */
     bool primary_answers;
     bool settled;
-    /* When the host had not called for long, the last time; 0: it always has. */
-    uint64_t woke_event;
-    uint64_t woke_ns;
     bool split;
     bool claim_pending; /* a timeline was claimed once, and not confirmed yet */
     bool suspected;     /* a server may be a second primary, and is being asked */
@@ -356,13 +352,16 @@ struct rp_cluster {
     uint32_t max_drops;
     uint64_t last_entropy;
     uint64_t promised_wake_ns; /* what next said last */
-    uint64_t asks_wait_ns; /* since when next has given other actions than questions, though there
-                              are some, and has not said that there is nothing; UINT64_MAX */
     struct server *servers;
     struct read *reads;
     void *reads_memory; /* what they are in */
 
     /* What a hit does not look at. */
+    uint64_t seed;
+    uint64_t woke_event; /* when the host was seen to have slept, the last time; 0: never */
+    uint64_t woke_ns;
+    uint64_t asks_wait_ns; /* strict: questions have waited since then, while next gave other
+                              actions and was not called until it returned 0; UINT64_MAX */
     struct cluster_counters counters;
     struct heard heard;
     struct lag_history lag;

@@ -17,6 +17,9 @@
 /* Between two answers of a server that is polled at all. */
 #define LONGEST_PAUSE_NS UINT64_C(10000000000)
 
+/* So long after it woke a host has new connections to all whom it reaches. */
+#define CONNECT_NS UINT64_C(1000000000)
+
 #define PATIENT_POLLS 3u /* before a notice that a replica can prove nothing: some of it passes */
 
 /* Until the same is told once more. A receiver that finds its segment gone begins anew every few
@@ -320,7 +323,7 @@ void roles_unheard(struct rp_cluster *cluster, uint32_t index, bool lost) {
     server->unheard_event = cluster->event;
     /* Connections that died while the host slept say nothing: the next question has a new one. */
     const bool just_woke =
-        cluster->woke_event != 0 && cluster->now_ns - cluster->woke_ns < cluster->poll_ns;
+        cluster->woke_event != 0 && cluster->now_ns - cluster->woke_ns < CONNECT_NS;
     if (lost && !server->tried && just_woke) {
         cluster->judge_again |= server_bit(index);
     } else {

@@ -55,12 +55,13 @@ static void check_entropy(struct rp_cluster *cluster, uint64_t entropy) {
     cluster->last_entropy = entropy;
 }
 
-/* Far from now it was meant otherwise. */
+/* Far from now it was meant otherwise; but what no clock tells may be meant for "never". */
 static void check_deadline(struct rp_cluster *cluster, uint64_t deadline_ns) {
     const uint64_t now_ns = cluster->now_ns;
     const bool over = deadline_ns < now_ns;
     const uint64_t distance_ns = over ? now_ns - deadline_ns : deadline_ns - now_ns;
-    if (deadline_ns != 0 && distance_ns > (over ? LONG_AGO_NS : FAR_NS)) {
+    if (deadline_ns != 0 && deadline_ns < INT64_MAX &&
+        distance_ns > (over ? LONG_AGO_NS : FAR_NS)) {
         notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
                     "strict: deadline_ns is %" PRIu64 ", %" PRIu64 " s %s now: it is a time of the "
                     "clock that now_ns is of, not a duration; 0 takes timeout_ms",
@@ -68,10 +69,28 @@ static void check_deadline(struct rp_cluster *cluster, uint64_t deadline_ns) {
     }
 }
 
+/* Only now is it a mistake that next was not called until it returned 0: between two actions a host
+ * may pause. */
+static void check_questions(struct rp_cluster *cluster) {
+    const bool was_done = cluster->promised_wake_ns != UINT64_MAX;
+    const uint64_t since_ns = cluster->asks_wait_ns;
+    if (!was_done && cluster->now_ns > since_ns && cluster->now_ns - since_ns > LATE_NS) {
+        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                    "strict: a read begins, and no question has been asked for %" PRIu64
+                    " ms, since next is not called until it returns 0: where reads end at once, "
+                    "they would fail for good",
+                    (cluster->now_ns - since_ns) / MS);
+        cluster->asks_wait_ns = cluster->now_ns;
+    }
+}
+
 void strict_request(struct rp_cluster *cluster, const struct rp_request *request) {
     check_entropy(cluster, request->entropy);
     check_deadline(cluster, request->deadline_ns);
-    strict_work(cluster);
+    check_questions(cluster);
+    if (cluster->reads_open < cluster->max_reads) { /* else none begins */
+        strict_work(cluster);
+    }
 }
 
 static void check_lateness(struct rp_cluster *cluster, uint64_t now_ns) {
@@ -84,25 +103,18 @@ static void check_lateness(struct rp_cluster *cluster, uint64_t now_ns) {
 }
 
 /* They come after what has ended; one that goes out ends the wait of all. */
-static void check_questions(struct rp_cluster *cluster, uint64_t now_ns, bool asks_wait) {
-    const uint64_t since_ns = cluster->asks_wait_ns;
+static void note_questions(struct rp_cluster *cluster, uint64_t now_ns, bool asks_wait) {
     const bool was_done = cluster->promised_wake_ns != UINT64_MAX;
     if (was_done || !asks_wait) {
         cluster->asks_wait_ns = UINT64_MAX;
-    } else if (since_ns == UINT64_MAX) {
-        cluster->asks_wait_ns = now_ns;
-    } else if (now_ns > since_ns && now_ns - since_ns > LATE_NS) {
-        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
-                    "strict: no question has been asked for %" PRIu64 " ms, since next is not "
-                    "called until it returns 0: where reads end at once, they would fail for good",
-                    (now_ns - since_ns) / MS);
+    } else if (cluster->asks_wait_ns == UINT64_MAX) {
         cluster->asks_wait_ns = now_ns;
     }
 }
 
 void strict_next(struct rp_cluster *cluster, uint64_t now_ns, bool asks_wait) {
     check_lateness(cluster, now_ns);
-    check_questions(cluster, now_ns, asks_wait);
+    note_questions(cluster, now_ns, asks_wait);
     cluster->promised_wake_ns = UINT64_MAX;
 }
 

@@ -19,8 +19,8 @@ void strict_clock(struct rp_cluster *cluster, uint64_t now_ns);
 /* Strict: before a read begins with this request. */
 void strict_request(struct rp_cluster *cluster, const struct rp_request *request);
 
-/* What was called leaves something to be done at once, though next had said that there is nothing.
- */
+/* There is something to be done at once by what was called, though next had said that there is
+ * nothing. */
 static inline void strict_work(struct rp_cluster *cluster) {
     if (is_strict(cluster) && cluster->promised_wake_ns != UINT64_MAX &&
         cluster->promised_wake_ns > cluster->now_ns) {

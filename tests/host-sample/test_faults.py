@@ -636,6 +636,29 @@ class Statements(FaultCase):
             self.assertEqual(host.metrics().value("snapshot_host_connects_total", server="primary"),
                              connects)
 
+    def test_a_question_does_not_wait_behind_a_lookup(self):
+        """Lookups wait for a lock on links that were never asked, and others are idle: the server is no silent
+        one, however many questions come."""
+        settings = {"primary": {"links": 14}, "limits": {"lookup_timeout_ms": 9000}}
+        with self.host(PRIMARY_ONLY, settings) as host:
+            def told(name, **labels):
+                return host.metrics().value("snapshot_host_" + name, server="primary", **labels)
+
+            def asked():
+                return told("statement_duration_seconds_count", kind="question")
+
+            futures = []
+            with contextlib.closing(cluster.primary.connect()) as connection:
+                connection.autocommit = False
+                connection.cursor().execute('LOCK TABLE "TaskRunExecutionSnapshot"')
+                for count in range(12):
+                    futures.append(self.ask(host, runs[0]))
+                    wait_for(lambda least=count: told("statements_in_flight") > least, "it to be sent")
+                enough = asked() + 5
+                while asked() < enough:
+                    self.assertEqual(told("server_answers"), 1)
+            self.assertLessEqual({future.result().status for future in futures}, {200, 503})
+
     def test_links_are_ended_under_load(self):
         for policy in (SHORT_WAIT, READ_INDEX):
             with self.subTest(policy["policy"]), self.host(policy) as host, self.load(host) as load:

@@ -207,6 +207,7 @@ void pair_add_cluster(struct scripted_pair *pair, uint32_t flags, int32_t primar
                                                .flags = flags,
                                                .max_servers = PAIR_MAX_SERVERS,
                                                .max_reads = PAIR_MAX_READS,
+                                               .poll_ms = pair->poll_ms,
                                                .now_ns = pair->now_ns,
                                                .seed = 1};
     char err[256];

@@ -23,6 +23,7 @@ struct scripted_pair {
     struct rp_cluster *cluster;
     uint64_t now_ns;
     uint64_t wake_ns; /* what the cluster said last */
+    uint32_t poll_ms; /* 0: as by default */
 
     /* What the primary and the standby say. */
     uint32_t version;

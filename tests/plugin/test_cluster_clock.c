@@ -21,6 +21,12 @@ static void tear_down(void) {
     pair_close(&pair);
 }
 
+static uint32_t is_settled(void) {
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    return info.settled;
+}
+
 /* Such as -1 for "the clock could not be read". */
 START_TEST(a_time_that_no_clock_tells_is_none) {
     const uint64_t wrong[] = {UINT64_MAX, UINT64_MAX - PAIR_MS, (uint64_t)INT64_MAX + 1};
@@ -96,7 +102,6 @@ END_TEST
 /* An answer that was under way meanwhile says what was so before. */
 START_TEST(an_answer_from_before_that_is_none) {
     struct rp_action asked = {.struct_size = sizeof asked};
-    struct rp_cluster_info info = {.struct_size = sizeof info};
     pair_start(&pair, 1, pair.replayed); /* a replica's, with a question */
     pair.now_ns += 3000 * PAIR_MS;
     while (pair.calls->next(pair.cluster, pair.now_ns, &asked, &pair.wake_ns)) {
@@ -107,15 +112,13 @@ START_TEST(an_answer_from_before_that_is_none) {
     }
     pair.calls->answer(pair.cluster, pair.reads_out[1].id, RP_FOUND, pair_says(&pair, PAIR_STANDBY),
                        NULL, pair.now_ns);
-    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
-    ck_assert_uint_eq(info.settled, 0);
+    ck_assert_uint_eq(is_settled(), 0);
 }
 END_TEST
 
 /* One that was restarted meanwhile is reached by a new connection. */
 START_TEST(a_connection_that_died_meanwhile_is_none_either) {
     struct rp_action asked = {.struct_size = sizeof asked};
-    struct rp_cluster_info info = {.struct_size = sizeof info};
     int lost = 0;
     pair.now_ns += 3000 * PAIR_MS;
     while (pair.calls->next(pair.cluster, pair.now_ns, &asked, &pair.wake_ns)) {
@@ -127,17 +130,45 @@ START_TEST(a_connection_that_died_meanwhile_is_none_either) {
         }
     }
     ck_assert_int_eq(lost, 2); /* it is asked once more at once */
-    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
-    ck_assert_uint_eq(info.settled, 0);
+    ck_assert_uint_eq(is_settled(), 0);
     pair.standby_is_gone = true;
     pair_time_passes(&pair, 2500);
-    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
-    ck_assert_uint_eq(info.settled, 1);
+    ck_assert_uint_eq(is_settled(), 1);
+}
+END_TEST
+
+/* However often servers are asked. */
+START_TEST(and_a_new_one_takes_its_time) {
+    pair_open(&pair, "policy = primary_only");
+    pair.poll_ms = 100;
+    pair_open_cluster(&pair, 0);
+    pair.standby_is_gone = true;
+    pair.now_ns += 3000 * PAIR_MS;
+    pair_time_passes(&pair, 900);
+    ck_assert_uint_eq(is_settled(), 0);
+    pair_time_passes(&pair, 300);
+    ck_assert_uint_eq(is_settled(), 1);
 }
 END_TEST
 
 START_TEST(a_host_that_is_late_has_not_slept) {
     a_read_misses_after_a_sleep_of(1900, RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+/* It had waited for longer than it has time. That is nothing that all others have to pay for. */
+START_TEST(nor_has_one_that_begins_a_read_too_late) {
+    pair_time_passes(&pair, 5000);
+    const struct rp_request request = {.struct_size = sizeof request,
+                                       .now_ns = pair.now_ns,
+                                       .deadline_ns = pair.now_ns - 3000 * PAIR_MS,
+                                       .entropy = 1};
+    uint64_t id;
+    pair.primary_is_silent = true;
+    ck_assert_int_eq(pair.calls->start(pair.cluster, pair.section.policy, &request, 1, &id), RP_OK);
+    pair_run(&pair);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+    ck_assert_uint_eq(is_settled(), 1);
 }
 END_TEST
 
@@ -149,8 +180,11 @@ int main(void) {
     tcase_add_test(tests, a_standby_is_asked_soon_after_its_primary_was_lost);
     tcase_add_test(tests, who_was_heard_before_the_host_slept_is_asked_again);
     tcase_add_test(tests, a_host_that_is_late_has_not_slept);
+    tcase_add_test(tests, nor_has_one_that_begins_a_read_too_late);
     tests = suite_case(suite, "replica", set_up_with_a_replica, tear_down, 0);
     tcase_add_test(tests, an_answer_from_before_that_is_none);
     tcase_add_test(tests, a_connection_that_died_meanwhile_is_none_either);
+    tests = suite_case(suite, "often", NULL, tear_down, 0);
+    tcase_add_test(tests, and_a_new_one_takes_its_time);
     return suite_run(suite);
 }

@@ -80,7 +80,6 @@ START_TEST(what_another_primary_has_is_found) {
 }
 END_TEST
 
-/* All that was sent before may have been led there by the same mistake. */
 /* That nobody has more only the primary can say. */
 START_TEST(what_a_standby_has_in_part_may_not_be_all) {
     for (uint64_t tag = 1; tag <= 4; tag++) {
@@ -98,6 +97,7 @@ START_TEST(what_a_standby_has_in_part_may_not_be_all) {
 }
 END_TEST
 
+/* All that was sent before may have been led there by the same mistake. */
 START_TEST(nor_does_a_miss_that_was_sent_before_it_was_heard) {
     the_other_has_answered();
     pair.primary_is_silent = true;

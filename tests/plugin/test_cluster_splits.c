@@ -32,6 +32,15 @@ START_TEST(two_primaries_by_turns_are_a_split) {
 }
 END_TEST
 
+/* The other one may have the rest. */
+START_TEST(what_one_of_them_has_in_part_may_not_be_all) {
+    name_leads_to_both();
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_PARTIAL, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
 /* The machine was suspended: nobody was asked in that hour. */
 START_TEST(that_an_hour_in_which_nobody_was_asked_does_not_end) {
     name_leads_to_both();
@@ -188,6 +197,7 @@ int main(void) {
     Suite *suite = suite_create("cluster_splits");
     TCase *tests = suite_case(suite, "splits", set_up, tear_down, 0);
     tcase_add_test(tests, two_primaries_by_turns_are_a_split);
+    tcase_add_test(tests, what_one_of_them_has_in_part_may_not_be_all);
     tcase_add_test(tests, that_an_hour_in_which_nobody_was_asked_does_not_end);
     tcase_add_test(tests, it_ends_when_one_of_them_alone_has_led_for_a_minute);
     tcase_add_test(tests, nor_does_it_end_sooner_where_more_is_asked);

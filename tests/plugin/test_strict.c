@@ -17,7 +17,7 @@
 #define SYSTEM UINT64_C(7000000000000000001)
 #define UP_NS  (100 * 3600 * 1000 * MS) /* the clock when a host begins */
 
-enum { PRIMARY, REPLICA, SERVERS };
+enum { PRIMARY, REPLICA, SERVERS, MAX_READS = 4 };
 
 /* What the host does wrong. */
 enum mistake {
@@ -33,6 +33,7 @@ enum mistake {
     SHORT_ENTROPY,       /* of 31 bits, as rand() gives */
     A_DURATION,          /* for a deadline */
     THE_WALL_CLOCK,      /* for a deadline */
+    NEVER,               /* for a deadline; this one is no mistake */
     NO_STRUCT_SIZE,      /* in an action */
     READ_ID,             /* in place of the action's */
     ROUNDED_ID,          /* to a double */
@@ -176,6 +177,8 @@ static void start(struct host *host) {
         request.deadline_ns = 5000 * MS;
     } else if (host->mistake == THE_WALL_CLOCK) {
         request.deadline_ns = UINT64_C(1764259200) * 1000 * MS;
+    } else if (host->mistake == NEVER) {
+        request.deadline_ns = UINT64_MAX;
     }
     ck_assert_int_eq(
         calls->start(host->cluster, plugin.table->policy(set, "index"), &request, 1, &read_id),
@@ -192,7 +195,7 @@ static void open_host_unheard(struct host *host, uint32_t flags) {
     const struct rp_cluster_options options = {.struct_size = sizeof options,
                                                .flags = flags,
                                                .max_servers = SERVERS,
-                                               .max_reads = 4,
+                                               .max_reads = MAX_READS,
                                                .now_ns = UP_NS,
                                                .seed = host->seed};
     host->now_ns = options.now_ns;
@@ -374,6 +377,15 @@ START_TEST(a_deadline_is_of_another_clock) {
 }
 END_TEST
 
+START_TEST(a_deadline_may_be_never) {
+    struct host host = {.mistake = NEVER, .has_row = {true, true}};
+    open_host(&host, RP_CLUSTER_STRICT);
+    ck_assert_int_eq(look_up(&host).verdict, RP_VERDICT_FOUND);
+    ck_assert_str_eq(named(&host), "");
+    close_host(&host);
+}
+END_TEST
+
 START_TEST(an_action_has_no_struct_size) {
     struct host host = {.has_row = {true, true}};
     struct rp_action action = {0};
@@ -431,6 +443,56 @@ START_TEST(next_is_called_until_a_read_is_done) {
         ck_assert_int_eq(action.kind, RP_ACTION_DONE);
     }
     expect_named(&host, "no question has been asked for 120 ms");
+}
+END_TEST
+
+/* As when its process is stopped for a while, or after a DONE that takes its time. */
+START_TEST(a_host_pauses_before_the_questions) {
+    struct host host = {0};
+    struct rp_action action = {.struct_size = sizeof action};
+    uint64_t wake_ns;
+    open_host_unheard(&host, RP_CLUSTER_STRICT);
+    start(&host);
+    ck_assert_int_eq(calls->next(host.cluster, host.now_ns, &action, &wake_ns), 1);
+    ck_assert_int_eq(action.kind, RP_ACTION_DONE);
+    host.now_ns += 150 * MS;
+    (void)run(&host, host.now_ns);
+    (void)look_up(&host);
+    ck_assert_str_eq(named(&host), "");
+    close_host(&host);
+}
+END_TEST
+
+/* Who was told that there is no room for its read has nothing new to call next for. */
+START_TEST(no_read_begins) {
+    struct host host = {.has_row = {true, true}};
+    struct rp_action out[MAX_READS];
+    struct rp_action action = {.struct_size = sizeof action};
+    struct rp_request one_more = {.struct_size = sizeof one_more, .entropy = UINT64_MAX - 1};
+    uint64_t wake_ns, read_id;
+    int count = 0;
+    open_host(&host, RP_CLUSTER_STRICT);
+    for (int i = 0; i < MAX_READS; i++) {
+        start(&host);
+    }
+    while (calls->next(host.cluster, host.now_ns, &action, &wake_ns)) {
+        ck_assert_int_eq(action.kind, RP_ACTION_READ);
+        out[count++] = action;
+    }
+    ck_assert_int_eq(count, MAX_READS);
+    ck_assert_uint_gt(wake_ns, host.now_ns + 150 * MS);
+    one_more.now_ns = host.now_ns;
+    ck_assert_int_eq(
+        calls->start(host.cluster, plugin.table->policy(set, "index"), &one_more, 1, &read_id),
+        RP_E_BUSY);
+    host.now_ns += 150 * MS;
+    (void)run(&host, host.now_ns);
+    for (int i = 0; i < MAX_READS; i++) {
+        do_read(&host, &out[i]);
+        ck_assert_int_eq(run(&host, UINT64_MAX).kind, RP_ACTION_DONE);
+    }
+    ck_assert_str_eq(named(&host), "");
+    close_host(&host);
 }
 END_TEST
 
@@ -562,11 +624,14 @@ int main(void) {
     tcase_add_test(tests, entropy_is_short);
     tcase_add_test(tests, a_deadline_is_a_duration);
     tcase_add_test(tests, a_deadline_is_of_another_clock);
+    tcase_add_test(tests, a_deadline_may_be_never);
     tcase_add_test(tests, an_action_has_no_struct_size);
     tcase_add_test(tests, a_read_id_is_answered);
     tcase_add_test(tests, an_id_is_kept_as_a_double);
     tcase_add_test(tests, next_is_not_called_for_a_read_that_begins);
     tcase_add_test(tests, next_is_called_until_a_read_is_done);
+    tcase_add_test(tests, a_host_pauses_before_the_questions);
+    tcase_add_test(tests, no_read_begins);
     tcase_add_test(tests, the_role_of_the_primary_has_changed);
     tcase_add_test(tests, a_read_without_its_questions_answer);
     tcase_add_test(tests, a_read_with_another_answer_than_its_questions);
