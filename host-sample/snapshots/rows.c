@@ -190,19 +190,13 @@ static bool may_be_text(const struct text *value) {
            (value->bytes[0] != 1 && memchr(value->bytes, '\0', value->length) == NULL);
 }
 
-/* Numbers of types in pg_type.dat never change. Those from here on are the database's own. */
-enum { FIRST_OWN = 16384 };
-
-/* value: looked at if the type is the database's own. A real is as long as an integer, and jsonb
+/* By its number in pg_type.dat, which has never changed. A real is as long as an integer, and jsonb
  * is no text: what a column of another type holds would be answered as what it is not. */
-static bool is_type_for(uint32_t oid, enum field_type type, const struct text *value) {
+static bool is_builtin_for(uint32_t oid, enum field_type type) {
     enum { INT8 = 20, INT2 = 21, INT4 = 23 };
     enum { BOOL = 16, NAME = 19, TEXT = 25, JSON = 114, BPCHAR = 1042, VARCHAR = 1043 };
     enum { NAMES = 1003, TEXTS = 1009, BPCHARS = 1014, VARCHARS = 1015 };
     enum { TIMESTAMP = 1114, TIMESTAMPTZ = 1184 };
-    if (oid >= FIRST_OWN) {
-        return type != FIELD_TEXT || may_be_text(value);
-    }
     switch (type) {
     case FIELD_TEXT:
         return oid == TEXT || oid == VARCHAR || oid == BPCHAR || oid == NAME || oid == JSON;
@@ -216,6 +210,11 @@ static bool is_type_for(uint32_t oid, enum field_type type, const struct text *v
         return oid == TEXTS || oid == VARCHARS || oid == BPCHARS || oid == NAMES;
     }
     return false;
+}
+
+static bool is_type_for(uint32_t oid, enum field_type type, const struct text *value) {
+    enum { FIRST_OWN = 16384 }; /* from here on they are the database's own */
+    return oid < FIRST_OWN ? is_builtin_for(oid, type) : type != FIELD_TEXT || may_be_text(value);
 }
 
 /* ---- rows ---- */
@@ -360,7 +359,7 @@ bool rows_are_lean(const struct result_rows *rows) {
 /* A NULL is one of any type. The head is not looked at. */
 static bool column_has_type(const struct result_rows *rows, int column, enum field_type type) {
     const uint32_t oid = PQftype(rows->result, rows->column + column);
-    if (oid < FIRST_OWN && is_type_for(oid, type, NULL)) {
+    if (is_builtin_for(oid, type)) {
         return true;
     }
     for (int number = 1; number < rows->count; number++) {

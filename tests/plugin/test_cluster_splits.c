@@ -46,6 +46,10 @@ START_TEST(that_an_hour_in_which_nobody_was_asked_does_not_end) {
     name_leads_to_both();
     pair.primary_is_silent = true;
     pair.now_ns += 3600000 * PAIR_MS;
+    pair_time_passes(&pair, 100);
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    (void)pair.calls->info(pair.cluster, &info);
+    ck_assert_msg(info.split, "the standby's answer is none of the name's");
     ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
     ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_FAILED);
     pair.primary_is_silent = false;
