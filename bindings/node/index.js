@@ -10,5 +10,5 @@ module.exports.connect = connect;
 module.exports.missing = missing;
 module.exports.partial = partial;
 /** A column for statements of your own: the position after the statement's snapshot, as text. */
-module.exports.AFTER_COLUMN = `(${native.afterColumn})::text`;
+module.exports.AFTER_COLUMN = `(${native.afterColumn})::pg_catalog.text`;
 module.exports.version = native.version;

@@ -4,7 +4,7 @@ const { native, OUTCOME } = require('./native.js');
 const { judge } = require('./pg_errors.js');
 
 const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED';
-const STAND = `SELECT pg_catalog.pg_is_in_recovery(), (${native.afterColumn})::text`;
+const STAND = `SELECT pg_catalog.pg_is_in_recovery(), (${native.afterColumn})::pg_catalog.text`;
 const AS_TEXT = { getTypeParser: () => (text) => text };
 
 /** Questions have connections of their own: they must be answered while all others wait for reads. */

@@ -17,7 +17,7 @@ BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
 # it does not go back; and a position that is taken now is at least that of the statement's snapshot.
 AFTER = ("SELECT pg_catalog.pg_is_in_recovery(), (CASE WHEN pg_catalog.pg_is_in_recovery()"
          " THEN pg_catalog.pg_last_wal_replay_lsn()"
-         " ELSE pg_catalog.pg_current_wal_insert_lsn() END)::text")
+         " ELSE pg_catalog.pg_current_wal_insert_lsn() END)::pg_catalog.text")
 
 CONNECT_TIMEOUT_S = 3
 

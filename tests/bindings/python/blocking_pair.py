@@ -114,6 +114,19 @@ class Pair:
         self.assertEqual((end.verdict, end.failed_during), ("not_found", "primary_fallback"))
         self.assertEqual(self.read("primary", "bogus").verdict, "not_found")
 
+    def test_a_type_before_those_of_the_catalog(self):
+        primary = self.servers.cluster.primary
+        primary.execute("CREATE SCHEMA others")
+        primary.execute("CREATE DOMAIN others.text AS pg_catalog.int4")
+        self.addCleanup(primary.execute, "DROP SCHEMA others CASCADE")
+        primary.execute("ALTER ROLE postgres SET search_path = others, pg_catalog, public")
+        self.addCleanup(primary.execute, "ALTER ROLE postgres RESET search_path")
+        self.servers.cluster.wait_caught_up()
+        with self.open(Settings(strict=True, max_reads=8)) as pair:
+            wait_for(lambda: pair.info().replicas == 1, "the replica to be heard")
+            end = self.read("index", "bogus", pair)
+            self.assertEqual((end.verdict, end.counted), ("not_found", "proven_absent"))
+
     def test_a_rehearsal(self):
         """First hits count as misses."""
         row = self.row()
