@@ -41,7 +41,7 @@ $(NODE_ADDON): $(call objects,$(NODE_SRC) $(PLUGIN_SRC) $(INI_SRC)) $(NODE_DIR)/
 # The package's folder as it is packed, with the version that the Makefile has and nothing for development.
 NODE_FILES := $(wildcard $(addprefix $(NODE_DIR)/,*.js *.mjs *.ts *.mts README.md lib/*.js examples/*))
 $(NPM_TARBALL): $(NODE_FILES) $(NODE_DIR)/package.json LICENSE $(sort $(NODE_ADDON) $(wildcard $(NPM)/prebuilds/*/read_policy.node))
-	@rm -rf $(NPM)/package && mkdir -p $(NPM)/package
+	@rm -rf $(NPM)/package $(NPM)/read-policy-*.tgz && mkdir -p $(NPM)/package
 	@cp -r $(addprefix $(NODE_DIR)/,index.js index.mjs index.d.ts index.d.mts lib examples README.md package.json) LICENSE $(NPM)/prebuilds $(NPM)/package
 	@cd $(NPM)/package && npm pkg set version=$(VERSION) && npm pkg delete devDependencies
 	$(call step,PACK,$@)$(Q)cd $(NPM)/package && npm pack --loglevel=error --pack-destination .. > /dev/null
