@@ -12,7 +12,7 @@ import time
 import unittest
 
 import pgpool
-from bouncer import PROGRAM, PgBouncer, forgets_prepared_statements
+from bouncer import PROGRAM, PgBouncer, forgets_sessions
 from host import Host
 from lookup_case import LookupCase, module_cluster
 from testbed import wait_for
@@ -58,8 +58,7 @@ class Poolers(LookupCase):
         self.addCleanup(cluster.primary.execute, "ALTER ROLE postgres RESET"
                         " default_transaction_isolation")
         cluster.wait_caught_up()
-        forgets = ("server_reset_query_always = 1", "server_reset_query = DISCARD ALL")
-        with PgBouncer(cluster.standby, *forgets) as bouncer, \
+        with PgBouncer(cluster.standby, *forgets_sessions()) as bouncer, \
                 Host(cluster.primary, [bouncer], policy=READ_INDEX, settings=UNPREPARED) as host:
             host.wait_for_links("primary", "replica")
             for _ in range(10):
@@ -69,7 +68,7 @@ class Poolers(LookupCase):
 
     def test_prepared_statements_that_a_pooler_loses(self):
         """No answer is wrong, few are right, and the log names the key."""
-        with PgBouncer(cluster.standby, *forgets_prepared_statements()) as bouncer, \
+        with PgBouncer(cluster.standby, *forgets_sessions()) as bouncer, \
                 Host(cluster.primary, [bouncer], policy=READ_INDEX,
                      settings={"limits": {"lookup_timeout_ms": 500}}) as host:
             host.wait_for_links("primary")

@@ -34,8 +34,9 @@ pool_mode = {mode}
 """
 
 
-def forgets_prepared_statements():
-    """The settings that make it so: from 1.21 on it can keep them, and from 1.24 on it does."""
+def forgets_sessions():
+    """The settings by which it does, with their settings and prepared statements. The latter it can
+    keep from 1.21 on, and does from 1.24 on."""
     told = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout
     version = tuple(map(int, re.match(r"PgBouncer (\d+)\.(\d+)", told).groups()))
     settings = ("server_reset_query_always = 1", "server_reset_query = DISCARD ALL")
