@@ -141,8 +141,7 @@ static bool read_waitpoints(const struct snapshot_result *read, struct waitpoint
     }
     for (int number = 0; number < read->source.count; number++) {
         struct row row;
-        if (row_read(&read->source, number, &row) == ROW_WAITPOINT &&
-            row.fields[WAITPOINT_ID].bytes != NULL) {
+        if (row_read_waitpoint(&read->source, number, &row)) {
             (*waitpoints)[(*found)++] = (struct waitpoint){row.fields[WAITPOINT_ID], number};
         }
     }
@@ -157,7 +156,7 @@ static void put_waitpoints(struct byte_buffer *out, const struct result_rows *so
     size_t place = 0;
     for (size_t i = 0; i < count; i++) {
         struct row row;
-        (void)row_read(source, waitpoints[i].row, &row);
+        (void)row_read_waitpoint(source, waitpoints[i].row, &row);
         const char *comma = i > 0 ? "," : "";
         int entries = 0, compared = -1;
         while (place < order->count &&

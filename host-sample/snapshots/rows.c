@@ -388,3 +388,9 @@ enum row_kind row_read(const struct result_rows *rows, int number, struct row *r
     row->fault = NULL;
     return rows_are_lean(rows) ? read_lean(rows, number, row) : read_full(rows, number, row);
 }
+
+bool row_read_waitpoint(const struct result_rows *rows, int number, struct row *row) {
+    const struct text waitpoint = take_column(rows, number, WAITPOINT_COLUMN);
+    return waitpoint.bytes != NULL && take_waitpoint(&waitpoint, row) &&
+           row->fields[WAITPOINT_ID].bytes != NULL;
+}
