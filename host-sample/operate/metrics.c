@@ -9,6 +9,7 @@
 #include "host-sample/host.h"
 #include "host-sample/http/front.h"
 #include "host-sample/lookups/record.h"
+#include "host-sample/servers/directory.h"
 #include "process_metrics.h"
 #include "status.h"
 #include "sums.h"

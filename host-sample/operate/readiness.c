@@ -4,6 +4,7 @@
 #include "readiness.h"
 
 #include "host-sample/host.h"
+#include "host-sample/servers/directory.h"
 #include "policy_needs.h"
 
 #include <inttypes.h>

@@ -5,6 +5,7 @@
 
 #include "host-sample/base/monotonic.h"
 #include "host-sample/host.h"
+#include "host-sample/servers/directory.h"
 
 uint64_t host_sum_lookups(const struct host *host, size_t offset) {
     uint64_t sum = 0;

@@ -308,3 +308,22 @@ void pg_server_read_counters(const struct pg_server *server, struct pg_server_co
         }
     }
 }
+
+void pg_server_counters_add(struct pg_server_counters *sum, const struct pg_server_counters *more) {
+    sum->statements += more->statements;
+    sum->reads += more->reads;
+    sum->executions += more->executions;
+    sum->failures += more->failures;
+    sum->resends += more->resends;
+    sum->batches += more->batches;
+    sum->connects += more->connects;
+    sum->connect_failures += more->connect_failures;
+    sum->links_up += more->links_up;
+    sum->in_flight += more->in_flight;
+    for (int kind = 0; kind < PG_TOOK_KINDS; kind++) {
+        sum->took_us[kind] += more->took_us[kind];
+        for (int i = 0; i <= PG_TOOK_BUCKETS; i++) {
+            sum->took[kind][i] += more->took[kind][i];
+        }
+    }
+}

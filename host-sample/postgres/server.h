@@ -86,5 +86,6 @@ extern const uint32_t pg_took_bounds_us[PG_TOOK_BUCKETS];
 void pg_server_took(struct pg_server *server, int kind, uint64_t took_ns);
 
 void pg_server_read_counters(const struct pg_server *server, struct pg_server_counters *counters);
+void pg_server_counters_add(struct pg_server_counters *sum, const struct pg_server_counters *more);
 
 #endif

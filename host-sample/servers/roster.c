@@ -3,6 +3,7 @@
  */
 #include "roster.h"
 
+#include "directory.h"
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/snapshots/sql.h"

@@ -129,40 +129,11 @@ static void set(_Atomic uint64_t *word, uint64_t value) {
     atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
-void server_view_reset(struct server_view *view) {
-    _Atomic uint64_t *const zeros[] = {&view->role,           &view->state,    &view->answers,
-                                       &view->in_recovery,    &view->timeline, &view->position,
-                                       &view->instance,       &view->version,  &view->system,
-                                       &view->lag_at_least_ns};
-    for (size_t i = 0; i < sizeof zeros / sizeof zeros[0]; i++) {
-        set(zeros[i], 0);
-    }
-    set(&view->lag_bytes, RP_UNKNOWN);
-    set(&view->lag_ns, RP_UNKNOWN);
-    atomic_store_explicit(&view->why, "", memory_order_relaxed);
-    atomic_store_explicit(&view->grants, "", memory_order_relaxed);
-}
-
 static void fill_view(struct servers *servers, struct server *server) {
     struct rp_server_info info = {.struct_size = sizeof info};
-    struct server_view *view = &server->view;
-    if (servers->calls->server(servers->cluster, server->index, &info) != RP_OK) {
-        return;
+    if (servers->calls->server(servers->cluster, server->index, &info) == RP_OK) {
+        server_view_fill(&server->view, &info);
     }
-    set(&view->role, (uint64_t)info.role);
-    set(&view->state, (uint64_t)info.state);
-    set(&view->answers, info.answers);
-    set(&view->in_recovery, info.in_recovery);
-    set(&view->timeline, info.timeline);
-    set(&view->position, info.position);
-    set(&view->lag_bytes, info.lag_bytes);
-    set(&view->lag_ns, info.lag_ns);
-    set(&view->lag_at_least_ns, info.lag_at_least_ns);
-    set(&view->version, info.version);
-    set(&view->system, info.system);
-    set(&view->instance, info.instance);
-    atomic_store_explicit(&view->why, info.why, memory_order_relaxed);
-    atomic_store_explicit(&view->grants, info.grants, memory_order_relaxed);
 }
 
 static void fill_views(struct servers *servers, uint64_t now_ns) {
@@ -338,96 +309,6 @@ void servers_last_error(const struct servers *servers, char *text, size_t length
                            pg_server_last_error(links));
         }
     }
-}
-
-/* ---- for other threads ----------------------------------------------------------------------- */
-
-uint32_t servers_list(struct servers *servers, struct server_label labels[SERVERS_MAX]) {
-    uint32_t count = 0;
-    (void)pthread_mutex_lock(&servers->lock);
-    for (uint32_t i = 0; i < servers->count; i++) {
-        const struct server *server = &servers->servers[i];
-        if (server->links != NULL && !server->going) {
-            memcpy(labels[count].name, server->config.name, sizeof labels[count].name);
-            labels[count].expect = server->config.expect;
-            labels[count++].index = i;
-        }
-    }
-    (void)pthread_mutex_unlock(&servers->lock);
-    return count;
-}
-
-void pg_server_counters_add(struct pg_server_counters *sum, const struct pg_server_counters *more) {
-    sum->statements += more->statements;
-    sum->reads += more->reads;
-    sum->executions += more->executions;
-    sum->failures += more->failures;
-    sum->resends += more->resends;
-    sum->batches += more->batches;
-    sum->connects += more->connects;
-    sum->connect_failures += more->connect_failures;
-    sum->links_up += more->links_up;
-    sum->in_flight += more->in_flight;
-    for (int kind = 0; kind < PG_TOOK_KINDS; kind++) {
-        sum->took_us[kind] += more->took_us[kind];
-        for (int i = 0; i <= PG_TOOK_BUCKETS; i++) {
-            sum->took[kind][i] += more->took[kind][i];
-        }
-    }
-}
-
-void servers_add_counters(struct servers *servers, const char *name, bool before,
-                          struct pg_server_counters *sum) {
-    (void)pthread_mutex_lock(&servers->lock);
-    for (uint32_t i = 0; i < servers->count; i++) {
-        const struct server *server = &servers->servers[i];
-        struct pg_server_counters counters;
-        if (server->links == NULL || strcmp(server->config.name, name) != 0 ||
-            (server->going && !before)) {
-            continue;
-        }
-        pg_server_read_counters(server->links, &counters);
-        pg_server_counters_add(sum, &counters);
-        if (before) {
-            pg_server_counters_add(sum, &server->inherited);
-        }
-    }
-    (void)pthread_mutex_unlock(&servers->lock);
-}
-
-struct server *servers_find(struct servers *servers, const char *name) {
-    for (uint32_t i = 0; i < servers->count; i++) {
-        struct server *server = &servers->servers[i];
-        if (server->links != NULL && !server->going && strcmp(server->config.name, name) == 0) {
-            return server;
-        }
-    }
-    return NULL;
-}
-
-bool servers_are_answered_by(struct servers *servers, const char *name) {
-    (void)pthread_mutex_lock(&servers->lock);
-    const struct server *server = servers_find(servers, name);
-    const bool answers = server == NULL || counter_value(&server->view.answers) != 0;
-    (void)pthread_mutex_unlock(&servers->lock);
-    return answers;
-}
-
-bool servers_find_error(struct servers *servers, const char *name, bool any, char *text,
-                        size_t length) {
-    struct pg_server_counters counters = {0};
-    (void)pthread_mutex_lock(&servers->lock);
-    const struct server *server = servers_find(servers, name);
-    if (server != NULL) {
-        pg_server_read_counters(server->links, &counters);
-    }
-    const bool lacks =
-        server != NULL && counters.links_up < (any ? server->config.links : UINT64_C(1));
-    if (lacks) {
-        pg_server_copy_error(server->links, text, length);
-    }
-    (void)pthread_mutex_unlock(&servers->lock);
-    return lacks;
 }
 
 /* ---- beginning and ending -------------------------------------------------------------------- */

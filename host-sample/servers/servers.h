@@ -16,6 +16,7 @@
 #include "host-sample/config/config.h"
 #include "host-sample/postgres/server.h"
 #include "plugin/read_policy.h"
+#include "view.h"
 #include "waits.h"
 
 #include <pthread.h>
@@ -42,25 +43,6 @@ struct server_ask {
     struct pg_server *links; /* that were asked */
     uint64_t asked_ns;
     uint64_t id;
-};
-
-/* What is known of a server, for metrics and pages: struct rp_server_info, in words that any thread
- * may read. */
-struct server_view {
-    _Atomic uint64_t role;
-    _Atomic uint64_t state;
-    _Atomic uint64_t answers;
-    _Atomic uint64_t in_recovery;
-    _Atomic uint64_t timeline;
-    _Atomic uint64_t position;
-    _Atomic uint64_t lag_bytes;
-    _Atomic uint64_t lag_ns;
-    _Atomic uint64_t lag_at_least_ns;
-    _Atomic uint64_t version;
-    _Atomic uint64_t system;
-    _Atomic uint64_t instance;
-    const char *_Atomic why; /* a constant; "": nothing */
-    const char *_Atomic grants;
 };
 
 struct server {
@@ -168,34 +150,6 @@ void servers_run(struct servers *servers);
 
 /* For roster.h: a place that is taken. */
 void servers_prepare_ask(struct servers *servers, struct server_ask *ask);
-void server_view_reset(struct server_view *view);
-
-/* Those that stay, for pages. [any thread] */
-struct server_label {
-    char name[HOST_NAME_BYTES]; /* of its section */
-    int32_t expect;             /* as configured */
-    uint32_t index;
-};
-uint32_t servers_list(struct servers *servers, struct server_label labels[SERVERS_MAX]);
-
-/* Adds the counters of the server of that name; and, with `before`, of those that it has replaced
- * or is replacing. [any thread] */
-void servers_add_counters(struct servers *servers, const char *name, bool before,
-                          struct pg_server_counters *sum);
-void pg_server_counters_add(struct pg_server_counters *sum, const struct pg_server_counters *more);
-
-/* The server of that name; NULL: none, or one that goes. For other threads with the lock held. */
-struct server *servers_find(struct servers *servers, const char *name);
-
-/* Whether the server of that name answers this thread; true if it is none of its servers. [any
- * thread]
- */
-bool servers_are_answered_by(struct servers *servers, const char *name);
-
-/* Why this thread has no link to the server of that name; or, with `any`, fewer than it should
- * have. False if it has. [any thread] */
-bool servers_find_error(struct servers *servers, const char *name, bool any, char *text,
-                        size_t length);
 
 /* Why servers are not reached, of the first that is not: "NAME: error"; "" if all are. */
 void servers_last_error(const struct servers *servers, char *text, size_t length);
