@@ -172,12 +172,28 @@ static bool may_have_stayed_behind(const struct rp_cluster *cluster, const struc
            (server->redialled_ns == 0 || cluster->now_ns - server->redialled_ns >= REDIAL_NS);
 }
 
+static bool has_led(const struct server *server) {
+    for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
+        if (server->instances[i].led_event != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nobody leads, and this name has led to a primary before it led to a standby: one of several
+ * hosts, or a name that moves too late. The primary may be back there, and the connections to the
+ * standby would never end by themselves. */
+static bool has_lost_its_primary(const struct rp_cluster *cluster, const struct server *server) {
+    return cluster->primary == NO_SERVER && server->role == RP_ROLE_REPLICA && has_led(server);
+}
+
 /* That another one answers well is no reason to stay connected to one that is out: connections that
  * were made before a name moved lead to it still. */
 void standing_redial(struct rp_cluster *cluster, uint32_t index) {
     struct server *server = &cluster->servers[index];
-    const bool elsewhere =
-        (server->why != WHY_FINE && server->why != WHY_UNCERTAIN) || splits_has(cluster, index);
+    const bool elsewhere = (server->why != WHY_FINE && server->why != WHY_UNCERTAIN) ||
+                           splits_has(cluster, index) || has_lost_its_primary(cluster, server);
     if (!elsewhere && server->said.instance == server->redial_instance) {
         server->redial_ns = 0;
     } else if (elsewhere && server->redial_ns == 0) {

@@ -320,6 +320,24 @@ START_TEST(one_that_is_out_by_turns_is_dialled_anew) {
 }
 END_TEST
 
+/* As a name of several hosts does when the first is away for a moment. Nobody leads then, but the
+ * standby, which never did, keeps its connections. */
+START_TEST(one_that_has_led_and_leads_to_a_standby_is_dialled_anew) {
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair_time_passes(&pair, 1500);
+    pair.primary_is_standby = true;
+    pair.redialled = 0;
+    pair_time_passes(&pair, 15000);
+    ck_assert_int_eq(pair.redialled, 1);
+    pair.primary_is_standby = false; /* at least by new connections: those of before go, too */
+    pair_time_passes(&pair, 15000);
+    pair.redialled = 0;
+    pair_time_passes(&pair, 15000);
+    ck_assert_int_eq(pair.redialled, 0);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_names");
     TCase *tests = suite_case(suite, "names", set_up, tear_down, 0);
@@ -343,5 +361,6 @@ int main(void) {
     tcase_add_test(tests, one_that_only_reads_meet_is_asked_for_its_system);
     tcase_add_test(tests, two_that_answer_by_turns_are_not_asked_without_end);
     tcase_add_test(tests, one_that_is_out_by_turns_is_dialled_anew);
+    tcase_add_test(tests, one_that_has_led_and_leads_to_a_standby_is_dialled_anew);
     return suite_run(suite);
 }

@@ -321,6 +321,19 @@ class Lineages(Witnessed):
                     self.wait_proven(host)
                 witness.wait_for_more()
 
+    @campaign
+    def test_a_name_of_both_whose_first_was_away(self):
+        """Its connections lead to the standby then, and nobody ends them when the primary is back."""
+        self.begin("b")
+        ports = f"{self.primary.port},{self.servers.standby.port}"
+        either = self.primary.conninfo(host="127.0.0.1,127.0.0.1", port=ports)
+        host = self.host(policy=BRIEF[0], settings={"server.either": {"conninfo": either}})
+        wait_for(lambda: self.made_up(host).status == 404, "the host to decide")
+        self.primary.stop()
+        host.wait_for_log(lambda line: "either is a replica" in line.text, "the standby")
+        self.primary.start()
+        wait_for(lambda: self.made_up(host).status == 404, "the primary", timeout_s=60)
+
 
 if __name__ == "__main__":
     unittest.main()
