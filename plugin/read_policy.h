@@ -8,10 +8,11 @@
  * allocates nothing per read and calls nothing back. Time, randomness and what the database
  * answered come in as arguments; the next step goes out as a value.
  *
- * This is the only file that a host needs. It compiles as C11, C17, C++11 and C++17, and binds from
- * other languages as it is: fixed-width integers, pointers and NUL-terminated strings only. Parsers
- * of C that have no preprocessor (LuaJIT's and PHP's FFI, Python's cffi) take what cc -E -P prints
- * of it if RP_DECLARATIONS_ONLY is defined: every declaration, without includes and code.
+ * This is the only file that a host needs. It compiles as C11 to C23 and as C++11 to C++20, and
+ * binds from other languages as it is: fixed-width integers, pointers and NUL-terminated strings
+ * only. Parsers of C that have no preprocessor (LuaJIT's and PHP's FFI, Python's cffi) take what cc
+ * -E -P prints of it if RP_DECLARATIONS_ONLY is defined: every declaration, without includes and
+ * code.
  *
  * LOADING. Open the shared object by absolute path with RTLD_NOW | RTLD_LOCAL, look up
  * RP_ENTRY_SYMBOL, call it, and check what it returns in this order: not NULL; magic; abi_major
@@ -834,7 +835,7 @@ rp_run(const struct rp_plugin *plugin, const struct rp_policy *policy,
     const struct rp_step *step = plugin->begin(policy, request, read);
     while (step->kind != RP_STEP_DONE) {
         struct rp_report report;
-        report.struct_size = (uint32_t)sizeof report;
+        report.struct_size = sizeof report;
         report.outcome = RP_FAILED;
         report.now_ns = request->now_ns;
         report.position = 0;
