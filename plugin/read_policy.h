@@ -555,11 +555,12 @@ struct rp_cluster_calls {
     /* Begins a read. request->replicas and its flag RP_REPLICAS_OUT are the cluster's own to fill
      * in: what the host puts there is ignored. Returns RP_OK, RP_E_ARGUMENT, or RP_E_BUSY:
      * max_reads are under way. Each start ends in exactly one RP_ACTION_DONE, unless it is
-     * forgotten. */
+     * forgotten, and nothing comes with its tag after that. */
     int32_t (*start)(struct rp_cluster *cluster, const struct rp_policy *policy,
                      const struct rp_request *request, uint64_t tag, uint64_t *read_id);
 
-    /* The host lost interest: no DONE will come, a DROP may. Unknown ids change nothing. */
+    /* The host lost interest: no DONE will come, a DROP may, until next has returned 0: what the
+     * tag stands for has to be there until then. Unknown ids change nothing. */
     void (*forget)(struct rp_cluster *cluster, uint64_t read_id);
 
     /* What to do now, to be called until it returns 0: what ends comes first, and where reads end
