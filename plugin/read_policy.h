@@ -8,10 +8,11 @@
  * allocates nothing per read and calls nothing back. Time, randomness and what the database
  * answered come in as arguments; the next step goes out as a value.
  *
- * This is the only file that a host needs. It compiles as C11, C17, C++11 and C++17, and binds from
- * other languages as it is: fixed-width integers, pointers and NUL-terminated strings only. Parsers
- * of C that have no preprocessor (LuaJIT's and PHP's FFI, Python's cffi) take what cc -E -P prints
- * of it if RP_DECLARATIONS_ONLY is defined: every declaration, without includes and code.
+ * This is the only file that a host needs. It compiles as C11 to C23 and as C++11 to C++20, and
+ * binds from other languages as it is: fixed-width integers, pointers and NUL-terminated strings
+ * only. Parsers of C that have no preprocessor (LuaJIT's and PHP's FFI, Python's cffi) take what cc
+ * -E -P prints of it if RP_DECLARATIONS_ONLY is defined: every declaration, without includes and
+ * code.
  *
  * LOADING. Open the shared object by absolute path with RTLD_NOW | RTLD_LOCAL, look up
  * RP_ENTRY_SYMBOL, call it, and check what it returns in this order: not NULL; magic; abi_major
@@ -554,11 +555,12 @@ struct rp_cluster_calls {
     /* Begins a read. request->replicas and its flag RP_REPLICAS_OUT are the cluster's own to fill
      * in: what the host puts there is ignored. Returns RP_OK, RP_E_ARGUMENT, or RP_E_BUSY:
      * max_reads are under way. Each start ends in exactly one RP_ACTION_DONE, unless it is
-     * forgotten. */
+     * forgotten, and nothing comes with its tag after that. */
     int32_t (*start)(struct rp_cluster *cluster, const struct rp_policy *policy,
                      const struct rp_request *request, uint64_t tag, uint64_t *read_id);
 
-    /* The host lost interest: no DONE will come, a DROP may. Unknown ids change nothing. */
+    /* The host lost interest: no DONE will come, a DROP may, until next has returned 0: what the
+     * tag stands for has to be there until then. Unknown ids change nothing. */
     void (*forget)(struct rp_cluster *cluster, uint64_t read_id);
 
     /* What to do now, to be called until it returns 0: what ends comes first, and where reads end
@@ -834,7 +836,7 @@ rp_run(const struct rp_plugin *plugin, const struct rp_policy *policy,
     const struct rp_step *step = plugin->begin(policy, request, read);
     while (step->kind != RP_STEP_DONE) {
         struct rp_report report;
-        report.struct_size = (uint32_t)sizeof report;
+        report.struct_size = sizeof report;
         report.outcome = RP_FAILED;
         report.now_ns = request->now_ns;
         report.position = 0;

@@ -513,6 +513,7 @@ void asks_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const
     if (ask->kind == ASK_WAIT) {
         waited(cluster, ask, outcome, answer);
     } else if (outcome == RP_ANSWERED) {
+        strict_unit(cluster, cluster->now_ns - ask->sent_ns);
         answered(cluster, ask, answer);
     } else {
         ask_failed(cluster, ask, outcome);

@@ -14,6 +14,9 @@
 /* Later than this is called late. */
 #define LATE_NS (100 * MS)
 
+/* Nobody asks a server and is answered in less. */
+#define SOON_NS UINT64_C(1000)
+
 /* No read has waited so long before it begins, nor has one so much time. */
 #define LONG_AGO_NS (3600000 * MS)
 #define FAR_NS      (8760 * LONG_AGO_NS)
@@ -32,6 +35,16 @@ void strict_clock(struct rp_cluster *cluster, uint64_t now_ns) {
     } else {
         notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
                     "strict: the clock went back by %" PRIu64 " ns", cluster->now_ns - now_ns);
+    }
+}
+
+/* 0 is of a host that reads its clock once for all that has come. */
+void strict_unit(struct rp_cluster *cluster, uint64_t took_ns) {
+    if (is_strict(cluster) && took_ns > 0 && took_ns < SOON_NS) {
+        notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
+                    "strict: a question was answered within %" PRIu64
+                    " ns: are times in nanoseconds? In another unit no wait and no limit is right",
+                    took_ns);
     }
 }
 

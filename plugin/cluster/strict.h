@@ -16,6 +16,9 @@ static inline bool is_strict(const struct rp_cluster *cluster) {
 /* now_ns is before what was seen already. */
 void strict_clock(struct rp_cluster *cluster, uint64_t now_ns);
 
+/* A question has been answered so long after it was handed out, by the host's times. */
+void strict_unit(struct rp_cluster *cluster, uint64_t took_ns);
+
 /* Strict: before a read begins with this request. */
 void strict_request(struct rp_cluster *cluster, const struct rp_request *request);
 

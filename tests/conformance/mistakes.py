@@ -64,6 +64,10 @@ MISTAKES = {
         "Reads fail for good after a server was away, or was another one for a while, though all are well again. What is"
         " asked besides the reads must go on while they fail at once: call next until it returns 0, before the next read"
         " begins at the latest.",
+    "aborted-session":
+        "After an error the session is kept in its transaction, which is aborted: whatever is asked there fails. In a"
+        " pipeline what follows an error is skipped, COMMIT and ROLLBACK too: roll back after the Sync, or close the"
+        " connection.",
     "no-proof":
         "Nothing is ever proven or denied: with all servers well, a made-up id fails. Is the question asked"
         " in the read's own transaction, is that READ COMMITTED, may the role see what the question asks?",

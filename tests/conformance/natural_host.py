@@ -60,13 +60,18 @@ class Host:
                 cursor.execute(statement, values)
                 return cursor.fetchone()
         except psycopg2.Error as error:
-            self.connections.pop((server, purpose), None)
+            if self.mistake != "aborted-session":
+                self.connections.pop((server, purpose), None)
             raise (TimedOut if "in time" in str(error) else Failed)(str(error)) from None
 
     def end_transaction(self, server):
         for (other, _), connection in self.connections.items():
-            if other == server and not connection.closed:
+            if other == server and not connection.closed and not self.is_left(connection):
                 connection.rollback()
+
+    def is_left(self, connection):
+        return (self.mistake == "aborted-session"
+                and connection.info.transaction_status == extensions.TRANSACTION_STATUS_INERROR)
 
     def end_wait(self, server):
         """As frameworks with a transaction for each request do not."""

@@ -288,6 +288,25 @@ def cancelled(kit):
             if is_cancelled and (verdict == "failed" or kit.looks_for(row, kit.writer) > asked):
                 end = "fails" if verdict == "failed" else "costs the primary one"
                 kit.remark(f"a read that recovery cancels ({sqlstate}) {end}: ask the replica again, once")
+            if is_cancelled:
+                comes_back(kit, host, row, sqlstate)
+
+
+def comes_back(kit, host, row, sqlstate):
+    """The replica's sessions are of use again before long."""
+    deadline = time.monotonic() + kit.failover_s
+    while time.monotonic() < deadline:
+        asked = kit.looks_for(row, kit.writer)
+        verdict = host.find(row, limit_s=kit.limit_s).verdict
+        costs = kit.looks_for(row, kit.writer) > asked
+        if verdict == "found" and not costs:
+            return
+        time.sleep(0.05)
+    late = f"{kit.failover_s:g} s after one that recovery has cancelled ({sqlstate})"
+    if verdict == "found":
+        kit.remark(f"reads still cost the primary one, {late}: perhaps a session is left in its aborted transaction")
+    else:
+        kit.wrong("aborted-session", f"reads of a row that both servers have, {late}: {verdict}", host)
 
 
 @scenario("connections that were lost while nobody used them")

@@ -28,7 +28,7 @@ SHOWN_BY = {
     "floor-ignored": "floor", "error-as-missing": "down", "no-limit": "silent_replica",
     "forked": "many_at_once", "other-connection": "balancer",
     "position-after": "comes_between", "timeout-as-missing": "silent_replica", "kept-when-down": "silent_primary",
-    "late-answer": "silent_replica",
+    "late-answer": "silent_replica", "aborted-session": "cancelled",
     "never-again": "swapped",
     # These last: they leave a server in ruins.
     "promoted-replica": "promoted", "other-timeline": "other_timeline", "stale-primary": "moved_address",

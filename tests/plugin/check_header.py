@@ -10,14 +10,15 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 USER = os.path.join(ROOT, "tests", "plugin", "header", "user.c")
 WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-Wshadow", "-Wconversion"]
+IN_CXX = ["-Wold-style-cast", "-Wzero-as-null-pointer-constant"]
 LANGUAGES = {
-    ("c", ("c11", "c17")): ("gcc", "clang"),
-    ("c++", ("c++11", "c++17")): ("g++", "clang++"),
+    ("c", ("c11", "c17", "c2x")): ("gcc", "clang"),
+    ("c++", ("c++11", "c++17", "c++20")): ("g++", "clang++"),
 }
 
 
 def compile_user(compiler, language, standard):
-    command = [compiler, "-x", language, f"-std={standard}", *WARNINGS,
+    command = [compiler, "-x", language, f"-std={standard}", *WARNINGS, *(IN_CXX if language == "c++" else []),
                "-I", os.path.join(ROOT, "plugin"), "-fsyntax-only", USER]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 

@@ -229,9 +229,11 @@ static void close_host(struct host *host) {
     ck_assert_uint_eq(calls->close(host->cluster), 0);
 }
 
+/* "": nothing is. */
 static void expect_named(struct host *host, const char *words) {
     const char *text = named(host);
-    ck_assert_msg(strstr(text, words) != NULL, "'%s' was expected to say '%s'", text, words);
+    ck_assert_msg(words[0] == '\0' ? text[0] == '\0' : strstr(text, words) != NULL,
+                  "'%s' was expected to say '%s'", text, words);
     close_host(host);
 }
 
@@ -258,6 +260,25 @@ START_TEST(the_clock_goes_back) {
     host.now_ns -= 5 * MS;
     (void)run(&host, host.now_ns);
     expect_named(&host, "the clock went back by 4990000 ns");
+}
+END_TEST
+
+static void answer_first_question_after(uint64_t took_ns, const char *named) {
+    struct host host = {0};
+    struct rp_action action = {.struct_size = sizeof action};
+    uint64_t wake_ns;
+    open_host_unheard(&host, RP_CLUSTER_STRICT);
+    ck_assert_int_eq(calls->next(host.cluster, host.now_ns, &action, &wake_ns), 1);
+    host.now_ns += took_ns;
+    do_ask(&host, &action);
+    expect_named(&host, named);
+}
+
+START_TEST(times_are_in_another_unit) {
+    answer_first_question_after(1, "answered within 1 ns: are times in nanoseconds?");
+    answer_first_question_after(999, "answered within 999 ns");
+    answer_first_question_after(1000, "");
+    answer_first_question_after(0, "");
 }
 END_TEST
 
@@ -612,6 +633,7 @@ int main(void) {
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, a_host_without_mistakes);
     tcase_add_test(tests, the_clock_goes_back);
+    tcase_add_test(tests, times_are_in_another_unit);
     tcase_add_test(tests, next_is_called_late);
     tcase_add_test(tests, entropy_repeats);
     tcase_add_test(tests, an_outcome_that_a_question_cannot_have);

@@ -1,5 +1,6 @@
 'use strict';
 
+const { AsyncResource } = require('node:async_hooks');
 const {
   native, AT, viewOf, WAIT_MS, LIMIT_MS, ACTION, TARGET, REQUEST, CLUSTER, STATUS,
   VERDICTS, SERVED_BY, COUNTED, LOG_LEVELS, EXPECTS, STATES, ROLES,
@@ -16,9 +17,11 @@ const LONGEST_TIMER_MS = 60000;
 
 const NO_NOTICES = [];
 
-/** A read under way; its place in the list of reads is its tag. */
-class Read {
+/** A read under way; its place in the list of reads is its tag. What it does is done in the async context of
+ * its caller, though what comes next may be begun by another's answer. */
+class Read extends AsyncResource {
   constructor(tag, what, client, wantsPosition, resolve, reject) {
+    super('ReadPolicyRead');
     this.tag = tag;
     this.what = what;
     this.client = client;
@@ -61,6 +64,8 @@ class Cluster {
   #closing = null;
   #isClosed = false;
   #left = null;
+  /** Of its questions, which are no request's. */
+  #context = new AsyncResource('ReadPolicyCluster');
 
   /** @private Use connect. */
   constructor(set, ownsSet, options) {
@@ -251,7 +256,7 @@ class Cluster {
     if (ints[AT.isCurrent] === 0) return;
     const { pg } = this.#servers[ints[AT.server]];
     this.#asks[slot] = this.#limited(pg.ask(this.#set.text(ints[AT.text]), this.#asked, slot));
-    this.#asks[slot].connect();
+    this.#context.runInAsyncScope(this.#asks[slot].connect, this.#asks[slot]);
   }
 
   #asked = (slot, outcome, _error, answer) => {
@@ -269,7 +274,7 @@ class Cluster {
     // Known as the read's before it begins: a pool may refuse at once, and the next action comes then.
     read.work = this.#limited(pg.read(read.what, read.client, this.#set.text(ints[AT.text]),
       ints[AT.target] === TARGET.REPLICA, read.wantsPosition, this.#answered, read));
-    read.work.connect();
+    read.runInAsyncScope(read.work.connect, read.work);
   }
 
   #answered = (read, outcome, error, before, after, result) => {

@@ -199,11 +199,20 @@ const plain = (text) => ({ text, rowMode: 'array', types: AS_TEXT });
  * whether the server is still in recovery, and where it stands: after the snapshot.
  */
 const reading = (Base) => class extends Base {
-  /** What the action wants: {question, isReplica, wantsPosition, isTransaction, what, judge}. */
+  /** What the action wants: {what, question, isReplica, wantsPosition, isTransaction, context}. */
   wants = null;
   before = null;
 
+  /** The pool and its clients call back in whatever context their sockets were made. */
   begin() {
+    this.wants.context.runInAsyncScope(this.#begin, this);
+  }
+
+  query(text, values, next) {
+    super.query(text, values, (result) => this.wants.context.runInAsyncScope(next, this, result));
+  }
+
+  #begin() {
     const { question, isTransaction } = this.wants;
     if (question === null && !isTransaction) {
       this.#ask();
@@ -355,11 +364,12 @@ class PgServer {
     return new Ask(this, this.#askPool, told, of, text);
   }
 
-  /** See `reading`. client: the host's own, or undefined. Returns the work, to be begun by connect(). */
+  /** See `reading`. client: the host's own, or undefined; of: the AsyncResource of the read. Returns the work, to be
+   * begun by connect(). */
   read(what, client, question, isReplica, wantsPosition, told, of) {
     const isTransaction = !client && (question !== null || wantsPosition);
     const work = client ? new BorrowedRead(client, told, of) : new PoolRead(this, this.#pool, told, of);
-    work.wants = { what, question, isReplica, wantsPosition, isTransaction };
+    work.wants = { what, question, isReplica, wantsPosition, isTransaction, context: of };
     return work;
   }
 

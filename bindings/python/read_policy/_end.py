@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import AsyncIterable, Awaitable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -41,6 +42,10 @@ class ReadEnded(ReadPolicyError):
     def __init__(self, end: End[Any]) -> None:
         super().__init__(end.message if end.reason is None else f"{end.message} ({end.reason})")
         self.end = end
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # From its text it could not be made again, which whoever waits for a pool of processes waits for in vain.
+        return type(self), (self.end,)
 
 
 class NotFound(ReadEnded):
@@ -143,10 +148,20 @@ def deadline_of(now_ns: int, timeout: float | None) -> int:
     return 0 if timeout is None else now_ns + max(1, int(timeout * 1e9))
 
 
+_TEXTS = (str, bytes, bytearray, memoryview)
+_UNREAD = (Generator, AsyncIterable, Awaitable, map, filter, zip)
+
+
 def outcome_of(value: object) -> str:
-    """The outcome where the caller gives no function: None and what is empty is missing."""
-    if value is None or (hasattr(value, "__len__") and len(value) == 0):
+    """The outcome where the caller gives no function: None and what is empty is missing. An empty text is a
+    value that was read, and what has not been read yet is neither (UsageError)."""
+    if value is None:
         return "missing"
+    if hasattr(value, "__len__"):
+        return "found" if len(value) > 0 or isinstance(value, _TEXTS) else "missing"
+    if isinstance(value, _UNREAD) or hasattr(value, "fetchall"):
+        raise UsageError(f"a {type(value).__name__} does not say whether there are rows, and may read them when the"
+                         " read is over: return what it gives, a list say, or give a function as `outcome`")
     return "found"
 
 

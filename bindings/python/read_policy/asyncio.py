@@ -7,6 +7,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from contextvars import Context, copy_context
 from typing import Any, Awaitable, Callable, Mapping, Sequence, TypeVar, overload
 
 from . import _abi, _sql
@@ -115,6 +116,8 @@ class _Pending:
     def __init__(self, job: Any, outcome: Callable[[Any], str]) -> None:
         self.job = job
         self.outcome = outcome
+        # What comes next may be begun from another read's task: its variables are not this caller's.
+        self.context = copy_context()
         self.done: asyncio.Future[End[Any]] = asyncio.get_running_loop().create_future()
         self.value: Any = None
         self.error: BaseException | None = None
@@ -131,6 +134,7 @@ class Cluster:
     def __init__(self, policies: PolicySet, servers: Sequence[Server], *,
                  expect: Mapping[str, str] | None = None, settings: Settings = Settings()) -> None:
         self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
         self._policies = policies
         self._settings = settings
         self._machine = Machine(policies, [server.name for server in servers], expect or {}, settings,
@@ -160,7 +164,8 @@ class Cluster:
                    outcome: Callable[[Any], str] = outcome_of, position: str | None = None,
                    timeout: float | None = None, in_transaction: bool = False) -> End[Any]:
         """As the blocking cluster's read; `read` is a statement, or a coroutine function that takes a
-        connection. A caller that is cancelled has its statement cancelled too."""
+        connection. It is called in a task of its own, with the caller's context variables. A caller that
+        is cancelled has its statement cancelled too."""
         self._check_usable()
         timeout = timeout_of(timeout)
         policy = self._policies.policy(section)
@@ -261,9 +266,10 @@ class Cluster:
         """Begins all that is to be done now, and sets the timer."""
         while (action := self._machine.next()) is not None:
             if action.kind == _abi.ACTION_ASK:
-                self._begin(action, self._ask(action))
+                self._begin(action, self._ask(action), self._context)
             elif action.kind == _abi.ACTION_READ:
-                self._begin(action, self._perform(action, self._pending[action.tag]))
+                pending = self._pending[action.tag]
+                self._begin(action, self._perform(action, pending), pending.context)
             elif action.kind == _abi.ACTION_DONE:
                 pending = self._pending.pop(action.tag)
                 if not pending.done.done() and action.done is not None:
@@ -279,15 +285,16 @@ class Cluster:
         if self._timer is not None:
             self._timer.cancel()
         seconds = min(3600.0, max(0.0, (self._machine.wake_ns - time.monotonic_ns()) / 1e9))
-        self._timer = self._loop.call_later(seconds, self._on_time)
+        self._timer = self._loop.call_later(seconds, self._on_time, context=self._context)
 
     def _on_time(self) -> None:
         if not self._machine.is_closed and self._machine.is_own_process():
             self._pump()
 
-    def _begin(self, action: Action, work: Any) -> None:
+    def _begin(self, action: Action, work: Any, context: Context) -> None:
         self._running[action.id] = run = _Run()
-        run.task = self._loop.create_task(work)
+        # A copy: where tasks begin at once, one of the same read may begin within another's.
+        run.task = context.copy().run(self._loop.create_task, work)
         self._tasks.add(run.task)
         run.task.add_done_callback(self._tasks.discard)
 

@@ -1,6 +1,7 @@
 // connect, on a real primary and standby.
 
 import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { execFileSync } from 'node:child_process';
 import { setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -402,6 +403,37 @@ test('bogus ids never reach the primary\'s table', async () => {
     return ends.every(({ counted: which }) => which === 'proven_absent') && { first, last: await primaryScans([pools[0]]) };
   }, 'all to be proven absent');
   assert.equal(scans.last, scans.first);
+  await close();
+});
+
+test('what a read does is done in its caller\'s async context, whoever has it done', async () => {
+  const caller = new AsyncLocalStorage();
+  const { cluster, pools, close } = await clusterOf(`${RETRY}[index]\npolicy = read_index\n`);
+  const seen = new Set();
+  const strangers = [];
+  for (const pool of pools) {
+    const connect = pool.connect.bind(pool);
+    pool.connect = (told) => {
+      if (caller.getStore() === undefined) strangers.push(pool);
+      return connect(told);
+    };
+  }
+  const readAs = async (number, section) => {
+    const { verdict } = await cluster.read(section, known(`nobody-${number}`, {
+      outcome: (rows) => {
+        seen.add(`${number} ${caller.getStore()}`);
+        return rows.length > 0 ? 'found' : 'missing';
+      },
+    }));
+    return verdict;
+  };
+  const numbers = Array.from({ length: 20 }, (_, number) => number);
+  for (const section of ['snapshots_since', 'index']) {
+    const verdicts = await Promise.all(numbers.map((number) => caller.run(number, readAs, number, section)));
+    assert.deepEqual([...new Set(verdicts)], ['not_found']);
+  }
+  assert.deepEqual([...seen].sort(), numbers.map((number) => `${number} ${number}`).sort());
+  assert.equal(strangers.length, 0);
   await close();
 });
 

@@ -1,6 +1,7 @@
 // The standby is promoted: last of all, for the pair is none after it.
 
 import assert from 'node:assert/strict';
+import { AsyncResource } from 'node:async_hooks';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
@@ -48,7 +49,7 @@ test('a miss on a server that is no replica any more is not taken for a replica\
   const pool = new pg.Pool(optionsOf('standby')); // which has been promoted
   const server = new PgServer(pool, pg.Pool, () => {});
   const read = (id, isReplica, question, wantsPosition) => new Promise((resolve) => server.read(known(id), undefined,
-    question, isReplica, wantsPosition, (_of, outcome, error, before, after) => resolve({ outcome, error, before, after }), null).connect());
+    question, isReplica, wantsPosition, (_of, outcome, error, before, after) => resolve({ outcome, error, before, after }), new AsyncResource('test')).connect());
   for (const question of [null, 'SELECT 1']) {
     for (const wantsPosition of [false, true]) {
       const what = JSON.stringify({ question, wantsPosition });

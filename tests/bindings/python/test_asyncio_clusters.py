@@ -2,6 +2,7 @@
 """Clusters of asyncio on a real primary and standby: asyncpg and psycopg 3."""
 
 import asyncio
+import contextvars
 import logging
 import os
 import time
@@ -174,6 +175,27 @@ class Pair:
             with self.assertRaisesRegex(UsageError, "ended the transaction"):
                 await self.pair.read(section, read)
         self.assertEqual((await self.read("index", row)).verdict, "found")
+
+    async def test_a_function_sees_its_callers_variables(self):
+        """Whoever of them, or of the clock, has it called again."""
+        caller = contextvars.ContextVar("caller")
+        seen = set()
+
+        async def read_as(number, section):
+            caller.set(number)
+
+            async def read(connection):
+                seen.add((number, caller.get(None)))
+                return await self.one(connection, "SELECT max(id) FROM thing WHERE id = 'bogus'")
+
+            def outcome(value):
+                seen.add((number, caller.get(None)))
+                return "found" if value else "missing"
+            return await self.pair.read(section, read, outcome=outcome)
+        for section in ("retry", "index"):
+            ends = await asyncio.gather(*(read_as(number, section) for number in range(8)))
+            self.assertEqual({end.verdict for end in ends}, {"not_found"})
+        self.assertEqual(seen, {(number, number) for number in range(8)})
 
     async def test_many_at_once(self):
         row = self.row()

@@ -6,6 +6,7 @@ import copy
 import os
 import pickle
 import random
+import sqlite3
 import tempfile
 import threading
 import time
@@ -138,6 +139,34 @@ class Decisions:
         end = self.read("backoff", Server([]), timeout=0.03)
         self.assertEqual(end.served_by, "primary")
         self.assertLess(time.monotonic() - begun, 0.2)
+
+    def test_what_a_value_says(self):
+        for value in ("", b"", 0, False, [0], object()):
+            end = self.read("retry", Server(value))
+            self.assertEqual((end.value, end.served_by), (value, "replica"), value)
+        for value in ((), {}, set()):
+            end = self.read("retry", Server(value))
+            self.assertEqual((end.value, end.served_by), (["row"], "primary"), value)
+
+    def test_what_was_not_read_says_nothing(self):
+        async def later():
+            return ["row"]
+        result = sqlite3.connect(":memory:").execute("SELECT 1 WHERE false")
+        coroutine = later()
+        self.addCleanup(coroutine.close)
+        for value in (result, (row for row in []), map(str, []), coroutine):
+            with self.assertRaisesRegex(UsageError, f"a {type(value).__name__} does not say"):
+                self.read("retry", Server(value))
+        end = self.read("retry", Server(result), outcome=lambda rows: "found" if rows == ["row"] else "missing")
+        self.assertEqual(end.served_by, "primary")
+
+    def test_its_end_crosses_processes(self):
+        end = self.read("retry", Server(ConnectionError("down")), Server(ConnectionError("down, too")))
+        with self.assertRaises(ReadFailed) as raised:
+            end.unwrap()
+        there = pickle.loads(pickle.dumps(raised.exception))
+        self.assertEqual((type(there), str(there), there.end.message, str(there.end.error)),
+                         (ReadFailed, str(raised.exception), end.message, "down, too"))
 
     def test_mistakes_of_the_callers(self):
         with self.assertRaisesRegex(UsageError, "found, partial or missing, not 'Found'"):

@@ -166,6 +166,19 @@ class Django(Pair, unittest.TestCase):
         with self.assertRaises(self.model.MultipleObjectsReturned):
             self.module.get_known("primary", self.model.objects.all())
 
+    def test_a_queryset_is_read_in_the_reads_transaction(self):
+        from django.db import connections
+        row = self.row()
+        inside = []
+
+        def run(execute, sql, *arguments):
+            if "FROM \"thing\"" in sql:
+                inside.append(connections["default"].in_atomic_block)
+            return execute(sql, *arguments)
+        with connections["default"].execute_wrapper(run):
+            end = self.pair.read("primary", lambda alias: self.model.objects.using(alias).filter(pk=row))
+        self.assertEqual((self.ids(end), inside), ([row], [True]))
+
     def test_in_an_atomic_block_it_sees_what_was_written_there(self):
         from django.db import transaction
         self.use()

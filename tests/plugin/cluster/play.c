@@ -193,6 +193,11 @@ static void end_read(struct play *play, const struct rp_action *action) {
         violated(play, "C9: a read is done that is not open");
         return;
     }
+    for (int i = 0; i < play->action_count; i++) {
+        if (play->actions[i].kind == RP_ACTION_READ && play->actions[i].tag == action->tag) {
+            violated(play, "C9: a read is done, and its action is still out");
+        }
+    }
     read->open = false;
     play->ends[action->verdict]++;
     if (play->now_ns > read->deadline_ns) {

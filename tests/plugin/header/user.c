@@ -20,10 +20,10 @@ int main(void) {
     if (!RP_HAS(plugin, section) || plugin->struct_size < RP_PLUGIN_MIN_SIZE) {
         return 1;
     }
-    request.struct_size = (uint32_t)sizeof request;
+    request.struct_size = sizeof request;
     request.flags = RP_IN_TRANSACTION;
     request.entropy = rp_random(&state) ^ rp_random_at(state, 1);
-    read.struct_size = (uint32_t)sizeof read;
+    read.struct_size = sizeof read;
     const struct rp_step *done = rp_run(plugin, policy, &request, &read, perform, &metric);
     return done->verdict == RP_VERDICT_FOUND && plugin->key(0, &key) == RP_OK ? 0 : 1;
 }
