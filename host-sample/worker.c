@@ -80,7 +80,8 @@ static const struct host_config *worker_config(const struct worker *worker) {
 }
 
 static struct timeval interval_of(uint32_t ms) {
-    return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+    return (struct timeval){.tv_sec = (time_t)(ms / 1000),
+                            .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 }
 
 /* Whoever watches /readyz has had drain_ms to send no more clients. */

@@ -114,7 +114,7 @@ bool pg_setup_take_variant(const struct pg_request *request,
         value >= options->variant_count) {
         return false;
     }
-    *variant = value;
+    *variant = (size_t)value;
     return true;
 }
 
