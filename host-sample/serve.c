@@ -23,9 +23,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* Names that are several servers are looked up so often. */
-#define LOOK_UP_S 10
-
 /* Room for so many times max_lookups, and at most for so many if max_lookups are fewer. */
 #define ROOM_FACTOR 8u
 #define ROOM_MAX    65536u
@@ -93,17 +90,18 @@ static bool start_workers(struct host *host) {
 }
 
 static void wait_for_signals(struct host *host, const sigset_t *signals) {
-    const struct timespec period = {.tv_sec = LOOK_UP_S};
-    bool look_up = true;
+    uint32_t look_ms = HOST_LOOK_SOON_MS;
     int signal_number = 0;
     while (signal_number != SIGTERM && signal_number != SIGINT) {
-        signal_number = sigtimedwait(signals, NULL, look_up ? &period : NULL);
+        const struct timespec period = {.tv_sec = (time_t)(look_ms / 1000),
+                                        .tv_nsec = (long)(look_ms % 1000) * 1000000};
+        signal_number = sigtimedwait(signals, NULL, &period);
         if (signal_number < 0 && errno == EAGAIN) {
-            look_up = host_look_up(host);
+            look_ms = host_look_up(host);
         }
         if (signal_number == SIGHUP) {
             host_reload(host);
-            look_up = true; /* if there is anything */
+            look_ms = HOST_LOOK_SOON_MS;
         } else if (signal_number == SIGUSR1 || signal_number == SIGUSR2) {
             const struct log_field fields[] = {
                 LOG_TEXT("signal", signal_number == SIGUSR1 ? "SIGUSR1" : "SIGUSR2"), LOG_END};
