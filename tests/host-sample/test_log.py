@@ -125,7 +125,8 @@ class FewDescriptors(unittest.TestCase):
     """Limits of the system, which only a process of one's own may lower."""
 
     def setUp(self):
-        self.host = Host(cluster.primary, settings={"limits": {"max_connections": 1000}})
+        self.host = Host(cluster.primary, settings={"limits": {"max_connections": 1000},
+                                                    "admin": {"port": testbed.free_port()}})
         self.addCleanup(self.host.kill)
 
     def run_with_limit(self, limit, *arguments):
@@ -164,7 +165,6 @@ class FewDescriptors(unittest.TestCase):
         line = next(line for line in lines if "cannot accept" in line["message"])
         self.assertEqual(line["error"], os.strerror(24))
 
-
     def test_links_come_back_though_clients_take_all(self):
         """Clients that connect, and do no more, are given no descriptor that a link needs."""
         def links():
@@ -183,6 +183,8 @@ class FewDescriptors(unittest.TestCase):
             for _ in range(70):
                 connections.enter_context(socket.create_connection(("127.0.0.1", self.host.port)))
             wait_for(lambda: any("cannot accept" in line for line in lines), "descriptors to be lacking")
+            for _ in range(5):  # whoever looks what is wrong is let in
+                self.assertEqual(self.host.admin("/metrics").status, 200)
             before = cluster.primary.value("SELECT max(backend_start) FROM pg_stat_activity WHERE"
                                            " application_name = %s", (APPLICATION,))
             cluster.primary.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
