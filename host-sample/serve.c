@@ -32,17 +32,19 @@ static void *worker_main(void *context) {
     return NULL;
 }
 
-/* Two hosts on one port may be meant: it is how a new one takes over without a gap. */
-static void warn_if_taken(const struct host *host) {
+/* Two hosts on one port may be meant: it is how a new one takes over without a gap. Asked before
+ * this one listens there. */
+static bool is_taken(const struct host *host) {
     const struct http_front_options place = {.address = host->config->listen.address,
                                              .port = (uint16_t)host->config->listen.port};
-    if (host->worker_count < 2 || !http_front_is_taken(&place)) {
-        return;
-    }
+    return host->worker_count > 1 && http_front_is_taken(&place);
+}
+
+static void warn_of_other(const struct host *host) {
     char port[8];
-    (void)snprintf(port, sizeof port, "%u", place.port);
-    const struct log_field fields[] = {LOG_TEXT("address", place.address), LOG_NUMBER("port", port),
-                                       LOG_END};
+    (void)snprintf(port, sizeof port, "%u", host->config->listen.port);
+    const struct log_field fields[] = {LOG_TEXT("address", host->config->listen.address),
+                                       LOG_NUMBER("port", port), LOG_END};
     log_write(host->service.log, LOG_LEVEL_WARN,
               "another process listens on this address and port too, and gets a share of the "
               "connections until it ends",
@@ -185,8 +187,11 @@ bool serve(struct host *host, const sigset_t *signals) {
         return false;
     }
     give_memory_back(host->worker_count);
-    warn_if_taken(host);
+    const bool taken = is_taken(host);
     if (init_workers(host) && start_workers(host)) {
+        if (taken) {
+            warn_of_other(host);
+        }
         service_notify(host->service.log, "READY=1");
         wait_for_signals(host, signals);
         served = true;

@@ -17,7 +17,7 @@ import types
 import unittest
 
 import testbed
-from host import APPLICATION, TOKEN, Host, lookup_path
+from host import APPLICATION, TOKEN, Host, lookup_path, run_host
 from load import run_load
 from lookup_case import NO_WAIT, LookupCase, module_cluster
 from raw_http import get
@@ -119,6 +119,14 @@ class Log(LookupCase):
         with another(port) as third:  # the port is free again
             third.wait_for_log(lambda line: line.fields["message"] == "listening", "it to listen")
         self.assertFalse(warnings(third))
+
+    def test_a_port_that_is_not_shared(self):
+        """Its host has one thread: no other gets a share of its connections, and none is spoken of."""
+        with Host(cluster.primary) as first:
+            second = Host(cluster.primary, settings={"listen": {"threads": 2, "port": first.port}})
+            done = run_host("-c", second.config_path)
+            self.assertEqual([json.loads(line)["message"] for line in done.stderr.splitlines()],
+                             ["cannot start"])
 
 
 class FewDescriptors(unittest.TestCase):
