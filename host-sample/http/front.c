@@ -57,6 +57,7 @@ static bool is_passing(int error) {
 static void pause_accepting(struct http_front *front) {
     const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_US};
 
+    counter_set(&front->connections.counters.waiting, 1);
     if (event_add(&front->accept_again, &pause) == 0) {
         event_del(&front->acceptable);
     }
@@ -102,6 +103,7 @@ static void accept_waiting(struct http_front *front) {
         int fd = accept_next(front);
 
         if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            counter_set(&front->connections.counters.waiting, 0);
             return;
         }
         if (fd >= 0 ? !http_connection_open(&front->connections, fd) : !is_passing(errno)) {
@@ -303,6 +305,7 @@ void http_front_read_counters(const struct http_front *front,
         .connections_accepted = counter_value(&own->accepted),
         .connections_open = counter_value(&own->open),
         .connections_refused = counter_value(&own->refused),
+        .connections_waiting = counter_value(&own->waiting),
         .timeouts = counter_value(&own->timeouts),
         .bad_requests = counter_value(&own->bad_requests),
         .unsent_bytes = counter_value(&own->unsent_bytes),

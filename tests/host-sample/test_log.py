@@ -191,8 +191,9 @@ class FewDescriptors(unittest.TestCase):
             for _ in range(70):
                 connections.enter_context(socket.create_connection(("127.0.0.1", self.host.port)))
             wait_for(lambda: any("cannot accept" in line for line in lines), "descriptors to be lacking")
-            for _ in range(5):  # whoever looks what is wrong is let in
-                self.assertEqual(self.host.admin("/metrics").status, 200)
+            for _ in range(5):  # whoever looks what is wrong is let in, and told
+                self.assertIn("Clients wait", self.host.admin("/status.txt").body.decode())
+                self.assertEqual(self.host.metrics().value("snapshot_host_http_connections_waiting"), 1)
             before = cluster.primary.value("SELECT max(backend_start) FROM pg_stat_activity WHERE"
                                            " application_name = %s", (APPLICATION,))
             cluster.primary.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
@@ -200,6 +201,7 @@ class FewDescriptors(unittest.TestCase):
             wait_for(lambda: cluster.primary.value(
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND"
                 " backend_start > %s", (APPLICATION, before)) == 2, "the links to come back")
+        wait_for(lambda: "Clients wait" not in self.host.admin("/status.txt").body.decode(), "room again")
 
 
 class Manual(LookupCase):
