@@ -63,10 +63,12 @@ static void pause_accepting(struct http_front *front) {
     }
 }
 
+/* Once, until all who wait have been let in: clients that keep their connections may for hours. */
 static void tell_exhausted(const struct http_front *front, int error) {
     const struct http_front_handlers *handlers = &front->connections.handlers;
 
-    if (handlers->on_exhausted != NULL) {
+    if (handlers->on_exhausted != NULL &&
+        counter_value(&front->connections.counters.waiting) == 0) {
         handlers->on_exhausted(handlers->context, error);
     }
 }

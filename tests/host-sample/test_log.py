@@ -202,6 +202,7 @@ class FewDescriptors(unittest.TestCase):
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND"
                 " backend_start > %s", (APPLICATION, before)) == 2, "the links to come back")
         wait_for(lambda: "Clients wait" not in self.host.admin("/status.txt").body.decode(), "room again")
+        self.assertEqual(sum("cannot accept" in line for line in lines), 1)
 
 
 class Manual(LookupCase):
