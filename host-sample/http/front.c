@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,10 +88,16 @@ static bool has_descriptors(struct http_front *front) {
     return front->newest < front->max_descriptor;
 }
 
+static bool somebody_waits(const struct http_front *front) {
+    struct pollfd listener = {.fd = front->listener, .events = POLLIN};
+
+    return poll(&listener, 1, 0) > 0;
+}
+
 /* As accept4. */
 static int accept_next(struct http_front *front) {
     if (!has_descriptors(front)) {
-        errno = EMFILE;
+        errno = somebody_waits(front) ? EMFILE : EAGAIN;
         return -1;
     }
     int fd = accept4(front->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -127,6 +134,9 @@ static void on_accept_again(evutil_socket_t fd, short what, void *arg) {
 
     (void)fd;
     (void)what;
+    if (!somebody_waits(front)) {
+        counter_set(&front->connections.counters.waiting, 0);
+    }
     if (event_add(&front->acceptable, NULL) != 0) {
         pause_accepting(front);
     }

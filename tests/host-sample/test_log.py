@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -145,6 +146,20 @@ class FewDescriptors(unittest.TestCase):
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=lower,
                                 text=True)
 
+    def serve_with_few(self):
+        """Runs the host; returns its log, a list that grows."""
+        process = self.run_with_limit((60, 60))
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        lines = []
+        threading.Thread(target=lambda: lines.extend(process.stderr)).start()
+        return lines
+
+    def client(self):
+        return socket.create_connection(("127.0.0.1", self.host.port))
+
     def test_check_tells(self):
         for limit, note in (((100, 2000), False), ((100, 900), True)):
             with self.subTest(limit=limit):
@@ -164,7 +179,7 @@ class FewDescriptors(unittest.TestCase):
         self.assertTrue(any("descriptors" in line.get("note", "") for line in lines), lines)
         with contextlib.ExitStack() as connections:
             for _ in range(70):
-                connections.enter_context(socket.create_connection(("127.0.0.1", self.host.port)))
+                connections.enter_context(self.client())
             wait_for(lambda: any("cannot accept" in line["message"] for line in lines),
                      "a line about the lack of descriptors")
         process.send_signal(signal.SIGTERM)
@@ -179,17 +194,11 @@ class FewDescriptors(unittest.TestCase):
             return cluster.primary.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s",
                                          (APPLICATION,))
 
-        process = self.run_with_limit((60, 60))
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        lines = []
-        threading.Thread(target=lambda: lines.extend(process.stderr)).start()
+        lines = self.serve_with_few()
         wait_for(lambda: links() == 2 and any('"listening"' in line for line in lines), "it to listen")
         with contextlib.ExitStack() as connections:
             for _ in range(70):
-                connections.enter_context(socket.create_connection(("127.0.0.1", self.host.port)))
+                connections.enter_context(self.client())
             wait_for(lambda: any("cannot accept" in line for line in lines), "descriptors to be lacking")
             for _ in range(5):  # whoever looks what is wrong is let in, and told
                 self.assertIn("Clients wait", self.host.admin("/status.txt").body.decode())
@@ -203,6 +212,22 @@ class FewDescriptors(unittest.TestCase):
                 " backend_start > %s", (APPLICATION, before)) == 2, "the links to come back")
         wait_for(lambda: "Clients wait" not in self.host.admin("/status.txt").body.decode(), "room again")
         self.assertEqual(sum("cannot accept" in line for line in lines), 1)
+
+    def test_who_was_let_in_does_not_wait(self):
+        """The last one who has a descriptor leaves none, and nobody waits before the next one comes."""
+        def are_waiting():
+            return self.host.metrics().value("snapshot_host_http_connections_waiting") == 1
+
+        lines = self.serve_with_few()
+        wait_for(lambda: any('"listening"' in line for line in lines), "it to listen")
+        with contextlib.ExitStack() as connections:
+            answered = True
+            while answered:
+                self.assertFalse(are_waiting())
+                client = connections.enter_context(self.client())
+                client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                wait_for(lambda: select.select([client], [], [], 0)[0] or are_waiting(), "an answer, or none")
+                answered = select.select([client], [], [], 0)[0]
 
 
 class Manual(LookupCase):
