@@ -4,6 +4,7 @@
 #include "addresses.h"
 
 #include "host-sample/config/conninfo.h"
+#include "name_search.h"
 
 #include <netdb.h>
 #include <stdio.h>
@@ -12,13 +13,24 @@
 
 #define ADDRESS_BYTES 48u /* of a number, IPv6 with its zone cut off */
 
-bool addresses_are_many(const struct host_config *config) {
-    for (uint32_t i = 0; i < config->server_count; i++) {
-        if (config->servers[i].addresses == HOST_ADDRESSES_ALL) {
-            return true;
+static bool is_many(const struct server_config *section) {
+    return section->addresses == HOST_ADDRESSES_ALL && section->state != HOST_SERVER_OFF;
+}
+
+struct name_search *addresses_search(const struct host_config *written) {
+    struct name_search *search = NULL;
+    for (uint32_t i = 0; i < written->server_count; i++) {
+        char host[INI_MAX_VALUE_BYTES + 1];
+        if (!is_many(&written->servers[i]) ||
+            !conninfo_host(written->servers[i].conninfo, host, sizeof host)) {
+            continue;
+        }
+        search = search != NULL ? search : name_search_new();
+        if (search != NULL) {
+            name_search_add(search, host);
         }
     }
-    return false;
+    return search;
 }
 
 static void append(struct host_config *config, const struct server_config *server) {
@@ -39,16 +51,15 @@ static bool at_address(struct server_config *server, const struct server_config 
 }
 
 /* Returns whether there was any. */
-static bool append_found(struct host_config *expanded, const struct server_config *section) {
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
+static bool append_found(struct host_config *expanded, const struct server_config *section,
+                         struct name_search *search) {
     char host[INI_MAX_VALUE_BYTES + 1];
     bool any = false;
-    if (!conninfo_host(section->conninfo, host, sizeof host) ||
-        getaddrinfo(host, NULL, &hints, &found) != 0) {
+    if (search == NULL || !conninfo_host(section->conninfo, host, sizeof host)) {
         return false;
     }
-    for (const struct addrinfo *one = found; one != NULL; one = one->ai_next) {
+    for (const struct addrinfo *one = name_search_found(search, host); one != NULL;
+         one = one->ai_next) {
         char address[ADDRESS_BYTES];
         struct server_config server;
         if (getnameinfo(one->ai_addr, one->ai_addrlen, address, sizeof address, NULL, 0,
@@ -58,7 +69,6 @@ static bool append_found(struct host_config *expanded, const struct server_confi
             any = true;
         }
     }
-    freeaddrinfo(found);
     return any;
 }
 
@@ -80,14 +90,14 @@ static bool append_former(struct host_config *expanded, const struct server_conf
 }
 
 void addresses_expand(struct host_config *expanded, const struct host_config *written,
-                      const struct host_config *before) {
+                      const struct host_config *before, struct name_search *search) {
     *expanded = *written;
     memset(expanded->servers, 0, sizeof expanded->servers);
     expanded->server_count = 0;
     for (uint32_t i = 0; i < written->server_count; i++) {
         const struct server_config *section = &written->servers[i];
-        if (section->addresses != HOST_ADDRESSES_ALL || section->state == HOST_SERVER_OFF ||
-            (!append_found(expanded, section) && !append_former(expanded, section, before))) {
+        if (!is_many(section) || (!append_found(expanded, section, search) &&
+                                  !append_former(expanded, section, before))) {
             append(expanded, section);
         }
     }

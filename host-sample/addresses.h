@@ -9,15 +9,15 @@
 
 #include "host-sample/config/config.h"
 
-#include <stdbool.h>
+struct name_search;
 
-/* Whether some section is of this kind. */
-bool addresses_are_many(const struct host_config *config);
+/* Begins to look up the names that are several servers; NULL: there are none, or no memory. */
+struct name_search *addresses_search(const struct host_config *written);
 
-/* Looks names up, which may take as long as the system's resolver does, and puts a server for each
- * address in the place of its section; `expanded` is a copy of `written` else. Of a name that is
- * not found now, the servers of `before` (NULL: none) stay; without any, the section itself. */
+/* Puts a server for each address that was found so far in the place of its section; `expanded` is a
+ * copy of `written` else. Of a name that is not found, or not yet, the servers of `before` (NULL:
+ * none) stay; without any, the section itself. */
 void addresses_expand(struct host_config *expanded, const struct host_config *written,
-                      const struct host_config *before);
+                      const struct host_config *before, struct name_search *search);
 
 #endif

@@ -9,6 +9,7 @@
 #include "host-sample/operate/descriptors.h"
 #include "host.h"
 #include "loader/plugin_loader.h"
+#include "name_search.h"
 #include "reload.h"
 #include "say.h"
 #include "serve.h"
@@ -252,6 +253,7 @@ static int run(struct host *host, const sigset_t *signals, bool test, bool conne
         host->service.plugin->close(host->set);
     }
     plugin_unload(&plugin);
+    name_search_free(host->search);
     if (host->config != host->written) {
         host_config_free(host->config);
     }

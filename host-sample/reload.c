@@ -10,6 +10,7 @@
 #include "host-sample/config/load.h"
 #include "host.h"
 #include "loader/plugin_loader.h"
+#include "name_search.h"
 #include "say.h"
 #include "worker.h"
 
@@ -21,6 +22,13 @@
 
 /* How long a thread is waited for; it takes a turn of its loop. */
 #define TAKEN_MS 5000u
+
+/* How long the start, or a reload, waits for names to be found; those that come later are taken
+ * over when they come. SIGTERM waits for it, too. */
+#define FOUND_MS 2000u
+
+/* Names that are several servers are looked up so often. */
+#define LOOK_UP_MS 10000u
 
 #define NAMES_BYTES 2048u
 
@@ -91,36 +99,56 @@ static void hand_out(struct host *host, struct host_config *config) {
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
+static void search_names(struct host *host, const struct host_config *written) {
+    name_search_free(host->search);
+    host->search = addresses_search(written);
+    if (host->search != NULL) {
+        (void)name_search_wait(host->search, FOUND_MS);
+    }
+}
+
 bool host_find_addresses(struct host *host) {
     struct host_config *config = calloc(1, sizeof *config);
     if (config != NULL) {
-        addresses_expand(config, host->written, NULL);
+        search_names(host, host->written);
+        addresses_expand(config, host->written, NULL, host->search);
         config->number = 1;
         host->config = config;
     }
     return config != NULL;
 }
 
-bool host_look_up(struct host *host) {
+/* Hands out what was found, if it has changed. */
+static void take_found(struct host *host, struct host_config *config) {
     char changes[NAMES_BYTES];
-    struct host_config *config;
-    if (!addresses_are_many(host->written)) {
-        return false;
-    }
-    config = calloc(1, sizeof *config);
-    if (config == NULL) {
-        return true; /* until the next time */
-    }
-    addresses_expand(config, host->written, host->config);
+    addresses_expand(config, host->written, host->config, host->search);
     config_name_changes(host->config, config, changes, sizeof changes);
     if (changes[0] == '\0') {
         host_config_free(config);
-        return true;
+        return;
     }
     const struct log_field fields[] = {LOG_TEXT("changed", changes), LOG_END};
     log_write(host->service.log, LOG_LEVEL_INFO, "a name has other addresses", fields);
     hand_out(host, config);
-    return true;
+}
+
+uint32_t host_look_up(struct host *host) {
+    if (host->search == NULL) {
+        host->search = addresses_search(host->written);
+    }
+    if (host->search == NULL) {
+        return LOOK_UP_MS;
+    }
+    if (!name_search_wait(host->search, 0)) {
+        return HOST_LOOK_SOON_MS;
+    }
+    struct host_config *config = calloc(1, sizeof *config);
+    if (config != NULL) { /* or until the next time */
+        take_found(host, config);
+    }
+    name_search_free(host->search);
+    host->search = NULL;
+    return LOOK_UP_MS;
 }
 
 /* ---- both ------------------------------------------------------------------------------------ */
@@ -183,7 +211,8 @@ void host_reload(struct host *host) {
         config_name_changes(host->written, config, changes, sizeof changes);
         host_config_free(host->written);
         host->written = config;
-        addresses_expand(expanded, config, host->config);
+        search_names(host, config);
+        addresses_expand(expanded, config, host->config, host->search);
         hand_out(host, expanded);
         host_keep_facts(host);
         tell(host, changes, fixed, sum_policies(host) != policies);

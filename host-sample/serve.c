@@ -23,9 +23,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* Names that are several servers are looked up so often. */
-#define LOOK_UP_S 10
-
 /* Room for so many times max_lookups, and at most for so many if max_lookups are fewer. */
 #define ROOM_FACTOR 8u
 #define ROOM_MAX    65536u
@@ -35,17 +32,19 @@ static void *worker_main(void *context) {
     return NULL;
 }
 
-/* Two hosts on one port may be meant: it is how a new one takes over without a gap. */
-static void warn_if_taken(const struct host *host) {
+/* Two hosts on one port may be meant: it is how a new one takes over without a gap. Asked before
+ * this one listens there. */
+static bool is_taken(const struct host *host) {
     const struct http_front_options place = {.address = host->config->listen.address,
                                              .port = (uint16_t)host->config->listen.port};
-    if (host->worker_count < 2 || !http_front_is_taken(&place)) {
-        return;
-    }
+    return host->worker_count > 1 && http_front_is_taken(&place);
+}
+
+static void warn_of_other(const struct host *host) {
     char port[8];
-    (void)snprintf(port, sizeof port, "%u", place.port);
-    const struct log_field fields[] = {LOG_TEXT("address", place.address), LOG_NUMBER("port", port),
-                                       LOG_END};
+    (void)snprintf(port, sizeof port, "%u", host->config->listen.port);
+    const struct log_field fields[] = {LOG_TEXT("address", host->config->listen.address),
+                                       LOG_NUMBER("port", port), LOG_END};
     log_write(host->service.log, LOG_LEVEL_WARN,
               "another process listens on this address and port too, and gets a share of the "
               "connections until it ends",
@@ -93,17 +92,18 @@ static bool start_workers(struct host *host) {
 }
 
 static void wait_for_signals(struct host *host, const sigset_t *signals) {
-    const struct timespec period = {.tv_sec = LOOK_UP_S};
-    bool look_up = true;
+    uint32_t look_ms = HOST_LOOK_SOON_MS;
     int signal_number = 0;
     while (signal_number != SIGTERM && signal_number != SIGINT) {
-        signal_number = sigtimedwait(signals, NULL, look_up ? &period : NULL);
+        const struct timespec period = {.tv_sec = (time_t)(look_ms / 1000),
+                                        .tv_nsec = (long)(look_ms % 1000) * 1000000};
+        signal_number = sigtimedwait(signals, NULL, &period);
         if (signal_number < 0 && errno == EAGAIN) {
-            look_up = host_look_up(host);
+            look_ms = host_look_up(host);
         }
         if (signal_number == SIGHUP) {
             host_reload(host);
-            look_up = true; /* if there is anything */
+            look_ms = HOST_LOOK_SOON_MS;
         } else if (signal_number == SIGUSR1 || signal_number == SIGUSR2) {
             const struct log_field fields[] = {
                 LOG_TEXT("signal", signal_number == SIGUSR1 ? "SIGUSR1" : "SIGUSR2"), LOG_END};
@@ -187,8 +187,11 @@ bool serve(struct host *host, const sigset_t *signals) {
         return false;
     }
     give_memory_back(host->worker_count);
-    warn_if_taken(host);
+    const bool taken = is_taken(host);
     if (init_workers(host) && start_workers(host)) {
+        if (taken) {
+            warn_of_other(host);
+        }
         service_notify(host->service.log, "READY=1");
         wait_for_signals(host, signals);
         served = true;

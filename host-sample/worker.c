@@ -211,6 +211,7 @@ static bool make_admin_front(struct worker *worker, char *err, size_t err_length
     options.address = config->admin.address;
     options.port = (uint16_t)config->admin.port;
     options.max_connections = ADMIN_CONNECTIONS;
+    options.max_descriptor = descriptors_for_operators(config);
     options.max_unsent_bytes = (size_t)MAX_UNSENT_BYTES;
     worker->admin_front = new_front(worker, &options, &worker->admin_requests, err, err_length);
     return worker->admin_front != NULL;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum token_line { TOKEN_READ, TOKEN_NONE, TOKEN_BAD };
+enum token_line { TOKEN_READ, TOKEN_NONE, TOKEN_LONG, TOKEN_UNSENDABLE };
 
 static int next_byte(FILE *file) {
     return feof(file) || ferror(file) ? EOF : fgetc(file);
@@ -26,18 +26,39 @@ static bool has_more(FILE *file) {
     return next != EOF;
 }
 
+/* Whether a client can send it in a header: HTTP knows no control characters there, a zero among
+ * them, and takes blanks off the ends. What is not ASCII is the mark that some editors put before
+ * a text, or would be sent in one encoding by one client and in another by the next. */
+static bool is_sendable(const char *token, size_t length) {
+    bool good = token[0] != ' ' && token[length - 1] != ' ';
+    for (size_t i = 0; i < length; i++) {
+        good = good && token[i] >= ' ' && token[i] <= '~';
+    }
+    return good;
+}
+
 /* The next line, without its end; none at the end of the file, or if it is empty. */
 static enum token_line read_token_line(FILE *file, char token[HOST_MAX_SECRET]) {
-    char line[HOST_MAX_SECRET + sizeof "\r\n"];
-    enum token_line outcome = TOKEN_NONE;
-    if (fgets(line, sizeof line, file) != NULL) {
-        line[strcspn(line, "\r\n")] = '\0';
-        if (strlen(line) >= HOST_MAX_SECRET) {
-            outcome = TOKEN_BAD;
-        } else if (line[0] != '\0') {
-            outcome = TOKEN_READ;
-            (void)strlcpy(token, line, HOST_MAX_SECRET);
-        }
+    char line[HOST_MAX_SECRET + 1];
+    size_t length = 0;
+    enum token_line outcome = TOKEN_READ;
+    int next = next_byte(file);
+    while (next != EOF && next != '\n' && length < sizeof line) {
+        line[length++] = (char)next;
+        next = next_byte(file);
+    }
+    if (length > 0 && length < sizeof line && line[length - 1] == '\r') {
+        length--;
+    }
+    if (length == 0) {
+        outcome = TOKEN_NONE;
+    } else if (length >= HOST_MAX_SECRET) {
+        outcome = TOKEN_LONG;
+    } else if (!is_sendable(line, length)) {
+        outcome = TOKEN_UNSENDABLE;
+    } else {
+        memcpy(token, line, length);
+        token[length] = '\0';
     }
     explicit_bzero(line, sizeof line);
     return outcome;
@@ -50,12 +71,16 @@ static const char *read_tokens_of(FILE *file, struct host_config *config) {
     const enum token_line first = read_token_line(file, config->auth.token);
     const enum token_line second =
         first == TOKEN_READ ? read_token_line(file, config->auth.other_token) : TOKEN_NONE;
-    const bool more = first == TOKEN_READ && second != TOKEN_BAD && has_more(file);
+    const bool more = first == TOKEN_READ && second <= TOKEN_NONE && has_more(file);
     if (ferror(file)) {
         return strerror(errno);
     }
-    if (first == TOKEN_BAD || second == TOKEN_BAD) {
+    if (first == TOKEN_LONG || second == TOKEN_LONG) {
         return "a line is too long";
+    }
+    if (first == TOKEN_UNSENDABLE || second == TOKEN_UNSENDABLE) {
+        return "a line holds what no client can send: a blank at an end, a control character, or "
+               "what is not ASCII, such as a byte order mark";
     }
     if (first == TOKEN_NONE) {
         return "its first line is empty";
@@ -74,7 +99,7 @@ static void read_token_file(struct host_config *config, const char *place,
     if (why != NULL) {
         ini_errors_add(errors,
                        "%s: %s; accepted: a readable file of one token a line, one or two of "
-                       "them, each of 1 to %u bytes",
+                       "them, each of 1 to %u printable ASCII characters",
                        place, why, HOST_MAX_SECRET - 1);
     }
     if (file != NULL) {

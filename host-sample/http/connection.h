@@ -40,6 +40,7 @@ struct http_counters { /* as in struct http_front_counters; written by one threa
     _Atomic uint64_t accepted;
     _Atomic uint64_t open;
     _Atomic uint64_t refused;
+    _Atomic uint64_t waiting;
     _Atomic uint64_t timeouts;
     _Atomic uint64_t bad_requests;
     _Atomic uint64_t unsent_bytes;

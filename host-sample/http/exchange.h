@@ -52,8 +52,8 @@ struct http_front_handlers {
     /* The client of an exchange that is not watched has ended its side: it has left, or waits for
      * the answer. Watching it now leads to on_gone. NULL: not called. */
     void (*on_hang_up)(void *context, struct http_exchange *exchange, void *user);
-    /* Connections wait in the system's queue, for there is no descriptor or memory for them;
-     * `error` is accept's. Called each time that it is tried again. NULL: not called. */
+    /* Connections begin to wait in the system's queue, for there is no descriptor or memory for
+     * them; `error` is accept's. NULL: not called. */
     void (*on_exhausted)(void *context, int error);
     /* A reply is about to be sent on that socket: the answer to an exchange, within
      * http_exchange_reply, or one of the front's own. The bytes are those of its body. NULL: not

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,15 +58,18 @@ static bool is_passing(int error) {
 static void pause_accepting(struct http_front *front) {
     const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_US};
 
+    counter_set(&front->connections.counters.waiting, 1);
     if (event_add(&front->accept_again, &pause) == 0) {
         event_del(&front->acceptable);
     }
 }
 
+/* Once, until all who wait have been let in: clients that keep their connections may for hours. */
 static void tell_exhausted(const struct http_front *front, int error) {
     const struct http_front_handlers *handlers = &front->connections.handlers;
 
-    if (handlers->on_exhausted != NULL) {
+    if (handlers->on_exhausted != NULL &&
+        counter_value(&front->connections.counters.waiting) == 0) {
         handlers->on_exhausted(handlers->context, error);
     }
 }
@@ -84,10 +88,16 @@ static bool has_descriptors(struct http_front *front) {
     return front->newest < front->max_descriptor;
 }
 
+static bool somebody_waits(const struct http_front *front) {
+    struct pollfd listener = {.fd = front->listener, .events = POLLIN};
+
+    return poll(&listener, 1, 0) > 0;
+}
+
 /* As accept4. */
 static int accept_next(struct http_front *front) {
     if (!has_descriptors(front)) {
-        errno = EMFILE;
+        errno = somebody_waits(front) ? EMFILE : EAGAIN;
         return -1;
     }
     int fd = accept4(front->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -102,6 +112,7 @@ static void accept_waiting(struct http_front *front) {
         int fd = accept_next(front);
 
         if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            counter_set(&front->connections.counters.waiting, 0);
             return;
         }
         if (fd >= 0 ? !http_connection_open(&front->connections, fd) : !is_passing(errno)) {
@@ -123,6 +134,9 @@ static void on_accept_again(evutil_socket_t fd, short what, void *arg) {
 
     (void)fd;
     (void)what;
+    if (!somebody_waits(front)) {
+        counter_set(&front->connections.counters.waiting, 0);
+    }
     if (event_add(&front->acceptable, NULL) != 0) {
         pause_accepting(front);
     }
@@ -303,6 +317,7 @@ void http_front_read_counters(const struct http_front *front,
         .connections_accepted = counter_value(&own->accepted),
         .connections_open = counter_value(&own->open),
         .connections_refused = counter_value(&own->refused),
+        .connections_waiting = counter_value(&own->waiting),
         .timeouts = counter_value(&own->timeouts),
         .bad_requests = counter_value(&own->bad_requests),
         .unsent_bytes = counter_value(&own->unsent_bytes),

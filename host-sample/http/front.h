@@ -27,6 +27,7 @@ struct http_front_counters { /* for /metrics; each written by the front's thread
     uint64_t connections_accepted;
     uint64_t connections_open;
     uint64_t connections_refused; /* over max_connections */
+    uint64_t connections_waiting; /* 1: in the system's queue, without a descriptor or memory */
     uint64_t timeouts;            /* closed as idle or slow */
     uint64_t bad_requests;        /* answered by the front itself: 400, 408, 413, 414, 431, 505 */
     uint64_t unsent_bytes;        /* as in max_unsent_bytes, now */

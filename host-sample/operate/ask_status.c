@@ -39,6 +39,11 @@ static int dial(const struct host_config *config) {
     return fd;
 }
 
+/* A call that took longer than WAIT_S fails with one of these, which say nothing of time. */
+static const char *name_error(int error) {
+    return strerror(error == EAGAIN || error == EINPROGRESS ? ETIMEDOUT : error);
+}
+
 /* The whole answer, up to the end of the connection. */
 static bool get_status(int fd, struct byte_buffer *answer) {
     static const char request[] = "GET /status.txt HTTP/1.0\r\n\r\n";
@@ -55,23 +60,28 @@ static bool get_status(int fd, struct byte_buffer *answer) {
 
 bool ask_status(const struct host_config *config, FILE *out, char *err, size_t err_length) {
     static const char good[] = "HTTP/1.1 200 ";
+    static const char full[] = "{\"error\":\"too many connections\"}";
     struct byte_buffer answer = BYTE_BUFFER_EMPTY;
     const int fd = dial(config);
     const bool answered = fd >= 0 && get_status(fd, &answer);
-    const char *why = strerror(errno);
+    const char *why = name_error(errno);
     const char *body = answered ? memmem(answer.data, answer.length, "\r\n\r\n", 4) : NULL;
+    const size_t length = body != NULL ? answer.length - (size_t)(body + 4 - answer.data) : 0;
     bool shown = false;
     if (!answered) {
         (void)snprintf(err, err_length, "no answer from address %s, port %u: %s",
                        config->admin.address, config->admin.port, why);
-    } else if (body == NULL || strncmp(answer.data, good, sizeof good - 1) != 0) {
+    } else if (body != NULL && strncmp(answer.data, good, sizeof good - 1) == 0) {
+        (void)fwrite(body + 4, 1, length, out);
+        shown = true;
+    } else if (length == sizeof full - 1 && memcmp(body + 4, full, length) == 0) {
+        (void)snprintf(err, err_length,
+                       "address %s, port %u has no room for one more connection: too many are open",
+                       config->admin.address, config->admin.port);
+    } else {
         (void)snprintf(err, err_length,
                        "what listens on address %s, port %u is not a snapshot-host with a status",
                        config->admin.address, config->admin.port);
-    } else {
-        body += 4;
-        (void)fwrite(body, 1, answer.length - (size_t)(body - answer.data), out);
-        shown = true;
     }
     byte_buffer_free(&answer);
     if (fd >= 0) {

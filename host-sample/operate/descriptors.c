@@ -16,6 +16,9 @@
 /* An attempt to connect takes a few, for a moment. */
 #define TO_CONNECT 16u
 
+/* Connections to the operators' listener, which is wanted most when clients have taken all. */
+#define TO_OPERATORS 8u
+
 void descriptors_raise_limit(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
@@ -37,20 +40,27 @@ static uint64_t kept_for_links(const struct host_config *config) {
     return count_links(config) + TO_CONNECT;
 }
 
-int descriptors_for_clients(const struct host_config *config) {
+static int all_but(uint64_t kept) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) {
         return INT_MAX;
     }
-    const uint64_t kept = kept_for_links(config);
     const uint64_t most = limit.rlim_cur / 2; /* a host without clients is of no use either */
     return (int)(limit.rlim_cur - (kept < most ? kept : most));
+}
+
+int descriptors_for_clients(const struct host_config *config) {
+    return all_but(kept_for_links(config) + TO_OPERATORS);
+}
+
+int descriptors_for_operators(const struct host_config *config) {
+    return all_but(kept_for_links(config));
 }
 
 bool descriptors_suffice(const struct host_config *config, char *note, size_t note_length) {
     struct rlimit limit;
     const uint64_t links = count_links(config);
-    const uint64_t own = links + kept_for_links(config) + PER_PROCESS +
+    const uint64_t own = links + kept_for_links(config) + TO_OPERATORS + PER_PROCESS +
                          (uint64_t)PER_THREAD * config->listen.threads;
     const uint64_t needed = own + config->limits.max_connections;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) {

@@ -15,6 +15,9 @@ void descriptors_raise_limit(void);
  * servers come and go, and however many clients wait, those that go must be able to come back. */
 int descriptors_for_clients(const struct host_config *config);
 
+/* The same for connections of operators, who come in when clients have taken all of theirs. */
+int descriptors_for_operators(const struct host_config *config);
+
 /* Whether the limit in force is enough for the configuration; if not, `note` says in one line by
  * how much it falls short, what then happens and what to do. */
 bool descriptors_suffice(const struct host_config *config, char *note, size_t note_length);

@@ -369,6 +369,7 @@ static void put_http(const struct host *host, struct byte_buffer *out) {
         sum.connections_accepted += one.connections_accepted;
         sum.connections_open += one.connections_open;
         sum.connections_refused += one.connections_refused;
+        sum.connections_waiting += one.connections_waiting;
         sum.timeouts += one.timeouts;
         sum.bad_requests += one.bad_requests;
         sum.unsent_bytes += one.unsent_bytes;
@@ -379,6 +380,9 @@ static void put_http(const struct host *host, struct byte_buffer *out) {
                sum.connections_open);
     put_single(out, "snapshot_host_http_connections_refused_total", "counter",
                "Connections over max_connections.", sum.connections_refused);
+    put_single(out, "snapshot_host_http_connections_waiting", "gauge",
+               "Threads that cannot accept connections now, for want of descriptors or memory.",
+               sum.connections_waiting);
     put_single(out, "snapshot_host_http_timeouts_total", "counter",
                "Connections closed as idle or slow.", sum.timeouts);
     put_single(out, "snapshot_host_http_bad_requests_total", "counter",

@@ -136,6 +136,10 @@ static void check_lookups(struct status *status) {
         add(status, TONE_BAD, "max_connections = %u are open: further ones are closed at once.",
             status->config->limits.max_connections);
     }
+    if (status->clients_wait) {
+        add(status, TONE_BAD,
+            "Clients wait to be let in: there are no descriptors left for them, or no memory.");
+    }
     if (rates[RP_VERDICT_NOT_FOUND] >= NOT_FOUND_PER_S) {
         add(status, TONE_WARN,
             "%.1f lookups a second are for snapshots that nobody has: made-up ids, or rows that "

@@ -75,6 +75,7 @@ static void take_numbers(struct status *status, const struct rates_sample *now) 
         struct http_front_counters counters;
         http_front_read_counters(status->host->workers[i].front, &counters);
         status->connections += counters.connections_open;
+        status->clients_wait |= counters.connections_waiting != 0;
     }
     status->under_way = counter_value(&status->host->service.under_way);
 }

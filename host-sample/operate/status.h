@@ -53,6 +53,7 @@ struct status {
     struct rp_budget_info budget;
     uint64_t under_way;
     uint64_t connections; /* open, on the public listener */
+    bool clients_wait;    /* there, for want of descriptors or memory */
     uint64_t log_dropped;
     double log_dropped_per_s;
     uint32_t miss_count;

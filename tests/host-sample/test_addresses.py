@@ -21,28 +21,85 @@ from testbed import free_port, wait_for
 NAME = "standbys.example"
 CLONE_NEWNS, MS_REC, MS_PRIVATE, MS_BIND = 0x20000, 0x4000, 1 << 18, 4096
 
+# It is asked by these hosts only, and waited for as long as a resolver can be told to.
+NAME_SERVER = "127.0.0.153"
+RESOLVER = f"nameserver {NAME_SERVER}\noptions timeout:30 attempts:5\n"
+
 hosts = None
 
 
-def own_hosts_file():
-    """A private /etc/hosts, and its path outside of it; None where this is not allowed."""
+def own_files(texts):
+    """These files of /etc with a text of their own, and their paths outside of it; None where this is
+    not allowed."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS) != 0:
         return None
     libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None)
-    with tempfile.NamedTemporaryFile("w", delete=False) as file:
-        file.write("127.0.0.1 localhost\n")
-    os.chmod(file.name, 0o644)
-    return file.name if libc.mount(file.name.encode(), b"/etc/hosts", None, MS_BIND, None) == 0 else None
+    paths = []
+    for name, text in texts.items():
+        with tempfile.NamedTemporaryFile("w", delete=False) as file:
+            file.write(text)
+        os.chmod(file.name, 0o644)
+        unittest.addModuleCleanup(os.unlink, file.name)
+        if libc.mount(file.name.encode(), name.encode(), None, MS_BIND, None) != 0:
+            return None
+        paths.append(file.name)
+    return paths
 
 
 def setUpModule():
     global hosts
-    hosts = own_hosts_file()
-    if hosts is None:
+    paths = own_files({"/etc/hosts": "127.0.0.1 localhost\n", "/etc/resolv.conf": RESOLVER,
+                       "/etc/nsswitch.conf": "hosts: files dns\n"})
+    if paths is None:
         raise unittest.SkipTest("needs root, for a mount namespace")
-    unittest.addModuleCleanup(os.unlink, hosts)
+    hosts = paths[0]
     reloads.setUpModule()
+
+
+class NameServer:
+    """Silent, until it is told what to answer those who have asked and those who will."""
+
+    def __init__(self):
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((NAME_SERVER, 53))
+        self._lock = threading.Lock()
+        self._address = None
+        self._unanswered = []
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self):
+        with contextlib.suppress(OSError):  # once it is closed
+            while True:
+                question = self._socket.recvfrom(512)
+                with self._lock:
+                    self._unanswered.append(question)
+                    self._answer()
+
+    def _answer(self):
+        while self._address and self._unanswered:
+            question, client = self._unanswered.pop()
+            end = question.index(b"\0", 12) + 5
+            is_v4 = question[end - 4:end - 2] == b"\0\1"
+            record = b"\xc0\x0c\0\1\0\1\0\0\0\0\0\4" + socket.inet_aton(self._address)
+            self._socket.sendto(question[:2] + b"\x81\x80\0\1\0" + bytes([is_v4]) + b"\0\0\0\0"
+                                + question[12:end] + (record if is_v4 else b""), client)
+
+    def speak(self, address):
+        with self._lock:
+            self._address = address
+            self._answer()
+
+    def fall_silent(self):
+        with self._lock:
+            self._address = None
+
+    def is_waited_for(self):
+        with self._lock:
+            return bool(self._unanswered)
+
+    def close(self):
+        self._socket.close()
 
 
 def name_leads_to(*addresses):
@@ -104,6 +161,28 @@ class Addresses(unittest.TestCase):
             host.reload()
             load.wait()
             self.assertEqual(role_of(host, second), "replica")
+
+    def test_a_name_server_that_is_silent_holds_nothing_up(self):
+        """Neither the start nor a reload nor the end; and what it says at last is taken over."""
+        name_leads_to()
+        name_server = NameServer()
+        self.addCleanup(name_server.close)
+        port = free_port()
+        standby = reloads.cluster.standbys[0]
+        self.addCleanup(forward("127.0.0.2", port, standby.port).close)
+        conninfo = f"host={NAME} port={port} dbname=postgres user=postgres application_name={APPLICATION}"
+        found = "server.s/127.0.0.2"
+        with running(a=server(reloads.cluster.primary), b=server(standby),
+                     s={"conninfo": conninfo, "addresses": "all"}) as host, Load(host) as load:
+            load.wait()
+            self.assertTrue(name_server.is_waited_for())
+            name_server.speak("127.0.0.2")
+            wait_for(lambda: role_of(host, found) == "replica", "the address to be known")
+            name_server.fall_silent()
+            wait_for(name_server.is_waited_for, "the name to be looked up again", timeout_s=30)
+            host.reload()
+            load.wait()
+            self.assertEqual(role_of(host, found), "replica")
 
     def test_what_cannot_be_looked_up(self):
         with running(a=server(reloads.cluster.primary)) as host:

@@ -6,6 +6,7 @@ import html
 import math
 import re
 import signal
+import socket
 import subprocess
 import time
 import unittest
@@ -18,6 +19,8 @@ from prometheus import parse
 from raw_http import RawConnection, get
 from relay import Relay, refusing_server
 from testbed import free_port, wait_for
+
+ADMIN_CONNECTIONS = 256  # as worker.c has it
 
 cluster = None
 history = None
@@ -445,6 +448,21 @@ class Status(LookupCase):
             done = run_host("status", "-c", config)
             self.assertEqual(done.returncode, 1)
             self.assertIn("Connection refused", done.stderr)
+
+    def test_in_a_terminal_where_nobody_answers(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            host = Host(cluster.primary, settings={"admin": {"port": silent.getsockname()[1]}})
+            done = run_host("status", "-c", host.config_path)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertRegex(done.stderr, r"^no answer from .*: Connection timed out\n$")
+
+    def test_in_a_terminal_where_all_connections_are_taken(self):
+        with with_admin() as host, contextlib.ExitStack() as connections:
+            for _ in range(ADMIN_CONNECTIONS):
+                connections.enter_context(RawConnection(host.settings["admin"]["port"]))
+            done = run_host("status", "-c", host.config_path)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn("no room for one more connection", done.stderr)
 
 
 class Late(Relay):

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -17,7 +18,7 @@ import types
 import unittest
 
 import testbed
-from host import APPLICATION, TOKEN, Host, lookup_path
+from host import APPLICATION, TOKEN, Host, lookup_path, run_host
 from load import run_load
 from lookup_case import NO_WAIT, LookupCase, module_cluster
 from raw_http import get
@@ -120,12 +121,21 @@ class Log(LookupCase):
             third.wait_for_log(lambda line: line.fields["message"] == "listening", "it to listen")
         self.assertFalse(warnings(third))
 
+    def test_a_port_that_is_not_shared(self):
+        """Its host has one thread: no other gets a share of its connections, and none is spoken of."""
+        with Host(cluster.primary) as first:
+            second = Host(cluster.primary, settings={"listen": {"threads": 2, "port": first.port}})
+            done = run_host("-c", second.config_path)
+            self.assertEqual([json.loads(line)["message"] for line in done.stderr.splitlines()],
+                             ["cannot start"])
+
 
 class FewDescriptors(unittest.TestCase):
     """Limits of the system, which only a process of one's own may lower."""
 
     def setUp(self):
-        self.host = Host(cluster.primary, settings={"limits": {"max_connections": 1000}})
+        self.host = Host(cluster.primary, settings={"limits": {"max_connections": 1000},
+                                                    "admin": {"port": testbed.free_port()}})
         self.addCleanup(self.host.kill)
 
     def run_with_limit(self, limit, *arguments):
@@ -135,6 +145,20 @@ class FewDescriptors(unittest.TestCase):
         return subprocess.Popen([HOST_BINARY, *arguments, "-c", self.host.config_path], cwd=ROOT,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=lower,
                                 text=True)
+
+    def serve_with_few(self):
+        """Runs the host; returns its log, a list that grows."""
+        process = self.run_with_limit((60, 60))
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        lines = []
+        threading.Thread(target=lambda: lines.extend(process.stderr)).start()
+        return lines
+
+    def client(self):
+        return socket.create_connection(("127.0.0.1", self.host.port))
 
     def test_check_tells(self):
         for limit, note in (((100, 2000), False), ((100, 900), True)):
@@ -155,7 +179,7 @@ class FewDescriptors(unittest.TestCase):
         self.assertTrue(any("descriptors" in line.get("note", "") for line in lines), lines)
         with contextlib.ExitStack() as connections:
             for _ in range(70):
-                connections.enter_context(socket.create_connection(("127.0.0.1", self.host.port)))
+                connections.enter_context(self.client())
             wait_for(lambda: any("cannot accept" in line["message"] for line in lines),
                      "a line about the lack of descriptors")
         process.send_signal(signal.SIGTERM)
@@ -164,25 +188,21 @@ class FewDescriptors(unittest.TestCase):
         line = next(line for line in lines if "cannot accept" in line["message"])
         self.assertEqual(line["error"], os.strerror(24))
 
-
     def test_links_come_back_though_clients_take_all(self):
         """Clients that connect, and do no more, are given no descriptor that a link needs."""
         def links():
             return cluster.primary.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s",
                                          (APPLICATION,))
 
-        process = self.run_with_limit((60, 60))
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        lines = []
-        threading.Thread(target=lambda: lines.extend(process.stderr)).start()
+        lines = self.serve_with_few()
         wait_for(lambda: links() == 2 and any('"listening"' in line for line in lines), "it to listen")
         with contextlib.ExitStack() as connections:
             for _ in range(70):
-                connections.enter_context(socket.create_connection(("127.0.0.1", self.host.port)))
+                connections.enter_context(self.client())
             wait_for(lambda: any("cannot accept" in line for line in lines), "descriptors to be lacking")
+            for _ in range(5):  # whoever looks what is wrong is let in, and told
+                self.assertIn("Clients wait", self.host.admin("/status.txt").body.decode())
+                self.assertEqual(self.host.metrics().value("snapshot_host_http_connections_waiting"), 1)
             before = cluster.primary.value("SELECT max(backend_start) FROM pg_stat_activity WHERE"
                                            " application_name = %s", (APPLICATION,))
             cluster.primary.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
@@ -190,6 +210,24 @@ class FewDescriptors(unittest.TestCase):
             wait_for(lambda: cluster.primary.value(
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND"
                 " backend_start > %s", (APPLICATION, before)) == 2, "the links to come back")
+        wait_for(lambda: "Clients wait" not in self.host.admin("/status.txt").body.decode(), "room again")
+        self.assertEqual(sum("cannot accept" in line for line in lines), 1)
+
+    def test_who_was_let_in_does_not_wait(self):
+        """The last one who has a descriptor leaves none, and nobody waits before the next one comes."""
+        def are_waiting():
+            return self.host.metrics().value("snapshot_host_http_connections_waiting") == 1
+
+        lines = self.serve_with_few()
+        wait_for(lambda: any('"listening"' in line for line in lines), "it to listen")
+        with contextlib.ExitStack() as connections:
+            answered = True
+            while answered:
+                self.assertFalse(are_waiting())
+                client = connections.enter_context(self.client())
+                client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                wait_for(lambda: select.select([client], [], [], 0)[0] or are_waiting(), "an answer, or none")
+                answered = select.select([client], [], [], 0)[0]
 
 
 class Manual(LookupCase):

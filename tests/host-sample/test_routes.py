@@ -1071,8 +1071,12 @@ class Strictness(ConfigurationCase):
         for content, good in (("", False), ("\nsecret\n", False), ("secret", True),
                               ("s\r\n", True), ("secret\nother\n", True), ("secret\n\n", True),
                               ("secret\nother\nthird\n", False), ("secret\n\nthird\n", False),
-                              ("s" * 200, False),
-                              ("secret\n" + "s" * 200, False)):
+                              ("s" * 199 + "\r\n", True), ("s" * 200, False),
+                              ("secret\n" + "s" * 200, False),
+                              # What looks right in an editor, and lets nobody in, or others.
+                              ("sec ret", True), ("secret \n", False), (" secret\n", False),
+                              ("secret\nother\t\r\n", False), ("secret\rother\r", False),
+                              ("\ufeffsecret\n", False), ("s\0e\0c\0", False), ("secr\u00e9t", False)):
             self.write(token_file, content)
             done = self.check({"auth": {"token_file": token_file}})
             self.assertEqual(done.returncode == 0, good, done)
