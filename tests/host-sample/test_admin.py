@@ -287,7 +287,8 @@ class Status(LookupCase):
                     for row in host.admin("/status.json").json["servers"]), "why a link is lacking, of both servers")
                 # One that lacks both of its links keeps the host from being ready.
                 self.assert_told_first(host, "No primary answers 1 of 4 threads|Not ready: .*too many connections")
-                self.assertNotIn("does not answer", host.admin("/status.txt").body.decode())
+                # A link that has just come up has not been asked anything yet.
+                wait_for(lambda: "does not answer" not in host.admin("/status.txt").body.decode(), "answers by the others")
                 metrics = host.metrics()
                 self.assertEqual(metrics.value("snapshot_host_primary_answers"), 0)
                 for server in ("primary", "replica"):
