@@ -195,7 +195,7 @@ static void end_read(struct play *play, const struct rp_action *action) {
     }
     for (int i = 0; i < play->action_count; i++) {
         if (play->actions[i].kind == RP_ACTION_READ && play->actions[i].tag == action->tag) {
-            violated(play, "C9: a read is done, and its action is still out");
+            violated(play, "C7: a read is done, and its action is still out");
         }
     }
     read->open = false;
