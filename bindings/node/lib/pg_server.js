@@ -203,7 +203,11 @@ const reading = (Base) => class extends Base {
   wants = null;
   before = null;
 
-  /** The pool and its clients call back in whatever context their sockets were made. */
+  /** Here and in what follows: the pool and its clients call back in whatever context their sockets were made. */
+  connect() {
+    this.wants.context.runInAsyncScope(super.connect, this);
+  }
+
   begin() {
     this.wants.context.runInAsyncScope(this.#begin, this);
   }
