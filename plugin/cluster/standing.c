@@ -12,6 +12,9 @@
 
 #define REDIAL_NS UINT64_C(10000000000)
 
+/* So long after it was dialled anew a server that answers has been asked over a new connection. */
+#define BACK_NS UINT64_C(2500000000)
+
 static const char *const why_texts[WHY_COUNT] = {
     [WHY_FINE] = "",
     [WHY_FOREIGN] = "it belongs to another system than the primary",
@@ -185,15 +188,37 @@ static bool has_led(const struct server *server) {
  * hosts, or a name that moves too late. The primary may be back there, and the connections to the
  * standby would never end by themselves. */
 static bool has_lost_its_primary(const struct rp_cluster *cluster, const struct server *server) {
-    return cluster->primary == NO_SERVER && server->role == RP_ROLE_REPLICA && has_led(server);
+    return cluster->primary == NO_SERVER && server->role == RP_ROLE_REPLICA &&
+           server->expect != RP_EXPECT_REPLICA && has_led(server);
+}
+
+/* It may be a healthy standby that has led once, as any in a cluster with failovers, and one that
+ * is full takes no new connections: so it goes on while nobody else serves. Where there is just
+ * this name it is all that may lead to the primary. */
+static bool is_needed(const struct rp_cluster *cluster, uint32_t index) {
+    bool is_alone = true;
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *other = &cluster->servers[i];
+        if (i == index || !is_on(other)) {
+            continue;
+        }
+        const bool is_back =
+            other->redialled_ns == 0 || cluster->now_ns - other->redialled_ns >= BACK_NS;
+        if ((cluster->replicas & server_bit(i)) != 0 && other->answers && is_back) {
+            return false;
+        }
+        is_alone = false;
+    }
+    return !is_alone;
 }
 
 /* That another one answers well is no reason to stay connected to one that is out: connections that
  * were made before a name moved lead to it still. */
 void standing_redial(struct rp_cluster *cluster, uint32_t index) {
     struct server *server = &cluster->servers[index];
+    const bool lost = has_lost_its_primary(cluster, server);
     const bool elsewhere = (server->why != WHY_FINE && server->why != WHY_UNCERTAIN) ||
-                           splits_has(cluster, index) || has_lost_its_primary(cluster, server);
+                           splits_has(cluster, index) || lost;
     if (!elsewhere && server->said.instance == server->redial_instance) {
         server->redial_ns = 0;
     } else if (elsewhere && server->redial_ns == 0) {
@@ -202,7 +227,8 @@ void standing_redial(struct rp_cluster *cluster, uint32_t index) {
         if (may_have_stayed_behind(cluster, server)) {
             redial(cluster, index);
         }
-    } else if (server->redial_ns != 0 && cluster->now_ns >= server->redial_ns) {
+    } else if (server->redial_ns != 0 && cluster->now_ns >= server->redial_ns &&
+               !(lost && is_needed(cluster, index))) {
         redial(cluster, index);
         server->redial_ns = 0;
     }

@@ -80,7 +80,7 @@ static void ask(struct scripted_pair *pair, const struct rp_action *action) {
         pair->locates_seen++;
     } else if (pair->primary_is_gone && action->server == PAIR_PRIMARY) {
         pair->calls->answer(pair->cluster, action->id, RP_SERVER_GONE, NULL, NULL, pair->now_ns);
-    } else if (pair->primary_is_standby && action->server == PAIR_PRIMARY) {
+    } else if (pair->primary_is_standby && action->server != PAIR_STANDBY) {
         pair->calls->answer(pair->cluster, action->id, RP_ANSWERED,
                             answer_of(pair, PAIR_STANDBY, action->text), NULL, pair->now_ns);
     } else if (pair->standby_is_gone && action->server == PAIR_STANDBY) {

@@ -338,6 +338,62 @@ START_TEST(one_that_has_led_and_leads_to_a_standby_is_dialled_anew) {
 }
 END_TEST
 
+static void set_server(uint32_t index, int32_t expect, int32_t state) {
+    static const char *const names[] = {"a", "b", "c"};
+    (void)pair.calls->server_set(pair.cluster, index, names[index], expect, state, pair.now_ns);
+    pair_time_passes(&pair, 1500);
+    pair.redialled = 0;
+}
+
+/* A standby that has led once may be full: it would be lost, and all that it has. */
+START_TEST(one_that_alone_serves_keeps_its_connections) {
+    set_server(PAIR_STANDBY, RP_EXPECT_ANY, RP_SERVER_ON);
+    pair.primary_is_standby = true;
+    pair.standby_is_gone = true;
+    pair_time_passes(&pair, 30000);
+    ck_assert_int_eq(pair.redialled, 0);
+    pair.standby_is_gone = false;
+    pair_time_passes(&pair, 5000);
+    ck_assert_int_eq(pair.redialled, 1);
+}
+END_TEST
+
+START_TEST(the_only_name_is_dialled_anew) {
+    pair.primary_is_standby = true;
+    pair.redialled = 0;
+    pair_time_passes(&pair, 15000);
+    ck_assert_int_eq(pair.redialled, 1);
+}
+END_TEST
+
+START_TEST(one_that_is_no_primarys_name_is_not_dialled_anew) {
+    set_server(PAIR_STANDBY, RP_EXPECT_ANY, RP_SERVER_ON);
+    pair.primary_is_standby = true;
+    pair_time_passes(&pair, 1500);
+    set_server(PAIR_PRIMARY, RP_EXPECT_REPLICA, RP_SERVER_ON);
+    pair_time_passes(&pair, 30000);
+    ck_assert_int_eq(pair.redialled, 0);
+}
+END_TEST
+
+/* That the one before is back has to be seen first. */
+START_TEST(two_that_have_led_are_dialled_anew_one_after_the_other) {
+    set_server(PAIR_ALIAS, RP_EXPECT_ANY, RP_SERVER_ON);
+    pair.primary_is_standby = true;
+    uint64_t last_ns = 0;
+    for (int ms = 0; ms < 60000; ms++) {
+        pair_time_passes(&pair, 1);
+        if (pair.redialled > 0) {
+            ck_assert_int_eq(pair.redialled, 1);
+            ck_assert(last_ns == 0 || pair.now_ns - last_ns >= 2500 * PAIR_MS);
+            last_ns = pair.now_ns;
+            pair.redialled = 0;
+        }
+    }
+    ck_assert_uint_ne(last_ns, 0);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_names");
     TCase *tests = suite_case(suite, "names", set_up, tear_down, 0);
@@ -362,5 +418,9 @@ int main(void) {
     tcase_add_test(tests, two_that_answer_by_turns_are_not_asked_without_end);
     tcase_add_test(tests, one_that_is_out_by_turns_is_dialled_anew);
     tcase_add_test(tests, one_that_has_led_and_leads_to_a_standby_is_dialled_anew);
+    tcase_add_test(tests, one_that_alone_serves_keeps_its_connections);
+    tcase_add_test(tests, the_only_name_is_dialled_anew);
+    tcase_add_test(tests, one_that_is_no_primarys_name_is_not_dialled_anew);
+    tcase_add_test(tests, two_that_have_led_are_dialled_anew_one_after_the_other);
     return suite_run(suite);
 }

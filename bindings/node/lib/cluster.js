@@ -64,7 +64,7 @@ class Cluster {
   #closing = null;
   #isClosed = false;
   #left = null;
-  /** Of its questions, which are no request's. */
+  /** Of its questions, notices and timer, which are no request's. */
   #context = new AsyncResource('ReadPolicyCluster');
 
   /** @private Use connect. */
@@ -245,7 +245,7 @@ class Cluster {
     const at = performance.now() + wait;
     if (at >= this.#timerAt) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#onTimer, wait);
+    this.#timer = this.#context.runInAsyncScope(setTimeout, undefined, this.#onTimer, wait);
     this.#timerAt = at;
     if (this.#open === 0 && !this.#settled) this.#timer.unref();
   }
@@ -274,7 +274,7 @@ class Cluster {
     // Known as the read's before it begins: a pool may refuse at once, and the next action comes then.
     read.work = this.#limited(pg.read(read.what, read.client, this.#set.text(ints[AT.text]),
       ints[AT.target] === TARGET.REPLICA, read.wantsPosition, this.#answered, read));
-    read.runInAsyncScope(read.work.connect, read.work);
+    read.work.connect();
   }
 
   #answered = (read, outcome, error, before, after, result) => {
@@ -361,7 +361,8 @@ class Cluster {
   #tell(notice) {
     const { onNotice = logNotice } = this.#options;
     try {
-      onNotice({ ...notice, level: LOG_LEVELS[notice.level], server: this.#servers[notice.server]?.name ?? null });
+      const server = this.#servers[notice.server]?.name ?? null;
+      this.#context.runInAsyncScope(onNotice, undefined, { ...notice, level: LOG_LEVELS[notice.level], server });
     } catch (error) {
       // The host's mistake surfaces, but not in the middle of another's read.
       queueMicrotask(() => {

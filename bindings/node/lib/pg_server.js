@@ -203,16 +203,17 @@ const reading = (Base) => class extends Base {
   wants = null;
   before = null;
 
-  /** The pool and its clients call back in whatever context their sockets were made. */
-  begin() {
-    this.wants.context.runInAsyncScope(this.#begin, this);
+  /** What is asked for, and the host's own functions: the pool and its clients call back in whatever context
+   * their sockets were made. */
+  connect() {
+    this.wants.context.runInAsyncScope(super.connect, this);
   }
 
   query(text, values, next) {
-    super.query(text, values, (result) => this.wants.context.runInAsyncScope(next, this, result));
+    this.wants.context.runInAsyncScope(super.query, this, text, values, next);
   }
 
-  #begin() {
+  begin() {
     const { question, isTransaction } = this.wants;
     if (question === null && !isTransaction) {
       this.#ask();
@@ -236,12 +237,12 @@ const reading = (Base) => class extends Base {
   }
 
   #answered = (result) => {
-    const { what, isReplica, wantsPosition, isTransaction } = this.wants;
+    const { what, isReplica, wantsPosition, isTransaction, context } = this.wants;
     let outcome;
     let after;
     try {
-      outcome = outcomeOf(what, result);
-      after = what.position?.(result.rows) ?? null;
+      outcome = outcomeOf(what, result, context);
+      after = what.position ? (context.runInAsyncScope(what.position, what, result.rows) ?? null) : null;
       if (after !== null && (typeof after !== 'string' || after.includes('\0'))) throw new TypeError('position: expected a text');
     } catch (error) {
       // The host's own mistake; it says nothing of the server.
@@ -273,14 +274,14 @@ const PoolRead = reading(Work);
 const BorrowedRead = reading(BorrowedWork);
 
 /** What the host's `outcome` said, or by the number of rows. */
-function outcomeOf(what, result) {
+function outcomeOf(what, result, context) {
   const { rows } = result;
   if (rows === undefined) throw new TypeError('read: sql is several statements; expected one');
   if (rows.length === 0 && hasNoRows(result)) {
     throw new TypeError(`read: sql returns no rows, of whatever table: ${result.command ?? 'it is empty'}`);
   }
   if (!what.outcome) return rows.length > 0 ? OUTCOME.FOUND : OUTCOME.MISSING;
-  const said = what.outcome(rows, result);
+  const said = context.runInAsyncScope(what.outcome, what, rows, result);
   const outcome = OUTCOMES[said];
   if (outcome === undefined) {
     throw new TypeError(`outcome: expected 'found', 'partial' or 'missing', not ${String(said)}`);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import AsyncIterable, Awaitable, Generator
+from collections.abc import AsyncIterable, Awaitable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -45,7 +45,7 @@ class ReadEnded(ReadPolicyError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # From its text it could not be made again, which whoever waits for a pool of processes waits for in vain.
-        return type(self), (self.end,)
+        return type(self), (self.end,), self.__dict__
 
 
 class NotFound(ReadEnded):
@@ -149,7 +149,7 @@ def deadline_of(now_ns: int, timeout: float | None) -> int:
 
 
 _TEXTS = (str, bytes, bytearray, memoryview)
-_UNREAD = (Generator, AsyncIterable, Awaitable, map, filter, zip)
+_UNREAD = (Iterator, AsyncIterable, Awaitable)
 
 
 def outcome_of(value: object) -> str:
@@ -159,7 +159,9 @@ def outcome_of(value: object) -> str:
         return "missing"
     if hasattr(value, "__len__"):
         return "found" if len(value) > 0 or isinstance(value, _TEXTS) else "missing"
-    if isinstance(value, _UNREAD) or hasattr(value, "fetchall"):
+    # Cursors and results; a query that would be sent when it is iterated over.
+    is_query = hasattr(value, "fetchall") or (hasattr(value, "all") and hasattr(value, "first"))
+    if isinstance(value, _UNREAD) or is_query:
         raise UsageError(f"a {type(value).__name__} does not say whether there are rows, and may read them when the"
                          " read is over: return what it gives, a list say, or give a function as `outcome`")
     return "found"

@@ -138,7 +138,7 @@ class Cluster:
         self._policies = policies
         self._settings = settings
         self._machine = Machine(policies, [server.name for server in servers], expect or {}, settings,
-                                settings.notify)
+                                lambda *notice, own=self._context: own.copy().run(settings.notify, *notice))
         self._pools = [_Pool(server) for server in servers]
         self._pending: dict[int, _Pending] = {}
         self._tags = 0

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sized
 from typing import Any, Callable, Mapping
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connections, transaction
-from django.db.models import QuerySet
 
 from . import _cluster, _sql
 from ._end import End, NotFound, outcome_of
@@ -62,8 +62,8 @@ class _Link(Link):
                 cursor.execute(_sql.statement_timeout(limit_ns))
         before = None if question is None else self._one(question)[0]
         value = read(self._alias)
-        if isinstance(value, QuerySet):
-            len(value)  # it is read here, between the two: it would be only when the outcome is asked for
+        if isinstance(value, Sized):
+            len(value)  # what is lazy is read here, between the two: else only when the outcome is asked for
         in_recovery, after = self._one(_sql.AFTER)
         return _sql.Answer(before, value, in_recovery, after)
 

@@ -1,9 +1,11 @@
 // connect, on a real primary and standby.
 
 import assert from 'node:assert/strict';
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { execFileSync } from 'node:child_process';
+import { createRequire } from 'node:module';
 import { setPriority } from 'node:os';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
@@ -434,6 +436,41 @@ test('what a read does is done in its caller\'s async context, whoever has it do
   }
   assert.deepEqual([...seen].sort(), numbers.map((number) => `${number} ${number}`).sort());
   assert.equal(strangers.length, 0);
+  await close();
+});
+
+test('a connection of before a redial makes way in the context of the read that met it', async () => {
+  const require = createRequire(import.meta.url);
+  const { PgServer } = require(join(dirname(require.resolve('read-policy')), 'lib', 'pg_server.js'));
+  const caller = new AsyncLocalStorage();
+  const pool = new pg.Pool(optionsOf('primary', { max: 1 }));
+  const server = new PgServer(pool, pg.Pool, () => {});
+  const seen = [];
+  const connect = pool.connect.bind(pool);
+  pool.connect = (told) => {
+    seen.push(caller.getStore());
+    return connect(told);
+  };
+  const outcome = () => {
+    server.redial(); // the second waits for this one's client
+    return 'missing';
+  };
+  const read = (number, more) => caller.run(number, () => new Promise((resolve) => server.read(known('nowhere', more), undefined,
+    null, false, false, resolve, new AsyncResource('test')).connect()));
+  await Promise.all([read(1, { outcome }), read(2)]);
+  assert.deepEqual(seen, [1, 2, 2]);
+  await server.close();
+  await pool.end();
+});
+
+test('a notice is in the context of the cluster, not of the read that brought it', async () => {
+  const caller = new AsyncLocalStorage();
+  const stores = [];
+  const { cluster, close } = await clusterOf(RETRY, { onNotice: ({ text }) => stores.push([text, caller.getStore()]) });
+  stores.length = 0;
+  await caller.run(1, () => cluster.read('snapshots_since', known('nowhere', { position: () => 'nonsense' })));
+  assert.ok(stores.some(([text]) => text.includes('nonsense')));
+  assert.deepEqual(stores.filter(([, store]) => store !== undefined), []);
   await close();
 });
 

@@ -197,6 +197,24 @@ class Pair:
             self.assertEqual({end.verdict for end in ends}, {"not_found"})
         self.assertEqual(seen, {(number, number) for number in range(8)})
 
+    async def test_a_notice_is_not_of_the_read_that_brought_it(self):
+        caller = contextvars.ContextVar("caller", default=None)
+        seen = []
+
+        async def until_noticed(pair):
+            caller.set("a read's")
+            pair.server_set("b", expect="primary")
+            await until(noticed, "a notice")
+
+        async def noticed():
+            return bool(seen)
+        settings = Settings(max_reads=8, on_notice=lambda *_notice: seen.append(caller.get()))
+        async with self.open(settings) as pair:
+            await pair.read("primary", self.select, ("bogus",))
+            seen.clear()
+            await asyncio.create_task(until_noticed(pair))
+        self.assertEqual(set(seen), {None})
+
     async def test_many_at_once(self):
         row = self.row()
         cluster.wait_caught_up()

@@ -3,6 +3,7 @@
 
 import asyncio
 import copy
+import itertools
 import os
 import pickle
 import random
@@ -154,7 +155,13 @@ class Decisions:
         result = sqlite3.connect(":memory:").execute("SELECT 1 WHERE false")
         coroutine = later()
         self.addCleanup(coroutine.close)
-        for value in (result, (row for row in []), map(str, []), coroutine):
+        class Query:
+            def all(self):
+                return []
+
+            def first(self):
+                return None
+        for value in (result, (row for row in []), map(str, []), iter([]), itertools.chain([]), Query(), coroutine):
             with self.assertRaisesRegex(UsageError, f"a {type(value).__name__} does not say"):
                 self.read("retry", Server(value))
         end = self.read("retry", Server(result), outcome=lambda rows: "found" if rows == ["row"] else "missing")
@@ -164,9 +171,10 @@ class Decisions:
         end = self.read("retry", Server(ConnectionError("down")), Server(ConnectionError("down, too")))
         with self.assertRaises(ReadFailed) as raised:
             end.unwrap()
+        raised.exception.asked = "twice"
         there = pickle.loads(pickle.dumps(raised.exception))
-        self.assertEqual((type(there), str(there), there.end.message, str(there.end.error)),
-                         (ReadFailed, str(raised.exception), end.message, "down, too"))
+        self.assertEqual((type(there), str(there), there.end.message, str(there.end.error), there.asked),
+                         (ReadFailed, str(raised.exception), end.message, "down, too", "twice"))
 
     def test_mistakes_of_the_callers(self):
         with self.assertRaisesRegex(UsageError, "found, partial or missing, not 'Found'"):

@@ -14,7 +14,7 @@ from package import POLICIES
 from testbed import wait_for
 
 import read_policy.sqlalchemy
-from read_policy import ReadFailed, Shed
+from read_policy import ReadFailed, Shed, UsageError
 
 try:
     # By Django's own numbers, which depend on the driver that it finds.
@@ -81,6 +81,10 @@ class SQLAlchemy(Functions, unittest.TestCase):
         with self.assertRaises(sqlalchemy.exc.MultipleResultsFound):
             self.row()
             read_policy.sqlalchemy.get_known(self.pair, "primary", sqlalchemy.select(Thing))
+
+    def test_a_query_that_is_not_read_says_nothing(self):
+        with self.assertRaisesRegex(UsageError, "a Query does not say"):
+            self.pair.read("retry", lambda connection: sqlalchemy.orm.Session(connection).query(Thing))
 
     def test_its_connections_go_back_as_they_were(self):
         self.read("retry", self.row())
@@ -167,6 +171,7 @@ class Django(Pair, unittest.TestCase):
             self.module.get_known("primary", self.model.objects.all())
 
     def test_a_queryset_is_read_in_the_reads_transaction(self):
+        from django.core.paginator import Paginator
         from django.db import connections
         row = self.row()
         inside = []
@@ -175,9 +180,14 @@ class Django(Pair, unittest.TestCase):
             if "FROM \"thing\"" in sql:
                 inside.append(connections["default"].in_atomic_block)
             return execute(sql, *arguments)
+        things = self.model.objects
         with connections["default"].execute_wrapper(run):
-            end = self.pair.read("primary", lambda alias: self.model.objects.using(alias).filter(pk=row))
-        self.assertEqual((self.ids(end), inside), ([row], [True]))
+            for lazy in (lambda alias: things.using(alias).filter(pk=row),
+                         lambda alias: things.db_manager(alias).raw("SELECT id FROM \"thing\" WHERE id = %s", (row,)),
+                         lambda alias: Paginator(things.using(alias).filter(pk=row).order_by("pk"), 10).page(1)):
+                inside.clear()
+                end = self.pair.read("primary", lazy)
+                self.assertEqual((self.ids(end), set(inside)), ([row], {True}))
 
     def test_in_an_atomic_block_it_sees_what_was_written_there(self):
         from django.db import transaction
