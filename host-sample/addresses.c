@@ -52,7 +52,7 @@ static bool at_address(struct server_config *server, const struct server_config 
 
 /* Returns whether there was any. */
 static bool append_found(struct host_config *expanded, const struct server_config *section,
-                         struct name_search *search) {
+                         const struct name_search *search) {
     char host[INI_MAX_VALUE_BYTES + 1];
     bool any = false;
     if (search == NULL || !conninfo_host(section->conninfo, host, sizeof host)) {
@@ -90,7 +90,7 @@ static bool append_former(struct host_config *expanded, const struct server_conf
 }
 
 void addresses_expand(struct host_config *expanded, const struct host_config *written,
-                      const struct host_config *before, struct name_search *search) {
+                      const struct host_config *before, const struct name_search *search) {
     *expanded = *written;
     memset(expanded->servers, 0, sizeof expanded->servers);
     expanded->server_count = 0;

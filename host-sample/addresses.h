@@ -14,10 +14,10 @@ struct name_search;
 /* Begins to look up the names that are several servers; NULL: there are none, or no memory. */
 struct name_search *addresses_search(const struct host_config *written);
 
-/* Puts a server for each address that was found so far in the place of its section; `expanded` is a
+/* Puts a server for each address that was found in the place of its section; `expanded` is a
  * copy of `written` else. Of a name that is not found, or not yet, the servers of `before` (NULL:
  * none) stay; without any, the section itself. */
 void addresses_expand(struct host_config *expanded, const struct host_config *written,
-                      const struct host_config *before, struct name_search *search);
+                      const struct host_config *before, const struct name_search *search);
 
 #endif

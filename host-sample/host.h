@@ -58,7 +58,7 @@ struct host {
     const char *config_path;
     struct host_config *written; /* the main thread's; what it becomes with addresses.h is: */
     struct host_config *config;  /* the newest; the main thread's */
-    struct name_search *search;  /* that has not been taken over; the main thread's; NULL: none */
+    struct name_search *search;  /* of its names; the main thread's; NULL: none */
     uint32_t most_lookups;       /* that a thread has room for */
     const struct loaded_plugin *plugin;
     struct rp_set *set;

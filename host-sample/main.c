@@ -245,8 +245,7 @@ static int run(struct host *host, const sigset_t *signals, bool test, bool conne
         } else {
             say_notes(host);
             host_keep_facts(host);
-            exit_status =
-                host_find_addresses(host) && serve(host, signals) ? EXIT_SUCCESS : EXIT_FAILURE;
+            exit_status = serve(host, signals) ? EXIT_SUCCESS : EXIT_FAILURE;
         }
     }
     if (host->set != NULL) {

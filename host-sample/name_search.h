@@ -1,9 +1,8 @@
 /*
- * name_search.h - several names looked up at once, in threads of their own.
+ * name_search.h - names that are looked up again and again, each in a thread of its own.
  *
  * Where name servers are silent the system's resolver takes a minute or more, and nothing
- * interrupts it. Who searches waits as long as it likes, and looks again later for what has come
- * meanwhile.
+ * interrupts it: neither the caller nor the other names wait for it. [one thread], the caller's.
  */
 #ifndef NAME_SEARCH_H
 #define NAME_SEARCH_H
@@ -17,14 +16,19 @@ struct name_search;
 /* NULL: no memory. */
 struct name_search *name_search_new(void);
 
-/* Begins to look a name up; one that cannot be is never found. At most HOST_MAX_SERVERS of them. */
+/* Begins to look a name up, now and some seconds after each time that it was found or not. At most
+ * HOST_MAX_SERVERS of them. */
 void name_search_add(struct name_search *search, const char *host);
 
-/* Whether all have been looked up, found or not, within limit_ms. */
-bool name_search_wait(struct name_search *search, uint32_t limit_ms);
+/* Until each has been looked up once, for limit_ms at most. */
+void name_search_wait(struct name_search *search, uint32_t limit_ms);
 
-/* The addresses of a name, valid as long as the search; NULL: it has not been found yet. */
-const struct addrinfo *name_search_found(struct name_search *search, const char *host);
+/* Takes over what was found, or not found any more, since the last call. Whether there was any. */
+bool name_search_take(struct name_search *search);
+
+/* The addresses of a name, valid until the next name_search_take; NULL: it is not found, or not
+ * yet. */
+const struct addrinfo *name_search_found(const struct name_search *search, const char *host);
 
 /* NULL is allowed. Threads that still wait for the resolver end by themselves. */
 void name_search_free(struct name_search *search);

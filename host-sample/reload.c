@@ -27,9 +27,6 @@
  * over when they come. SIGTERM waits for it, too. */
 #define FOUND_MS 2000u
 
-/* Names that are several servers are looked up so often. */
-#define LOOK_UP_MS 10000u
-
 #define NAMES_BYTES 2048u
 
 /* ---- the policy file ------------------------------------------------------------------------- */
@@ -103,7 +100,8 @@ static void search_names(struct host *host, const struct host_config *written) {
     name_search_free(host->search);
     host->search = addresses_search(written);
     if (host->search != NULL) {
-        (void)name_search_wait(host->search, FOUND_MS);
+        name_search_wait(host->search, FOUND_MS);
+        (void)name_search_take(host->search);
     }
 }
 
@@ -118,9 +116,18 @@ bool host_find_addresses(struct host *host) {
     return config != NULL;
 }
 
-/* Hands out what was found, if it has changed. */
-static void take_found(struct host *host, struct host_config *config) {
+void host_take_addresses(struct host *host) {
     char changes[NAMES_BYTES];
+    if (host->search == NULL) {
+        host->search = addresses_search(host->written);
+    }
+    if (host->search == NULL || !name_search_take(host->search)) {
+        return;
+    }
+    struct host_config *config = calloc(1, sizeof *config);
+    if (config == NULL) {
+        return; /* until a name has been looked up again */
+    }
     addresses_expand(config, host->written, host->config, host->search);
     config_name_changes(host->config, config, changes, sizeof changes);
     if (changes[0] == '\0') {
@@ -130,25 +137,6 @@ static void take_found(struct host *host, struct host_config *config) {
     const struct log_field fields[] = {LOG_TEXT("changed", changes), LOG_END};
     log_write(host->service.log, LOG_LEVEL_INFO, "a name has other addresses", fields);
     hand_out(host, config);
-}
-
-uint32_t host_look_up(struct host *host) {
-    if (host->search == NULL) {
-        host->search = addresses_search(host->written);
-    }
-    if (host->search == NULL) {
-        return LOOK_UP_MS;
-    }
-    if (!name_search_wait(host->search, 0)) {
-        return HOST_LOOK_SOON_MS;
-    }
-    struct host_config *config = calloc(1, sizeof *config);
-    if (config != NULL) { /* or until the next time */
-        take_found(host, config);
-    }
-    name_search_free(host->search);
-    host->search = NULL;
-    return LOOK_UP_MS;
 }
 
 /* ---- both ------------------------------------------------------------------------------------ */

@@ -17,10 +17,9 @@ void host_reload(struct host *host);
 /* For the start: finds the servers of names that are several, see addresses.h. False: no memory. */
 bool host_find_addresses(struct host *host);
 
-/* Takes over what has been found since, and looks such names up again. Returns after how many
- * milliseconds it is to be called next; after the start and a reload it is HOST_LOOK_SOON_MS. */
-#define HOST_LOOK_SOON_MS 50u
-uint32_t host_look_up(struct host *host);
+/* Takes over what has been found since. To be called every now and then. [one thread]: the main
+ * one. */
+void host_take_addresses(struct host *host);
 
 /* Notes what the two files that were just loaded say, for pages. [one thread]: the main one. */
 void host_keep_facts(struct host *host);

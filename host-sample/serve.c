@@ -23,6 +23,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* What was found of names that are several servers is looked for so often. */
+#define LOOK_NS 500000000
+
 /* Room for so many times max_lookups, and at most for so many if max_lookups are fewer. */
 #define ROOM_FACTOR 8u
 #define ROOM_MAX    65536u
@@ -91,19 +94,28 @@ static bool start_workers(struct host *host) {
     return true;
 }
 
+/* As sigtimedwait, but the end comes first: of several signals the system hands out the one with
+ * the lowest number, and a reload takes long enough for the next to have come. */
+static int wait_for_signal(const sigset_t *signals, const struct timespec *period) {
+    static const struct timespec now;
+    sigset_t ends;
+    (void)sigemptyset(&ends);
+    (void)sigaddset(&ends, SIGTERM);
+    (void)sigaddset(&ends, SIGINT);
+    const int end = sigtimedwait(&ends, NULL, &now);
+    return end > 0 ? end : sigtimedwait(signals, NULL, period);
+}
+
 static void wait_for_signals(struct host *host, const sigset_t *signals) {
-    uint32_t look_ms = HOST_LOOK_SOON_MS;
+    const struct timespec period = {.tv_nsec = LOOK_NS};
     int signal_number = 0;
     while (signal_number != SIGTERM && signal_number != SIGINT) {
-        const struct timespec period = {.tv_sec = (time_t)(look_ms / 1000),
-                                        .tv_nsec = (long)(look_ms % 1000) * 1000000};
-        signal_number = sigtimedwait(signals, NULL, &period);
+        signal_number = wait_for_signal(signals, &period);
         if (signal_number < 0 && errno == EAGAIN) {
-            look_ms = host_look_up(host);
+            host_take_addresses(host);
         }
         if (signal_number == SIGHUP) {
             host_reload(host);
-            look_ms = HOST_LOOK_SOON_MS;
         } else if (signal_number == SIGUSR1 || signal_number == SIGUSR2) {
             const struct log_field fields[] = {
                 LOG_TEXT("signal", signal_number == SIGUSR1 ? "SIGUSR1" : "SIGUSR2"), LOG_END};
@@ -182,11 +194,12 @@ bool serve(struct host *host, const sigset_t *signals) {
     host->worker_count = host->config->listen.threads;
     host->most_lookups = room_for_lookups(host->config->limits.max_lookups);
     host->workers = calloc(host->worker_count, sizeof *host->workers);
-    if (host->workers == NULL) {
+    give_memory_back(host->worker_count); /* before other threads take memory */
+    if (host->workers == NULL || !host_find_addresses(host)) {
         log_write(host->service.log, LOG_LEVEL_ERROR, "out of memory", NULL);
+        free(host->workers);
         return false;
     }
-    give_memory_back(host->worker_count);
     const bool taken = is_taken(host);
     if (init_workers(host) && start_workers(host)) {
         if (taken) {

@@ -11,54 +11,66 @@
 #include <string.h>
 #include <unistd.h>
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+#define DELETE          0x7f
+
 enum token_line { TOKEN_READ, TOKEN_NONE, TOKEN_LONG, TOKEN_UNSENDABLE };
 
 static int next_byte(FILE *file) {
     return feof(file) || ferror(file) ? EOF : fgetc(file);
 }
 
+static bool is_blank(int byte) {
+    return byte == ' ' || byte == '\t' || byte == '\r';
+}
+
 /* Whether anything but empty lines is left. */
 static bool has_more(FILE *file) {
     int next = next_byte(file);
-    while (next == '\n' || next == '\r') {
+    while (next == '\n' || is_blank(next)) {
         next = next_byte(file);
     }
     return next != EOF;
 }
 
-/* Whether a client can send it in a header: HTTP knows no control characters there, a zero among
- * them, and takes blanks off the ends. What is not ASCII is the mark that some editors put before
- * a text, or would be sent in one encoding by one client and in another by the next. */
-static bool is_sendable(const char *token, size_t length) {
-    bool good = token[0] != ' ' && token[length - 1] != ' ';
-    for (size_t i = 0; i < length; i++) {
-        good = good && token[i] >= ' ' && token[i] <= '~';
+/* Whether a client can send it in a header, where HTTP knows no control characters but the tab. The
+ * mark that some editors put before a text is not meant to be sent. */
+static bool is_sendable(const char *token) {
+    bool good = strncmp(token, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) != 0;
+    for (size_t i = 0; token[i] != '\0'; i++) {
+        const unsigned char byte = (unsigned char)token[i];
+        good = good && (byte >= ' ' || byte == '\t') && byte != DELETE;
     }
     return good;
 }
 
-/* The next line, without its end; none at the end of the file, or if it is empty. */
+/* The next line, without its end, and without the blanks at both ends, which HTTP takes off a
+ * header, too; none at the end of the file, or if nothing remains. */
 static enum token_line read_token_line(FILE *file, char token[HOST_MAX_SECRET]) {
     char line[HOST_MAX_SECRET + 1];
-    size_t length = 0;
-    enum token_line outcome = TOKEN_READ;
+    size_t length = 0, blanks = 0;
+    enum token_line outcome;
     int next = next_byte(file);
     while (next != EOF && next != '\n' && length < sizeof line) {
         line[length++] = (char)next;
         next = next_byte(file);
     }
-    if (length > 0 && length < sizeof line && line[length - 1] == '\r') {
+    const bool whole = length < sizeof line;
+    while (length > 0 && is_blank(line[length - 1])) {
         length--;
     }
-    if (length == 0) {
-        outcome = TOKEN_NONE;
-    } else if (length >= HOST_MAX_SECRET) {
+    while (blanks < length && is_blank(line[blanks])) {
+        blanks++;
+    }
+    length -= blanks;
+    if (!whole || length >= HOST_MAX_SECRET) {
         outcome = TOKEN_LONG;
-    } else if (!is_sendable(line, length)) {
-        outcome = TOKEN_UNSENDABLE;
+    } else if (length == 0) {
+        outcome = TOKEN_NONE;
     } else {
-        memcpy(token, line, length);
+        memcpy(token, line + blanks, length);
         token[length] = '\0';
+        outcome = strlen(token) == length && is_sendable(token) ? TOKEN_READ : TOKEN_UNSENDABLE;
     }
     explicit_bzero(line, sizeof line);
     return outcome;
@@ -71,7 +83,7 @@ static const char *read_tokens_of(FILE *file, struct host_config *config) {
     const enum token_line first = read_token_line(file, config->auth.token);
     const enum token_line second =
         first == TOKEN_READ ? read_token_line(file, config->auth.other_token) : TOKEN_NONE;
-    const bool more = first == TOKEN_READ && second <= TOKEN_NONE && has_more(file);
+    const bool more = has_more(file);
     if (ferror(file)) {
         return strerror(errno);
     }
@@ -79,8 +91,7 @@ static const char *read_tokens_of(FILE *file, struct host_config *config) {
         return "a line is too long";
     }
     if (first == TOKEN_UNSENDABLE || second == TOKEN_UNSENDABLE) {
-        return "a line holds what no client can send: a blank at an end, a control character, or "
-               "what is not ASCII, such as a byte order mark";
+        return "a line holds what no client sends: a control character, or a byte order mark";
     }
     if (first == TOKEN_NONE) {
         return "its first line is empty";
@@ -99,7 +110,7 @@ static void read_token_file(struct host_config *config, const char *place,
     if (why != NULL) {
         ini_errors_add(errors,
                        "%s: %s; accepted: a readable file of one token a line, one or two of "
-                       "them, each of 1 to %u printable ASCII characters",
+                       "them, each of 1 to %u bytes",
                        place, why, HOST_MAX_SECRET - 1);
     }
     if (file != NULL) {

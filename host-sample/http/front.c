@@ -226,6 +226,7 @@ static void close_listener(struct http_front *front) {
         event_del(&front->accept_again);
         close(front->listener);
         front->listener = NO_LISTENER;
+        counter_set(&front->connections.counters.waiting, 0);
     }
 }
 

@@ -8,6 +8,7 @@ address leads to a standby of its own, by a forwarder on it: of one name all ser
 import contextlib
 import ctypes
 import os
+import signal
 import socket
 import tempfile
 import threading
@@ -19,6 +20,7 @@ from test_reload_servers import Load, links_of, role_of, running, server
 from testbed import free_port, wait_for
 
 NAME = "standbys.example"
+SILENT = "silent.example"  # of which nothing is ever heard
 CLONE_NEWNS, MS_REC, MS_PRIVATE, MS_BIND = 0x20000, 0x4000, 1 << 18, 4096
 
 # It is asked by these hosts only, and waited for as long as a resolver can be told to.
@@ -58,7 +60,7 @@ def setUpModule():
 
 
 class NameServer:
-    """Silent, until it is told what to answer those who have asked and those who will."""
+    """Silent, until it is told what to answer those who have asked for NAME and those who will."""
 
     def __init__(self):
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -66,15 +68,16 @@ class NameServer:
         self._lock = threading.Lock()
         self._address = None
         self._unanswered = []
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
 
     def _listen(self):
         with contextlib.suppress(OSError):  # once it is closed
-            while True:
-                question = self._socket.recvfrom(512)
+            while (question := self._socket.recvfrom(512))[0]:
                 with self._lock:
-                    self._unanswered.append(question)
-                    self._answer()
+                    if NAME.split(".")[0].encode() in question[0]:
+                        self._unanswered.append(question)
+                        self._answer()
 
     def _answer(self):
         while self._address and self._unanswered:
@@ -99,6 +102,9 @@ class NameServer:
             return bool(self._unanswered)
 
     def close(self):
+        with contextlib.suppress(OSError):  # it has no peer, but this wakes who listens
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self._socket.close()
 
 
@@ -163,7 +169,8 @@ class Addresses(unittest.TestCase):
             self.assertEqual(role_of(host, second), "replica")
 
     def test_a_name_server_that_is_silent_holds_nothing_up(self):
-        """Neither the start nor a reload nor the end; and what it says at last is taken over."""
+        """Neither the start nor a reload nor the end, nor other names; and what it says of one at last is
+        taken over."""
         name_leads_to()
         name_server = NameServer()
         self.addCleanup(name_server.close)
@@ -171,9 +178,11 @@ class Addresses(unittest.TestCase):
         standby = reloads.cluster.standbys[0]
         self.addCleanup(forward("127.0.0.2", port, standby.port).close)
         conninfo = f"host={NAME} port={port} dbname=postgres user=postgres application_name={APPLICATION}"
+        silent = conninfo.replace(NAME, SILENT)
         found = "server.s/127.0.0.2"
         with running(a=server(reloads.cluster.primary), b=server(standby),
-                     s={"conninfo": conninfo, "addresses": "all"}) as host, Load(host) as load:
+                     s={"conninfo": conninfo, "addresses": "all"},
+                     t={"conninfo": silent, "addresses": "all"}) as host, Load(host) as load:
             load.wait()
             self.assertTrue(name_server.is_waited_for())
             name_server.speak("127.0.0.2")
@@ -183,6 +192,26 @@ class Addresses(unittest.TestCase):
             host.reload()
             load.wait()
             self.assertEqual(role_of(host, found), "replica")
+
+    def test_reloads_do_not_put_the_end_off(self):
+        """Each waits for the name for so long that the next one has come by then."""
+        name_server = NameServer()
+        self.addCleanup(name_server.close)
+        silent = f"host={SILENT} port=1 dbname=postgres user=postgres"
+        with running(a=server(reloads.cluster.primary),
+                     t={"conninfo": silent, "addresses": "all"}) as host:
+            ended = threading.Event()
+
+            def reload_on_and_on():
+                while not ended.wait(0.01):
+                    host.signal(signal.SIGHUP)
+
+            reloading = threading.Thread(target=reload_on_and_on)
+            reloading.start()
+            self.addCleanup(reloading.join)
+            self.addCleanup(ended.set)
+            wait_for(lambda: host.metrics().value("snapshot_host_reloads_total") > 1, "reloads")
+            host.stop()
 
     def test_what_cannot_be_looked_up(self):
         with running(a=server(reloads.cluster.primary)) as host:

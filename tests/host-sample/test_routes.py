@@ -299,12 +299,12 @@ class Credentials(RouteCase):
 
     def test_token_file(self):
         with tempfile.NamedTemporaryFile("w", suffix=".token") as file:
-            file.write("from-a-file\nsecond-line\n")
+            file.write("from-a-file \r\n second-\tline\n")
             file.flush()
             settings = {"auth": {"token": None, "token_file": file.name}}
             with Host(cluster.primary, settings=settings) as other:
-                for token, status in (("from-a-file", 200), ("second-line", 200), (TOKEN, 401),
-                                      ("from-a-file second-line", 401), ("", 401)):
+                for token, status in (("from-a-file", 200), ("second-\tline", 200), (TOKEN, 401),
+                                      ("from-a-file second-\tline", 401), ("", 401)):
                     answer = other.request("GET", lookup_path(run, since),
                                            {"authorization": "Bearer " + token})
                     self.assertEqual(answer.status, status, token)
@@ -1073,10 +1073,10 @@ class Strictness(ConfigurationCase):
                               ("secret\nother\nthird\n", False), ("secret\n\nthird\n", False),
                               ("s" * 199 + "\r\n", True), ("s" * 200, False),
                               ("secret\n" + "s" * 200, False),
+                              (" \t\nsecret\n", False), ("secret\nother\n \n", True),
                               # What looks right in an editor, and lets nobody in, or others.
-                              ("sec ret", True), ("secret \n", False), (" secret\n", False),
-                              ("secret\nother\t\r\n", False), ("secret\rother\r", False),
-                              ("\ufeffsecret\n", False), ("s\0e\0c\0", False), ("secr\u00e9t", False)):
+                              ("secret\rother\r", False), ("\ufeffsecret\n", False),
+                              ("secret\n\ufeffother", False), ("s\0e\0c\0", False), ("s\x7f", False)):
             self.write(token_file, content)
             done = self.check({"auth": {"token_file": token_file}})
             self.assertEqual(done.returncode == 0, good, done)

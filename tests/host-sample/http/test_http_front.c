@@ -1095,6 +1095,17 @@ START_TEST(drain_ends_what_is_under_way) {
 }
 END_TEST
 
+START_TEST(nobody_waits_for_a_front_that_is_drained) {
+    atomic_store(&out_of_descriptors, true);
+    struct client late = client_connect(front_thread_port(front));
+    AWAIT_COUNTERS(counters, counters.connections_waiting == 1);
+    front_thread_drain(front);
+    AWAIT_COUNTERS(counters, counters.connections_waiting == 0);
+    client_close(&late);
+    atomic_store(&out_of_descriptors, false);
+}
+END_TEST
+
 /* A request that is on its way when the drain starts is not lost with its connection. */
 START_TEST(drain_takes_what_has_come) {
     struct client_reply reply = client_ask(&client, GET("/echo1"));
@@ -1281,6 +1292,7 @@ static void add_clients(Suite *suite) {
     tcase_add_test(tests, no_descriptors_left);
     tcase_add_test(tests, drain_ends_what_is_under_way);
     tcase_add_test(tests, drain_takes_what_has_come);
+    tcase_add_test(tests, nobody_waits_for_a_front_that_is_drained);
     tcase_add_test(tests, port_is_taken);
     tcase_add_test(tests, sockets_are_set_up);
 }
