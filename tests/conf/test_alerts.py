@@ -258,8 +258,9 @@ class WithAHost(unittest.TestCase):
         its_rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
         self.assertEqual(len(its_rules), len(rules()))
         self.assertEqual({rule["health"] for rule in its_rules}, {"ok"}, its_rules)
-        self.assertEqual({alert["labels"]["alertname"] for alert in prometheus.ask("alerts")["alerts"]},
-                         set(pending))
+        # A Prometheus that has just begun has scraped too seldom, for some seconds.
+        wait_for(lambda: {alert["labels"]["alertname"] for alert in prometheus.ask("alerts")["alerts"]}
+                 == set(pending), "no other alert to be pending", timeout_s=60, every_s=0.1)
 
 
 class Prometheus:

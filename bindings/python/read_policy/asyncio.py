@@ -294,7 +294,7 @@ class Cluster:
     def _begin(self, action: Action, work: Any, context: Context) -> None:
         self._running[action.id] = run = _Run()
         # A copy: where tasks begin at once, one of the same read may begin within another's.
-        run.task = context.copy().run(self._loop.create_task, work)
+        run.task = context.copy().run(lambda: self._loop.create_task(work))
         self._tasks.add(run.task)
         run.task.add_done_callback(self._tasks.discard)
 
