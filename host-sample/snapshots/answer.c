@@ -140,9 +140,9 @@ static bool read_waitpoints(const struct snapshot_result *read, struct waitpoint
         return false;
     }
     for (int number = 0; number < read->source.count; number++) {
-        struct row row;
-        if (row_read_waitpoint(&read->source, number, &row)) {
-            (*waitpoints)[(*found)++] = (struct waitpoint){row.fields[WAITPOINT_ID], number};
+        struct text id;
+        if (row_waitpoint_id(&read->source, number, &id)) {
+            (*waitpoints)[(*found)++] = (struct waitpoint){id, number};
         }
     }
     qsort(*waitpoints, *found, sizeof(**waitpoints), compare_waitpoints);
@@ -156,7 +156,7 @@ static void put_waitpoints(struct byte_buffer *out, const struct result_rows *so
     size_t place = 0;
     for (size_t i = 0; i < count; i++) {
         struct row row;
-        (void)row_read_waitpoint(source, waitpoints[i].row, &row);
+        row_read_waitpoint(source, waitpoints[i].row, &row);
         const char *comma = i > 0 ? "," : "";
         int entries = 0, compared = -1;
         while (place < order->count &&

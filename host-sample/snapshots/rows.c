@@ -389,8 +389,15 @@ enum row_kind row_read(const struct result_rows *rows, int number, struct row *r
     return rows_are_lean(rows) ? read_lean(rows, number, row) : read_full(rows, number, row);
 }
 
-bool row_read_waitpoint(const struct result_rows *rows, int number, struct row *row) {
+bool row_waitpoint_id(const struct result_rows *rows, int number, struct text *id) {
     const struct text waitpoint = take_column(rows, number, WAITPOINT_COLUMN);
-    return waitpoint.bytes != NULL && take_waitpoint(&waitpoint, row) &&
-           row->fields[WAITPOINT_ID].bytes != NULL;
+    struct cursor cursor = {waitpoint.bytes, waitpoint.length};
+    int32_t count, oid;
+    return take_integer(&cursor, &count) && take_integer(&cursor, &oid) && take_text(&cursor, id) &&
+           id->bytes != NULL;
+}
+
+void row_read_waitpoint(const struct result_rows *rows, int number, struct row *row) {
+    const struct text waitpoint = take_column(rows, number, WAITPOINT_COLUMN);
+    (void)take_waitpoint(&waitpoint, row);
 }

@@ -141,8 +141,11 @@ struct text rows_head(const struct result_rows *rows);
 enum row_kind row_read(const struct result_rows *rows, int number, struct row *row);
 
 /* Of a full statement's rows, which have been read before, whether this one is a waitpoint that
- * exists. Takes it apart; the others cost next to nothing. */
-bool row_read_waitpoint(const struct result_rows *rows, int number, struct row *row);
+ * exists; its id. Costs next to nothing. */
+bool row_waitpoint_id(const struct result_rows *rows, int number, struct text *id);
+
+/* Takes one of those apart. */
+void row_read_waitpoint(const struct result_rows *rows, int number, struct row *row);
 
 /* NULL or ''. */
 bool row_is_blank(const struct row *row, int field);
