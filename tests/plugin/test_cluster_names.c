@@ -310,76 +310,70 @@ START_TEST(two_that_answer_by_turns_are_not_asked_without_end) {
 }
 END_TEST
 
+static void set_server(uint32_t index, int32_t expect) {
+    static const char *const names[] = {"a", "b", "c"};
+    (void)pair.calls->server_set(pair.cluster, index, names[index], expect, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair_time_passes(&pair, 1500);
+}
+
+static void expect_redials(int redials, uint32_t within_ms) {
+    pair.redialled = 0;
+    pair_time_passes(&pair, within_ms);
+    ck_assert_int_eq(pair.redialled, redials);
+}
+
 /* Connections that were made before the name moved lead to the deposed one for as long as it lives,
  * however often the other one answers in between. */
 START_TEST(one_that_is_out_by_turns_is_dialled_anew) {
     pair.rival = OTHER;
-    pair.redialled = 0;
-    pair_time_passes(&pair, 15000);
-    ck_assert_int_eq(pair.redialled, 1);
+    expect_redials(1, 15000);
 }
 END_TEST
 
 /* As a name of several hosts does when the first is away for a moment. Nobody leads then, but the
  * standby, which never did, keeps its connections. */
 START_TEST(one_that_has_led_and_leads_to_a_standby_is_dialled_anew) {
-    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_ON,
-                                 pair.now_ns);
-    pair_time_passes(&pair, 1500);
+    set_server(PAIR_STANDBY, RP_EXPECT_ANY);
     pair.primary_is_standby = true;
-    pair.redialled = 0;
-    pair_time_passes(&pair, 15000);
-    ck_assert_int_eq(pair.redialled, 1);
+    expect_redials(1, 15000);
     pair.primary_is_standby = false; /* at least by new connections: those of before go, too */
     pair_time_passes(&pair, 15000);
-    pair.redialled = 0;
-    pair_time_passes(&pair, 15000);
-    ck_assert_int_eq(pair.redialled, 0);
+    expect_redials(0, 15000);
 }
 END_TEST
 
-static void set_server(uint32_t index, int32_t expect, int32_t state) {
-    static const char *const names[] = {"a", "b", "c"};
-    (void)pair.calls->server_set(pair.cluster, index, names[index], expect, state, pair.now_ns);
-    pair_time_passes(&pair, 1500);
-    pair.redialled = 0;
-}
-
 /* A standby that has led once may be full: it would be lost, and all that it has. */
 START_TEST(one_that_alone_serves_keeps_its_connections) {
-    set_server(PAIR_STANDBY, RP_EXPECT_ANY, RP_SERVER_ON);
+    set_server(PAIR_STANDBY, RP_EXPECT_ANY);
     pair.primary_is_standby = true;
     pair.standby_is_gone = true;
-    pair_time_passes(&pair, 30000);
-    ck_assert_int_eq(pair.redialled, 0);
+    expect_redials(0, 30000);
     pair.standby_is_gone = false;
-    pair_time_passes(&pair, 5000);
-    ck_assert_int_eq(pair.redialled, 1);
+    expect_redials(1, 5000);
 }
 END_TEST
 
 START_TEST(the_only_name_is_dialled_anew) {
     pair.primary_is_standby = true;
-    pair.redialled = 0;
-    pair_time_passes(&pair, 15000);
-    ck_assert_int_eq(pair.redialled, 1);
+    expect_redials(1, 15000);
 }
 END_TEST
 
 START_TEST(one_that_is_no_primarys_name_is_not_dialled_anew) {
-    set_server(PAIR_STANDBY, RP_EXPECT_ANY, RP_SERVER_ON);
+    set_server(PAIR_STANDBY, RP_EXPECT_ANY);
     pair.primary_is_standby = true;
     pair_time_passes(&pair, 1500);
-    set_server(PAIR_PRIMARY, RP_EXPECT_REPLICA, RP_SERVER_ON);
-    pair_time_passes(&pair, 30000);
-    ck_assert_int_eq(pair.redialled, 0);
+    set_server(PAIR_PRIMARY, RP_EXPECT_REPLICA);
+    expect_redials(0, 30000);
 }
 END_TEST
 
 /* That the one before is back has to be seen first. */
 START_TEST(two_that_have_led_are_dialled_anew_one_after_the_other) {
-    set_server(PAIR_ALIAS, RP_EXPECT_ANY, RP_SERVER_ON);
+    set_server(PAIR_ALIAS, RP_EXPECT_ANY);
     pair.primary_is_standby = true;
+    pair.redialled = 0;
     uint64_t last_ns = 0;
     for (int ms = 0; ms < 60000; ms++) {
         pair_time_passes(&pair, 1);
