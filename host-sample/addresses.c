@@ -17,6 +17,15 @@ static bool is_many(const struct server_config *section) {
     return section->addresses == HOST_ADDRESSES_ALL && section->state != HOST_SERVER_OFF;
 }
 
+bool addresses_are_many(const struct host_config *written) {
+    for (uint32_t i = 0; i < written->server_count; i++) {
+        if (is_many(&written->servers[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct name_search *addresses_search(const struct host_config *written) {
     struct name_search *search = NULL;
     for (uint32_t i = 0; i < written->server_count; i++) {

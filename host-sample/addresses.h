@@ -9,7 +9,12 @@
 
 #include "host-sample/config/config.h"
 
+#include <stdbool.h>
+
 struct name_search;
+
+/* Whether some section is of this kind. */
+bool addresses_are_many(const struct host_config *written);
 
 /* Begins to look up the names that are several servers; NULL: there are none, or no memory. */
 struct name_search *addresses_search(const struct host_config *written);

@@ -116,7 +116,7 @@ bool host_find_addresses(struct host *host) {
     return config != NULL;
 }
 
-void host_take_addresses(struct host *host) {
+static void take_addresses(struct host *host) {
     char changes[NAMES_BYTES];
     if (host->search == NULL) {
         host->search = addresses_search(host->written);
@@ -137,6 +137,14 @@ void host_take_addresses(struct host *host) {
     const struct log_field fields[] = {LOG_TEXT("changed", changes), LOG_END};
     log_write(host->service.log, LOG_LEVEL_INFO, "a name has other addresses", fields);
     hand_out(host, config);
+}
+
+bool host_take_addresses(struct host *host) {
+    const bool any = addresses_are_many(host->written);
+    if (any) {
+        take_addresses(host);
+    }
+    return any;
 }
 
 /* ---- both ------------------------------------------------------------------------------------ */

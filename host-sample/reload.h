@@ -17,9 +17,9 @@ void host_reload(struct host *host);
 /* For the start: finds the servers of names that are several, see addresses.h. False: no memory. */
 bool host_find_addresses(struct host *host);
 
-/* Takes over what has been found since. To be called every now and then. [one thread]: the main
- * one. */
-void host_take_addresses(struct host *host);
+/* Takes over what has been found since; whether there are such names. If so, or after a reload, it
+ * is to be called every now and then. [one thread]: the main one. */
+bool host_take_addresses(struct host *host);
 
 /* Notes what the two files that were just loaded say, for pages. [one thread]: the main one. */
 void host_keep_facts(struct host *host);

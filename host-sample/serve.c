@@ -108,14 +108,16 @@ static int wait_for_signal(const sigset_t *signals, const struct timespec *perio
 
 static void wait_for_signals(struct host *host, const sigset_t *signals) {
     const struct timespec period = {.tv_nsec = LOOK_NS};
+    bool look = true;
     int signal_number = 0;
     while (signal_number != SIGTERM && signal_number != SIGINT) {
-        signal_number = wait_for_signal(signals, &period);
+        signal_number = wait_for_signal(signals, look ? &period : NULL);
         if (signal_number < 0 && errno == EAGAIN) {
-            host_take_addresses(host);
+            look = host_take_addresses(host);
         }
         if (signal_number == SIGHUP) {
             host_reload(host);
+            look = true; /* if there is anything */
         } else if (signal_number == SIGUSR1 || signal_number == SIGUSR2) {
             const struct log_field fields[] = {
                 LOG_TEXT("signal", signal_number == SIGUSR1 ? "SIGUSR1" : "SIGUSR2"), LOG_END};
