@@ -128,6 +128,11 @@ static bool take_floor(struct read_state *read, const struct rp_report *report) 
            await_by(read, read->floor, add_saturating(read->now_ns, read->plan->max_wait_ns));
 }
 
+static bool has_time_left(struct read_state *read, const struct rp_report *report) {
+    (void)report;
+    return read->now_ns < read->until_ns;
+}
+
 static bool can_await_all(struct read_state *read, const struct rp_report *report) {
     read->give_up_ns = add_saturating(read->now_ns, read->plan->max_wait_ns);
     read->inserted = report->position;

@@ -43,6 +43,7 @@
  * G_AT_FLOOR    the report's position is not behind the caller's, if there is one
  * G_FLOOR       the caller's position is not known to be reached, and there is time; it is now the
  *               position to await
+ * G_TIME_LEFT   the await of the caller's position has ended before its time was up
  * G_CAN_AWAIT   the report has a position, and there is time, of which max_wait_ms is for all awaits
  *               from now on; the flushed position is now the one to await, or the caller's if that
  *               is further, and the inserted one is what proves. The await ends at once: only what
@@ -67,6 +68,7 @@
     GUARD(G_MISSED,     is_missed,   NULL,                   "a replica missed it before")         \
     GUARD(G_AT_FLOOR,   is_at_floor, NULL,                   "not behind the caller's position")   \
     GUARD(G_FLOOR,      take_floor,  "max_wait_ms",          "the caller's position is not reached, time left") \
+    GUARD(G_TIME_LEFT,  has_time_left, "max_wait_ms",        "time left")                          \
     GUARD(G_CAN_AWAIT,  can_await,   "max_wait_ms",          "position known, time left")          \
     GUARD(G_CAN_AWAIT_ALL, can_await_all, "max_wait_ms",     "position known, time left")          \
     GUARD(G_UNPROVEN,   is_unproven, "max_wait_ms",          "only the flushed position was reached, time left") \

@@ -19,9 +19,10 @@
  * position must be taken before the snapshot of the read that it qualifies. So the retry carries
  * RP_STEP_WITH_POSITION, and a miss whose own position is unknown or behind proves nothing.
  *
- * A position that the caller brought is awaited first, for which the primary need not be there.
- * Every read of a replica must have reached it, and one beyond the inserted position is the
- * primary's.
+ * A position that the caller brought is awaited first, for which the primary need not be there. If
+ * it is not reached by max_wait_ms, the read is the primary's; an await that ends sooner, since the
+ * position cannot be told or is beyond all that is known, is followed by the locate. Every read of
+ * a replica must have reached it, and one beyond the inserted position is the primary's.
  *
  * With when = always found is a claim as well: that the answer holds all that was acknowledged
  * before the read began. It too is judged by the answer's own position, because behind an address
@@ -67,7 +68,8 @@ static const struct rp_rule rules[] = {
     /* The caller's position spares the locate if the row is there once it is reached; it proves
      * nothing about absence. */
     {ST_FLOOR, ON_REACHED, IF_ANY, G_REACHED, GO(ST_RETRY)},
-    {ST_FLOOR, ON_AWAITED, IF_ANY, G_NONE, GO(ST_LOCATE)},
+    {ST_FLOOR, ON_AWAITED, IF_ANY, G_TIME_LEFT, GO(ST_LOCATE)},
+    RULES_TO_PRIMARY(ST_FLOOR, ON_AWAITED, IF_ANY, ST_PRIMARY),
     RULES_RETRY_FOUND(ST_RETRY),
     {ST_RETRY, ON_MISS, IF_ANY, G_NONE, GO(ST_LOCATE)},
     RULES_RETRY_FAILED(ST_RETRY),

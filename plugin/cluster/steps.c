@@ -109,6 +109,18 @@ static int32_t begin_send(struct rp_cluster *cluster, struct read *read,
     return UNDER_WAY;
 }
 
+/* A caller's position that no server is known to have come to, before anything was located: it may
+ * be a number that nobody ever comes to, and the primary says so at once. While that does not
+ * answer there is nobody to ask. */
+static bool is_beyond_all(const struct rp_cluster *cluster, const struct read *read,
+                          uint64_t position) {
+    bool beyond = read->located_instance == 0 && cluster->primary_answers;
+    for (uint32_t i = 0; beyond && i < cluster->server_count; i++) {
+        beyond = !asks_has_reached(cluster, i, position);
+    }
+    return beyond;
+}
+
 /* UNDER_WAY; or it need not wait, or cannot: what has become of the step. Kept out of the way of
  * the reads that await nothing. */
 __attribute__((noinline)) static int32_t begin_await(struct rp_cluster *cluster, struct read *read,
@@ -119,6 +131,9 @@ __attribute__((noinline)) static int32_t begin_await(struct rp_cluster *cluster,
     if (read->server == NO_SERVER) {
         read->reason = "none of the replicas can be read any more";
         return RP_FAILED;
+    }
+    if (is_beyond_all(cluster, read, step->position)) {
+        return RP_NOT_REACHED;
     }
     beside_take(cluster, read);
     if (read->beside == BESIDE_OUT && !looks) {

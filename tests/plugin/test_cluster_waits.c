@@ -266,6 +266,30 @@ START_TEST(a_server_that_is_taken_out_is_waited_for_no_more) {
 }
 END_TEST
 
+/* It may be a number that nobody ever comes to. The primary knows, and is asked before anything is
+ * awaited, if it answers. */
+START_TEST(a_floor_beyond_all_that_is_known_is_located_first) {
+    static const uint64_t floors[] = {0x6000, 0x5000, 0x6000};
+    const bool located = _i == 0;
+    pair_open_cluster(&pair, 0);
+    pair.holds_locates = true;
+    pair.primary_is_gone = _i == 2;
+    pair_time_passes(&pair, 2000);
+    pair_start(&pair, 1, floors[_i]);
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_int_eq(pair.locates_seen, located ? 1 : 0);
+    ck_assert_int_eq(pair.watches_seen, located ? 0 : 1);
+    if (located) {
+        pair_answer(&pair, &pair.locate_out, RP_ANSWERED, pair_says(&pair, PAIR_PRIMARY));
+        ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+    } else {
+        pair.replayed = 0x6000;
+        pair_answer_watch(&pair);
+        ck_assert(is_read_again(1));
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_waits");
     TCase *tests = suite_case(suite, "waits", set_up, tear_down, 0);
@@ -282,5 +306,6 @@ int main(void) {
     tcase_add_test(tests, a_wait_at_another_server_gives_way_to_questions);
     tcase_add_test(tests, a_wait_that_is_never_answered_is_dropped);
     tcase_add_test(tests, a_server_that_is_taken_out_is_waited_for_no_more);
+    tcase_add_loop_test(tests, a_floor_beyond_all_that_is_known_is_located_first, 0, 3);
     return suite_run(suite);
 }

@@ -568,8 +568,11 @@ static const char *a_reached_position_is_read_at(const struct transition *t) {
                    ? NULL
                    : "the replica that reached the position was not read, or not with it";
     }
-    if (floor) {
+    if (floor && t->told->now_ns < told->step.until_ns) {
         return gives(t, RP_STEP_LOCATE) ? NULL : "no locate after the caller's position";
+    }
+    if (floor) {
+        return gives_fallback(t) ? NULL : "a floor that took all its time was not the primary's";
     }
     if (told->replica_reads == 0) {
         return gives_read_of(t, RP_TARGET_REPLICA) && flagged
