@@ -3,28 +3,43 @@
  */
 #include "lag.h"
 
-static void thin_out(struct lag_history *history) {
-    for (uint32_t i = 0; i < LAG_HISTORY / 2; i++) {
-        history->entries[i] = history->entries[2 * i + 1];
+#include <string.h>
+
+/* Of all entries but the oldest and the newest the one without which the gap is the smallest part
+ * of its age; so the gaps stay in proportion to their ages. */
+static uint32_t least_missed(const struct lag_history *history, uint64_t now_ns) {
+    uint32_t least = 1;
+    double least_part = 2;
+    for (uint32_t i = 1; i + 1 < history->count; i++) {
+        const uint64_t before_ns = history->entries[i - 1].at_ns;
+        const uint64_t gap_ns = history->entries[i + 1].at_ns - before_ns;
+        const double part = (double)gap_ns / (double)(now_ns - before_ns);
+        if (part < least_part) {
+            least_part = part;
+            least = i;
+        }
     }
-    history->count = LAG_HISTORY / 2;
-    uint64_t span = history->entries[history->count - 1].at_ns - history->entries[0].at_ns;
-    history->least_apart_ns = span / history->count;
+    return least;
+}
+
+static void make_room(struct lag_history *history, uint64_t now_ns) {
+    const uint32_t gone = least_missed(history, now_ns);
+    history->count--;
+    memmove(&history->entries[gone], &history->entries[gone + 1],
+            (history->count - gone) * sizeof history->entries[0]);
 }
 
 void lag_note_primary(struct lag_history *history, uint64_t position, uint64_t at_ns) {
     if (history->count > 0) {
-        uint32_t last = history->count - 1;
+        const uint32_t last = history->count - 1;
         if (position < history->entries[last].position) {
             lag_forget(history);
         } else if (at_ns <= history->entries[last].at_ns) {
             return; /* an answer that was overtaken by a later question's */
-        } else if (last > 0 && at_ns - history->entries[last - 1].at_ns < history->least_apart_ns) {
-            history->count--; /* the newest entry is always the newest answer */
         }
     }
     if (history->count == LAG_HISTORY) {
-        thin_out(history);
+        make_room(history, at_ns);
     }
     history->entries[history->count].at_ns = at_ns;
     history->entries[history->count].position = position;
@@ -33,7 +48,6 @@ void lag_note_primary(struct lag_history *history, uint64_t position, uint64_t a
 
 void lag_forget(struct lag_history *history) {
     history->count = 0;
-    history->least_apart_ns = 0;
 }
 
 uint64_t lag_reached_ns(const struct lag_history *history, uint64_t position) {

@@ -2,15 +2,15 @@
  * lag.h - how far a replica is behind, in time.
  *
  * The age of the newest position of the primary that the replica has reached, by this process's
- * clock alone. So it is exact to the time between two questions to the primary, and it grows as
- * long as a replica does not move.
+ * clock alone. So it is exact to the time between two questions to the primary, or to a tenth of
+ * itself, and it grows as long as a replica does not move.
  */
 #ifndef CLUSTER_LAG_H
 #define CLUSTER_LAG_H
 
 #include <stdint.h>
 
-#define LAG_HISTORY 128u /* when full, every other entry is dropped: any span, ever coarser */
+#define LAG_HISTORY 128u /* any span, the more roughly the longer ago */
 
 /* Where the primary was, and when it was asked. All zero: nothing known. */
 struct lag_history {
@@ -19,7 +19,6 @@ struct lag_history {
         uint64_t position;
     } entries[LAG_HISTORY]; /* the oldest first; both grow */
     uint32_t count;
-    uint64_t least_apart_ns; /* entries closer than this to the one before are not kept */
 };
 
 /* A primary that was asked at at_ns was at `position`. A position below the last one (another

@@ -41,6 +41,44 @@ static bool is_offered(uint64_t tag) {
     return offered;
 }
 
+static uint64_t lag_of_standby(void) {
+    struct rp_server_info info = {.struct_size = sizeof info};
+    ck_assert_int_eq(pair.calls->server(pair.cluster, PAIR_STANDBY, &info), RP_OK);
+    return info.lag_ns;
+}
+
+/* However long it is two seconds late, it is no later, but for the time between two questions. */
+START_TEST(one_that_is_always_a_little_late_is_no_later) {
+    for (uint32_t i = 0; i < 4 * 3600; i++) {
+        pair.inserted += 0x100;
+        pair.flushed = pair.inserted;
+        pair.replayed = pair.inserted - 0x200;
+        pair_time_passes(&pair, 1000);
+        if (i > 10) {
+            ck_assert_uint_ge(lag_of_standby(), 2000 * PAIR_MS);
+            ck_assert_uint_le(lag_of_standby(), 4500 * PAIR_MS);
+        }
+    }
+    ck_assert(is_offered(1));
+}
+END_TEST
+
+/* What was so long ago is remembered, too, if more roughly. */
+START_TEST(one_that_stands_still_is_as_late_as_that_is_long) {
+    write_for(1000, true);
+    for (uint32_t i = 0; i < 4 * 3600; i++) {
+        pair.inserted += 0x100;
+        pair.flushed = pair.inserted;
+        pair_time_passes(&pair, 1000);
+    }
+    pair.replayed += 0x100 * 3600;
+    pair_time_passes(&pair, 1000);
+    const uint64_t lag_s = lag_of_standby() / (1000 * PAIR_MS);
+    ck_assert_uint_ge(lag_s, 3 * 3600);
+    ck_assert_uint_le(lag_s, 3 * 3600 + 1080);
+}
+END_TEST
+
 /* Its operator says that it is to be the primary; it serves as a replica, and is none that reads
  * may be shifted from without a budget. */
 START_TEST(so_does_one_that_was_the_primary) {
@@ -113,6 +151,8 @@ int main(void) {
     Suite *suite = suite_create("cluster_lag");
     TCase *tests = suite_case(suite, "lag", set_up, tear_down, 0);
     tcase_add_test(tests, one_that_falls_behind_leaves);
+    tcase_add_test(tests, one_that_is_always_a_little_late_is_no_later);
+    tcase_add_test(tests, one_that_stands_still_is_as_late_as_that_is_long);
     tcase_add_test(tests, so_does_one_that_was_the_primary);
     tcase_add_test(tests, one_that_has_gone_back_is_as_late_as_it_says);
     tcase_add_test(tests, one_that_follows_an_older_timeline_is_as_late_as_that_is);
