@@ -47,6 +47,17 @@ static struct rp_policy *find_in(struct rp_policy *policy, const char *name) {
     return policy;
 }
 
+uint64_t set_least_max_lag_ns(const struct rp_set *set) {
+    uint64_t least = 0;
+    for (const struct rp_policy *policy = first_of(set); policy != NULL; policy = next_of(policy)) {
+        const struct rp_plan *plan = atomic_load_explicit(&policy->current, memory_order_acquire);
+        if (plan->max_lag_ns != 0 && (least == 0 || plan->max_lag_ns < least)) {
+            least = plan->max_lag_ns;
+        }
+    }
+    return least;
+}
+
 static void free_policies(struct rp_policy *policy) {
     while (policy != NULL) {
         struct rp_policy *next = next_of(policy);

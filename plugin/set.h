@@ -18,6 +18,8 @@ int32_t set_share(struct rp_set *set, void *memory, uint64_t bytes, char *err, u
 const struct rp_policy *set_policy(struct rp_set *set, const char *section);
 int32_t set_metrics(const struct rp_set *set, uint32_t index, struct rp_metric *metric);
 int32_t set_budget(const struct rp_policy *policy, uint64_t now_ns, struct rp_budget_info *info);
+/* The least max_lag_ms of all sections, in ns; 0: none sets one. Any thread. */
+uint64_t set_least_max_lag_ns(const struct rp_set *set);
 const char *set_section(struct rp_set *set, uint32_t index);
 void set_close(struct rp_set *set);
 

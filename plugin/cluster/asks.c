@@ -4,6 +4,7 @@
 #include "asks.h"
 
 #include "gather.h"
+#include "plugin/set.h"
 #include "proofs.h"
 #include "reports.h"
 #include "roles.h"
@@ -30,6 +31,11 @@
 #define WATCH_NS      (1 * MS)
 #define SLOW_WATCH_NS (5 * MS)
 #define QUICK_WATCHES 64u
+
+/* max_lag_ms is judged by where primary and replica were at the same time. One that follows closely
+ * may lack a moment's writes each time, and is as late as two questions are apart then, until the
+ * answer to a third. */
+#define QUESTIONS_PER_LAG 4u
 
 /* A wait lasts so long at most: a connection is busy until then, wanted or not. */
 #define WAIT_MS 200u
@@ -80,11 +86,36 @@ static uint64_t poll_interval(const struct rp_cluster *cluster, const struct ser
     return interval;
 }
 
+/* So often are positions asked for, that max_lag_ms can be kept. UINT64_MAX: by polls. */
+static uint64_t lag_interval(const struct rp_cluster *cluster) {
+    const uint64_t bound = set_least_max_lag_ns(cluster->set);
+    if (bound == 0 || !cluster->primary_answers) {
+        return UINT64_MAX;
+    }
+    const uint64_t interval = bound / QUESTIONS_PER_LAG;
+    return interval > SLOW_WATCH_NS ? interval : SLOW_WATCH_NS;
+}
+
+static void set_poll_timer(struct rp_cluster *cluster, struct server *server) {
+    const uint64_t left_ns = server->poll_due_ns - cluster->now_ns;
+    const uint64_t lag_ns = lag_interval(cluster);
+    heap_move(&cluster->timers, &server->poll,
+              cluster->now_ns + (lag_ns < left_ns ? lag_ns : left_ns));
+}
+
 static void poll_later(struct rp_cluster *cluster, struct server *server) {
-    heap_move(&cluster->timers, &server->poll, cluster->now_ns + poll_interval(cluster, server));
+    server->poll_due_ns = cluster->now_ns + poll_interval(cluster, server);
+    set_poll_timer(cluster, server);
 }
 
 void asks_poll_is_due(struct rp_cluster *cluster, struct server *server) {
+    if (cluster->now_ns < server->poll_due_ns) { /* where it is, then, and no more */
+        if (server->asks[ASK_WATCH].state == ASK_IDLE && !server->watch.in) {
+            enqueue(cluster, server, ASK_WATCH);
+        }
+        set_poll_timer(cluster, server);
+        return;
+    }
     server->prompts = 0;
     if (server->asks[ASK_POLL].state == ASK_IDLE) {
         enqueue(cluster, server, ASK_POLL);

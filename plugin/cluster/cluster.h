@@ -174,7 +174,8 @@ struct server {
     uint64_t reached_ns;   /* newest time at which the primary was where this one has come; 0 */
 
     struct ask asks[ASK_KINDS];
-    struct heap_node poll;  /* timer */
+    struct heap_node poll;  /* timer, of polls and of questions between them */
+    uint64_t poll_due_ns;   /* the next poll */
     struct heap_node watch; /* timer, between two questions of a watch */
     struct heap waiters;    /* reads that await a position, by it */
     uint32_t watches;       /* questions in a row that left reads waiting */

@@ -33,6 +33,7 @@ static void set_up(void) {
 }
 
 static bool is_offered(uint64_t tag) {
+    pair.verdicts[tag] = RP_VERDICT_NONE;
     pair_start(&pair, tag, 0);
     const bool offered = pair.verdicts[tag] == RP_VERDICT_NONE;
     if (offered) {
@@ -60,6 +61,32 @@ START_TEST(one_that_is_always_a_little_late_is_no_later) {
         }
     }
     ck_assert(is_offered(1));
+}
+END_TEST
+
+/* A bound that is shorter than the time between two polls is kept both ways: one that is always
+ * three milliseconds late stays, and one that stands still leaves in time. */
+START_TEST(a_short_bound_needs_no_shorter_polls) {
+    pair_close(&pair);
+    pair_open(&pair, "policy = replica_only\nmax_lag_ms = 200");
+    pair.version = 150000;
+    pair_open_cluster(&pair, 0);
+    const uint64_t begun_ns = pair.now_ns;
+    uint64_t left_ns = 0;
+    for (uint64_t ms = 0; ms < 6000 && left_ns == 0; ms++) {
+        pair.inserted += 8;
+        pair.flushed = pair.inserted;
+        pair.replayed = ms < 5000 ? pair.inserted - 3 * 8 : pair.replayed;
+        pair_time_passes(&pair, 1);
+        if (pair.watch_out.id != 0) {
+            pair_answer_watch(&pair);
+        }
+        if (ms >= 1200 && !is_offered(1)) {
+            left_ns = pair.now_ns - begun_ns;
+        }
+    }
+    ck_assert_uint_gt(left_ns, 5050 * PAIR_MS);
+    ck_assert_uint_le(left_ns, 5200 * PAIR_MS);
 }
 END_TEST
 
@@ -152,6 +179,7 @@ int main(void) {
     TCase *tests = suite_case(suite, "lag", set_up, tear_down, 0);
     tcase_add_test(tests, one_that_falls_behind_leaves);
     tcase_add_test(tests, one_that_is_always_a_little_late_is_no_later);
+    tcase_add_test(tests, a_short_bound_needs_no_shorter_polls);
     tcase_add_test(tests, one_that_stands_still_is_as_late_as_that_is_long);
     tcase_add_test(tests, so_does_one_that_was_the_primary);
     tcase_add_test(tests, one_that_has_gone_back_is_as_late_as_it_says);
