@@ -301,7 +301,10 @@ static void fill_lag(const struct rp_cluster *cluster, const struct server *serv
         info->lag_ns = 0;
         info->lag_at_least_ns = 0;
     } else if (info->lag_bytes != RP_UNKNOWN && server->reached_ns != 0) {
-        info->lag_ns = cluster->now_ns - server->reached_ns;
+        /* Where one that answers has come to since, its next answer tells. */
+        const uint64_t told_ns = server->answers ? server->lag_known_ns : cluster->now_ns;
+        info->lag_ns = told_ns > server->reached_ns ? told_ns - server->reached_ns : 0;
+        info->lag_at_least_ns = info->lag_ns;
     } else if (info->lag_bytes != RP_UNKNOWN && server->said.replay_age_ms != 0) {
         /* Behind all that is remembered: what the server itself says is the best there is. */
         info->lag_ns = server->said.replay_age_ms * MS;

@@ -61,5 +61,11 @@ uint64_t lag_reached_ns(const struct lag_history *history, uint64_t position) {
             high = middle;
         }
     }
-    return low == 0 ? 0 : history->entries[low - 1].at_ns;
+    if (low == 0 || low == history->count) {
+        return low == 0 ? 0 : history->entries[low - 1].at_ns;
+    }
+    const uint64_t from = history->entries[low - 1].position;
+    const uint64_t from_ns = history->entries[low - 1].at_ns;
+    const double part = (double)(position - from) / (double)(history->entries[low].position - from);
+    return from_ns + (uint64_t)(part * (double)(history->entries[low].at_ns - from_ns));
 }

@@ -1,9 +1,9 @@
 /*
  * lag.h - how far a replica is behind, in time.
  *
- * The age of the newest position of the primary that the replica has reached, by this process's
- * clock alone. So it is exact to the time between two questions to the primary, or to a tenth of
- * itself, and it grows as long as a replica does not move.
+ * The age of the position that the replica has reached, by this process's clock alone: when the
+ * primary was there. Between two questions to it the primary is taken to have written evenly, so
+ * this is exact to the time between them, or to a tenth of itself.
  */
 #ifndef CLUSTER_LAG_H
 #define CLUSTER_LAG_H
@@ -27,8 +27,8 @@ void lag_note_primary(struct lag_history *history, uint64_t position, uint64_t a
 
 void lag_forget(struct lag_history *history);
 
-/* When the newest remembered position was asked for that is not beyond `position`; 0: it is behind
- * all of them, or nothing is known. */
+/* When the primary was at `position`, or where it was last if that is beyond it; 0: that was before
+ * all that is remembered, or nothing is known. */
 uint64_t lag_reached_ns(const struct lag_history *history, uint64_t position);
 
 #endif

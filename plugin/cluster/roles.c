@@ -166,6 +166,19 @@ static void tell_no_proof(struct rp_cluster *cluster, uint32_t index) {
     }
 }
 
+static bool tells_lag(const struct rp_cluster *cluster, const struct server *server) {
+    return server->role == RP_ROLE_REPLICA && server->said.position != 0 &&
+           is_on_primarys_way(cluster, server);
+}
+
+/* After an answer of it, or of the primary, which may have been there since it was asked before. */
+static void note_reached(const struct rp_cluster *cluster, struct server *server) {
+    if (tells_lag(cluster, server)) {
+        const uint64_t reached_ns = lag_reached_ns(&cluster->lag, server->said.position);
+        server->reached_ns = reached_ns > server->reached_ns ? reached_ns : server->reached_ns;
+    }
+}
+
 static void note_lag(struct rp_cluster *cluster, uint32_t index, const struct facts *before,
                      uint64_t sent_ns) {
     struct server *server = &cluster->servers[index];
@@ -175,14 +188,13 @@ static void note_lag(struct rp_cluster *cluster, uint32_t index, const struct fa
     }
     if (index == cluster->primary && server->said.position != 0) {
         lag_note_primary(&cluster->lag, server->said.position, sent_ns);
-    }
-    if (server->role == RP_ROLE_REPLICA && server->said.position != 0 &&
-        is_on_primarys_way(cluster, server)) {
-        uint64_t reached = lag_reached_ns(&cluster->lag, server->said.position);
-        server->reached_ns = reached > server->reached_ns ? reached : server->reached_ns;
-        if (cluster->primary_answers) {
-            server->lag_known_ns = cluster->now_ns;
+        for (uint32_t i = 0; i < cluster->server_count; i++) {
+            note_reached(cluster, &cluster->servers[i]);
         }
+    }
+    note_reached(cluster, server);
+    if (tells_lag(cluster, server) && cluster->primary_answers) {
+        server->lag_known_ns = cluster->now_ns;
     }
 }
 
