@@ -14,6 +14,7 @@
  */
 #include "host-sample/base/entropy.h"
 #include "host-sample/base/monotonic.h"
+#include "host-sample/base/wake_ups.h"
 #include "host-sample/postgres/server.h"
 #include "host-sample/snapshots/read.h"
 #include "known_servers.h"
@@ -39,6 +40,7 @@ struct run {
     struct rp_cluster *cluster;
     const struct rp_policy *policy;
     struct event_base *base;
+    struct wake_ups wake_ups;
     struct pg_server *server;
     struct snapshot_sql *sql;
     struct targets targets;
@@ -203,7 +205,7 @@ static void connect_server(struct run *run, const char *conninfo, uint32_t links
         .jitter_seed = 1,
     };
     char err[256];
-    run->server = pg_server_new(run->base, &options, err, sizeof err);
+    run->server = pg_server_new(run->base, &run->wake_ups, &options, err, sizeof err);
     if (run->server == NULL) {
         give_up("%s", err);
     }
@@ -235,6 +237,9 @@ int main(int argc, char **argv) {
     run.cluster = known_servers_open(run.plugin, set, MAX_AT_ONCE, monotonic_ns());
     while (carry_out(&run, monotonic_ns())) {
     }
+    if (!wake_ups_init(&run.wake_ups, run.base)) {
+        give_up("cannot make a timer");
+    }
     run.policy = find_policy(run.plugin, set, argv[3]);
     run.targets = targets_read(argv[5]);
     connect_server(&run, argv[4], links);
@@ -260,6 +265,7 @@ int main(int argc, char **argv) {
     (void)run.calls->close(run.cluster);
     pg_server_free(run.server);
     snapshot_sql_release(run.sql);
+    wake_ups_free(&run.wake_ups);
     event_base_free(run.base);
     byte_buffer_free(&run.body);
     targets_free(&run.targets);

@@ -24,9 +24,6 @@
 
 enum { EXIT_USAGE = 2 };
 
-/* How long a reader of the log that is stuck may keep the process from its end. */
-#define LOG_END_MS 1000u
-
 struct arguments {
     const char *config_path;
     bool test;    /* -t: check and describe only */

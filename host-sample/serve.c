@@ -183,16 +183,23 @@ static void give_memory_back(uint32_t threads) {
 #endif
 }
 
+static struct log *loops_log;
+
 /* libevent would write to stderr itself: past the log, whose lines are JSON, and waiting for its
- * reader. Whoever asks it for something is told by what it returns. */
-static void drop_message(int severity, const char *message) {
-    (void)severity;
-    (void)message;
+ * reader. Whoever asks it for something is told by what it returns, unless it lacks a descriptor
+ * for a new loop: then it ends the process after this. */
+static void take_message(int severity, const char *message) {
+    if (severity == EVENT_LOG_ERR) {
+        const struct log_field fields[] = {LOG_TEXT("error", message), LOG_END};
+        log_write(loops_log, LOG_LEVEL_ERROR, "cannot start", fields);
+        log_stop(loops_log, LOG_END_MS);
+    }
 }
 
 bool serve(struct host *host, const sigset_t *signals) {
     bool served = false;
-    event_set_log_callback(drop_message);
+    loops_log = host->service.log;
+    event_set_log_callback(take_message);
     host->worker_count = host->config->listen.threads;
     host->most_lookups = room_for_lookups(host->config->limits.max_lookups);
     host->workers = calloc(host->worker_count, sizeof *host->workers);

@@ -18,6 +18,9 @@
 
 #define LOG_QUEUE_BYTES (512u << 10) /* twice: one part fills while the other is written */
 
+/* How long a reader of the log that is stuck may keep the process from its end. */
+#define LOG_END_MS 1000u
+
 struct log;
 
 /* Starts the thread, which writes to this descriptor and handles no signal. NULL if there is no

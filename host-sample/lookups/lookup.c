@@ -226,7 +226,8 @@ static void put_headers(const struct lookup *lookup, const struct rp_action *don
 
 static void fail_to_write(struct lookup *lookup, const struct rp_action *done) {
     static const char message[] =
-        "the answer could not be written: out of memory, or a result of unknown shape";
+        "the answer could not be written: out of memory, too long for any client, or a result of "
+        "unknown shape";
     struct rp_action failed = *done;
     struct answers *answers = &lookup->lookups->answers;
     struct http_exchange *exchange = lookup->exchange;

@@ -4,6 +4,7 @@
 #include "link.h"
 
 #include "failure.h"
+#include "host-sample/base/container_of.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/one_line.h"
 #include "result.h"
@@ -30,8 +31,7 @@ static const char cannot_watch[] =
     "(fs.epoll.max_user_watches)";
 
 static void arm_timer(struct pg_link *link, uint64_t ms) {
-    struct timeval delay = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
-    event_add(&link->timer, &delay);
+    wake_up_set(link->shared->wake_ups, &link->timer, monotonic_ns() + ms * 1000000);
 }
 
 static void note_first_attempt(struct pg_link *link) {
@@ -53,7 +53,7 @@ static void forget_attempt(struct pg_link *link, int wait_ms) {
 
 /* Lets go of the connection, if there is one. What was under way on it fails, or is sent again. */
 static void close_link(struct pg_link *link, bool again) {
-    event_del(&link->timer);
+    wake_up_clear(&link->timer);
     if (link->traffic.pipeline.conn != NULL) {
         if (again) {
             pg_traffic_send_all_again(&link->traffic);
@@ -156,7 +156,7 @@ static void come_up(struct pg_link *link) {
     link->error[0] = '\0';
     link->traffic.since_ms = monotonic_ms();
     look_at_recovery(link);
-    event_del(&link->timer);
+    wake_up_clear(&link->timer);
     link->timer_due_ms = UINT64_MAX;
     char text[64];
     (void)snprintf(text, sizeof(text), "link up: PostgreSQL %d.%d",
@@ -315,7 +315,7 @@ static void on_attempt_ended(evutil_socket_t fd, short what, void *context) {
     (void)what;
     struct pg_link *link = context;
     PGconn *conn = pg_attempt_take(link->attempt, &link->start, link->error, sizeof(link->error));
-    event_del(&link->timer);
+    wake_up_clear(&link->timer);
     if (conn != NULL) {
         pg_journal_server_warned(&link->shared->journal, link->error);
         begin_setup(link, conn);
@@ -383,10 +383,8 @@ static void check_deadline(struct pg_link *link) {
     watch_deadline(link);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *context) {
-    (void)fd;
-    (void)what;
-    struct pg_link *link = context;
+static void on_timer(struct wake_up *wake_up) {
+    struct pg_link *link = container_of(wake_up, struct pg_link, timer);
     switch (link->state) {
     case PG_LINK_DOWN:
         begin_attempt(link);
@@ -411,7 +409,7 @@ void pg_link_start(struct pg_link *link, struct pg_shared *shared) {
     link->traffic.shared = shared;
     link->state = PG_LINK_DOWN;
     link->backoff_ms = BACKOFF_MIN_MS;
-    evtimer_assign(&link->timer, shared->base, on_timer, link);
+    link->timer.woken = on_timer;
     begin_attempt(link);
 }
 
@@ -435,7 +433,7 @@ void pg_link_cancel(struct pg_link *link) {
 }
 
 void pg_link_free(struct pg_link *link, int wait_ms) {
-    event_del(&link->timer);
+    wake_up_clear(&link->timer);
     forget_attempt(link, wait_ms);
     if (link->traffic.pipeline.conn != NULL) {
         pg_traffic_forget_all(&link->traffic);

@@ -10,6 +10,7 @@
 #define PG_LINK_H
 
 #include "connect.h"
+#include "host-sample/base/wake_ups.h"
 #include "traffic.h"
 
 #include <event2/event_struct.h>
@@ -36,7 +37,7 @@ struct pg_link {
     struct event attempt_ended; /* CONNECTING */
     struct event readable;      /* SETTING_UP and READY */
     struct event writable;      /* likewise, while libpq could not send everything */
-    struct event timer;         /* what is waited for depends on the state */
+    struct wake_up timer; /* what is waited for depends on the state; setting it cannot fail */
     struct pg_traffic traffic;
     char error[256]; /* why it is not up */
 };

@@ -193,8 +193,9 @@ bool pg_server_flush(struct pg_server *server) {
 
 /* ---- the server ---- */
 
-struct pg_server *pg_server_new(struct event_base *base, const struct pg_server_options *options,
-                                char *err, size_t err_length) {
+struct pg_server *pg_server_new(struct event_base *base, struct wake_ups *wake_ups,
+                                const struct pg_server_options *options, char *err,
+                                size_t err_length) {
     if (!pg_server_options_check(options, err, err_length)) {
         return NULL;
     }
@@ -213,6 +214,7 @@ struct pg_server *pg_server_new(struct event_base *base, const struct pg_server_
     }
     struct pg_shared *shared = &server->shared;
     shared->base = base;
+    shared->wake_ups = wake_ups;
     shared->options = *options;
     shared->options.name = server->name = name;
     shared->options.conninfo = server->conninfo = conninfo;

@@ -28,12 +28,15 @@
 #include <stdint.h>
 
 struct event_base;
+struct wake_ups;
 struct pg_server;
 
-/* Starts to connect. NULL and err (one line, no password in it): an option out of its bounds, a
- * conninfo that libpq cannot parse, no memory. */
-struct pg_server *pg_server_new(struct event_base *base, const struct pg_server_options *options,
-                                char *err, size_t err_length);
+/* Starts to connect; the loop's wake-ups outlive the server's last event. NULL and err (one line,
+ * no password in it): an option out of its bounds, a conninfo that libpq cannot parse, no memory.
+ */
+struct pg_server *pg_server_new(struct event_base *base, struct wake_ups *wake_ups,
+                                const struct pg_server_options *options, char *err,
+                                size_t err_length);
 
 /* Closes every link; statements still submitted are forgotten without a callback. Within a callback
  * the server is freed when the callback has returned, and makes no other. Waits up to 500 ms for

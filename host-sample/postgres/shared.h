@@ -19,11 +19,13 @@
 #include <stdint.h>
 
 struct event_base;
+struct wake_ups;
 
 enum { PG_QUESTIONS_MAX = 16 /* that are prepared; others are sent as they are */ };
 
 struct pg_shared {
     struct event_base *base;
+    struct wake_ups *wake_ups;
     struct pg_server_options options;
     struct pg_queue queue;
     struct pg_journal journal;

@@ -177,7 +177,7 @@ static struct pg_server *dial(const struct roster *roster, struct server *server
         .changed = changed,
         .context = server,
     };
-    return pg_server_new(roster->base, &options, err, err_length);
+    return pg_server_new(roster->base, &server->servers->wake_ups, &options, err, err_length);
 }
 
 static void prepare_place(struct server *server, struct servers *servers, uint32_t index,

@@ -63,6 +63,7 @@ static void log_wait_link(void *context, const char *level, const char *name, co
 
 static struct pg_server *link_for_waits(struct servers *servers, struct server *server) {
     const struct waits_dial how = {.base = servers->base,
+                                   .wake_ups = &servers->wake_ups,
                                    .server = &server->config,
                                    .random = servers->options.random,
                                    .log = log_wait_link,

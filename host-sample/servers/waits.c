@@ -23,7 +23,7 @@ static struct pg_server *dial(const struct waits_dial *how) {
         .log = how->log,
         .context = how->context,
     };
-    return pg_server_new(how->base, &options, err, sizeof err);
+    return pg_server_new(how->base, how->wake_ups, &options, err, sizeof err);
 }
 
 struct pg_server *waits_link(struct waits *waits, const struct waits_dial *how) {

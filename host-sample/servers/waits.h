@@ -22,6 +22,7 @@ struct waits {
 
 struct waits_dial {
     struct event_base *base;
+    struct wake_ups *wake_ups;
     const struct server_config *server;
     uint64_t *random; /* see entropy.h */
     /* As in the options of links. */

@@ -149,7 +149,8 @@ static bool read_waitpoints(const struct snapshot_result *read, struct waitpoint
     return true;
 }
 
-/* Both are sorted by id, so one pass over both suffices. */
+/* Both are sorted by id, so one pass over both suffices. What is too long for any client is not
+ * written to its end. */
 static void put_waitpoints(struct byte_buffer *out, const struct result_rows *source,
                            const struct waitpoint *waitpoints, size_t count,
                            const struct occurrences *order, struct text batch_id, int64_t now_ms) {
@@ -164,6 +165,7 @@ static void put_waitpoints(struct byte_buffer *out, const struct result_rows *so
             if (compared == 0) {
                 byte_buffer_append_text(out, entries++ > 0 ? "," : comma);
                 put_waitpoint(out, &row, batch_id, order->sorted[place].index, now_ms);
+                out->failed = out->failed || out->length > SNAPSHOT_MAX_ANSWER_BYTES;
             }
             place++;
         }

@@ -71,9 +71,15 @@ enum snapshot_outcome snapshot_read_rows(struct snapshot_result *read, struct re
                                          const struct snapshot_question *asked,
                                          const struct snapshot_head *head);
 
+/* An order may name a waitpoint any number of times, and each of them repeats its output: a row of
+ * a megabyte can ask for more than any memory holds. Beyond this no client could use an answer: it
+ * is longer than the longest text of the JavaScript engine that they run on. */
+#define SNAPSHOT_MAX_ANSWER_BYTES (512u << 20)
+
 /* Appends {"snapshots":[...]} for a result that is FOUND or PARTIAL. now_ms: Unix time, printed
  * where completedAt is NULL. False if the result is anything else (discard out then), if now_ms
- * lies outside the years 1 to 9999, or if memory ran out (out->failed is then set). */
+ * lies outside the years 1 to 9999, or, with out->failed set, if memory ran out or the waitpoints
+ * take more than SNAPSHOT_MAX_ANSWER_BYTES. */
 bool snapshot_answer_write(struct byte_buffer *out, const struct snapshot_result *read,
                            int64_t now_ms);
 

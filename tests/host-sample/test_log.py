@@ -168,6 +168,17 @@ class FewDescriptors(unittest.TestCase):
                 self.assertEqual("descriptors" in output, note, output)
                 self.assertEqual("may have 900" in output, note, output)
 
+    def test_too_few_to_start_are_told(self):
+        """Wherever in its start the host lacks one: some libraries end the process then."""
+        for limit in range(5, 25):
+            with self.subTest(limit=limit), self.run_with_limit((limit, limit)) as process:
+                said = []
+                for line in process.stderr:
+                    said.append(json.loads(line)["message"])
+                    if said[-1] == "listening":
+                        process.kill()
+                self.assertTrue({"cannot start", "listening"} & set(said), said)
+
     def test_running_out_is_told(self):
         process = self.run_with_limit((60, 60))
         self.addCleanup(process.stderr.close)

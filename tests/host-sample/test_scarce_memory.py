@@ -16,7 +16,7 @@ from testbed import HOST_BINARY, ROOT, wait_for
 
 def setUpModule():
     global cluster
-    cluster, _ = module_cluster()
+    cluster, _ = module_cluster("standby")
 
 
 class Case(unittest.TestCase):
@@ -69,15 +69,33 @@ class Reload(Case):
             wait_for(lambda: self.links_of(host) == 2, f"links after {granted} allocations")
         host.stop()
 
+    def test_all_of_it_is_gone_while_links_begin(self):
+        """Those that cannot even be dialled are dialled later: nothing that has to be allocated says when."""
+        for granted in (100, 150, 200, 350):
+            with self.subTest(granted=granted):
+                host = Host(cluster.primary)
+                self.addCleanup(host.kill)
+                with self.memory.within(all_from_there=True):
+                    host.start()
+                host.wait_for_links("primary")
+                more = {"conninfo": cluster.standby.conninfo(), "links": 30}
+                host.write_config(ini_text({**host.settings, "replica": more}))
+                self.memory.grant(granted)
+                host.signal(signal.SIGHUP)
+                host.wait_for_log(lambda line: "no link" in line.fields["message"], "a link that fails")
+                self.memory.grant(-1)
+                wait_for(lambda: self.links_of(host, "replica") == 30, "all links")
+                host.stop()
+
     @staticmethod
     def reloads(host):
         """By its log: an answer would take memory, too."""
         return sum("reloaded" in line.fields["message"] for line in list(host.log))
 
     @staticmethod
-    def links_of(host):
+    def links_of(host, server="primary"):
         try:
-            return host.metrics().value("snapshot_host_links_up", server="primary")
+            return host.metrics().value("snapshot_host_links_up", server=server)
         except KeyError:
             return 0  # there is no such server
 

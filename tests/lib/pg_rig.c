@@ -121,6 +121,7 @@ static void rig_end(void) {
     for (unsigned i = 0; i < rig.server_count; i++) {
         pg_server_free(rig.servers[i]);
     }
+    wake_ups_free(&rig.wake_ups);
     event_free(rig.tick);
     event_base_free(rig.base);
     libevent_global_shutdown();
@@ -157,6 +158,7 @@ void rig_begin(const struct pg_prepared *prepared, size_t prepared_count,
     rig.descriptors = entries_of("/proc/self/fd");
     rig.threads = entries_of("/proc/self/task");
     rig.base = event_base_new();
+    ck_assert(wake_ups_init(&rig.wake_ups, rig.base));
     const struct timeval period = {0, 5000};
     rig.tick = event_new(rig.base, -1, EV_PERSIST, on_tick, NULL);
     event_add(rig.tick, &period);
@@ -207,7 +209,7 @@ struct pg_server_options rig_options_to(const struct throwaway_server *target) {
 
 struct pg_server *rig_add(const struct pg_server_options *options) {
     char err[256] = "";
-    struct pg_server *server = pg_server_new(rig.base, options, err, sizeof(err));
+    struct pg_server *server = pg_server_new(rig.base, &rig.wake_ups, options, err, sizeof(err));
     ck_assert_msg(server != NULL, "%s", err);
     rig.servers[rig.server_count++] = server;
     return server;

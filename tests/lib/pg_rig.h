@@ -5,6 +5,7 @@
 #ifndef PG_RIG_H
 #define PG_RIG_H
 
+#include "host-sample/base/wake_ups.h"
 #include "host-sample/postgres/server.h"
 #include "suite.h"
 #include "throwaway_server.h"
@@ -44,6 +45,7 @@ struct rig_call {
 /* A loop and the servers on it: one for the process, since tests take no argument. */
 struct pg_rig {
     struct event_base *base;
+    struct wake_ups wake_ups;
     struct event *tick; /* so that a turn never lasts long */
     const struct pg_prepared *prepared;
     size_t prepared_count;

@@ -32,9 +32,9 @@ class ScarceMemory:
                 "ASAN_OPTIONS": options, **more}
 
     @contextlib.contextmanager
-    def within(self):
+    def within(self, all_from_there=False):
         before = dict(os.environ)
-        os.environ.update(self.environment())
+        os.environ.update(self.environment(all_from_there))
         try:
             yield
         finally:

@@ -11,6 +11,7 @@ const { msLeft } = require('./deadline.js');
 const { observe } = require('./observe.js');
 
 const MAX_SERVERS = 64;
+const MAX_READS = 16384;
 
 /** Timers beyond this wake earlier and look again. */
 const LONGEST_TIMER_MS = 60000;
@@ -46,6 +47,7 @@ class Cluster {
   #view;
   #servers = new Array(MAX_SERVERS).fill(null);
   #maxServers;
+  #maxReads;
   #Pool;
   #options;
   #policies = new Map();
@@ -73,9 +75,10 @@ class Cluster {
     this.#ownsSet = ownsSet;
     this.#options = options;
     this.#maxServers = options.maxServers ?? Math.max(options.servers.length, 8);
+    this.#maxReads = options.maxReads ?? MAX_READS;
     const flags = (options.strict ? CLUSTER.STRICT : 0) | (options.firstMisses ? CLUSTER.FIRST_MISSES : 0);
     const { handle, record } = native.clusterOpen(set.handle, flags, this.#maxServers,
-      options.maxReads ?? 16384, options.pollMs ?? 0, options.timeoutMs ?? 0);
+      this.#maxReads, options.pollMs ?? 0, options.timeoutMs ?? 0);
     set.enter();
     this.#handle = handle;
     this.#view = viewOf(record);
@@ -386,7 +389,7 @@ class Cluster {
   #makeServer(target, index) {
     this.#Pool ??= this.#options.pg?.Pool;
     if (!this.#Pool && typeof target.connect !== 'function') this.#Pool = require('pg').Pool;
-    return new PgServer(target, this.#Pool, () => {
+    return new PgServer(target, this.#Pool, this.#maxReads, () => {
       if (this.#isClosed) return;
       native.prompt(this.#handle, index);
       this.#drive();

@@ -20,6 +20,17 @@ function optionsOf(pool) {
 const ignore = () => {};
 const OUTCOMES = { __proto__: null, found: OUTCOME.FOUND, partial: OUTCOME.PARTIAL, missing: OUTCOME.MISSING };
 
+/** A pool, with those that wait there for a client and are dropped already. Nothing takes them out: where it has no
+ * time limit and its server is silent, they would grow as long as there are reads. */
+class Line {
+  dropped = 0;
+
+  constructor(pool, most) {
+    this.pool = pool;
+    this.most = most;
+  }
+}
+
 /**
  * One piece of work under way on a client of a pool. It ends once, and then tells `told`; what comes after
  * is ignored, and its connection closed when its time is over.
@@ -28,11 +39,12 @@ const OUTCOMES = { __proto__: null, found: OUTCOME.FOUND, partial: OUTCOME.PARTI
  */
 class Work {
   #server;
-  #pool;
+  #line;
   #told;
   #of;
   #client = null;
   #release = null;
+  #isWaiting = false;
   #isGone = false;
   #isOver = false;
   #isDropped = false;
@@ -43,38 +55,48 @@ class Work {
   limit = 0;
 
   /** @param told called as told(of, outcome, error, before, after, result) */
-  constructor(server, pool, told, of) {
+  constructor(server, line, told, of) {
     this.#server = server;
-    this.#pool = pool;
+    this.#line = line;
     this.#told = told;
     this.#of = of;
   }
 
   /** Calls this.begin() with a client at hand, unless there is none. */
   connect() {
+    const { pool, dropped, most } = this.#line;
+    if (dropped >= most) {
+      this.end(OUTCOME.NOT_SENT, new Error(`the pool has had no client for the last ${most} reads`), null, null, null);
+      return;
+    }
     let isHeard = false;
+    this.#isWaiting = true;
     try {
-      this.#pool.connect((error, client, release) => {
+      pool.connect((error, client, release) => {
         isHeard = true;
+        this.#isWaiting = false;
+        if (this.#isDropped) this.#line.dropped--;
         this.#connected(error, client, release);
       });
     } catch (error) {
       if (isHeard) throw error;
-      this.#server.hasThrown(this.#pool);
+      this.#isWaiting = false;
+      this.#server.hasThrown(pool);
       this.end(OUTCOME.NOT_SENT, error, null, null, null); // its options are none that it can use
     }
   }
 
   #connected(error, client, release) {
+    const isStale = !error && this.#server.isStale(client);
     if (error) {
       this.end(OUTCOME.NOT_SENT, error, null, null, null);
-    } else if (this.#server.isStale(client)) {
-      release(true);
-      this.connect();
     } else if (this.#isDropped) {
       // Not within the pool's own call: for each of many that wait there it would come one level deeper.
-      setImmediate(release);
+      setImmediate(release, isStale);
       this.#server.isUp(); // it took longer to connect than the work might take
+    } else if (isStale) {
+      release(true);
+      this.connect();
     } else {
       this.#client = client;
       this.#release = release;
@@ -115,6 +137,7 @@ class Work {
 
   /** The answer is not wanted any more. The statement may run on as long as it would have counted. */
   drop() {
+    if (this.#isWaiting && !this.#isDropped) this.#line.dropped++;
     this.#isOver = true;
     this.#isDropped = true;
     if (!this.#release) return;
@@ -176,8 +199,8 @@ class BorrowedWork {
 
 /** A statement of one value. */
 class Ask extends Work {
-  constructor(server, pool, told, of, text) {
-    super(server, pool, told, of);
+  constructor(server, line, told, of, text) {
+    super(server, line, told, of);
     this.text = text;
   }
 
@@ -306,6 +329,8 @@ function configOf({ sql, name, rowMode, types }) {
 class PgServer {
   #pool;
   #askPool;
+  #line;
+  #askLine;
   #isOurs;
   #onPrompt;
   /** Clients connected before a redial are not used any more. */
@@ -323,9 +348,10 @@ class PgServer {
   /**
    * @param target a Pool, or the options of one
    * @param Pool for options
+   * @param maxReads of the cluster
    * @param onPrompt called when something may have changed about the server
    */
-  constructor(target, Pool, onPrompt) {
+  constructor(target, Pool, maxReads, onPrompt) {
     this.#isOurs = typeof target.connect !== 'function';
     this.#onPrompt = onPrompt;
     this.#pool = this.#isOurs
@@ -336,6 +362,8 @@ class PgServer {
       connectionTimeoutMillis: CONNECT_MS, ...optionsOf(this.#pool),
       max: ASK_CONNECTIONS, min: 0, allowExitOnIdle: true, idleTimeoutMillis: 60000,
     });
+    this.#line = new Line(this.#pool, maxReads);
+    this.#askLine = new Line(this.#askPool, maxReads);
     for (const pool of [this.#pool, this.#askPool]) {
       pool.on('connect', this.#onConnect);
       pool.on('error', this.#onPrompt);
@@ -362,14 +390,14 @@ class PgServer {
 
   /** Asks one statement of one value, which is told as `before`. Returns the work, to be begun by connect(). */
   ask(text, told, of) {
-    return new Ask(this, this.#askPool, told, of, text);
+    return new Ask(this, this.#askLine, told, of, text);
   }
 
   /** See `reading`. client: the host's own, or undefined; of: the AsyncResource of the read. Returns the work, to be
    * begun by connect(). */
   read(what, client, question, isReplica, wantsPosition, told, of) {
     const isTransaction = !client && (question !== null || wantsPosition);
-    const work = client ? new BorrowedRead(client, told, of) : new PoolRead(this, this.#pool, told, of);
+    const work = client ? new BorrowedRead(client, told, of) : new PoolRead(this, this.#line, told, of);
     work.wants = { what, question, isReplica, wantsPosition, isTransaction, context: of };
     return work;
   }

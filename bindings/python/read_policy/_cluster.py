@@ -295,8 +295,13 @@ class Cluster:
             generation = pool.generation
         if pool.server.is_pooled:
             # A server that is silent must not keep the caller for longer than the action's limit.
-            threading.Thread(target=self._dial, args=(pool, action, pending, generation), daemon=True,
-                             name=f"read-policy-dial-{pool.server.name}").start()
+            try:
+                threading.Thread(target=self._dial, args=(pool, action, pending, generation), daemon=True,
+                                 name=f"read-policy-dial-{pool.server.name}").start()
+            except RuntimeError as error:
+                with self._lock:
+                    pool.dialling -= 1
+                raise pool.server.errors[0](f"no thread to make a connection in: {error}") from error
             link = self._dialled(action, pending)
         else:
             link = pool.server.connect()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from abc import ABC, abstractmethod
 from collections import deque
@@ -13,10 +12,13 @@ from . import _sql
 
 def shut_down(connection: Any) -> None:
     """Whoever waits for a driver's connection gets an error, whatever the server and the network do.
-    From any thread."""
+    From any thread; it takes no descriptor, of which there may be none left."""
     try:
-        with socket.socket(fileno=os.dup(connection.fileno())) as copy:
-            copy.shutdown(socket.SHUT_RDWR)
+        borrowed = socket.socket(fileno=connection.fileno())
+        try:
+            borrowed.shutdown(socket.SHUT_RDWR)
+        finally:
+            borrowed.detach()
     except Exception:
         pass  # it is gone already; of which class that is depends on the driver
 

@@ -346,6 +346,25 @@ test('thousands of reads that waited in vain for a client of the pool are no dep
   await close();
 });
 
+test('a pool that has no client for long is not left with ever more reads', async () => {
+  const { cluster, pools, close } = await clusterOf('[snapshots_since]\npolicy = primary_only\n', { maxReads: 16 });
+  const id = await newRow();
+  const held = await Promise.all(Array.from({ length: 8 }, () => pools[0].connect()));
+  const ends = [];
+  for (let turn = 0; turn < 5; turn++) {
+    ends.push(...await Promise.all(Array.from({ length: 16 }, () => cluster.read('snapshots_since', known(id), { deadline: Date.now() + 100 }))));
+  }
+  const waiting = pools[0].waitingCount;
+  for (const client of held) client.release();
+  await until(() => pools[0].waitingCount === 0, 'all who waited to be served');
+  const last = await cluster.read('snapshots_since', known(id));
+  await close();
+  assert.ok(ends.every(({ verdict }) => verdict === 'failed'));
+  assert.match(ends.at(-1).error.message, /has had no client for the last 16 reads/);
+  assert.ok(waiting < 32, `${waiting}`);
+  assert.equal(last.verdict, 'found');
+});
+
 test('connections that are cut cost no read, and no crash', async () => {
   const { cluster, pools, close } = await clusterOf(`${RETRY}on_replica_failure = primary\n`);
   const id = await newRow();
@@ -444,7 +463,7 @@ test('a connection of before a redial makes way in the context of the read that 
   const { PgServer } = require(join(dirname(require.resolve('read-policy')), 'lib', 'pg_server.js'));
   const caller = new AsyncLocalStorage();
   const pool = new pg.Pool(optionsOf('primary', { max: 1 }));
-  const server = new PgServer(pool, pg.Pool, () => {});
+  const server = new PgServer(pool, pg.Pool, 8, () => {});
   const seen = [];
   const connect = pool.connect.bind(pool);
   pool.connect = (told) => {

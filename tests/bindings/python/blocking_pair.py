@@ -1,11 +1,14 @@
 """What every blocking cluster must do, on a real primary and standby, whatever its driver."""
 
+import contextlib
 import logging
 import os
 import re
+import resource
 import signal
 import threading
 import time
+from unittest import mock
 
 from cluster import Cluster
 from package import POLICIES
@@ -19,6 +22,23 @@ logging.getLogger("read_policy").setLevel(logging.CRITICAL)
 logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 SELECT = "SELECT id FROM thing WHERE id = %s"
+
+
+@contextlib.contextmanager
+def without_descriptors():
+    """Within the block this process can open nothing more."""
+    before, taken = resource.getrlimit(resource.RLIMIT_NOFILE), []
+    highest = max(map(int, os.listdir("/proc/self/fd")))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, before[1]))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for descriptor in taken:
+            os.close(descriptor)
 
 
 class Servers:
@@ -288,6 +308,29 @@ class Pair:
             self.assertRaises(Closed, late)
         self.pair.close()
 
+    def test_a_silent_server_while_there_are_no_descriptors(self):
+        """Who waits for it gets an answer in time all the same."""
+        row, ends = self.row(), []
+        self.servers.cluster.wait_caught_up()
+
+        def work():
+            self.read("replica", row)  # makes this thread's connection
+            connected.set()
+            stalled.wait(20)
+            ends.append(self.read("replica", row, timeout=1))
+        connected, stalled = threading.Event(), threading.Event()
+        thread = threading.Thread(target=work)
+        thread.start()
+        self.assertTrue(connected.wait(20))
+        self.servers.relay.stall()
+        with without_descriptors():
+            stalled.set()
+            thread.join(10)
+        self.servers.relay.pass_through()
+        thread_hung = thread.is_alive()
+        thread.join()
+        self.assertEqual((thread_hung, ends[0].verdict), (False, "failed"))
+
     def test_a_timeout_of_any_length(self):
         row = self.row()
         for timeout in (float("inf"), 1e30, 1e10, 10**400):
@@ -388,6 +431,19 @@ class Functions(Pair):
                 self.pair.read(section, read)
         self.assertEqual(self.pair.info().reads, 0)
         self.assertEqual(self.ids(self.read("index", row)), [row])
+
+    def test_a_while_without_threads(self):
+        """It fails reads that need a connection, and nothing of it stays."""
+        if not self.pair._pools[0].server.is_pooled:
+            self.skipTest("who reads makes the connection")
+        row = self.row()
+        with mock.patch.object(threading.Thread, "start",
+                               side_effect=RuntimeError("can't start new thread")):
+            for _ in range(9):  # more than max_reads
+                end = self.read("primary", row)
+                self.assertEqual((end.verdict, type(end.error).__name__), ("failed", "Error"))
+                self.assertIn("thread", str(end.error))
+        self.assertTrue(self.read("primary", row).found)
 
     def test_it_cannot_write(self):
         end = self.pair.read("primary", lambda connection: self.one(

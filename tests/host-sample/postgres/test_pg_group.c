@@ -252,7 +252,7 @@ START_TEST(statements_that_cannot_be) {
         options.prepared = &cases[i].prepared;
         options.prepared_count = 1;
         char err[256] = "";
-        ck_assert_ptr_null(pg_server_new(rig.base, &options, err, sizeof(err)));
+        ck_assert_ptr_null(pg_server_new(rig.base, &rig.wake_ups, &options, err, sizeof(err)));
         ck_assert_msg(strstr(err, cases[i].error) != NULL, "%s", err);
     }
 }

@@ -787,14 +787,14 @@ START_TEST(options_out_of_bounds) {
         options.statement_timeout_ms = cases[i].statement_timeout_ms;
         options.connect_timeout_s = cases[i].connect_timeout_s;
         char err[256] = "";
-        ck_assert_ptr_null(pg_server_new(rig.base, &options, err, sizeof(err)));
+        ck_assert_ptr_null(pg_server_new(rig.base, &rig.wake_ups, &options, err, sizeof(err)));
         ck_assert_msg(strstr(err, cases[i].error) != NULL, "%s", err);
         ck_assert_ptr_null(strstr(err, "cret"));
     }
     struct pg_server_options options = rig_options_to(&primary);
     options.setting_count = PG_SETTINGS_MAX + 1;
     char err[256] = "";
-    ck_assert_ptr_null(pg_server_new(rig.base, &options, err, sizeof(err)));
+    ck_assert_ptr_null(pg_server_new(rig.base, &rig.wake_ups, &options, err, sizeof(err)));
     ck_assert_str_eq(err, "more than 16 settings");
 }
 END_TEST

@@ -846,15 +846,20 @@ END_TEST
     "\"completedAfter\":\"" DATE_TEXT "\",\"completedByBatch\":{\"id\":\"b9\",\"friendlyId\":"     \
     "\"batch_b9\"},\"output\":\"o\"}"
 
+/* The head of an array of that many texts; each has its length before it. */
+static void begin_order(struct byte_buffer *order, int count) {
+    byte_buffer_append(order, "\0\0\0\1\0\0\0\0\0\0\0\x19", 12);
+    put_integer(order, count);
+    put_integer(order, 1);
+}
+
 /* As many entries as there are places in the order, each waitpoint's together; were each of them
  * looked for in the whole order, this would take minutes. */
 START_TEST(a_hundred_thousand_waitpoints) {
     enum { WAITPOINTS = 100000 };
     struct byte_buffer order = BYTE_BUFFER_EMPTY, out = BYTE_BUFFER_EMPTY;
     PGresult *result = begin_result(ROW_FULL);
-    byte_buffer_append(&order, "\0\0\0\1\0\0\0\0\0\0\0\x19", 12);
-    put_integer(&order, WAITPOINTS);
-    put_integer(&order, 1);
+    begin_order(&order, WAITPOINTS);
     for (int i = 0; i < WAITPOINTS; i++) {
         put_integer(&order, 7);
         byte_buffer_append_format(&order, "w%06d", WAITPOINTS - 1 - i);
@@ -891,6 +896,38 @@ START_TEST(a_hundred_thousand_waitpoints) {
     PQclear(result);
     byte_buffer_free(&out);
     byte_buffer_free(&order);
+}
+END_TEST
+
+/* Two rows of a few megabytes ask for an answer of gigabytes. */
+START_TEST(an_order_that_repeats_a_large_output) {
+    enum { OUTPUT_BYTES = 4 << 20, TIMES = 1000 };
+    struct byte_buffer order = BYTE_BUFFER_EMPTY, out = BYTE_BUFFER_EMPTY;
+    struct field fields[COUNT(full_row)], waitpoint[COUNT(waitpoint_row)];
+    char *output = malloc(OUTPUT_BYTES);
+    ck_assert_ptr_nonnull(output);
+    memset(output, 'x', OUTPUT_BYTES);
+    begin_order(&order, TIMES);
+    for (int i = 0; i < TIMES; i++) {
+        put_integer(&order, waitpoint_row[0].length);
+        byte_buffer_append(&order, waitpoint_row[0].bytes, (size_t)waitpoint_row[0].length);
+    }
+    memcpy(fields, full_row, sizeof(full_row));
+    fields[SNAPSHOT_ORDER] = (struct field){order.data, (int)order.length};
+    memcpy(waitpoint, waitpoint_row, sizeof(waitpoint_row));
+    waitpoint[WAITPOINT_OUTPUT] = (struct field){output, OUTPUT_BYTES};
+    PGresult *result = begin_result(ROW_FULL);
+    add_row(result, ROW_FULL, fields, COUNT(full_row));
+    add_row(result, ROW_WAITPOINT, waitpoint, COUNT(waitpoint_row));
+    struct snapshot_result read;
+    ck_assert_int_eq(snapshot_read(&read, result_rows_all(result), &asked), SNAPSHOT_FOUND);
+    ck_assert(!snapshot_answer_write(&out, &read, NOW_MS));
+    ck_assert(out.failed);
+    ck_assert_uint_lt(out.length, SNAPSHOT_MAX_ANSWER_BYTES + 2 * OUTPUT_BYTES);
+    PQclear(result);
+    byte_buffer_free(&out);
+    byte_buffer_free(&order);
+    free(output);
 }
 END_TEST
 
@@ -999,6 +1036,7 @@ int main(void) {
     tcase_set_timeout(bounds, 120);
     suite_add_tcase(suite, bounds);
     tcase_add_test(bounds, a_hundred_thousand_waitpoints);
+    tcase_add_test(bounds, an_order_that_repeats_a_large_output);
     tcase_add_test(bounds, memory_runs_out_while_the_outcome_is_found);
     tcase_add_test(bounds, memory_runs_out_while_the_answer_is_written);
     tcase_add_test(bounds, every_day_as_the_c_library_has_it);
