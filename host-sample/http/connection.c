@@ -425,10 +425,6 @@ void http_exchange_set_user(struct http_exchange *exchange, void *user) {
     exchange->user = user;
 }
 
-void *http_exchange_user(const struct http_exchange *exchange) {
-    return exchange->user;
-}
-
 int http_exchange_socket(const struct http_exchange *exchange) {
     return exchange->connection->fd;
 }

@@ -62,9 +62,8 @@ struct http_front_handlers {
     void *context;
 };
 
-/* The host's own pointer for the exchange; NULL at first. */
+/* The host's own pointer for the exchange, for on_gone and on_hang_up; NULL at first. */
 void http_exchange_set_user(struct http_exchange *exchange, void *user);
-void *http_exchange_user(const struct http_exchange *exchange);
 
 /* The client's socket, for client_address.h. */
 int http_exchange_socket(const struct http_exchange *exchange);
