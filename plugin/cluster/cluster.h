@@ -22,7 +22,9 @@
  *   steps      the policy's steps: what each begins, and what the policy hears of it
  *   answers    what an answer to a read's action proves, and where the read goes then
  *   reads      one read, from its start to its end: its actions, its timer, its verdict
- *   cluster    the functions of the header
+ *   opening    a cluster begins and ends
+ *   info       what a host is told when it looks
+ *   api        the functions of the header
  * A read that an answer has woken is put on the list `reported`; reads.c takes it from there. So
  * nothing calls upwards.
  *
