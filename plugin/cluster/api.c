@@ -6,10 +6,12 @@
 
 #include "answers.h"
 #include "asks.h"
+#include "awaits.h"
 #include "cluster.h"
 #include "info.h"
 #include "opening.h"
 #include "plugin/hot.h"
+#include "polls.h"
 #include "position.h"
 #include "reads.h"
 #include "reports.h"
@@ -52,10 +54,10 @@ __attribute__((noinline)) static void expire(struct rp_cluster *cluster) {
             reads_timer(cluster, heap_owner(first, struct read, timer));
             break;
         case TIMER_POLL:
-            asks_poll_is_due(cluster, heap_owner(first, struct server, poll));
+            polls_is_due(cluster, heap_owner(first, struct server, poll));
             break;
         case TIMER_WATCH:
-            asks_watch_is_due(cluster, heap_owner(first, struct server, watch));
+            awaits_watch_is_due(cluster, heap_owner(first, struct server, watch));
             break;
         case TIMER_GATHER:
             break; /* asks_prepare sees it */
@@ -126,7 +128,7 @@ static void cluster_prompt(struct rp_cluster *cluster, uint32_t index, uint64_t 
         cluster->servers[index].state != RP_SERVER_OFF) {
         advance(cluster, now_ns);
         cluster_event(cluster);
-        asks_prompt(cluster, index);
+        polls_prompt(cluster, index);
     }
 }
 

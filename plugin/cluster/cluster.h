@@ -16,7 +16,9 @@
  *   roles      an answer's words become all of that: system, primary, replicas, splits
  *   gather     when reads that are to be located have waited for company long enough
  *   reports    reads that an answer has woken
- *   asks       polls, locates, watches, waits: questions, and answers that reads wait for
+ *   polls      when a server is asked, and what has its turn
+ *   awaits     reads that await a position: watches, waits
+ *   asks       questions of all kinds go out, and their answers come in
  *   pick       which servers a read may go to
  *   beside     reads that go out before it is known what they have to reach
  *   steps      the policy's steps: what each begins, and what the policy hears of it
