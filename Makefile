@@ -136,7 +136,7 @@ check: deps
 .PHONY: help
 help:
 	@printf '%s\n' \
-	'make                    build/read_policy.so and build/snapshot-host; make plugin: the first alone' \
+	'make                    the plugin, snapshot-host and the tools, in build/; make plugin: the plugin alone' \
 	'make demo               a walk through on a throwaway primary and standby (installs what is missing)' \
 	'make demo-up            the same servers, left running' \
 	'make check              the tests (installs what is missing)' \

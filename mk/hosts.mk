@@ -16,7 +16,7 @@ $(BUILD)/hosts/go-host: hosts/go/host.go plugin/read_policy.h
 		GOFLAGS=-mod=mod GO111MODULE=off $(GO) build -o $@ $<
 $(BUILD)/hosts/rust-host: hosts/rust/host.rs
 	@mkdir -p $(@D)
-	$(call step,RUST,$@)$(Q)$(RUSTC) -O -D warnings -o $@ $< -C link-arg=-l:$(PQ_SONAME)
+	$(call step,RUST,$@)$(Q)env -u MAKEFLAGS -u MFLAGS $(RUSTC) -O -D warnings -o $@ $< -C link-arg=-l:$(PQ_SONAME)
 
 # make conformance tries all hosts of the tree; with HOST='COMMAND' that one, as tests/conformance/conformance.py --help says.
 HOST ?=

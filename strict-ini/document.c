@@ -12,6 +12,7 @@
 #include "error_text.h"
 #include "file_text.h"
 #include "sections.h"
+#include "utf8.h"
 
 #include <ctype.h>
 #include <ini.h>
@@ -206,7 +207,7 @@ static bool may_begin_section(struct reader *reader, struct span text, struct sp
         complain(reader, text,
                  "space or control character in the section's name; accepted: a name without "
                  "spaces around it and without control characters");
-    } else if (!ini_is_utf8(name.start, name.length)) {
+    } else if (!is_utf8(name.start, name.length)) {
         complain(reader, text, "the section's name is not UTF-8; accepted: a file saved as UTF-8");
     } else if (first != NULL) {
         complain(reader, text, "duplicate section, first at line %u; accepted: each section once",

@@ -4,7 +4,6 @@
 #ifndef STRICT_INI_ERROR_TEXT_H
 #define STRICT_INI_ERROR_TEXT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #define INI_SHOWN_BYTES    64                            /* of the file; the rest becomes "..." */
@@ -19,8 +18,5 @@ void ini_show(char shown[INI_SHOWN_CAPACITY], const char *bytes, size_t length);
  * and "-" that it begins with, and "..." for the rest. A secret that a mistake has put between the
  * brackets follows a space, '=' or ':'. */
 void ini_show_discreetly(char shown[INI_SHOWN_CAPACITY], const char *name, size_t length);
-
-/* Whether the bytes are UTF-8 as RFC 3629 has it: no overlong forms, no surrogates. */
-bool ini_is_utf8(const char *bytes, size_t length);
 
 #endif

@@ -1,39 +1,43 @@
 /*
- * utf8.c - whether a text is UTF-8.
+ * utf8.c - see utf8.h.
  */
-#include "error_text.h"
+#include "utf8.h"
 
-#include <stdint.h>
-
-/* The length of the character at `bytes`, 0 if there is none. */
-static size_t character_length(const unsigned char *bytes, size_t left) {
+size_t utf8_code_point(const unsigned char *text, size_t length, uint32_t *code_point) {
+    /* The least code point that needs as many bytes: a lesser one is overlong. */
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    const unsigned char first = bytes[0];
+    const unsigned char first = text[0];
     if (first < 0x80) {
+        *code_point = first;
         return 1;
     }
-    const size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || length > left) {
+    const size_t bytes = first >= 0xf8 || first < 0xc0 ? 0
+                         : first >= 0xf0               ? 4
+                         : first >= 0xe0               ? 3
+                                                       : 2;
+    if (bytes == 0 || bytes > length) {
         return 0;
     }
-    uint32_t code_point = first & (0x7fu >> length);
-    for (size_t i = 1; i < length; i++) {
-        if ((bytes[i] & 0xc0) != 0x80) {
+    uint32_t value = first & (0x7fu >> bytes);
+    for (size_t i = 1; i < bytes; i++) {
+        if ((text[i] & 0xc0) != 0x80) {
             return 0;
         }
-        code_point = code_point << 6 | (bytes[i] & 0x3fu);
+        value = value << 6 | (text[i] & 0x3fu);
     }
-    const bool surrogate = code_point >= 0xd800 && code_point < 0xe000;
-    return code_point < least[length] || code_point > 0x10ffff || surrogate ? 0 : length;
+    *code_point = value;
+    const bool surrogate = value >= 0xd800 && value <= 0xdfff;
+    return value < least[bytes] || value > 0x10ffff || surrogate ? 0 : bytes;
 }
 
-bool ini_is_utf8(const char *bytes, size_t length) {
+bool is_utf8(const char *text, size_t length) {
+    uint32_t code_point;
     while (length > 0) {
-        const size_t step = character_length((const unsigned char *)bytes, length);
+        const size_t step = utf8_code_point((const unsigned char *)text, length, &code_point);
         if (step == 0) {
             return false;
         }
-        bytes += step;
+        text += step;
         length -= step;
     }
     return true;

@@ -8,7 +8,7 @@
  */
 #include "json_string.h"
 
-#include "utf8.h"
+#include "strict-ini/utf8.h"
 
 #include <string.h>
 

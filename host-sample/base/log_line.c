@@ -4,9 +4,9 @@
 #include "log_line.h"
 
 #include "json_string.h"
+#include "strict-ini/utf8.h"
 #include "unix_time.h"
 #include "utc_date.h"
-#include "utf8.h"
 
 #include <string.h>
 

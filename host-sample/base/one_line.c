@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-static bool is_blank(char byte) {
+static bool is_space_or_control(char byte) {
     return (unsigned char)byte <= ' ' || byte == 0x7f;
 }
 
@@ -30,7 +30,7 @@ void one_line(char *out, size_t size, const char *text) {
     size_t length = 0;
     bool gap = false;
     for (const char *at = text != NULL ? text : ""; *at != '\0'; at++) {
-        if (is_blank(*at)) {
+        if (is_space_or_control(*at)) {
             gap = length > 0;
             continue;
         }

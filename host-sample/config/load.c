@@ -7,6 +7,7 @@
 #include "conninfo_check.h"
 #include "places.h"
 #include "strict-ini/error_text.h"
+#include "strict-ini/utf8.h"
 #include "tokens.h"
 
 #include <errno.h>
@@ -322,7 +323,7 @@ static void read_sections(struct host_config *config, const struct ini_document 
 /* What may be a name, but is meant as something else. */
 static const char *wrong_schema(const char *schema) {
     const size_t length = strlen(schema);
-    if (!ini_is_utf8(schema, length)) {
+    if (!is_utf8(schema, length)) {
         return "not UTF-8";
     }
     if (length > 1 && schema[0] == schema[length - 1] && strchr("\"'", schema[0]) != NULL) {

@@ -20,14 +20,14 @@ static int next_byte(FILE *file) {
     return feof(file) || ferror(file) ? EOF : fgetc(file);
 }
 
-static bool is_blank(int byte) {
+static bool is_padding(int byte) {
     return byte == ' ' || byte == '\t' || byte == '\r';
 }
 
 /* Whether anything but empty lines is left. */
 static bool has_more(FILE *file) {
     int next = next_byte(file);
-    while (next == '\n' || is_blank(next)) {
+    while (next == '\n' || is_padding(next)) {
         next = next_byte(file);
     }
     return next != EOF;
@@ -56,10 +56,10 @@ static enum token_line read_token_line(FILE *file, char token[HOST_MAX_SECRET]) 
         next = next_byte(file);
     }
     const bool whole = length < sizeof line;
-    while (length > 0 && is_blank(line[length - 1])) {
+    while (length > 0 && is_padding(line[length - 1])) {
         length--;
     }
-    while (blanks < length && is_blank(line[blanks])) {
+    while (blanks < length && is_padding(line[blanks])) {
         blanks++;
     }
     length -= blanks;

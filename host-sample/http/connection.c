@@ -425,21 +425,17 @@ void http_exchange_set_user(struct http_exchange *exchange, void *user) {
     exchange->user = user;
 }
 
-void *http_exchange_user(const struct http_exchange *exchange) {
-    return exchange->user;
-}
-
 int http_exchange_socket(const struct http_exchange *exchange) {
     return exchange->connection->fd;
 }
 
-void http_exchange_watch_client(struct http_exchange *exchange, bool watch) {
+void http_exchange_watch_client(struct http_exchange *exchange) {
     struct http_connection *connection = exchange->connection;
 
-    exchange->watched = watch;
+    exchange->watched = true;
     /* The edge that announces that the client has left may have come already. on_gone must not be
      * called from here, so the connection checks again in its next turn. */
-    if (watch && (connection->half_closed || connection->readable || connection->at_end)) {
+    if (connection->half_closed || connection->readable || connection->at_end) {
         http_connection_resume_later(connection);
     }
 }

@@ -62,9 +62,8 @@ struct http_front_handlers {
     void *context;
 };
 
-/* The host's own pointer for the exchange; NULL at first. */
+/* The host's own pointer for the exchange, for on_gone and on_hang_up; NULL at first. */
 void http_exchange_set_user(struct http_exchange *exchange, void *user);
-void *http_exchange_user(const struct http_exchange *exchange);
 
 /* The client's socket, for client_address.h. */
 int http_exchange_socket(const struct http_exchange *exchange);
@@ -73,8 +72,8 @@ int http_exchange_socket(const struct http_exchange *exchange);
  * memory (body->failed) becomes a 500. */
 void http_exchange_reply(struct http_exchange *exchange, struct http_reply *reply);
 
-/* While set, a client that closes its connection before its answer is noticed (on_gone); one that
- * resets it always is. Set it where an answer takes a while; a quick one need not pay for it. */
-void http_exchange_watch_client(struct http_exchange *exchange, bool watch);
+/* From now on a client that closes its connection before its answer is noticed (on_gone); one that
+ * resets it always is. For an answer that takes a while; a quick one need not pay for it. */
+void http_exchange_watch_client(struct http_exchange *exchange);
 
 #endif

@@ -80,7 +80,7 @@ static const char *explain(uint32_t status) {
     case HTTP_STATUS_INTERNAL_SERVER_ERROR:
         return "the answer could not be put together";
     case HTTP_STATUS_SERVICE_UNAVAILABLE:
-        return "too many connections";
+        return HTTP_NO_ROOM;
     case HTTP_STATUS_HTTP_VERSION_NOT_SUPPORTED:
         return "only HTTP/1.0 and HTTP/1.1 are spoken here";
     default:

@@ -26,6 +26,10 @@ void http_reply_writer_init(struct http_reply_writer *writer, uint32_t keep_aliv
 void http_reply_compose(struct http_reply_writer *writer, const struct http_reply *reply,
                         bool keep_alive);
 
+/* The body of the answer to a connection for which the front has no room. */
+#define HTTP_NO_ROOM_BODY "{\"error\":\"" HTTP_NO_ROOM "\"}"
+#define HTTP_NO_ROOM      "too many connections"
+
 /* The front's own answer to a request that never reaches the host, and the last on its connection.
  * Its body is the writer's and stays valid until the next call. */
 struct http_reply http_reply_error(struct http_reply_writer *writer, uint32_t status);

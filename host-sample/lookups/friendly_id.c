@@ -5,7 +5,7 @@
  */
 #include "friendly_id.h"
 
-#include "host-sample/base/utf8.h"
+#include "strict-ini/utf8.h"
 
 #include <assert.h>
 #include <string.h>

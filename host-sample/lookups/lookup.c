@@ -301,14 +301,14 @@ static void watch_client(struct lookup *lookup) {
     if (!lookup->watched) {
         lookup->watched = true;
         PROBE_LOOKUP_WAIT(lookup);
-        http_exchange_watch_client(lookup->exchange, true);
+        http_exchange_watch_client(lookup->exchange);
     }
 }
 
 void lookup_hang_up(struct lookup *lookup) {
     if (monotonic_ns() - lookup->started_ns > LEAVES_AFTER_NS) {
         lookup->watched = true;
-        http_exchange_watch_client(lookup->exchange, true);
+        http_exchange_watch_client(lookup->exchange);
     }
 }
 

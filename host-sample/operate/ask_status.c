@@ -4,6 +4,7 @@
 #include "ask_status.h"
 
 #include "host-sample/base/byte_buffer.h"
+#include "host-sample/http/reply.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -60,7 +61,7 @@ static bool get_status(int fd, struct byte_buffer *answer) {
 
 bool ask_status(const struct host_config *config, FILE *out, char *err, size_t err_length) {
     static const char good[] = "HTTP/1.1 200 ";
-    static const char full[] = "{\"error\":\"too many connections\"}";
+    static const char full[] = HTTP_NO_ROOM_BODY;
     struct byte_buffer answer = BYTE_BUFFER_EMPTY;
     const int fd = dial(config);
     const bool answered = fd >= 0 && get_status(fd, &answer);

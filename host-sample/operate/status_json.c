@@ -107,9 +107,8 @@ static void put_server(struct byte_buffer *out, const struct status *status,
     BYTE_BUFFER_LITERAL(out, "}");
 }
 
-static void put_counted(struct byte_buffer *out, const char *key, const char *name, uint64_t total,
-                        double per_s) {
-    open_in(out, key, "{");
+static void put_counted(struct byte_buffer *out, const char *name, uint64_t total, double per_s) {
+    open_in(out, NULL, "{");
     put_text(out, "name", name);
     put_number(out, "total", total);
     put_real(out, "per_second", per_s >= 0, per_s);
@@ -122,13 +121,12 @@ static void put_lookups(struct byte_buffer *out, const struct status *status) {
     put_number(out, "max_lookups", status->config->limits.max_lookups);
     open_in(out, "verdicts", "[");
     for (uint32_t i = 0; i < STATUS_VERDICTS; i++) {
-        put_counted(out, NULL, status_verdict_names[i], status->verdicts[i],
-                    status->verdicts_per_s[i]);
+        put_counted(out, status_verdict_names[i], status->verdicts[i], status->verdicts_per_s[i]);
     }
     BYTE_BUFFER_LITERAL(out, "]");
     open_in(out, "served_by", "[");
     for (uint32_t i = RP_SERVED_BY_REPLICA; i <= RP_SERVED_BY_PRIMARY; i++) {
-        put_counted(out, NULL, lookup_served_by((int32_t)i), status->served_by[i],
+        put_counted(out, lookup_served_by((int32_t)i), status->served_by[i],
                     status->served_by_per_s[i]);
     }
     BYTE_BUFFER_LITERAL(out, "]}");

@@ -3,12 +3,13 @@
  */
 #include "answers.h"
 
-#include "asks.h"
+#include "awaits.h"
 #include "beside.h"
 #include "gather.h"
 #include "pick.h"
 #include "plugin/hot.h"
 #include "plugin/machine.h"
+#include "polls.h"
 #include "position.h"
 #include "proofs.h"
 #include "reports.h"
@@ -143,7 +144,7 @@ __attribute__((noinline)) static void answered_early(struct rp_cluster *cluster,
 static void blame(struct rp_cluster *cluster, const struct read *read, int32_t outcome) {
     if (outcome == RP_SERVER_GONE || outcome == RP_NOT_SENT) {
         server_failed(cluster, read->server, false);
-        asks_prompt(cluster, read->server);
+        polls_prompt(cluster, read->server);
     } else if (outcome == RP_ROLE_CHANGED && !pick_stands_in(cluster, read, read->server)) {
         roles_uncertain(cluster, read->server);
     }
@@ -267,7 +268,7 @@ __attribute__((noinline)) static void take_answer(struct rp_cluster *cluster, st
     }
     if (facts->instance != 0) {
         roles_heard(cluster, read->server, facts, read->sent_event);
-        asks_wake(cluster, read->server);
+        awaits_wake(cluster, read->server);
     }
     if (read->beside == BESIDE_OUT) {
         answered_beside(cluster, read, outcome, has_answer, facts);

@@ -6,175 +6,26 @@
 
 #include "answers.h"
 #include "asks.h"
+#include "awaits.h"
 #include "cluster.h"
-#include "gather.h"
+#include "info.h"
+#include "opening.h"
 #include "plugin/hot.h"
+#include "polls.h"
 #include "position.h"
-#include "proofs.h"
 #include "reads.h"
 #include "reports.h"
 #include "roles.h"
-#include "standing.h"
 #include "strict.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MS UINT64_C(1000000)
 
-/* No clock tells a later time: 292 years. Sums of times stay above the time now, or a timer would
- * be due for ever. */
-#define LATEST_NS ((uint64_t)INT64_MAX)
-
 /* So long after it was to be called the host has slept. Longer than a question may take. */
 #define SLEPT_NS (2000 * MS)
-
-#define MAX_READS          1000000u
-#define MIN_POLL_MS        100u
-#define MAX_POLL_MS        5000u
-#define DEFAULT_POLL_MS    1000u
-#define DEFAULT_TIMEOUT_MS 5000u
-#define MAX_TIMEOUT_MS     3600000u
-
-/* ---- opening and closing --------------------------------------------------------------------- */
-
-__attribute__((format(printf, 3, 4))) static int32_t refuse(char *err, uint32_t errlen,
-                                                            const char *format, ...) {
-    if (err != NULL && errlen > 0) {
-        va_list arguments;
-        va_start(arguments, format);
-        (void)vsnprintf(err, errlen, format, arguments);
-        va_end(arguments);
-    }
-    return RP_E_ARGUMENT;
-}
-
-/* Of a number in the options; but 0, if that is `zero`. */
-struct bound {
-    const char *name;
-    uint32_t value, min, max;
-    bool zero;
-};
-
-static int32_t check_options(const struct rp_cluster_options *options, char *err, uint32_t errlen) {
-    if (options->struct_size < sizeof *options) {
-        return refuse(err, errlen, "struct_size = %" PRIu32 ": at least %zu is accepted",
-                      options->struct_size, sizeof *options);
-    }
-    const struct bound bounds[] = {
-        {"max_servers", options->max_servers, 1, RP_CLUSTER_MAX_SERVERS, false},
-        {"max_reads", options->max_reads, 1, MAX_READS, false},
-        {"poll_ms", options->poll_ms, MIN_POLL_MS, MAX_POLL_MS, true},
-        {"timeout_ms", options->timeout_ms, 0, MAX_TIMEOUT_MS, false},
-    };
-    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
-        const struct bound *bound = &bounds[i];
-        const bool is_default = bound->zero && bound->value == 0;
-        if (!is_default && (bound->value < bound->min || bound->value > bound->max)) {
-            return refuse(
-                err, errlen, "%s = %" PRIu32 ": %s%" PRIu32 " to %" PRIu32 " are accepted",
-                bound->name, bound->value, bound->zero ? "0, or " : "", bound->min, bound->max);
-        }
-    }
-    if (options->now_ns > LATEST_NS) {
-        return refuse(err, errlen, "now_ns = %" PRIu64 ": at most 2^63 - 1 is accepted",
-                      options->now_ns);
-    }
-    return RP_OK;
-}
-
-static int32_t refuse_memory(char *err, uint32_t errlen) {
-    (void)refuse(err, errlen, "out of memory");
-    return RP_E_MEMORY;
-}
-
-static void release(struct rp_cluster *cluster) {
-    free(cluster->servers);
-    free(cluster->reads_memory);
-    free(cluster->drops);
-    free(cluster);
-}
-
-/* calloc knows no such alignment, and what does would touch memory that is not needed yet. */
-static void *on_cache_line(void *memory) {
-    const uintptr_t past = (uintptr_t)memory % CACHE_LINE_BYTES;
-    return (char *)memory + (past == 0 ? 0 : CACHE_LINE_BYTES - past);
-}
-
-static void init_lists(struct rp_cluster *cluster) {
-    TAILQ_INIT(&cluster->free_reads);
-    TAILQ_INIT(&cluster->reported);
-    TAILQ_INIT(&cluster->to_send);
-    TAILQ_INIT(&cluster->locating);
-    TAILQ_INIT(&cluster->located);
-    TAILQ_INIT(&cluster->beside);
-    TAILQ_INIT(&cluster->done);
-}
-
-static void init_asks(struct rp_cluster *cluster) {
-    for (uint32_t i = 0; i < cluster->max_servers * ASK_KINDS; i++) {
-        cluster->servers[i / ASK_KINDS].asks[i % ASK_KINDS].generation =
-            id_before_first(cluster, ID_ASK, i);
-    }
-}
-
-static int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options *options,
-                            struct rp_cluster **opened, char *err, uint32_t errlen) {
-    if (opened != NULL) {
-        *opened = NULL;
-    }
-    if (set == NULL || options == NULL || opened == NULL) {
-        return refuse(err, errlen, "set, options and cluster must not be NULL");
-    }
-    const int32_t status = check_options(options, err, errlen);
-    if (status != RP_OK) {
-        return status;
-    }
-    struct rp_cluster *cluster = calloc(1, sizeof *cluster);
-    if (cluster == NULL) {
-        return refuse_memory(err, errlen);
-    }
-    cluster->set = set;
-    cluster->flags = options->flags;
-    cluster->max_servers = options->max_servers;
-    cluster->max_reads = options->max_reads;
-    cluster->poll_ns = (options->poll_ms != 0 ? options->poll_ms : DEFAULT_POLL_MS) * MS;
-    cluster->timeout_ns =
-        (options->timeout_ms != 0 ? options->timeout_ms : DEFAULT_TIMEOUT_MS) * MS;
-    cluster->now_ns = options->now_ns;
-    cluster->seed = cluster->random = options->seed;
-    cluster->primary = NO_SERVER;
-    cluster->promised_wake_ns = UINT64_MAX;
-    cluster->asks_wait_ns = UINT64_MAX;
-    cluster->last_entropy = UINT64_MAX;
-    /* At most one drop for each action that can be out; they leave before anything new goes out. */
-    cluster->max_drops = options->max_reads + options->max_servers * ASK_KINDS;
-    cluster->servers = calloc(options->max_servers, sizeof *cluster->servers);
-    cluster->reads_memory = calloc(options->max_reads + 1, sizeof *cluster->reads);
-    cluster->drops = calloc(cluster->max_drops, sizeof *cluster->drops);
-    if (cluster->servers == NULL || cluster->reads_memory == NULL || cluster->drops == NULL) {
-        release(cluster);
-        return refuse_memory(err, errlen);
-    }
-    cluster->reads = on_cache_line(cluster->reads_memory);
-    init_lists(cluster);
-    init_asks(cluster);
-    gather_init(cluster);
-    *opened = cluster;
-    return RP_OK;
-}
-
-static uint32_t cluster_close(struct rp_cluster *cluster) {
-    if (cluster == NULL) {
-        return 0;
-    }
-    uint32_t open = cluster->reads_open;
-    release(cluster);
-    return open;
-}
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
@@ -203,10 +54,10 @@ __attribute__((noinline)) static void expire(struct rp_cluster *cluster) {
             reads_timer(cluster, heap_owner(first, struct read, timer));
             break;
         case TIMER_POLL:
-            asks_poll_is_due(cluster, heap_owner(first, struct server, poll));
+            polls_is_due(cluster, heap_owner(first, struct server, poll));
             break;
         case TIMER_WATCH:
-            asks_watch_is_due(cluster, heap_owner(first, struct server, watch));
+            awaits_watch_is_due(cluster, heap_owner(first, struct server, watch));
             break;
         case TIMER_GATHER:
             break; /* asks_prepare sees it */
@@ -272,117 +123,12 @@ static int32_t cluster_server_set(struct rp_cluster *cluster, uint32_t index, co
     return RP_OK;
 }
 
-static uint64_t lag_bytes_of(const struct rp_cluster *cluster, const struct server *server) {
-    if (cluster->primary == NO_SERVER || !cluster->primary_answers || server->said.position == 0 ||
-        !is_on_primarys_way(cluster, server)) {
-        return RP_UNKNOWN;
-    }
-    uint64_t primary = reachable_position(cluster, cluster->primary,
-                                          cluster->servers[cluster->primary].said.position);
-    if (primary == 0) {
-        return RP_UNKNOWN;
-    }
-    return server->said.position < primary ? primary - server->said.position : 0;
-}
-
-static void fill_lag(const struct rp_cluster *cluster, const struct server *server,
-                     struct rp_server_info *info) {
-    info->lag_bytes = RP_UNKNOWN;
-    info->lag_ns = RP_UNKNOWN;
-    info->lag_at_least_ns = 0;
-    if (server->role != RP_ROLE_REPLICA) {
-        return;
-    }
-    if (server->reached_ns != 0) {
-        info->lag_at_least_ns = cluster->now_ns - server->reached_ns;
-    }
-    info->lag_bytes = lag_bytes_of(cluster, server);
-    if (info->lag_bytes == 0) {
-        info->lag_ns = 0;
-        info->lag_at_least_ns = 0;
-    } else if (info->lag_bytes != RP_UNKNOWN && server->reached_ns != 0) {
-        /* Where one that answers has come to since, its next answer tells. */
-        const uint64_t told_ns = server->answers ? server->lag_known_ns : cluster->now_ns;
-        info->lag_ns = told_ns > server->reached_ns ? told_ns - server->reached_ns : 0;
-        info->lag_at_least_ns = info->lag_ns;
-    } else if (info->lag_bytes != RP_UNKNOWN && server->said.replay_age_ms != 0) {
-        /* Behind all that is remembered: what the server itself says is the best there is. */
-        info->lag_ns = server->said.replay_age_ms * MS;
-    }
-}
-
-/* What a host of ABI 1.0 must have room for: who it is, and the notice. It is given as much as it
- * has room for, so that these structures can grow. */
-#define UP_TO(type, member)    (offsetof(type, member) + sizeof(((type *)NULL)->member))
-#define MIN_SERVER_INFO_BYTES  UP_TO(struct rp_server_info, position)
-#define MIN_CLUSTER_INFO_BYTES UP_TO(struct rp_cluster_info, system)
-#define MIN_NOTICE_BYTES       UP_TO(struct rp_notice, text)
-
-/* `all` is `size` bytes long; the first member of both is struct_size, and that of `host` stays. */
-static void give(void *host, uint32_t host_size, const void *all, size_t size) {
-    const size_t room = host_size < size ? host_size : size;
-    memcpy((char *)host + sizeof host_size, (const char *)all + sizeof host_size,
-           room - sizeof host_size);
-}
-
-static int32_t cluster_server(struct rp_cluster *cluster, uint32_t index,
-                              struct rp_server_info *info) {
-    if (cluster == NULL || info == NULL || info->struct_size < MIN_SERVER_INFO_BYTES) {
-        return RP_E_ARGUMENT;
-    }
-    if (index >= cluster->max_servers) {
-        return RP_E_END;
-    }
-    const struct server *server = &cluster->servers[index];
-    bool known = server->said.instance != 0;
-    struct rp_server_info all = {
-        .role = server->role,
-        .expect = server->expect,
-        .state = server->state,
-        .answers = server->answers,
-        .in_recovery = known ? server->said.in_recovery : 2,
-        .timeline = server->said.upper,
-        .version = server->can.version,
-        .instance = server->said.instance,
-        .system = server->instance != NULL ? server->instance->system : 0,
-        .position = known ? server->said.position : 0,
-        .why = standing_why(server),
-        .grants = server->probed ? question_missing_grants(&server->can) : "",
-    };
-    if (health_backs_off(&server->health, cluster->now_ns)) {
-        all.backing_off_ns = server->health.until_ns - cluster->now_ns;
-    }
-    fill_lag(cluster, server, &all);
-    give(info, info->struct_size, &all, sizeof all);
-    return RP_OK;
-}
-
-static int32_t cluster_info(struct rp_cluster *cluster, struct rp_cluster_info *info) {
-    if (cluster == NULL || info == NULL || info->struct_size < MIN_CLUSTER_INFO_BYTES) {
-        return RP_E_ARGUMENT;
-    }
-    const struct rp_cluster_info all = {
-        .settled = cluster->settled,
-        .split = cluster->split || cluster->two_systems,
-        .primary = cluster->primary,
-        .primary_answers = cluster->primary_answers,
-        .timeline = cluster->timeline,
-        .reads = cluster->reads_open,
-        .replicas = (uint32_t)__builtin_popcountll(cluster->replicas),
-        .system = cluster->system,
-        .replicas_out = cluster->replicas == 0 && cluster->others != 0,
-        .forgetting = cluster->forgetting,
-    };
-    give(info, info->struct_size, &all, sizeof all);
-    return RP_OK;
-}
-
 static void cluster_prompt(struct rp_cluster *cluster, uint32_t index, uint64_t now_ns) {
     if (cluster != NULL && index < cluster->max_servers &&
         cluster->servers[index].state != RP_SERVER_OFF) {
         advance(cluster, now_ns);
         cluster_event(cluster);
-        asks_prompt(cluster, index);
+        polls_prompt(cluster, index);
     }
 }
 
@@ -406,7 +152,7 @@ static void cluster_heard_of(struct rp_cluster *cluster, uint64_t system, uint32
 /* ---- reads ----------------------------------------------------------------------------------- */
 
 /* A read of ABI 1.0's size is enough: what came later is not read. */
-#define MIN_REQUEST_BYTES UP_TO(struct rp_request, position)
+#define MIN_REQUEST_BYTES (offsetof(struct rp_request, position) + sizeof(uint64_t))
 
 HOT static int32_t cluster_start(struct rp_cluster *cluster, const struct rp_policy *policy,
                                  const struct rp_request *request, uint64_t tag,
@@ -573,56 +319,6 @@ HOT static int32_t cluster_next(struct rp_cluster *cluster, uint64_t now_ns,
     *wake_ns = first != NULL ? first->key : UINT64_MAX;
     cluster->promised_wake_ns = *wake_ns;
     return 0;
-}
-
-static int32_t cluster_notice(struct rp_cluster *cluster, struct rp_notice *notice) {
-    struct rp_notice next;
-    if (cluster == NULL || notice == NULL || notice->struct_size < MIN_NOTICE_BYTES ||
-        !notices_take(&cluster->notices, &next)) {
-        return 0;
-    }
-    give(notice, notice->struct_size, &next, sizeof next);
-    return 1;
-}
-
-/* ---- counters -------------------------------------------------------------------------------- */
-
-struct counter_row {
-    const char *name;
-    const char *help;
-    size_t offset; /* in struct cluster_counters */
-};
-
-#define ROW(member, help) {"cluster." #member, help, offsetof(struct cluster_counters, member)}
-
-static const struct counter_row counter_rows[] = {
-    ROW(polls, "Questions to servers about who and where they are."),
-    ROW(locates, "Questions to the primary for its WAL position, each shared by those who waited."),
-    ROW(watches, "Questions to replicas for their replay position while reads await one."),
-    ROW(waits, "Waits for a replay position that a replica itself has kept."),
-    ROW(role_changes, "Servers whose role, or the reason why they are out, has changed."),
-    ROW(detours, "Reads that were sent to another replica, since the first could not be read."),
-    ROW(conflicts, "Reads that were asked again after a conflict with recovery."),
-    ROW(unproven, "Misses on a replica that could have proven an absence, and could not."),
-    ROW(uncounted_misses,
-        "Misses on a primary that did not count, since it was not sure to be one."),
-    ROW(behind, "Answers of a replica that was not known to have reached the caller's position."),
-    ROW(foreign_answers, "Answers that came late, or to no action."),
-};
-
-static int32_t cluster_metrics(const struct rp_cluster *cluster, uint32_t index,
-                               struct rp_metric *metric) {
-    if (cluster == NULL || metric == NULL || metric->struct_size < sizeof *metric) {
-        return RP_E_ARGUMENT;
-    }
-    if (index >= sizeof counter_rows / sizeof counter_rows[0]) {
-        return RP_E_END;
-    }
-    const struct counter_row *row = &counter_rows[index];
-    *metric = (struct rp_metric){
-        .struct_size = metric->struct_size, .name = row->name, .help = row->help, .section = ""};
-    memcpy(&metric->value, (const char *)&cluster->counters + row->offset, sizeof metric->value);
-    return RP_OK;
 }
 
 const struct rp_cluster_calls cluster_calls = {

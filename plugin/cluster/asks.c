@@ -3,8 +3,9 @@
  */
 #include "asks.h"
 
+#include "awaits.h"
 #include "gather.h"
-#include "plugin/set.h"
+#include "polls.h"
 #include "proofs.h"
 #include "reports.h"
 #include "roles.h"
@@ -13,34 +14,12 @@
 
 #define MS UINT64_C(1000000)
 
-/* While no leader answers, a new one is found within this time. */
-#define LOST_POLL_NS (250 * MS)
-
-/* The lower bound of a timeline that is behind is asked for at least this often. */
-#define BEHIND_POLL_NS (1000 * MS)
-
 /* What was heard may have a server asked at once, but no more often than this between two polls by
  * its timer: a name that leads to another server each time is never done with being asked. */
 #define MAX_PROMPTS 8u
 
 /* A question that is not answered in this time is dropped. */
 #define ASK_LIMIT_NS (1000 * MS)
-
-/* A standby near its primary replays a commit within a millisecond. One that has not done so after
- * many questions is far behind, and is asked less often. */
-#define WATCH_NS      (1 * MS)
-#define SLOW_WATCH_NS (5 * MS)
-#define QUICK_WATCHES 64u
-
-/* Where a replica is now nobody knows until it is asked again: for max_lag_ms it counts as standing
- * still. So it is asked so often in that time, or one that follows closely would be late. */
-#define QUESTIONS_PER_LAG 8u
-
-/* A wait lasts so long at most: a connection is busy until then, wanted or not. */
-#define WAIT_MS 200u
-
-/* One has ended otherwise than with the position reached: it is asked for instead, so long. */
-#define NO_WAIT_NS (1000 * MS)
 
 /* Rights that are granted later are noticed after this many polls. */
 #define POLLS_PER_PROBE 60u
@@ -57,76 +36,6 @@
 /* Beside the outcomes of answers: none came. */
 #define TIMED_OUT (-1)
 
-static uint32_t index_of(const struct rp_cluster *cluster, const struct server *server) {
-    return (uint32_t)(server - cluster->servers);
-}
-
-static void enqueue(struct rp_cluster *cluster, struct server *server, enum ask_kind kind) {
-    struct ask *ask = &server->asks[kind];
-    if (ask->state == ASK_IDLE) {
-        ask->state = ASK_QUEUED;
-        cluster->ask_queue[kind] |= server_bit(index_of(cluster, server));
-    } else if (ask->state == ASK_OUT) {
-        ask->again = true;
-    }
-}
-
-/* ---- polls ----------------------------------------------------------------------------------- */
-
-static uint64_t poll_interval(const struct rp_cluster *cluster, const struct server *server) {
-    uint64_t interval = cluster->poll_ns;
-    bool behind = server->instance != NULL && server->instance->lower < server->said.upper;
-    if (behind && interval > BEHIND_POLL_NS) {
-        interval = BEHIND_POLL_NS;
-    }
-    if (!cluster->primary_answers && interval > LOST_POLL_NS) {
-        interval = LOST_POLL_NS;
-    }
-    return interval;
-}
-
-/* So often are positions asked for, that max_lag_ms can be kept. UINT64_MAX: by polls. */
-static uint64_t lag_interval(const struct rp_cluster *cluster) {
-    const uint64_t bound = set_least_max_lag_ns(cluster->set);
-    if (bound == 0 || !cluster->primary_answers) {
-        return UINT64_MAX;
-    }
-    const uint64_t interval = bound / QUESTIONS_PER_LAG;
-    return interval > SLOW_WATCH_NS ? interval : SLOW_WATCH_NS;
-}
-
-static void set_poll_timer(struct rp_cluster *cluster, struct server *server) {
-    const uint64_t left_ns = server->poll_due_ns - cluster->now_ns;
-    const uint64_t lag_ns = lag_interval(cluster);
-    heap_move(&cluster->timers, &server->poll,
-              cluster->now_ns + (lag_ns < left_ns ? lag_ns : left_ns));
-}
-
-static void poll_later(struct rp_cluster *cluster, struct server *server) {
-    server->poll_due_ns = cluster->now_ns + poll_interval(cluster, server);
-    set_poll_timer(cluster, server);
-}
-
-void asks_poll_is_due(struct rp_cluster *cluster, struct server *server) {
-    if (cluster->now_ns < server->poll_due_ns) { /* where it is, then, and no more */
-        if (server->asks[ASK_WATCH].state == ASK_IDLE && !server->watch.in) {
-            enqueue(cluster, server, ASK_WATCH);
-        }
-        set_poll_timer(cluster, server);
-        return;
-    }
-    server->prompts = 0;
-    if (server->asks[ASK_POLL].state == ASK_IDLE) {
-        enqueue(cluster, server, ASK_POLL);
-    }
-    poll_later(cluster, server);
-}
-
-void asks_prompt(struct rp_cluster *cluster, uint32_t index) {
-    enqueue(cluster, &cluster->servers[index], ASK_POLL);
-    poll_later(cluster, &cluster->servers[index]);
-}
-
 void asks_begin(struct rp_cluster *cluster, uint32_t index) {
     struct server *server = &cluster->servers[index];
     server->poll.kind = TIMER_POLL;
@@ -136,10 +45,8 @@ void asks_begin(struct rp_cluster *cluster, uint32_t index) {
         server->asks[kind].server = index;
         server->asks[kind].limit.kind = TIMER_ASK;
     }
-    asks_prompt(cluster, index);
+    polls_prompt(cluster, index);
 }
-
-/* ---- waiting for answers --------------------------------------------------------------------- */
 
 static void fail_list(struct rp_cluster *cluster, struct read_list *list, const char *reason) {
     struct read *read;
@@ -148,100 +55,9 @@ static void fail_list(struct rp_cluster *cluster, struct read_list *list, const 
     }
 }
 
-static void fail_waiters(struct rp_cluster *cluster, struct server *server, const char *reason) {
-    struct heap_node *first;
-    while ((first = heap_first(&server->waiters)) != NULL) {
-        read_report(cluster, heap_owner(first, struct read, waiter), RP_FAILED, reason);
-    }
-}
-
 void asks_locate(struct rp_cluster *cluster, struct read *read) {
     read->located_listed = false;
     read_enlist(cluster, read, READ_LOCATING);
-}
-
-bool asks_has_reached(const struct rp_cluster *cluster, uint32_t index, uint64_t target) {
-    const struct server *server = &cluster->servers[index];
-    return server->said.instance != 0 && server->said.position >= target;
-}
-
-static bool can_wait(const struct rp_cluster *cluster, const struct server *server) {
-    return server->can.waits && (cluster->flags & RP_CLUSTER_CAN_BLOCK) != 0 &&
-           server->said.in_recovery && cluster->now_ns >= server->no_wait_ns;
-}
-
-/* The server has waiters. A wait for a position beyond the nearest is left to end by itself, and
- * the nearest is asked for meanwhile; behind one that is not beyond it, it has its turn next. */
-static void watch(struct rp_cluster *cluster, struct server *server) {
-    const struct ask *wait = &server->asks[ASK_WAIT];
-    const uint64_t nearest = heap_first(&server->waiters)->key;
-    if (wait->state == ASK_QUEUED || (wait->state == ASK_OUT && server->waited_for <= nearest)) {
-        return;
-    }
-    if (wait->state == ASK_IDLE && !server->check_wait && can_wait(cluster, server)) {
-        enqueue(cluster, server, ASK_WAIT);
-    } else if (server->asks[ASK_WATCH].state == ASK_IDLE && !server->watch.in) {
-        enqueue(cluster, server, ASK_WATCH);
-    }
-}
-
-void asks_await(struct rp_cluster *cluster, struct read *read, uint64_t target) {
-    struct server *server = &cluster->servers[read->server];
-    read->phase = READ_AWAITING;
-    heap_insert(&server->waiters, &read->waiter, target);
-    watch(cluster, server);
-}
-
-/* The server has replayed up to there. */
-static void wake(struct rp_cluster *cluster, struct server *server, uint64_t position) {
-    struct heap_node *first;
-    const uint32_t index = index_of(cluster, server);
-    /* In a rehearsal the primary acts as its own replica. */
-    bool readable = (cluster->readable & server_bit(index)) != 0 || index == cluster->primary;
-    if (!readable || position == 0) {
-        fail_waiters(cluster, server, "the replica's position is not known any more");
-        return;
-    }
-    while ((first = heap_first(&server->waiters)) != NULL && first->key <= position) {
-        struct read *read = heap_owner(first, struct read, waiter);
-        read_report(cluster, read, RP_REACHED, NULL);
-        read->reported_position = position;
-    }
-}
-
-void asks_wake(struct rp_cluster *cluster, uint32_t index) {
-    struct server *server = &cluster->servers[index];
-    if (heap_first(&server->waiters) != NULL) {
-        wake(cluster, server, server->said.position);
-    }
-}
-
-void asks_watch_is_due(struct rp_cluster *cluster, struct server *server) {
-    if (heap_first(&server->waiters) != NULL) {
-        watch(cluster, server);
-    }
-}
-
-/* After a wait ran out, the server was asked for its position. If it had already reached the one
- * that was awaited, the wait may have run on another server: no more waits for a while. */
-static void check_after_wait(struct rp_cluster *cluster, struct server *server) {
-    if (server->check_wait &&
-        asks_has_reached(cluster, index_of(cluster, server), server->waited_for)) {
-        server->no_wait_ns = cluster->now_ns + NO_WAIT_NS;
-    }
-    server->check_wait = false;
-}
-
-/* The position that it was asked for is known, or was not told. */
-static void watch_again(struct rp_cluster *cluster, struct server *server) {
-    check_after_wait(cluster, server);
-    if (heap_first(&server->waiters) == NULL) {
-        server->watches = 0;
-        return;
-    }
-    server->watches++;
-    heap_move(&cluster->timers, &server->watch,
-              cluster->now_ns + (server->watches < QUICK_WATCHES ? WATCH_NS : SLOW_WATCH_NS));
 }
 
 /* ---- out ------------------------------------------------------------------------------------- */
@@ -259,7 +75,7 @@ static void prepare_locate(struct rp_cluster *cluster) {
         fail_list(cluster, &cluster->locating, "the primary does not tell its position");
     } else if (primary->asks[ASK_LOCATE].state == ASK_IDLE && TAILQ_EMPTY(&cluster->located) &&
                !gather_goes_on(cluster)) {
-        enqueue(cluster, primary, ASK_LOCATE);
+        ask_enqueue(cluster, primary, ASK_LOCATE);
     }
 }
 
@@ -270,21 +86,10 @@ void asks_prepare(struct rp_cluster *cluster) {
         cluster->judge_again &= cluster->judge_again - 1;
         if (server->state != RP_SERVER_OFF && server->prompts < MAX_PROMPTS) {
             server->prompts++;
-            asks_prompt(cluster, index);
+            polls_prompt(cluster, index);
         }
     }
     prepare_locate(cluster);
-}
-
-/* For the nearest position that a read awaits. NULL: none does any more. */
-static const char *wait_text(struct server *server) {
-    const struct heap_node *first = heap_first(&server->waiters);
-    if (first == NULL) {
-        return NULL;
-    }
-    server->waited_for = first->key;
-    question_print_wait(first->key, WAIT_MS, server->wait_text);
-    return server->wait_text;
 }
 
 /* The question of that kind in the form that this server can answer; the probe first. */
@@ -292,7 +97,7 @@ static const char *text_of(struct server *server, struct ask *ask) {
     const char *text = NULL;
     ask->probes = false;
     if (ask->kind == ASK_WAIT) {
-        return wait_text(server);
+        return awaits_wait_text(server);
     }
     if (server->probed) {
         text = ask->kind == ASK_POLL ? question_full(&server->can) : question_short(&server->can);
@@ -322,7 +127,7 @@ static void send(struct rp_cluster *cluster, struct ask *ask, const char *text,
     ask->sent_event = cluster_event(cluster);
     ask->sent_ns = cluster->now_ns;
     heap_move(&cluster->timers, &ask->limit,
-              cluster->now_ns + ASK_LIMIT_NS + (blocks ? WAIT_MS * MS : 0));
+              cluster->now_ns + ASK_LIMIT_NS + (blocks ? AWAITS_WAIT_MS * MS : 0));
     if (ask->kind == ASK_LOCATE) {
         struct read *read;
         gather_ends(cluster);
@@ -361,7 +166,7 @@ bool asks_next(struct rp_cluster *cluster, struct rp_action *action) {
              * limit, or from prepare_locate. */
             server->asks[kind].state = ASK_IDLE;
             if (kind == ASK_WATCH) {
-                fail_waiters(cluster, server, "the replica does not tell its position");
+                awaits_fail(cluster, server, "the replica does not tell its position");
             } else if (kind == ASK_LOCATE) {
                 fail_list(cluster, &cluster->locating, "the primary does not tell its position");
             }
@@ -440,7 +245,7 @@ static void ask_failed(struct rp_cluster *cluster, struct ask *ask, int32_t outc
     if (is_waited_for(cluster, ask)) {
         fail_list(cluster, &cluster->located, "the primary could not be asked for its position");
     } else if (ask->kind == ASK_WATCH) {
-        fail_waiters(cluster, server, "the replica could not be asked for its position");
+        awaits_fail(cluster, server, "the replica could not be asked for its position");
     }
 }
 
@@ -463,7 +268,7 @@ static void probed(struct rp_cluster *cluster, struct ask *ask, const char *answ
     if (question_full(&can) == NULL) {
         roles_blind(cluster, ask->server);
     } else {
-        enqueue(cluster, server, ASK_POLL);
+        ask_enqueue(cluster, server, ASK_POLL);
     }
 }
 
@@ -489,26 +294,7 @@ static void answered(struct rp_cluster *cluster, struct ask *ask, const char *an
         gather_located(cluster);
         located(cluster, ask->server, &facts);
     }
-    asks_wake(cluster, ask->server);
-}
-
-/* Its end only says when to go on: what the reads then find is judged by what is said before it, on
- * their own connection. The blocking connection may have been routed to another server, so that any
- * other result than the position's being reached says nothing about this one, which is asked. */
-static void waited(struct rp_cluster *cluster, struct ask *ask, int32_t outcome,
-                   const char *answer) {
-    struct server *server = &cluster->servers[ask->server];
-    if (outcome == RP_ANSWERED && question_wait_has_reached(answer)) {
-        wake(cluster, server, server->waited_for);
-    } else if (outcome == RP_ANSWERED && question_wait_ran_out(answer)) {
-        server->check_wait = true;
-    } else {
-        server->no_wait_ns = cluster->now_ns + NO_WAIT_NS;
-        asks_prompt(cluster, ask->server);
-    }
-    if (heap_first(&server->waiters) != NULL) {
-        watch(cluster, server);
-    }
+    awaits_wake(cluster, ask->server);
 }
 
 /* It is not out any more. */
@@ -517,7 +303,7 @@ static void finish(struct rp_cluster *cluster, struct ask *ask) {
     ask->state = ASK_IDLE;
     if (ask->again) {
         ask->again = false;
-        enqueue(cluster, &cluster->servers[ask->server], ask->kind);
+        ask_enqueue(cluster, &cluster->servers[ask->server], ask->kind);
     }
 }
 
@@ -541,7 +327,7 @@ void asks_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const
     strict_work(cluster);
     finish(cluster, ask);
     if (ask->kind == ASK_WAIT) {
-        waited(cluster, ask, outcome, answer);
+        awaits_waited(cluster, ask, outcome, answer);
     } else if (outcome == RP_ANSWERED) {
         strict_unit(cluster, cluster->now_ns - ask->sent_ns);
         answered(cluster, ask, answer);
@@ -549,7 +335,7 @@ void asks_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const
         ask_failed(cluster, ask, outcome);
     }
     if (ask->kind == ASK_WATCH) {
-        watch_again(cluster, server);
+        awaits_watched(cluster, server);
     }
 }
 
@@ -559,12 +345,12 @@ void asks_limit_is_over(struct rp_cluster *cluster, struct ask *ask) {
     cluster_event(cluster);
     finish(cluster, ask);
     if (ask->kind == ASK_WAIT) {
-        waited(cluster, ask, TIMED_OUT, NULL);
+        awaits_waited(cluster, ask, TIMED_OUT, NULL);
         return;
     }
     ask_failed(cluster, ask, TIMED_OUT);
     if (ask->kind == ASK_WATCH) {
-        watch_again(cluster, &cluster->servers[ask->server]);
+        awaits_watched(cluster, &cluster->servers[ask->server]);
     }
 }
 
@@ -587,5 +373,5 @@ void asks_end(struct rp_cluster *cluster, uint32_t index) {
     heap_remove(&cluster->timers, &server->poll);
     heap_remove(&cluster->timers, &server->watch);
     cluster->redial_queue &= ~server_bit(index);
-    fail_waiters(cluster, server, "the replica was taken out");
+    awaits_fail(cluster, server, "the replica was taken out");
 }

@@ -1,6 +1,6 @@
 /*
- * asks.h - questions to servers: polls of all, locates of the primary, watches of replicas whose
- * position is awaited, and waits, where a replica answers by itself when it has got that far.
+ * asks.h - questions to servers go out and are answered: polls of all, locates of the primary,
+ * watches and waits of replicas whose position is awaited.
  *
  * For each server at most one question of each kind is under way, however many reads wait for it.
  */
@@ -15,21 +15,9 @@ void asks_begin(struct rp_cluster *cluster, uint32_t server);
 /* A server is taken out: its questions are dropped, and reads that wait for it get their report. */
 void asks_end(struct rp_cluster *cluster, uint32_t server);
 
-/* It is asked as soon as possible; if a question is under way, once more after that. */
-void asks_prompt(struct rp_cluster *cluster, uint32_t server);
-
 /* The read waits for the primary's position; its report comes. A locate is shared by the reads that
  * began to wait before it was asked, and by no others. */
 void asks_locate(struct rp_cluster *cluster, struct read *read);
-
-/* The read waits for its server to have replayed `target`; its report comes. */
-void asks_await(struct rp_cluster *cluster, struct read *read, uint64_t target);
-
-/* Whether the server is known to have got that far. */
-bool asks_has_reached(const struct rp_cluster *cluster, uint32_t server, uint64_t target);
-
-/* The server has answered: reads that await a position there may go on. */
-void asks_wake(struct rp_cluster *cluster, uint32_t server);
 
 /* Whether there may be anything to ask, or to redial. */
 static inline bool asks_have_work(const struct rp_cluster *cluster) {
@@ -47,9 +35,7 @@ bool asks_next(struct rp_cluster *cluster, struct rp_action *action);
 
 void asks_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome, const char *answer);
 
-/* Timers. */
-void asks_poll_is_due(struct rp_cluster *cluster, struct server *server);
-void asks_watch_is_due(struct rp_cluster *cluster, struct server *server);
+/* Timer. */
 void asks_limit_is_over(struct rp_cluster *cluster, struct ask *ask);
 
 #endif

@@ -16,13 +16,17 @@
  *   roles      an answer's words become all of that: system, primary, replicas, splits
  *   gather     when reads that are to be located have waited for company long enough
  *   reports    reads that an answer has woken
- *   asks       polls, locates, watches, waits: questions, and answers that reads wait for
+ *   polls      when a server is asked, and what has its turn
+ *   awaits     reads that await a position: watches, waits
+ *   asks       questions of all kinds go out, and their answers come in
  *   pick       which servers a read may go to
  *   beside     reads that go out before it is known what they have to reach
  *   steps      the policy's steps: what each begins, and what the policy hears of it
  *   answers    what an answer to a read's action proves, and where the read goes then
  *   reads      one read, from its start to its end: its actions, its timer, its verdict
- *   cluster    the functions of the header
+ *   opening    a cluster begins and ends
+ *   info       what a host is told when it looks
+ *   api        the functions of the header
  * A read that an answer has woken is put on the list `reported`; reads.c takes it from there. So
  * nothing calls upwards.
  *

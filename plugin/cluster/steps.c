@@ -4,6 +4,7 @@
 #include "steps.h"
 
 #include "asks.h"
+#include "awaits.h"
 #include "beside.h"
 #include "gather.h"
 #include "pick.h"
@@ -116,7 +117,7 @@ static bool is_beyond_all(const struct rp_cluster *cluster, const struct read *r
                           uint64_t position) {
     bool beyond = read->located_instance == 0 && cluster->primary_answers;
     for (uint32_t i = 0; beyond && i < cluster->server_count; i++) {
-        beyond = !asks_has_reached(cluster, i, position);
+        beyond = !awaits_has_reached(cluster, i, position);
     }
     return beyond;
 }
@@ -152,7 +153,7 @@ __attribute__((noinline)) static int32_t begin_await(struct rp_cluster *cluster,
         return RP_NOT_REACHED;
     }
     beside_end(cluster, read);
-    if (asks_has_reached(cluster, read->server, step->position)) {
+    if (awaits_has_reached(cluster, read->server, step->position)) {
         read->reported_position = cluster->servers[read->server].said.position;
         return RP_REACHED;
     }
@@ -165,7 +166,7 @@ __attribute__((noinline)) static int32_t begin_await(struct rp_cluster *cluster,
         read_enlist(cluster, read, READ_TO_SEND);
         return UNDER_WAY;
     }
-    asks_await(cluster, read, step->position);
+    awaits_begin(cluster, read, step->position);
     read_set_timer(cluster, read, step->until_ns);
     return UNDER_WAY;
 }

@@ -114,7 +114,9 @@ static void on_request(void *context, struct http_exchange *exchange,
     if ((run->plan.flags & ANSWER_LATER) != 0) {
         run->waiting = exchange;
         http_exchange_set_user(exchange, run);
-        http_exchange_watch_client(exchange, (run->plan.flags & WATCH) != 0);
+        if ((run->plan.flags & WATCH) != 0) {
+            http_exchange_watch_client(exchange);
+        }
     } else {
         answer(run, exchange);
     }

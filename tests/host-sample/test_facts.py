@@ -144,7 +144,7 @@ class MistakenPromotion(Facts):
             def ask():
                 return {each.result().status for each in [host.begin_lookup(*row) for row in rows]}
 
-            wait_for(lambda: 404 not in ask(), "the heir to be heard")
+            host.wait_for_log(lambda line: "is the primary (timeline 2)" in line.text, "the heir to be heard")
             for _ in range(50):
                 self.assertLessEqual(ask(), {200, 503})
             wait_for(lambda: ask() == {200} and self.primary.value(links) == 0, "both to lead to the heir",

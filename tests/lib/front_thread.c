@@ -121,9 +121,7 @@ static void leave_pending(struct front_thread *thread, struct http_exchange *exc
     pending->thread = thread;
     pending->exchange = exchange;
     LIST_INSERT_HEAD(&thread->waiting, pending, entry);
-    ck_assert_ptr_null(http_exchange_user(exchange));
     http_exchange_set_user(exchange, pending);
-    ck_assert_ptr_eq(http_exchange_user(exchange), pending);
     if (later) {
         pending->timer = evtimer_new(thread->base, on_later, pending);
         ck_assert_ptr_nonnull(pending->timer);
@@ -148,7 +146,9 @@ static void on_request(void *context, struct http_exchange *exchange,
     if (starts_with(target, "/wait") || starts_with(target, "/watch") ||
         starts_with(target, "/later")) {
         leave_pending(thread, exchange, starts_with(target, "/later"));
-        http_exchange_watch_client(exchange, starts_with(target, "/watch"));
+        if (starts_with(target, "/watch")) {
+            http_exchange_watch_client(exchange);
+        }
     } else if (starts_with(target, "/big")) {
         make_big(&thread->body);
         answer(thread, exchange, false);
@@ -214,22 +214,13 @@ static void answer_all(struct front_thread *thread, struct call *call) {
     }
 }
 
-static void watch_all(struct front_thread *thread, bool watch) {
+static void watch_all(struct front_thread *thread, struct call *call) {
     struct pending *pending;
 
+    (void)call;
     LIST_FOREACH(pending, &thread->waiting, entry) {
-        http_exchange_watch_client(pending->exchange, watch);
+        http_exchange_watch_client(pending->exchange);
     }
-}
-
-static void watch_on(struct front_thread *thread, struct call *call) {
-    (void)call;
-    watch_all(thread, true);
-}
-
-static void watch_off(struct front_thread *thread, struct call *call) {
-    (void)call;
-    watch_all(thread, false);
 }
 
 static void unpause(struct front_thread *thread, struct call *call) {
@@ -259,8 +250,8 @@ unsigned front_thread_answer(struct front_thread *thread) {
     return run_in(thread, answer_all);
 }
 
-void front_thread_watch(struct front_thread *thread, bool watch) {
-    run_in(thread, watch ? watch_on : watch_off);
+void front_thread_watch(struct front_thread *thread) {
+    run_in(thread, watch_all);
 }
 
 void front_thread_unpause(struct front_thread *thread) {

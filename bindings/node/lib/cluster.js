@@ -412,15 +412,6 @@ class Cluster {
   }
 }
 
-function queryOf({ sql, values, name, rowMode, types }) {
-  const query = { text: sql };
-  if (values !== undefined) query.values = values;
-  if (name !== undefined) query.name = name;
-  if (rowMode !== undefined) query.rowMode = rowMode;
-  if (types !== undefined) query.types = types;
-  return query;
-}
-
 /** maxReads are under way: for the host the same as a budget that is empty. */
 function busy() {
   return {

@@ -866,7 +866,7 @@ START_TEST(client_leaves_before_it_is_watched) {
         ck_assert(!front_thread_is_idle(front)); /* watching was not asked for */
         ck_assert_uint_eq(front_thread_gone(front), 0);
     }
-    front_thread_watch(front, true);
+    front_thread_watch(front);
     front_thread_await_gone(front, 1);
 }
 END_TEST
@@ -876,8 +876,7 @@ START_TEST(watched_client_stays) {
     client_send_text(&client, GET("/watch") GET("/echo"));
     front_thread_await_requests(front, 1);
     client_send_text(&client, GET("/echo"));
-    front_thread_watch(front, false);
-    front_thread_watch(front, true);
+    front_thread_watch(front);
     ck_assert_uint_eq(front_thread_gone(front), 0);
     ck_assert_uint_eq(front_thread_answer(front), 1);
     struct client_reply reply = client_read(&client);
@@ -890,9 +889,8 @@ START_TEST(watched_client_stays) {
 END_TEST
 
 START_TEST(unwatched_client_leaves) {
-    client_send_text(&client, GET("/watch"));
+    client_send_text(&client, GET("/wait"));
     front_thread_await_requests(front, 1);
-    front_thread_watch(front, false);
     leave((enum leaving)_i);
     if (_i == BY_RESET) {
         front_thread_await_gone(front, 1); /* nobody waits there, watched or not */

@@ -63,7 +63,6 @@ struct play_read {
     bool is_current;    /* of the last answer */
     int begun_lineage;  /* where the server that counts was when it began */
     uint64_t begun_at;
-    bool last_primary;
 };
 
 struct play {
