@@ -131,6 +131,35 @@ START_TEST(without_its_question_a_replica_keeps_no_floor) {
 }
 END_TEST
 
+/* In the words of the policy. */
+START_TEST(a_read_that_is_overdue_tells_what_it_was_at) {
+    open_pair(
+        "policy = replica_then_primary\nreplica_retry_min_ms = 20\nreplica_retry_max_ms = 20\n"
+        "on_replica_failure = primary",
+        0);
+    for (uint64_t tag = 1; tag <= 4; tag++) {
+        pair_start_within(&pair, tag, 40);
+    }
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
+    pair_answer(&pair, &pair.reads_out[2], RP_MISSING, NULL);
+    pair_answer(&pair, &pair.reads_out[3], RP_FAILED, NULL);
+    ck_assert_uint_eq(pair.reads_out[3].server, PAIR_PRIMARY);
+    pair_time_passes(&pair, 21);
+    pair_answer(&pair, &pair.reads_out[2], RP_MISSING, NULL);
+    ck_assert_uint_eq(pair.reads_out[2].server, PAIR_PRIMARY);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_STANDBY);
+    pair.now_ns += 40 * PAIR_MS;
+    pair_run(&pair);
+    ck_assert_str_eq(pair.during[1], "replica_retry");
+    ck_assert_str_eq(pair.during[2], "primary_fallback");
+    ck_assert_str_eq(pair.during[3], "primary_fallback");
+    ck_assert_ptr_null(pair.during[4]);
+    for (uint64_t tag = 1; tag <= 4; tag++) {
+        ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FAILED);
+    }
+}
+END_TEST
+
 /* Of the reads that are out, those whose limit has come have failed, and no other. */
 static void check_limits(const uint64_t limits[PAIR_MAX_READS]) {
     for (int tag = 1; tag < PAIR_MAX_READS; tag++) {
@@ -226,6 +255,7 @@ int main(void) {
     tcase_add_test(tests, a_hit_tells_where_its_server_was);
     tcase_add_test(tests, a_hit_ends_a_back_off);
     tcase_add_test(tests, without_its_question_a_replica_keeps_no_floor);
+    tcase_add_test(tests, a_read_that_is_overdue_tells_what_it_was_at);
     tcase_add_loop_test(tests, every_read_ends_at_its_own_limit, 0, 20);
     tcase_add_loop_test(tests, time_counts_before_next_has_said_nothing, 0, 2);
     tcase_add_test(tests, an_actions_id_does_not_forget_its_read);

@@ -42,13 +42,6 @@ static int32_t verdict_on(uint64_t tag, uint32_t leader, int32_t outcome, uint32
     return pair.verdicts[tag];
 }
 
-static uint64_t polls(void) {
-    struct rp_metric metric = {.struct_size = sizeof metric};
-    ck_assert_int_eq(pair.calls->metrics(pair.cluster, 0, &metric), RP_OK);
-    ck_assert_str_eq(metric.name, "cluster.polls");
-    return metric.value;
-}
-
 static void prompt_primary(void) {
     pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
     pair_run(&pair);
@@ -278,9 +271,9 @@ START_TEST(whose_claim_is_not_confirmed_is_not_asked_without_end) {
     pair.primary_is_gone = true;
     pair.timeline = 2;
     ck_assert_int_eq(verdict_on(1, ONE, RP_MISSING, ONE), RP_VERDICT_FAILED);
-    const uint64_t before = polls();
+    const uint64_t before = pair_polls(&pair);
     pair_time_passes(&pair, 1500);
-    ck_assert_uint_le(polls() - before, 7); /* no leader answers: four times a second */
+    ck_assert_uint_le(pair_polls(&pair) - before, 7); /* no leader answers: four times a second */
     pair.primary_is_gone = false;
     pair_time_passes(&pair, 1500);
     pair_start(&pair, 2, 0);
@@ -303,10 +296,10 @@ END_TEST
 START_TEST(two_that_answer_by_turns_are_not_asked_without_end) {
     pair.rival = OTHER;
     pair_time_passes(&pair, 1500);
-    const uint64_t before = polls();
+    const uint64_t before = pair_polls(&pair);
     pair_time_passes(&pair, 5000);
-    ck_assert_uint_gt(polls(), before);
-    ck_assert_uint_lt(polls() - before, 100);
+    ck_assert_uint_gt(pair_polls(&pair), before);
+    ck_assert_uint_lt(pair_polls(&pair) - before, 100);
 }
 END_TEST
 
