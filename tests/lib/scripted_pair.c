@@ -25,8 +25,8 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
     const bool probe = strstr(text, "server_version_num") != NULL;
     const bool full = !probe && strstr(text, "pg_last_xact_replay_timestamp") != NULL;
     if (probe) {
-        (void)snprintf(answer, sizeof answer, "rp1 %u 8192 16777216 t t t t %c", pair->version,
-                       pair->tells_replayed ? 't' : 'f');
+        (void)snprintf(answer, sizeof answer, "rp1 %u %u %u t t t t %c", pair->version, pair->block,
+                       pair->segment, pair->tells_replayed ? 't' : 'f');
     } else if (!follows) {
         (void)snprintf(answer, sizeof answer, "rp1 %x c p 0/%X 0/%X %08X%s%s", pair->leader,
                        pair->inserted, pair->flushed, pair->timeline, told, full ? system : "");
@@ -154,10 +154,11 @@ void pair_answer_watch(struct scripted_pair *pair) {
     pair_answer(pair, &pair->watch_out, RP_ANSWERED, pair_says(pair, PAIR_STANDBY));
 }
 
-uint64_t pair_polls(const struct scripted_pair *pair) {
+uint64_t pair_counter(const struct scripted_pair *pair, const char *name) {
     struct rp_metric metric = {.struct_size = sizeof metric};
-    ck_assert_int_eq(pair->calls->metrics(pair->cluster, 0, &metric), RP_OK);
-    ck_assert_str_eq(metric.name, "cluster.polls");
+    for (uint32_t i = 0; metric.name == NULL || strcmp(metric.name, name) != 0; i++) {
+        ck_assert_int_eq(pair->calls->metrics(pair->cluster, i, &metric), RP_OK);
+    }
     return metric.value;
 }
 
@@ -207,6 +208,8 @@ void pair_open(struct scripted_pair *pair, const char *keys) {
                                    .inserted = 0x5000,
                                    .flushed = 0x4000,
                                    .replayed = 0x3000,
+                                   .block = 8192,
+                                   .segment = 16u << 20,
                                    .timeline = 1,
                                    .streamed = 1,
                                    .restart_point = 1};

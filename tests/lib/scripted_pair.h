@@ -34,6 +34,8 @@ struct scripted_pair {
     uint32_t inserted;
     uint32_t flushed;
     uint32_t replayed;
+    uint32_t block; /* of their WAL's pages, and of its segments */
+    uint32_t segment;
     uint32_t timeline;      /* the primary's */
     uint32_t streamed;      /* the standby's timelines; 0: it does not stream */
     uint32_t restart_point; /* of the last one */
@@ -95,8 +97,8 @@ void pair_answer_watch(struct scripted_pair *pair);
 /* What a server says to the short question; until the next call. */
 const char *pair_says(const struct scripted_pair *pair, uint32_t server);
 
-/* How many polls there have been. */
-uint64_t pair_polls(const struct scripted_pair *pair);
+/* The cluster's counter of that name. */
+uint64_t pair_counter(const struct scripted_pair *pair, const char *name);
 
 /* Returns the read's id. floor 0: none. */
 uint64_t pair_start(struct scripted_pair *pair, uint64_t tag, uint64_t floor);

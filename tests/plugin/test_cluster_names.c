@@ -271,9 +271,10 @@ START_TEST(whose_claim_is_not_confirmed_is_not_asked_without_end) {
     pair.primary_is_gone = true;
     pair.timeline = 2;
     ck_assert_int_eq(verdict_on(1, ONE, RP_MISSING, ONE), RP_VERDICT_FAILED);
-    const uint64_t before = pair_polls(&pair);
+    const uint64_t before = pair_counter(&pair, "cluster.polls");
     pair_time_passes(&pair, 1500);
-    ck_assert_uint_le(pair_polls(&pair) - before, 7); /* no leader answers: four times a second */
+    ck_assert_uint_le(pair_counter(&pair, "cluster.polls") - before,
+                      7); /* no leader answers: four times a second */
     pair.primary_is_gone = false;
     pair_time_passes(&pair, 1500);
     pair_start(&pair, 2, 0);
@@ -296,10 +297,10 @@ END_TEST
 START_TEST(two_that_answer_by_turns_are_not_asked_without_end) {
     pair.rival = OTHER;
     pair_time_passes(&pair, 1500);
-    const uint64_t before = pair_polls(&pair);
+    const uint64_t before = pair_counter(&pair, "cluster.polls");
     pair_time_passes(&pair, 5000);
-    ck_assert_uint_gt(pair_polls(&pair), before);
-    ck_assert_uint_lt(pair_polls(&pair) - before, 100);
+    ck_assert_uint_gt(pair_counter(&pair, "cluster.polls"), before);
+    ck_assert_uint_lt(pair_counter(&pair, "cluster.polls") - before, 100);
 }
 END_TEST
 

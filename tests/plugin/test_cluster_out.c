@@ -102,6 +102,15 @@ START_TEST(none_leaves_for_a_primary_that_is_to_be_none) {
 }
 END_TEST
 
+START_TEST(none_leaves_for_a_primary_that_is_drained) {
+    open_pair("policy = primary_only");
+    (void)pair.calls->server_set(pair.cluster, PAIR_PRIMARY, "a", RP_EXPECT_ANY, RP_SERVER_DRAIN,
+                                 pair.now_ns);
+    pair_start(&pair, 1, 0);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
 /* While it could tell nothing of itself it was what it is expected to be. */
 START_TEST(none_leaves_for_one_that_says_at_last_that_it_is_deposed) {
     const struct rp_request request = {.struct_size = sizeof request, .entropy = 1};
@@ -154,6 +163,7 @@ int main(void) {
     tcase_add_test(tests, a_read_leaves_for_the_replica_that_is_one_still);
     tcase_add_test(tests, none_leaves_for_one_of_another_system);
     tcase_add_test(tests, none_leaves_for_a_primary_that_is_to_be_none);
+    tcase_add_test(tests, none_leaves_for_a_primary_that_is_drained);
     tcase_add_test(tests, none_leaves_for_one_that_was_promoted);
     tcase_add_test(tests, it_is_the_primarys_where_that_may_be);
     tcase_add_test(tests, what_was_to_go_to_the_deposed_primary_goes_to_the_new_one);

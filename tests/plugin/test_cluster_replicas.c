@@ -62,6 +62,7 @@ START_TEST(one_that_backs_off_has_none) {
     } while (pair.reads_out[tag].server != PAIR_STANDBY);
     pair_answer(&pair, &pair.reads_out[tag], RP_SERVER_GONE, NULL);
     ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_ALIAS);
+    ck_assert_uint_eq(pair_counter(&pair, "cluster.detours"), 1);
     ck_assert_int_eq(begun_at(PAIR_ALIAS), READS);
 }
 END_TEST

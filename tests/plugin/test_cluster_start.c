@@ -268,6 +268,7 @@ START_TEST(what_such_a_primary_misses_is_no_proof) {
     pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
     pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+    ck_assert_uint_eq(pair_counter(&pair, "cluster.uncounted_misses"), 1);
 }
 END_TEST
 
