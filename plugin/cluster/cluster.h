@@ -329,7 +329,8 @@ struct rp_cluster {
     uint64_t on;       /* bit i: not off */
     uint64_t ailing;   /* bit i: its health knows of a failure */
     bool forgetting;   /* forget_history: once all have answered again */
-    uint64_t forget_event;
+    uint64_t forget_event; /* that was asked for then */
+    uint64_t forget_ns;
 
     uint64_t ask_queue[ASK_KINDS]; /* bit i: of server i */
     uint64_t redial_queue;

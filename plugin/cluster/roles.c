@@ -394,6 +394,7 @@ void roles_changed(struct rp_cluster *cluster) {
 void roles_forget(struct rp_cluster *cluster) {
     cluster->forgetting = true;
     cluster->forget_event = cluster->event;
+    cluster->forget_ns = cluster->now_ns;
     cluster->judge_again |= cluster->on;
 }
 
