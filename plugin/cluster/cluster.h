@@ -133,8 +133,8 @@ struct server {
     uint64_t claimed_event;    /* of the answer that claimed it first */
     uint64_t said_sent_event;
     uint64_t said_event;
-    uint64_t leading_event;   /* when it first said that it was out of recovery, this instance,
-                                 without a break; 0: it does not */
+    uint64_t leading_event;   /* of who leads: when it first said so, this instance, without a
+                                 break */
     uint64_t lost_event;      /* a question that failed with its connection; 0: none yet */
     uint64_t unheard_event;   /* a question that brought nothing, that or a silence; 0: none yet */
     uint64_t uncertain_event; /* a read of it as a replica has seen it out of recovery, and no
