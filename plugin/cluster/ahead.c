@@ -69,7 +69,7 @@ static bool compare_with_primary(struct rp_cluster *cluster, struct server *serv
 
 bool ahead_compare(struct rp_cluster *cluster) {
     bool learnt = false;
-    if (cluster->primary == NO_SERVER || !cluster->primary_answers) {
+    if (!cluster->primary_answers) {
         return false;
     }
     for (uint32_t i = 0; i < cluster->server_count; i++) {

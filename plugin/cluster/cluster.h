@@ -137,8 +137,8 @@ struct server {
     uint64_t claimed_event;    /* of the answer that claimed it first */
     uint64_t said_sent_event;
     uint64_t said_event;
-    uint64_t leading_event;   /* when it first said that it was out of recovery, this instance,
-                                 without a break; 0: it does not */
+    uint64_t leading_event;   /* of who leads: when it first said so, this instance, without a
+                                 break */
     uint64_t lost_event;      /* a question that failed with its connection; 0: none yet */
     uint64_t unheard_event;   /* a question that brought nothing, that or a silence; 0: none yet */
     uint64_t uncertain_event; /* a read of it as a replica has seen it out of recovery, and no
@@ -334,7 +334,8 @@ struct rp_cluster {
     uint64_t on;       /* bit i: not off */
     uint64_t ailing;   /* bit i: its health knows of a failure */
     bool forgetting;   /* forget_history: once all have answered again */
-    uint64_t forget_event;
+    uint64_t forget_event; /* that was asked for then */
+    uint64_t forget_ns;
 
     uint64_t ask_queue[ASK_KINDS]; /* bit i: of server i */
     uint64_t redial_queue;

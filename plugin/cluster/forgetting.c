@@ -57,7 +57,6 @@ void forgetting_finish(struct rp_cluster *cluster) {
         } else if (!is_on(server) || !fits_who_leads(cluster, server)) {
             server->said.instance = 0;
             server->instance = NULL;
-            server->leading_event = 0;
             server->barred = false;
         }
         if (server->uncertain_event < cluster->forget_event) {

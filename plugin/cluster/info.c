@@ -13,7 +13,7 @@
 #define MS UINT64_C(1000000)
 
 static uint64_t lag_bytes_of(const struct rp_cluster *cluster, const struct server *server) {
-    if (cluster->primary == NO_SERVER || !cluster->primary_answers || server->said.position == 0 ||
+    if (!cluster->primary_answers || server->said.position == 0 ||
         !is_on_primarys_way(cluster, server)) {
         return RP_UNKNOWN;
     }

@@ -39,7 +39,7 @@ static void remember_timeline(struct rp_cluster *cluster) {
 }
 
 bool leaders_is_deposed(const struct rp_cluster *cluster, const struct server *server) {
-    return leads(server) && server->said.upper < cluster->timeline && server->said.upper != 0;
+    return server->said.upper < cluster->timeline && server->said.upper != 0;
 }
 
 /* Whether it is rather the primary than the other: the newer timeline; of the same, who came to

@@ -9,7 +9,7 @@
 /* Of those that lead, the one on the newest timeline; of the same, who came to lead last. */
 void leaders_judge(struct rp_cluster *cluster);
 
-/* Out of recovery on an older timeline than one that is remembered. */
+/* Of one that leads: it is on an older timeline than one that is remembered. */
 bool leaders_is_deposed(const struct rp_cluster *cluster, const struct server *server);
 
 #endif

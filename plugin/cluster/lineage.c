@@ -79,16 +79,20 @@ void lineage_note_leader(const struct rp_cluster *cluster, struct server *server
         instance->led_event = 0;
         return;
     }
+    instance->led_timeline = facts->upper;
     const struct instance *last = last_leader(server);
-    if (last != instance) {
-        instance->took_event = cluster->event;
-    }
-    if (last != NULL && last != instance) {
+    const bool switches = last != NULL && last != instance;
+    if (switches) {
         server->switched_event = cluster->event;
     } else if (sent_event > server->switched_event) {
         server->switched_event = 0;
     }
-    instance->led_timeline = facts->upper;
+    if (last != instance) {
+        instance->took_event = cluster->event;
+    }
+    if (switches && sent_event <= last->took_event) {
+        return; /* it may have led before that one, and not since */
+    }
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
         struct instance *other = &server->instances[i];
         if (other != instance && other->led_event != 0) {
@@ -118,11 +122,16 @@ bool lineage_note_late_leader(const struct rp_cluster *cluster, struct server *s
 }
 
 void lineage_forget(const struct rp_cluster *cluster, struct server *server) {
-    server->two_lead_ns = 0;
+    if (server->two_lead_ns <= cluster->forget_ns) {
+        server->two_lead_ns = 0;
+    }
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
-        server->instances[i].led_event = 0;
-        server->instances[i].followed = 0;
-        server->instances[i].turned_with = 0;
+        struct instance *one = &server->instances[i];
+        if (one->led_event <= cluster->forget_event) {
+            one->led_event = 0;
+            one->turned_with = 0;
+        }
+        one->followed = 0;
     }
     if (server->instance != NULL) {
         lineage_note_followed(cluster, server, server->instance, &server->said);

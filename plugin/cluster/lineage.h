@@ -33,7 +33,7 @@ void lineage_note_leader(const struct rp_cluster *cluster, struct server *server
 bool lineage_note_late_leader(const struct rp_cluster *cluster, struct server *server,
                               const struct facts *facts, uint64_t sent_event);
 
-/* All that but what the server said last. */
+/* All that was told before everybody was to be asked anew, but for what the server said last. */
 void lineage_forget(const struct rp_cluster *cluster, struct server *server);
 
 #endif

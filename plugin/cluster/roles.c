@@ -271,9 +271,7 @@ static void note_words(struct rp_cluster *cluster, struct server *server, struct
         instance->noted_position = facts->position;
         instance->noted_event = facts->position != 0 ? cluster->event : 0;
     }
-    if (facts->in_recovery) {
-        server->leading_event = 0;
-    } else if (!led) {
+    if (!facts->in_recovery && !led) {
         server->leading_event = cluster->event;
     }
     if (sent_event > server->uncertain_event) {
@@ -373,7 +371,6 @@ void roles_blind(struct rp_cluster *cluster, uint32_t index) {
     } else if (!keeps_its_words(cluster, index)) {
         server->said.instance = 0;
         server->instance = NULL;
-        server->leading_event = 0;
     }
     server_answered(cluster, index);
     judge_and_forget(cluster);
@@ -406,6 +403,7 @@ void roles_changed(struct rp_cluster *cluster) {
 void roles_forget(struct rp_cluster *cluster) {
     cluster->forgetting = true;
     cluster->forget_event = cluster->event;
+    cluster->forget_ns = cluster->now_ns;
     cluster->judge_again |= cluster->on;
 }
 

@@ -33,7 +33,8 @@ static void judge_pair(struct rp_cluster *cluster, uint32_t one_index, uint32_t 
     for (uint32_t i = 0; i < 2; i++) {
         const struct server *late = &cluster->servers[pair[i]];
         const struct server *news = &cluster->servers[pair[1 - i]];
-        if (!spoke_after(late, news) && late->lost_event <= news->leading_event) {
+        const bool is_back = late->answers && !late->blind; /* it is not dead at least */
+        if (!spoke_after(late, news) && (late->lost_event <= news->leading_event || is_back)) {
             cluster->suspected = true;
             cluster->judge_again |= server_bit(pair[i]);
         }

@@ -205,7 +205,7 @@ static void call_next(struct session *session, struct input *input) {
         return;
     }
     check_step(read);
-    if (oddity == 254 || report.struct_size < sizeof report) {
+    if (oddity == 254 || report.struct_size < offsetof(struct rp_report, flushed)) {
         assert(read->step->kind == RP_STEP_DONE && read->step->verdict == RP_VERDICT_FAILED);
     }
 }

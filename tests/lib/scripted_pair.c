@@ -9,13 +9,15 @@
 
 static const char *answer_of(const struct scripted_pair *pair, uint32_t server, const char *text) {
     static char answer[160];
-    const uint32_t database = pair->databases[server == PAIR_STANDBY];
-    const uint32_t collation = pair->collations[server == PAIR_STANDBY];
-    const uint32_t name = pair->names[server == PAIR_STANDBY];
+    const bool is_other_standby = server == PAIR_ALIAS && pair->alias_replayed != 0;
+    const bool follows = server == PAIR_STANDBY || is_other_standby;
+    const uint32_t database = pair->databases[follows];
+    const uint32_t collation = pair->collations[follows];
+    const uint32_t name = pair->names[follows];
     char system[24] = " - -";
     char told[24] = "";
     if (!pair->system_is_unknown) {
-        (void)snprintf(system, sizeof system, " %u -", pair->systems[server == PAIR_STANDBY]);
+        (void)snprintf(system, sizeof system, " %u -", pair->systems[follows]);
     }
     if (database != 0) {
         (void)snprintf(told, sizeof told, " d%u", database);
@@ -23,9 +25,9 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
     const bool probe = strstr(text, "server_version_num") != NULL;
     const bool full = !probe && strstr(text, "pg_last_xact_replay_timestamp") != NULL;
     if (probe) {
-        (void)snprintf(answer, sizeof answer, "rp1 %u 8192 16777216 t t t t %c", pair->version,
-                       pair->tells_replayed ? 't' : 'f');
-    } else if (server != PAIR_STANDBY) {
+        (void)snprintf(answer, sizeof answer, "rp1 %u %u %u t t t t %c", pair->version, pair->block,
+                       pair->segment, pair->tells_replayed ? 't' : 'f');
+    } else if (!follows) {
         (void)snprintf(answer, sizeof answer, "rp1 %x c p 0/%X 0/%X %08X%s%s", pair->leader,
                        pair->inserted, pair->flushed, pair->timeline, told, full ? system : "");
     } else {
@@ -38,8 +40,10 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
         if (newest != 0) {
             (void)snprintf(bounds[1], sizeof bounds[1], "%u", newest);
         }
-        (void)snprintf(answer, sizeof answer, "rp1 %x c r 0/%X - %s %s%s%s", pair->follower,
-                       pair->replayed, bounds[0], bounds[1], told, full ? system : "");
+        (void)snprintf(answer, sizeof answer, "rp1 %x c r 0/%X - %s %s%s%s",
+                       pair->follower + is_other_standby,
+                       is_other_standby ? pair->alias_replayed : pair->replayed, bounds[0],
+                       bounds[1], told, full ? system : "");
     }
     if (full && (collation | name) != 0) {
         const size_t length = strlen(answer);
@@ -113,9 +117,11 @@ void pair_run(struct scripted_pair *pair) {
             break;
         case RP_ACTION_REDIAL:
             pair->redialled++;
+            pair->redialled_last = action.server;
             break;
         case RP_ACTION_DONE:
             pair->verdicts[action.tag] = action.verdict;
+            pair->during[action.tag] = action.failed_during;
             pair->calls->forget(pair->cluster, pair->forgotten);
             break;
         default:
@@ -148,11 +154,19 @@ void pair_answer_watch(struct scripted_pair *pair) {
     pair_answer(pair, &pair->watch_out, RP_ANSWERED, pair_says(pair, PAIR_STANDBY));
 }
 
+uint64_t pair_counter(const struct scripted_pair *pair, const char *name) {
+    struct rp_metric metric = {.struct_size = sizeof metric};
+    for (uint32_t i = 0; metric.name == NULL || strcmp(metric.name, name) != 0; i++) {
+        ck_assert_int_eq(pair->calls->metrics(pair->cluster, i, &metric), RP_OK);
+    }
+    return metric.value;
+}
+
 static uint64_t start(struct scripted_pair *pair, uint64_t tag, uint64_t floor, uint64_t ms) {
     const struct rp_request request = {.struct_size = sizeof request,
                                        .now_ns = pair->now_ns,
                                        .deadline_ns = pair->now_ns + ms * PAIR_MS,
-                                       .entropy = tag,
+                                       .entropy = tag * UINT64_C(0x9E3779B97F4A7C15),
                                        .position = floor};
     uint64_t id;
     ck_assert_int_eq(pair->calls->start(pair->cluster, pair->section.policy, &request, tag, &id),
@@ -194,6 +208,8 @@ void pair_open(struct scripted_pair *pair, const char *keys) {
                                    .inserted = 0x5000,
                                    .flushed = 0x4000,
                                    .replayed = 0x3000,
+                                   .block = 8192,
+                                   .segment = 16u << 20,
                                    .timeline = 1,
                                    .streamed = 1,
                                    .restart_point = 1};

@@ -11,7 +11,7 @@
 
 #define PAIR_MS UINT64_C(1000000)
 
-/* A test may add the primary's second name. */
+/* A test may add a third: the primary's second name, or another standby. */
 enum { PAIR_PRIMARY, PAIR_STANDBY, PAIR_ALIAS, PAIR_MAX_SERVERS, PAIR_MAX_READS = 64 };
 
 /* What both are of, unless a test says otherwise. */
@@ -34,6 +34,8 @@ struct scripted_pair {
     uint32_t inserted;
     uint32_t flushed;
     uint32_t replayed;
+    uint32_t block; /* of their WAL's pages, and of its segments */
+    uint32_t segment;
     uint32_t timeline;      /* the primary's */
     uint32_t streamed;      /* the standby's timelines; 0: it does not stream */
     uint32_t restart_point; /* of the last one */
@@ -47,11 +49,13 @@ struct scripted_pair {
     struct rp_action locate_out;
     struct rp_action reads_out[PAIR_MAX_READS];
     int32_t verdicts[PAIR_MAX_READS];
+    const char *during[PAIR_MAX_READS]; /* failed_during */
     int waits_seen;
     int watches_seen;
     int locates_seen;
     int dropped;
     int redialled;
+    uint32_t redialled_last; /* the server */
 
     bool holds_locates;
     bool primary_is_silent;  /* its polls come to nothing */
@@ -62,6 +66,7 @@ struct scripted_pair {
     bool tells_replayed;     /* as from 19 on: that timeline, in place of a restart point's */
     bool standby_is_blind;   /* it may tell nothing about itself: the questions fail */
     bool primary_is_standby; /* its polls are led to the standby, whose name is another one */
+    uint32_t alias_replayed; /* by the other standby, if the alias is one; 0: it is not */
     /* Forgotten when another read is done; 0: none. */
     uint64_t forgotten;
     void (*looks)(void); /* before each action; or NULL */
@@ -91,6 +96,9 @@ void pair_answer_watch(struct scripted_pair *pair);
 
 /* What a server says to the short question; until the next call. */
 const char *pair_says(const struct scripted_pair *pair, uint32_t server);
+
+/* The cluster's counter of that name. */
+uint64_t pair_counter(const struct scripted_pair *pair, const char *name);
 
 /* Returns the read's id. floor 0: none. */
 uint64_t pair_start(struct scripted_pair *pair, uint64_t tag, uint64_t floor);

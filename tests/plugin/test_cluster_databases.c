@@ -190,6 +190,7 @@ START_TEST(it_is_dialled_anew_at_once_and_then_now_and_then) {
     open_pair(ONE, ONE);
     pair.databases[PAIR_STANDBY] = OTHER;
     ck_assert_int_eq(redials_within(2000), 1);
+    ck_assert_uint_eq(pair.redialled_last, PAIR_STANDBY);
     ck_assert_int_eq(redials_within(5000), 0);
     ck_assert_int_eq(redials_within(10000), 1);
 }

@@ -105,14 +105,43 @@ START_TEST(a_hit_tells_where_its_server_was) {
 }
 END_TEST
 
-START_TEST(a_hit_ends_a_back_off) {
+/* A hit, or a miss. */
+START_TEST(an_answer_ends_a_back_off) {
+    const int32_t outcomes[] = {RP_FOUND, RP_PARTIAL, RP_MISSING};
     open_pair("policy = replica_only", 0);
     pair_start(&pair, 1, 0);
     pair_start(&pair, 2, 0);
     pair.calls->answer(pair.cluster, pair.reads_out[1].id, RP_SERVER_GONE, NULL, NULL, pair.now_ns);
     ck_assert_uint_ne(standby().backing_off_ns, 0);
-    pair.calls->answer(pair.cluster, pair.reads_out[2].id, RP_FOUND, NULL, NULL, pair.now_ns);
+    pair.calls->answer(pair.cluster, pair.reads_out[2].id, outcomes[_i], NULL, NULL, pair.now_ns);
     ck_assert_uint_eq(standby().backing_off_ns, 0);
+}
+END_TEST
+
+/* However long it is away. */
+START_TEST(no_back_off_is_longer_than_five_seconds) {
+    uint64_t longest_ns = 0;
+    open_pair("policy = replica_only", 0);
+    pair.standby_is_gone = true;
+    for (int i = 0; i < 1200; i++) {
+        pair_time_passes(&pair, 100);
+        const uint64_t now_ns = standby().backing_off_ns;
+        longest_ns = now_ns > longest_ns ? now_ns : longest_ns;
+    }
+    ck_assert_uint_gt(longest_ns, 2500 * PAIR_MS);
+    ck_assert_uint_le(longest_ns, 5000 * PAIR_MS);
+}
+END_TEST
+
+START_TEST(a_conflict_is_asked_again_once) {
+    open_pair("policy = replica_only", 0);
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_CONFLICT, NULL);
+    ck_assert_uint_ne(pair.reads_out[1].id, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_CONFLICT, NULL);
+    ck_assert_uint_eq(pair.reads_out[1].id, 0);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+    ck_assert_uint_eq(pair_counter(&pair, "cluster.conflicts"), 1);
 }
 END_TEST
 
@@ -128,6 +157,36 @@ START_TEST(without_its_question_a_replica_keeps_no_floor) {
     ck_assert_ptr_null(pair.reads_out[1].text);
     pair_answer(&pair, &pair.reads_out[1], RP_FOUND, NULL);
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+    ck_assert_uint_eq(pair_counter(&pair, "cluster.behind"), 1);
+}
+END_TEST
+
+/* In the words of the policy. */
+START_TEST(a_read_that_is_overdue_tells_what_it_was_at) {
+    open_pair(
+        "policy = replica_then_primary\nreplica_retry_min_ms = 20\nreplica_retry_max_ms = 20\n"
+        "on_replica_failure = primary",
+        0);
+    for (uint64_t tag = 1; tag <= 4; tag++) {
+        pair_start_within(&pair, tag, 40);
+    }
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
+    pair_answer(&pair, &pair.reads_out[2], RP_MISSING, NULL);
+    pair_answer(&pair, &pair.reads_out[3], RP_FAILED, NULL);
+    ck_assert_uint_eq(pair.reads_out[3].server, PAIR_PRIMARY);
+    pair_time_passes(&pair, 21);
+    pair_answer(&pair, &pair.reads_out[2], RP_MISSING, NULL);
+    ck_assert_uint_eq(pair.reads_out[2].server, PAIR_PRIMARY);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_STANDBY);
+    pair.now_ns += 40 * PAIR_MS;
+    pair_run(&pair);
+    ck_assert_str_eq(pair.during[1], "replica_retry");
+    ck_assert_str_eq(pair.during[2], "primary_fallback");
+    ck_assert_str_eq(pair.during[3], "primary_fallback");
+    ck_assert_ptr_null(pair.during[4]);
+    for (uint64_t tag = 1; tag <= 4; tag++) {
+        ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FAILED);
+    }
 }
 END_TEST
 
@@ -224,8 +283,11 @@ int main(void) {
     tcase_add_test(tests, a_silent_replica_is_not_read);
     tcase_add_test(tests, no_timer_outlives_a_hit);
     tcase_add_test(tests, a_hit_tells_where_its_server_was);
-    tcase_add_test(tests, a_hit_ends_a_back_off);
+    tcase_add_loop_test(tests, an_answer_ends_a_back_off, 0, 3);
+    tcase_add_test(tests, no_back_off_is_longer_than_five_seconds);
+    tcase_add_test(tests, a_conflict_is_asked_again_once);
     tcase_add_test(tests, without_its_question_a_replica_keeps_no_floor);
+    tcase_add_test(tests, a_read_that_is_overdue_tells_what_it_was_at);
     tcase_add_loop_test(tests, every_read_ends_at_its_own_limit, 0, 20);
     tcase_add_loop_test(tests, time_counts_before_next_has_said_nothing, 0, 2);
     tcase_add_test(tests, an_actions_id_does_not_forget_its_read);

@@ -196,6 +196,63 @@ START_TEST(but_not_for_an_answer_that_is_a_little_late) {
 }
 END_TEST
 
+static struct rp_server_info standby(void) {
+    struct rp_server_info info = {.struct_size = sizeof info};
+    ck_assert_int_eq(pair.calls->server(pair.cluster, PAIR_STANDBY, &info), RP_OK);
+    return info;
+}
+
+/* What it has replayed says that, whatever it may say of its timeline. */
+START_TEST(one_that_does_not_stream_is_as_late_as_it_says) {
+    pair.streamed = 0;
+    write_for(1500, true);
+    pair_time_passes(&pair, 1500);
+    ck_assert_uint_eq(standby().lag_bytes, 0);
+    ck_assert_uint_eq(standby().lag_ns, 0);
+    write_for(3000, false);
+    ck_assert_uint_ge(standby().lag_ns, 2000 * PAIR_MS);
+    ck_assert_uint_le(standby().lag_ns, 4000 * PAIR_MS);
+}
+END_TEST
+
+/* An idle primary stands behind the header of the page that it will write next, or of the segment:
+ * there is nothing to replay. */
+static const struct {
+    uint32_t block, segment, inserted, replayed, lag;
+} idle[] = {
+    {8192, 16u << 20, 0x2018, 0x2000, 0},       {8192, 16u << 20, 0x2028, 0x2000, 0x28},
+    {8192, 16u << 20, 0x1000028, 0x1000000, 0}, {8192, 16u << 20, 0x1000018, 0x1000000, 0x18},
+    {8192, 1u << 20, 0x300028, 0x300000, 0},    {32768, 16u << 20, 0x2018, 0x2000, 0x18},
+};
+
+START_TEST(a_header_alone_is_no_lag) {
+    pair_close(&pair);
+    pair_open(&pair, "policy = replica_only");
+    pair.block = idle[_i].block;
+    pair.segment = idle[_i].segment;
+    pair.inserted = pair.flushed = idle[_i].inserted;
+    pair.replayed = idle[_i].replayed;
+    pair_open_cluster(&pair, 0);
+    ck_assert_uint_eq(standby().lag_bytes, idle[_i].lag);
+}
+END_TEST
+
+/* More polls than are remembered: what was long ago is known less exactly. */
+START_TEST(it_is_known_how_late_one_is_that_was_left_behind_long_ago) {
+    pair_close(&pair);
+    pair_open(&pair, "policy = replica_only");
+    pair.poll_ms = 100;
+    pair.flushed = pair.replayed = pair.inserted;
+    pair_open_cluster(&pair, 0);
+    write_for(30000, true);
+    for (uint64_t s = 1; s <= 30; s++) {
+        write_for(1000, false);
+        ck_assert_uint_ge(standby().lag_ns, (1000 * s - 200) * PAIR_MS);
+        ck_assert_uint_le(standby().lag_ns, (1000 * s + 1500) * PAIR_MS);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_lag");
     TCase *tests = suite_case(suite, "lag", set_up, tear_down, 0);
@@ -209,5 +266,8 @@ int main(void) {
     tcase_add_test(tests, one_that_follows_an_older_timeline_is_as_late_as_that_is);
     tcase_add_test(tests, one_that_was_not_heard_for_long_is_late);
     tcase_add_test(tests, but_not_for_an_answer_that_is_a_little_late);
+    tcase_add_test(tests, one_that_does_not_stream_is_as_late_as_it_says);
+    tcase_add_loop_test(tests, a_header_alone_is_no_lag, 0, sizeof idle / sizeof idle[0]);
+    tcase_add_test(tests, it_is_known_how_late_one_is_that_was_left_behind_long_ago);
     return suite_run(suite);
 }

@@ -42,13 +42,6 @@ static int32_t verdict_on(uint64_t tag, uint32_t leader, int32_t outcome, uint32
     return pair.verdicts[tag];
 }
 
-static uint64_t polls(void) {
-    struct rp_metric metric = {.struct_size = sizeof metric};
-    ck_assert_int_eq(pair.calls->metrics(pair.cluster, 0, &metric), RP_OK);
-    ck_assert_str_eq(metric.name, "cluster.polls");
-    return metric.value;
-}
-
 static void prompt_primary(void) {
     pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
     pair_run(&pair);
@@ -100,6 +93,19 @@ END_TEST
 /* All that was sent before may have been led there by the same mistake. */
 START_TEST(nor_does_a_miss_that_was_sent_before_it_was_heard) {
     the_other_has_answered();
+    pair.primary_is_silent = true;
+    pair_start(&pair, 1, 0);
+    pair_start(&pair, 2, 0);
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* Who has said so since the reload is not forgotten by it. */
+START_TEST(nor_right_after_a_reload) {
+    the_other_has_answered();
+    pair.calls->forget_history(pair.cluster, pair.now_ns);
+    pair_run(&pair);
     pair.primary_is_silent = true;
     pair_start(&pair, 1, 0);
     pair_start(&pair, 2, 0);
@@ -217,6 +223,62 @@ START_TEST(which_lasts_a_minute_though_nobody_was_asked_for_an_hour) {
 END_TEST
 
 /* The same, where it has not been overtaken. */
+static void answer_poll(const struct rp_action *poll, uint32_t leader) {
+    pair.leader = leader;
+    pair.calls->answer(pair.cluster, poll->id, RP_ANSWERED, pair_says(&pair, PAIR_PRIMARY), NULL,
+                       pair.now_ns);
+}
+
+static struct rp_action next_poll(void) {
+    struct rp_action poll = {.struct_size = sizeof poll};
+    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
+    ck_assert_int_eq(poll.kind, RP_ACTION_ASK);
+    return poll;
+}
+
+/* Answers to what was asked before the other one was heard do not tell who of them leads now, and
+ * do not hide what tells it: that the first one was asked since then, and leads still. */
+START_TEST(answers_from_before_do_not_hide_one_from_since_then) {
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    the_other_has_answered();
+    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
+    struct rp_action poll = next_poll();
+    pair_start(&pair, 1, 0);
+    pair_start(&pair, 2, 0);
+    answer_poll(&poll, OTHER);
+    poll = next_poll();
+    pair.primary_is_silent = true;
+    ck_assert_int_eq(verdict_on(1, ONE, RP_MISSING, ONE), RP_VERDICT_FAILED);
+    ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    pair_start(&pair, 3, 0);
+    answer_poll(&poll, ONE);
+    ck_assert_int_eq(verdict_on(3, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    pair_start(&pair, 4, 0);
+    ck_assert_int_eq(verdict_on(4, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    ck_assert_int_eq(info.split, 1);
+}
+END_TEST
+
+/* Nor do they make a split of a primary that has been exchanged. */
+START_TEST(nor_are_they_a_split_themselves) {
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    the_other_has_answered();
+    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
+    const struct rp_action poll = next_poll();
+    pair_start(&pair, 1, 0);
+    pair_start(&pair, 2, 0);
+    answer_poll(&poll, OTHER);
+    ck_assert_int_eq(verdict_on(2, ONE, RP_FOUND, OTHER), RP_VERDICT_FOUND);
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_FOUND, OTHER), RP_VERDICT_FOUND);
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    ck_assert_int_eq(info.split, 0);
+    pair_start(&pair, 3, 0);
+    ck_assert_int_eq(verdict_on(3, OTHER, RP_MISSING, OTHER), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(nor_need_it_be_asked_after_the_others_last_answer) {
     the_other_has_missed(1);
     ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_NOT_FOUND);
@@ -278,9 +340,10 @@ START_TEST(whose_claim_is_not_confirmed_is_not_asked_without_end) {
     pair.primary_is_gone = true;
     pair.timeline = 2;
     ck_assert_int_eq(verdict_on(1, ONE, RP_MISSING, ONE), RP_VERDICT_FAILED);
-    const uint64_t before = polls();
+    const uint64_t before = pair_counter(&pair, "cluster.polls");
     pair_time_passes(&pair, 1500);
-    ck_assert_uint_le(polls() - before, 7); /* no leader answers: four times a second */
+    ck_assert_uint_le(pair_counter(&pair, "cluster.polls") - before,
+                      7); /* no leader answers: four times a second */
     pair.primary_is_gone = false;
     pair_time_passes(&pair, 1500);
     pair_start(&pair, 2, 0);
@@ -303,10 +366,10 @@ END_TEST
 START_TEST(two_that_answer_by_turns_are_not_asked_without_end) {
     pair.rival = OTHER;
     pair_time_passes(&pair, 1500);
-    const uint64_t before = polls();
+    const uint64_t before = pair_counter(&pair, "cluster.polls");
     pair_time_passes(&pair, 5000);
-    ck_assert_uint_gt(polls(), before);
-    ck_assert_uint_lt(polls() - before, 100);
+    ck_assert_uint_gt(pair_counter(&pair, "cluster.polls"), before);
+    ck_assert_uint_lt(pair_counter(&pair, "cluster.polls") - before, 100);
 }
 END_TEST
 
@@ -395,6 +458,7 @@ int main(void) {
     tcase_add_test(tests, what_another_primary_has_is_found);
     tcase_add_test(tests, what_a_standby_has_in_part_may_not_be_all);
     tcase_add_test(tests, nor_does_a_miss_that_was_sent_before_it_was_heard);
+    tcase_add_test(tests, nor_right_after_a_reload);
     tcase_add_test(tests, nor_when_the_question_in_between_is_lost);
     tcase_add_test(tests, nor_when_a_standby_answers_in_between);
     tcase_add_test(tests, nor_when_a_standby_has_answered_before_it);
@@ -403,6 +467,8 @@ int main(void) {
     tcase_add_test(tests, a_miss_of_the_one_before_that_comes_late_does_not_count);
     tcase_add_loop_test(tests, an_overtaken_answer_of_the_one_before_is_a_split, 0, 2);
     tcase_add_test(tests, which_lasts_a_minute_though_nobody_was_asked_for_an_hour);
+    tcase_add_test(tests, answers_from_before_do_not_hide_one_from_since_then);
+    tcase_add_test(tests, nor_are_they_a_split_themselves);
     tcase_add_test(tests, nor_need_it_be_asked_after_the_others_last_answer);
     tcase_add_test(tests, but_one_of_an_older_timeline_is_none);
     tcase_add_test(tests, an_answer_from_before_that_is_none);

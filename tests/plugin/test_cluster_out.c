@@ -102,6 +102,15 @@ START_TEST(none_leaves_for_a_primary_that_is_to_be_none) {
 }
 END_TEST
 
+START_TEST(none_leaves_for_a_primary_that_is_drained) {
+    open_pair("policy = primary_only");
+    (void)pair.calls->server_set(pair.cluster, PAIR_PRIMARY, "a", RP_EXPECT_ANY, RP_SERVER_DRAIN,
+                                 pair.now_ns);
+    pair_start(&pair, 1, 0);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
 /* While it could tell nothing of itself it was what it is expected to be. */
 START_TEST(none_leaves_for_one_that_says_at_last_that_it_is_deposed) {
     const struct rp_request request = {.struct_size = sizeof request, .entropy = 1};
@@ -148,16 +157,36 @@ START_TEST(what_the_primary_before_missed_does_not_count) {
 }
 END_TEST
 
+/* The new one is to be a replica, so that the one before stays the primary. It is lost, and answers
+ * once more: whether both lead is not known until it has been asked again. */
+START_TEST(nor_does_it_where_the_new_one_is_to_be_none) {
+    struct rp_action poll = {.struct_size = sizeof poll};
+    open_pair("policy = primary_only");
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_REPLICA, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair_start(&pair, 1, 0);
+    pair.calls->prompt(pair.cluster, PAIR_STANDBY, pair.now_ns);
+    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
+    pair.primary_is_gone = pair.standby_is_gone = true;
+    pair_answer(&pair, &poll, RP_ANSWERED, B_LEADS);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_out");
     TCase *tests = suite_case(suite, "out", NULL, tear_down, 0);
     tcase_add_test(tests, a_read_leaves_for_the_replica_that_is_one_still);
     tcase_add_test(tests, none_leaves_for_one_of_another_system);
     tcase_add_test(tests, none_leaves_for_a_primary_that_is_to_be_none);
+    tcase_add_test(tests, none_leaves_for_a_primary_that_is_drained);
     tcase_add_test(tests, none_leaves_for_one_that_was_promoted);
     tcase_add_test(tests, it_is_the_primarys_where_that_may_be);
     tcase_add_test(tests, what_was_to_go_to_the_deposed_primary_goes_to_the_new_one);
     tcase_add_test(tests, none_leaves_for_one_that_says_at_last_that_it_is_deposed);
     tcase_add_test(tests, what_the_primary_before_missed_does_not_count);
+    tcase_add_test(tests, nor_does_it_where_the_new_one_is_to_be_none);
     return suite_run(suite);
 }

@@ -140,6 +140,25 @@ START_TEST(what_is_seen_during_the_reload_stays) {
 }
 END_TEST
 
+/* However many reloads there have been, as long as some time passes between them. */
+START_TEST(everybody_is_asked_at_once) {
+    for (int i = 0; i < 20; i++) {
+        pair_time_passes(&pair, 1500);
+        const uint64_t before = pair_counter(&pair, "cluster.polls");
+        pair.calls->forget_history(pair.cluster, pair.now_ns);
+        pair_run(&pair);
+        ck_assert_uint_ge(pair_counter(&pair, "cluster.polls"), before + 2);
+    }
+}
+END_TEST
+
+START_TEST(a_reload_that_changes_nothing_says_nothing) {
+    pair.calls->forget_history(pair.cluster, pair.now_ns);
+    pair_time_passes(&pair, SILENCE_MS);
+    ck_assert(!is_told("forgotten", RP_LOG_WARN));
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_reload");
     TCase *tests = suite_case(suite, "reload", set_up, tear_down, 0);
@@ -150,5 +169,7 @@ int main(void) {
     tcase_add_test(tests, nothing_is_told_of_one_that_can_be_asked);
     tcase_add_test(tests, nor_is_its_last_database_held_against_the_primary);
     tcase_add_test(tests, what_is_seen_during_the_reload_stays);
+    tcase_add_test(tests, everybody_is_asked_at_once);
+    tcase_add_test(tests, a_reload_that_changes_nothing_says_nothing);
     return suite_run(suite);
 }

@@ -32,6 +32,40 @@ START_TEST(two_primaries_by_turns_are_a_split) {
 }
 END_TEST
 
+static struct rp_action next_poll(uint32_t server) {
+    struct rp_action poll = {.struct_size = sizeof poll};
+    pair.calls->prompt(pair.cluster, server, pair.now_ns);
+    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
+    ck_assert_int_eq(poll.kind, RP_ACTION_ASK);
+    ck_assert_uint_eq(poll.server, server);
+    return poll;
+}
+
+/* The standby is the last to answer: what has been seen until then has been seen since the reload.
+ */
+START_TEST(a_reload_does_not_forget_what_is_seen_meanwhile) {
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    pair.now_ns += PAIR_MS;
+    const struct rp_action last = next_poll(PAIR_STANDBY);
+    pair.calls->forget_history(pair.cluster, pair.now_ns);
+    pair.now_ns += PAIR_MS;
+    for (int i = 0; i < 4; i++) {
+        const struct rp_action poll = next_poll(PAIR_PRIMARY);
+        pair.leader = i % 2 == 0 ? 0xA2 : 0xA1;
+        pair.calls->answer(pair.cluster, poll.id, RP_ANSWERED, pair_says(&pair, PAIR_PRIMARY), NULL,
+                           pair.now_ns);
+    }
+    pair.calls->answer(pair.cluster, last.id, RP_ANSWERED, pair_says(&pair, PAIR_STANDBY), NULL,
+                       pair.now_ns);
+    pair.primary_is_silent = true;
+    pair_run(&pair);
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    ck_assert_int_eq(info.forgetting, 0);
+    ck_assert_int_eq(info.split, 1);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
+}
+END_TEST
+
 /* The other one may have the rest. */
 START_TEST(what_one_of_them_has_in_part_may_not_be_all) {
     name_leads_to_both();
@@ -201,6 +235,7 @@ int main(void) {
     Suite *suite = suite_create("cluster_splits");
     TCase *tests = suite_case(suite, "splits", set_up, tear_down, 0);
     tcase_add_test(tests, two_primaries_by_turns_are_a_split);
+    tcase_add_test(tests, a_reload_does_not_forget_what_is_seen_meanwhile);
     tcase_add_test(tests, what_one_of_them_has_in_part_may_not_be_all);
     tcase_add_test(tests, that_an_hour_in_which_nobody_was_asked_does_not_end);
     tcase_add_test(tests, it_ends_when_one_of_them_alone_has_led_for_a_minute);

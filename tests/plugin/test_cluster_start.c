@@ -117,6 +117,83 @@ START_TEST(where_one_stays_it_goes_on) {
 }
 END_TEST
 
+/* An answer to what it was asked before is none to what it is asked now. */
+START_TEST(who_is_taken_out_and_comes_back_is_asked_by_another_id) {
+    struct rp_action probes[4];
+    open_cluster(RP_EXPECT_ANY, RP_EXPECT_ANY);
+    for (int i = 0; i < 4; i++) {
+        take_probe(&probes[i], PAIR_PRIMARY);
+        for (int k = 0; k < i; k++) {
+            ck_assert_uint_ne(probes[k].id, probes[i].id);
+        }
+        set_both(RP_SERVER_OFF);
+        pair_run(&pair);
+        set_both(RP_SERVER_ON);
+    }
+}
+END_TEST
+
+/* The policy shifts no load to the primary: not while nobody has heard the replica yet, */
+START_TEST(at_the_start_a_replicas_reads_are_not_the_primarys) {
+    struct rp_action first, other;
+    pair_open(&pair, "policy = replica_then_primary");
+    pair_add_cluster(&pair, 0, RP_EXPECT_ANY, RP_EXPECT_ANY);
+    take_probe(&first, PAIR_PRIMARY);
+    take_probe(&other, PAIR_STANDBY);
+    pair_answer(&pair, &first, RP_ANSWERED, PROBE_PASSES);
+    pair_start(&pair, 1, 0);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* but where there was none, one that was just added is none yet either. */
+START_TEST(but_those_are_who_has_no_other) {
+    struct rp_action other;
+    pair_open(&pair, "policy = replica_then_primary");
+    pair_add_cluster(&pair, 0, RP_EXPECT_ANY, RP_EXPECT_ANY);
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
+                                 pair.now_ns);
+    pair_time_passes(&pair, 1000);
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_ON,
+                                 pair.now_ns);
+    take_probe(&other, PAIR_STANDBY);
+    pair_start(&pair, 1, 0);
+    ck_assert_uint_ne(pair.reads_out[1].id, 0);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+}
+END_TEST
+
+/* What the role may do, as the probe tells it (all questions; the system; the control file; the
+ * receiver; from 19 on the recovery), and what it is told to be granted. */
+static const struct {
+    const char *probe;
+    const char *told; /* NULL: nothing */
+} rights[] = {
+    {"rp1 150000 8192 16777216 t t t t f", NULL},
+    {"rp1 190000 8192 16777216 t t f t t", NULL},
+    {"rp1 150000 8192 16777216 f t t t f", "role needs EXECUTE on"},
+    {"rp1 150000 8192 16777216 t f t t f", "may not see the control file"},
+    {"rp1 150000 8192 16777216 t t f t f", "may not see the control file"},
+    {"rp1 150000 8192 16777216 t t t f f", "may not see the WAL receiver's timeline"},
+    {"rp1 150000 8192 16777216 t f f f f", "may not see timelines and the system"},
+};
+
+START_TEST(a_right_that_is_lacking_is_told_of_at_once) {
+    struct rp_action probe;
+    struct rp_notice notice = {.struct_size = sizeof notice};
+    open_cluster(RP_EXPECT_ANY, RP_EXPECT_ANY);
+    take_probe(&probe, PAIR_PRIMARY);
+    pair.calls->answer(pair.cluster, probe.id, RP_ANSWERED, rights[_i].probe, NULL, pair.now_ns);
+    if (rights[_i].told == NULL) {
+        ck_assert_int_eq(pair.calls->notice(pair.cluster, &notice), 0);
+        return;
+    }
+    ck_assert_int_eq(pair.calls->notice(pair.cluster, &notice), 1);
+    ck_assert_ptr_nonnull(strstr(notice.text, rights[_i].told));
+    ck_assert_int_eq(notice.level, RP_LOG_WARN);
+}
+END_TEST
+
 /* The primary is all that is left, and its word counts. */
 START_TEST(but_not_waited_for_when_it_dies_before_that) {
     open_with_a_slow_primary(true);
@@ -191,6 +268,7 @@ START_TEST(what_such_a_primary_misses_is_no_proof) {
     pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
     pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+    ck_assert_uint_eq(pair_counter(&pair, "cluster.uncounted_misses"), 1);
 }
 END_TEST
 
@@ -262,5 +340,10 @@ int main(void) {
     tcase_add_test(tests, and_tell_of_themselves_when_they_can);
     tcase_add_test(tests, one_that_was_out_is_not_read_when_its_questions_fail);
     tcase_add_test(tests, until_it_says_that_it_is_well);
+    tcase_add_test(tests, who_is_taken_out_and_comes_back_is_asked_by_another_id);
+    tcase_add_test(tests, at_the_start_a_replicas_reads_are_not_the_primarys);
+    tcase_add_test(tests, but_those_are_who_has_no_other);
+    tcase_add_loop_test(tests, a_right_that_is_lacking_is_told_of_at_once, 0,
+                        sizeof rights / sizeof rights[0]);
     return suite_run(suite);
 }

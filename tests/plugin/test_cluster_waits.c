@@ -196,6 +196,16 @@ START_TEST(a_wait_that_fails_gives_way_to_questions) {
 }
 END_TEST
 
+/* Where it is, is not known any more: so the primary is asked, and not when all time is over. */
+START_TEST(a_question_that_fails_ends_what_waits_for_it) {
+    pair_open_cluster(&pair, 0);
+    start_and_miss(1);
+    pair_answer(&pair, &pair.watch_out, RP_FAILED, NULL);
+    ck_assert_uint_ne(pair.reads_out[1].id, 0);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+}
+END_TEST
+
 /* The wait's time is up, and the server itself is not where it should be. */
 static void run_out(void) {
     pair_time_passes(&pair, 200);
@@ -302,6 +312,7 @@ int main(void) {
     tcase_add_test(tests, nobody_waits_for_nobody);
     tcase_add_test(tests, who_is_forgotten_before_the_wait_goes_out_is_not_waited_for);
     tcase_add_loop_test(tests, a_wait_that_fails_gives_way_to_questions, 0, 6);
+    tcase_add_test(tests, a_question_that_fails_ends_what_waits_for_it);
     tcase_add_test(tests, a_far_position_is_awaited_by_one_wait_after_the_other);
     tcase_add_test(tests, a_wait_at_another_server_gives_way_to_questions);
     tcase_add_test(tests, a_wait_that_is_never_answered_is_dropped);

@@ -403,7 +403,7 @@ int main(int argc, char **argv) {
     } else {
         double seconds = full && argc > 2 ? strtod(argv[2], NULL) : 0;
         good = all_enumerated(&explorer, NULL) &&
-               all_at_random(&explorer, full ? 20000 : 150, seconds);
+               all_at_random(&explorer, full ? 20000 : 2000, seconds);
     }
     print_figures(&explorer.figures);
     for (int i = 0; i < POLICIES; i++) {

@@ -10,6 +10,11 @@
 
 #define MS UINT64_C(1000000)
 
+#define NOBODY UINT32_MAX
+
+/* A name that leads to two primaries by turns is known to for at least so long. */
+#define SPLIT_NS (50000 * MS)
+
 static void violated(struct play *play, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -121,6 +126,10 @@ void play_forget_truth(struct play *play) {
 /* Neither who counts nor who wrote the floors. */
 static void forget_all(struct play *play) {
     play_forget_truth(play);
+    play->heard_index = NOBODY;
+    play->another_ns = 0;
+    play->has_rival = false;
+    play->both_ns = 0;
     play->heard_lineages = 0;
     play->heard_lineage = -1;
     for (int i = 0; i < play->read_count; i++) {
@@ -328,6 +337,13 @@ static void hear_truth(struct play *play, const struct play_action *action) {
     if (action->sent_ns <= play->reloaded_ns) {
         return; /* it is to be asked anew */
     }
+    if (action->index == play->heard_index && action->sent_ns < play->another_ns) {
+        return; /* it may have led before the other one, and not since */
+    }
+    if (action->index == play->heard_index && play->has_rival &&
+        strstr(action->before, " p ") != NULL) {
+        play->both_ns = play->now_ns;
+    }
     play->truth_heard = true;
     play->woke_ns = 0;
     play->heard_index = action->index;
@@ -342,14 +358,35 @@ static const struct lineage *lineage_of(const struct play *play, int server) {
 }
 
 /* Another instance leads by the same name: a restart looks like that, or a move to another system,
- * unless its timeline is an older one of the same. */
+ * unless its timeline is an older one of the same, or whoever counts was heard to lead after it. */
 static void hear_another(struct play *play, const struct play_action *action) {
     const struct lineage *its = lineage_of(play, action->server);
     const struct lineage *true_one = lineage_of(play, play->world.truth);
-    if (play->truth_heard && action->index == play->heard_index &&
+    if (action->index == play->heard_index &&
         (its->system != true_one->system || its->number >= true_one->number)) {
-        play_forget_truth(play);
+        const bool both_lead = play->both_ns != 0 && play->now_ns - play->both_ns < SPLIT_NS;
+        play->another_ns = play->now_ns;
+        play->has_rival =
+            play->has_rival || its->system != true_one->system || its->number == true_one->number;
+        if (!both_lead) {
+            play_forget_truth(play);
+        }
     }
+}
+
+/* Who leads by that name. What was sent before whoever leads now was heard tells nothing of it.
+ * Whether it has been asked once more. */
+static bool hear_leader(struct play *play, const struct play_action *action) {
+    int *const last = &play->led_last[action->index];
+    if (action->sent_ns < play->led_ns[action->index]) {
+        return false;
+    }
+    const bool again = *last == action->server;
+    if (!again) {
+        play->led_ns[action->index] = *last < 0 ? 0 : play->now_ns;
+    }
+    *last = action->server;
+    return again;
 }
 
 static void see_truth(struct play *play, const struct play_action *action) {
@@ -359,6 +396,7 @@ static void see_truth(struct play *play, const struct play_action *action) {
     const bool leads = strstr(action->before, " p ") != NULL;
     if (leads) {
         play->heard_lineages |= 1u << play->world.servers[action->server].lineage;
+        (void)hear_leader(play, action);
     }
     if (action->followed == play->world.truth || (leads && action->server == play->world.truth)) {
         hear_truth(play, action);
@@ -373,11 +411,9 @@ static void see_truth(struct play *play, const struct play_action *action) {
 static void see_promotion(struct play *play, const struct play_action *action) {
     if (strstr(action->before, " p ") != NULL) {
         play->heard_lineages |= 1u << action->lineage;
-        if (action->server != play->world.truth &&
-            play->led_last[action->index] == action->server) {
-            hear_another(play, action); /* it has said so once more */
+        if (hear_leader(play, action) && action->server != play->world.truth) {
+            hear_another(play, action);
         }
-        play->led_last[action->index] = action->server;
     }
     if ((action->role_changed && action->server == play->world.truth) ||
         action->followed == play->world.truth) {

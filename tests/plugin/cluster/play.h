@@ -91,8 +91,12 @@ struct play {
     bool truth_heard;
     uint32_t heard_lineages;         /* bit i: somebody was heard to write lineage i */
     uint32_t heard_index;            /* by which whoever counted was heard last */
+    uint64_t another_ns;             /* when another one was heard to lead there; 0: never */
+    bool has_rival;                  /* and is of another system, or of the same timeline */
+    uint64_t both_ns;                /* when whoever counts was heard to lead after that */
     int led_last[MAX_WORLD_SERVERS]; /* by index: who has said last that it leads; -1: nobody has */
-    int heard_lineage;               /* of whoever counted then; -1: none */
+    uint64_t led_ns[MAX_WORLD_SERVERS]; /* and when it was first heard to, after another one */
+    int heard_lineage;                  /* of whoever counted then; -1: none */
     uint64_t dropped;     /* an action that was dropped, whose answer comes late; 0: none */
     int32_t spoilt;       /* what becomes of the next answer instead; 0: nothing */
     bool blind_to_floors; /* a floor's number may be reached in another history, unnoticed */
