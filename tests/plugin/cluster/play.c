@@ -495,8 +495,17 @@ static struct play_action *action_of(struct play *play, uint64_t id) {
     return NULL;
 }
 
+/* The host calls next in time, whatever it is about. */
+static void a_moment_passes(struct play *play) {
+    const uint64_t until = play->now_ns + MS / 10;
+    while (play->wake_ns < until && play->violation[0] == '\0') {
+        play_wait(play, until - play->now_ns);
+    }
+    play->now_ns = until;
+}
+
 static void next_moment(struct play *play, uint64_t id) {
-    play->now_ns += MS / 10;
+    a_moment_passes(play);
     arrives_late(play);
     struct play_action *action = action_of(play, id);
     if (action == NULL || play->world.servers[action->server].silent) {
