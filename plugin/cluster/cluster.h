@@ -96,10 +96,11 @@ struct instance {
     uint64_t noted_position; /* to be compared with a primary that is asked after noted_event */
     uint64_t noted_event;    /* 0: none */
     /* Of a standby: the newest timeline that it has streamed or replayed, 0: unknown; when it was
-     * first heard to, and whether in two answers. */
+     * heard to first and last, and whether in two answers. */
     uint32_t followed;
     bool followed_surely;
     uint64_t followed_event;
+    uint64_t still_followed_event;
 };
 
 /* Why a server is out, or not as expected. */

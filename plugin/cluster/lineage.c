@@ -21,20 +21,24 @@ struct instance *lineage_instance(struct server *server, uint64_t start) {
 }
 
 void lineage_note_followed(const struct rp_cluster *cluster, const struct server *server,
-                           struct instance *instance, const struct facts *facts) {
+                           struct instance *instance, const struct facts *facts,
+                           uint64_t sent_event) {
     const uint32_t told = lineage_told(facts);
     const bool streams = facts->upper != 0 && !server->can.recovery;
-    const bool contradicts = told < instance->followed && streams && !instance->followed_surely;
+    const bool contradicts = told < instance->followed && streams && !instance->followed_surely &&
+                             sent_event > instance->followed_event;
     if (!facts->in_recovery || told == 0) {
         return;
     }
-    if (told == instance->followed) {
-        instance->followed_surely = true;
-    } else if (told > instance->followed || contradicts) {
+    if (told < instance->followed && !contradicts) {
+        return;
+    }
+    instance->followed_surely = told == instance->followed;
+    if (told != instance->followed) {
         instance->followed = told;
-        instance->followed_surely = false;
         instance->followed_event = cluster->event;
     }
+    instance->still_followed_event = cluster->event;
 }
 
 /* The instance that was heard last to lead here, whoever has answered since; NULL: none. */
@@ -131,9 +135,12 @@ void lineage_forget(const struct rp_cluster *cluster, struct server *server) {
             one->led_event = 0;
             one->turned_with = 0;
         }
-        one->followed = 0;
+        if (one->still_followed_event <= cluster->forget_event) {
+            one->followed = 0;
+        }
     }
     if (server->instance != NULL) {
-        lineage_note_followed(cluster, server, server->instance, &server->said);
+        lineage_note_followed(cluster, server, server->instance, &server->said,
+                              server->said_sent_event);
     }
 }

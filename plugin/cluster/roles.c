@@ -207,7 +207,7 @@ static void heard_late(struct rp_cluster *cluster, struct server *server, const 
     }
     if (server->said.instance == facts->instance && follows(server) &&
         lineage_told(facts) > server->instance->followed) {
-        lineage_note_followed(cluster, server, server->instance, facts);
+        lineage_note_followed(cluster, server, server->instance, facts, sent_event);
         judge_and_forget(cluster);
     }
 }
@@ -266,7 +266,7 @@ static void note_words(struct rp_cluster *cluster, struct server *server, struct
     const bool led = leads(server) && server->said.instance == facts->instance;
     instance->used_event = cluster->event;
     lineage_note_leader(cluster, server, instance, facts, sent_event);
-    lineage_note_followed(cluster, server, instance, facts);
+    lineage_note_followed(cluster, server, instance, facts, sent_event);
     if (facts->in_recovery && instance->noted_event == 0 && facts->system != 0) {
         instance->noted_position = facts->position;
         instance->noted_event = facts->position != 0 ? cluster->event : 0;

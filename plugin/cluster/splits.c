@@ -13,6 +13,11 @@ static bool spoke_after(const struct server *server, const struct server *other)
     return server->said_sent_event > other->leading_event;
 }
 
+/* A question that was answered after that, whenever it was asked, shows that it is not dead. */
+static bool is_lost_since(const struct server *server, uint64_t event) {
+    return server->lost_event > event && server->lost_event > server->said_event;
+}
+
 /* Two instances that both lead: a split if each said so after the other had; before that, the one
  * that has not been asked since is asked, until it answers or fails. A server that merely fell
  * silent is no evidence. */
@@ -33,8 +38,7 @@ static void judge_pair(struct rp_cluster *cluster, uint32_t one_index, uint32_t 
     for (uint32_t i = 0; i < 2; i++) {
         const struct server *late = &cluster->servers[pair[i]];
         const struct server *news = &cluster->servers[pair[1 - i]];
-        const bool is_back = late->answers && !late->blind; /* it is not dead at least */
-        if (!spoke_after(late, news) && (late->lost_event <= news->leading_event || is_back)) {
+        if (!spoke_after(late, news) && !is_lost_since(late, news->leading_event)) {
             cluster->suspected = true;
             cluster->judge_again |= server_bit(pair[i]);
         }
@@ -62,7 +66,7 @@ static void judge_name(struct rp_cluster *cluster, uint32_t index) {
         cluster->split = true;
         cluster->split_servers[0] = index;
         cluster->split_servers[1] = index;
-    } else if (server->switched_event != 0 && server->lost_event <= server->switched_event) {
+    } else if (server->switched_event != 0 && !is_lost_since(server, server->switched_event)) {
         cluster->suspected = true;
         cluster->judge_again |= server_bit(index);
     }
@@ -91,7 +95,7 @@ static void judge_follower(struct rp_cluster *cluster, uint32_t index) {
     }
     cluster->outrun = true;
     if (!splits_is_diverged(cluster, server)) {
-        if (cluster->servers[primary].lost_event <= server->instance->followed_event) {
+        if (!is_lost_since(&cluster->servers[primary], server->instance->followed_event)) {
             cluster->suspected = true;
             cluster->judge_again |= server_bit(primary);
         }

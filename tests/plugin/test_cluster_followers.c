@@ -160,6 +160,21 @@ START_TEST(but_one_that_is_contradicted_is_not) {
 }
 END_TEST
 
+/* What it was asked before it had told of that contradicts nothing. */
+START_TEST(nor_by_what_was_asked_before) {
+    pair_start(&pair, 8, 1);
+    pair_start(&pair, 9, 1);
+    pair.streamed = 2;
+    pair_answer(&pair, &pair.reads_out[8], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+    pair.streamed = 1;
+    pair_answer(&pair, &pair.reads_out[9], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+    pair.streamed = 0;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
+}
+END_TEST
+
 /* From 19 on it tells then what it has replayed, which is of the old one still. */
 START_TEST(one_answer_of_19_is_enough_too) {
     pair_close(&pair);
@@ -196,6 +211,21 @@ START_TEST(a_reload_forgets_it) {
     pair.calls->forget_history(pair.cluster, pair.now_ns);
     pair_time_passes(&pair, 2500);
     ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 2), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+/* Before everybody has been asked anew. */
+START_TEST(but_not_what_is_told_after_it) {
+    pair.primary_is_silent = true;
+    pair.calls->forget_history(pair.cluster, pair.now_ns);
+    pair_run(&pair);
+    say_once(2);
+    pair.streamed = 0;
+    pair_time_passes(&pair, 2500);
+    pair.primary_is_silent = false;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
 }
 END_TEST
 
@@ -242,9 +272,11 @@ int main(void) {
     tcase_add_test(tests, a_primary_that_was_lost_meanwhile_counts_for_nothing);
     tcase_add_test(tests, when_it_is_back_both_lead);
     tcase_add_test(tests, but_one_that_is_contradicted_is_not);
+    tcase_add_test(tests, nor_by_what_was_asked_before);
     tcase_add_test(tests, one_answer_of_19_is_enough_too);
     tcase_add_test(tests, nor_does_it_come_too_late);
     tcase_add_test(tests, a_reload_forgets_it);
+    tcase_add_test(tests, but_not_what_is_told_after_it);
     tcase_add_test(tests, of_one_that_can_tell_nothing_too);
     tcase_add_test(tests, but_not_what_it_says_then);
     tcase_add_test(tests, one_that_was_out_for_a_moment_is_not_dialled_anew);

@@ -153,13 +153,14 @@ static void drop_action(struct play *play, uint64_t id) {
     violated(play, "C7: an action is dropped that is not out");
 }
 
-/* What another lineage of the same number shows, whose primary was never heard: DESIGN.md, rule 4.
- */
+/* What another lineage of the same number shows, where one of the two primaries was never heard:
+ * DESIGN.md, rule 4. */
 static bool is_of_hidden_lineage(const struct play *play, const struct play_read *read) {
     const int counts = play->world.servers[play->world.truth].lineage;
     const struct lineage *true_one = &play->world.lineages[counts];
     const struct lineage *shown = &play->world.lineages[read->lineage];
-    return read->lineage != counts && (play->heard_lineages & 1u << read->lineage) == 0 &&
+    const uint32_t both = 1u << counts | 1u << read->lineage;
+    return read->lineage != counts && (play->heard_lineages & both) != both &&
            shown->number == true_one->number && shown->system == true_one->system;
 }
 
