@@ -127,6 +127,7 @@ void play_forget_truth(struct play *play) {
 static void forget_all(struct play *play) {
     play_forget_truth(play);
     play->heard_index = NOBODY;
+    play->heard_itself = false;
     play->another_ns = 0;
     play->has_rival = false;
     play->both_ns = 0;
@@ -341,13 +342,14 @@ static void hear_truth(struct play *play, const struct play_action *action) {
     if (action->index == play->heard_index && action->sent_ns < play->another_ns) {
         return; /* it may have led before the other one, and not since */
     }
-    if (action->index == play->heard_index && play->has_rival &&
-        strstr(action->before, " p ") != NULL) {
+    const bool itself = strstr(action->before, " p ") != NULL;
+    if (action->index == play->heard_index && play->has_rival && itself) {
         play->both_ns = play->now_ns;
     }
     play->truth_heard = true;
     play->woke_ns = 0;
     play->heard_index = action->index;
+    play->heard_itself = play->heard_itself || itself;
     play->heard_lineage = play->world.servers[play->world.truth].lineage;
     for (int i = 0; i < play->read_count; i++) {
         play->reads[i].heard_truth = true;
@@ -358,12 +360,13 @@ static const struct lineage *lineage_of(const struct play *play, int server) {
     return &play->world.lineages[play->world.servers[server].lineage];
 }
 
-/* Another instance leads by the same name: a restart looks like that, or a move to another system,
- * unless its timeline is an older one of the same, or whoever counts was heard to lead after it. */
+/* Another instance leads by the same name, or where whoever counts was known by its followers
+ * alone: a restart looks like that, a failover, or a move to another system, unless its timeline is
+ * an older one of the same, or whoever counts was heard to lead after it. */
 static void hear_another(struct play *play, const struct play_action *action) {
     const struct lineage *its = lineage_of(play, action->server);
     const struct lineage *true_one = lineage_of(play, play->world.truth);
-    if (action->index == play->heard_index &&
+    if ((action->index == play->heard_index || !play->heard_itself) &&
         (its->system != true_one->system || its->number >= true_one->number)) {
         const bool both_lead = play->both_ns != 0 && play->now_ns - play->both_ns < SPLIT_NS;
         play->another_ns = play->now_ns;

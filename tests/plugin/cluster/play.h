@@ -91,6 +91,7 @@ struct play {
     bool truth_heard;
     uint32_t heard_lineages;         /* bit i: somebody was heard to write lineage i */
     uint32_t heard_index;            /* by which whoever counted was heard last */
+    bool heard_itself;               /* and not only by who follows it */
     uint64_t another_ns;             /* when another one was heard to lead there; 0: never */
     bool has_rival;                  /* and is of another system, or of the same timeline */
     uint64_t both_ns;                /* when whoever counts was heard to lead after that */
