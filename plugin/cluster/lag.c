@@ -3,6 +3,7 @@
  */
 #include "lag.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 /* Of all entries but the oldest and the newest the one without which the gap is the smallest part
@@ -29,15 +30,18 @@ static void make_room(struct lag_history *history, uint64_t now_ns) {
             (history->count - gone) * sizeof history->entries[0]);
 }
 
-void lag_note_primary(struct lag_history *history, uint64_t position, uint64_t at_ns) {
+void lag_note_primary(struct lag_history *history, uint64_t instance, uint64_t position,
+                      uint64_t at_ns) {
     if (history->count > 0) {
         const uint32_t last = history->count - 1;
-        if (position < history->entries[last].position) {
+        const bool is_lower = position < history->entries[last].position;
+        if (is_lower && instance != history->instance) {
             lag_forget(history);
-        } else if (at_ns <= history->entries[last].at_ns) {
-            return; /* an answer that was overtaken by a later question's */
+        } else if (is_lower || at_ns <= history->entries[last].at_ns) {
+            return; /* it was answered, or asked, before what was heard last */
         }
     }
+    history->instance = instance;
     if (history->count == LAG_HISTORY) {
         make_room(history, at_ns);
     }

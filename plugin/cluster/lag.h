@@ -19,11 +19,14 @@ struct lag_history {
         uint64_t position;
     } entries[LAG_HISTORY]; /* the oldest first; both grow */
     uint32_t count;
+    uint64_t instance; /* of the newest */
 };
 
-/* A primary that was asked at at_ns was at `position`. A position below the last one (another
- * history) starts over. */
-void lag_note_primary(struct lag_history *history, uint64_t position, uint64_t at_ns);
+/* A primary that was asked at at_ns was at `position`. One below the last one starts over if
+ * another instance tells it (another history); one instance never goes back, but its answers may
+ * overtake each other. */
+void lag_note_primary(struct lag_history *history, uint64_t instance, uint64_t position,
+                      uint64_t at_ns);
 
 void lag_forget(struct lag_history *history);
 

@@ -187,7 +187,7 @@ static void note_lag(struct rp_cluster *cluster, uint32_t index, const struct fa
         server->reached_ns = 0;
     }
     if (index == cluster->primary && server->said.position != 0) {
-        lag_note_primary(&cluster->lag, server->said.position, sent_ns);
+        lag_note_primary(&cluster->lag, server->said.instance, server->said.position, sent_ns);
         for (uint32_t i = 0; i < cluster->server_count; i++) {
             note_reached(cluster, &cluster->servers[i]);
         }
@@ -263,7 +263,10 @@ static void note_asked(const struct rp_cluster *cluster, struct server *server) 
 
 static void note_words(struct rp_cluster *cluster, struct server *server, struct instance *instance,
                        const struct facts *facts, uint64_t sent_event) {
-    const bool led = leads(server) && server->said.instance == facts->instance;
+    const bool same = server->said.instance == facts->instance;
+    const bool led = leads(server) && same;
+    const uint64_t age_ms = /* short words do not tell it */
+        same && !facts->full ? server->said.replay_age_ms : facts->replay_age_ms;
     instance->used_event = cluster->event;
     lineage_note_leader(cluster, server, instance, facts, sent_event);
     lineage_note_followed(cluster, server, instance, facts, sent_event);
@@ -279,6 +282,7 @@ static void note_words(struct rp_cluster *cluster, struct server *server, struct
     }
     server->instance = instance;
     server->said = *facts;
+    server->said.replay_age_ms = age_ms;
     server->said_sent_event = sent_event;
     server->said_event = cluster->event;
     server->blind = false;
@@ -298,7 +302,7 @@ static bool is_waited_for(const struct rp_cluster *cluster, const struct server 
 }
 
 void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts *facts,
-                 uint64_t sent_event) {
+                 uint64_t sent_event, uint64_t sent_ns) {
     struct server *server = &cluster->servers[index];
     if (!is_on(server)) {
         return;
@@ -320,7 +324,7 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     if (learnt || waited_for) {
         judge_and_forget(cluster);
     }
-    note_lag(cluster, index, &before, cluster->now_ns);
+    note_lag(cluster, index, &before, sent_ns);
     tell_no_proof(cluster, index);
 }
 
