@@ -325,7 +325,9 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
         judge_and_forget(cluster);
     }
     note_lag(cluster, index, &before, sent_ns);
-    tell_no_proof(cluster, index);
+    if (facts->full) { /* once for each poll */
+        tell_no_proof(cluster, index);
+    }
 }
 
 void roles_unheard(struct rp_cluster *cluster, uint32_t index, bool lost) {
