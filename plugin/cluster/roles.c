@@ -89,6 +89,7 @@ static void judge(struct rp_cluster *cluster) {
         (readable & ~cluster->readable) != 0 || primary != standing_primary(cluster);
     if (answered && !cluster->primary_answers) {
         cluster->judge_again |= cluster->on; /* the next polls may be long in coming */
+        lag_interrupt(&cluster->lag);
     }
     judge_settled(cluster);
     for (uint32_t i = 0; i < cluster->server_count; i++) {
@@ -396,6 +397,7 @@ void roles_woke(struct rp_cluster *cluster) {
     cluster->woke_event = cluster_event(cluster);
     cluster->woke_ns = cluster->now_ns;
     cluster->settled = false;
+    lag_interrupt(&cluster->lag);
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         cluster->servers[i].tried = false;
     }

@@ -337,6 +337,33 @@ START_TEST(one_that_is_gone_is_asked_no_more_often_than_by_polls) {
 }
 END_TEST
 
+/* Nobody knows when the primary wrote what it has written while it did not answer, or the host
+ * slept; it may all have been at once, long ago. So one that lacks the last of it is as late as if
+ * it were. */
+START_TEST(what_was_written_while_nobody_was_told_is_as_old_as_it_can_be) {
+    const bool host_sleeps = _i == 1;
+    pair.primary_is_gone = !host_sleeps;
+    time_passes(100);
+    pair.inserted += 8;
+    pair.flushed = pair.inserted;
+    if (host_sleeps) {
+        pair.now_ns += 60000 * PAIR_MS;
+    } else {
+        time_passes(60000);
+    }
+    ck_assert(!is_offered(1));
+    pair.primary_is_gone = false;
+    for (uint32_t ms = 0; ms < 6000; ms++) {
+        time_passes(1);
+        ck_assert(!is_offered(1));
+    }
+    ck_assert_uint_ge(lag_of_standby(), 60000 * PAIR_MS);
+    pair.replayed = pair.inserted;
+    time_passes(1500);
+    ck_assert(is_offered(1));
+}
+END_TEST
+
 /* An answer of the primary that is long under way tells where it was when it was asked. */
 START_TEST(a_primary_that_answers_late_makes_no_replica_younger) {
     char told[160];
@@ -391,5 +418,6 @@ int main(void) {
     tcase_add_test(tests, one_that_was_late_before_the_start_is_as_late_as_it_says);
     tcase_add_test(tests, one_that_is_gone_is_asked_no_more_often_than_by_polls);
     tcase_add_test(tests, a_primary_that_answers_late_makes_no_replica_younger);
+    tcase_add_loop_test(tests, what_was_written_while_nobody_was_told_is_as_old_as_it_can_be, 0, 2);
     return suite_run(suite);
 }
