@@ -267,7 +267,7 @@ __attribute__((noinline)) static void take_answer(struct rp_cluster *cluster, st
         }
     }
     if (facts->instance != 0) {
-        roles_heard(cluster, read->server, facts, read->sent_event);
+        roles_heard(cluster, read->server, facts, read->sent_event, read->sent_ns);
         awaits_wake(cluster, read->server);
     }
     if (read->beside == BESIDE_OUT) {

@@ -288,7 +288,7 @@ static void answered(struct rp_cluster *cluster, struct ask *ask, const char *an
         server->polls_since_probe++;
         server->failed_polls = 0;
     }
-    roles_heard(cluster, ask->server, &facts, ask->sent_event);
+    roles_heard(cluster, ask->server, &facts, ask->sent_event, ask->sent_ns);
     if (is_waited_for(cluster, ask)) {
         cluster->locate_took_ns = cluster->now_ns - ask->sent_ns;
         gather_located(cluster);

@@ -139,7 +139,8 @@ struct counter_row {
 static const struct counter_row counter_rows[] = {
     ROW(polls, "Questions to servers about who and where they are."),
     ROW(locates, "Questions to the primary for its WAL position, each shared by those who waited."),
-    ROW(watches, "Questions to replicas for their replay position while reads await one."),
+    ROW(watches,
+        "Questions for a position between two polls: reads await it, or max_lag_ms is set."),
     ROW(waits, "Waits for a replay position that a replica itself has kept."),
     ROW(role_changes, "Servers whose role, or the reason why they are out, has changed."),
     ROW(detours, "Reads that were sent to another replica, since the first could not be read."),

@@ -24,26 +24,37 @@ static uint32_t least_missed(const struct lag_history *history, uint64_t now_ns)
 
 static void make_room(struct lag_history *history, uint64_t now_ns) {
     const uint32_t gone = least_missed(history, now_ns);
+    history->entries[gone + 1].apart |= history->entries[gone].apart;
     history->count--;
     memmove(&history->entries[gone], &history->entries[gone + 1],
             (history->count - gone) * sizeof history->entries[0]);
 }
 
-void lag_note_primary(struct lag_history *history, uint64_t position, uint64_t at_ns) {
+void lag_note_primary(struct lag_history *history, uint64_t instance, uint64_t position,
+                      uint64_t at_ns) {
     if (history->count > 0) {
         const uint32_t last = history->count - 1;
-        if (position < history->entries[last].position) {
+        const bool is_lower = position < history->entries[last].position;
+        if (is_lower && instance != history->instance) {
             lag_forget(history);
-        } else if (at_ns <= history->entries[last].at_ns) {
-            return; /* an answer that was overtaken by a later question's */
+        } else if (is_lower || at_ns <= history->entries[last].at_ns) {
+            return; /* it was answered, or asked, before what was heard last */
         }
     }
+    history->interrupted |= instance != history->instance;
+    history->instance = instance;
     if (history->count == LAG_HISTORY) {
         make_room(history, at_ns);
     }
     history->entries[history->count].at_ns = at_ns;
     history->entries[history->count].position = position;
+    history->entries[history->count].apart = history->interrupted;
+    history->interrupted = false;
     history->count++;
+}
+
+void lag_interrupt(struct lag_history *history) {
+    history->interrupted = true;
 }
 
 void lag_forget(struct lag_history *history) {
@@ -61,8 +72,11 @@ uint64_t lag_reached_ns(const struct lag_history *history, uint64_t position) {
             high = middle;
         }
     }
-    if (low == 0 || low == history->count) {
-        return low == 0 ? 0 : history->entries[low - 1].at_ns;
+    if (low == 0) {
+        return 0;
+    }
+    if (low == history->count || history->entries[low].apart) {
+        return history->entries[low - 1].at_ns;
     }
     const uint64_t from = history->entries[low - 1].position;
     const uint64_t from_ns = history->entries[low - 1].at_ns;

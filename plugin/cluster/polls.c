@@ -62,9 +62,15 @@ static void poll_later(struct rp_cluster *cluster, struct server *server) {
     set_poll_timer(cluster, server);
 }
 
+/* Of one that does not answer, or is out, polls are enough: a host may dial for each question. */
+static bool is_to_tell_lag(const struct server *server) {
+    return server->answers && server->role != RP_ROLE_OUT;
+}
+
 void polls_is_due(struct rp_cluster *cluster, struct server *server) {
     if (cluster->now_ns < server->poll_due_ns) { /* where it is, then, and no more */
-        if (server->asks[ASK_WATCH].state == ASK_IDLE && !server->watch.in) {
+        if (is_to_tell_lag(server) && server->asks[ASK_WATCH].state == ASK_IDLE &&
+            !server->watch.in) {
             ask_enqueue(cluster, server, ASK_WATCH);
         }
         set_poll_timer(cluster, server);

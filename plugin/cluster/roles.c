@@ -89,6 +89,7 @@ static void judge(struct rp_cluster *cluster) {
         (readable & ~cluster->readable) != 0 || primary != standing_primary(cluster);
     if (answered && !cluster->primary_answers) {
         cluster->judge_again |= cluster->on; /* the next polls may be long in coming */
+        lag_interrupt(&cluster->lag);
     }
     judge_settled(cluster);
     for (uint32_t i = 0; i < cluster->server_count; i++) {
@@ -187,7 +188,7 @@ static void note_lag(struct rp_cluster *cluster, uint32_t index, const struct fa
         server->reached_ns = 0;
     }
     if (index == cluster->primary && server->said.position != 0) {
-        lag_note_primary(&cluster->lag, server->said.position, sent_ns);
+        lag_note_primary(&cluster->lag, server->said.instance, server->said.position, sent_ns);
         for (uint32_t i = 0; i < cluster->server_count; i++) {
             note_reached(cluster, &cluster->servers[i]);
         }
@@ -263,7 +264,10 @@ static void note_asked(const struct rp_cluster *cluster, struct server *server) 
 
 static void note_words(struct rp_cluster *cluster, struct server *server, struct instance *instance,
                        const struct facts *facts, uint64_t sent_event) {
-    const bool led = leads(server) && server->said.instance == facts->instance;
+    const bool same = server->said.instance == facts->instance;
+    const bool led = leads(server) && same;
+    const uint64_t age_ms = /* short words do not tell it */
+        same && !facts->full ? server->said.replay_age_ms : facts->replay_age_ms;
     instance->used_event = cluster->event;
     lineage_note_leader(cluster, server, instance, facts, sent_event);
     lineage_note_followed(cluster, server, instance, facts, sent_event);
@@ -279,6 +283,7 @@ static void note_words(struct rp_cluster *cluster, struct server *server, struct
     }
     server->instance = instance;
     server->said = *facts;
+    server->said.replay_age_ms = age_ms;
     server->said_sent_event = sent_event;
     server->said_event = cluster->event;
     server->blind = false;
@@ -298,7 +303,7 @@ static bool is_waited_for(const struct rp_cluster *cluster, const struct server 
 }
 
 void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts *facts,
-                 uint64_t sent_event) {
+                 uint64_t sent_event, uint64_t sent_ns) {
     struct server *server = &cluster->servers[index];
     if (!is_on(server)) {
         return;
@@ -320,8 +325,10 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     if (learnt || waited_for) {
         judge_and_forget(cluster);
     }
-    note_lag(cluster, index, &before, cluster->now_ns);
-    tell_no_proof(cluster, index);
+    note_lag(cluster, index, &before, sent_ns);
+    if (facts->full) { /* once for each poll */
+        tell_no_proof(cluster, index);
+    }
 }
 
 void roles_unheard(struct rp_cluster *cluster, uint32_t index, bool lost) {
@@ -390,6 +397,7 @@ void roles_woke(struct rp_cluster *cluster) {
     cluster->woke_event = cluster_event(cluster);
     cluster->woke_ns = cluster->now_ns;
     cluster->settled = false;
+    lag_interrupt(&cluster->lag);
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         cluster->servers[i].tried = false;
     }

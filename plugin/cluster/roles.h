@@ -11,10 +11,10 @@
 
 #include "cluster.h"
 
-/* A server has answered a question that was sent at sent_event. An answer that a later one has
- * overtaken changes nothing. */
+/* A server has answered a question that was sent then. An answer that a later one has overtaken
+ * changes nothing. */
 void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts *facts,
-                 uint64_t sent_event);
+                 uint64_t sent_event, uint64_t sent_ns);
 
 /* A question was not answered. lost: the connection is; otherwise the time is up, and who is merely
  * silent may still be what it was. */

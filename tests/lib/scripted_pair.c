@@ -14,10 +14,14 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
     const uint32_t database = pair->databases[follows];
     const uint32_t collation = pair->collations[follows];
     const uint32_t name = pair->names[follows];
-    char system[24] = " - -";
+    char system[36] = " - -";
     char told[24] = "";
+    char age[12] = "-";
+    if (follows && pair->replay_age_ms != 0) {
+        (void)snprintf(age, sizeof age, "%u", pair->replay_age_ms);
+    }
     if (!pair->system_is_unknown) {
-        (void)snprintf(system, sizeof system, " %u -", pair->systems[follows]);
+        (void)snprintf(system, sizeof system, " %u %s", pair->systems[follows], age);
     }
     if (database != 0) {
         (void)snprintf(told, sizeof told, " d%u", database);

@@ -41,7 +41,8 @@ struct scripted_pair {
     uint32_t restart_point; /* of the last one */
     uint32_t databases[2];  /* of primary and standby; 0: not told */
     uint32_t collations[2];
-    uint32_t names[2]; /* of the databases */
+    uint32_t names[2];      /* of the databases */
+    uint32_t replay_age_ms; /* the standby's; 0: not told */
 
     /* What is under way; id 0: nothing. Reads are numbered by their tags. */
     struct rp_action wait_out;

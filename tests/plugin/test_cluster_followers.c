@@ -65,6 +65,21 @@ START_TEST(a_receiver_that_begins_again_and_again_is_told_of_once) {
 }
 END_TEST
 
+/* Three polls, however many reads hear of it in between. */
+START_TEST(one_that_begins_anew_is_given_time) {
+    pair.streamed = 0;
+    for (int i = 0; i < 10; i++) {
+        pair_start(&pair, 9, 1);
+        pair_answer(&pair, &pair.reads_out[9], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+        pair_time_passes(&pair, 10);
+    }
+    pair_time_passes(&pair, 1000);
+    pair.streamed = 1;
+    pair_time_passes(&pair, 5000);
+    ck_assert_int_eq(told("does not stream"), 0);
+}
+END_TEST
+
 START_TEST(who_streams_the_primarys_timeline_is_its_replica) {
     stream_for_a_while(1);
     ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
@@ -263,6 +278,7 @@ int main(void) {
     Suite *suite = suite_create("cluster_followers");
     TCase *tests = suite_case(suite, "followers", set_up, tear_down, 0);
     tcase_add_test(tests, a_receiver_that_begins_again_and_again_is_told_of_once);
+    tcase_add_test(tests, one_that_begins_anew_is_given_time);
     tcase_add_test(tests, who_streams_the_primarys_timeline_is_its_replica);
     tcase_add_test(tests, who_has_streamed_a_newer_one_is_out_for_good);
     tcase_add_test(tests, nothing_that_it_says_later_ends_that);

@@ -6,6 +6,7 @@
 #include "tests/lib/suite.h"
 
 #include <check.h>
+#include <stdio.h>
 
 static struct scripted_pair pair;
 
@@ -73,12 +74,16 @@ START_TEST(one_that_is_a_moment_late_is_no_later) {
 }
 END_TEST
 
-/* However long it is two seconds late, it is no later, but for the time between two questions. */
+/* However long it is two seconds late, it is no later, but for the time between two questions; more
+ * is written at some hours than at others. */
 START_TEST(one_that_is_always_a_little_late_is_no_later) {
+    uint32_t before[2] = {pair.replayed, pair.replayed};
     for (uint32_t i = 0; i < 4 * 3600; i++) {
-        pair.inserted += 0x100;
+        pair.replayed = before[0];
+        before[0] = before[1];
+        before[1] = pair.inserted;
+        pair.inserted += i / 3600 % 2 == 0 ? 0x100 : 0x1000;
         pair.flushed = pair.inserted;
-        pair.replayed = pair.inserted - 0x200;
         time_passes(1000);
         if (i > 10) {
             ck_assert_uint_ge(lag_of_standby(), 1500 * PAIR_MS);
@@ -253,6 +258,146 @@ START_TEST(it_is_known_how_late_one_is_that_was_left_behind_long_ago) {
 }
 END_TEST
 
+/* Two questions are with the primary, and the one that was asked later was answered sooner there,
+ * and is heard later. That is no other history: what is remembered of this one stays. */
+START_TEST(answers_that_overtake_each_other_take_nothing_back) {
+    pair_close(&pair);
+    pair_open(&pair, "policy = replica_then_primary\nreplica_retry_min_ms = 0\n"
+                     "replica_retry_max_ms = 0\nmax_lag_ms = 5000");
+    pair.version = 150000;
+    pair_open_cluster(&pair, 0);
+    char earlier[160];
+    for (uint64_t ms = 0; ms < 20000; ms++) {
+        pair.inserted += 8;
+        pair.flushed = pair.inserted;
+        pair.replayed = pair.inserted - 8 * 2000;
+        time_passes(1);
+        if (ms > 5000 && ms % 1000 == 0) {
+            pair_start(&pair, 1, 0);
+            ck_assert_uint_eq(pair.reads_out[1].server, PAIR_STANDBY);
+            pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
+            ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+            pair.holds_locates = true;
+        } else if (pair.locate_out.id != 0) {
+            (void)snprintf(earlier, sizeof earlier, "%s", pair_says(&pair, PAIR_PRIMARY));
+            pair.inserted += 8;
+            pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, PAIR_PRIMARY));
+            pair_answer(&pair, &pair.locate_out, RP_ANSWERED, earlier);
+            pair.holds_locates = false;
+        }
+        if (ms > 8000) {
+            ck_assert_uint_ge(lag_of_standby(), 1300 * PAIR_MS);
+            ck_assert_uint_le(lag_of_standby(), 2700 * PAIR_MS);
+        }
+    }
+}
+END_TEST
+
+/* It is further behind than anything that is remembered, so it is as late as it says itself, in the
+ * long words of a poll; the short ones that come between two polls do not tell. */
+START_TEST(one_that_was_late_before_the_start_is_as_late_as_it_says) {
+    pair_close(&pair);
+    pair_open(&pair, "policy = replica_only\nmax_lag_ms = 1000");
+    pair.version = 150000;
+    pair.replay_age_ms = 3600000;
+    pair_open_cluster(&pair, 0);
+    write_for(100, false);
+    for (uint32_t ms = 0; ms < 3000; ms++) {
+        write_for(1, false);
+        ck_assert_uint_eq(lag_of_standby(), 3600000 * PAIR_MS);
+    }
+}
+END_TEST
+
+/* Where it is, is asked of one that answers. Whoever dials anew for each question would dial one
+ * that is just starting as often. */
+START_TEST(one_that_is_gone_is_asked_no_more_often_than_by_polls) {
+    pair_close(&pair);
+    pair_open(&pair, "policy = replica_only\nmax_lag_ms = 200");
+    pair.version = 150000;
+    pair_open_cluster(&pair, 0);
+    write_for(1000, true);
+    pair.standby_is_gone = true;
+    pair_time_passes(&pair, 1100);
+    if (pair.watch_out.id != 0) {
+        pair_answer(&pair, &pair.watch_out, RP_SERVER_GONE, NULL);
+    }
+    const int before = pair.watches_seen;
+    for (uint32_t ms = 0; ms < 3000; ms++) {
+        pair_time_passes(&pair, 1);
+        if (pair.watch_out.id != 0) {
+            pair_answer(&pair, &pair.watch_out, RP_SERVER_GONE, NULL);
+        }
+    }
+    ck_assert_int_eq(pair.watches_seen, before);
+    pair.standby_is_gone = false;
+    write_for(1500, true);
+    ck_assert(is_offered(1));
+    ck_assert_int_gt(pair.watches_seen, before);
+}
+END_TEST
+
+/* Nobody knows when the primary wrote what it has written while it did not answer, or the host
+ * slept; it may all have been at once, long ago. So one that lacks the last of it is as late as if
+ * it were. */
+START_TEST(what_was_written_while_nobody_was_told_is_as_old_as_it_can_be) {
+    const bool host_sleeps = _i == 1;
+    pair.primary_is_gone = !host_sleeps;
+    time_passes(100);
+    pair.inserted += 8;
+    pair.flushed = pair.inserted;
+    if (host_sleeps) {
+        pair.now_ns += 60000 * PAIR_MS;
+    } else {
+        time_passes(60000);
+    }
+    ck_assert(!is_offered(1));
+    pair.primary_is_gone = false;
+    for (uint32_t ms = 0; ms < 6000; ms++) {
+        time_passes(1);
+        ck_assert(!is_offered(1));
+    }
+    ck_assert_uint_ge(lag_of_standby(), 60000 * PAIR_MS);
+    pair.replayed = pair.inserted;
+    time_passes(1500);
+    ck_assert(is_offered(1));
+}
+END_TEST
+
+/* An answer of the primary that is long under way tells where it was when it was asked. */
+START_TEST(a_primary_that_answers_late_makes_no_replica_younger) {
+    char told[160];
+    uint64_t asked_ns = 0, stopped_ns = 0, left_ns = 0;
+    pair_close(&pair);
+    pair_open(&pair, "policy = replica_only\nmax_lag_ms = 1000");
+    pair.version = 150000;
+    pair.poll_ms = 5000;
+    pair_open_cluster(&pair, 0);
+    pair.holds_locates = true;
+    for (uint64_t ms = 0; ms < 10000 && left_ns == 0; ms++) {
+        pair.inserted += 8;
+        pair.flushed = pair.inserted;
+        if (ms < 7000) {
+            pair.replayed = pair.inserted;
+            stopped_ns = pair.now_ns;
+        }
+        time_passes(1);
+        if (pair.locate_out.id != 0 && asked_ns == 0) {
+            asked_ns = pair.now_ns;
+            (void)snprintf(told, sizeof told, "%s", pair_says(&pair, PAIR_PRIMARY));
+        } else if (asked_ns != 0 && pair.now_ns - asked_ns >= 400 * PAIR_MS) {
+            asked_ns = 0;
+            pair_answer(&pair, &pair.locate_out, RP_ANSWERED, told);
+        }
+        if (ms > 7000 && !is_offered(1)) {
+            left_ns = pair.now_ns;
+        }
+    }
+    ck_assert_uint_ge(left_ns, stopped_ns);
+    ck_assert_uint_le(left_ns - stopped_ns, 1125 * PAIR_MS);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_lag");
     TCase *tests = suite_case(suite, "lag", set_up, tear_down, 0);
@@ -269,5 +414,10 @@ int main(void) {
     tcase_add_test(tests, one_that_does_not_stream_is_as_late_as_it_says);
     tcase_add_loop_test(tests, a_header_alone_is_no_lag, 0, sizeof idle / sizeof idle[0]);
     tcase_add_test(tests, it_is_known_how_late_one_is_that_was_left_behind_long_ago);
+    tcase_add_test(tests, answers_that_overtake_each_other_take_nothing_back);
+    tcase_add_test(tests, one_that_was_late_before_the_start_is_as_late_as_it_says);
+    tcase_add_test(tests, one_that_is_gone_is_asked_no_more_often_than_by_polls);
+    tcase_add_test(tests, a_primary_that_answers_late_makes_no_replica_younger);
+    tcase_add_loop_test(tests, what_was_written_while_nobody_was_told_is_as_old_as_it_can_be, 0, 2);
     return suite_run(suite);
 }
