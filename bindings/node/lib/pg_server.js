@@ -90,17 +90,21 @@ class Work {
     const isStale = !error && this.#server.isStale(client);
     if (error) {
       this.end(OUTCOME.NOT_SENT, error, null, null, null);
-    } else if (this.#isDropped) {
-      // Not within the pool's own call: for each of many that wait there it would come one level deeper.
-      setImmediate(release, isStale);
-      this.#server.isUp(); // it took longer to connect than the work might take
-    } else if (isStale) {
+      return;
+    }
+    if (isStale && !this.#isDropped) {
       release(true);
       this.connect();
+      return;
+    }
+    this.#client = client;
+    this.#release = release;
+    client.on('error', this.#onError); // one that nobody listens for would end the process
+    if (this.#isDropped) {
+      // Not within the pool's own call: for each of many that wait there it would come one level deeper.
+      setImmediate(() => this.giveBack(isStale));
+      this.#server.isUp(); // it took longer to connect than the work might take
     } else {
-      this.#client = client;
-      this.#release = release;
-      client.on('error', this.#onError);
       this.begin();
     }
   }
