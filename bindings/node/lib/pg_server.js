@@ -66,7 +66,7 @@ class Work {
   connect() {
     const { pool, dropped, most } = this.#line;
     if (dropped >= most) {
-      this.end(OUTCOME.NOT_SENT, new Error(`the pool has had no client for the last ${most} reads`), null, null, null);
+      this.#endSoon(new Error(`the pool has had no client for the last ${most} reads`));
       return;
     }
     let isHeard = false;
@@ -82,8 +82,13 @@ class Work {
       if (isHeard) throw error;
       this.#isWaiting = false;
       this.#server.hasThrown(pool);
-      this.end(OUTCOME.NOT_SENT, error, null, null, null); // its options are none that it can use
+      this.#endSoon(error); // its options are none that it can use
     }
+  }
+
+  /** Not within the call that began it: for each of many that are begun at once it would come one level deeper. */
+  #endSoon(error) {
+    setImmediate(() => this.end(OUTCOME.NOT_SENT, error, null, null, null));
   }
 
   #connected(error, client, release) {

@@ -367,6 +367,23 @@ test('a pool that has no client for long is not left with ever more reads', asyn
   assert.equal(last.verdict, 'found');
 });
 
+test('thousands of reads at once that find a pool without clients are no depth of the stack', async () => {
+  const count = 2000;
+  const { cluster, pools, close } = await clusterOf(`[replica]\npolicy = replica_only\n${INDEX}when = always\non_replica_failure = primary\n`, { maxReads: count });
+  await caughtUp();
+  const held = await Promise.all(Array.from({ length: 8 }, () => pools[1].connect()));
+  const read = (section, deadline) => cluster.read(section, known('nowhere'), { deadline: Date.now() + deadline });
+  const dropped = await Promise.all(Array.from({ length: count }, () => read('replica', 300)));
+  assert.ok(dropped.every(({ verdict }) => verdict === 'failed'));
+  // A current read's question is all the others' too, so they all come to the replica at once.
+  const ends = [];
+  for (let number = 0; number < count; number++) read('snapshots_since', 15000).then((end) => ends.push(end));
+  await until(() => ends.length === count, 'all reads to end');
+  for (const client of held) client.release();
+  await close();
+  assert.ok(ends.some(({ verdict, servedBy }) => verdict === 'not_found' && servedBy === 'primary'));
+});
+
 test('connections that are cut cost no read, and no crash', async () => {
   const { cluster, pools, close } = await clusterOf(`${RETRY}on_replica_failure = primary\n`);
   const id = await newRow();
