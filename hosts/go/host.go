@@ -1,6 +1,6 @@
 // host.go - a whole host in Go: libpq and the plugin by cgo, many reads at once.
 //
-//	go build -o host hosts/go/host.go        (CGO_CFLAGS=-I plugin, or where read_policy.h is)
+//	CGO_CFLAGS="-I$PWD/plugin" go build -o host hosts/go/host.go        (the folder of read_policy.h, from its root)
 //	./host PLUGIN INI SECTION REPLICA PRIMARY TABLE [ID...]
 //
 // Reads the column "value" of the row of TABLE with that "id" wherever the policy sends the read. Says of each ID what has

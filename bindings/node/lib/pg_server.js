@@ -66,7 +66,7 @@ class Work {
   connect() {
     const { pool, dropped, most } = this.#line;
     if (dropped >= most) {
-      this.end(OUTCOME.NOT_SENT, new Error(`the pool has had no client for the last ${most} reads`), null, null, null);
+      this.#endSoon(new Error(`the pool has had no client for the last ${most} reads`));
       return;
     }
     let isHeard = false;
@@ -82,25 +82,34 @@ class Work {
       if (isHeard) throw error;
       this.#isWaiting = false;
       this.#server.hasThrown(pool);
-      this.end(OUTCOME.NOT_SENT, error, null, null, null); // its options are none that it can use
+      this.#endSoon(error); // its options are none that it can use
     }
+  }
+
+  /** Not within the call that began it: for each of many that are begun at once it would come one level deeper. */
+  #endSoon(error) {
+    setImmediate(() => this.end(OUTCOME.NOT_SENT, error, null, null, null));
   }
 
   #connected(error, client, release) {
     const isStale = !error && this.#server.isStale(client);
     if (error) {
       this.end(OUTCOME.NOT_SENT, error, null, null, null);
-    } else if (this.#isDropped) {
-      // Not within the pool's own call: for each of many that wait there it would come one level deeper.
-      setImmediate(release, isStale);
-      this.#server.isUp(); // it took longer to connect than the work might take
-    } else if (isStale) {
+      return;
+    }
+    if (isStale && !this.#isDropped) {
       release(true);
       this.connect();
+      return;
+    }
+    this.#client = client;
+    this.#release = release;
+    client.on('error', this.#onError); // one that nobody listens for would end the process
+    if (this.#isDropped) {
+      // Not within the pool's own call: for each of many that wait there it would come one level deeper.
+      setImmediate(() => this.giveBack(isStale));
+      this.#server.isUp(); // it took longer to connect than the work might take
     } else {
-      this.#client = client;
-      this.#release = release;
-      client.on('error', this.#onError);
       this.begin();
     }
   }

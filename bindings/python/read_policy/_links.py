@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import socket
 from abc import ABC, abstractmethod
 from collections import deque
@@ -10,15 +11,15 @@ from typing import Any
 from . import _sql
 
 
+_shutdown = ctypes.CDLL(None).shutdown
+
+
 def shut_down(connection: Any) -> None:
     """Whoever waits for a driver's connection gets an error, whatever the server and the network do.
-    From any thread; it takes no descriptor, of which there may be none left."""
+    From any thread. It takes no descriptor, of which there may be none left, nor makes a socket of the
+    driver's: one that a signal's handler cuts short by what it raises would close it."""
     try:
-        borrowed = socket.socket(fileno=connection.fileno())
-        try:
-            borrowed.shutdown(socket.SHUT_RDWR)
-        finally:
-            borrowed.detach()
+        _shutdown(connection.fileno(), socket.SHUT_RDWR)
     except Exception:
         pass  # it is gone already; of which class that is depends on the driver
 

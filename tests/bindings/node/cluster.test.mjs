@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
 import { setPriority } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -365,6 +367,25 @@ test('a pool that has no client for long is not left with ever more reads', asyn
   assert.equal(last.verdict, 'found');
 });
 
+test('thousands of reads at once that find a pool without clients are no depth of the stack', async () => {
+  const count = 4000;
+  const { cluster, pools, close } = await clusterOf(`[replica]\npolicy = replica_only\n${INDEX}when = always\non_replica_failure = primary\n`, { maxReads: count });
+  await caughtUp();
+  const held = await Promise.all(Array.from({ length: 8 }, () => pools[1].connect()));
+  const read = (section, deadline) => cluster.read(section, known('nowhere'), { deadline: Date.now() + deadline });
+  const dropped = await Promise.all(Array.from({ length: count }, () => read('replica', 300)));
+  assert.ok(dropped.every(({ verdict }) => verdict === 'failed'));
+  // After so many failures in a row the server may be left alone for a moment.
+  await until(async () => (await read('replica', 300)).error?.message.includes('has had no client'), 'the replica to be read');
+  // A current read's question is all the others' too, so they all come to the replica at once.
+  const ends = [];
+  for (let number = 0; number < count; number++) read('snapshots_since', 15000).then((end) => ends.push(end));
+  await until(() => ends.length === count, 'all reads to end');
+  for (const client of held) client.release();
+  await close();
+  assert.ok(ends.some(({ verdict, servedBy }) => verdict === 'not_found' && servedBy === 'primary'));
+});
+
 test('connections that are cut cost no read, and no crash', async () => {
   const { cluster, pools, close } = await clusterOf(`${RETRY}on_replica_failure = primary\n`);
   const id = await newRow();
@@ -458,9 +479,30 @@ test('what a read does is done in its caller\'s async context, whoever has it do
   await close();
 });
 
+const require = createRequire(import.meta.url);
+const { PgServer } = require(join(dirname(require.resolve('read-policy')), 'lib', 'pg_server.js'));
+
+test('a server that ends a connection as it comes up, too late for its read, is no crash', async () => {
+  const message = (type, body) => Buffer.concat([Buffer.from(type), Buffer.from([0, 0, 0, body.length + 4]), Buffer.from(body)]);
+  const isUp = [message('R', [0, 0, 0, 0]), message('Z', 'I')];
+  const isEnded = message('E', 'SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0');
+  const sockets = [];
+  const silent = createServer((socket) => socket.once('data', () => sockets.push(socket)));
+  await once(silent.listen(0, '127.0.0.1'), 'listening');
+  const pool = new pg.Pool({ host: '127.0.0.1', port: silent.address().port, user: 'postgres', password: '' });
+  const server = new PgServer(pool, pg.Pool, 8, () => {});
+  const work = server.read(known('nowhere'), undefined, null, false, false, () => {}, new AsyncResource('test'));
+  work.connect();
+  await until(() => sockets.length === 1, 'the connection');
+  work.drop();
+  sockets[0].end(Buffer.concat([...isUp, isEnded]));
+  await until(() => pool.totalCount === 0, 'its client to be gone');
+  await server.close();
+  await pool.end();
+  silent.close();
+});
+
 test('a connection of before a redial makes way in the context of the read that met it', async () => {
-  const require = createRequire(import.meta.url);
-  const { PgServer } = require(join(dirname(require.resolve('read-policy')), 'lib', 'pg_server.js'));
   const caller = new AsyncLocalStorage();
   const pool = new pg.Pool(optionsOf('primary', { max: 1 }));
   const server = new PgServer(pool, pg.Pool, 8, () => {});

@@ -47,7 +47,7 @@ test('a miss on a server that is no replica any more is not taken for a replica\
   const { PgServer } = require(join(lib, 'pg_server.js'));
   const { OUTCOME } = require(join(lib, 'native.js'));
   const pool = new pg.Pool(optionsOf('standby')); // which has been promoted
-  const server = new PgServer(pool, pg.Pool, () => {});
+  const server = new PgServer(pool, pg.Pool, 8, () => {});
   const read = (id, isReplica, question, wantsPosition) => new Promise((resolve) => server.read(known(id), undefined,
     question, isReplica, wantsPosition, (_of, outcome, error, before, after) => resolve({ outcome, error, before, after }), new AsyncResource('test')).connect());
   for (const question of [null, 'SELECT 1']) {

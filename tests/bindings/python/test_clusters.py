@@ -2,7 +2,10 @@
 """Blocking clusters over psycopg 3 and psycopg2."""
 
 import gc
+import itertools
+import os
 import socket
+import sys
 import threading
 import time
 import unittest
@@ -17,6 +20,7 @@ from testbed import wait_for
 import read_policy.psycopg
 import read_policy.psycopg2
 from read_policy import Closed, PolicySet, Settings, UsageError
+from read_policy._links import shut_down
 
 
 def setUpModule():
@@ -155,6 +159,43 @@ class Encodings(unittest.TestCase):
                 end = pair.read("index", "SELECT 1")
                 self.assertEqual((end.served_by, end.value), ("replica", [(1,)]), driver)
                 self.assertEqual(pair.read("index", "SELECT 1 WHERE false").counted, "proven_absent", driver)
+
+
+class CutShort(unittest.TestCase):
+    """What a signal's handler raises may come at any line; a trace function does the same."""
+
+    @staticmethod
+    def is_cut_short_at(line, call):
+        class Cut(BaseException):
+            pass
+        count = itertools.count()
+
+        def trace(*_):
+            if next(count) == line:
+                raise Cut
+            return trace
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            call()
+        except Cut:
+            return True
+        finally:
+            sys.settrace(before)
+        return False
+
+    def test_a_shut_down_leaves_the_descriptor_to_its_driver(self):
+        for line in itertools.count():
+            one, other = socket.socketpair()
+            with other:
+                is_cut_short = self.is_cut_short_at(line, lambda one=one: shut_down(one))
+                descriptor = one.detach()
+                self.assertTrue(os.path.exists(f"/proc/self/fd/{descriptor}"), f"event {line}")
+                os.close(descriptor)
+                if not is_cut_short:
+                    self.assertEqual(other.recv(1), b"")
+                    break
+        self.assertGreater(line, 2)
 
 
 class Failover(unittest.TestCase):
