@@ -138,6 +138,7 @@ struct server {
     uint64_t claimed_event;    /* of the answer that claimed it first */
     uint64_t said_sent_event;
     uint64_t said_event;
+    uint64_t heard_event;     /* its last answer, whenever that was asked for; 0: none yet */
     uint64_t leading_event;   /* of who leads: when it first said so, this instance, without a
                                  break */
     uint64_t lost_event;      /* a question that failed with its connection; 0: none yet */

@@ -200,15 +200,19 @@ static void note_lag(struct rp_cluster *cluster, uint32_t index, const struct fa
 }
 
 /* It was asked before what is known was, and arrives after it: of that only what never changes back
- * is news, and that another one leads, too. */
+ * is news, that another one leads, too, and that it is not dead. */
 static void heard_late(struct rp_cluster *cluster, struct server *server, const struct facts *facts,
                        uint64_t sent_event) {
-    if (leads(server) && lineage_note_late_leader(cluster, server, facts, sent_event)) {
-        judge_and_forget(cluster);
+    bool learnt = leads(server) && lineage_note_late_leader(cluster, server, facts, sent_event);
+    if (server->said.instance == facts->instance) {
+        learnt = learnt || server->lost_event > server->heard_event;
+        server->heard_event = cluster->event;
+        if (follows(server) && lineage_told(facts) > server->instance->followed) {
+            lineage_note_followed(cluster, server, server->instance, facts, sent_event);
+            learnt = true;
+        }
     }
-    if (server->said.instance == facts->instance && follows(server) &&
-        lineage_told(facts) > server->instance->followed) {
-        lineage_note_followed(cluster, server, server->instance, facts, sent_event);
+    if (learnt) {
         judge_and_forget(cluster);
     }
 }
@@ -285,7 +289,7 @@ static void note_words(struct rp_cluster *cluster, struct server *server, struct
     server->said = *facts;
     server->said.replay_age_ms = age_ms;
     server->said_sent_event = sent_event;
-    server->said_event = cluster->event;
+    server->said_event = server->heard_event = cluster->event;
     server->blind = false;
     server->barred = false;
     server->tried = server->tried || sent_event > cluster->woke_event;

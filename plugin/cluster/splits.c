@@ -15,7 +15,7 @@ static bool spoke_after(const struct server *server, const struct server *other)
 
 /* A question that was answered after that, whenever it was asked, shows that it is not dead. */
 static bool is_lost_since(const struct server *server, uint64_t event) {
-    return server->lost_event > event && server->lost_event > server->said_event;
+    return server->lost_event > event && server->lost_event > server->heard_event;
 }
 
 /* Two instances that both lead: a split if each said so after the other had; before that, the one

@@ -196,6 +196,24 @@ START_TEST(nor_does_it_where_it_falls_silent_after_that) {
 }
 END_TEST
 
+/* Also where the answer is to something that was asked before it said last that it leads. */
+START_TEST(nor_does_it_where_that_comes_late) {
+    struct rp_action poll = {.struct_size = sizeof poll};
+    open_pair("policy = primary_only");
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_REPLICA, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair_start(&pair, 1, 0);
+    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
+    pair_run(&pair);
+    pair.calls->prompt(pair.cluster, PAIR_STANDBY, pair.now_ns);
+    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
+    pair.primary_is_gone = pair.standby_is_gone = true;
+    pair_answer(&pair, &poll, RP_ANSWERED, B_LEADS);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_out");
     TCase *tests = suite_case(suite, "out", NULL, tear_down, 0);
@@ -210,5 +228,6 @@ int main(void) {
     tcase_add_test(tests, what_the_primary_before_missed_does_not_count);
     tcase_add_test(tests, nor_does_it_where_the_new_one_is_to_be_none);
     tcase_add_test(tests, nor_does_it_where_it_falls_silent_after_that);
+    tcase_add_test(tests, nor_does_it_where_that_comes_late);
     return suite_run(suite);
 }
