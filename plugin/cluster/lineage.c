@@ -99,7 +99,8 @@ void lineage_note_leader(const struct rp_cluster *cluster, struct server *server
     }
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
         struct instance *other = &server->instances[i];
-        if (other != instance && other->led_event != 0) {
+        /* Who led before everybody was to be asked anew is about to be forgotten. */
+        if (other != instance && other->led_event > cluster->forget_event) {
             note_turns(cluster, server, instance, other, sent_event);
         }
     }

@@ -66,6 +66,21 @@ START_TEST(a_reload_does_not_forget_what_is_seen_meanwhile) {
 }
 END_TEST
 
+/* One damaged answer, say, which named another instance. */
+START_TEST(what_was_seen_before_a_reload_makes_none_after_it) {
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    pair.leader = 0xA2;
+    pair_time_passes(&pair, 1500);
+    pair.leader = 0xA1;
+    pair.calls->forget_history(pair.cluster, pair.now_ns);
+    pair_time_passes(&pair, 5000);
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    ck_assert_int_eq(info.forgetting, 0);
+    ck_assert_int_eq(info.split, 0);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
 /* The other one may have the rest. */
 START_TEST(what_one_of_them_has_in_part_may_not_be_all) {
     name_leads_to_both();
@@ -236,6 +251,7 @@ int main(void) {
     TCase *tests = suite_case(suite, "splits", set_up, tear_down, 0);
     tcase_add_test(tests, two_primaries_by_turns_are_a_split);
     tcase_add_test(tests, a_reload_does_not_forget_what_is_seen_meanwhile);
+    tcase_add_test(tests, what_was_seen_before_a_reload_makes_none_after_it);
     tcase_add_test(tests, what_one_of_them_has_in_part_may_not_be_all);
     tcase_add_test(tests, that_an_hour_in_which_nobody_was_asked_does_not_end);
     tcase_add_test(tests, it_ends_when_one_of_them_alone_has_led_for_a_minute);
