@@ -43,8 +43,7 @@ static bool compare_with_primary(struct rp_cluster *cluster, struct server *serv
     bool first = instance->compared_with != primary->said.instance;
     if (!is_noted_for(instance, primary)) {
         if (first && server->said_event <= primary->leading_event) {
-            cluster->judge_again |=
-                server->answers ? server_bit((uint32_t)(server - cluster->servers)) : 0;
+            cluster->judge_again |= server->answers ? server_bit(index_of(cluster, server)) : 0;
             return false;
         }
         instance->noted_position = server->said.position;

@@ -152,7 +152,7 @@ static void cluster_heard_of(struct rp_cluster *cluster, uint64_t system, uint32
 /* ---- reads ----------------------------------------------------------------------------------- */
 
 /* A read of ABI 1.0's size is enough: what came later is not read. */
-#define MIN_REQUEST_BYTES (offsetof(struct rp_request, position) + sizeof(uint64_t))
+#define MIN_REQUEST_BYTES UP_TO(struct rp_request, position)
 
 HOT static int32_t cluster_start(struct rp_cluster *cluster, const struct rp_policy *policy,
                                  const struct rp_request *request, uint64_t tag,

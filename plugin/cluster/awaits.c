@@ -17,10 +17,6 @@
 /* One has ended otherwise than with the position reached: it is asked for instead, so long. */
 #define NO_WAIT_NS (1000 * MS)
 
-static uint32_t index_of(const struct rp_cluster *cluster, const struct server *server) {
-    return (uint32_t)(server - cluster->servers);
-}
-
 void awaits_fail(struct rp_cluster *cluster, struct server *server, const char *reason) {
     struct heap_node *first;
     while ((first = heap_first(&server->waiters)) != NULL) {
@@ -48,8 +44,8 @@ static void watch(struct rp_cluster *cluster, struct server *server) {
     }
     if (wait->state == ASK_IDLE && !server->check_wait && can_wait(cluster, server)) {
         ask_enqueue(cluster, server, ASK_WAIT);
-    } else if (server->asks[ASK_WATCH].state == ASK_IDLE && !server->watch.in) {
-        ask_enqueue(cluster, server, ASK_WATCH);
+    } else {
+        polls_position(cluster, server);
     }
 }
 

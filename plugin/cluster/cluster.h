@@ -388,6 +388,10 @@ static inline uint64_t server_bit(uint32_t index) {
     return UINT64_C(1) << index;
 }
 
+static inline uint32_t index_of(const struct rp_cluster *cluster, const struct server *server) {
+    return (uint32_t)(server - cluster->servers);
+}
+
 static inline void server_answered(struct rp_cluster *cluster, uint32_t index) {
     health_answered(&cluster->servers[index].health, cluster->now_ns);
     cluster->ailing &= ~server_bit(index);

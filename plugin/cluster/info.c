@@ -53,7 +53,6 @@ static void fill_lag(const struct rp_cluster *cluster, const struct server *serv
 
 /* What a host of ABI 1.0 must have room for: who it is, and the notice. It is given as much as it
  * has room for, so that these structures can grow. */
-#define UP_TO(type, member)    (offsetof(type, member) + sizeof(((type *)NULL)->member))
 #define MIN_SERVER_INFO_BYTES  UP_TO(struct rp_server_info, position)
 #define MIN_CLUSTER_INFO_BYTES UP_TO(struct rp_cluster_info, system)
 #define MIN_NOTICE_BYTES       UP_TO(struct rp_notice, text)

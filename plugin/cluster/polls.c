@@ -22,7 +22,7 @@ void ask_enqueue(struct rp_cluster *cluster, struct server *server, enum ask_kin
     struct ask *ask = &server->asks[kind];
     if (ask->state == ASK_IDLE) {
         ask->state = ASK_QUEUED;
-        cluster->ask_queue[kind] |= server_bit((uint32_t)(server - cluster->servers));
+        cluster->ask_queue[kind] |= server_bit(index_of(cluster, server));
     } else if (ask->state == ASK_OUT) {
         ask->again = true;
     }
@@ -67,11 +67,16 @@ static bool is_to_tell_lag(const struct server *server) {
     return server->answers && server->role != RP_ROLE_OUT;
 }
 
+void polls_position(struct rp_cluster *cluster, struct server *server) {
+    if (server->asks[ASK_WATCH].state == ASK_IDLE && !server->watch.in) {
+        ask_enqueue(cluster, server, ASK_WATCH);
+    }
+}
+
 void polls_is_due(struct rp_cluster *cluster, struct server *server) {
     if (cluster->now_ns < server->poll_due_ns) { /* where it is, then, and no more */
-        if (is_to_tell_lag(server) && server->asks[ASK_WATCH].state == ASK_IDLE &&
-            !server->watch.in) {
-            ask_enqueue(cluster, server, ASK_WATCH);
+        if (is_to_tell_lag(server)) {
+            polls_position(cluster, server);
         }
         set_poll_timer(cluster, server);
         return;

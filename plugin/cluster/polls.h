@@ -12,6 +12,10 @@ void ask_enqueue(struct rp_cluster *cluster, struct server *server, enum ask_kin
 /* The same for a poll, and the next one by the timer is counted from now. */
 void polls_prompt(struct rp_cluster *cluster, uint32_t server);
 
+/* Where it is, is asked by the short question, unless that is under way or has a time of its own.
+ */
+void polls_position(struct rp_cluster *cluster, struct server *server);
+
 /* Timer. */
 void polls_is_due(struct rp_cluster *cluster, struct server *server);
 
