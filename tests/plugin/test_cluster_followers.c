@@ -48,6 +48,12 @@ static int told(const char *words) {
     return count;
 }
 
+/* And nobody knows whether its primary is another one. */
+static void expect_it_is_out(void) {
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
+}
+
 /* The primary has removed the segment that it needs, so that its receiver ends as soon as it has
  * begun, again and again, and says in between that it streams. */
 START_TEST(a_receiver_that_begins_again_and_again_is_told_of_once) {
@@ -89,8 +95,7 @@ END_TEST
 
 START_TEST(who_has_streamed_a_newer_one_is_out_for_good) {
     stream_for_a_while(2);
-    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
-    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
+    expect_it_is_out();
 }
 END_TEST
 
@@ -122,8 +127,7 @@ START_TEST(so_is_one_whose_restart_point_is_newer) {
     pair.streamed = 0;
     pair.restart_point = 2;
     pair_time_passes(&pair, 2500);
-    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
-    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
+    expect_it_is_out();
 }
 END_TEST
 
@@ -185,8 +189,7 @@ START_TEST(nor_by_what_was_asked_before) {
     pair_answer(&pair, &pair.reads_out[9], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
     pair.streamed = 0;
     pair_time_passes(&pair, 2500);
-    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
-    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
+    expect_it_is_out();
 }
 END_TEST
 
@@ -202,8 +205,7 @@ START_TEST(one_answer_of_19_is_enough_too) {
     say_once(2);
     pair.streamed = 0;
     pair_time_passes(&pair, 2500);
-    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
-    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
+    expect_it_is_out();
 }
 END_TEST
 
@@ -215,8 +217,7 @@ START_TEST(nor_does_it_come_too_late) {
     pair_answer(&pair, &pair.reads_out[9], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
     pair.streamed = 0;
     pair_time_passes(&pair, 2500);
-    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
-    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
+    expect_it_is_out();
 }
 END_TEST
 
@@ -239,8 +240,7 @@ START_TEST(but_not_what_is_told_after_it) {
     pair_time_passes(&pair, 2500);
     pair.primary_is_silent = false;
     pair_time_passes(&pair, 2500);
-    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
-    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
+    expect_it_is_out();
 }
 END_TEST
 

@@ -14,6 +14,15 @@ static void tear_down(void) {
     pair_close(&pair);
 }
 
+/* Anew, with that bound; the cluster itself is still to be opened. */
+static void reopen(uint32_t max_lag_ms) {
+    char keys[64];
+    (void)snprintf(keys, sizeof keys, "policy = replica_only\nmax_lag_ms = %u", max_lag_ms);
+    pair_close(&pair);
+    pair_open(&pair, keys);
+    pair.version = 150000;
+}
+
 /* The standby says where it is whenever it is asked. */
 static void time_passes(uint64_t ms) {
     for (uint64_t i = 0; i < ms; i++) {
@@ -97,9 +106,7 @@ END_TEST
 /* A bound that is shorter than the time between two polls is kept both ways: one that is always
  * three milliseconds late stays, and one that stands still leaves in time. */
 START_TEST(a_short_bound_needs_no_shorter_polls) {
-    pair_close(&pair);
-    pair_open(&pair, "policy = replica_only\nmax_lag_ms = 200");
-    pair.version = 150000;
+    reopen(200);
     pair_open_cluster(&pair, 0);
     const uint64_t begun_ns = pair.now_ns;
     uint64_t left_ns = 0;
@@ -296,9 +303,7 @@ END_TEST
 /* It is further behind than anything that is remembered, so it is as late as it says itself, in the
  * long words of a poll; the short ones that come between two polls do not tell. */
 START_TEST(one_that_was_late_before_the_start_is_as_late_as_it_says) {
-    pair_close(&pair);
-    pair_open(&pair, "policy = replica_only\nmax_lag_ms = 1000");
-    pair.version = 150000;
+    reopen(1000);
     pair.replay_age_ms = 3600000;
     pair_open_cluster(&pair, 0);
     write_for(100, false);
@@ -312,9 +317,7 @@ END_TEST
 /* Where it is, is asked of one that answers. Whoever dials anew for each question would dial one
  * that is just starting as often. */
 START_TEST(one_that_is_gone_is_asked_no_more_often_than_by_polls) {
-    pair_close(&pair);
-    pair_open(&pair, "policy = replica_only\nmax_lag_ms = 200");
-    pair.version = 150000;
+    reopen(200);
     pair_open_cluster(&pair, 0);
     write_for(1000, true);
     pair.standby_is_gone = true;
@@ -368,9 +371,7 @@ END_TEST
 START_TEST(a_primary_that_answers_late_makes_no_replica_younger) {
     char told[160];
     uint64_t asked_ns = 0, stopped_ns = 0, left_ns = 0;
-    pair_close(&pair);
-    pair_open(&pair, "policy = replica_only\nmax_lag_ms = 1000");
-    pair.version = 150000;
+    reopen(1000);
     pair.poll_ms = 5000;
     pair_open_cluster(&pair, 0);
     pair.holds_locates = true;

@@ -42,6 +42,12 @@ static int32_t verdict_on(uint64_t tag, uint32_t leader, int32_t outcome, uint32
     return pair.verdicts[tag];
 }
 
+/* Of reads 1 and 2, which the other answers. */
+static void both_misses_fail(void) {
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+}
+
 static void prompt_primary(void) {
     pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
     pair_run(&pair);
@@ -96,8 +102,7 @@ START_TEST(nor_does_a_miss_that_was_sent_before_it_was_heard) {
     pair.primary_is_silent = true;
     pair_start(&pair, 1, 0);
     pair_start(&pair, 2, 0);
-    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
-    ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    both_misses_fail();
 }
 END_TEST
 
@@ -109,8 +114,7 @@ START_TEST(nor_right_after_a_reload) {
     pair.primary_is_silent = true;
     pair_start(&pair, 1, 0);
     pair_start(&pair, 2, 0);
-    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
-    ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    both_misses_fail();
 }
 END_TEST
 
@@ -120,8 +124,7 @@ START_TEST(nor_when_the_question_in_between_is_lost) {
     pair_start(&pair, 1, 0);
     pair_start(&pair, 2, 0);
     pair.primary_is_gone = true;
-    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
-    ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    both_misses_fail();
     pair.primary_is_gone = false;
     pair_time_passes(&pair, 1500);
     pair_start(&pair, 3, 0);
@@ -135,8 +138,7 @@ START_TEST(nor_when_a_standby_answers_in_between) {
     pair_start(&pair, 1, 0);
     pair_start(&pair, 2, 0);
     pair.primary_is_standby = true;
-    ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
-    ck_assert_int_eq(verdict_on(2, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+    both_misses_fail();
 }
 END_TEST
 

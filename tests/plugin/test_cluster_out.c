@@ -157,18 +157,27 @@ START_TEST(what_the_primary_before_missed_does_not_count) {
 }
 END_TEST
 
-/* The new one is to be a replica, so that the one before stays the primary. It is lost, and answers
- * once more: whether both lead is not known until it has been asked again. */
-START_TEST(nor_does_it_where_the_new_one_is_to_be_none) {
-    struct rp_action poll = {.struct_size = sizeof poll};
+static void open_pair_of_a_replica(void) {
     open_pair("policy = primary_only");
     (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_REPLICA, RP_SERVER_ON,
                                  pair.now_ns);
-    pair_start(&pair, 1, 0);
+}
+
+/* B is heard to lead, and the primary is lost. */
+static void replica_leads(void) {
+    struct rp_action poll = {.struct_size = sizeof poll};
     pair.calls->prompt(pair.cluster, PAIR_STANDBY, pair.now_ns);
     ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
     pair.primary_is_gone = pair.standby_is_gone = true;
     pair_answer(&pair, &poll, RP_ANSWERED, B_LEADS);
+}
+
+/* The new one is to be a replica, so that the one before stays the primary. It is lost, and answers
+ * once more: whether both lead is not known until it has been asked again. */
+START_TEST(nor_does_it_where_the_new_one_is_to_be_none) {
+    open_pair_of_a_replica();
+    pair_start(&pair, 1, 0);
+    replica_leads();
     ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
     pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
@@ -177,16 +186,10 @@ END_TEST
 
 /* Nor when it falls silent after that: it was heard since it was lost. */
 START_TEST(nor_does_it_where_it_falls_silent_after_that) {
-    struct rp_action poll = {.struct_size = sizeof poll};
-    open_pair("policy = primary_only");
-    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_REPLICA, RP_SERVER_ON,
-                                 pair.now_ns);
+    open_pair_of_a_replica();
     pair_start(&pair, 1, 0);
     pair_start(&pair, 2, 0);
-    pair.calls->prompt(pair.cluster, PAIR_STANDBY, pair.now_ns);
-    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
-    pair.primary_is_gone = pair.standby_is_gone = true;
-    pair_answer(&pair, &poll, RP_ANSWERED, B_LEADS);
+    replica_leads();
     pair.primary_is_gone = false;
     pair.primary_is_silent = true;
     pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
@@ -198,17 +201,11 @@ END_TEST
 
 /* Also where the answer is to something that was asked before it said last that it leads. */
 START_TEST(nor_does_it_where_that_comes_late) {
-    struct rp_action poll = {.struct_size = sizeof poll};
-    open_pair("policy = primary_only");
-    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_REPLICA, RP_SERVER_ON,
-                                 pair.now_ns);
+    open_pair_of_a_replica();
     pair_start(&pair, 1, 0);
     pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
     pair_run(&pair);
-    pair.calls->prompt(pair.cluster, PAIR_STANDBY, pair.now_ns);
-    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
-    pair.primary_is_gone = pair.standby_is_gone = true;
-    pair_answer(&pair, &poll, RP_ANSWERED, B_LEADS);
+    replica_leads();
     pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
 }

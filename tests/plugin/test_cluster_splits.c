@@ -41,10 +41,17 @@ static struct rp_action next_poll(uint32_t server) {
     return poll;
 }
 
+/* Which must have ended. */
+static int32_t split_after_the_reload(void) {
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    ck_assert_int_eq(info.forgetting, 0);
+    return (int32_t)info.split;
+}
+
 /* The standby is the last to answer: what has been seen until then has been seen since the reload.
  */
 START_TEST(a_reload_does_not_forget_what_is_seen_meanwhile) {
-    struct rp_cluster_info info = {.struct_size = sizeof info};
     pair.now_ns += PAIR_MS;
     const struct rp_action last = next_poll(PAIR_STANDBY);
     pair.calls->forget_history(pair.cluster, pair.now_ns);
@@ -59,24 +66,19 @@ START_TEST(a_reload_does_not_forget_what_is_seen_meanwhile) {
                        pair.now_ns);
     pair.primary_is_silent = true;
     pair_run(&pair);
-    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
-    ck_assert_int_eq(info.forgetting, 0);
-    ck_assert_int_eq(info.split, 1);
+    ck_assert_int_eq(split_after_the_reload(), 1);
     ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_FAILED);
 }
 END_TEST
 
 /* One damaged answer, say, which named another instance. */
 START_TEST(what_was_seen_before_a_reload_makes_none_after_it) {
-    struct rp_cluster_info info = {.struct_size = sizeof info};
     pair.leader = 0xA2;
     pair_time_passes(&pair, 1500);
     pair.leader = 0xA1;
     pair.calls->forget_history(pair.cluster, pair.now_ns);
     pair_time_passes(&pair, 5000);
-    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
-    ck_assert_int_eq(info.forgetting, 0);
-    ck_assert_int_eq(info.split, 0);
+    ck_assert_int_eq(split_after_the_reload(), 0);
     ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
 }
 END_TEST
