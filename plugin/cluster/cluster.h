@@ -138,7 +138,7 @@ struct server {
     uint64_t claimed_event;    /* of the answer that claimed it first */
     uint64_t said_sent_event;
     uint64_t said_event;
-    uint64_t heard_event;     /* its last answer, whenever that was asked for; 0: none yet */
+    uint64_t heard_event;     /* its last answer, or error, whenever that was asked for; 0: none */
     uint64_t leading_event;   /* of who leads: when it first said so, this instance, without a
                                  break */
     uint64_t lost_event;      /* a question that failed with its connection; 0: none yet */
@@ -158,6 +158,8 @@ struct server {
     uint64_t moved_event;     /* when that was another one than before; 0: never */
     struct instance instances[MAX_INSTANCES];
     struct instance *instance; /* of said; NULL: none */
+    struct instance *led_last; /* that led when the questions began to fail, until one tells what
+                                  has become of it; NULL: none */
 
     /* What it can be asked. */
     struct abilities can;

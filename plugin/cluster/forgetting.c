@@ -56,7 +56,7 @@ void forgetting_finish(struct rp_cluster *cluster) {
             }
         } else if (!is_on(server) || !fits_who_leads(cluster, server)) {
             server->said.instance = 0;
-            server->instance = NULL;
+            server->instance = server->led_last = NULL;
             server->barred = false;
         }
         if (server->uncertain_event < cluster->forget_event) {

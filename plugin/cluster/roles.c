@@ -291,6 +291,7 @@ static void note_words(struct rp_cluster *cluster, struct server *server, struct
     server->said_sent_event = sent_event;
     server->said_event = server->heard_event = cluster->event;
     server->blind = false;
+    server->led_last = NULL;
     server->barred = false;
     server->tried = server->tried || sent_event > cluster->woke_event;
     server->answers = true;
@@ -366,6 +367,15 @@ static bool keeps_its_words(const struct rp_cluster *cluster, uint32_t index) {
     return claims || server->uncertain_event != 0 || splits_has(cluster, index);
 }
 
+void roles_refused(struct rp_cluster *cluster, uint32_t index) {
+    struct server *server = &cluster->servers[index];
+    const bool was_lost = server->lost_event > server->heard_event;
+    server->heard_event = cluster->event;
+    if (was_lost && is_on(server)) {
+        judge_and_forget(cluster);
+    }
+}
+
 void roles_blind(struct rp_cluster *cluster, uint32_t index) {
     struct server *server = &cluster->servers[index];
     if (!is_on(server)) {
@@ -376,10 +386,10 @@ void roles_blind(struct rp_cluster *cluster, uint32_t index) {
     server->blind = true;
     server->barred = server->barred || server->role == RP_ROLE_OUT;
     server->unheard_event = cluster->event;
-    server->lost_event = cluster->event;
     if (server->said.instance == 0) {
         server->uncertain_event = 0; /* it is what it is expected to be */
     } else if (!keeps_its_words(cluster, index)) {
+        server->led_last = leads(server) ? server->instance : NULL;
         server->said.instance = 0;
         server->instance = NULL;
     }

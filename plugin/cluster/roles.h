@@ -20,6 +20,9 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
  * silent may still be what it was. */
 void roles_unheard(struct rp_cluster *cluster, uint32_t index, bool lost);
 
+/* A question was answered by an error: it lives, and nothing else is known. */
+void roles_refused(struct rp_cluster *cluster, uint32_t index);
+
 /* It answers questions, but none that tells of itself. */
 void roles_blind(struct rp_cluster *cluster, uint32_t index);
 

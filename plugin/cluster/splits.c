@@ -18,6 +18,12 @@ static bool is_lost_since(const struct server *server, uint64_t event) {
     return server->lost_event > event && server->lost_event > server->heard_event;
 }
 
+/* It may be a second primary, and is asked until it answers, or is lost. */
+static void suspect(struct rp_cluster *cluster, uint32_t index) {
+    cluster->suspected = true;
+    cluster->judge_again |= server_bit(index);
+}
+
 /* Two instances that both lead: a split if each said so after the other had; before that, the one
  * that has not been asked since is asked, until it answers or fails. A server that merely fell
  * silent is no evidence. */
@@ -39,8 +45,7 @@ static void judge_pair(struct rp_cluster *cluster, uint32_t one_index, uint32_t 
         const struct server *late = &cluster->servers[pair[i]];
         const struct server *news = &cluster->servers[pair[1 - i]];
         if (!spoke_after(late, news) && !is_lost_since(late, news->leading_event)) {
-            cluster->suspected = true;
-            cluster->judge_again |= server_bit(pair[i]);
+            suspect(cluster, pair[i]);
         }
     }
 }
@@ -67,8 +72,25 @@ static void judge_name(struct rp_cluster *cluster, uint32_t index) {
         cluster->split_servers[0] = index;
         cluster->split_servers[1] = index;
     } else if (server->switched_event != 0 && !is_lost_since(server, server->switched_event)) {
-        cluster->suspected = true;
-        cluster->judge_again |= server_bit(index);
+        suspect(cluster, index);
+    }
+}
+
+/* One that led when its questions began to fail, and lives: who has come to lead since may have
+ * been promoted beside it. */
+static void judge_blind(struct rp_cluster *cluster, uint32_t index) {
+    const struct server *blind = &cluster->servers[index];
+    const struct instance *its = blind->led_last;
+    if (its == NULL ||
+        (its->system != 0 && cluster->system != 0 && its->system != cluster->system)) {
+        return;
+    }
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *server = &cluster->servers[i];
+        if (leads(server) && server->said.instance != its->start && !is_foreign(cluster, server) &&
+            !is_lost_since(blind, server->leading_event)) {
+            suspect(cluster, index);
+        }
     }
 }
 
@@ -96,8 +118,7 @@ static void judge_follower(struct rp_cluster *cluster, uint32_t index) {
     cluster->outrun = true;
     if (!splits_is_diverged(cluster, server)) {
         if (!is_lost_since(&cluster->servers[primary], server->instance->followed_event)) {
-            cluster->suspected = true;
-            cluster->judge_again |= server_bit(primary);
+            suspect(cluster, primary);
         }
     } else if (!cluster->split) {
         cluster->split = true;
@@ -142,6 +163,7 @@ void splits_judge(struct rp_cluster *cluster) {
             judge_pair(cluster, i, k);
         }
         judge_name(cluster, i);
+        judge_blind(cluster, i);
         judge_follower(cluster, i);
         cluster->suspected |= may_have_been_promoted(cluster, &cluster->servers[i]);
     }

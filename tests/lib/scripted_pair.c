@@ -11,6 +11,7 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
     static char answer[160];
     const bool is_other_standby = server == PAIR_ALIAS && pair->alias_replayed != 0;
     const bool follows = server == PAIR_STANDBY || is_other_standby;
+    const bool leads = !follows || (server == PAIR_STANDBY && pair->standby_leads);
     const uint32_t database = pair->databases[follows];
     const uint32_t collation = pair->collations[follows];
     const uint32_t name = pair->names[follows];
@@ -31,9 +32,10 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
     if (probe) {
         (void)snprintf(answer, sizeof answer, "rp1 %u %u %u t t t t %c", pair->version, pair->block,
                        pair->segment, pair->tells_replayed ? 't' : 'f');
-    } else if (!follows) {
-        (void)snprintf(answer, sizeof answer, "rp1 %x c p 0/%X 0/%X %08X%s%s", pair->leader,
-                       pair->inserted, pair->flushed, pair->timeline, told, full ? system : "");
+    } else if (leads) {
+        (void)snprintf(answer, sizeof answer, "rp1 %x c p 0/%X 0/%X %08X%s%s",
+                       follows ? pair->follower : pair->leader, pair->inserted, pair->flushed,
+                       pair->timeline + follows, told, full ? system : "");
     } else {
         char bounds[2][12] = {"-", "-"};
         const uint32_t replayed = pair->tells_replayed ? pair->restart_point : 0;
@@ -78,6 +80,7 @@ static void ask(struct scripted_pair *pair, const struct rp_action *action) {
         pair->wait_out = *action;
         pair->waits_seen++;
     } else if ((action->server == PAIR_STANDBY && pair->standby_is_blind) ||
+               (action->server == PAIR_PRIMARY && pair->primary_is_blind) ||
                (pair->questions_fail && !is_probe(action))) {
         pair->calls->answer(pair->cluster, action->id, RP_FAILED, NULL, NULL, pair->now_ns);
     } else if (action->server == PAIR_STANDBY && is_short(action)) {

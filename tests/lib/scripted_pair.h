@@ -66,6 +66,8 @@ struct scripted_pair {
     bool questions_fail;     /* though the probe passes: both may call the functions, in vain */
     bool tells_replayed;     /* as from 19 on: that timeline, in place of a restart point's */
     bool standby_is_blind;   /* it may tell nothing about itself: the questions fail */
+    bool primary_is_blind;   /* the same */
+    bool standby_leads;      /* it was promoted, to the timeline after the primary's */
     bool primary_is_standby; /* its polls are led to the standby, whose name is another one */
     uint32_t alias_replayed; /* by the other standby, if the alias is one; 0: it is not */
     /* Forgotten when another read is done; 0: none. */

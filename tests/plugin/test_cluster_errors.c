@@ -1,0 +1,145 @@
+/*
+ * test_cluster_errors.c - a primary whose questions fail as statements: it lives, whatever else is
+ * not known of it.
+ */
+#include "tests/lib/scripted_pair.h"
+#include "tests/lib/suite.h"
+
+#include <check.h>
+
+static struct scripted_pair pair;
+
+static void set_up(void) {
+    pair_open_level(&pair, "policy = primary_only", 0);
+    pair_time_passes(&pair, 2000);
+}
+
+static void tear_down(void) {
+    pair_close(&pair);
+}
+
+/* On the standby, when that is the primary. */
+static int32_t verdict_on_a_miss(uint64_t tag) {
+    pair_start(&pair, tag, 0);
+    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_STANDBY);
+    pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
+    return pair.verdicts[tag];
+}
+
+static void primary_refuses_and_standby_leads(void) {
+    pair.primary_is_blind = true;
+    pair_time_passes(&pair, 5000);
+    pair.standby_leads = true;
+    pair_time_passes(&pair, 2500);
+}
+
+/* And falls silent. */
+static void primary_answers_once_by_an_error(void) {
+    struct rp_action poll = {.struct_size = sizeof poll};
+    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
+    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
+    ck_assert_uint_eq(poll.server, PAIR_PRIMARY);
+    pair.primary_is_gone = false;
+    pair.primary_is_silent = true;
+    pair_answer(&pair, &poll, RP_FAILED, NULL);
+}
+
+START_TEST(it_may_be_the_primary_still_when_another_one_leads) {
+    primary_refuses_and_standby_leads();
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+}
+END_TEST
+
+START_TEST(also_where_that_is_heard_before_the_last_of_its_errors) {
+    pair.primary_is_silent = pair.standby_leads = true;
+    pair_time_passes(&pair, 2500);
+    pair.primary_is_silent = false;
+    pair.primary_is_blind = true;
+    pair_time_passes(&pair, 5000);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_FAILED);
+}
+END_TEST
+
+START_TEST(until_it_is_lost) {
+    primary_refuses_and_standby_leads();
+    pair.primary_is_blind = false;
+    pair.primary_is_gone = true;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(and_again_when_it_comes_back_with_an_error) {
+    primary_refuses_and_standby_leads();
+    pair.primary_is_blind = false;
+    pair.primary_is_gone = true;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+    primary_answers_once_by_an_error();
+    ck_assert_int_eq(verdict_on_a_miss(2), RP_VERDICT_FAILED);
+}
+END_TEST
+
+START_TEST(nor_is_it_dead_where_it_was_lost_and_comes_back_so) {
+    pair.primary_is_gone = pair.standby_leads = true;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+    primary_answers_once_by_an_error();
+    ck_assert_int_eq(verdict_on_a_miss(2), RP_VERDICT_FAILED);
+}
+END_TEST
+
+START_TEST(until_it_says_that_it_follows) {
+    primary_refuses_and_standby_leads();
+    pair.primary_is_blind = false;
+    pair.primary_is_standby = true;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(until_the_host_is_reloaded) {
+    primary_refuses_and_standby_leads();
+    pair.calls->forget_history(pair.cluster, pair.now_ns);
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(or_it_is_taken_away) {
+    primary_refuses_and_standby_leads();
+    (void)pair.calls->server_set(pair.cluster, PAIR_PRIMARY, "a", RP_EXPECT_ANY, RP_SERVER_OFF,
+                                 pair.now_ns);
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+/* Of which all is known: the same one leads there. */
+START_TEST(under_another_name_it_is_no_second_one) {
+    (void)pair.calls->server_set(pair.cluster, PAIR_ALIAS, "c", RP_EXPECT_ANY, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair_time_passes(&pair, 2500);
+    pair.primary_is_blind = true;
+    pair_time_passes(&pair, 5000);
+    pair_start(&pair, 1, 0);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_ALIAS);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cluster_errors");
+    TCase *tests = suite_case(suite, "errors", set_up, tear_down, 0);
+    tcase_add_test(tests, it_may_be_the_primary_still_when_another_one_leads);
+    tcase_add_test(tests, also_where_that_is_heard_before_the_last_of_its_errors);
+    tcase_add_test(tests, until_it_is_lost);
+    tcase_add_test(tests, and_again_when_it_comes_back_with_an_error);
+    tcase_add_test(tests, nor_is_it_dead_where_it_was_lost_and_comes_back_so);
+    tcase_add_test(tests, until_it_says_that_it_follows);
+    tcase_add_test(tests, until_the_host_is_reloaded);
+    tcase_add_test(tests, or_it_is_taken_away);
+    tcase_add_test(tests, under_another_name_it_is_no_second_one);
+    return suite_run(suite);
+}
