@@ -20,11 +20,10 @@ struct instance *lineage_instance(struct server *server, uint64_t start) {
     return oldest;
 }
 
-void lineage_note_followed(const struct rp_cluster *cluster, const struct server *server,
-                           struct instance *instance, const struct facts *facts,
-                           uint64_t sent_event) {
+void lineage_note_followed(const struct rp_cluster *cluster, struct instance *instance,
+                           const struct facts *facts, uint64_t sent_event) {
     const uint32_t told = lineage_told(facts);
-    const bool streams = facts->upper != 0 && !server->can.recovery;
+    const bool streams = facts->upper != 0;
     const bool contradicts = told < instance->followed && streams && !instance->followed_surely &&
                              sent_event > instance->followed_event;
     if (!facts->in_recovery || told == 0) {
@@ -141,7 +140,6 @@ void lineage_forget(const struct rp_cluster *cluster, struct server *server) {
         }
     }
     if (server->instance != NULL) {
-        lineage_note_followed(cluster, server, server->instance, &server->said,
-                              server->said_sent_event);
+        lineage_note_followed(cluster, server->instance, &server->said, server->said_sent_event);
     }
 }

@@ -17,12 +17,11 @@ static inline uint32_t lineage_told(const struct facts *facts) {
 
 /* Which timeline a standby streams it tells only while it does, and one that it has streamed or
  * replayed it never leaves. So what it has told stays, unless it was told in one answer alone,
- * which may have been damaged on its way, and one that was asked for after it contradicts it. From
- * PostgreSQL 19 on, words of an older one contradict nothing: they are of what has been replayed,
- * whether or not anything is streamed. */
-void lineage_note_followed(const struct rp_cluster *cluster, const struct server *server,
-                           struct instance *instance, const struct facts *facts,
-                           uint64_t sent_event);
+ * which may have been damaged on its way, and one that was asked for after it contradicts it: that
+ * it streams an older one. What it has replayed, as it tells from PostgreSQL 19 on, contradicts
+ * nothing. */
+void lineage_note_followed(const struct rp_cluster *cluster, struct instance *instance,
+                           const struct facts *facts, uint64_t sent_event);
 
 /* Another leader than the last one counts when it says so once more; what a standby says behind the
  * same name confirms nobody. */

@@ -67,12 +67,14 @@ const char question_probe[] =
     " THEN ' c ' ELSE ' x ' END"
 
 /* From PostgreSQL 19 on the replayed timeline comes with its position, in one row. What is streamed
- * may be newer, and is the upper bound all the same: it tells whom the standby follows. */
+ * may be newer, and is the upper bound all the same: it tells whom the standby follows. Where nothing
+ * is streamed, what it replays from its own files or an archive may be a history that its primary has
+ * lost, of the same number, so there is no upper bound. */
 #define STANDBY_BY_RECOVERY                                                                        \
     "coalesce((SELECT 'r '" AND "coalesce(r.last_replayed_end_lsn" TEXT ", '-')" AND "' - '"       \
     AND "coalesce(r.last_replayed_tli" TEXT ", '-')" AND "' '"                                     \
-    AND "coalesce(greatest(r.last_replayed_tli, CASE WHEN (r.w).status" IS "'streaming'"           \
-    " THEN (r.w).received_tli END)" TEXT ", '-')"                                                  \
+    AND "coalesce(CASE WHEN (r.w).status" IS "'streaming'"                                         \
+    " THEN greatest(r.last_replayed_tli, (r.w).received_tli) END" TEXT ", '-')"                    \
     " FROM (SELECT v.last_replayed_end_lsn, v.last_replayed_tli,"                                  \
     " pg_catalog.pg_stat_get_wal_receiver() AS w"                                                  \
     " FROM (SELECT * FROM pg_catalog.pg_stat_recovery OFFSET 0) v OFFSET 0) r), 'r - - - -')"

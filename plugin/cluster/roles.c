@@ -208,7 +208,7 @@ static void heard_late(struct rp_cluster *cluster, struct server *server, const 
         learnt = learnt || server->lost_event > server->heard_event;
         server->heard_event = cluster->event;
         if (follows(server) && lineage_told(facts) > server->instance->followed) {
-            lineage_note_followed(cluster, server, server->instance, facts, sent_event);
+            lineage_note_followed(cluster, server->instance, facts, sent_event);
             learnt = true;
         }
     }
@@ -274,7 +274,7 @@ static void note_words(struct rp_cluster *cluster, struct server *server, struct
         same && !facts->full ? server->said.replay_age_ms : facts->replay_age_ms;
     instance->used_event = cluster->event;
     lineage_note_leader(cluster, server, instance, facts, sent_event);
-    lineage_note_followed(cluster, server, instance, facts, sent_event);
+    lineage_note_followed(cluster, instance, facts, sent_event);
     if (facts->in_recovery && instance->noted_event == 0 && facts->system != 0) {
         instance->noted_position = facts->position;
         instance->noted_event = facts->position != 0 ? cluster->event : 0;

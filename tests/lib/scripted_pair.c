@@ -43,7 +43,7 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
         if (full || pair->tells_replayed) {
             (void)snprintf(bounds[0], sizeof bounds[0], "%u", pair->restart_point);
         }
-        if (newest != 0) {
+        if (pair->streamed != 0) {
             (void)snprintf(bounds[1], sizeof bounds[1], "%u", newest);
         }
         (void)snprintf(answer, sizeof answer, "rp1 %x c r 0/%X - %s %s%s%s",

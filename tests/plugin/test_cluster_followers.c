@@ -10,11 +10,11 @@
 
 static struct scripted_pair pair;
 
+#define TO_PRIMARY                                                                                 \
+    "policy = replica_then_primary\nreplica_retry_max_ms = 0\non_replica_failure = primary"
+
 static void set_up(void) {
-    pair_open_level(&pair,
-                    "policy = replica_then_primary\nreplica_retry_max_ms = 0\n"
-                    "on_replica_failure = primary",
-                    0);
+    pair_open_level(&pair, TO_PRIMARY, 0);
     pair_time_passes(&pair, 2000);
 }
 
@@ -193,19 +193,54 @@ START_TEST(nor_by_what_was_asked_before) {
 }
 END_TEST
 
-/* From 19 on it tells then what it has replayed, which is of the old one still. */
-START_TEST(one_answer_of_19_is_enough_too) {
+static void open_pair_of_19(const char *keys) {
     pair_close(&pair);
-    pair_open(&pair, "policy = replica_then_primary\nreplica_retry_max_ms = 0\n"
-                     "on_replica_failure = primary");
+    pair_open(&pair, keys);
     pair.tells_replayed = true;
     pair.replayed = pair.inserted;
     pair_open_cluster(&pair, 0);
     pair_time_passes(&pair, 2000);
+}
+
+/* From 19 on it tells then what it has replayed, which is of the old one still. */
+START_TEST(one_answer_of_19_is_enough_too) {
+    open_pair_of_19(TO_PRIMARY);
     say_once(2);
     pair.streamed = 0;
     pair_time_passes(&pair, 2500);
     expect_it_is_out();
+}
+END_TEST
+
+START_TEST(so_is_one_of_19_that_is_contradicted) {
+    open_pair_of_19(TO_PRIMARY);
+    say_once(2);
+    pair.streamed = 1;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+}
+END_TEST
+
+/* Read 1 misses on the standby, and there again after what was located. */
+static int32_t role_that_answers_a_miss_of_19(void) {
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
+    return pair.verdicts[1] == RP_VERDICT_NONE ? pair.reads_out[1].target : RP_TARGET_REPLICA;
+}
+
+START_TEST(one_of_19_proves_what_it_misses) {
+    open_pair_of_19("policy = read_index");
+    ck_assert_int_eq(role_that_answers_a_miss_of_19(), RP_TARGET_REPLICA);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+/* It may be on its way along what its primary has lost, since the last poll. */
+START_TEST(but_not_while_nothing_is_streamed) {
+    open_pair_of_19("policy = read_index");
+    pair.streamed = 0;
+    ck_assert_int_eq(role_that_answers_a_miss_of_19(), RP_TARGET_PRIMARY);
 }
 END_TEST
 
@@ -290,6 +325,9 @@ int main(void) {
     tcase_add_test(tests, but_one_that_is_contradicted_is_not);
     tcase_add_test(tests, nor_by_what_was_asked_before);
     tcase_add_test(tests, one_answer_of_19_is_enough_too);
+    tcase_add_test(tests, so_is_one_of_19_that_is_contradicted);
+    tcase_add_test(tests, one_of_19_proves_what_it_misses);
+    tcase_add_test(tests, but_not_while_nothing_is_streamed);
     tcase_add_test(tests, nor_does_it_come_too_late);
     tcase_add_test(tests, a_reload_forgets_it);
     tcase_add_test(tests, but_not_what_is_told_after_it);

@@ -252,13 +252,14 @@ static void print_number(uint32_t number, bool known, char *text, size_t size) {
     }
 }
 
-/* What has been replayed, and what is streamed if that is newer. */
+/* What has been replayed; and while it streams, what is streamed if that is newer. */
 static void print_bounds_of_19(const struct world *world, const struct world_server *of, char *text,
                                size_t size) {
     const uint32_t replayed = world->lineages[of->lineage].number;
     const uint32_t streamed = of->streaming ? world->lineages[of->received].number : 0;
-    (void)snprintf(text, size, "%" PRIu32 " %" PRIu32, replayed,
-                   streamed > replayed ? streamed : replayed);
+    char upper[12];
+    print_number(streamed > replayed ? streamed : replayed, of->streaming, upper, sizeof upper);
+    (void)snprintf(text, size, "%" PRIu32 " %s", replayed, upper);
 }
 
 void world_answer_question(const struct world *world, int server, bool full, char *text,
