@@ -393,13 +393,20 @@ static bool hear_leader(struct play *play, const struct play_action *action) {
     return again;
 }
 
+/* What was asked before a reload is to be asked anew. */
+static void hear_lineage(struct play *play, const struct play_action *action, int lineage) {
+    if (action->sent_ns > play->reloaded_ns) {
+        play->heard_lineages |= 1u << lineage;
+    }
+}
+
 static void see_truth(struct play *play, const struct play_action *action) {
     if (action->kind != RP_ACTION_ASK || action->probes || action->waits) {
         return; /* whose the end of a wait is, is not known */
     }
     const bool leads = strstr(action->before, " p ") != NULL;
     if (leads) {
-        play->heard_lineages |= 1u << play->world.servers[action->server].lineage;
+        hear_lineage(play, action, play->world.servers[action->server].lineage);
         (void)hear_leader(play, action);
     }
     if (action->followed == play->world.truth || (leads && action->server == play->world.truth)) {
@@ -414,7 +421,7 @@ static void see_truth(struct play *play, const struct play_action *action) {
  * by that, so that the answer is of no hidden lineage. */
 static void see_promotion(struct play *play, const struct play_action *action) {
     if (strstr(action->before, " p ") != NULL) {
-        play->heard_lineages |= 1u << action->lineage;
+        hear_lineage(play, action, action->lineage);
         if (hear_leader(play, action) && action->server != play->world.truth) {
             hear_another(play, action);
         }
