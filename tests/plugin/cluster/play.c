@@ -581,6 +581,10 @@ void play_set_server(struct play *play, int index, int32_t state) {
     pump(play);
 }
 
+static int32_t state_of(const struct play *play, int index) {
+    return (play->drained & 1u << index) != 0 ? RP_SERVER_DRAIN : RP_SERVER_ON;
+}
+
 static void whim_about_server(struct play *play, int index, int kind) {
     const int32_t expect = play->expect[index];
     switch (kind) {
@@ -589,8 +593,7 @@ static void whim_about_server(struct play *play, int index, int kind) {
         break;
     case 1:
         play->drained ^= 1u << index;
-        set_server(play, index, expect,
-                   (play->drained & 1u << index) != 0 ? RP_SERVER_DRAIN : RP_SERVER_ON);
+        set_server(play, index, expect, state_of(play, index));
         break;
     default: /* what was heard of it goes with it */
         forget_all(play);
@@ -605,6 +608,26 @@ static void whim_about_server(struct play *play, int index, int kind) {
     }
 }
 
+static void reload(struct play *play) {
+    forget_all(play);
+    play->reloaded_ns = play->now_ns;
+    play->calls->forget_history(play->cluster, play->now_ns);
+}
+
+/* For a while the operator takes it for something else, in a file that is loaded. */
+static void expect_another(struct play *play, int index) {
+    static const int32_t views[] = {RP_EXPECT_ANY, RP_EXPECT_PRIMARY, RP_EXPECT_REPLICA};
+    play->misjudged = true;
+    set_server(play, index, views[choose(play->choices, 3)], state_of(play, index));
+    reload(play);
+}
+
+/* Another thread of the host has heard who counts. */
+static void hear_of_truth(struct play *play) {
+    const struct lineage *its = lineage_of(play, play->world.truth);
+    play->calls->heard_of(play->cluster, its->system, its->number, play->now_ns);
+}
+
 static void forget_read(struct play *play) {
     struct play_read *read = &play->reads[choose(play->choices, play->read_count)];
     play->calls->forget(play->cluster, read->id);
@@ -613,15 +636,19 @@ static void forget_read(struct play *play) {
 
 void play_whim(struct play *play) {
     static const int32_t errors[] = {RP_FAILED, RP_NOT_SENT, RP_SERVER_GONE, RP_CONFLICT};
-    const int kind = choose(play->choices, 6);
+    const int kind = choose(play->choices, 9);
     if (kind < 3) {
         whim_about_server(play, choose(play->choices, play->servers), kind);
     } else if (kind == 3 && play->read_count > 0) {
         forget_read(play);
     } else if (kind == 4) {
-        forget_all(play);
-        play->reloaded_ns = play->now_ns;
-        play->calls->forget_history(play->cluster, play->now_ns);
+        reload(play);
+    } else if (kind == 5) {
+        expect_another(play, choose(play->choices, play->servers));
+    } else if (kind == 6) {
+        hear_of_truth(play);
+    } else if (kind == 7) {
+        play_sleep(play, 20000 * MS);
     } else {
         play->spoilt = errors[choose(play->choices, 4)];
     }
@@ -631,11 +658,12 @@ void play_whim(struct play *play) {
 void play_end_whims(struct play *play) {
     play->spoilt = 0;
     for (int i = 0; i < play->servers; i++) {
-        if ((play->drained & 1u << i) != 0) {
-            set_server(play, i, play->expect[i], RP_SERVER_ON);
-        }
+        set_server(play, i, play->expect[i], RP_SERVER_ON);
     }
     play->drained = 0;
+    if (play->misjudged) {
+        reload(play);
+    }
     pump(play);
 }
 

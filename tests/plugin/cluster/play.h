@@ -77,6 +77,7 @@ struct play {
     int servers; /* of the cluster */
     int32_t expect[MAX_WORLD_SERVERS];
     unsigned drained;     /* bit i: server i is */
+    bool misjudged;       /* what is expected of a server was changed */
     uint64_t reloaded_ns; /* by a whim, the last time; 0: never */
     uint64_t woke_ns;     /* and whoever counts now was not heard since; 0: it was */
     bool exchanged;       /* a server was added again: what was heard of it is not known any more */
