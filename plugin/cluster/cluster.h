@@ -89,8 +89,9 @@ struct instance {
     uint64_t compared_with;
     uint64_t counts_from;
     bool ahead;
-    uint64_t led_event;  /* when it was last heard to lead; 0: it was not */
-    uint64_t took_event; /* when it was first, after another one or nobody */
+    uint64_t led_event;   /* when it was last heard to lead; 0: it was not */
+    uint64_t early_event; /* when it was, of a time that may have been before the last one; 0 */
+    uint64_t took_event;  /* when it was first, after another one or nobody */
     uint32_t led_timeline;
     uint64_t turned_with;    /* the instance that has led here by turns with it; 0: none */
     uint64_t noted_position; /* to be compared with a primary that is asked after noted_event */

@@ -38,6 +38,13 @@ static void remember_timeline(struct rp_cluster *cluster) {
     }
 }
 
+void leaders_note_replaced(struct rp_cluster *cluster, const struct server *server) {
+    if (may_be_primary(cluster, server) && server->said.upper > cluster->timeline &&
+        !system_is_due(server)) {
+        cluster->timeline = server->said.upper;
+    }
+}
+
 bool leaders_is_deposed(const struct rp_cluster *cluster, const struct server *server) {
     return server->said.upper < cluster->timeline && server->said.upper != 0;
 }

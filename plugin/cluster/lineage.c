@@ -5,7 +5,21 @@
 
 #include <string.h>
 
-struct instance *lineage_instance(struct server *server, uint64_t start) {
+static const struct instance *known_by_another_name(const struct rp_cluster *cluster,
+                                                    uint64_t start) {
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        for (uint32_t k = 0; k < MAX_INSTANCES; k++) {
+            const struct instance *one = &cluster->servers[i].instances[k];
+            if (one->start == start && one->heard_in_full) {
+                return one;
+            }
+        }
+    }
+    return NULL;
+}
+
+struct instance *lineage_instance(const struct rp_cluster *cluster, struct server *server,
+                                  uint64_t start) {
     struct instance *oldest = &server->instances[0];
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
         struct instance *instance = &server->instances[i];
@@ -16,7 +30,11 @@ struct instance *lineage_instance(struct server *server, uint64_t start) {
             oldest = instance;
         }
     }
-    *oldest = (struct instance){.start = start};
+    const struct instance *known = known_by_another_name(cluster, start);
+    *oldest = (struct instance){.start = start,
+                                .system = known != NULL ? known->system : 0,
+                                .collation = known != NULL ? known->collation : 0,
+                                .heard_in_full = known != NULL};
     return oldest;
 }
 
@@ -75,6 +93,19 @@ static void note_turns(const struct rp_cluster *cluster, struct server *server,
     }
 }
 
+/* It leads, and was asked after another one had said so of a time that may have been before it:
+ * that time is over. Should that one say so again, they take turns. */
+static void note_who_led_before(struct server *server, const struct instance *instance,
+                                uint64_t sent_event) {
+    for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
+        struct instance *other = &server->instances[i];
+        if (other != instance && other->early_event != 0 && sent_event > other->early_event) {
+            other->led_event = other->early_event;
+            other->early_event = 0;
+        }
+    }
+}
+
 void lineage_note_leader(const struct rp_cluster *cluster, struct server *server,
                          struct instance *instance, const struct facts *facts,
                          uint64_t sent_event) {
@@ -94,6 +125,7 @@ void lineage_note_leader(const struct rp_cluster *cluster, struct server *server
         instance->took_event = cluster->event;
     }
     if (switches && sent_event <= last->took_event) {
+        instance->early_event = cluster->event;
         return; /* it may have led before that one, and not since */
     }
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
@@ -104,6 +136,7 @@ void lineage_note_leader(const struct rp_cluster *cluster, struct server *server
         }
     }
     instance->led_event = cluster->event;
+    note_who_led_before(server, instance, sent_event);
 }
 
 bool lineage_note_late_leader(const struct rp_cluster *cluster, struct server *server,
@@ -112,7 +145,7 @@ bool lineage_note_late_leader(const struct rp_cluster *cluster, struct server *s
         sent_event <= server->instance->took_event) {
         return false;
     }
-    struct instance *late = lineage_instance(server, facts->instance);
+    struct instance *late = lineage_instance(cluster, server, facts->instance);
     late->used_event = cluster->event;
     late->led_timeline = facts->upper;
     late->system = facts->system != 0 ? facts->system : late->system;
@@ -134,6 +167,9 @@ void lineage_forget(const struct rp_cluster *cluster, struct server *server) {
         if (one->led_event <= cluster->forget_event) {
             one->led_event = 0;
             one->turned_with = 0;
+        }
+        if (one->early_event <= cluster->forget_event) {
+            one->early_event = 0;
         }
         if (one->still_followed_event <= cluster->forget_event) {
             one->followed = 0;

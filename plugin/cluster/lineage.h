@@ -7,8 +7,10 @@
 
 #include "cluster.h"
 
-/* The entry of that instance; a new one takes the place of the one that answered longest ago. */
-struct instance *lineage_instance(struct server *server, uint64_t start);
+/* The entry of that instance; a new one takes the place of the one that answered longest ago. What
+ * cannot change about an instance is known from what it has said by any name. */
+struct instance *lineage_instance(const struct rp_cluster *cluster, struct server *server,
+                                  uint64_t start);
 
 /* The newest timeline that these words tell of; 0: none. */
 static inline uint32_t lineage_told(const struct facts *facts) {

@@ -285,6 +285,9 @@ static void note_words(struct rp_cluster *cluster, struct server *server, struct
     if (sent_event > server->uncertain_event) {
         server->uncertain_event = 0;
     }
+    if (!same) {
+        leaders_note_replaced(cluster, server);
+    }
     server->instance = instance;
     server->said = *facts;
     server->said.replay_age_ms = age_ms;
@@ -320,7 +323,7 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     }
     strict_facts(cluster, index, facts, sent_event);
     const struct facts before = server->said;
-    struct instance *instance = lineage_instance(server, facts->instance);
+    struct instance *instance = lineage_instance(cluster, server, facts->instance);
     bool learnt = has_changed(server, facts);
     learnt = note_constants(cluster, server, instance, facts) || learnt;
     note_words(cluster, server, instance, facts, sent_event);

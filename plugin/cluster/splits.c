@@ -104,9 +104,23 @@ static bool follows_newer(const struct rp_cluster *cluster, const struct server 
     return timeline != 0 && server->instance->followed > timeline;
 }
 
+/* When the primary was last asked what it answered, by any of its names. */
+static uint64_t primary_spoke_event(const struct rp_cluster *cluster) {
+    uint64_t last = 0;
+    for (uint32_t i = 0; i < cluster->server_count; i++) {
+        const struct server *name = &cluster->servers[i];
+        if (leads(name) &&
+            name->said.instance == cluster->servers[cluster->primary].said.instance &&
+            name->said_sent_event > last) {
+            last = name->said_sent_event;
+        }
+    }
+    return last;
+}
+
 bool splits_is_diverged(const struct rp_cluster *cluster, const struct server *server) {
     return follows_newer(cluster, server) &&
-           cluster->servers[cluster->primary].said_sent_event > server->instance->followed_event;
+           primary_spoke_event(cluster) > server->instance->followed_event;
 }
 
 static void judge_follower(struct rp_cluster *cluster, uint32_t index) {

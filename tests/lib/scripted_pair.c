@@ -96,7 +96,8 @@ static void ask(struct scripted_pair *pair, const struct rp_action *action) {
                             answer_of(pair, PAIR_STANDBY, action->text), NULL, pair->now_ns);
     } else if (pair->standby_is_gone && action->server == PAIR_STANDBY) {
         pair->calls->answer(pair->cluster, action->id, RP_SERVER_GONE, NULL, NULL, pair->now_ns);
-    } else if (!pair->primary_is_silent || action->server != PAIR_PRIMARY) {
+    } else if (!(pair->primary_is_silent && action->server == PAIR_PRIMARY) &&
+               !(pair->alias_is_silent && action->server == PAIR_ALIAS)) {
         if (pair->rival != 0 && action->server == PAIR_PRIMARY) {
             take_turns(pair);
         }

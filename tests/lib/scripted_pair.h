@@ -60,6 +60,7 @@ struct scripted_pair {
 
     bool holds_locates;
     bool primary_is_silent;  /* its polls come to nothing */
+    bool alias_is_silent;    /* the same */
     bool primary_is_gone;    /* its polls fail with their connections */
     bool standby_is_gone;    /* the same */
     bool system_is_unknown;  /* the role may not see it */

@@ -169,6 +169,29 @@ START_TEST(when_it_is_back_both_lead) {
 }
 END_TEST
 
+static void ask_the_primary(void) {
+    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
+    pair_run(&pair);
+}
+
+/* By its second name the primary was last asked before the standby told of the newer timeline. */
+START_TEST(what_the_primary_said_by_one_name_counts_when_that_falls_silent) {
+    (void)pair.calls->server_set(pair.cluster, PAIR_ALIAS, "c", RP_EXPECT_ANY, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair_time_passes(&pair, 2000);
+    pair.alias_is_silent = true;
+    say_once(2);
+    ask_the_primary();
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    pair.primary_is_silent = true;
+    ask_the_primary();
+    for (int i = 0; i < 30; i++) {
+        pair_time_passes(&pair, 100);
+        ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_OUT);
+    }
+}
+END_TEST
+
 /* It may have been damaged on its way. */
 START_TEST(but_one_that_is_contradicted_is_not) {
     say_once(2);
@@ -322,6 +345,7 @@ int main(void) {
     tcase_add_test(tests, one_answer_is_enough);
     tcase_add_test(tests, a_primary_that_was_lost_meanwhile_counts_for_nothing);
     tcase_add_test(tests, when_it_is_back_both_lead);
+    tcase_add_test(tests, what_the_primary_said_by_one_name_counts_when_that_falls_silent);
     tcase_add_test(tests, but_one_that_is_contradicted_is_not);
     tcase_add_test(tests, nor_by_what_was_asked_before);
     tcase_add_test(tests, one_answer_of_19_is_enough_too);

@@ -8,7 +8,7 @@
 #include <check.h>
 #include <string.h>
 
-enum { ONE = 0xA1, OTHER = 0xA2 };
+enum { ONE = 0xA1, OTHER = 0xA2, THIRD = 0xA3 };
 
 static struct scripted_pair pair;
 
@@ -54,9 +54,9 @@ static void prompt_primary(void) {
 }
 
 /* As a standby, before it led: so that its system is known. */
-static void the_other_has_answered(void) {
+static void has_answered(uint32_t instance) {
     const uint32_t follower = pair.follower;
-    pair.follower = OTHER;
+    pair.follower = instance;
     pair.primary_is_standby = true;
     prompt_primary();
     pair.follower = follower;
@@ -65,7 +65,7 @@ static void the_other_has_answered(void) {
 }
 
 START_TEST(the_first_miss_of_another_primary_proves_nothing) {
-    the_other_has_answered();
+    has_answered(OTHER);
     pair.primary_is_silent = true;
     pair_start(&pair, 1, 0);
     ck_assert_int_eq(verdict_on(1, OTHER, RP_MISSING, OTHER), RP_VERDICT_FAILED);
@@ -98,7 +98,7 @@ END_TEST
 
 /* All that was sent before may have been led there by the same mistake. */
 START_TEST(nor_does_a_miss_that_was_sent_before_it_was_heard) {
-    the_other_has_answered();
+    has_answered(OTHER);
     pair.primary_is_silent = true;
     pair_start(&pair, 1, 0);
     pair_start(&pair, 2, 0);
@@ -108,7 +108,7 @@ END_TEST
 
 /* Who has said so since the reload is not forgotten by it. */
 START_TEST(nor_right_after_a_reload) {
-    the_other_has_answered();
+    has_answered(OTHER);
     pair.calls->forget_history(pair.cluster, pair.now_ns);
     pair_run(&pair);
     pair.primary_is_silent = true;
@@ -120,7 +120,7 @@ END_TEST
 
 /* A connection that was lost meanwhile confirms nothing. */
 START_TEST(nor_when_the_question_in_between_is_lost) {
-    the_other_has_answered();
+    has_answered(OTHER);
     pair_start(&pair, 1, 0);
     pair_start(&pair, 2, 0);
     pair.primary_is_gone = true;
@@ -134,7 +134,7 @@ END_TEST
 
 /* Nor has it led once more where a standby behind the same name has answered. */
 START_TEST(nor_when_a_standby_answers_in_between) {
-    the_other_has_answered();
+    has_answered(OTHER);
     pair_start(&pair, 1, 0);
     pair_start(&pair, 2, 0);
     pair.primary_is_standby = true;
@@ -144,7 +144,7 @@ END_TEST
 
 START_TEST(nor_when_a_standby_has_answered_before_it) {
     struct rp_action poll = {.struct_size = sizeof poll};
-    the_other_has_answered();
+    has_answered(OTHER);
     pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
     ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
     pair_start(&pair, 1, 0);
@@ -188,7 +188,7 @@ END_TEST
 
 /* Once, in that timeline, which proves nothing; reads 2 and 3 are out behind it. */
 static void the_other_has_missed(uint32_t timeline) {
-    the_other_has_answered();
+    has_answered(OTHER);
     pair.primary_is_silent = true;
     pair.timeline = timeline;
     pair_start(&pair, 1, 0);
@@ -242,7 +242,7 @@ static struct rp_action next_poll(void) {
  * do not hide what tells it: that the first one was asked since then, and leads still. */
 START_TEST(answers_from_before_do_not_hide_one_from_since_then) {
     struct rp_cluster_info info = {.struct_size = sizeof info};
-    the_other_has_answered();
+    has_answered(OTHER);
     pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
     struct rp_action poll = next_poll();
     pair_start(&pair, 1, 0);
@@ -265,7 +265,7 @@ END_TEST
 /* Nor do they make a split of a primary that has been exchanged. */
 START_TEST(nor_are_they_a_split_themselves) {
     struct rp_cluster_info info = {.struct_size = sizeof info};
-    the_other_has_answered();
+    has_answered(OTHER);
     pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
     const struct rp_action poll = next_poll();
     pair_start(&pair, 1, 0);
@@ -304,7 +304,7 @@ END_TEST
 
 /* It was sent before the other was heard, as in every failover. Its own miss does not count. */
 START_TEST(an_answer_from_before_that_is_none) {
-    the_other_has_answered();
+    has_answered(OTHER);
     pair.primary_is_silent = true;
     for (uint64_t tag = 1; tag <= 3; tag++) {
         pair_start(&pair, tag, 0);
@@ -387,6 +387,67 @@ static void expect_redials(int redials, uint32_t within_ms) {
     pair_time_passes(&pair, within_ms);
     ck_assert_int_eq(pair.redialled, redials);
 }
+
+/* What it says first may be of before the other one; but that one is asked after it, and then it
+ * leads again. */
+START_TEST(whose_first_word_came_late_takes_turns_all_the_same) {
+    has_answered(OTHER);
+    has_answered(THIRD);
+    pair.primary_is_silent = true;
+    pair_start(&pair, 1, 0);
+    pair_start(&pair, 2, 0);
+    ck_assert_int_eq(verdict_on(1, OTHER, RP_FOUND, OTHER), RP_VERDICT_FOUND);
+    ck_assert_int_eq(verdict_on(2, THIRD, RP_FOUND, OTHER), RP_VERDICT_FOUND);
+    pair_start(&pair, 3, 0);
+    ck_assert_int_eq(verdict_on(3, OTHER, RP_FOUND, OTHER), RP_VERDICT_FOUND);
+    pair_start(&pair, 4, 0);
+    ck_assert_int_eq(verdict_on(4, THIRD, RP_FOUND, OTHER), RP_VERDICT_FOUND);
+    pair_start(&pair, 5, 0);
+    ck_assert_int_eq(verdict_on(5, THIRD, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* For longer than any doubt lasts. */
+static void one_is_polled_again(void) {
+    pair.leader = ONE;
+    pair.timeline = 1;
+    pair_time_passes(&pair, 90000);
+}
+
+static void expect_one_is_out(uint64_t tag) {
+    struct rp_server_info info = {.struct_size = sizeof info};
+    ck_assert_int_eq(pair.calls->server(pair.cluster, PAIR_PRIMARY, &info), RP_OK);
+    ck_assert_int_eq(info.role, RP_ROLE_OUT);
+    pair_start(&pair, tag, 0);
+    ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FAILED);
+}
+
+/* Nobody can ask it to say that again, since the name leads elsewhere by then. */
+START_TEST(one_answer_is_enough_to_depose_who_answers_next) {
+    struct rp_action poll = {.struct_size = sizeof poll};
+    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
+    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
+    pair_answer(&pair, &poll, RP_ANSWERED, "rp1 a2 c p 0/5000 0/5000 00000002 7001 -");
+    one_is_polled_again();
+    expect_one_is_out(1);
+}
+END_TEST
+
+/* A read's question does not ask for the system; but it has been asked as a standby, by another
+ * name. */
+START_TEST(also_where_its_system_is_known_by_another_name) {
+    const uint32_t other = pair.follower + 1;
+    pair.alias_replayed = pair.replayed;
+    set_server(PAIR_ALIAS, RP_EXPECT_ANY);
+    pair.primary_is_silent = true;
+    pair_start(&pair, 1, 0);
+    pair.timeline = 2;
+    ck_assert_int_eq(verdict_on(1, other, RP_FOUND, other), RP_VERDICT_FOUND);
+    pair.primary_is_silent = false;
+    one_is_polled_again();
+    expect_one_is_out(2);
+}
+END_TEST
 
 /* Connections that were made before the name moved lead to the deposed one for as long as it lives,
  * however often the other one answers in between. */
@@ -478,6 +539,9 @@ int main(void) {
     tcase_add_test(tests, whose_claim_is_not_confirmed_is_not_asked_without_end);
     tcase_add_test(tests, one_that_only_reads_meet_is_asked_for_its_system);
     tcase_add_test(tests, two_that_answer_by_turns_are_not_asked_without_end);
+    tcase_add_test(tests, whose_first_word_came_late_takes_turns_all_the_same);
+    tcase_add_test(tests, one_answer_is_enough_to_depose_who_answers_next);
+    tcase_add_test(tests, also_where_its_system_is_known_by_another_name);
     tcase_add_test(tests, one_that_is_out_by_turns_is_dialled_anew);
     tcase_add_test(tests, one_that_has_led_and_leads_to_a_standby_is_dialled_anew);
     tcase_add_test(tests, one_that_alone_serves_keeps_its_connections);

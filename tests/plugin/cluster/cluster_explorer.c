@@ -7,7 +7,8 @@
  *     cluster_explorer --full [SECONDS]   all orders with two, 100 000 at most of each world and
  *                                         policy, and chance for that long
  *     cluster_explorer --seed N SCENARIO  one random play again
- *     cluster_explorer --seeds FROM TO    these, of all scenarios: it tells of every violation
+ *     cluster_explorer --seeds FROM TO [SCENARIO]
+ *                                         these, of all or of that: it tells of every violation
  *     cluster_explorer --only SCENARIO    that one, enumerated
  *
  * An argument that names an invariant only says which violation is looked for; the exit status is 1
@@ -306,6 +307,7 @@ static bool tell(const struct stage *stage, int policy, uint64_t seed,
         }
         (void)printf("\n");
     }
+    (void)fflush(stdout); /* many seeds take long */
     return false;
 }
 
@@ -355,12 +357,18 @@ static bool all_at_random(struct explorer *explorer, uint64_t seeds, double seco
     }
 }
 
+static bool is_meant(const struct scenario *scenario, const char *only) {
+    return only == NULL || strcmp(scenario->name, only) == 0;
+}
+
 /* For rare orders: how many of them there are tells more than the first. */
-static bool all_of_seeds(struct explorer *explorer, uint64_t from, uint64_t to) {
+static bool all_of_seeds(struct explorer *explorer, uint64_t from, uint64_t to, const char *only) {
     bool good = true;
     for (uint64_t seed = from; seed <= to; seed++) {
         for (int i = 0; i < scenario_count; i++) {
-            good = at_random(explorer, &scenarios[i], seed) && good;
+            if (is_meant(&scenarios[i], only)) {
+                good = at_random(explorer, &scenarios[i], seed) && good;
+            }
         }
     }
     return good;
@@ -368,7 +376,7 @@ static bool all_of_seeds(struct explorer *explorer, uint64_t from, uint64_t to) 
 
 static bool all_enumerated(struct explorer *explorer, const char *only) {
     for (int i = 0; i < scenario_count; i++) {
-        if (only != NULL && strcmp(scenarios[i].name, only) != 0) {
+        if (scenarios[i].at_random || !is_meant(&scenarios[i], only)) {
             continue;
         }
         for (int policy = 0; policy < POLICIES; policy++) {
@@ -411,7 +419,8 @@ int main(int argc, char **argv) {
     if (argc > 3 && strcmp(argv[1], "--seed") == 0) {
         good = one_again(&explorer, argv[2], argv[3]);
     } else if (argc > 3 && strcmp(argv[1], "--seeds") == 0) {
-        good = all_of_seeds(&explorer, strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
+        good = all_of_seeds(&explorer, strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10),
+                            argc > 4 ? argv[4] : NULL);
     } else if (argc > 2 && strcmp(argv[1], "--only") == 0) {
         good = all_enumerated(&explorer, argv[2]);
     } else {

@@ -127,7 +127,7 @@ void play_forget_truth(struct play *play) {
 static void forget_all(struct play *play) {
     play_forget_truth(play);
     play->heard_index = NOBODY;
-    play->heard_itself = false;
+    play->heard_itself = NOBODY;
     play->another_ns = 0;
     play->has_rival = false;
     play->both_ns = 0;
@@ -241,7 +241,7 @@ static void compare_roles(struct play *play, const struct seen_roles *before, co
     const struct seen_roles after = roles_now(play);
     for (int i = 0; i < MAX_WORLD_SERVERS; i++) {
         if (before->roles[i] != after.roles[i] && after.roles[i] != RP_ROLE_OUT &&
-            play->reloaded_ns == 0) {
+            play->reloaded_ns == 0 && after.roles[i] != RP_ROLE_PRIMARY) {
             violated(play, "C5: during %s the role of server %d changed from %d to %d", during, i,
                      before->roles[i], after.roles[i]);
         }
@@ -334,12 +334,29 @@ static void read_sees_snapshot(struct play *play, struct play_action *action) {
     world_answer_after(&play->world, action->server, action->after, sizeof action->after);
 }
 
+bool play_reaches_truth(const struct play *play) {
+    bool any = false;
+    for (int i = 0; i < play->servers; i++) {
+        const int *behind = play->behind[i];
+        any = any || behind[0] == play->world.truth || behind[1] == play->world.truth;
+    }
+    return any;
+}
+
+static bool has_heard_itself(const struct play *play) {
+    return play->heard_itself == (uint32_t)play->world.truth;
+}
+
 /* For what is under way as well: nothing that counted before does if it should not. */
 static void hear_truth(struct play *play, const struct play_action *action) {
     if (action->sent_ns <= play->reloaded_ns) {
         return; /* it is to be asked anew */
     }
-    if (action->index == play->heard_index && action->sent_ns < play->another_ns) {
+    if (!play_reaches_truth(play)) {
+        return; /* and so it is fenced */
+    }
+    if ((action->index == play->heard_index && action->sent_ns < play->another_ns) ||
+        action->sent_ns < play->replaced_ns[action->index]) {
         return; /* it may have led before the other one, and not since */
     }
     const bool itself = strstr(action->before, " p ") != NULL;
@@ -347,9 +364,14 @@ static void hear_truth(struct play *play, const struct play_action *action) {
         play->both_ns = play->now_ns;
     }
     play->truth_heard = true;
+    play->glimpsed = !itself;
     play->woke_ns = 0;
-    play->heard_index = action->index;
-    play->heard_itself = play->heard_itself || itself;
+    if (itself || !has_heard_itself(play)) {
+        play->heard_index = action->index;
+    }
+    if (itself) {
+        play->heard_itself = (uint32_t)play->world.truth;
+    }
     play->heard_lineage = play->world.servers[play->world.truth].lineage;
     for (int i = 0; i < play->read_count; i++) {
         play->reads[i].heard_truth = true;
@@ -366,7 +388,7 @@ static const struct lineage *lineage_of(const struct play *play, int server) {
 static void hear_another(struct play *play, const struct play_action *action) {
     const struct lineage *its = lineage_of(play, action->server);
     const struct lineage *true_one = lineage_of(play, play->world.truth);
-    if ((action->index == play->heard_index || !play->heard_itself) &&
+    if ((action->index == play->heard_index || !has_heard_itself(play)) &&
         (its->system != true_one->system || its->number >= true_one->number)) {
         const bool both_lead = play->both_ns != 0 && play->now_ns - play->both_ns < SPLIT_NS;
         play->another_ns = play->now_ns;
@@ -400,6 +422,18 @@ static void hear_lineage(struct play *play, const struct play_action *action, in
     }
 }
 
+/* What an address has shown is replaced by whoever answers there next: DESIGN.md, rule 6. */
+static bool replaces_evidence(struct play *play, const struct play_action *action) {
+    const bool follows = strstr(action->before, " r ") != NULL;
+    const bool replaces = action->index == play->heard_index &&
+                          (play->glimpsed || (follows && world_is_rivalled(&play->world)));
+    play->replaced_ns[action->index] = play->now_ns;
+    if (replaces) {
+        play_forget_truth(play);
+    }
+    return replaces;
+}
+
 static void see_truth(struct play *play, const struct play_action *action) {
     if (action->kind != RP_ACTION_ASK || action->probes || action->waits) {
         return; /* whose the end of a wait is, is not known */
@@ -411,7 +445,7 @@ static void see_truth(struct play *play, const struct play_action *action) {
     }
     if (action->followed == play->world.truth || (leads && action->server == play->world.truth)) {
         hear_truth(play, action);
-    } else if (leads) {
+    } else if (!replaces_evidence(play, action) && leads) {
         hear_another(play, action);
     }
 }
@@ -426,8 +460,11 @@ static void see_promotion(struct play *play, const struct play_action *action) {
             hear_another(play, action);
         }
     }
-    if ((action->role_changed && action->server == play->world.truth) ||
-        action->followed == play->world.truth) {
+    if (action->asks && action->server != play->world.truth) {
+        (void)replaces_evidence(play, action);
+    }
+    const bool glimpsed = action->role_changed && action->server == play->world.truth;
+    if (glimpsed || action->followed == play->world.truth) {
         hear_truth(play, action);
     }
 }
@@ -445,6 +482,9 @@ static void arrives(struct play *play, struct play_action *action) {
         }
         play->calls->answer(play->cluster, copy.id, outcome, NULL, NULL, play->now_ns);
         return;
+    }
+    if (copy.lost && copy.index == play->heard_index && world_is_rivalled(&play->world)) {
+        play_forget_truth(play); /* so is it, if what cannot be reached is another one there */
     }
     if (!copy.lost && copy.kind == RP_ACTION_ASK) {
         outcome = RP_ANSWERED;
@@ -559,6 +599,7 @@ bool play_begin(struct play *play, const struct play_setting *setting, struct rp
     play->now_ns = options.now_ns;
     play->always = setting->always;
     play->blind_to_floors = setting->blind_to_floors;
+    play->heard_index = play->heard_itself = NOBODY;
     play->heard_lineage = -1;
     memset(play->led_last, -1, sizeof play->led_last);
     play->entropy = 1;

@@ -90,9 +90,11 @@ struct play {
     int read_count;
     int deviations; /* that are left */
     bool truth_heard;
-    uint32_t heard_lineages;         /* bit i: somebody was heard to write lineage i */
-    uint32_t heard_index;            /* by which whoever counted was heard last */
-    bool heard_itself;               /* and not only by who follows it */
+    uint32_t heard_lineages; /* bit i: somebody was heard to write lineage i */
+    uint32_t heard_index;    /* by which whoever counted was heard last */
+    uint32_t heard_itself;   /* which server, and not only by who follows it; UINT32_MAX: none */
+    bool glimpsed;           /* the last time not: by a follower, or a failed read */
+    uint64_t replaced_ns[MAX_WORLD_SERVERS]; /* by index: when another one answered there last */
     uint64_t another_ns;             /* when another one was heard to lead there; 0: never */
     bool has_rival;                  /* and is of another system, or of the same timeline */
     uint64_t both_ns;                /* when whoever counts was heard to lead after that */
@@ -126,6 +128,9 @@ void play_end(struct play *play);
 
 /* The cluster gets a server, which is on, drained or off; what an index leads to is in behind. */
 void play_set_server(struct play *play, int index, int32_t state);
+
+/* Whether any of the cluster's names leads to whoever counts. */
+bool play_reaches_truth(const struct play *play);
 
 /* Somebody else counts from now on, or may: whom the cluster has heard to lead tells it nothing. */
 void play_forget_truth(struct play *play);

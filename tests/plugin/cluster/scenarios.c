@@ -209,6 +209,101 @@ static void former_a_is_gone(struct play *play) {
     host_is_reloaded(play);
 }
 
+/* ---- anything -------------------------------------------------------------------------------- */
+
+static void another_counts(struct play *play, int server, bool fenced) {
+    struct world *world = &play->world;
+    const struct world_server *heir = &world->servers[server];
+    if (!heir->up || !heir->in_recovery || heir->lineage != world->servers[world->truth].lineage) {
+        return;
+    }
+    world->servers[world->truth].up &= !fenced;
+    world_promote(world, server);
+    world->truth = server;
+    if (world_is_rivalled(world)) {
+        play_forget_truth(play);
+    }
+}
+
+/* Whoever leads beside the one that counts is believed when that one cannot be reached. */
+static void comes_or_goes(struct play *play, int server, bool comes) {
+    play->world.servers[server].up = false;
+    if (comes) {
+        world_restart(&play->world, server);
+    }
+    if (world_is_rivalled(&play->world)) {
+        play_forget_truth(play);
+    }
+}
+
+static void follows(struct play *play, int server, int upstream) {
+    if (server != upstream) {
+        world_follow(&play->world, server, upstream);
+    }
+}
+
+static void is_promoted_too(struct play *play, int server) {
+    if (server != play->world.truth) {
+        world_promote(&play->world, server);
+    }
+    if (!play_reaches_truth(play)) {
+        play_forget_truth(play);
+    }
+}
+
+static void leads_to(struct play *play, int index, int turn, int server) {
+    play->behind[index][turn] = server;
+    if (world_is_rivalled(&play->world)) {
+        play_forget_truth(play);
+    }
+}
+
+/* An operator who does not know what to do, and a day on which all goes wrong. */
+static void anything_happens(struct play *play) {
+    struct world *world = &play->world;
+    const int server = choose(play->choices, play->servers);
+    switch (choose(play->choices, 12)) {
+    case 0:
+        another_counts(play, server, true);
+        break;
+    case 1:
+        another_counts(play, server, false);
+        break;
+    case 2:
+        is_promoted_too(play, server);
+        break;
+    case 3:
+        follows(play, server, world->truth);
+        break;
+    case 4:
+        follows(play, server, choose(play->choices, play->servers));
+        break;
+    case 5:
+        world_restart_point(world, server);
+        break;
+    case 6:
+        comes_or_goes(play, server, true);
+        break;
+    case 7:
+        comes_or_goes(play, server, false);
+        break;
+    case 8:
+        world->servers[server].streaming = false;
+        break;
+    case 9:
+        leads_to(play, server, 0, choose(play->choices, play->servers));
+        break;
+    case 10:
+        leads_to(play, server, 1, choose(play->choices, play->servers));
+        break;
+    default:
+        for (int i = 0; i < 4; i++) {
+            world_write(world, server, true);
+        }
+        break;
+    }
+}
+
 /* ---- how it begins --------------------------------------------------------------------------- */
 
 static void roles_see_nothing(struct play *play) {
@@ -504,6 +599,14 @@ const struct scenario scenarios[] = {
      .standbys = 2,
      .events = {a_is_dead},
      .stays_split = true},
+    {.name = "anything",
+     .what = "servers are promoted, restarted, lost and led elsewhere, in any order",
+     .standbys = 3,
+     .events = {anything_happens, anything_happens, anything_happens, anything_happens,
+                anything_happens, anything_happens, anything_happens, anything_happens},
+     .at_random = true,
+     .stays_split = true,
+     .blind_to_floors = true},
     {.name = "past_fork",
      .what = "C has received WAL beyond the fork of a failover, and replays it while it streams",
      .standbys = 2,

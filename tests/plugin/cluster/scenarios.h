@@ -20,6 +20,7 @@ struct scenario {
         struct play *play); /* in this order, at any moments; NULL ends */
     bool asynchronous;      /* commits are acknowledged before they are flushed */
     unsigned deeply; /* bit p: under policy p it takes two deviations to see what it is there for */
+    bool at_random;  /* only: it would take too long in every order */
     bool stays_split;     /* nobody ends it: reads that miss go on failing */
     int out;              /* this server is out in the end; 0: none */
     bool blind_to_floors; /* see play.h: a position has no timeline */

@@ -72,6 +72,16 @@ bool world_shows(const struct world *world, int server, int row) {
     return world_has(world, server, world->rows[row].lineage, world->rows[row].position);
 }
 
+bool world_is_rivalled(const struct world *world) {
+    for (int i = 0; i < MAX_WORLD_SERVERS; i++) {
+        const struct world_server *server = &world->servers[i];
+        if (i != world->truth && server->there && server->up && !server->in_recovery) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void world_flush(struct world *world, int server) {
     world->servers[server].flushed = world->servers[server].position;
 }

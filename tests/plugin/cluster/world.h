@@ -103,6 +103,9 @@ void world_restart(struct world *world, int server); /* another instance, the sa
  * number. */
 void world_restore(struct world *world, int server, uint64_t units_back);
 
+/* Whether another server than the one that counts leads, too. */
+bool world_is_rivalled(const struct world *world);
+
 /* Whether the server shows the row. */
 bool world_shows(const struct world *world, int server, int row);
 
