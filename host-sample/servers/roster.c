@@ -62,13 +62,6 @@ static void take_out(struct servers *servers, struct server *server) {
     servers->news = true;
 }
 
-/* It has said who it is, or there was no way to ask it. */
-static bool is_heard(struct servers *servers, const struct server *server) {
-    struct rp_server_info info = {.struct_size = sizeof info};
-    (void)servers->calls->server(servers->cluster, server->index, &info);
-    return server->tried && (info.answers || !pg_server_is_up(server->links));
-}
-
 static bool are_new_ones_heard(struct roster *roster) {
     struct servers *servers = roster->servers;
     if (monotonic_ns() >= roster->heard_by_ns) {
@@ -76,7 +69,7 @@ static bool are_new_ones_heard(struct roster *roster) {
     }
     for (uint32_t i = 0; i < servers->count; i++) {
         const struct server *server = &servers->servers[i];
-        if (server->links != NULL && !server->going && !is_heard(servers, server)) {
+        if (server->links != NULL && !server->going && !servers_is_heard(servers, server)) {
             return false;
         }
     }

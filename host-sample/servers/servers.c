@@ -14,6 +14,9 @@
 /* Views are filled at most this often: pages and metrics are read by people and scrapers. */
 #define VIEW_NS UINT64_C(20000000)
 
+/* How long a server with a link is waited for at the start: a question, and one more. */
+#define KNOWN_NS UINT64_C(2000000000)
+
 /* ---- questions ------------------------------------------------------------------------------- */
 
 static int32_t outcome_of_failure(const struct pg_reply *reply) {
@@ -229,15 +232,44 @@ void servers_run(struct servers *servers) {
     }
 }
 
-/* Once every link has been tried, and every server was heard or failed. */
+bool servers_is_heard(const struct servers *servers, const struct server *server) {
+    struct rp_server_info info = {.struct_size = sizeof info};
+    (void)servers->calls->server(servers->cluster, server->index, &info);
+    return server->tried && (info.answers || !pg_server_is_up(server->links));
+}
+
+static bool all_are_heard(const struct servers *servers) {
+    for (uint32_t i = 0; i < servers->count; i++) {
+        const struct server *server = &servers->servers[i];
+        if (server->links != NULL && !servers_is_heard(servers, server)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Since every link has been tried. */
+static bool have_waited_long(struct servers *servers) {
+    const uint64_t now_ns = monotonic_ns();
+    if (servers->known_by_ns == 0) {
+        servers->known_by_ns = now_ns + KNOWN_NS;
+        wake_up_set(&servers->wake_ups, &servers->known_wake_up, servers->known_by_ns);
+    }
+    return now_ns >= servers->known_by_ns;
+}
+
+/* Once every link has been tried, and every server was heard or failed. A server to which links
+ * come up slowly has failed for the first question, which had no link in all its time; the next one
+ * is on its way then, and without its answer the server could not be asked. */
 static void announce(struct servers *servers) {
     struct rp_cluster_info info = {.struct_size = sizeof info};
     if (servers->announced || servers->untried > 0) {
         return;
     }
     (void)servers->calls->info(servers->cluster, &info);
-    if (info.settled) {
+    if (info.settled && (all_are_heard(servers) || have_waited_long(servers))) {
         servers->announced = true;
+        wake_up_clear(&servers->known_wake_up);
         fill_views(servers, monotonic_ns());
         servers->options.known(servers->options.known_context);
     }
@@ -334,6 +366,7 @@ bool servers_init(struct servers *servers, const struct servers_options *options
     servers->calls = options->plugin->cluster;
     servers->wake_up.woken = woken;
     servers->view_wake_up.woken = woken;
+    servers->known_wake_up.woken = woken;
     if (!wake_ups_init(&servers->wake_ups, base)) {
         (void)snprintf(err, err_length, "cannot make a timer");
         return false;

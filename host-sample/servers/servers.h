@@ -87,7 +87,8 @@ struct servers_options {
     void (*say)(void *context, int32_t level, const char *server, const char *text);
     void *say_context;
     struct servers_user user;
-    /* Every link has been tried once, and it is known who is who. Called once. */
+    /* Every link has been tried once, and it is known who is who, or a server to which there are
+     * links has not said it for too long. Called once. */
     void (*known)(void *context);
     void *known_context;
     uint64_t *random;        /* see entropy.h */
@@ -105,6 +106,8 @@ struct servers {
     pthread_mutex_t lock;
     uint32_t untried; /* whose first attempts to connect are under way */
     bool announced;
+    uint64_t known_by_ns; /* who has not been heard is not waited for any longer; 0: see announce */
+    struct wake_up known_wake_up;
     struct wake_ups wake_ups;
     struct wake_up wake_up;
     uint64_t configuration; /* that they are of; 0: they are changing */
@@ -133,6 +136,9 @@ void servers_free(struct servers *servers);
 int32_t servers_start(struct servers *servers, const struct rp_policy *policy,
                       const struct rp_request *request, uint64_t tag, uint64_t *read_id);
 void servers_forget(struct servers *servers, uint64_t read_id);
+
+/* It has said who it is, or there was no way to ask it. */
+bool servers_is_heard(const struct servers *servers, const struct server *server);
 
 /* What became of a read: see the cluster's answer. */
 void servers_answer(struct servers *servers, uint64_t id, int32_t outcome, const char *before,

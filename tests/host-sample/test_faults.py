@@ -710,10 +710,31 @@ class Connections(FaultCase):
         with self.load(host):
             pass
 
+    def test_links_that_come_up_late(self):
+        """The first question is over before there is a link that could carry it; clients are let in
+        when the next one has been answered."""
+        replica.delay(0.35)  # a link needs several answers, and a question has a second
+        with Host(primary, [replica], policy=SHORT_WAIT) as host:
+            self.assert_answer(host.lookup(runs[0].id, runs[0].snapshots[0]), runs[0],
+                               runs[0].snapshots[0])
+
+    def test_links_that_are_too_slow_for_any_question(self):
+        """Clients are let in all the same."""
+        replica.delay(1.1)  # a question has a second, and an attempt to connect three
+        settings = {"replica": {"conninfo": replica.conninfo(sslmode="disable")}}
+        with Host(primary, [replica], policy=SHORT_WAIT, settings=settings) as host:
+            self.assertEqual(host.lookup(runs[0].id, runs[0].snapshots[0]).status, 503)
+            self.assertGreater(self.links_up(host), 0)
+            replica.pass_through()
+            with self.load(host):
+                pass
+
     def test_more_links_than_the_server_allows(self):
         settings = {**self.as_reader(links=64), "listen": {"threads": 2}}
         with Host(primary, [replica], policy=SHORT_WAIT, settings=settings) as host:
             wait_for(lambda: self.links_up(host) >= 90, "nearly all links that the server allows")
+            wait_for(lambda: host.metrics().value("snapshot_host_server_answers", server="replica"),
+                     "both threads to know the replica")
             with self.load(host) as load:
                 self.assertGreater(host.metrics().value("snapshot_host_connect_failures_total",
                                                         server="replica"), 0)
