@@ -304,7 +304,6 @@ static void begin(void) {
     link_to_server = PQconnectdb(conninfo);
     ck_assert_msg(PQstatus(link_to_server) == CONNECTION_OK, "%s", PQerrorMessage(link_to_server));
     sql("SET client_min_messages = error");
-    sql("SET escape_string_warning = off");
 }
 
 static void end(void) {
