@@ -87,4 +87,9 @@ class _Server(Server):
         self._options = {"timeout": _sql.CONNECT_TIMEOUT_S, **options}
 
     async def connect(self) -> _Link:
-        return _Link(await asyncpg.connect(self._dsn, **self._options))
+        try:
+            return _Link(await asyncpg.connect(self._dsn, **self._options))
+        except ValueError as error:
+            # The address itself is wrong. Newer versions of asyncpg count that among their own errors,
+            # too, and there it would pass for a server that cannot be reached.
+            raise ValueError(str(error)) from error
