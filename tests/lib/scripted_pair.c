@@ -10,6 +10,7 @@
 static const char *answer_of(const struct scripted_pair *pair, uint32_t server, const char *text) {
     static char answer[160];
     const bool is_other_standby = server == PAIR_ALIAS && pair->alias_replayed != 0;
+    const bool is_other_primary = server == PAIR_ALIAS && pair->alias_system != 0;
     const bool follows = server == PAIR_STANDBY || is_other_standby;
     const bool leads = !follows || (server == PAIR_STANDBY && pair->standby_leads);
     const uint32_t database = pair->databases[follows];
@@ -22,7 +23,8 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
         (void)snprintf(age, sizeof age, "%u", pair->replay_age_ms);
     }
     if (!pair->system_is_unknown) {
-        (void)snprintf(system, sizeof system, " %u %s", pair->systems[follows], age);
+        (void)snprintf(system, sizeof system, " %u %s",
+                       is_other_primary ? pair->alias_system : pair->systems[follows], age);
     }
     if (database != 0) {
         (void)snprintf(told, sizeof told, " d%u", database);
@@ -33,8 +35,9 @@ static const char *answer_of(const struct scripted_pair *pair, uint32_t server, 
         (void)snprintf(answer, sizeof answer, "rp1 %u %u %u t t t t %c", pair->version, pair->block,
                        pair->segment, pair->tells_replayed ? 't' : 'f');
     } else if (leads) {
+        const uint32_t leader = is_other_primary ? 0xC1 : pair->leader;
         (void)snprintf(answer, sizeof answer, "rp1 %x c p 0/%X 0/%X %08X%s%s",
-                       follows ? pair->follower : pair->leader, pair->inserted, pair->flushed,
+                       follows ? pair->follower : leader, pair->inserted, pair->flushed,
                        pair->timeline + follows, told, full ? system : "");
     } else {
         char bounds[2][12] = {"-", "-"};

@@ -71,6 +71,7 @@ struct scripted_pair {
     bool standby_leads;      /* it was promoted, to the timeline after the primary's */
     bool primary_is_standby; /* its polls are led to the standby, whose name is another one */
     uint32_t alias_replayed; /* by the other standby, if the alias is one; 0: it is not */
+    uint32_t alias_system;   /* of the other primary, if the alias is one; 0: it is not */
     /* Forgotten when another read is done; 0: none. */
     uint64_t forgotten;
     void (*looks)(void); /* before each action; or NULL */

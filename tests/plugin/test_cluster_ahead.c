@@ -108,6 +108,25 @@ START_TEST(never_where_the_next_one_had_not_flushed_so_much) {
 }
 END_TEST
 
+/* It is not ahead of nobody, so hits go on; but what it has replayed keeps no floor. */
+START_TEST(it_serves_while_there_is_no_primary) {
+    primary_is_restored();
+    (void)pair.calls->server_set(pair.cluster, PAIR_PRIMARY, "a", RP_EXPECT_ANY, RP_SERVER_OFF,
+                                 pair.now_ns);
+    ck_assert_int_eq(pair_standbys_role(&pair), RP_ROLE_REPLICA);
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+    pair_start(&pair, 2, 0x100);
+    pair_answer(&pair, &pair.reads_out[2], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_int_ne(pair.verdicts[2], RP_VERDICT_FOUND);
+    (void)pair.calls->server_set(pair.cluster, PAIR_PRIMARY, "a", RP_EXPECT_ANY, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair_time_passes(&pair, 2500);
+    it_is_out();
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_ahead");
     TCase *tests = suite_case(suite, "ahead", set_up, tear_down, 0);
@@ -118,5 +137,6 @@ int main(void) {
     tcase_add_test(tests, at_once_where_it_is_level_with_it);
     tcase_add_test(tests, never_where_it_comes_to_one_that_it_was_ahead_of);
     tcase_add_test(tests, never_where_the_next_one_had_not_flushed_so_much);
+    tcase_add_test(tests, it_serves_while_there_is_no_primary);
     return suite_run(suite);
 }

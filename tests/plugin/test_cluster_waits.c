@@ -86,6 +86,26 @@ START_TEST(servers_and_hosts_that_cannot_are_asked) {
 }
 END_TEST
 
+START_TEST(questions_are_counted_by_their_kind) {
+    pair_open_cluster(&pair, _i == 0 ? 0 : RP_CLUSTER_CAN_BLOCK);
+    start_and_miss(1);
+    ck_assert_uint_eq(pair_counter(&pair, "cluster.locates"), 1);
+    ck_assert_uint_eq(pair_counter(&pair, "cluster.watches"), _i == 0 ? 1 : 0);
+    ck_assert_uint_eq(pair_counter(&pair, "cluster.waits"), _i == 0 ? 0 : 1);
+}
+END_TEST
+
+/* Looks on the way, of a standby that does not say on which timeline it is, and of one that does.
+ */
+START_TEST(looks_that_can_prove_nothing_are_counted) {
+    pair.streamed = _i == 0 ? 0 : 1;
+    pair.version = 150000;
+    pair_open_cluster(&pair, 0);
+    start_and_miss(1);
+    ck_assert_uint_eq(pair_counter(&pair, "cluster.unproven"), _i == 0 ? 5 : 0);
+}
+END_TEST
+
 START_TEST(a_nearer_position_does_not_wait_behind_a_farther_one) {
     pair_open_cluster(&pair, RP_CLUSTER_CAN_BLOCK);
     start_and_miss(1);
@@ -306,6 +326,8 @@ int main(void) {
     tcase_add_test(tests, one_wait_takes_the_place_of_questions);
     tcase_add_test(tests, a_wait_proves_nothing);
     tcase_add_loop_test(tests, servers_and_hosts_that_cannot_are_asked, 0, 2);
+    tcase_add_loop_test(tests, questions_are_counted_by_their_kind, 0, 2);
+    tcase_add_loop_test(tests, looks_that_can_prove_nothing_are_counted, 0, 2);
     tcase_add_test(tests, a_nearer_position_does_not_wait_behind_a_farther_one);
     tcase_add_test(tests, a_farther_position_has_its_turn_next);
     tcase_add_test(tests, reads_that_await_the_same_share_a_wait);
