@@ -54,6 +54,25 @@ START_TEST(in_a_rehearsal_the_first_one_is_a_miss) {
 }
 END_TEST
 
+START_TEST(a_retry_that_finds_is_counted) {
+    struct rp_metric metric = {.struct_size = sizeof metric};
+    open_pair("policy = replica_then_primary\nreplica_retry_min_ms = 50\nreplica_retry_max_ms = 50",
+              0);
+    for (uint64_t tag = 1; tag <= 2; tag++) {
+        pair_start(&pair, tag, 0);
+        if (tag == 1) {
+            pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, NULL);
+            pair_time_passes(&pair, 51);
+        }
+        pair_answer(&pair, &pair.reads_out[tag], RP_FOUND, NULL);
+        ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FOUND);
+    }
+    ck_assert_int_eq(pair.section.plugin.table->metrics(pair.section.set, 0, &metric), RP_OK);
+    ck_assert_str_eq(metric.attribute_value, "replica_retry");
+    ck_assert_uint_eq(metric.value, 1);
+}
+END_TEST
+
 START_TEST(what_was_said_beside_it_is_heard) {
     open_pair("policy = read_index", 0);
     pair_start(&pair, 1, 0);
@@ -279,6 +298,7 @@ int main(void) {
     tcase_add_test(tests, a_hit_is_found);
     tcase_add_test(tests, a_read_of_the_primary_goes_there);
     tcase_add_test(tests, in_a_rehearsal_the_first_one_is_a_miss);
+    tcase_add_test(tests, a_retry_that_finds_is_counted);
     tcase_add_test(tests, what_was_said_beside_it_is_heard);
     tcase_add_test(tests, a_silent_replica_is_not_read);
     tcase_add_test(tests, no_timer_outlives_a_hit);

@@ -350,6 +350,32 @@ START_TEST(where_nothing_retries_nothing_moves_on) {
 }
 END_TEST
 
+/* Nor of a bound that is not set, or of what another policy does with the same key. */
+static const struct {
+    const char *text;
+    const char *said;
+    const char *not_said;
+} descriptions[] = {
+    {"policy = replica_then_primary\n", "are not limited", "at once"},
+    {"policy = replica_then_primary\n", "[s]", "is not asked"},
+    {"policy = replica_backoff\n", "All waits together", "awaited"},
+    {"policy = read_index\n", "Positions are awaited", "polls"},
+    /* At least 1, 2, 4, ... ms: the last one ends with max_wait_ms, or is the first beyond it. */
+    {"policy = replica_backoff\nfirst_ms = 2\nmax_wait_ms = 3\n", "(2 polls)", "3 polls"},
+    {"policy = replica_backoff\nfirst_ms = 2\nmax_wait_ms = 4\n", "(3 polls)", "2 polls"},
+};
+
+START_TEST(a_description_says_what_bears_on_a_read) {
+    char text[512];
+    char said[RP_ERROR_BYTES];
+    char description[4096];
+    (void)snprintf(text, sizeof text, "[s]\n%s", descriptions[_i].text);
+    load(text, said, sizeof said, description);
+    ck_assert_ptr_nonnull(strstr(description, descriptions[_i].said));
+    ck_assert_ptr_null(strstr(description, descriptions[_i].not_said));
+}
+END_TEST
+
 START_TEST(metrics_are_named_after_prefix_or_section) {
     struct rp_metric metric = {.struct_size = sizeof metric};
     ini_file_write(&file, metric_names[_i].text);
@@ -391,6 +417,7 @@ int main(void) {
     tcase_add_loop_test(table, a_default_written_out_is_the_default, 0, COUNT_OF(keys));
     tcase_add_loop_test(table, errors_say_what_is_wrong_and_what_is_accepted, 0, COUNT_OF(errors));
     tcase_add_test(table, where_nothing_retries_nothing_moves_on);
+    tcase_add_loop_test(table, a_description_says_what_bears_on_a_read, 0, COUNT_OF(descriptions));
     tcase_add_loop_test(table, metrics_are_named_after_prefix_or_section, 0,
                         COUNT_OF(metric_names));
     tcase_add_test(table, the_longest_prefix);

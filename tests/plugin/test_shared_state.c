@@ -125,6 +125,29 @@ START_TEST(sets_count_together_and_one_after_the_other) {
 }
 END_TEST
 
+/* Neither in a counter nor where those to come will be. */
+START_TEST(a_read_that_is_not_counted_writes_nothing) {
+    static const struct scripted_read hit = {.replicas = 1, .reports = "found"};
+    static const struct scripted_read nowhere = {.replicas = 1,
+                                                 .reports = "missing waited missing missing"};
+    const struct state_file file = room_for(1);
+    const void *memory = map_file(&file);
+    void *before = malloc(file.bytes);
+    struct script_result result;
+    struct opened_section section;
+    section_open(&section, "policy = replica_then_primary\n");
+    must_share(&section, &file);
+    memcpy(before, memory, file.bytes);
+    run_script(&section, &hit, &result);
+    run_script(&section, &nowhere, &result);
+    ck_assert_mem_eq(memory, before, file.bytes);
+    count_one(&section);
+    ck_assert_mem_ne(memory, before, file.bytes);
+    section_close(&section);
+    free(before);
+}
+END_TEST
+
 START_TEST(a_debt_outlives_its_set) {
     const struct state_file file = room_for(ROOM);
     struct opened_section section;
@@ -212,9 +235,11 @@ START_TEST(names_are_told_apart) {
 }
 END_TEST
 
+/* Less than one more section needs is room for none. */
 START_TEST(no_room_for_a_section) {
-    const struct state_file file = room_for(2);
+    struct state_file file = room_for(_i == 0 ? 2 : 3);
     struct opened_section section;
+    file.bytes -= _i == 0 ? 0 : 1;
     open_sections(&section, 0, 3);
     ck_assert_int_eq(share(&section, &file), RP_E_LIMIT);
     ck_assert_ptr_nonnull(strstr(error, "[aaaaaaaab]"));
@@ -287,6 +312,7 @@ START_TEST(memory_that_will_not_do) {
     assert_refused(&section, memory, plugin->shared_bytes(ROOM - 1), "for 8 sections before");
     memory[0]++;
     assert_refused(&section, memory, file.bytes, "another version");
+    assert_refused(&section, memory, file.bytes, "(layout 2, this one has 1)");
     memory[7] ^= 0xff;
     assert_refused(&section, memory, file.bytes, "something else");
     memory[7] ^= 0xff;
@@ -560,10 +586,11 @@ int main(void) {
     TCase *alone = tcase_create("one after the other");
     suite_add_tcase(suite, alone);
     tcase_add_test(alone, sets_count_together_and_one_after_the_other);
+    tcase_add_test(alone, a_read_that_is_not_counted_writes_nothing);
     tcase_add_test(alone, a_debt_outlives_its_set);
     tcase_add_test(alone, a_new_rate_holds_for_all);
     tcase_add_test(alone, names_are_told_apart);
-    tcase_add_test(alone, no_room_for_a_section);
+    tcase_add_loop_test(alone, no_room_for_a_section, 0, 2);
     tcase_add_test(alone, a_reload_adds_a_section_where_there_is_room);
     tcase_add_test(alone, memory_that_will_not_do);
     tcase_add_test(alone, sizes);

@@ -132,6 +132,24 @@ START_TEST(retry_waits_are_uniform) {
 }
 END_TEST
 
+/* Entropies that lead to the least and the greatest draws, and to those between halves. */
+static const struct {
+    uint64_t entropy, draw, wait_ns;
+} ends[] = {{0x61C8864680B583EB, 0x0000000000000000, 0},
+            {0x25114ED53327345A, 0x00000000FFFFFFFF, 13},
+            {0x2FEDF1EFCE1D5545, 0x8000000000000000, 30000000000},
+            {0x561AC6DB83AB17A4, 0xFFFFFFFF00000000, 59999999987},
+            {0x31628AF67B2131AB, 0xFFFFFFFFFFFFFFFF, 60000000000}};
+
+START_TEST(the_ends_of_the_draws_are_those_of_the_wait) {
+    struct opened_section section;
+    section_open(&section, RETRY, 0u, 60000u);
+    ck_assert_uint_eq(rp_random_at(ends[_i].entropy, 1), ends[_i].draw);
+    ck_assert_uint_eq(retry_wait(&section, ends[_i].entropy), ends[_i].wait_ns);
+    section_close(&section);
+}
+END_TEST
+
 START_TEST(the_same_entropy_gives_the_same_wait) {
     struct opened_section section;
     section_open(&section, RETRY, 50u, 200u);
@@ -191,7 +209,12 @@ END_TEST
 
 static const struct {
     uint32_t first_ms, max_wait_ms, polls_at_most;
-} backoffs[] = {{2, 200, 8}, {1, 60000, 17}, {1, 1, 2}, {1000, 100, 1}, {60000, 60000, 2}};
+} backoffs[] = {{2, 200, 8},
+                {1, 60000, 17},
+                {1, 1, 2},
+                {1000, 100, 1},
+                {60000, 60000, 2},
+                /* no more than the least waits take */ {2, 3, 2}};
 
 /* Polls until the primary's turn, each wait as long as it says; returns the number of waits. */
 static uint32_t poll_to_the_end(struct walk *walk, uint64_t first, uint64_t max_wait) {
@@ -300,6 +323,24 @@ START_TEST(a_poll_that_would_overrun_the_deadline_is_not_begun) {
         }
         MUST(is_read_of(walk.step, RP_TARGET_PRIMARY));
         MUST(walk.now_ns >= SCRIPT_START_NS + 15 * MS);
+    }
+    section_close(&section);
+}
+END_TEST
+
+START_TEST(a_poll_that_ends_at_the_deadline_is_begun) {
+    struct opened_section section;
+    section_open(&section, POLLS, 10u, 200u);
+    struct walk walk;
+    struct rp_request request = one_replica(SEED);
+    begin(&walk, &section, &request);
+    report(&walk, RP_MISSING, 0);
+    const uint64_t until_ns = walk.step->until_ns;
+    for (uint64_t early = 0; early <= 1; early++) {
+        request.deadline_ns = until_ns - early;
+        begin(&walk, &section, &request);
+        report(&walk, RP_MISSING, 0);
+        ck_assert_int_eq(walk.step->kind, early == 0 ? RP_STEP_WAIT : RP_STEP_READ);
     }
     section_close(&section);
 }
@@ -529,6 +570,7 @@ static void add_wait_cases(Suite *suite) {
     suite_add_tcase(suite, retry);
     tcase_add_loop_test(retry, retry_waits_lie_within_their_bounds, 0, COUNT_OF(retry_bounds));
     tcase_add_test(retry, retry_waits_are_uniform);
+    tcase_add_loop_test(retry, the_ends_of_the_draws_are_those_of_the_wait, 0, COUNT_OF(ends));
     tcase_add_test(retry, the_same_entropy_gives_the_same_wait);
     tcase_add_test(retry, a_retry_that_would_overrun_the_deadline_is_not_begun);
     tcase_add_test(retry, a_wait_that_ends_at_the_deadline_is_begun);
@@ -539,6 +581,7 @@ static void add_wait_cases(Suite *suite) {
     tcase_add_loop_test(backoff, polls_are_bounded_whatever_the_clock_says, 0, COUNT_OF(backoffs));
     tcase_add_test(backoff, each_poll_is_uniform_in_the_upper_half);
     tcase_add_test(backoff, a_poll_that_would_overrun_the_deadline_is_not_begun);
+    tcase_add_test(backoff, a_poll_that_ends_at_the_deadline_is_begun);
 
     TCase *index = tcase_create("index");
     suite_add_tcase(suite, index);
