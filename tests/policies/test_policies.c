@@ -486,6 +486,7 @@ static const struct row floor_rows[] = {
     FLOOR(INDEX, ALWAYS, "located@70 reached@70 missing@70", "locate await@70 replica@",
           ABSENT_FIRST),
     FLOOR(INDEX, ALWAYS, "failed found@70", "locate replica@", BY_REPLICA),
+    FLOOR(INDEX, ALWAYS, "failed@69 found@70", "locate replica@", BY_REPLICA),
     FLOOR(INDEX, ALWAYS, "failed found@69 reached@70 found@70", "locate replica@ await@70 replica@",
           AT_FLOOR),
 };
