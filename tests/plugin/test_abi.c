@@ -455,6 +455,22 @@ START_TEST(a_key_of_abi_1_0_is_filled_in) {
 }
 END_TEST
 
+START_TEST(a_longer_key_is_filled_in_as_far_as_it_is_known) {
+    struct {
+        struct rp_key key;
+        unsigned char more[64];
+    } key;
+    memset(&key, 0xa5, sizeof key);
+    key.key.struct_size = sizeof key;
+    ck_assert_int_eq(plugin->key(0, &key.key), RP_OK);
+    ck_assert_uint_eq(key.key.struct_size, sizeof key);
+    ck_assert_str_eq(key.key.name, "policy");
+    for (size_t i = 0; i < sizeof key.more; i++) {
+        ck_assert_uint_eq(key.more[i], 0xa5);
+    }
+}
+END_TEST
+
 static bool has_word(const char *const *words, const char *word) {
     while (*words != NULL && strcmp(*words, word) != 0) {
         words++;
@@ -484,7 +500,8 @@ START_TEST(kinds_are_enumerated_as_they_can_be_chosen) {
         ck_assert_int_eq(kind.summary[strlen(kind.summary) - 1], '.');
         ck_assert_uint_ge(kind.most_steps, 1);
         ck_assert_uint_eq(kind.needs & ~ALL_CAPABILITIES, 0);
-        ck_assert_uint_eq(kind.flags & ~(uint32_t)RP_KIND_PRIMARY_FIRST, 0);
+        ck_assert_uint_eq(kind.flags,
+                          strcmp(kind.name, "primary_only") == 0 ? RP_KIND_PRIMARY_FIRST : 0);
         for (int i = 0; kind.keys[i] != NULL; i++) {
             ck_assert_msg(has_key(kind.keys[i]), "%s uses %s", kind.name, kind.keys[i]);
         }
@@ -917,6 +934,7 @@ static void add_set_cases(Suite *suite) {
     tcase_add_test(lists, sections_are_enumerated_and_found);
     tcase_add_test(lists, keys_are_enumerated_without_gaps);
     tcase_add_test(lists, a_key_of_abi_1_0_is_filled_in);
+    tcase_add_test(lists, a_longer_key_is_filled_in_as_far_as_it_is_known);
     tcase_add_test(lists, kinds_are_enumerated_as_they_can_be_chosen);
     tcase_add_test(lists, each_key_that_is_used_says_something_in_the_description);
     tcase_add_test(lists, texts_are_cut_as_by_snprintf);

@@ -28,7 +28,7 @@
     "[always]\npolicy = read_index\nwhen = always\nprimary_budget_per_s = 1000000\n"               \
     "[backoff]\npolicy = replica_backoff\n"                                                        \
     "[primary]\npolicy = primary_only\nmetric_prefix = a_prefix.of_its_own\n"                      \
-    "[replica]\npolicy = replica_only\n"
+    "[replica]\npolicy = replica_only\nfirst_ms = 7\n" /* which is noted */
 #define POLICY_COUNT 6u
 
 static struct opened_plugin opened;
@@ -193,8 +193,9 @@ END_TEST
     "[then]\npolicy = replica_only\n[index]\npolicy = replica_only\n[always]\npolicy = "           \
     "replica_only\n[backoff]\npolicy = replica_only\n[primary]\npolicy = "                         \
     "replica_only\n[replica]\npolicy = primary_only\n[new]\npolicy = primary_only\n[newer]\n"      \
-    "policy = primary_only\n"
+    "policy = primary_only\nfirst_ms = 8\n"
 
+/* With the notes. */
 static void describe_all(struct rp_set *set, char *text, size_t capacity) {
     size_t length = 0;
     const char *name;
@@ -203,6 +204,8 @@ static void describe_all(struct rp_set *set, char *text, size_t capacity) {
                                    (uint32_t)(capacity - length));
         ck_assert_uint_lt(length, capacity);
     }
+    (void)plugin->notes(set, text + length, (uint32_t)(capacity - length));
+    ck_assert_ptr_nonnull(strstr(text, "first_ms = "));
 }
 
 START_TEST(every_allocation_of_reload_fails_in_turn) {
@@ -237,8 +240,8 @@ END_TEST
 /* An error in the file and an allocation that fails: one or the other is reported, nothing leaks.
  */
 START_TEST(every_allocation_fails_while_there_are_errors) {
-    ini_file_write(&file,
-                   "[a]\npolicy = nonsense\n[b]\nfirst_ms = x\n[c]\npolicy = replica_only\n");
+    ini_file_write(&file, "[a]\npolicy = nonsense\n[b]\nfirst_ms = x\n[c]\npolicy = replica_only\n"
+                          "first_ms = 7\n");
     const int64_t before = live_blocks();
     bool reached = true;
     for (uint64_t failing = 1; reached; failing++) {

@@ -98,6 +98,19 @@ START_TEST(without_a_budget_everything_is_admitted) {
 }
 END_TEST
 
+/* An event loop's time may be a little older than that of another thread, which has paid already:
+ * what that one owes is no debt of another rate. */
+START_TEST(a_clock_that_is_behind_forgives_no_debt) {
+    struct opened_section section;
+    section_open(&section, BUDGETED, 10u, 10u);
+    ck_assert_uint_eq(drain_budget(&section, START + S), 10);
+    ck_assert_uint_eq(drain_budget(&section, START + S / 2), 0);
+    ck_assert_uint_eq(drain_budget(&section, START), 0);
+    ck_assert_uint_eq(drain_budget(&section, START + S), 0);
+    section_close(&section);
+}
+END_TEST
+
 /* Only fallback reads draw on it. */
 START_TEST(reads_that_go_to_the_primary_anyway_are_free) {
     static const struct scripted_read in_transaction = {
@@ -407,6 +420,7 @@ int main(void) {
     tcase_add_test(bucket, the_largest_budget);
     tcase_add_test(bucket, the_slowest_rate_with_the_largest_burst);
     tcase_add_test(bucket, without_a_budget_everything_is_admitted);
+    tcase_add_test(bucket, a_clock_that_is_behind_forgives_no_debt);
     tcase_add_loop_test(bucket, reads_that_go_to_the_primary_anyway_are_free, 0,
                         COUNT_OF(budgeted));
     tcase_add_loop_test(bucket, arrivals_at_random_are_admitted_exactly, 0, COUNT_OF(rates));

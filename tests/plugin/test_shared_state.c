@@ -301,7 +301,7 @@ START_TEST(memory_that_will_not_do) {
     assert_refused(&section, NULL, file.bytes, "NULL");
     assert_refused(&section, memory + 4, file.bytes - 4, "aligned to 8 bytes");
     assert_refused(&section, memory, 0, "too few");
-    assert_refused(&section, memory, plugin->shared_bytes(1) - 1, "too few");
+    assert_refused(&section, memory, plugin->shared_bytes(1) - 1, "one section needs 320");
     ck_assert_int_eq(plugin->share(NULL, memory, file.bytes, error, sizeof error), RP_E_ARGUMENT);
     ck_assert_int_eq(plugin->share(section.set, memory, file.bytes, NULL, 1), RP_E_ARGUMENT);
     /* None of them has written a byte. */
