@@ -124,6 +124,27 @@ START_TEST(a_short_bound_needs_no_shorter_polls) {
 }
 END_TEST
 
+/* A section of the file with that bound, and one whose bound is none, or longer; in both orders. */
+static const char *const bounds[] = {
+    "policy = replica_only\nmax_lag_ms = 400\n[t]\npolicy = replica_only\n",
+    "policy = replica_only\n[t]\npolicy = replica_only\nmax_lag_ms = 400\n",
+    "policy = replica_only\nmax_lag_ms = 400\n[t]\npolicy = replica_only\nmax_lag_ms = 60000\n",
+    "policy = replica_only\nmax_lag_ms = 60000\n[t]\npolicy = replica_only\nmax_lag_ms = 400\n",
+};
+
+START_TEST(positions_are_asked_for_as_the_shortest_bound_needs_it) {
+    pair_close(&pair);
+    pair_open(&pair, bounds[_i]);
+    pair.version = 150000;
+    pair_open_cluster(&pair, 0);
+    time_passes(1000);
+    const int before = pair.watches_seen;
+    time_passes(2000);
+    ck_assert_int_ge(pair.watches_seen - before, 30);
+    ck_assert_int_le(pair.watches_seen - before, 40);
+}
+END_TEST
+
 /* What was so long ago is remembered, too, if more roughly. */
 START_TEST(one_that_stands_still_is_as_late_as_that_is_long) {
     write_for(1000, true);
@@ -406,6 +427,7 @@ int main(void) {
     tcase_add_loop_test(tests, one_that_is_a_moment_late_is_no_later, 0, 40);
     tcase_add_test(tests, one_that_is_always_a_little_late_is_no_later);
     tcase_add_test(tests, a_short_bound_needs_no_shorter_polls);
+    tcase_add_loop_test(tests, positions_are_asked_for_as_the_shortest_bound_needs_it, 0, 4);
     tcase_add_test(tests, one_that_stands_still_is_as_late_as_that_is_long);
     tcase_add_test(tests, so_does_one_that_was_the_primary);
     tcase_add_test(tests, one_that_has_gone_back_is_as_late_as_it_says);

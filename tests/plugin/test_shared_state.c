@@ -187,6 +187,32 @@ START_TEST(a_new_rate_holds_for_all) {
 }
 END_TEST
 
+static const uint32_t other_rates[] = {7, 997, 1, 0};
+
+/* Of the rate that another set has loaded, or of none. */
+START_TEST(what_is_left_is_told_of_the_rate_that_holds) {
+    const struct state_file file = room_for(ROOM);
+    const uint32_t per_s = other_rates[_i];
+    struct opened_section one;
+    struct opened_section other;
+    struct rp_budget_info info = {.struct_size = sizeof info};
+    section_open(&one, BUDGETED, 10u, 5u);
+    must_share(&one, &file);
+    section_open(&other, BUDGETED, per_s, per_s == 0 ? 0 : 3u);
+    must_share(&other, &file);
+    for (int i = 0; i < 2; i++) {
+        const struct opened_section *section = i == 0 ? &one : &other;
+        const struct rp_plugin *plugin = section->plugin.table;
+        ck_assert_int_eq(plugin->budget(section->policy, START, &info), RP_OK);
+        ck_assert_uint_eq(info.per_s, per_s);
+        ck_assert_uint_eq(info.burst, per_s == 0 ? 0 : 3);
+        ck_assert_uint_eq(info.left, per_s == 0 ? 0 : 3);
+    }
+    section_close(&one);
+    section_close(&other);
+}
+END_TEST
+
 /* ---- sections ---- */
 
 static const char *const alike[] = {"a", "aaaaaaaa", "aaaaaaaab", "aaaaaaaabbbbbbbb", "b",
@@ -590,6 +616,8 @@ int main(void) {
     tcase_add_test(alone, a_read_that_is_not_counted_writes_nothing);
     tcase_add_test(alone, a_debt_outlives_its_set);
     tcase_add_test(alone, a_new_rate_holds_for_all);
+    tcase_add_loop_test(alone, what_is_left_is_told_of_the_rate_that_holds, 0,
+                        sizeof other_rates / sizeof other_rates[0]);
     tcase_add_test(alone, names_are_told_apart);
     tcase_add_loop_test(alone, no_room_for_a_section, 0, 2);
     tcase_add_test(alone, a_reload_adds_a_section_where_there_is_room);
