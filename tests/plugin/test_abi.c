@@ -288,6 +288,19 @@ START_TEST(next_refuses_null_and_what_was_not_begun) {
 }
 END_TEST
 
+/* The machine's own among them, which come next to those of the header. */
+START_TEST(outcomes_that_nobody_knows_end_the_read) {
+    static const int32_t outcomes[] = {8, 9, 10, 11, 12, 13, 16, 32, 255, INT32_MAX, INT32_MIN, -1};
+    const struct rp_request request = a_request();
+    for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++) {
+        struct rp_read read = {.struct_size = sizeof read};
+        const struct rp_report report = a_report(outcomes[i]);
+        (void)plugin->begin(section.policy, &request, &read);
+        assert_refused(plugin->next(&read, &report));
+    }
+}
+END_TEST
+
 /* Those of hosts that were built before a locate brought two positions. */
 enum { REPORT_1_0_BYTES = 24 };
 static_assert(offsetof(struct rp_report, flushed) == REPORT_1_0_BYTES, "frozen");
@@ -923,6 +936,7 @@ static void add_read_cases(Suite *suite) {
     tcase_add_loop_test(reads, memory_need_not_be_cleared, 0, 2);
     tcase_add_test(reads, unknown_flags_are_ignored);
     tcase_add_test(reads, next_refuses_null_and_what_was_not_begun);
+    tcase_add_test(reads, outcomes_that_nobody_knows_end_the_read);
     tcase_add_test(reads, a_report_of_abi_1_0_is_taken);
     tcase_add_test(reads, a_report_that_is_too_small_ends_the_read);
     tcase_add_test(reads, the_blocking_loop_runs_a_read);

@@ -352,8 +352,8 @@ static const struct {
     uint32_t max_wait_ms;
     uint32_t deadline_ms; /* 0: none */
     uint32_t until_ms;    /* after the locate; 0: no await */
-} awaits[] = {{200, 0, 200},     {200, 200, 200}, {200, 50, 50}, {200, 1000, 200},
-              {60000, 0, 60000}, {1, 0, 1},       {0, 0, 0},     {0, 50, 0}};
+} awaits[] = {{200, 0, 200}, {200, 200, 200}, {200, 50, 50}, {200, 1000, 200}, {60000, 0, 60000},
+              {1, 0, 1},     {6, 0, 6},       {200, 6, 6},   {0, 0, 0},        {0, 50, 0}};
 
 static void check_await(struct walk *walk, uint32_t until_ms) {
     ck_assert_int_eq(walk->step->kind, RP_STEP_AWAIT);
