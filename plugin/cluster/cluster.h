@@ -326,6 +326,7 @@ struct rp_cluster {
     bool split;
     bool claim_pending; /* a timeline was claimed once, and not confirmed yet */
     bool suspected;     /* a server may be a second primary, and is being asked */
+    uint32_t followed;  /* the newest timeline that a standby has followed; 0: none */
     bool outrun;        /* a standby has followed a newer timeline than the primary's: this one may
                            be dead, and what it has said before that counts for nothing */
     bool two_systems;   /* out of recovery, and no `expect` says which one counts */

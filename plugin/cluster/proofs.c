@@ -70,12 +70,18 @@ uint64_t proof_position(const struct rp_cluster *cluster, const struct read *rea
                : 0;
 }
 
+/* A standby may be the first to tell of it, or the only one. */
+static uint32_t newest_timeline(const struct rp_cluster *cluster) {
+    return cluster->followed > cluster->timeline ? cluster->followed : cluster->timeline;
+}
+
 uint64_t floor_position(const struct rp_cluster *cluster, uint32_t index,
                         const struct facts *facts) {
     const struct server *server = &cluster->servers[index];
     const struct instance *instance = instance_of(server, facts);
     if (instance == NULL || !facts->read_committed || !facts->in_recovery || instance->ahead ||
-        !misses_count(cluster) || instance->lower == 0 || instance->lower < cluster->timeline) {
+        !misses_count(cluster) || instance->lower == 0 ||
+        instance->lower < newest_timeline(cluster)) {
         return 0;
     }
     bool foreign = cluster->system != 0 && instance->system != cluster->system;

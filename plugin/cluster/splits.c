@@ -126,7 +126,11 @@ bool splits_is_diverged(const struct rp_cluster *cluster, const struct server *s
 static void judge_follower(struct rp_cluster *cluster, uint32_t index) {
     const struct server *server = &cluster->servers[index];
     const uint32_t primary = cluster->primary;
-    if (primary == NO_SERVER || !follows_newer(cluster, server)) {
+    if (follows(server) && !is_foreign(cluster, server) &&
+        server->instance->followed > cluster->followed) {
+        cluster->followed = server->instance->followed;
+    }
+    if (!follows_newer(cluster, server)) {
         return;
     }
     cluster->outrun = true;
@@ -170,6 +174,7 @@ static void tell_split(struct rp_cluster *cluster, bool before) {
 void splits_judge(struct rp_cluster *cluster) {
     bool before = cluster->split;
     cluster->split = false;
+    cluster->followed = 0;
     cluster->outrun = false;
     cluster->suspected = cluster->claim_pending;
     for (uint32_t i = 0; i < cluster->server_count; i++) {

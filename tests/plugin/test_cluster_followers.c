@@ -169,6 +169,35 @@ START_TEST(when_it_is_back_both_lead) {
 }
 END_TEST
 
+/* It finds the row on whatever standby it is read; the primary is gone. */
+static int32_t verdict_at_a_floor(void) {
+    pair_start(&pair, 1, 1);
+    while (pair.reads_out[1].id != 0) {
+        const uint32_t server = pair.reads_out[1].server;
+        const bool lost = server == PAIR_PRIMARY;
+        pair_answer(&pair, &pair.reads_out[1], lost ? RP_SERVER_GONE : RP_FOUND,
+                    lost ? NULL : pair_says(&pair, server));
+    }
+    return pair.verdicts[1];
+}
+
+/* Whoever leads there may have written the floor, and another standby of the older one has not what
+ * it wrote. */
+START_TEST(what_one_follows_no_other_keeps_a_floor_without) {
+    pair.alias_replayed = pair.replayed;
+    (void)pair.calls->server_set(pair.cluster, PAIR_ALIAS, "c", RP_EXPECT_ANY, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair_time_passes(&pair, 2000);
+    pair.primary_is_gone = true;
+    pair_time_passes(&pair, 2000);
+    ck_assert_int_eq(verdict_at_a_floor(), RP_VERDICT_FOUND);
+    say_once(2);
+    pair.streamed = 0;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(verdict_at_a_floor(), RP_VERDICT_FAILED);
+}
+END_TEST
+
 static void ask_the_primary(void) {
     pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
     pair_run(&pair);
@@ -347,6 +376,7 @@ int main(void) {
     tcase_add_test(tests, when_it_is_back_both_lead);
     tcase_add_test(tests, what_the_primary_said_by_one_name_counts_when_that_falls_silent);
     tcase_add_test(tests, but_one_that_is_contradicted_is_not);
+    tcase_add_test(tests, what_one_follows_no_other_keeps_a_floor_without);
     tcase_add_test(tests, nor_by_what_was_asked_before);
     tcase_add_test(tests, one_answer_of_19_is_enough_too);
     tcase_add_test(tests, so_is_one_of_19_that_is_contradicted);

@@ -429,6 +429,7 @@ static bool replaces_evidence(struct play *play, const struct play_action *actio
                           (play->glimpsed || (follows && world_is_rivalled(&play->world)));
     play->replaced_ns[action->index] = play->now_ns;
     if (replaces) {
+        play->heard_lineage = -1;
         play_forget_truth(play);
     }
     return replaces;
@@ -737,7 +738,8 @@ void play_start(struct play *play, int row, int floor_row) {
     if (floor_row >= 0) {
         read->floor_lineage = play->world.rows[floor_row].lineage;
         read->floor = request.position = play->world.rows[floor_row].position;
-        read->heard_floor = read->floor_lineage == play->heard_lineage && !play->exchanged;
+        read->heard_floor =
+            read->floor_lineage == play->heard_lineage && !play->exchanged && !play->misjudged;
     }
     if (play->calls->start(play->cluster, play->policy, &request, (uint64_t)play->read_count,
                            &read->id) != RP_OK) {
@@ -836,7 +838,9 @@ void play_jump(struct play *play, uint64_t by_ns) {
 void play_sleep(struct play *play, uint64_t duration_ns) {
     play->now_ns += duration_ns;
     play->woke_ns = play->now_ns;
-    play->heard_lineage = play->world.servers[play->world.truth].lineage;
+    if (play_reaches_truth(play)) { /* it is asked before anything counts */
+        play->heard_lineage = play->world.servers[play->world.truth].lineage;
+    }
     const uint64_t called_ns = play->now_ns + MS; /* something may arrive before that */
     for (int i = 0; i < play->read_count; i++) {
         struct play_read *read = &play->reads[i];
