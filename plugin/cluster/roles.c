@@ -388,7 +388,7 @@ void roles_blind(struct rp_cluster *cluster, uint32_t index) {
     server->answers = true;
     server->blind = true;
     server->barred = server->barred || server->role == RP_ROLE_OUT;
-    server->unheard_event = cluster->event;
+    server->unheard_event = server->heard_event = cluster->event;
     if (server->said.instance == 0) {
         server->uncertain_event = 0; /* it is what it is expected to be */
     } else if (!keeps_its_words(cluster, index)) {

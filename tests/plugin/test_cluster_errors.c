@@ -6,6 +6,7 @@
 #include "tests/lib/suite.h"
 
 #include <check.h>
+#include <string.h>
 
 static struct scripted_pair pair;
 
@@ -33,15 +34,24 @@ static void primary_refuses_and_standby_leads(void) {
     pair_time_passes(&pair, 2500);
 }
 
-/* And falls silent. */
-static void primary_answers_once_by_an_error(void) {
+static struct rp_action next_poll_of_primary(void) {
     struct rp_action poll = {.struct_size = sizeof poll};
     pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
     ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
     ck_assert_uint_eq(poll.server, PAIR_PRIMARY);
+    return poll;
+}
+
+/* And falls silent. */
+static void primary_comes_back(int32_t outcome, const char *answer) {
+    struct rp_action poll = next_poll_of_primary();
     pair.primary_is_gone = false;
     pair.primary_is_silent = true;
-    pair_answer(&pair, &poll, RP_FAILED, NULL);
+    pair_answer(&pair, &poll, outcome, answer);
+}
+
+static void primary_answers_once_by_an_error(void) {
+    primary_comes_back(RP_FAILED, NULL);
 }
 
 START_TEST(it_may_be_the_primary_still_when_another_one_leads) {
@@ -85,6 +95,27 @@ START_TEST(nor_is_it_dead_where_it_was_lost_and_comes_back_so) {
     pair_time_passes(&pair, 2500);
     ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
     primary_answers_once_by_an_error();
+    ck_assert_int_eq(verdict_on_a_miss(2), RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* Rights are looked at again after so many polls. */
+static void primary_is_lost_when_it_is_probed(void) {
+    struct rp_action poll = next_poll_of_primary();
+    while (strstr(poll.text, "server_version_num") == NULL) {
+        pair_answer(&pair, &poll, RP_ANSWERED, pair_says(&pair, PAIR_PRIMARY));
+        poll = next_poll_of_primary();
+    }
+    pair.primary_is_gone = true;
+    pair_answer(&pair, &poll, RP_SERVER_GONE, NULL);
+}
+
+START_TEST(nor_where_it_comes_back_and_may_tell_nothing) {
+    primary_is_lost_when_it_is_probed();
+    pair.standby_leads = true;
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(verdict_on_a_miss(1), RP_VERDICT_NOT_FOUND);
+    primary_comes_back(RP_ANSWERED, "rp1 150000 8192 16777216 f f f f f");
     ck_assert_int_eq(verdict_on_a_miss(2), RP_VERDICT_FAILED);
 }
 END_TEST
@@ -137,6 +168,7 @@ int main(void) {
     tcase_add_test(tests, until_it_is_lost);
     tcase_add_test(tests, and_again_when_it_comes_back_with_an_error);
     tcase_add_test(tests, nor_is_it_dead_where_it_was_lost_and_comes_back_so);
+    tcase_add_test(tests, nor_where_it_comes_back_and_may_tell_nothing);
     tcase_add_test(tests, until_it_says_that_it_follows);
     tcase_add_test(tests, until_the_host_is_reloaded);
     tcase_add_test(tests, or_it_is_taken_away);
