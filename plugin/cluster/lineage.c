@@ -5,12 +5,13 @@
 
 #include <string.h>
 
+/* Answers to a role that may not see the system are full, too, and tell nothing of it. */
 static const struct instance *known_by_another_name(const struct rp_cluster *cluster,
                                                     uint64_t start) {
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         for (uint32_t k = 0; k < MAX_INSTANCES; k++) {
             const struct instance *one = &cluster->servers[i].instances[k];
-            if (one->start == start && one->heard_in_full) {
+            if (one->start == start && one->heard_in_full && one->system != 0) {
                 return one;
             }
         }

@@ -435,7 +435,7 @@ END_TEST
 
 /* A read's question does not ask for the system; but it has been asked as a standby, by another
  * name. */
-START_TEST(also_where_its_system_is_known_by_another_name) {
+static void one_known_by_another_name_leads_once(void) {
     const uint32_t other = pair.follower + 1;
     pair.alias_replayed = pair.replayed;
     set_server(PAIR_ALIAS, RP_EXPECT_ANY);
@@ -445,7 +445,21 @@ START_TEST(also_where_its_system_is_known_by_another_name) {
     ck_assert_int_eq(verdict_on(1, other, RP_FOUND, other), RP_VERDICT_FOUND);
     pair.primary_is_silent = false;
     one_is_polled_again();
+}
+
+START_TEST(also_where_its_system_is_known_by_another_name) {
+    one_known_by_another_name_leads_once();
     expect_one_is_out(2);
+}
+END_TEST
+
+/* The role that it has there may not see it. */
+START_TEST(but_not_where_that_name_could_not_tell_it) {
+    struct rp_server_info info = {.struct_size = sizeof info};
+    pair.systems[1] = 0;
+    one_known_by_another_name_leads_once();
+    ck_assert_int_eq(pair.calls->server(pair.cluster, PAIR_PRIMARY, &info), RP_OK);
+    ck_assert_int_eq(info.role, RP_ROLE_PRIMARY);
 }
 END_TEST
 
@@ -542,6 +556,7 @@ int main(void) {
     tcase_add_test(tests, whose_first_word_came_late_takes_turns_all_the_same);
     tcase_add_test(tests, one_answer_is_enough_to_depose_who_answers_next);
     tcase_add_test(tests, also_where_its_system_is_known_by_another_name);
+    tcase_add_test(tests, but_not_where_that_name_could_not_tell_it);
     tcase_add_test(tests, one_that_is_out_by_turns_is_dialled_anew);
     tcase_add_test(tests, one_that_has_led_and_leads_to_a_standby_is_dialled_anew);
     tcase_add_test(tests, one_that_alone_serves_keeps_its_connections);
