@@ -237,11 +237,16 @@ static struct seen_roles roles_now(struct play *play) {
     return seen;
 }
 
+/* A name of the primary that was out takes the place of another one that has fallen silent. */
+static bool may_change(int32_t before, int32_t after) {
+    return after == RP_ROLE_OUT || (before == RP_ROLE_OUT && after == RP_ROLE_PRIMARY);
+}
+
 static void compare_roles(struct play *play, const struct seen_roles *before, const char *during) {
     const struct seen_roles after = roles_now(play);
     for (int i = 0; i < MAX_WORLD_SERVERS; i++) {
-        if (before->roles[i] != after.roles[i] && after.roles[i] != RP_ROLE_OUT &&
-            play->reloaded_ns == 0 && after.roles[i] != RP_ROLE_PRIMARY) {
+        if (before->roles[i] != after.roles[i] && play->reloaded_ns == 0 &&
+            !may_change(before->roles[i], after.roles[i])) {
             violated(play, "C5: during %s the role of server %d changed from %d to %d", during, i,
                      before->roles[i], after.roles[i]);
         }
@@ -364,10 +369,10 @@ static void hear_truth(struct play *play, const struct play_action *action) {
         play->both_ns = play->now_ns;
     }
     play->truth_heard = true;
-    play->glimpsed = !itself;
     play->woke_ns = 0;
     if (itself || !has_heard_itself(play)) {
         play->heard_index = action->index;
+        play->glimpsed = !itself;
     }
     if (itself) {
         play->heard_itself = (uint32_t)play->world.truth;
