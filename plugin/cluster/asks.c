@@ -9,6 +9,7 @@
 #include "proofs.h"
 #include "reports.h"
 #include "roles.h"
+#include "said.h"
 #include "standing.h"
 #include "strict.h"
 
@@ -208,8 +209,11 @@ static void question_failed(struct rp_cluster *cluster, struct ask *ask) {
     if (!server->blind) {
         notices_add(&cluster->notices, RP_LOG_WARN, ask->server,
                     "%s cannot be asked about itself, since the questions fail: it proves nothing, "
-                    "and is read only where expect says what it is",
-                    server->name);
+                    "and is read only where expect says what it is%s",
+                    server->name,
+                    leads(server) ? "; it led, so beside another primary no miss counts until it "
+                                    "tells what it is"
+                                  : "");
     }
     server->probed = false;
     roles_blind(cluster, ask->server);

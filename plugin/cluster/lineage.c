@@ -21,13 +21,14 @@ static const struct instance *known_by_another_name(const struct rp_cluster *clu
 
 struct instance *lineage_instance(const struct rp_cluster *cluster, struct server *server,
                                   uint64_t start) {
-    struct instance *oldest = &server->instances[0];
+    struct instance *oldest = NULL;
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
         struct instance *instance = &server->instances[i];
         if (instance->start == start) {
             return instance;
         }
-        if (instance->used_event < oldest->used_event) {
+        if (instance != server->instance &&
+            (oldest == NULL || instance->used_event < oldest->used_event)) {
             oldest = instance;
         }
     }
@@ -111,7 +112,7 @@ void lineage_note_leader(const struct rp_cluster *cluster, struct server *server
                          struct instance *instance, const struct facts *facts,
                          uint64_t sent_event) {
     if (facts->in_recovery) {
-        instance->led_event = 0;
+        instance->led_event = instance->early_event = 0;
         return;
     }
     instance->led_timeline = facts->upper;

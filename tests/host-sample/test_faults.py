@@ -724,7 +724,7 @@ class Connections(FaultCase):
         settings = {"replica": {"conninfo": replica.conninfo(sslmode="disable")}}
         with Host(primary, [replica], policy=SHORT_WAIT, settings=settings) as host:
             self.assertEqual(host.lookup(runs[0].id, runs[0].snapshots[0]).status, 503)
-            self.assertGreater(self.links_up(host), 0)
+            wait_for(lambda: self.links_up(host) > 0, "a link that could carry one")
             replica.pass_through()
             with self.load(host):
                 pass

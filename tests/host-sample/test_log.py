@@ -17,6 +17,7 @@ import time
 import types
 import unittest
 
+import sanitizer
 import testbed
 from host import APPLICATION, TOKEN, Host, lookup_path, run_host
 from load import run_load
@@ -170,10 +171,13 @@ class FewDescriptors(unittest.TestCase):
 
     def test_too_few_to_start_are_told(self):
         """Wherever in its start the host lacks one: some libraries end the process then."""
+        is_sanitized = sanitizer.is_in(HOST_BINARY)
         for limit in range(5, 25):
             with self.subTest(limit=limit), self.run_with_limit((limit, limit)) as process:
                 said = []
                 for line in process.stderr:
+                    if line[0] != "{" and is_sanitized:
+                        continue  # the leak sanitizer lacks descriptors, too
                     said.append(json.loads(line)["message"])
                     if said[-1] == "listening":
                         process.kill()

@@ -407,6 +407,24 @@ START_TEST(whose_first_word_came_late_takes_turns_all_the_same) {
 }
 END_TEST
 
+/* However many others are heard too late to lead there. */
+START_TEST(whose_words_count_is_not_forgotten_for_others) {
+    enum { OTHERS = 6 };
+    struct rp_server_info info = {.struct_size = sizeof info};
+    for (uint64_t tag = 1; tag <= OTHERS; tag++) {
+        pair_start(&pair, tag, 0);
+    }
+    prompt_primary();
+    pair.primary_is_silent = true;
+    for (uint64_t tag = 1; tag <= OTHERS; tag++) {
+        (void)verdict_on(tag, THIRD + (uint32_t)tag, RP_MISSING, ONE);
+        ck_assert_int_eq(pair.calls->server(pair.cluster, PAIR_PRIMARY, &info), RP_OK);
+        ck_assert_uint_eq(info.instance, ONE);
+        ck_assert_uint_eq(info.system, PAIR_SYSTEM);
+    }
+}
+END_TEST
+
 /* For longer than any doubt lasts. */
 static void one_is_polled_again(void) {
     pair.leader = ONE;
@@ -554,6 +572,7 @@ int main(void) {
     tcase_add_test(tests, one_that_only_reads_meet_is_asked_for_its_system);
     tcase_add_test(tests, two_that_answer_by_turns_are_not_asked_without_end);
     tcase_add_test(tests, whose_first_word_came_late_takes_turns_all_the_same);
+    tcase_add_test(tests, whose_words_count_is_not_forgotten_for_others);
     tcase_add_test(tests, one_answer_is_enough_to_depose_who_answers_next);
     tcase_add_test(tests, also_where_its_system_is_known_by_another_name);
     tcase_add_test(tests, but_not_where_that_name_could_not_tell_it);
