@@ -174,9 +174,11 @@ static int32_t verdict_at_a_floor(void) {
     pair_start(&pair, 1, 1);
     while (pair.reads_out[1].id != 0) {
         const uint32_t server = pair.reads_out[1].server;
-        const bool lost = server == PAIR_PRIMARY;
-        pair_answer(&pair, &pair.reads_out[1], lost ? RP_SERVER_GONE : RP_FOUND,
-                    lost ? NULL : pair_says(&pair, server));
+        if (server == PAIR_PRIMARY) {
+            pair_answer(&pair, &pair.reads_out[1], RP_SERVER_GONE, NULL);
+        } else {
+            pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, server));
+        }
     }
     return pair.verdicts[1];
 }
