@@ -110,7 +110,7 @@ static const char *why_leader_does_not_count(const struct rp_cluster *cluster, u
     if (!is_primary_instance(cluster, facts)) { /* it was asked before that changed */
         return "another server answered than the one that is the primary by now";
     }
-    if (instance->system != 0 && cluster->system != 0 && instance->system != cluster->system) {
+    if (is_other_system(cluster, instance->system)) {
         return "the server that was asked as the primary is of another system";
     }
     if (system_is_due(server)) {

@@ -27,9 +27,12 @@ static inline bool system_is_due(const struct server *server) {
     return server->instance != NULL && !server->instance->heard_in_full;
 }
 
-static inline bool is_foreign(const struct rp_cluster *cluster, const struct server *server) {
-    uint64_t system = system_of(server);
+static inline bool is_other_system(const struct rp_cluster *cluster, uint64_t system) {
     return cluster->system != 0 && system != 0 && system != cluster->system;
+}
+
+static inline bool is_foreign(const struct rp_cluster *cluster, const struct server *server) {
+    return is_other_system(cluster, system_of(server));
 }
 
 /* That it leads, or follows. */

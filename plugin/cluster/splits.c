@@ -81,8 +81,7 @@ static void judge_name(struct rp_cluster *cluster, uint32_t index) {
 static void judge_blind(struct rp_cluster *cluster, uint32_t index) {
     const struct server *blind = &cluster->servers[index];
     const struct instance *its = blind->led_last;
-    if (its == NULL ||
-        (its->system != 0 && cluster->system != 0 && its->system != cluster->system)) {
+    if (its == NULL || is_other_system(cluster, its->system)) {
         return;
     }
     for (uint32_t i = 0; i < cluster->server_count; i++) {
