@@ -63,17 +63,7 @@ static void take_out(struct servers *servers, struct server *server) {
 }
 
 static bool are_new_ones_heard(struct roster *roster) {
-    struct servers *servers = roster->servers;
-    if (monotonic_ns() >= roster->heard_by_ns) {
-        return true;
-    }
-    for (uint32_t i = 0; i < servers->count; i++) {
-        const struct server *server = &servers->servers[i];
-        if (server->links != NULL && !server->going && !servers_is_heard(servers, server)) {
-            return false;
-        }
-    }
-    return true;
+    return monotonic_ns() >= roster->heard_by_ns || servers_are_heard(roster->servers);
 }
 
 /* Nothing is under way there, and no read of before waits to ask it again. */

@@ -232,16 +232,17 @@ void servers_run(struct servers *servers) {
     }
 }
 
-bool servers_is_heard(const struct servers *servers, const struct server *server) {
+/* It has said who it is, or there was no way to ask it. */
+static bool is_heard(const struct servers *servers, const struct server *server) {
     struct rp_server_info info = {.struct_size = sizeof info};
     (void)servers->calls->server(servers->cluster, server->index, &info);
     return server->tried && (info.answers || !pg_server_is_up(server->links));
 }
 
-static bool all_are_heard(const struct servers *servers) {
+bool servers_are_heard(const struct servers *servers) {
     for (uint32_t i = 0; i < servers->count; i++) {
         const struct server *server = &servers->servers[i];
-        if (server->links != NULL && !servers_is_heard(servers, server)) {
+        if (server->links != NULL && !server->going && !is_heard(servers, server)) {
             return false;
         }
     }
@@ -267,7 +268,7 @@ static void announce(struct servers *servers) {
         return;
     }
     (void)servers->calls->info(servers->cluster, &info);
-    if (info.settled && (all_are_heard(servers) || have_waited_long(servers))) {
+    if (info.settled && (servers_are_heard(servers) || have_waited_long(servers))) {
         servers->announced = true;
         wake_up_clear(&servers->known_wake_up);
         fill_views(servers, monotonic_ns());

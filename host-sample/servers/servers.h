@@ -137,8 +137,8 @@ int32_t servers_start(struct servers *servers, const struct rp_policy *policy,
                       const struct rp_request *request, uint64_t tag, uint64_t *read_id);
 void servers_forget(struct servers *servers, uint64_t read_id);
 
-/* It has said who it is, or there was no way to ask it. */
-bool servers_is_heard(const struct servers *servers, const struct server *server);
+/* Each that stays has said who it is, or there was no way to ask it. */
+bool servers_are_heard(const struct servers *servers);
 
 /* What became of a read: see the cluster's answer. */
 void servers_answer(struct servers *servers, uint64_t id, int32_t outcome, const char *before,
