@@ -148,6 +148,15 @@ void pair_time_passes(struct scripted_pair *pair, uint64_t ms) {
     }
 }
 
+struct rp_action pair_next_poll(struct scripted_pair *pair, uint32_t server) {
+    struct rp_action poll = {.struct_size = sizeof poll};
+    pair->calls->prompt(pair->cluster, server, pair->now_ns);
+    ck_assert_int_eq(pair->calls->next(pair->cluster, pair->now_ns, &poll, &pair->wake_ns), 1);
+    ck_assert_int_eq(poll.kind, RP_ACTION_ASK);
+    ck_assert_uint_eq(poll.server, server);
+    return poll;
+}
+
 void pair_answer(struct scripted_pair *pair, struct rp_action *out, int32_t outcome,
                  const char *before) {
     const uint64_t id = out->id;

@@ -92,6 +92,9 @@ void pair_close(struct scripted_pair *pair);
 void pair_run(struct scripted_pair *pair);
 void pair_time_passes(struct scripted_pair *pair, uint64_t ms);
 
+/* The server is to be asked now, and this is the question; the test answers it. */
+struct rp_action pair_next_poll(struct scripted_pair *pair, uint32_t server);
+
 /* Answers what is out, and runs. */
 void pair_answer(struct scripted_pair *pair, struct rp_action *out, int32_t outcome,
                  const char *before);

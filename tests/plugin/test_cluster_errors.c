@@ -34,17 +34,9 @@ static void primary_refuses_and_standby_leads(void) {
     pair_time_passes(&pair, 2500);
 }
 
-static struct rp_action next_poll_of_primary(void) {
-    struct rp_action poll = {.struct_size = sizeof poll};
-    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
-    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
-    ck_assert_uint_eq(poll.server, PAIR_PRIMARY);
-    return poll;
-}
-
 /* And falls silent. */
 static void primary_comes_back(int32_t outcome, const char *answer) {
-    struct rp_action poll = next_poll_of_primary();
+    struct rp_action poll = pair_next_poll(&pair, PAIR_PRIMARY);
     pair.primary_is_gone = false;
     pair.primary_is_silent = true;
     pair_answer(&pair, &poll, outcome, answer);
@@ -101,10 +93,10 @@ END_TEST
 
 /* Rights are looked at again after so many polls. */
 static void primary_is_lost_when_it_is_probed(void) {
-    struct rp_action poll = next_poll_of_primary();
+    struct rp_action poll = pair_next_poll(&pair, PAIR_PRIMARY);
     while (strstr(poll.text, "server_version_num") == NULL) {
         pair_answer(&pair, &poll, RP_ANSWERED, pair_says(&pair, PAIR_PRIMARY));
-        poll = next_poll_of_primary();
+        poll = pair_next_poll(&pair, PAIR_PRIMARY);
     }
     pair.primary_is_gone = true;
     pair_answer(&pair, &poll, RP_SERVER_GONE, NULL);

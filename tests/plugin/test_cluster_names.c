@@ -143,10 +143,8 @@ START_TEST(nor_when_a_standby_answers_in_between) {
 END_TEST
 
 START_TEST(nor_when_a_standby_has_answered_before_it) {
-    struct rp_action poll = {.struct_size = sizeof poll};
     has_answered(OTHER);
-    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
-    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
+    struct rp_action poll = pair_next_poll(&pair, PAIR_PRIMARY);
     pair_start(&pair, 1, 0);
     pair.primary_is_silent = true;
     pair_answer(&pair, &poll, RP_ANSWERED, pair_says(&pair, PAIR_STANDBY));
@@ -243,8 +241,7 @@ static struct rp_action next_poll(void) {
 START_TEST(answers_from_before_do_not_hide_one_from_since_then) {
     struct rp_cluster_info info = {.struct_size = sizeof info};
     has_answered(OTHER);
-    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
-    struct rp_action poll = next_poll();
+    struct rp_action poll = pair_next_poll(&pair, PAIR_PRIMARY);
     pair_start(&pair, 1, 0);
     pair_start(&pair, 2, 0);
     answer_poll(&poll, OTHER);
@@ -266,8 +263,7 @@ END_TEST
 START_TEST(nor_are_they_a_split_themselves) {
     struct rp_cluster_info info = {.struct_size = sizeof info};
     has_answered(OTHER);
-    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
-    const struct rp_action poll = next_poll();
+    const struct rp_action poll = pair_next_poll(&pair, PAIR_PRIMARY);
     pair_start(&pair, 1, 0);
     pair_start(&pair, 2, 0);
     answer_poll(&poll, OTHER);
@@ -442,9 +438,7 @@ static void expect_one_is_out(uint64_t tag) {
 
 /* Nobody can ask it to say that again, since the name leads elsewhere by then. */
 START_TEST(one_answer_is_enough_to_depose_who_answers_next) {
-    struct rp_action poll = {.struct_size = sizeof poll};
-    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
-    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
+    struct rp_action poll = pair_next_poll(&pair, PAIR_PRIMARY);
     pair_answer(&pair, &poll, RP_ANSWERED, "rp1 a2 c p 0/5000 0/5000 00000002 7001 -");
     one_is_polled_again();
     expect_one_is_out(1);

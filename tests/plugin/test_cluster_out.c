@@ -26,12 +26,8 @@ static void tear_down(void) {
 static void standby_says_before_it_leaves(const char *says) {
     const struct rp_request request = {
         .struct_size = sizeof request, .now_ns = pair.now_ns, .entropy = 1};
-    struct rp_action poll = {.struct_size = sizeof poll};
     uint64_t id;
-    pair.calls->prompt(pair.cluster, PAIR_STANDBY, pair.now_ns);
-    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
-    ck_assert_int_eq(poll.kind, RP_ACTION_ASK);
-    ck_assert_uint_eq(poll.server, PAIR_STANDBY);
+    struct rp_action poll = pair_next_poll(&pair, PAIR_STANDBY);
     ck_assert_int_eq(pair.calls->start(pair.cluster, pair.section.policy, &request, 1, &id), RP_OK);
     pair.calls->answer(pair.cluster, poll.id, RP_ANSWERED, says, NULL, pair.now_ns);
 }
@@ -143,13 +139,11 @@ END_TEST
 /* It is lost, so that there is no doubt of the new one; and then it answers what it was asked
  * before that. */
 START_TEST(what_the_primary_before_missed_does_not_count) {
-    struct rp_action poll = {.struct_size = sizeof poll};
     open_pair("policy = replica_then_primary\nreplica_retry_max_ms = 0");
     pair_start(&pair, 1, 0);
     pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
     ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
-    pair.calls->prompt(pair.cluster, PAIR_STANDBY, pair.now_ns);
-    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
+    struct rp_action poll = pair_next_poll(&pair, PAIR_STANDBY);
     pair.primary_is_gone = pair.standby_is_gone = true;
     pair_answer(&pair, &poll, RP_ANSWERED, "rp1 b1 c p 0/5000 0/5000 00000001 7001 -");
     pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
@@ -165,9 +159,7 @@ static void open_pair_of_a_replica(void) {
 
 /* B is heard to lead, and the primary is lost. */
 static void replica_leads(void) {
-    struct rp_action poll = {.struct_size = sizeof poll};
-    pair.calls->prompt(pair.cluster, PAIR_STANDBY, pair.now_ns);
-    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
+    struct rp_action poll = pair_next_poll(&pair, PAIR_STANDBY);
     pair.primary_is_gone = pair.standby_is_gone = true;
     pair_answer(&pair, &poll, RP_ANSWERED, B_LEADS);
 }

@@ -32,15 +32,6 @@ START_TEST(two_primaries_by_turns_are_a_split) {
 }
 END_TEST
 
-static struct rp_action next_poll(uint32_t server) {
-    struct rp_action poll = {.struct_size = sizeof poll};
-    pair.calls->prompt(pair.cluster, server, pair.now_ns);
-    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &poll, &pair.wake_ns), 1);
-    ck_assert_int_eq(poll.kind, RP_ACTION_ASK);
-    ck_assert_uint_eq(poll.server, server);
-    return poll;
-}
-
 /* Which must have ended. */
 static int32_t split_after_the_reload(void) {
     struct rp_cluster_info info = {.struct_size = sizeof info};
@@ -53,11 +44,11 @@ static int32_t split_after_the_reload(void) {
  */
 START_TEST(a_reload_does_not_forget_what_is_seen_meanwhile) {
     pair.now_ns += PAIR_MS;
-    const struct rp_action last = next_poll(PAIR_STANDBY);
+    const struct rp_action last = pair_next_poll(&pair, PAIR_STANDBY);
     pair.calls->forget_history(pair.cluster, pair.now_ns);
     pair.now_ns += PAIR_MS;
     for (int i = 0; i < 4; i++) {
-        const struct rp_action poll = next_poll(PAIR_PRIMARY);
+        const struct rp_action poll = pair_next_poll(&pair, PAIR_PRIMARY);
         pair.leader = i % 2 == 0 ? 0xA2 : 0xA1;
         pair.calls->answer(pair.cluster, poll.id, RP_ANSWERED, pair_says(&pair, PAIR_PRIMARY), NULL,
                            pair.now_ns);
