@@ -374,6 +374,7 @@ struct rp_cluster {
     uint64_t woke_ns;
     uint64_t asks_wait_ns; /* strict: questions have waited since then, while next gave other
                               actions and was not called until it returned 0; UINT64_MAX */
+    uint32_t asks_waited;  /* strict: so many times for as long as a turn may take */
     struct cluster_counters counters;
     struct heard heard;
     struct lag_history lag;

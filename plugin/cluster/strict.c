@@ -14,6 +14,10 @@
 /* Later than this is called late. */
 #define LATE_NS (100 * MS)
 
+/* A turn of a host's loop is not longer, unless its process was stopped in it; that is so once. */
+#define TURN_NS (1000 * MS)
+#define TURNS   3u
+
 /* Nobody asks a server and is answered in less. */
 #define SOON_NS UINT64_C(1000)
 
@@ -83,17 +87,21 @@ static void check_deadline(struct rp_cluster *cluster, uint64_t deadline_ns) {
 }
 
 /* Only now is it a mistake that next was not called until it returned 0: between two actions a host
- * may pause. */
+ * may pause. One long turn is none either, however many reads begin in it. */
 static void check_questions(struct rp_cluster *cluster) {
     const bool was_done = cluster->promised_wake_ns != UINT64_MAX;
     const uint64_t since_ns = cluster->asks_wait_ns;
-    if (!was_done && cluster->now_ns > since_ns && cluster->now_ns - since_ns > LATE_NS) {
+    if (was_done || cluster->now_ns < since_ns || cluster->now_ns - since_ns < TURN_NS) {
+        return;
+    }
+    cluster->asks_wait_ns = cluster->now_ns;
+    cluster->asks_waited++;
+    if (cluster->asks_waited % TURNS == 0) {
         notices_add(&cluster->notices, RP_LOG_WARN, NO_SERVER,
-                    "strict: a read begins, and no question has been asked for %" PRIu64
-                    " ms, since next is not called until it returns 0: where reads end at once, "
-                    "they would fail for good",
-                    (cluster->now_ns - since_ns) / MS);
-        cluster->asks_wait_ns = cluster->now_ns;
+                    "strict: reads have begun for %" PRIu64
+                    " s, and no question was asked, since next is not called until it returns 0: "
+                    "where reads end at once, they would fail for good",
+                    TURNS * TURN_NS / (1000 * MS));
     }
 }
 
@@ -122,6 +130,7 @@ static void note_questions(struct rp_cluster *cluster, uint64_t now_ns, bool ask
         cluster->asks_wait_ns = UINT64_MAX;
     } else if (cluster->asks_wait_ns == UINT64_MAX) {
         cluster->asks_wait_ns = now_ns;
+        cluster->asks_waited = 0;
     }
 }
 

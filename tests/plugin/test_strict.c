@@ -459,14 +459,14 @@ START_TEST(next_is_called_until_a_read_is_done) {
     struct rp_action action = {.struct_size = sizeof action};
     uint64_t wake_ns;
     open_host_unheard(&host, RP_CLUSTER_STRICT);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 7; i++) {
         ck_assert_str_eq(named(&host), "");
-        host.now_ns += 40 * MS;
+        host.now_ns += 500 * MS;
         start(&host);
         ck_assert_int_eq(calls->next(host.cluster, host.now_ns, &action, &wake_ns), 1);
         ck_assert_int_eq(action.kind, RP_ACTION_DONE);
     }
-    expect_named(&host, "no question has been asked for 120 ms");
+    expect_named(&host, "reads have begun for 3 s, and no question was asked");
 }
 END_TEST
 
@@ -514,6 +514,23 @@ START_TEST(no_read_begins) {
     for (int i = 0; i < MAX_READS; i++) {
         do_read(&host, &out[i]);
         ck_assert_int_eq(run(&host, UINT64_MAX).kind, RP_ACTION_DONE);
+    }
+    ck_assert_str_eq(named(&host), "");
+    close_host(&host);
+}
+END_TEST
+
+/* Its process is stopped while it takes the requests that have come together. */
+START_TEST(a_host_pauses_between_reads_that_begin) {
+    struct host host = {0};
+    struct rp_action action = {.struct_size = sizeof action};
+    uint64_t wake_ns;
+    open_host_unheard(&host, RP_CLUSTER_STRICT);
+    for (int i = 0; i < 20; i++) {
+        host.now_ns += i == 10 ? 60000 * MS : MS;
+        start(&host);
+        ck_assert_int_eq(calls->next(host.cluster, host.now_ns, &action, &wake_ns), 1);
+        ck_assert_int_eq(action.kind, RP_ACTION_DONE);
     }
     ck_assert_str_eq(named(&host), "");
     close_host(&host);
@@ -657,6 +674,7 @@ int main(void) {
     tcase_add_test(tests, next_is_called_until_a_read_is_done);
     tcase_add_test(tests, a_host_pauses_before_the_questions);
     tcase_add_test(tests, no_read_begins);
+    tcase_add_test(tests, a_host_pauses_between_reads_that_begin);
     tcase_add_test(tests, the_role_of_the_primary_has_changed);
     tcase_add_test(tests, a_read_without_its_questions_answer);
     tcase_add_test(tests, a_read_with_another_answer_than_its_questions);
