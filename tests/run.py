@@ -37,6 +37,7 @@ PYTHON = "/usr/bin/python3"
 SKIPPED_STATUS = 77
 NOTHING_CHOSEN_STATUS = 78  # of a Check suite (tests/lib/suite.h)
 LISTED = "has test: "  # before each test of such a suite
+PATIENCE = 5  # times the limit of a Check test, which a busy machine and a sanitizer may need
 GRACE_S = 20  # between asking a program that took too long to end and killing it
 
 SETTING = re.compile(r"[A-Z_]+=")
@@ -149,7 +150,8 @@ def environment(settings, case=""):
             if not name.startswith("PG") or name == "PG_MAJOR"}
     build = os.path.join(ROOT, kept.get("BUILD", "build"))
     return dict(kept, HOST_PLUGIN=os.path.join(build, "tests", "strict_plugin.so"),
-                PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1",
+                CK_TIMEOUT_MULTIPLIER=str(PATIENCE), PYTHONDONTWRITEBYTECODE="1",
+                PYTHONUNBUFFERED="1",
                 PYTHONPATH=os.path.join(ROOT, "tests", "lib"), TEST_CASE=case)
 
 
