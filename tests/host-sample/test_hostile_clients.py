@@ -227,7 +227,7 @@ class Pipelines(HostileCase):
                 with contextlib.suppress(BlockingIOError):
                     clients[-1].sendall(lookup_request(big) * 1000)
             wait_for(lambda: host.metrics().value("snapshot_host_http_timeouts_total") > 0,
-                     "the first of them to be cut off")
+                     "the first of them to be cut off", timeout_s=60)
             self.assert_others_are_served()
             self.assertLessEqual(host.metrics().value("snapshot_host_http_unsent_bytes"),
                                  MAX_UNSENT)
