@@ -568,7 +568,7 @@ class Statements(FaultCase):
         cluster.primary.execute("DELETE FROM junk")
         cluster.primary.execute("VACUUM junk")
         position = cluster.commit_something()
-        wait_for(lambda: cluster.standby.has_replayed(position) or self.replay_is_waiting(),
+        wait_for(lambda: self.replay_is_there_or_waiting(position),
                  "replay to be in the statement's way")
         replica.pass_through()
 
@@ -609,6 +609,12 @@ class Statements(FaultCase):
     @staticmethod
     def reads(host):
         return host.metrics().value("snapshot_host_reads_total", server="replica")
+
+    def replay_is_there_or_waiting(self, position):
+        try:
+            return cluster.standby.has_replayed(position) or self.replay_is_waiting()
+        except psycopg2.errors.SerializationFailure:
+            return False  # this question was in the way, too
 
     @staticmethod
     def replay_is_waiting():
