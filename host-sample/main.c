@@ -287,6 +287,7 @@ static int show_status(const char *config_path) {
 int main(int argc, char **argv) {
     struct arguments arguments;
     int exit_status;
+    descriptors_fill_standard();
     if (!parse_arguments(argc, argv, &arguments, &exit_status)) {
         return end_of_print(exit_status);
     }

@@ -8,6 +8,8 @@
 #include "unix_time.h"
 #include "utc_date.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Space is reserved for the closing brace and the end of the line. */
@@ -36,8 +38,11 @@ static void put_string(struct log_line *line, const char *text) {
         } else if (byte == '"' || byte == '\\' || byte < 0x20) {
             const size_t length = json_escape(escape, byte);
             put(line, escape, length);
-        } else if (byte == 0x7f) {
-            put(line, "\\u007f", 6); /* valid in JSON as it is, but not harmless on terminals */
+        } else if (code_point >= 0x7f && code_point <= 0x9f) {
+            /* Valid in JSON as it is, but not harmless on terminals. */
+            char number[8];
+            (void)snprintf(number, sizeof number, "\\u%04" PRIx32, code_point);
+            put(line, number, 6);
         } else {
             put(line, text, step);
         }

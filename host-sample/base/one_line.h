@@ -7,8 +7,8 @@
 #include <stddef.h>
 
 /* Copies text into out, NUL-terminated: every run of white space and control characters becomes one
- * space, none stays at either end, and what does not fit is cut between two UTF-8 characters.
- * size >= 1. NULL text gives "". out and text must not overlap. */
+ * space, none stays at either end, what is no UTF-8 becomes U+FFFD, and what does not fit is cut
+ * between two characters. size >= 1. NULL text gives "". out and text must not overlap. */
 void one_line(char *out, size_t size, const char *text);
 
 #endif

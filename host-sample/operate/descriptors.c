@@ -3,10 +3,12 @@
  */
 #include "descriptors.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* Besides connections and links: standard streams, the log, the plugin while it is loaded, files
  * that libpq opens; and of each thread the loop, the timer, the wake-up and the listener. */
@@ -18,6 +20,16 @@
 
 /* Connections to the operators' listener, which is wanted most when clients have taken all. */
 #define TO_OPERATORS 8u
+
+void descriptors_fill_standard(void) {
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    } while (fd >= STDIN_FILENO && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO) {
+        (void)close(fd);
+    }
+}
 
 void descriptors_raise_limit(void) {
     struct rlimit limit;

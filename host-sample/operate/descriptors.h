@@ -8,6 +8,11 @@
 
 #include <stdbool.h>
 
+/* Whoever starts a program may have closed its standard streams. Their numbers would go to whatever
+ * is opened first, a connection perhaps, and the log's lines into it. So /dev/null takes them, to
+ * be read only: what is written there fails, as it does where there is nothing. */
+void descriptors_fill_standard(void);
+
 /* Raises this process's limit as far as it may without privileges: to the hard limit. */
 void descriptors_raise_limit(void);
 

@@ -9,6 +9,7 @@
 #include "systems.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define REDIAL_NS UINT64_C(10000000000)
 
@@ -139,6 +140,13 @@ static int32_t level_of(const struct rp_cluster *cluster, const struct server *s
     }
 }
 
+/* Two connections by one name lead to the same primary while a host exchanges how it reaches it.
+ * What was told of the name holds on, and neither is told of as being out. */
+static bool is_exchanged(const struct rp_cluster *cluster, const struct server *server) {
+    return server->why == WHY_SAME &&
+           strcmp(server->name, cluster->servers[cluster->primary].name) == 0;
+}
+
 void standing_tell(struct rp_cluster *cluster, uint32_t index) {
     static const char *const roles[] = {"not known", "the primary", "a replica", "out"};
     struct server *server = &cluster->servers[index];
@@ -146,6 +154,11 @@ void standing_tell(struct rp_cluster *cluster, uint32_t index) {
     const bool is_asked = server->why == WHY_UNCERTAIN && !server->blind;
     if ((server->role == server->noted_role && server->why == server->noted_why) ||
         server->answers == is_asked) {
+        return;
+    }
+    if (is_exchanged(cluster, server)) {
+        server->noted_role = RP_ROLE_PRIMARY;
+        server->noted_why = WHY_FINE;
         return;
     }
     server->noted_role = server->role;

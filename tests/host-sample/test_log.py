@@ -278,6 +278,38 @@ class Start(unittest.TestCase):
                          [("error", "cannot start")] * 2)
         self.assertIn("max_lookups", lines[0]["error"])
 
+    def test_standard_streams_are_closed(self):
+        """What is opened first takes none of their numbers: the log would go into it."""
+        host = Host(cluster.primary, [cluster.standby], policy=NO_WAIT)
+        self.addCleanup(host.kill)
+        command = [HOST_BINARY, "-c", host.config_path]
+        with subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command]) as process:
+            try:
+                wait_for(lambda: self.is_up(host), "the host")
+                self.assertEqual([os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in range(3)],
+                                 ["/dev/null"] * 3)
+                self.assertEqual(host.lookup(history.new_id(), history.new_id()).status, 404)
+                lost = "snapshot_host_log_dropped_total"
+                wait_for(lambda: host.metrics().value(lost) > 0, "lines to be counted as lost")
+            finally:
+                process.terminate()
+        self.assertEqual(process.returncode, 0)
+
+    @staticmethod
+    def is_up(host):
+        try:
+            return host.request("GET", "/readyz").status == 200
+        except OSError:
+            return False
+
+    def test_what_is_printed_has_nowhere_to_go(self):
+        host = Host(cluster.primary, policy=NO_WAIT)
+        self.addCleanup(host.kill)
+        done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", HOST_BINARY, "-t", "-c", host.config_path],
+                              stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot be written", done.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()

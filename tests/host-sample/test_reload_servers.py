@@ -211,6 +211,8 @@ class ServersComeAndGo(unittest.TestCase):
                 line = host.wait_for_log(lambda one: one.fields["message"] ==
                                          "configuration reloaded", "the line of the reload")
                 self.assertEqual(line.fields["changed"], "[server.a] changed, [server.b] changed")
+                self.assertEqual([one.text for one in host.log if " is out" in one.text or
+                                  one.level == "WARN" and " is the primary" in one.text], [])
 
     def test_one_that_does_not_answer_holds_nothing_up(self):
         with running(a=server(self.a), b=server(self.b)) as host, Load(host) as load:

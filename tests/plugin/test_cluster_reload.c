@@ -159,6 +159,47 @@ START_TEST(a_reload_that_changes_nothing_says_nothing) {
 }
 END_TEST
 
+/* As a host does that reaches it in another way from now on: the old connections go once the new
+ * ones were heard. */
+static bool is_told_of_an_exchange(const char *name, const char *words, int32_t level) {
+    (void)is_told("", RP_LOG_NONE);
+    (void)pair.calls->server_set(pair.cluster, PAIR_ALIAS, name, RP_EXPECT_ANY, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair_time_passes(&pair, SILENCE_MS);
+    bool told = is_told(words, level);
+    const int32_t states[] = {RP_SERVER_DRAIN, RP_SERVER_OFF};
+    for (int i = 0; i < 2; i++) {
+        (void)pair.calls->server_set(pair.cluster, PAIR_PRIMARY, "a", RP_EXPECT_ANY, states[i],
+                                     pair.now_ns);
+        pair_time_passes(&pair, SILENCE_MS);
+        told = is_told(words, level) || told;
+    }
+    struct rp_server_info info = {.struct_size = sizeof info};
+    (void)pair.calls->server(pair.cluster, PAIR_ALIAS, &info);
+    ck_assert_int_eq(info.role, RP_ROLE_PRIMARY);
+    return told;
+}
+
+START_TEST(a_primary_that_is_reached_in_another_way_is_not_out) {
+    ck_assert(!is_told_of_an_exchange("a", "is out", RP_LOG_NONE));
+}
+END_TEST
+
+START_TEST(nor_has_it_come_to_lead) {
+    ck_assert(!is_told_of_an_exchange("a", "is the primary", RP_LOG_WARN));
+}
+END_TEST
+
+START_TEST(a_second_name_is_told) {
+    ck_assert(is_told_of_an_exchange("again", "again is out: it is the primary", RP_LOG_NONE));
+}
+END_TEST
+
+START_TEST(and_that_it_is_the_only_one) {
+    ck_assert(is_told_of_an_exchange("again", "again is the primary", RP_LOG_WARN));
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_reload");
     TCase *tests = suite_case(suite, "reload", set_up, tear_down, 0);
@@ -171,5 +212,9 @@ int main(void) {
     tcase_add_test(tests, what_is_seen_during_the_reload_stays);
     tcase_add_test(tests, everybody_is_asked_at_once);
     tcase_add_test(tests, a_reload_that_changes_nothing_says_nothing);
+    tcase_add_test(tests, a_primary_that_is_reached_in_another_way_is_not_out);
+    tcase_add_test(tests, nor_has_it_come_to_lead);
+    tcase_add_test(tests, a_second_name_is_told);
+    tcase_add_test(tests, and_that_it_is_the_only_one);
     return suite_run(suite);
 }

@@ -43,8 +43,24 @@ static const struct {
     {"\xf0\x9f\x98\x80", "", 4},
     {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80", 5},
     {"a \xf0\x9f\x98\x80", "a", 5},
-    /* What was no UTF-8 stays within bounds too. */
+    /* A terminal obeys these, too, and these end a line. */
+    {"a\xc2\x9b"
+     "31mb\xc2\x80",
+     "a 31mb", 0},
+    {"a\xe2\x80\xa8"
+     "b\xe2\x80\xa9",
+     "a b", 0},
+    {"a\xc2\xa0\xe2\x80\xa7", "a\xc2\xa0\xe2\x80\xa7", 0},
+    /* What is no UTF-8: of a server that speaks Latin-1, half a character, a surrogate. */
+    {"f\xfcr b", "f\xef\xbf\xbdr b", 0},
+    {"a\xe2\x82", "a\xef\xbf\xbd\xef\xbf\xbd", 0},
+    {"\x9b"
+     "31m",
+     "\xef\xbf\xbd"
+     "31m",
+     0},
     {"\x80\x80\x80\x80", "", 3},
+    {"\x80\x80\x80\x80", "\xef\xbf\xbd", 6},
 };
 
 /* Both of exactly their size, so that a byte too many is seen by sanitizers; and by the byte
