@@ -66,3 +66,4 @@ STRICT_PLUGIN := $(BUILD)/tests/strict_plugin.so
 $(STRICT_PLUGIN): tests/lib/strict/strict_plugin.c plugin/read_policy.h $(BUILD)/flags | $(BUILD)/read_policy.so
 	@mkdir -p $(@D)
 	$(call step,LINK,$@)$(Q)$(ODD_COMMAND) -fvisibility=hidden -o $@ $< -ldl -lpthread
+$(BUILD)/tests/plugin/test_strict_plugin: | $(STRICT_PLUGIN)

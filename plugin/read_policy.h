@@ -118,8 +118,8 @@ struct rp_request {
     uint64_t entropy; /* 64 random bits, fresh for each read; need not be cryptographic. They choose
                          the replica and the jitter */
     uint64_t position; /* WAL position that the read must not be behind (a floor), or 0. Found
-                          counts only from a server known to have reached it; it never proves that
-                          a row is absent */
+                          counts only from a replica known to have reached it, or from the
+                          primary; it never proves that a row is absent */
 };
 
 /* What became of a step. */
@@ -343,7 +343,9 @@ struct rp_kind {
  * THE HOST'S STATEMENTS. Connections use READ COMMITTED (SET default_transaction_isolation once;
  * the question checks it). For a read of a replica (action.target) add AND (SELECT
  * pg_catalog.pg_is_in_recovery()) to the condition, and see in every answer, an empty one too,
- * whether it held: where it did not, report RP_ROLE_CHANGED, not RP_MISSING. Never for a read of
+ * whether it held: where it did not, report RP_ROLE_CHANGED, not RP_MISSING. A statement that has
+ * no row for a missing one cannot tell, so let it have one: SELECT ..., pg_is_in_recovery(), and
+ * RP_AFTER_COLUMN, FROM (SELECT) AS one LEFT JOIN t ON t.id = $1 AND the guard. Never for a read of
  * the primary: by that condition it has no row, and every row is "not found". `after` is a column
  * of the read's own statement (RP_AFTER_COLUMN), so it is taken after the statement's snapshot.
  * `before` is the question's answer, and belongs to its transaction: if a read is asked again, in

@@ -13,6 +13,7 @@
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 #define DELETE          0x7f
+#define UNSENDABLE      "what no client sends: a control character, or a byte order mark"
 
 enum token_line { TOKEN_READ, TOKEN_NONE, TOKEN_LONG, TOKEN_UNSENDABLE };
 
@@ -91,7 +92,7 @@ static const char *read_tokens_of(FILE *file, struct host_config *config) {
         return "a line is too long";
     }
     if (first == TOKEN_UNSENDABLE || second == TOKEN_UNSENDABLE) {
-        return "a line holds what no client sends: a control character, or a byte order mark";
+        return "a line holds " UNSENDABLE;
     }
     if (first == TOKEN_NONE) {
         return "its first line is empty";
@@ -133,6 +134,21 @@ static void read_tokens(struct host_config *config, const struct ini_section *se
     }
 }
 
+/* What stands in the file itself, each of two tokens, too: nobody could ever send it. */
+static void check_sendable(const struct ini_document *document, const struct ini_section *section,
+                           struct ini_errors *errors) {
+    for (const struct ini_entry *entry = section->entries; entry != NULL; entry = entry->next) {
+        const bool is_sent =
+            strcmp(entry->key, "token") == 0 || strcmp(entry->key, "deployment_id") == 0;
+        if (is_sent && !is_sendable(entry->value)) {
+            ini_errors_add(errors,
+                           "%s:%u: [%s] %s: it holds " UNSENDABLE
+                           "; accepted: what a header can carry",
+                           document->path, entry->line, section->shown, entry->key);
+        }
+    }
+}
+
 void config_read_tokens(struct host_config *config, const struct ini_document *document,
                         struct ini_errors *errors) {
     const struct ini_section *section = ini_find_section(document, "auth");
@@ -141,6 +157,7 @@ void config_read_tokens(struct host_config *config, const struct ini_document *d
         return;
     }
     read_tokens(config, section);
+    check_sendable(document, section, errors);
     if (config->auth.token_file[0] == '\0') {
         return;
     }

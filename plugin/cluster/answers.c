@@ -260,7 +260,7 @@ __attribute__((noinline)) static void take_answer(struct rp_cluster *cluster, st
         note_position(cluster, read, after);
         const bool out_of_order = is_out_of_order(cluster, read, facts);
         if (is_strict(cluster)) {
-            strict_answer(cluster, read, before, after, facts, out_of_order);
+            strict_answer(cluster, read, outcome, before, after, facts, out_of_order);
         }
         if (out_of_order) {
             facts = &nothing_said;

@@ -51,9 +51,11 @@ void strict_question(struct rp_cluster *cluster, uint32_t index, const char *ans
 void strict_facts(struct rp_cluster *cluster, uint32_t index, const struct facts *facts,
                   uint64_t sent_event);
 
-/* Strict: a read has an answer, with these texts. facts: its question's (instance 0: none), before
- * they are dropped as out_of_order: the question's position is after the answer's own. */
-void strict_answer(struct rp_cluster *cluster, const struct read *read, const char *before,
-                   const char *after, const struct facts *facts, bool out_of_order);
+/* Strict: a read has an answer, of this outcome, with these texts. facts: its question's (instance
+ * 0: none), before they are dropped as out_of_order: the question's position is after the answer's
+ * own. */
+void strict_answer(struct rp_cluster *cluster, const struct read *read, int32_t outcome,
+                   const char *before, const char *after, const struct facts *facts,
+                   bool out_of_order);
 
 #endif

@@ -1083,6 +1083,12 @@ class Strictness(ConfigurationCase):
         done = self.check({"auth": {"token": "x", "token_file": token_file}})
         self.assert_refused(done, "token_file")
         self.assertNotIn("secret", done.stdout + done.stderr)
+        for key in ("token", "deployment_id"):
+            self.assert_good(self.check({"auth": {key: "se\tcr\u00e9t"}}))
+            for value in ("se\x1bcret", "secret\x7f", "\ufeffsecret"):
+                done = self.check({"auth": {key: value}})
+                self.assert_refused(done, rf"\[auth\] {key}: it holds what no client sends")
+                self.assertNotRegex(done.stdout + done.stderr, "secret|\x1b")
 
 
 class Plugins(ConfigurationCase):

@@ -29,6 +29,8 @@ enum mistake {
     QUESTION_AFTER_READ, /* before: where the replica is once the read is over */
     QUESTION_ELSEWHERE,  /* before: what the primary says */
     NO_GUARD,            /* a server that was promoted is read as a replica */
+    NO_ROW,              /* by the guard, on one that was promoted: missing */
+    NO_AFTER,            /* of a read that has no row */
     OLD_ANSWER,          /* a question's answer is kept for the next one */
     SHORT_ENTROPY,       /* of 31 bits, as rand() gives */
     A_DURATION,          /* for a deadline */
@@ -127,7 +129,10 @@ static void do_read(struct host *host, const struct rp_action *action) {
         say(host, PRIMARY, host->position[server], false, before);
     }
     int32_t outcome = host->has_row[server] ? RP_FOUND : RP_MISSING;
-    if (leads && host->mistake != NO_GUARD && (as_replica || host->mistake == ROLE_OF_PRIMARY)) {
+    if (leads && as_replica && host->mistake == NO_ROW) {
+        outcome = RP_MISSING;
+    } else if (leads && host->mistake != NO_GUARD &&
+               (as_replica || host->mistake == ROLE_OF_PRIMARY)) {
         outcome = RP_ROLE_CHANGED;
     }
     if (host->mistake == OTHER_BEFORE) {
@@ -137,8 +142,9 @@ static void do_read(struct host *host, const struct rp_action *action) {
         (void)snprintf(after, sizeof after, "%" PRIu64, host->position[server]);
     }
     const bool tells = action->text != NULL && host->mistake != NO_BEFORE;
-    calls->answer(host->cluster, id_by(host, action), outcome, tells ? before : NULL, after,
-                  host->now_ns);
+    const bool is_empty = host->mistake == NO_AFTER && outcome == RP_MISSING;
+    calls->answer(host->cluster, id_by(host, action), outcome, tells ? before : NULL,
+                  is_empty ? NULL : after, host->now_ns);
 }
 
 /* ---- the host -------------------------------------------------------------------------------- */
@@ -351,6 +357,34 @@ START_TEST(a_server_that_was_promoted_is_read_as_a_replica) {
     host.promoted = true;
     ck_assert_int_ne(look_up(&host).verdict, RP_VERDICT_NOT_FOUND);
     expect_named(&host, "said that it is none");
+}
+END_TEST
+
+START_TEST(the_guard_of_one_that_was_promoted_leaves_no_row) {
+    struct host host = {.has_row = {true, true}};
+    open_host(&host, RP_CLUSTER_STRICT);
+    host.mistake = NO_ROW;
+    host.promoted = true;
+    ck_assert_int_ne(look_up(&host).verdict, RP_VERDICT_NOT_FOUND);
+    expect_named(&host, "report RP_ROLE_CHANGED");
+}
+END_TEST
+
+START_TEST(a_missing_row_leaves_no_row) {
+    struct host host = {.has_row = {true, false}};
+    open_host(&host, RP_CLUSTER_STRICT);
+    host.mistake = NO_AFTER;
+    (void)look_up(&host);
+    expect_named(&host, "missing without `after`");
+}
+END_TEST
+
+/* Its row is of no use to one who sees whether the guard held. */
+START_TEST(the_primary_may_be_without_a_row) {
+    struct host host = {.has_row = {false, false}, .mistake = NO_AFTER, .alone = true};
+    open_host(&host, RP_CLUSTER_STRICT);
+    ck_assert_int_eq(look_up(&host).served_by, RP_SERVED_BY_PRIMARY);
+    expect_named(&host, "");
 }
 END_TEST
 
@@ -633,6 +667,24 @@ START_TEST(a_rehearsal_with_one_server_alone) {
 }
 END_TEST
 
+/* Without any promotion it shows what a host does with its guard. */
+static void rehearse_alone(enum mistake mistake, const char *words) {
+    struct host host = {.has_row = {true, true}, .alone = true, .mistake = mistake};
+    open_host(&host, RP_CLUSTER_STRICT | RP_CLUSTER_FIRST_MISSES);
+    (void)look_up(&host);
+    expect_named(&host, words);
+}
+
+START_TEST(a_rehearsal_shows_that_there_is_no_guard) {
+    rehearse_alone(NO_GUARD, "lacks AND");
+}
+END_TEST
+
+START_TEST(a_rehearsal_shows_that_the_guard_is_not_looked_at) {
+    rehearse_alone(NO_ROW, "report RP_ROLE_CHANGED");
+}
+END_TEST
+
 static void set_up(void) {
     plugin_open(&plugin);
     calls = plugin.table->cluster;
@@ -661,6 +713,9 @@ int main(void) {
     tcase_add_test(tests, nothing_is_proven_by_a_question_that_came_after_the_read);
     tcase_add_test(tests, the_question_goes_to_another_server);
     tcase_add_test(tests, a_server_that_was_promoted_is_read_as_a_replica);
+    tcase_add_test(tests, the_guard_of_one_that_was_promoted_leaves_no_row);
+    tcase_add_test(tests, a_missing_row_leaves_no_row);
+    tcase_add_test(tests, the_primary_may_be_without_a_row);
     tcase_add_test(tests, an_answer_is_kept_for_the_next_question);
     tcase_add_test(tests, an_answer_is_given_to_another_cluster);
     tcase_add_test(tests, entropy_is_short);
@@ -682,5 +737,7 @@ int main(void) {
     tcase_add_test(tests, a_position_in_decimal);
     tcase_add_test(tests, a_rehearsal_with_a_replica);
     tcase_add_test(tests, a_rehearsal_with_one_server_alone);
+    tcase_add_test(tests, a_rehearsal_shows_that_there_is_no_guard);
+    tcase_add_test(tests, a_rehearsal_shows_that_the_guard_is_not_looked_at);
     return suite_run(suite);
 }

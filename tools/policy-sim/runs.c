@@ -66,6 +66,20 @@ static bool add_section(struct runs *runs, const char *name) {
     return true;
 }
 
+/* With those that there are, as far as there is room. */
+static void say_there_is_none(struct runs *runs, const char *section) {
+    const struct rp_plugin *table = runs->plugin.table;
+    const char *name;
+    size_t length = (size_t)snprintf(runs->err, sizeof runs->err, "%s: no section [%s]; there is",
+                                     runs->policies.name, section);
+    for (uint32_t i = 0; (name = table->section(runs->set, i)) != NULL; i++) {
+        if (length < sizeof runs->err) {
+            length += (size_t)snprintf(runs->err + length, sizeof runs->err - length, "%s [%s]",
+                                       i > 0 ? "," : "", name);
+        }
+    }
+}
+
 /* The names live as long as the set. */
 bool runs_choose(struct runs *runs, const char *const *names, uint32_t count) {
     const struct rp_plugin *table = runs->plugin.table;
@@ -76,8 +90,7 @@ bool runs_choose(struct runs *runs, const char *const *names, uint32_t count) {
     }
     for (uint32_t i = 0; i < count; i++) {
         if (table->policy(runs->set, names[i]) == NULL) {
-            (void)snprintf(runs->err, sizeof runs->err, "%s: no section [%s]", runs->policies.name,
-                           names[i]);
+            say_there_is_none(runs, names[i]);
             return false;
         }
         if (!add_section(runs, names[i])) {

@@ -5,13 +5,14 @@
  * Every cluster is opened with RP_CLUSTER_STRICT, and with RP_CLUSTER_FIRST_MISSES too if
  * $FIRST_MISSES is 1. A mistake of the host's ends its process with a line on stderr and SIGABRT,
  * even if the host takes no notices. Lateness alone does not: on a busy machine it is nobody's
- * mistake.
+ * mistake. So does a second thread in a cluster, which no cluster can see.
  */
 #include "plugin/read_policy.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ struct watched {
     struct rp_cluster *cluster; /* NULL: free */
     struct rp_notice kept[KEPT_MAX];
     unsigned first, count;
+    atomic_bool entered; /* a thread is in it */
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -62,6 +64,21 @@ static struct watched *watched_of(struct rp_cluster *cluster) {
     return hand_over(cluster, cluster);
 }
 
+/* NULL, if it is none that was opened here. */
+static struct watched *enter(struct rp_cluster *cluster) {
+    struct watched *watched = cluster != NULL ? watched_of(cluster) : NULL;
+    if (watched != NULL && atomic_exchange(&watched->entered, true)) {
+        give_up("two threads are in one cluster at once");
+    }
+    return watched;
+}
+
+static void leave(struct watched *watched) {
+    if (watched != NULL) {
+        atomic_store(&watched->entered, false);
+    }
+}
+
 static void keep(struct watched *watched, const struct rp_notice *notice) {
     if (watched->count < KEPT_MAX) {
         watched->kept[(watched->first + watched->count++) % KEPT_MAX] = *notice;
@@ -70,10 +87,9 @@ static void keep(struct watched *watched, const struct rp_notice *notice) {
     }
 }
 
-static void look(struct rp_cluster *cluster) {
-    struct watched *watched = cluster != NULL ? watched_of(cluster) : NULL;
+static void look(struct watched *watched) {
     struct rp_notice notice = {.struct_size = sizeof notice};
-    while (watched != NULL && real->cluster->notice(cluster, &notice)) {
+    while (watched != NULL && real->cluster->notice(watched->cluster, &notice)) {
         const bool is_mistake = strncmp(notice.text, "strict: ", 8) == 0;
         if (!is_mistake) {
             keep(watched, &notice);
@@ -99,7 +115,7 @@ static int32_t strict_open(struct rp_set *set, const struct rp_cluster_options *
 }
 
 static uint32_t strict_close(struct rp_cluster *cluster) {
-    look(cluster);
+    look(enter(cluster));
     (void)hand_over(cluster, NULL);
     const uint32_t open = real->cluster->close(cluster);
     if (open != 0) {
@@ -110,21 +126,57 @@ static uint32_t strict_close(struct rp_cluster *cluster) {
 
 static int32_t strict_next(struct rp_cluster *cluster, uint64_t now_ns, struct rp_action *action,
                            uint64_t *wake_ns) {
+    struct watched *watched = enter(cluster);
     const int32_t given = real->cluster->next(cluster, now_ns, action, wake_ns);
-    look(cluster);
+    look(watched);
+    leave(watched);
     return given;
 }
 
-static int32_t strict_notice(struct rp_cluster *cluster, struct rp_notice *notice) {
-    struct watched *watched = cluster != NULL ? watched_of(cluster) : NULL;
-    look(cluster);
+static int32_t strict_start(struct rp_cluster *cluster, const struct rp_policy *policy,
+                            const struct rp_request *request, uint64_t tag, uint64_t *read_id) {
+    struct watched *watched = enter(cluster);
+    const int32_t status = real->cluster->start(cluster, policy, request, tag, read_id);
+    leave(watched);
+    return status;
+}
+
+static void strict_answer(struct rp_cluster *cluster, uint64_t id, int32_t outcome,
+                          const char *before, const char *after, uint64_t now_ns) {
+    struct watched *watched = enter(cluster);
+    real->cluster->answer(cluster, id, outcome, before, after, now_ns);
+    leave(watched);
+}
+
+static void strict_forget(struct rp_cluster *cluster, uint64_t read_id) {
+    struct watched *watched = enter(cluster);
+    real->cluster->forget(cluster, read_id);
+    leave(watched);
+}
+
+static int32_t strict_info(struct rp_cluster *cluster, struct rp_cluster_info *info) {
+    struct watched *watched = enter(cluster);
+    const int32_t status = real->cluster->info(cluster, info);
+    leave(watched);
+    return status;
+}
+
+static bool take(struct watched *watched, struct rp_notice *notice) {
+    look(watched);
     if (watched == NULL || watched->count == 0 || notice->struct_size < sizeof *notice) {
-        return 0;
+        return false;
     }
     *notice = watched->kept[watched->first];
     watched->first = (watched->first + 1) % KEPT_MAX;
     watched->count--;
-    return 1;
+    return true;
+}
+
+static int32_t strict_notice(struct rp_cluster *cluster, struct rp_notice *notice) {
+    struct watched *watched = enter(cluster);
+    const bool taken = take(watched, notice);
+    leave(watched);
+    return taken;
 }
 
 /* read_policy.so in the directory above this object's. */
@@ -149,6 +201,10 @@ static void load(void) {
     calls.open = strict_open;
     calls.close = strict_close;
     calls.next = strict_next;
+    calls.start = strict_start;
+    calls.answer = strict_answer;
+    calls.forget = strict_forget;
+    calls.info = strict_info;
     calls.notice = strict_notice;
     table.cluster = &calls;
 }

@@ -454,8 +454,9 @@ class CommandLine(SimulatorCase):
         error = run_program(bad, status=1)
         self.assertIn(f"{bad}:2", error)
         self.assertIn(f"{bad}:3", error)
-        path = self.policies(one="primary_only")
-        self.assertIn("[two]", run_program("--section", "two", path, status=1))
+        path = self.policies(one="primary_only", other="replica_only")
+        self.assertIn("no section [two]; there is [one], [other]\n",
+                      run_program("--section", "two", path, status=1))
         self.assertIn("/nowhere.ini", run_program("/nowhere.ini", status=1))
 
     def test_help_names_every_option_with_its_default(self):

@@ -148,9 +148,7 @@ void lookup_snapshot(struct host_process *process, const struct sim_event *event
     if (lookup == NULL) {
         return; /* it is not wanted any more */
     }
-    if (lookup->asked) {
-        lookup->position = world_position(world, event->server);
-    }
+    lookup->position = world_position(world, event->server);
     if (event->server == 0) { /* it has every row */
         lookup->outcome = lookup->row_position != ROW_NOWHERE ? RP_FOUND : RP_MISSING;
         return;
@@ -168,13 +166,18 @@ void lookup_answered(struct host_process *process, const struct sim_event *event
     const struct lookup *lookup =
         lookup_pool_find(&world->lookups, event->asker, event->generation);
     char words[SERVER_WORDS_BYTES];
+    char lsn[RP_POSITION_BYTES];
     if (lookup == NULL) {
         return;
+    }
+    const bool missing = lookup->outcome == RP_MISSING; /* of a row nobody here wants to know it */
+    if (missing) {
+        process->calls->position_print(lookup->position * WAL_PER_POSITION, lsn);
     }
     if (lookup->asked) {
         server_answer(process->calls, world, event->server, QUESTION_SHORT, lookup->position,
                       words);
     }
     process->calls->answer(process->cluster, lookup->action, lookup->outcome,
-                           lookup->asked ? words : NULL, NULL, world->now_ns);
+                           lookup->asked ? words : NULL, missing ? lsn : NULL, world->now_ns);
 }
