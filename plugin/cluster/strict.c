@@ -256,7 +256,8 @@ void strict_answer(struct rp_cluster *cluster, const struct read *read, int32_t 
                     name);
     }
     check_role(cluster, read, outcome, facts);
-    if (outcome == RP_MISSING && after == NULL && read->step->target == RP_TARGET_REPLICA) {
+    const bool may_prove = facts->instance != 0 && read->step->target == RP_TARGET_REPLICA;
+    if (outcome == RP_MISSING && after == NULL && may_prove) {
         notices_add(&cluster->notices, RP_LOG_WARN, read->server,
                     "strict: %s: missing without `after`: a statement that has no row then cannot "
                     "tell whether its guard held: let it have one always",
