@@ -95,16 +95,16 @@ static void note_turns(const struct rp_cluster *cluster, struct server *server,
     }
 }
 
-/* Two names have shown that both lead, and one of them leads to the other one now. What it has shown
- * is replaced, but it is known to lead to both. */
+/* Two names have shown that both lead, and one of them leads to the other one now. What it has
+ * shown is replaced, but it is known to lead to both. */
 static bool goes_over_in_split(const struct rp_cluster *cluster, const struct server *server,
                                const struct instance *instance) {
     bool goes_over = false;
     for (uint32_t i = 0; cluster->split && i < 2; i++) {
         const struct server *one = &cluster->servers[cluster->split_servers[i]];
         const struct server *other = &cluster->servers[cluster->split_servers[1 - i]];
-        goes_over = goes_over || (one == server && other != server &&
-                                  other->said.instance == instance->start);
+        goes_over = goes_over ||
+                    (one == server && other != server && other->said.instance == instance->start);
     }
     return goes_over;
 }

@@ -384,7 +384,8 @@ static void expect_redials(int redials, uint32_t within_ms) {
     ck_assert_int_eq(pair.redialled, redials);
 }
 
-/* So it may lead back, and what the other one has answered by it looks like one primary's answers. */
+/* So it may lead back, and what the other one has answered by it looks like one primary's answers.
+ */
 START_TEST(a_name_that_goes_over_in_a_split_leads_to_both) {
     enum { RIVAL = 0xC1 };
     struct rp_cluster_info info = {.struct_size = sizeof info};
