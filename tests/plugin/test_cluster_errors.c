@@ -182,14 +182,17 @@ START_TEST(nor_has_one_come_to_lead_beside_it) {
 }
 END_TEST
 
-/* It has said so once that it leads a newer timeline, and may tell nothing since. */
+/* It has said so once that it leads a newer timeline, while nothing came from the one before: so
+ * that one may be deposed, whatever becomes of it. */
 START_TEST(what_it_has_claimed_stays_though_it_is_lost) {
     struct rp_action poll = pair_next_poll(&pair, PAIR_STANDBY);
-    pair.standby_is_blind = true;
+    pair.primary_is_silent = pair.standby_is_blind = true;
     pair_answer(&pair, &poll, RP_ANSWERED, "rp1 b1 c p 0/5000 0/5000 00000002 7001 -");
     pair_time_passes(&pair, 5000);
     pair.standby_is_blind = false;
     pair.standby_is_gone = true;
+    pair_time_passes(&pair, 2500);
+    pair.primary_is_silent = false;
     pair_time_passes(&pair, 2500);
     pair_start(&pair, 1, 0);
     pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
