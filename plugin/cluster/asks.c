@@ -152,25 +152,40 @@ static void send(struct rp_cluster *cluster, struct ask *ask, const char *text,
     action->limit_ns = ask->limit.key;
 }
 
+/* Another one may have come to lead since it was to be asked, and nobody may wait for it any more.
+ */
+static bool is_wanted(const struct rp_cluster *cluster, const struct ask *ask) {
+    return ask->kind != ASK_LOCATE ||
+           (ask->server == cluster->primary && !TAILQ_EMPTY(&cluster->locating));
+}
+
+/* Not probed yet, or not to be asked: reads that wait for it get their report at the limit, or from
+ * prepare_locate. */
+static void cannot_ask(struct rp_cluster *cluster, struct server *server, uint32_t kind) {
+    if (kind == ASK_WATCH) {
+        awaits_fail(cluster, server, "the replica does not tell its position");
+    } else if (kind == ASK_LOCATE) {
+        fail_list(cluster, &cluster->locating, "the primary does not tell its position");
+    }
+}
+
 bool asks_next(struct rp_cluster *cluster, struct rp_action *action) {
     for (uint32_t kind = 0; kind < ASK_KINDS; kind++) {
         while (cluster->ask_queue[kind] != 0) {
             uint32_t index = (uint32_t)__builtin_ctzll(cluster->ask_queue[kind]);
             struct server *server = &cluster->servers[index];
+            struct ask *ask = &server->asks[kind];
             cluster->ask_queue[kind] &= cluster->ask_queue[kind] - 1;
-            const char *text = text_of(server, &server->asks[kind]);
+            ask->state = ASK_IDLE;
+            if (!is_wanted(cluster, ask)) {
+                continue;
+            }
+            const char *text = text_of(server, ask);
             if (text != NULL) {
-                send(cluster, &server->asks[kind], text, action);
+                send(cluster, ask, text, action);
                 return true;
             }
-            /* Not probed yet, or not to be asked: reads that wait for it get their report at the
-             * limit, or from prepare_locate. */
-            server->asks[kind].state = ASK_IDLE;
-            if (kind == ASK_WATCH) {
-                awaits_fail(cluster, server, "the replica does not tell its position");
-            } else if (kind == ASK_LOCATE) {
-                fail_list(cluster, &cluster->locating, "the primary does not tell its position");
-            }
+            cannot_ask(cluster, server, kind);
         }
     }
     return false;

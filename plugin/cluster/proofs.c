@@ -113,7 +113,7 @@ static const char *why_leader_does_not_count(const struct rp_cluster *cluster, u
     if (is_other_system(cluster, instance->system)) {
         return "the server that was asked as the primary is of another system";
     }
-    if (system_is_due(server)) {
+    if (!instance->heard_in_full) {
         return "the server that was asked as the primary has not said yet of which system it is";
     }
     if (facts->upper == 0 || facts->upper < cluster->timeline) {
@@ -129,7 +129,7 @@ static const char *why_leader_does_not_count(const struct rp_cluster *cluster, u
     if (cluster->two_systems) {
         return "servers of two systems claim to be the primary";
     }
-    if (facts->database != server->database || server->moved_event == cluster->event) {
+    if (!is_in_primarys_database(cluster, index, facts) || server->moved_event == cluster->event) {
         return "the primary was asked in another database than before";
     }
     if (cluster->two_databases) {

@@ -85,6 +85,23 @@ START_TEST(a_floor) {
 }
 END_TEST
 
+/* What it has told by one name is known by any. */
+START_TEST(a_floor_of_one_that_another_name_leads_to) {
+    open_pair("policy = replica_then_primary", ONE, OTHER);
+    pair.tells_replayed = true;
+    pair.alias_replayed = pair.replayed;
+    (void)pair.calls->server_set(pair.cluster, PAIR_ALIAS, "c", RP_EXPECT_ANY, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair_time_passes(&pair, 65000); /* rights are looked at again */
+    (void)pair.calls->server_set(pair.cluster, PAIR_ALIAS, "c", RP_EXPECT_ANY, RP_SERVER_DRAIN,
+                                 pair.now_ns);
+    pair_start(&pair, 1, 1);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_STANDBY);
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, PAIR_ALIAS));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_NONE);
+}
+END_TEST
+
 START_TEST(what_it_has_is_found) {
     open_pair("policy = read_index", ONE, OTHER);
     pair_start(&pair, 1, 0);
@@ -114,6 +131,7 @@ int main(void) {
     TCase *tests = suite_case(suite, "collations", NULL, tear_down, 0);
     tcase_add_loop_test(tests, an_absence, 0, sizeof versions / sizeof versions[0]);
     tcase_add_loop_test(tests, a_floor, 0, 3);
+    tcase_add_test(tests, a_floor_of_one_that_another_name_leads_to);
     tcase_add_test(tests, what_it_has_is_found);
     tcase_add_test(tests, it_is_said_once);
     return suite_run(suite);

@@ -238,6 +238,23 @@ START_TEST(nor_does_one_that_moves_it_there) {
 }
 END_TEST
 
+/* By another name the primary is read where the name of the database has moved to. */
+START_TEST(nor_does_one_of_a_session_that_stayed_behind) {
+    open_pair(ONE, ONE);
+    pair.names[PAIR_PRIMARY] = pair.names[PAIR_STANDBY] = 1;
+    pair_time_passes(&pair, 2000);
+    (void)pair.calls->server_set(pair.cluster, PAIR_ALIAS, "c", RP_EXPECT_ANY, RP_SERVER_ON,
+                                 pair.now_ns);
+    start_at_primary(1);
+    pair.primary_is_gone = true;
+    pair.databases[PAIR_PRIMARY] = OTHER;
+    pair_time_passes(&pair, 2000);
+    pair.databases[PAIR_PRIMARY] = ONE;
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_databases");
     TCase *tests = suite_case(suite, "databases", NULL, tear_down, 0);
@@ -260,5 +277,6 @@ int main(void) {
     tcase_add_test(tests, one_that_is_right_and_wrong_by_turns_is_not_dialled_each_time);
     tcase_add_test(tests, the_primarys_late_miss_in_another_one_does_not_count);
     tcase_add_test(tests, nor_does_one_that_moves_it_there);
+    tcase_add_test(tests, nor_does_one_of_a_session_that_stayed_behind);
     return suite_run(suite);
 }

@@ -152,6 +152,54 @@ START_TEST(under_another_name_it_is_no_second_one) {
 }
 END_TEST
 
+START_TEST(one_of_another_system_is_no_second_primary) {
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_REPLICA, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair.standby_leads = true;
+    pair.follower = 0xB9;
+    pair.systems[PAIR_STANDBY] = PAIR_SYSTEM + 1;
+    pair_time_passes(&pair, 2500);
+    pair.standby_is_blind = true;
+    pair_time_passes(&pair, 5000);
+    ck_assert_int_eq(pair_verdict_on_a_miss(&pair, 1), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+/* So a replica keeps a floor, as while no primary answers at all. */
+START_TEST(nor_has_one_come_to_lead_beside_it) {
+    pair_close(&pair);
+    pair_open_level(&pair, "policy = replica_then_primary", 0);
+    pair.alias_system = PAIR_SYSTEM + 1;
+    (void)pair.calls->server_set(pair.cluster, PAIR_ALIAS, "c", RP_EXPECT_REPLICA, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair_time_passes(&pair, 2500);
+    pair.primary_is_blind = true;
+    pair_time_passes(&pair, 5000);
+    pair_start(&pair, 1, pair.replayed);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_STANDBY);
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
+/* It has said so once that it leads a newer timeline, while nothing came from the one before: so
+ * that one may be deposed, whatever becomes of it. */
+START_TEST(what_it_has_claimed_stays_though_it_is_lost) {
+    struct rp_action poll = pair_next_poll(&pair, PAIR_STANDBY);
+    pair.primary_is_silent = pair.standby_is_blind = true;
+    pair_answer(&pair, &poll, RP_ANSWERED, "rp1 b1 c p 0/5000 0/5000 00000002 7001 -");
+    pair_time_passes(&pair, 5000);
+    pair.standby_is_blind = false;
+    pair.standby_is_gone = true;
+    pair_time_passes(&pair, 2500);
+    pair.primary_is_silent = false;
+    pair_time_passes(&pair, 2500);
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_errors");
     TCase *tests = suite_case(suite, "errors", set_up, tear_down, 0);
@@ -165,5 +213,8 @@ int main(void) {
     tcase_add_test(tests, until_the_host_is_reloaded);
     tcase_add_test(tests, or_it_is_taken_away);
     tcase_add_test(tests, under_another_name_it_is_no_second_one);
+    tcase_add_test(tests, one_of_another_system_is_no_second_primary);
+    tcase_add_test(tests, nor_has_one_come_to_lead_beside_it);
+    tcase_add_test(tests, what_it_has_claimed_stays_though_it_is_lost);
     return suite_run(suite);
 }

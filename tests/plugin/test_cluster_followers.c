@@ -107,6 +107,25 @@ START_TEST(nothing_that_it_says_later_ends_that) {
 }
 END_TEST
 
+/* What the primary has said of itself before it led, by another name, is not that it leads still,
+ * however late it was asked: it may be dead, as in any failover. */
+START_TEST(nor_has_the_primary_led_since_by_what_it_said_as_a_standby) {
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    (void)pair.calls->server_set(pair.cluster, PAIR_ALIAS, "c", RP_EXPECT_ANY, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair_time_passes(&pair, 2000);
+    struct rp_action before = pair_next_poll(&pair, PAIR_PRIMARY);
+    say_once(3);
+    struct rp_action after = pair_next_poll(&pair, PAIR_ALIAS);
+    pair.calls->answer(pair.cluster, after.id, RP_ANSWERED, "rp1 a2 c r 0/5000 - 1 1 7001 -", NULL,
+                       pair.now_ns);
+    pair.alias_is_silent = pair.primary_is_gone = true;
+    pair_answer(&pair, &before, RP_ANSWERED, "rp1 a2 c p 0/5000 0/5000 00000002 7001 -");
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    ck_assert_int_eq(info.split, 0);
+}
+END_TEST
+
 /* Its questions fail: by a timeout, or since a right was taken away. */
 static void it_goes_blind(void) {
     stream_for_a_while(2);
@@ -390,5 +409,6 @@ int main(void) {
     tcase_add_test(tests, of_one_that_can_tell_nothing_too);
     tcase_add_test(tests, but_not_what_it_says_then);
     tcase_add_test(tests, one_that_was_out_for_a_moment_is_not_dialled_anew);
+    tcase_add_test(tests, nor_has_the_primary_led_since_by_what_it_said_as_a_standby);
     return suite_run(suite);
 }

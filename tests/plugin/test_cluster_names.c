@@ -384,6 +384,40 @@ static void expect_redials(int redials, uint32_t within_ms) {
     ck_assert_int_eq(pair.redialled, redials);
 }
 
+/* So it may lead back, and what the other one has answered by it looks like one primary's answers.
+ */
+START_TEST(a_name_that_goes_over_in_a_split_leads_to_both) {
+    enum { RIVAL = 0xC1 };
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    pair.alias_system = PAIR_SYSTEM;
+    set_server(PAIR_ALIAS, RP_EXPECT_ANY);
+    pair.leader = RIVAL;
+    pair_time_passes(&pair, 55000);
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+    pair_time_passes(&pair, 10000);
+    pair_start(&pair, 2, 0);
+    pair_answer(&pair, &pair.reads_out[2], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[2], RP_VERDICT_NOT_FOUND);
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    ck_assert_int_eq(info.split, 0);
+}
+END_TEST
+
+/* It is the newer one's then, for good. */
+START_TEST(but_not_where_the_other_one_is_newer) {
+    pair.alias_system = PAIR_SYSTEM;
+    set_server(PAIR_ALIAS, RP_EXPECT_ANY);
+    pair.leader = 0xC1;
+    pair.timeline = 2;
+    pair_time_passes(&pair, 5000);
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
 /* What it says first may be of before the other one; but that one is asked after it, and then it
  * leads again. */
 START_TEST(whose_first_word_came_late_takes_turns_all_the_same) {
@@ -400,6 +434,69 @@ START_TEST(whose_first_word_came_late_takes_turns_all_the_same) {
     ck_assert_int_eq(verdict_on(4, THIRD, RP_FOUND, OTHER), RP_VERDICT_FOUND);
     pair_start(&pair, 5, 0);
     ck_assert_int_eq(verdict_on(5, THIRD, RP_MISSING, OTHER), RP_VERDICT_FAILED);
+}
+END_TEST
+
+/* What was asked before its first word does not show that it led before that, so that one which
+ * leads from now on has not taken turns. */
+START_TEST(nor_by_an_answer_from_before_its_first_word) {
+    has_answered(OTHER);
+    has_answered(THIRD);
+    struct rp_action poll = pair_next_poll(&pair, PAIR_PRIMARY);
+    pair.primary_is_silent = true;
+    pair_start(&pair, 1, 0);
+    pair_start(&pair, 2, 0);
+    answer_poll(&poll, OTHER);
+    ck_assert_int_eq(verdict_on(1, THIRD, RP_FOUND, OTHER), RP_VERDICT_FOUND);
+    ck_assert_int_eq(verdict_on(2, OTHER, RP_FOUND, OTHER), RP_VERDICT_FOUND);
+    for (uint64_t tag = 3; tag <= 4; tag++) {
+        pair_start(&pair, tag, 0);
+        ck_assert_int_eq(verdict_on(tag, THIRD, RP_FOUND, THIRD), RP_VERDICT_FOUND);
+    }
+    pair_start(&pair, 5, 0);
+    ck_assert_int_eq(verdict_on(5, THIRD, RP_MISSING, THIRD), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+/* Nor by one before a reload, whoever spoke for it then. */
+START_TEST(nor_by_its_first_word_where_that_was_before_a_reload) {
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    has_answered(OTHER);
+    has_answered(THIRD);
+    struct rp_action poll = pair_next_poll(&pair, PAIR_PRIMARY);
+    pair.primary_is_silent = true;
+    pair_start(&pair, 1, 0);
+    answer_poll(&poll, OTHER);
+    ck_assert_int_eq(verdict_on(1, THIRD, RP_FOUND, OTHER), RP_VERDICT_FOUND);
+    set_server(PAIR_ALIAS, RP_EXPECT_ANY); /* which leads to the other one */
+    pair.calls->forget_history(pair.cluster, pair.now_ns);
+    pair_time_passes(&pair, 2500);
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    ck_assert_int_eq(info.forgetting, 0);
+    pair.calls->server_set(pair.cluster, PAIR_ALIAS, "c", RP_EXPECT_ANY, RP_SERVER_OFF,
+                           pair.now_ns);
+    pair.primary_is_silent = false;
+    pair_time_passes(&pair, 2500);
+    pair.leader = THIRD;
+    pair_time_passes(&pair, 2500);
+    pair_start(&pair, 2, 0);
+    ck_assert_int_eq(verdict_on(2, THIRD, RP_MISSING, THIRD), RP_VERDICT_NOT_FOUND);
+}
+END_TEST
+
+/* What it has told by one name is known by any, also that it is of another system. */
+START_TEST(one_known_to_be_of_another_system_is_so_by_any_name) {
+    pair.alias_system = PAIR_SYSTEM + 1;
+    set_server(PAIR_STANDBY, RP_EXPECT_ANY); /* or none of ours would be left */
+    set_server(PAIR_ALIAS, RP_EXPECT_REPLICA);
+    pair.primary_is_silent = true;
+    for (uint64_t tag = 1; tag <= 3; tag++) {
+        pair_start(&pair, tag, 0);
+        if (pair.reads_out[tag].id != 0) {
+            ck_assert_int_eq(verdict_on(tag, 0xC1, RP_MISSING, 0xC1), RP_VERDICT_FAILED);
+        }
+        ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FAILED);
+    }
 }
 END_TEST
 
@@ -565,7 +662,12 @@ int main(void) {
     tcase_add_test(tests, whose_claim_is_not_confirmed_is_not_asked_without_end);
     tcase_add_test(tests, one_that_only_reads_meet_is_asked_for_its_system);
     tcase_add_test(tests, two_that_answer_by_turns_are_not_asked_without_end);
+    tcase_add_test(tests, a_name_that_goes_over_in_a_split_leads_to_both);
+    tcase_add_test(tests, but_not_where_the_other_one_is_newer);
     tcase_add_test(tests, whose_first_word_came_late_takes_turns_all_the_same);
+    tcase_add_test(tests, nor_by_an_answer_from_before_its_first_word);
+    tcase_add_test(tests, nor_by_its_first_word_where_that_was_before_a_reload);
+    tcase_add_test(tests, one_known_to_be_of_another_system_is_so_by_any_name);
     tcase_add_test(tests, whose_words_count_is_not_forgotten_for_others);
     tcase_add_test(tests, one_answer_is_enough_to_depose_who_answers_next);
     tcase_add_test(tests, also_where_its_system_is_known_by_another_name);

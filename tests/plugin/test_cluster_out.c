@@ -203,6 +203,33 @@ START_TEST(nor_does_it_where_that_comes_late) {
 }
 END_TEST
 
+/* A poll goes first, and its answer tells of the new primary. */
+START_TEST(nor_is_it_asked_for_its_position_then) {
+    open_pair("policy = read_index");
+    pair.holds_locates = true;
+    pair_start(&pair, 1, 0);
+    pair.calls->answer(pair.cluster, pair.reads_out[1].id, RP_MISSING, NULL, NULL, pair.now_ns);
+    struct rp_action poll = pair_next_poll(&pair, PAIR_STANDBY);
+    pair.standby_leads = true;
+    pair_answer(&pair, &poll, RP_ANSWERED, B_LEADS);
+    ck_assert_int_eq(pair.locates_seen, 0);
+    ck_assert_uint_ne(pair.watch_out.id, 0); /* the new one is */
+    ck_assert_uint_eq(pair_counter(&pair, "cluster.locates"), 1);
+}
+END_TEST
+
+/* Who has waited for it may have gone. */
+START_TEST(nor_is_anybody_for_nobody) {
+    open_pair("policy = read_index");
+    const uint64_t id = pair_start(&pair, 1, 0);
+    pair.calls->answer(pair.cluster, pair.reads_out[1].id, RP_MISSING, NULL, NULL, pair.now_ns);
+    struct rp_action poll = pair_next_poll(&pair, PAIR_STANDBY);
+    pair.calls->forget(pair.cluster, id);
+    pair_answer(&pair, &poll, RP_ANSWERED, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_uint_eq(pair_counter(&pair, "cluster.locates"), 0);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_out");
     TCase *tests = suite_case(suite, "out", NULL, tear_down, 0);
@@ -218,5 +245,7 @@ int main(void) {
     tcase_add_test(tests, nor_does_it_where_the_new_one_is_to_be_none);
     tcase_add_test(tests, nor_does_it_where_it_falls_silent_after_that);
     tcase_add_test(tests, nor_does_it_where_that_comes_late);
+    tcase_add_test(tests, nor_is_it_asked_for_its_position_then);
+    tcase_add_test(tests, nor_is_anybody_for_nobody);
     return suite_run(suite);
 }

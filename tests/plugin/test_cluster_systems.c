@@ -112,12 +112,40 @@ START_TEST(but_not_where_it_is_said_what_one_of_them_is) {
 }
 END_TEST
 
+/* A read with a floor that goes to that server, from `tag` on. */
+static struct rp_action *read_at(uint32_t server, uint64_t tag) {
+    do {
+        pair_start(&pair, ++tag, 1);
+    } while (pair.reads_out[tag].server != server);
+    return &pair.reads_out[tag];
+}
+
+/* Two names lead to a standby of ours, and now and then to a server which has told its system by
+ * neither of them. What the standby has told in the meantime is not that one's. */
+START_TEST(one_whose_system_was_not_told_proves_nothing_by_any_name) {
+    const char *const leads = "rp1 c1 c p 0/5000 0/5000 00000001";
+    pair_open_level(&pair, "policy = replica_then_primary\nreplica_retry_max_ms = 0", 0);
+    pair_start(&pair, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, NULL);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+    pair.primary_is_standby = true;
+    pair_time_passes(&pair, 2000);
+    pair_answer(&pair, read_at(PAIR_PRIMARY, 1), RP_FOUND, "rp1 c1 c r 0/5000 - - 1");
+    pair_time_passes(&pair, 2000);
+    pair.calls->answer(pair.cluster, read_at(PAIR_STANDBY, 20)->id, RP_FOUND, leads, NULL,
+                       pair.now_ns);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, leads);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_systems");
     TCase *tests = suite_case(suite, "systems", NULL, tear_down, 0);
     tcase_add_test(tests, the_expected_primary_of_another_one_is_out_while_ours_is_led);
     tcase_add_loop_test(tests, it_counts_once_nobody_leads_ours, 0, 2);
     tcase_add_test(tests, two_of_whom_nothing_is_expected_are_a_split);
+    tcase_add_test(tests, one_whose_system_was_not_told_proves_nothing_by_any_name);
     tcase_add_loop_test(tests, but_not_where_it_is_said_what_one_of_them_is, 0, 2);
     return suite_run(suite);
 }
