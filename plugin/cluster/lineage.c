@@ -95,20 +95,6 @@ static void note_turns(const struct rp_cluster *cluster, struct server *server,
     }
 }
 
-/* Two names have shown that both lead, and one of them leads to the other one now. What it has
- * shown is replaced, but it is known to lead to both. */
-static bool goes_over_in_split(const struct rp_cluster *cluster, const struct server *server,
-                               const struct instance *instance) {
-    bool goes_over = false;
-    for (uint32_t i = 0; cluster->split && i < 2; i++) {
-        const struct server *one = &cluster->servers[cluster->split_servers[i]];
-        const struct server *other = &cluster->servers[cluster->split_servers[1 - i]];
-        goes_over = goes_over ||
-                    (one == server && other != server && other->said.instance == instance->start);
-    }
-    return goes_over;
-}
-
 /* It leads, and was asked after another one had said so of a time that may have been before it:
  * that time is over. Should that one say so again, they take turns. */
 static void note_who_led_before(struct server *server, const struct instance *instance,
@@ -134,9 +120,6 @@ void lineage_note_leader(const struct rp_cluster *cluster, struct server *server
     const bool switches = last != NULL && last != instance;
     if (switches) {
         server->switched_event = cluster->event;
-        if (goes_over_in_split(cluster, server, instance) && are_rivals(instance, last)) {
-            server->two_lead_ns = cluster->now_ns;
-        }
     } else if (sent_event > server->switched_event) {
         server->switched_event = 0;
     }

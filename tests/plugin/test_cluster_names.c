@@ -384,40 +384,6 @@ static void expect_redials(int redials, uint32_t within_ms) {
     ck_assert_int_eq(pair.redialled, redials);
 }
 
-/* So it may lead back, and what the other one has answered by it looks like one primary's answers.
- */
-START_TEST(a_name_that_goes_over_in_a_split_leads_to_both) {
-    enum { RIVAL = 0xC1 };
-    struct rp_cluster_info info = {.struct_size = sizeof info};
-    pair.alias_system = PAIR_SYSTEM;
-    set_server(PAIR_ALIAS, RP_EXPECT_ANY);
-    pair.leader = RIVAL;
-    pair_time_passes(&pair, 55000);
-    pair_start(&pair, 1, 0);
-    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
-    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
-    pair_time_passes(&pair, 10000);
-    pair_start(&pair, 2, 0);
-    pair_answer(&pair, &pair.reads_out[2], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
-    ck_assert_int_eq(pair.verdicts[2], RP_VERDICT_NOT_FOUND);
-    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
-    ck_assert_int_eq(info.split, 0);
-}
-END_TEST
-
-/* It is the newer one's then, for good. */
-START_TEST(but_not_where_the_other_one_is_newer) {
-    pair.alias_system = PAIR_SYSTEM;
-    set_server(PAIR_ALIAS, RP_EXPECT_ANY);
-    pair.leader = 0xC1;
-    pair.timeline = 2;
-    pair_time_passes(&pair, 5000);
-    pair_start(&pair, 1, 0);
-    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
-    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_NOT_FOUND);
-}
-END_TEST
-
 /* What it says first may be of before the other one; but that one is asked after it, and then it
  * leads again. */
 START_TEST(whose_first_word_came_late_takes_turns_all_the_same) {
@@ -662,8 +628,6 @@ int main(void) {
     tcase_add_test(tests, whose_claim_is_not_confirmed_is_not_asked_without_end);
     tcase_add_test(tests, one_that_only_reads_meet_is_asked_for_its_system);
     tcase_add_test(tests, two_that_answer_by_turns_are_not_asked_without_end);
-    tcase_add_test(tests, a_name_that_goes_over_in_a_split_leads_to_both);
-    tcase_add_test(tests, but_not_where_the_other_one_is_newer);
     tcase_add_test(tests, whose_first_word_came_late_takes_turns_all_the_same);
     tcase_add_test(tests, nor_by_an_answer_from_before_its_first_word);
     tcase_add_test(tests, nor_by_its_first_word_where_that_was_before_a_reload);
