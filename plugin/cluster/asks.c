@@ -217,8 +217,8 @@ static void question_failed(struct rp_cluster *cluster, struct ask *ask) {
     struct server *server = &cluster->servers[ask->server];
     server->polls_since_probe = POLLS_PER_PROBE;
     server->failed_polls += ask->kind == ASK_POLL;
-    roles_refused(cluster, ask->server);
     if (server->failed_polls < BLIND_POLLS) {
+        roles_refused(cluster, ask->server);
         return;
     }
     if (!server->blind) {
