@@ -190,9 +190,10 @@ static void see_found(struct play *play, const struct play_read *read, int32_t s
         world_has(&play->world, play->world.truth, read->begun_lineage, read->begun_at)) {
         violated(play, "C10: found on a replica as it was before the read began");
     }
-    /* What a primary has written that was not heard yet, nobody can tell from another's. */
-    if (read->floor != 0 && served_by != RP_SERVED_BY_PRIMARY && !read->keeps_floor &&
-        read->heard_floor && !play->blind_to_floors &&
+    /* What a primary has written that was not heard yet, nobody can tell from another's; and one
+     * that no name leads to is fenced. */
+    if (read->floor != 0 && play_reaches_truth(play) && served_by != RP_SERVED_BY_PRIMARY &&
+        !read->keeps_floor && read->heard_floor && !play->blind_to_floors &&
         world_has(&play->world, play->world.truth, read->floor_lineage, read->floor)) {
         violated(play, "C3: found on a replica that had not reached the caller's position");
     }
@@ -348,6 +349,16 @@ bool play_reaches_truth(const struct play *play) {
     return any;
 }
 
+/* A name that leads there by turns may be asked when it leads elsewhere. */
+static bool asks_truth_for_sure(const struct play *play) {
+    bool any = false;
+    for (int i = 0; i < play->servers; i++) {
+        const int *behind = play->behind[i];
+        any = any || (behind[0] == play->world.truth && behind[1] == play->world.truth);
+    }
+    return any;
+}
+
 static bool has_heard_itself(const struct play *play) {
     return play->heard_itself == (uint32_t)play->world.truth;
 }
@@ -377,7 +388,9 @@ static void hear_truth(struct play *play, const struct play_action *action) {
     if (itself) {
         play->heard_itself = (uint32_t)play->world.truth;
     }
-    play->heard_lineage = play->world.servers[play->world.truth].lineage;
+    if (action->full || !itself) { /* short words do not tell of which system it is */
+        play->heard_lineage = play->world.servers[play->world.truth].lineage;
+    }
     for (int i = 0; i < play->read_count; i++) {
         play->reads[i].heard_truth = true;
     }
@@ -435,6 +448,7 @@ static bool replaces_evidence(struct play *play, const struct play_action *actio
     play->replaced_ns[action->index] = play->now_ns;
     if (replaces) {
         play->heard_lineage = -1;
+        play->heard_itself = NOBODY;
         play_forget_truth(play);
     }
     return replaces;
@@ -843,7 +857,7 @@ void play_jump(struct play *play, uint64_t by_ns) {
 void play_sleep(struct play *play, uint64_t duration_ns) {
     play->now_ns += duration_ns;
     play->woke_ns = play->now_ns;
-    if (play_reaches_truth(play)) { /* it is asked before anything counts */
+    if (asks_truth_for_sure(play)) { /* before anything counts */
         play->heard_lineage = play->world.servers[play->world.truth].lineage;
     }
     const uint64_t called_ns = play->now_ns + MS; /* something may arrive before that */
