@@ -381,15 +381,17 @@ static void hear_truth(struct play *play, const struct play_action *action) {
     }
     play->truth_heard = true;
     play->woke_ns = 0;
+    const int lineage = play->world.servers[play->world.truth].lineage;
+    const bool tells_system = action->full || !itself; /* short words do not */
     if (itself || !has_heard_itself(play)) {
         play->heard_index = action->index;
-        play->glimpsed = !itself;
+        play->glimpsed = !itself || (!tells_system && play->heard_lineage != lineage);
     }
     if (itself) {
         play->heard_itself = (uint32_t)play->world.truth;
     }
-    if (action->full || !itself) { /* short words do not tell of which system it is */
-        play->heard_lineage = play->world.servers[play->world.truth].lineage;
+    if (tells_system) {
+        play->heard_lineage = lineage;
     }
     for (int i = 0; i < play->read_count; i++) {
         play->reads[i].heard_truth = true;

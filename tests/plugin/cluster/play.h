@@ -93,7 +93,7 @@ struct play {
     uint32_t heard_lineages; /* bit i: somebody was heard to write lineage i */
     uint32_t heard_index;    /* by which whoever counted was heard last */
     uint32_t heard_itself;   /* which server, and not only by who follows it; UINT32_MAX: none */
-    bool glimpsed;           /* that time not: by a follower, or a failed read */
+    bool glimpsed; /* that time not: by a follower, a failed read, or without its system */
     uint64_t replaced_ns[MAX_WORLD_SERVERS]; /* by index: when another one answered there last */
     uint64_t another_ns;             /* when another one was heard to lead there; 0: never */
     bool has_rival;                  /* and is of another system, or of the same timeline */
