@@ -351,10 +351,11 @@ bool play_reaches_truth(const struct play *play) {
 
 /* A name that leads there by turns may be asked when it leads elsewhere. */
 static bool asks_truth_for_sure(const struct play *play) {
+    const int truth = play->world.truth;
     bool any = false;
     for (int i = 0; i < play->servers; i++) {
         const int *behind = play->behind[i];
-        any = any || (behind[0] == play->world.truth && behind[1] == play->world.truth);
+        any = any || (behind[0] == truth && (behind[1] < 0 || behind[1] == truth));
     }
     return any;
 }
