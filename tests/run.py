@@ -150,8 +150,8 @@ def environment(settings, case=""):
             if not name.startswith("PG") or name == "PG_MAJOR"}
     build = os.path.join(ROOT, kept.get("BUILD", "build"))
     return dict(kept, HOST_PLUGIN=os.path.join(build, "tests", "strict_plugin.so"),
-                CK_TIMEOUT_MULTIPLIER=str(PATIENCE), PYTHONDONTWRITEBYTECODE="1",
-                PYTHONUNBUFFERED="1",
+                CK_TIMEOUT_MULTIPLIER=str(PATIENCE),
+                PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1",
                 PYTHONPATH=os.path.join(ROOT, "tests", "lib"), TEST_CASE=case)
 
 
