@@ -14,6 +14,11 @@
  * length is at least 1. */
 size_t utf8_code_point(const unsigned char *text, size_t length, uint32_t *code_point);
 
+/* Of either set, C0 and C1, and DEL: what a terminal obeys. */
+static inline bool utf8_is_control(uint32_t code_point) {
+    return code_point < 0x20 || (code_point >= 0x7f && code_point <= 0x9f);
+}
+
 /* Whether all of it is. */
 bool is_utf8(const char *text, size_t length);
 

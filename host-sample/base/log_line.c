@@ -38,7 +38,7 @@ static void put_string(struct log_line *line, const char *text) {
         } else if (byte == '"' || byte == '\\' || byte < 0x20) {
             const size_t length = json_escape(escape, byte);
             put(line, escape, length);
-        } else if (code_point >= 0x7f && code_point <= 0x9f) {
+        } else if (utf8_is_control(code_point)) {
             /* Valid in JSON as it is, but not harmless on terminals. */
             char number[8];
             (void)snprintf(number, sizeof number, "\\u%04" PRIx32, code_point);

@@ -9,11 +9,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Of either set: what begins a command to a terminal is one of 8 bits, too. And what ends a line in
- * Unicode alone. */
+/* And what ends a line in Unicode alone. */
 static bool is_space_or_control(uint32_t code_point) {
-    return code_point <= ' ' || (code_point >= 0x7f && code_point <= 0x9f) ||
-           code_point == 0x2028 || code_point == 0x2029;
+    return code_point == ' ' || utf8_is_control(code_point) || code_point == 0x2028 ||
+           code_point == 0x2029;
 }
 
 /* The character that begins there, and how many bytes of the text it takes. A server that does not

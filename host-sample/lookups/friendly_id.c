@@ -24,10 +24,6 @@ static int hexadecimal_digit(char character) {
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-static bool is_control(uint32_t code_point) {
-    return code_point < 0x20 || (code_point >= 0x7f && code_point <= 0x9f);
-}
-
 static bool check_text(const char *bytes, size_t length, const char **why) {
     const unsigned char *text = (const unsigned char *)bytes;
     for (size_t at = 0; at < length;) {
@@ -41,7 +37,7 @@ static bool check_text(const char *bytes, size_t length, const char **why) {
             *why = "it is not valid UTF-8";
             return false;
         }
-        if (is_control(code_point)) {
+        if (utf8_is_control(code_point)) {
             *why = "it holds a control character";
             return false;
         }
