@@ -225,20 +225,27 @@ void strict_facts(struct rp_cluster *cluster, uint32_t index, const struct facts
     }
 }
 
-/* In a rehearsal, too: a server that stands in for its own replica shows no row by the guard. */
-static void check_role(struct rp_cluster *cluster, const struct read *read, int32_t outcome,
-                       const struct facts *facts) {
-    if (facts->instance == 0 || facts->in_recovery || read->step->target != RP_TARGET_REPLICA) {
-        return;
+/* Of a server that was read as a replica and has said what it is. In a rehearsal, too: one that
+ * stands in for its own replica shows no row by the guard. */
+static void check_guard(struct rp_cluster *cluster, const struct read *read, int32_t outcome,
+                        const char *after, bool in_recovery) {
+    const char *name = cluster->servers[read->server].name;
+    if (!in_recovery) {
+        notices_add(&cluster->notices, RP_LOG_WARN, read->server,
+                    "strict: %s was read as a replica and said that it is none: %s, or the "
+                    "question went to another server",
+                    name,
+                    outcome == RP_MISSING
+                        ? "report RP_ROLE_CHANGED where the guard did not hold, of an empty "
+                          "answer, too; or there is no guard"
+                        : "the read lacks AND (SELECT pg_is_in_recovery())");
     }
-    notices_add(&cluster->notices, RP_LOG_WARN, read->server,
-                "strict: %s was read as a replica and said that it is none: %s, or the question "
-                "went to another server",
-                cluster->servers[read->server].name,
-                outcome == RP_MISSING
-                    ? "report RP_ROLE_CHANGED where the guard did not hold, of an empty answer, "
-                      "too; or there is no guard"
-                    : "the read lacks AND (SELECT pg_is_in_recovery())");
+    if (outcome == RP_MISSING && after == NULL) {
+        notices_add(&cluster->notices, RP_LOG_WARN, read->server,
+                    "strict: %s: missing without `after`: a statement that has no row then cannot "
+                    "tell whether its guard held: let it have one always",
+                    name);
+    }
 }
 
 void strict_answer(struct rp_cluster *cluster, const struct read *read, int32_t outcome,
@@ -255,12 +262,7 @@ void strict_answer(struct rp_cluster *cluster, const struct read *read, int32_t 
                     "asked before the read, on its connection, in its transaction",
                     name);
     }
-    check_role(cluster, read, outcome, facts);
-    const bool may_prove = facts->instance != 0 && read->step->target == RP_TARGET_REPLICA;
-    if (outcome == RP_MISSING && after == NULL && may_prove) {
-        notices_add(&cluster->notices, RP_LOG_WARN, read->server,
-                    "strict: %s: missing without `after`: a statement that has no row then cannot "
-                    "tell whether its guard held: let it have one always",
-                    name);
+    if (facts->instance != 0 && read->step->target == RP_TARGET_REPLICA) {
+        check_guard(cluster, read, outcome, after, facts->in_recovery);
     }
 }
