@@ -151,6 +151,24 @@ START_TEST(what_the_primary_before_missed_does_not_count) {
 }
 END_TEST
 
+/* A read has seen the standby out of recovery, so it may lead. What it was asked before that does
+ * not tell. */
+START_TEST(nor_does_the_primarys_while_another_one_may_lead) {
+    open_pair("policy = replica_then_primary\nreplica_retry_max_ms = 0");
+    pair_start(&pair, 1, 0);
+    pair_start(&pair, 2, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+    struct rp_action poll = pair_next_poll(&pair, PAIR_STANDBY);
+    pair.calls->answer(pair.cluster, pair.reads_out[2].id, RP_ROLE_CHANGED, NULL, NULL,
+                       pair.now_ns);
+    pair.calls->answer(pair.cluster, poll.id, RP_ANSWERED, "rp1 b1 c r 0/5000 - 1 1 7001 -", NULL,
+                       pair.now_ns);
+    pair_answer(&pair, &pair.reads_out[1], RP_MISSING, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+}
+END_TEST
+
 static void open_pair_of_a_replica(void) {
     open_pair("policy = primary_only");
     (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_REPLICA, RP_SERVER_ON,
@@ -242,6 +260,7 @@ int main(void) {
     tcase_add_test(tests, what_was_to_go_to_the_deposed_primary_goes_to_the_new_one);
     tcase_add_test(tests, none_leaves_for_one_that_says_at_last_that_it_is_deposed);
     tcase_add_test(tests, what_the_primary_before_missed_does_not_count);
+    tcase_add_test(tests, nor_does_the_primarys_while_another_one_may_lead);
     tcase_add_test(tests, nor_does_it_where_the_new_one_is_to_be_none);
     tcase_add_test(tests, nor_does_it_where_it_falls_silent_after_that);
     tcase_add_test(tests, nor_does_it_where_that_comes_late);
