@@ -3,6 +3,8 @@
  */
 #include "report.h"
 
+#include "strict-ini/utf8.h"
+
 #include <string.h>
 
 enum { MAX_COLUMNS = 12 };
@@ -16,11 +18,17 @@ static void heading(struct byte_buffer *out, const char *text) {
     byte_buffer_append_format(out, "\n%s\n", text);
 }
 
-/* A terminal obeys control characters: a database's text may hold some. */
+/* A terminal obeys control characters: a database's text may hold some. What is not UTF-8 it may
+ * take for them. */
 static void put_text(struct byte_buffer *out, const char *text, size_t length) {
-    for (size_t i = 0; i < length; i++) {
-        const bool is_control = (unsigned char)text[i] < 0x20 || text[i] == 0x7f;
-        byte_buffer_append(out, is_control ? " " : text + i, 1);
+    while (length > 0) {
+        uint32_t code_point;
+        const size_t bytes = utf8_code_point((const unsigned char *)text, length, &code_point);
+        const size_t step = bytes > 0 ? bytes : 1;
+        const bool is_shown = bytes > 0 && !utf8_is_control(code_point);
+        byte_buffer_append(out, is_shown ? text : " ", is_shown ? bytes : 1);
+        text += step;
+        length -= step;
     }
 }
 

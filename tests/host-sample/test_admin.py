@@ -238,7 +238,7 @@ class Status(LookupCase):
     def test_a_server_that_was_never_heard_and_its_words(self):
         """In another encoding, as a server's words are before it knows the client's; long; and markup."""
         words = "accès refusé <b>".encode("latin-1") + "é".encode() * 200
-        name = "replica.<b>&\"it's\""
+        name = "replica.<b>&\"it's\"\u009b31m"  # and what has a terminal write in red
         with refusing_server(words) as port, Host(cluster.primary, cluster.standbys, settings={
                 "admin": {"port": free_port()},
                 name: {"conninfo": f"host=127.0.0.1 port={port} dbname=x sslmode=disable"}}) as host:
@@ -250,6 +250,9 @@ class Status(LookupCase):
                        if line.startswith("<tr>") and "refus" in line)
             self.assertNotIn("<b>", row)
             self.assertIn("replica.&lt;b&gt;&amp;&quot;it's&quot;", row)
+            text = host.admin("/status.txt").body.decode()
+            self.assertIn("replica.<b>&\"it's\" 31m", text)
+            self.assertNotIn("\u009b", text)
             self.assertIn('<td data-name="PostgreSQL" class="">?</td>', row)
         with refusing_server(words) as port, Host(settings={
                 "server.a": {"conninfo": f"host=127.0.0.1 port={port} dbname=x sslmode=disable"}}) as host:

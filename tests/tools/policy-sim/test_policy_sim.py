@@ -416,6 +416,8 @@ class Traces(SimulatorCase):
         self.assertIn(f"{self.directory}: Is a directory", error)
         error = run_program("--replica", "trace:/nowhere.csv", path, status=2)
         self.assertIn("/nowhere.csv: No such file", error)
+        error = run_program("--replica", "trace:/dev/zero", path, status=2)
+        self.assertIn('/dev/zero:1: "": this is no text', error)
 
 
 class CommandLine(SimulatorCase):

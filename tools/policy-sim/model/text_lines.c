@@ -10,13 +10,22 @@
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 #define MAX_SHOWN       60
 
+/* No line of a text is so long: what follows is not read. */
+#define ENDLESS_BYTES ((size_t)1 << 20)
+static const char endless[] = "this is no text: the line does not end within 1 MiB";
+
 /* The next line without its end; false: there is none. In *odd: NULL, or why it is not all of it.
  */
 static bool next_line(FILE *file, char *line, size_t max_bytes, const char **odd) {
     size_t length = 0;
+    size_t seen = 0;
     int c;
     *odd = NULL;
     while ((c = getc_unlocked(file)) != EOF && c != '\n') {
+        if (++seen > ENDLESS_BYTES) {
+            *odd = endless;
+            break;
+        }
         if (c == '\0') {
             *odd = "there is a 0 byte in it: expected plain text, neither compressed nor UTF-16";
         } else if (length + 1 < max_bytes) {
@@ -33,8 +42,11 @@ static bool next_line(FILE *file, char *line, size_t max_bytes, const char **odd
 
 static const char *take(const struct text_lines *lines, const char *line, const char *odd,
                         unsigned long number) {
+    if (odd == endless || (odd != NULL && lines->take_odd == NULL)) {
+        return odd;
+    }
     if (odd != NULL) {
-        return lines->take_odd != NULL ? lines->take_odd(lines->context, odd, number) : odd;
+        return lines->take_odd(lines->context, odd, number);
     }
     const size_t mark = strlen(BYTE_ORDER_MARK);
     const bool marked = number == 1 && strncmp(line, BYTE_ORDER_MARK, mark) == 0;

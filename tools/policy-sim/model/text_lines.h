@@ -15,7 +15,8 @@ struct text_lines {
     /* A line without its end; number: from 1. NULL, or what is wrong with it. */
     const char *(*take)(void *context, const char *line, unsigned long number);
     /* A line that is too long or has a 0 byte in it, which is what `wrong` says. NULL to leave it
-     * out, or what is wrong. Without this function no such line is left out. */
+     * out, or what is wrong. Without this function no such line is left out, and never one that
+     * goes on beyond 1 MiB. */
     const char *(*take_odd)(void *context, const char *wrong, unsigned long number);
     /* After the last line. NULL, or what is wrong with them all. */
     const char *(*end)(void *context);
