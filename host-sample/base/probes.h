@@ -5,7 +5,7 @@
  * systemtap-sdt-dev) there are none.
  *
  *   lookup_begin(lookup, run id, snapshot id)
- *   lookup_wait(lookup)           the first read did not end it, or something comes before that
+ *   lookup_wait(lookup)           the first read did not end it
  *   lookup_done(lookup, verdict, served by, microseconds)   see enum rp_verdict, enum rp_served_by
  *
  * `lookup` tells lookups apart that are under way at once.

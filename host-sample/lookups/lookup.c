@@ -418,6 +418,8 @@ static void read_done(struct pg_statement *statement, struct pg_reply *reply) {
     }
     if (lookup->open) {
         keep_answer(lookup, outcome);
+    }
+    if (lookup->open && outcome != RP_FOUND) { /* else it just has to be located yet */
         watch_client(lookup);
     }
     lookup->result = NULL;
@@ -551,9 +553,6 @@ uint32_t lookup_start(struct lookups *lookups, struct http_exchange *exchange,
     http_exchange_set_user(exchange, lookup);
     PROBE_LOOKUP_BEGIN(lookup, lookup->request.run.text, lookup->request.snapshot.text);
     while (lookup->open && lookup->first && servers_step(lookups->servers, lookup->now_ns)) {
-    }
-    if (lookup->open && lookup->first) {
-        watch_client(lookup); /* something else comes before the first read */
     }
     return 0;
 }

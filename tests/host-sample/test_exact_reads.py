@@ -16,6 +16,7 @@ from unittest import mock
 from host import TOKEN, Host, lookup_path
 from load import LookupRequest, run_load
 from lookup_case import ClusterCase, module_cluster
+from raw_http import RawConnection, get
 from relay import Relay
 from testbed import HOST_PLUGIN, PLUGIN, wait_for
 
@@ -91,6 +92,29 @@ class BesideTheLocate(ExactReads):
         self.assertFalse(future.done(), "answered before the replica had the row")
         cluster.standby.resume_replay()
         self.assert_found(future.result(), history.rows(), run, life[4]["id"], "replica")
+
+    def lookup_and_end(self, client, run, since, after_s=0.0):
+        client.send(get(lookup_path(run, since), "authorization: Bearer " + TOKEN))
+        time.sleep(after_s)  # the client's own time, not a wait for a result
+        client.end_sending()
+
+    def test_a_client_that_ends_its_side_with_its_request(self):
+        """It waits for the answer, as before the first answer to any other read."""
+        run, life = self.known_everywhere()
+        host = self.far_host(ALWAYS)
+        with RawConnection(host.port) as client:
+            self.lookup_and_end(client, run, life[0]["id"])
+            self.assert_found(client.read_answer(), history.rows(), run, life[0]["id"], "replica")
+
+    def test_a_client_that_leaves(self):
+        cluster.standby.pause_replay()
+        self.addCleanup(cluster.standby.resume_replay)
+        run, life = self.write_life()
+        host = self.far_host({**ALWAYS, "max_wait_ms": 60000})
+        with RawConnection(host.port) as client:
+            self.lookup_and_end(client, run, life[0]["id"], after_s=0.3)
+            wait_for(lambda: host.metrics().value("snapshot_host_lookups_abandoned_total") == 1,
+                     "it to be given up", timeout_s=4)
 
 
 class AfterAMiss(ExactReads):
