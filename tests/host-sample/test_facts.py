@@ -8,6 +8,7 @@ error may be right; a 404 for such a row never is.
 
 import collections
 import concurrent.futures
+import contextlib
 import os
 import re
 import shutil
@@ -380,6 +381,14 @@ class OtherDatabases(Facts):
             self.wait_proven(host)
             self.assertEqual(host.lookup(*rows[0]).status, 200)
 
+    @staticmethod
+    def rename_without_clients(primary, before, after):
+        """Clients that are faster to come again than this is have to go once more."""
+        while True:
+            primary.end_clients()
+            with contextlib.suppress(psycopg2.errors.ObjectInUse):
+                return primary.execute(f"ALTER DATABASE {before} RENAME TO {after}")
+
     def test_a_name_that_moves_to_another_one(self):
         """As after a restore beside the old database. The primary lets no session stay in one that is
         renamed; a standby does, and its sessions go on to read what nobody writes any more."""
@@ -394,8 +403,8 @@ class OtherDatabases(Facts):
             self.wait_proven_by_any(host)
             if policy is ALWAYS:  # it will not hear of the move for a while; nor can it be in doubt
                 servers.standby.pause_replay()
-            servers.primary.end_clients()
-            for before, after in (("app", "old"), ("restored", "app"), ("old", "restored")):
+            self.rename_without_clients(servers.primary, "app", "old")
+            for before, after in (("restored", "app"), ("old", "restored")):
                 servers.primary.execute(f"ALTER DATABASE {before} RENAME TO {after}")
             self.assert_no_404(self.ask(host, app, 50))
             if policy is ALWAYS:
@@ -565,7 +574,7 @@ class Commits(Facts):
                 if self.is_behind_page_header():
                     break
             self.assertTrue(self.is_behind_page_header())
-            self.assertEqual(answer.status, 404)
+            self.assertEqual(answer.status, 404, (answer, host.log[-20:]))
             self.assertNotEqual(answer.served_by, "primary")
             self.assertLess(answer.milliseconds, 2900)
 

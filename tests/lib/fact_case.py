@@ -74,8 +74,15 @@ class Facts(LookupCase):
 
     def wait_proven(self, host, meanwhile=lambda: None):
         """Until the host needs no primary to know that an id is nobody's."""
-        wait_for(lambda: meanwhile() or self.made_up(host).served_by == "replica_retry",
-                 "absence to be proven", every_s=0.05)
+        answers = collections.deque(maxlen=5)
+
+        def is_proven():
+            answers.append(self.made_up(host))
+            return answers[-1].served_by == "replica_retry"
+        try:
+            wait_for(lambda: meanwhile() or is_proven(), "absence to be proven", every_s=0.05)
+        except TimeoutError as error:
+            self.fail(f"{error}: {list(answers)}, {host.log[-20:]}")
 
     @staticmethod
     def reads(host, server):
