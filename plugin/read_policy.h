@@ -39,6 +39,7 @@
  *   - [control]: one thread at a time for one set; it may run beside any other function but close.
  *   - [thread-safe]: any thread, any time between open and close.
  *   - [one thread per read]: any thread, but only one at a time for the same struct rp_read.
+ *   - [one thread]: one at a time for one cluster.
  *
  * TIME is in nanoseconds of one monotonic clock of the host's choosing (CLOCK_MONOTONIC). It must
  * not be 0, and the same clock must be used for all reads of a set, since the primary's budget is
@@ -95,6 +96,9 @@ enum rp_capability {
     /* RP_STEP_AWAIT is understood. */
     RP_CAN_AWAIT_POSITION = 2
 };
+
+struct rp_set;    /* one INI file, loaded */
+struct rp_policy; /* one section of it: the policy of one read path of the host */
 
 /* ---- a read goes in -------------------------------------------------------------------------- */
 
@@ -252,8 +256,7 @@ struct rp_metric {
     uint64_t value;              /* a counter: it only grows, and survives reloads */
 };
 
-/* ---- the primary's budget
- * ------------------------------------------------------------------------ */
+/* ---- the primary's budget -------------------------------------------------------------------- */
 
 /* How many reads of the primary a section may still make: of all processes that share its state. */
 struct rp_budget_info {
@@ -363,8 +366,6 @@ struct rp_kind {
  * read began. What a server or a role does not reveal is unknown, and proves nothing.
  */
 struct rp_cluster;
-struct rp_set;    /* one INI file, loaded */
-struct rp_policy; /* one section of it: the policy of one read path of the host */
 
 /* A column for the host's own statements: the position after the statement's snapshot. Its type is
  * pg_lsn; a driver that takes values in binary needs it cast to text. */
@@ -391,7 +392,7 @@ struct rp_cluster_options {
     uint32_t max_reads;   /* at once; 1 to 1000000. About 500 bytes each */
     uint32_t poll_ms;     /* how often every server is asked; 100 to 5000, 0: 1000. While no primary
                              answers, it is 250 at most */
-    uint32_t timeout_ms;  /* of a read whose request has no deadline; 0: 5000 */
+    uint32_t timeout_ms;  /* of a read whose request has no deadline; 0 to 3600000, 0: 5000 */
     uint64_t now_ns;
     uint64_t seed; /* 64 random bits, others for each cluster: for the jitter of back-off, and so
                       that an answer which is given to another cluster than asked is none there */
@@ -492,22 +493,22 @@ struct rp_server_info {
     uint64_t lag_ns;          /* RP_UNKNOWN; grows while a replica stands still */
     uint64_t lag_at_least_ns; /* a lower bound, kept while lag_ns is unknown; 0: none */
     uint64_t backing_off_ns;  /* how long no read is sent there, since it failed; 0: none */
-    const char *why;          /* OUT, or an expectation that does not hold: one sentence; else "" */
-    const char *grants;       /* what the role lacks for proofs: one sentence; else "" */
+    const char *why;          /* OUT, or an expectation that does not hold: a constant; else "" */
+    const char *grants;       /* what the role lacks for proofs: a constant sentence; else "" */
 };
 
 struct rp_cluster_info {
-    uint32_t struct_size; /* set by the host */
-    uint32_t settled;     /* 1: every server that is on has answered, or failed, once, or once
-                             more since next was called more than 2 s late; but for one that was
-                             added while a primary was known */
-    uint32_t split;       /* 1: two servers, or lineages, claim to be the primary */
-    uint32_t primary;     /* index; UINT32_MAX: none */
-    uint32_t primary_answers;
-    uint32_t timeline; /* the highest that a primary was seen at; 0: none */
-    uint32_t reads;    /* under way */
-    uint32_t replicas; /* that reads are offered to */
-    uint64_t system;   /* 0: unknown */
+    uint32_t struct_size;     /* set by the host */
+    uint32_t settled;         /* 1: every server that is on has answered, or failed, once, or once
+                                 more since next was called more than 2 s late; but for one that was
+                                 added while a primary was known */
+    uint32_t split;           /* 1: two servers, or lineages, claim to be the primary */
+    uint32_t primary;         /* index; UINT32_MAX: none */
+    uint32_t primary_answers; /* 1: it answered the last question */
+    uint32_t timeline;        /* the highest that a primary was seen at; 0: none */
+    uint32_t reads;           /* under way */
+    uint32_t replicas;        /* that reads are offered to */
+    uint64_t system;          /* 0: unknown */
     /* 1: there are replicas, and none that may be asked: on_replica_failure decides of reads */
     uint32_t replicas_out;
     uint32_t forgetting; /* 1: after forget_history, until all have been asked anew */
@@ -521,7 +522,9 @@ struct rp_notice {
     char text[256];       /* one line, without a secret */
 };
 
-/* The functions of a cluster. [one thread], all of them; the table grows at its end only. */
+/* The functions of a cluster. [one thread], but for those that say otherwise; the table grows at
+ * its end only. Where a pointer is NULL that must not be, or a struct_size is too small, nothing
+ * happens, and those that return a status return RP_E_ARGUMENT. */
 struct rp_cluster_calls {
     uint32_t struct_size; /* of the plugin's table */
     uint32_t reserved;
@@ -537,16 +540,17 @@ struct rp_cluster_calls {
 
     /* Adds, changes or (RP_SERVER_OFF) takes out a server, at any time. name: up to 63 bytes, for
      * notices, copied. Reads under way on one that is taken out go elsewhere. Another address
-     * behind the same index is another server: take it out first. RP_OK or RP_E_ARGUMENT. */
+     * behind the same index is another server: take it out first. RP_OK, or RP_E_ARGUMENT: an index
+     * past max_servers, a name that is longer, no such expectation or state. */
     int32_t (*server_set)(struct rp_cluster *cluster, uint32_t index, const char *name,
                           int32_t expect, int32_t state, uint64_t now_ns);
 
-    /* What is known of a server. RP_OK, or RP_E_END past max_servers. */
+    /* What is known of a server, RP_OK, or RP_E_END past max_servers; and of all of them, RP_OK. */
     int32_t (*server)(struct rp_cluster *cluster, uint32_t index, struct rp_server_info *info);
     int32_t (*info)(struct rp_cluster *cluster, struct rp_cluster_info *info);
 
     /* Something may have changed about a server (a connection came up or was lost, its greeting
-     * tells of another role): it is asked as soon as may be. */
+     * tells of another role): it is asked as soon as may be. No server of that index: nothing. */
     void (*prompt)(struct rp_cluster *cluster, uint32_t index, uint64_t now_ns);
 
     /* The operator reloads: system and timeline that are remembered are forgotten once every server
@@ -584,12 +588,12 @@ struct rp_cluster_calls {
     /* The next notice, oldest first. Returns 1, or 0: none. */
     int32_t (*notice)(struct rp_cluster *cluster, struct rp_notice *notice);
 
-    /* The cluster's own counters, as metrics of the set; section is "". RP_OK, RP_E_END,
-     * RP_E_ARGUMENT. */
+    /* The cluster's own counters, as metrics of the set; section is "", strings are constants.
+     * RP_OK, or RP_E_END past the last one. */
     int32_t (*metrics)(const struct rp_cluster *cluster, uint32_t index, struct rp_metric *metric);
 
-    /* WAL positions as PostgreSQL prints them, "16/B374D848". [thread-safe] parse returns RP_OK or
-     * RP_E_ARGUMENT; print fills text, at least RP_POSITION_BYTES long. */
+    /* WAL positions as PostgreSQL prints them, "16/B374D848". [thread-safe] parse returns RP_OK, or
+     * RP_E_ARGUMENT: none; print fills text, not NULL and at least RP_POSITION_BYTES long. */
     int32_t (*position_parse)(const char *text, uint64_t *position);
     void (*position_print)(uint64_t position, char *text);
 
