@@ -69,7 +69,7 @@ class Info(Structure):
     _fields_ = [("struct_size", c_uint32), ("settled", c_uint32), ("split", c_uint32),
                 ("primary", c_uint32), ("primary_answers", c_uint32), ("timeline", c_uint32),
                 ("reads", c_uint32), ("replicas", c_uint32), ("system", c_uint64),
-                ("replicas_out", c_uint32), ("reserved", c_uint32)]
+                ("replicas_out", c_uint32), ("forgetting", c_uint32)]
 
 
 # Sets, policies and clusters are opaque pointers that the host only hands back.
@@ -108,8 +108,8 @@ class Plugin(Structure):
         ("policy", CFUNCTYPE(Policy, Set, c_char_p)),
         ("begin", c_void_p), ("next", c_void_p), ("metrics", c_void_p), ("describe", c_void_p),
         ("close", CFUNCTYPE(None, Set)),
-        ("section", c_void_p), ("key", c_void_p), ("diagram", c_void_p), ("shared_bytes",
-        c_void_p), ("share", c_void_p), ("kind", c_void_p), ("notes", c_void_p),
+        ("section", c_void_p), ("key", c_void_p), ("diagram", c_void_p),
+        ("shared_bytes", c_void_p), ("share", c_void_p), ("kind", c_void_p), ("notes", c_void_p),
         ("open_text", c_void_p), ("reload_text", c_void_p),
         ("cluster", POINTER(Calls)),
     ]

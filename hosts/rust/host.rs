@@ -103,7 +103,7 @@ struct Info {
     replicas: u32,
     system: u64,
     replicas_out: u32,
-    reserved: u32,
+    forgetting: u32,
 }
 
 // Sets, policies and clusters are opaque pointers that the host only hands back; what it does not call is one too.

@@ -94,7 +94,7 @@ class ClusterInfo(Structure):
     _fields_ = [("struct_size", c_uint32), ("settled", c_uint32), ("split", c_uint32),
                 ("primary", c_uint32), ("primary_answers", c_uint32), ("timeline", c_uint32),
                 ("reads", c_uint32), ("replicas", c_uint32), ("system", c_uint64),
-                ("replicas_out", c_uint32), ("reserved", c_uint32)]
+                ("replicas_out", c_uint32), ("forgetting", c_uint32)]
 
 
 class Notice(Structure):
