@@ -91,8 +91,9 @@ static void missed_on_primary(struct rp_cluster *cluster, struct read *read,
 static void found_on_primary(struct rp_cluster *cluster, struct read *read, int32_t outcome,
                              const struct facts *facts) {
     const bool claims = outcome == RP_PARTIAL && facts->instance != 0;
-    const char *why =
-        read->floor == 0 && !claims ? NULL : why_floor_is_not_kept(cluster, read->server, facts);
+    const char *why = read->floor == 0 && !claims
+                          ? NULL
+                          : why_leader_does_not_count(cluster, read->server, facts);
     steps_tell_outcome(cluster, read, why != NULL ? RP_FAILED : outcome, 0, why);
 }
 

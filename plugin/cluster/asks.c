@@ -118,6 +118,22 @@ static void count_ask(struct rp_cluster *cluster, enum ask_kind kind) {
     ++*counters[kind];
 }
 
+/* All reads that wait for a locate share the one that goes now. */
+static void share_locate(struct rp_cluster *cluster, uint32_t server) {
+    struct read *read;
+    gather_ends(cluster);
+    cluster->located_by = server;
+    while ((read = TAILQ_FIRST(&cluster->locating)) != NULL) {
+        TAILQ_REMOVE(&cluster->locating, read, entry);
+        read->located_listed = true;
+        TAILQ_INSERT_TAIL(&cluster->located, read, entry);
+        if ((cluster->flags & RP_CLUSTER_KEEPS_ANSWERS) != 0) {
+            read->beside = BESIDE_TO_SEND;
+            TAILQ_INSERT_TAIL(&cluster->beside, read, beside_entry);
+        }
+    }
+}
+
 static void send(struct rp_cluster *cluster, struct ask *ask, const char *text,
                  struct rp_action *action) {
     const bool blocks = ask->kind == ASK_WAIT;
@@ -130,18 +146,7 @@ static void send(struct rp_cluster *cluster, struct ask *ask, const char *text,
     heap_move(&cluster->timers, &ask->limit,
               cluster->now_ns + ASK_LIMIT_NS + (blocks ? AWAITS_WAIT_MS * MS : 0));
     if (ask->kind == ASK_LOCATE) {
-        struct read *read;
-        gather_ends(cluster);
-        cluster->located_by = ask->server;
-        while ((read = TAILQ_FIRST(&cluster->locating)) != NULL) {
-            TAILQ_REMOVE(&cluster->locating, read, entry);
-            read->located_listed = true;
-            TAILQ_INSERT_TAIL(&cluster->located, read, entry);
-            if ((cluster->flags & RP_CLUSTER_KEEPS_ANSWERS) != 0) {
-                read->beside = BESIDE_TO_SEND;
-                TAILQ_INSERT_TAIL(&cluster->beside, read, beside_entry);
-            }
-        }
+        share_locate(cluster, ask->server);
     }
     count_ask(cluster, ask->kind);
     action_begin(action, RP_ACTION_ASK);
@@ -159,8 +164,8 @@ static bool is_wanted(const struct rp_cluster *cluster, const struct ask *ask) {
            (ask->server == cluster->primary && !TAILQ_EMPTY(&cluster->locating));
 }
 
-/* Not probed yet, or not to be asked: reads that wait for it get their report at the limit, or from
- * prepare_locate. */
+/* Its probe has not been answered, or told that it may not be asked: reads that wait for its
+ * position do so in vain. A poll can always be asked, and a wait only saves watches. */
 static void cannot_ask(struct rp_cluster *cluster, struct server *server, uint32_t kind) {
     if (kind == ASK_WATCH) {
         awaits_fail(cluster, server, "the replica does not tell its position");

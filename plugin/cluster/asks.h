@@ -9,7 +9,7 @@
 
 #include "cluster.h"
 
-/* A server was added, or changed: it is asked at once, from the probe on. */
+/* A server was added: it is asked at once, from the probe on. */
 void asks_begin(struct rp_cluster *cluster, uint32_t server);
 
 /* A server is taken out: its questions are dropped, and reads that wait for it get their report. */

@@ -8,8 +8,8 @@
 #include "cluster.h"
 
 /* The entry of that instance; a new one takes the place of the one that answered longest ago, but
- * not of the one whose words the server's are. What
- * cannot change about an instance is known from what it has said by any name. */
+ * not of the one whose words the server's are. What cannot change about an instance is known from
+ * what it has said by any name. */
 struct instance *lineage_instance(const struct rp_cluster *cluster, struct server *server,
                                   uint64_t start);
 

@@ -97,8 +97,8 @@ static bool is_primary_instance(const struct rp_cluster *cluster, const struct f
            cluster->servers[cluster->primary].said.instance == facts->instance;
 }
 
-static const char *why_leader_does_not_count(const struct rp_cluster *cluster, uint32_t index,
-                                             const struct facts *facts) {
+const char *why_leader_does_not_count(const struct rp_cluster *cluster, uint32_t index,
+                                      const struct facts *facts) {
     const struct server *server = &cluster->servers[index];
     const struct instance *instance = instance_of(server, facts);
     if (instance == NULL) {
@@ -145,11 +145,6 @@ const char *why_missing_does_not_count(const struct rp_cluster *cluster, uint32_
         return "the primary was not asked under READ COMMITTED";
     }
     return why;
-}
-
-const char *why_floor_is_not_kept(const struct rp_cluster *cluster, uint32_t server,
-                                  const struct facts *facts) {
-    return why_leader_does_not_count(cluster, server, facts);
 }
 
 uint64_t reachable_position(const struct rp_cluster *cluster, uint32_t index, uint64_t inserted) {

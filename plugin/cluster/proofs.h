@@ -30,14 +30,14 @@ bool sorts_as_primary(const struct rp_cluster *cluster, const struct instance *i
  * is none of the primary's and does not tell how late it is. */
 bool is_on_primarys_way(const struct rp_cluster *cluster, const struct server *server);
 
-/* Why a primary's answer that a row is missing does not count, facts being what it said before it;
- * NULL: it counts. */
+/* Why a primary's answer does not satisfy a floor, facts being what it said before it; NULL: it
+ * does, whatever the floor. */
+const char *why_leader_does_not_count(const struct rp_cluster *cluster, uint32_t server,
+                                      const struct facts *facts);
+
+/* Why its answer that a row is missing does not count; NULL: it counts. */
 const char *why_missing_does_not_count(const struct rp_cluster *cluster, uint32_t server,
                                        const struct facts *facts);
-
-/* Why a primary's answer does not satisfy a floor; NULL: it does, whatever the floor. */
-const char *why_floor_is_not_kept(const struct rp_cluster *cluster, uint32_t server,
-                                  const struct facts *facts);
 
 /* A primary's inserted position as a standby can reach it; 0: unknown. */
 uint64_t reachable_position(const struct rp_cluster *cluster, uint32_t server, uint64_t inserted);
