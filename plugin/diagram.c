@@ -9,6 +9,7 @@
 #include "policy.h"
 #include "text.h"
 
+#include <assert.h>
 #include <stdbool.h>
 
 #define LABEL(guard, holds, key, label) [guard] = "" label,
@@ -48,6 +49,8 @@ static bool same_moves(const struct rp_move *a, const struct rp_move *b) {
 static bool always_holds(const struct rp_plan *plan, uint32_t guard) {
     return guard == G_NONE || (guard == G_ADMITTED && plan->budget_interval_ns == 0);
 }
+
+static_assert(ST_COUNT <= 32 && END_COUNT <= 32, "one bit for each state, and end");
 
 /* The states that can be reached, as a set; passes are repeated until nothing is added. */
 static uint32_t reachable_states(const struct rp_plan *plan) {

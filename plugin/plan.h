@@ -61,8 +61,8 @@ struct rp_plan {
     uint8_t first_move[ST_COUNT][RP_OUTCOME_STRIDE]; /* index into moves; 0: broken contract */
     struct rp_move moves[RP_MAX_MOVES + 1];          /* and START_DIRECT's, which comes last */
     char metric_names[COUNTER_COUNT][RP_METRIC_NAME_BYTES];
-    struct rp_options
-        options;           /* as configured: for describe, and to see whether a reload changes it */
+    /* As configured: for describe, and to see whether a reload changes it. */
+    struct rp_options options;
     struct rp_plan *older; /* of the same policy; freed with the set */
 };
 

@@ -346,6 +346,7 @@ static void note_used(struct check *check, uint64_t states) {
     }
 }
 
+static_assert(ST_COUNT <= 64, "states_of has one bit for each state");
 static uint64_t states_of(const struct situations *situations) {
     uint64_t states = 0;
     for (uint32_t i = 0; i < sizeof situations->polls; i++) {
@@ -402,8 +403,6 @@ static bool check_promises(const struct check *check) {
     }
     return true;
 }
-
-static_assert(ST_COUNT <= 64, "states_of has one bit for each state");
 
 static uint32_t conditions_of(const struct rp_policy_kind *kind) {
     uint32_t conditions = 0;
