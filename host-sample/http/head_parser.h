@@ -28,7 +28,6 @@ typedef void (*http_on_head_part)(void *context, enum http_head_part part, const
 struct http_head {
     uint64_t content_length; /* 0 unless has_length */
     bool has_length;
-    bool has_coding; /* of transfer: chunked */
     bool keep_alive; /* the version's default, and what Connection says about it */
     bool is_head;    /* HEAD */
     bool is_connect; /* CONNECT */

@@ -45,7 +45,6 @@ static int on_headers_complete(http_parser *parser) {
 
     *reading->head = (struct http_head){.content_length = has_length ? parser->content_length : 0,
                                         .has_length = has_length,
-                                        .has_coding = (parser->flags & F_CHUNKED) != 0,
                                         .keep_alive = http_should_keep_alive(parser) != 0 &&
                                                       (parser->flags & F_CONNECTION_CLOSE) == 0,
                                         .is_head = parser->method == HTTP_HEAD,

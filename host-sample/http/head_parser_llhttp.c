@@ -45,7 +45,6 @@ static int on_headers_complete(llhttp_t *parser) {
 
     *reading->head = (struct http_head){.content_length = has_length ? parser->content_length : 0,
                                         .has_length = has_length,
-                                        .has_coding = (parser->flags & F_TRANSFER_ENCODING) != 0,
                                         .keep_alive = llhttp_should_keep_alive(parser) != 0 &&
                                                       (parser->flags & F_CONNECTION_CLOSE) == 0,
                                         .is_head = llhttp_get_method(parser) == HTTP_HEAD,

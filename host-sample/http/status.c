@@ -11,8 +11,6 @@ const char *http_status_phrase(uint32_t status) {
         return "Bad Request";
     case HTTP_STATUS_UNAUTHORIZED:
         return "Unauthorized";
-    case HTTP_STATUS_FORBIDDEN:
-        return "Forbidden";
     case HTTP_STATUS_NOT_FOUND:
         return "Not Found";
     case HTTP_STATUS_METHOD_NOT_ALLOWED:
@@ -29,12 +27,8 @@ const char *http_status_phrase(uint32_t status) {
         return "Request Header Fields Too Large";
     case HTTP_STATUS_INTERNAL_SERVER_ERROR:
         return "Internal Server Error";
-    case HTTP_STATUS_BAD_GATEWAY:
-        return "Bad Gateway";
     case HTTP_STATUS_SERVICE_UNAVAILABLE:
         return "Service Unavailable";
-    case HTTP_STATUS_GATEWAY_TIMEOUT:
-        return "Gateway Timeout";
     case HTTP_STATUS_HTTP_VERSION_NOT_SUPPORTED:
         return "HTTP Version Not Supported";
     }
