@@ -129,10 +129,6 @@ static void log_notices(struct servers *servers) {
     }
 }
 
-static void set(_Atomic uint64_t *word, uint64_t value) {
-    atomic_store_explicit(word, value, memory_order_relaxed);
-}
-
 static void fill_view(struct servers *servers, struct server *server) {
     struct rp_server_info info = {.struct_size = sizeof info};
     if (servers->calls->server(servers->cluster, server->index, &info) == RP_OK) {
@@ -149,13 +145,13 @@ static void fill_views(struct servers *servers, uint64_t now_ns) {
         fill_view(servers, &servers->servers[i]); /* of one that is gone: nothing known */
     }
     (void)servers->calls->info(servers->cluster, &info);
-    set(&servers->split, info.split);
-    set(&servers->settled, info.settled);
-    set(&servers->primary_answers, info.primary_answers);
-    set(&servers->replicas_out, info.replicas_out);
+    counter_set(&servers->split, info.split);
+    counter_set(&servers->settled, info.settled);
+    counter_set(&servers->primary_answers, info.primary_answers);
+    counter_set(&servers->replicas_out, info.replicas_out);
     for (uint32_t i = 0; i < servers->counter_count; i++) {
         (void)servers->calls->metrics(servers->cluster, i, &metric);
-        set(&servers->counters[i], metric.value);
+        counter_set(&servers->counters[i], metric.value);
     }
 }
 
@@ -347,6 +343,14 @@ void servers_last_error(const struct servers *servers, char *text, size_t length
 
 /* ---- beginning and ending -------------------------------------------------------------------- */
 
+static void name_counters(struct servers *servers) {
+    struct rp_metric metric = {.struct_size = sizeof metric};
+    while (servers->counter_count < SERVERS_MAX_COUNTERS &&
+           servers->calls->metrics(servers->cluster, servers->counter_count, &metric) == RP_OK) {
+        servers->counter_names[servers->counter_count++] = metric;
+    }
+}
+
 bool servers_init(struct servers *servers, const struct servers_options *options,
                   struct event_base *base, char *err, size_t err_length) {
     const struct rp_cluster_options cluster = {
@@ -376,15 +380,7 @@ bool servers_init(struct servers *servers, const struct servers_options *options
                              (uint32_t)err_length) != RP_OK) {
         return false;
     }
-    servers->counter_names[0].struct_size = sizeof servers->counter_names[0];
-    while (servers->counter_count < SERVERS_MAX_COUNTERS &&
-           servers->calls->metrics(servers->cluster, servers->counter_count,
-                                   &servers->counter_names[servers->counter_count]) == RP_OK) {
-        if (++servers->counter_count < SERVERS_MAX_COUNTERS) {
-            servers->counter_names[servers->counter_count].struct_size =
-                sizeof servers->counter_names[0];
-        }
-    }
+    name_counters(servers);
     return true;
 }
 

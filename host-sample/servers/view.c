@@ -3,25 +3,23 @@
  */
 #include "view.h"
 
+#include "host-sample/base/counter.h"
+
 #include <stdatomic.h>
 
-static void set(_Atomic uint64_t *word, uint64_t value) {
-    atomic_store_explicit(word, value, memory_order_relaxed);
-}
-
 void server_view_fill(struct server_view *view, const struct rp_server_info *info) {
-    set(&view->role, (uint64_t)info->role);
-    set(&view->state, (uint64_t)info->state);
-    set(&view->answers, info->answers);
-    set(&view->in_recovery, info->in_recovery);
-    set(&view->timeline, info->timeline);
-    set(&view->position, info->position);
-    set(&view->lag_bytes, info->lag_bytes);
-    set(&view->lag_ns, info->lag_ns);
-    set(&view->lag_at_least_ns, info->lag_at_least_ns);
-    set(&view->version, info->version);
-    set(&view->system, info->system);
-    set(&view->instance, info->instance);
+    counter_set(&view->role, (uint64_t)info->role);
+    counter_set(&view->state, (uint64_t)info->state);
+    counter_set(&view->answers, info->answers);
+    counter_set(&view->in_recovery, info->in_recovery);
+    counter_set(&view->timeline, info->timeline);
+    counter_set(&view->position, info->position);
+    counter_set(&view->lag_bytes, info->lag_bytes);
+    counter_set(&view->lag_ns, info->lag_ns);
+    counter_set(&view->lag_at_least_ns, info->lag_at_least_ns);
+    counter_set(&view->version, info->version);
+    counter_set(&view->system, info->system);
+    counter_set(&view->instance, info->instance);
     atomic_store_explicit(&view->why, info->why, memory_order_relaxed);
     atomic_store_explicit(&view->grants, info->grants, memory_order_relaxed);
 }
