@@ -8,6 +8,7 @@
 #include "strict-ini/utf8.h"
 
 #include <assert.h>
+#include <stdint.h>
 #include <string.h>
 
 /* ---- text ---- */
@@ -111,34 +112,5 @@ bool plain_id_check(const char *bytes, size_t length, struct database_id *id, co
     memcpy(id->text, bytes, length);
     id->text[length] = '\0';
     id->length = length;
-    return true;
-}
-
-/* ---- positions ---- */
-
-/* One to eight hexadecimal digits, nothing else. */
-static bool parse_half(const char *text, size_t length, uint32_t *value) {
-    if (length < 1 || length > 8) {
-        return false;
-    }
-    *value = 0;
-    for (size_t i = 0; i < length; i++) {
-        const int digit = hexadecimal_digit(text[i]);
-        if (digit < 0) {
-            return false;
-        }
-        *value = *value << 4 | (uint32_t)digit;
-    }
-    return true;
-}
-
-bool wal_position_parse(const char *text, size_t length, uint64_t *position) {
-    const char *slash = length == 0 ? NULL : memchr(text, '/', length);
-    uint32_t high, low;
-    if (slash == NULL || !parse_half(text, (size_t)(slash - text), &high) ||
-        !parse_half(slash + 1, length - (size_t)(slash - text) - 1, &low)) {
-        return false;
-    }
-    *position = (uint64_t)high << 32 | low;
     return true;
 }

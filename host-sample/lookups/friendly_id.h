@@ -1,5 +1,5 @@
 /*
- * friendly_id.h - ids and positions, as trigger.dev's clients send them.
+ * friendly_id.h - ids, as trigger.dev's clients send them.
  *
  * Pure functions on bytes; nothing here allocates, and failures are only in the results.
  */
@@ -8,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #define FRIENDLY_ID_MAX_BYTES 128 /* after percent-decoding */
 
@@ -28,9 +27,5 @@ bool friendly_id_decode(const char *segment, size_t length, struct database_id *
 /* The checks of friendly_id_decode for a header value that is a plain id (no escapes, no prefix):
  * length, UTF-8, control characters. */
 bool plain_id_check(const char *bytes, size_t length, struct database_id *id, const char **why);
-
-/* "16/B374D848" to a WAL position: one to eight hexadecimal digits on either side. False if
- * malformed. */
-bool wal_position_parse(const char *text, size_t length, uint64_t *position);
 
 #endif

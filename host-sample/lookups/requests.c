@@ -97,9 +97,21 @@ static bool authorized(const struct host_config *config, enum route route,
     }
 }
 
+static bool read_position(const struct rp_cluster_calls *calls, const struct http_text *given,
+                          uint64_t *position) {
+    char text[RP_POSITION_BYTES];
+    if (given->length >= sizeof text || memchr(given->bytes, '\0', given->length) != NULL) {
+        return false;
+    }
+    memcpy(text, given->bytes, given->length);
+    text[given->length] = '\0';
+    return calls->position_parse(text, position) == RP_OK;
+}
+
 /* Fills in the lookup's request; false with the reason in `why`. */
-static bool read_ids(const struct route_match *match, const struct http_request *request,
-                     struct lookup_request *lookup, char *why, size_t why_length) {
+static bool read_ids(const struct rp_cluster_calls *calls, const struct route_match *match,
+                     const struct http_request *request, struct lookup_request *lookup, char *why,
+                     size_t why_length) {
     const struct http_text *environment = header(request, HEADER_ENVIRONMENT_ID);
     const struct http_text *position = header(request, HEADER_READ_POSITION);
     const char *what = "run id";
@@ -126,7 +138,7 @@ static bool read_ids(const struct route_match *match, const struct http_request 
     if (good && position->bytes != NULL) {
         what = "x-read-position";
         reason = "expected a WAL position such as 16/B374D848";
-        good = wal_position_parse(position->bytes, position->length, &lookup->position);
+        good = read_position(calls, position, &lookup->position);
     }
     if (!good) {
         (void)snprintf(why, why_length, "Invalid %s: %s", what, reason);
@@ -146,7 +158,7 @@ static uint32_t on_lookup(struct requests *requests, struct http_exchange *excha
                      NULL);
         return 401;
     }
-    if (!read_ids(match, request, &lookup, why, sizeof why)) {
+    if (!read_ids(requests->lookups->servers->calls, match, request, &lookup, why, sizeof why)) {
         answer_error(&requests->lookups->answers, exchange, 400, why, NULL);
         return 400;
     }

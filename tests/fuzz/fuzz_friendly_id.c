@@ -1,6 +1,6 @@
 /*
- * fuzz_friendly_id.c - libFuzzer target: any bytes as a request target, an id, a WAL position and a
- * secret, and what must hold of the outcome.
+ * fuzz_friendly_id.c - libFuzzer target: any bytes as a request target, an id and a secret, and
+ * what must hold of the outcome.
  *
  * The first byte chooses; the rest is the input.
  */
@@ -10,6 +10,7 @@
 #include "host-sample/lookups/routes.h"
 
 #include <assert.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,17 +88,6 @@ static void fuzz_plain_id(const char *bytes, size_t length) {
     }
 }
 
-static void fuzz_position(const char *text, size_t length) {
-    uint64_t position, again;
-    char printed[32];
-    if (wal_position_parse(text, length, &position)) {
-        const int printed_length = snprintf(printed, sizeof(printed), "%X/%X",
-                                            (unsigned)(position >> 32), (unsigned)position);
-        assert(wal_position_parse(printed, (size_t)printed_length, &again) && again == position);
-        assert(length <= 17);
-    }
-}
-
 /* The input in two parts: what is expected and what is given. */
 static void fuzz_secret(const char *bytes, size_t length) {
     for (size_t cut = 0; cut <= length && cut <= 64; cut++) {
@@ -108,8 +98,8 @@ static void fuzz_secret(const char *bytes, size_t length) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static void (*const targets[])(const char *, size_t) = {
-        fuzz_target, fuzz_friendly_id, fuzz_plain_id, fuzz_position, fuzz_secret};
+    static void (*const targets[])(const char *, size_t) = {fuzz_target, fuzz_friendly_id,
+                                                            fuzz_plain_id, fuzz_secret};
     if (size > 0) {
         targets[data[0] % (sizeof(targets) / sizeof(targets[0]))]((const char *)data + 1, size - 1);
     }

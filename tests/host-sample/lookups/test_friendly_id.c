@@ -1,5 +1,5 @@
 /*
- * test_friendly_id.c - routes, ids, positions and secrets, table by table, hostile input included.
+ * test_friendly_id.c - routes, ids and secrets, table by table, hostile input included.
  *
  * Every input is copied to memory of its exact size before it is handed in, so that a sanitizer or
  * valgrind sees the first byte read beyond it.
@@ -350,67 +350,6 @@ START_TEST(a_segment_has_a_length) {
 }
 END_TEST
 
-/* ---- positions ---- */
-
-static const struct {
-    const char *text;
-    bool good;
-    uint64_t position;
-} positions[] = {
-    {"16/B374D848", true, UINT64_C(0x16B374D848)},
-    {"16/b374d848", true, UINT64_C(0x16B374D848)},
-    {"0/0", true, 0},
-    {"0/1", true, 1},
-    {"00000000/00000001", true, 1},
-    {"1/0", true, UINT64_C(0x100000000)},
-    {"FFFFFFFF/FFFFFFFF", true, UINT64_MAX},
-    {"", false, 0},
-    {"/", false, 0},
-    {"16", false, 0},
-    {"16/", false, 0},
-    {"/16", false, 0},
-    {"16/1/2", false, 0},
-    {"16//2", false, 0},
-    {"000000016/1", false, 0},
-    {"1/000000016", false, 0},
-    {"FFFFFFFFF/0", false, 0},
-    {" 1/2", false, 0},
-    {"1/2 ", false, 0},
-    {"1 /2", false, 0},
-    {"-1/2", false, 0},
-    {"+1/2", false, 0},
-    {"1/-2", false, 0},
-    {"0x1/2", false, 0},
-    {"1/0x2", false, 0},
-    {"g/1", false, 0},
-    {"1/g", false, 0},
-    {"1\\2", false, 0},
-    {"@/1", false, 0},
-    {"`/1", false, 0},
-    {"1/:", false, 0},
-};
-
-START_TEST(a_position) {
-    const size_t length = strlen(positions[_i].text);
-    char *text = exact_copy(positions[_i].text, length);
-    uint64_t position = 0;
-    ck_assert_msg(wal_position_parse(text, length, &position) == positions[_i].good, "%s",
-                  positions[_i].text);
-    if (positions[_i].good) {
-        ck_assert_uint_eq(position, positions[_i].position);
-    }
-    free(text);
-}
-END_TEST
-
-START_TEST(a_position_without_bytes_or_with_a_nul) {
-    uint64_t position;
-    ck_assert(!wal_position_parse(NULL, 0, &position));
-    ck_assert(!wal_position_parse(BYTES("1/2\0"), &position));
-    ck_assert(!wal_position_parse(BYTES("1\0/2"), &position));
-}
-END_TEST
-
 /* ---- secrets ---- */
 
 static const struct {
@@ -472,8 +411,6 @@ int main(void) {
     tcase_add_loop_test(cases, a_segment_is_split, 0, COUNT(segments));
     tcase_add_test(cases, a_segment_without_bytes);
     tcase_add_test(cases, a_segment_has_a_length);
-    tcase_add_loop_test(cases, a_position, 0, COUNT(positions));
-    tcase_add_test(cases, a_position_without_bytes_or_with_a_nul);
     tcase_add_loop_test(cases, a_secret, 0, COUNT(secrets));
     tcase_add_test(cases, a_secret_of_one_other_bit);
     return suite_run(suite);
