@@ -45,8 +45,7 @@ static void check_cluster(struct status *status) {
         add(status, TONE_BAD,
             "Split: two servers, or two lineages, claim to be the primary. Out of recovery: %s. "
             "What is not found fails until one of them is a standby, state = off, or stopped and "
-            "this "
-            "host reloaded.",
+            "this host reloaded.",
             primaries);
     }
     if (!status->ready) {
