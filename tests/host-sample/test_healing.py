@@ -5,15 +5,16 @@ encodings and defaults, poolers that make mistakes, TLS records of any size."""
 import collections
 import concurrent.futures
 import contextlib
+import functools
 import os
 import subprocess
 import tempfile
-import threading
 import time
 import unittest
 
 import psycopg2
 
+from clients import Asking
 from cluster import TABLES, postgres_binaries
 from framed import OtherEncoding, RowsOfOthers, SuperfluousErrors, TlsRecords
 from host import Host, run_host
@@ -96,39 +97,30 @@ class Healing(LookupCase):
         self.assertEqual(answer.status, 200, answer)
         self.assertEqual(differences(answer.json, expected_answer(history.rows(), run, since)), [])
 
-    def keep_asking(self, host, until):
-        """Until the event is set. What a failure says, here and in the log, is all that tells of a rare
-        one."""
-        while not until.is_set():
-            answer = host.lookup(self.run_id, self.life[0]["id"])
-            self.assertEqual(answer.status, 200, (answer, host.log[-20:]))
-            self.assert_right(answer, self.run_id, self.life[0]["id"])
+    def ask(self, host):
+        """What a failure says, here and in the log, is all that tells of a rare one."""
+        answer = host.lookup(self.run_id, self.life[0]["id"])
+        self.assertEqual(answer.status, 200, (answer, host.log[-20:]))
+        self.assert_right(answer, self.run_id, self.life[0]["id"])
 
     def test_a_migration_under_load_costs_no_lookup(self):
         for prepared in ("yes", "no"):
             settings = {name: {"prepared": prepared} for name in ("primary", "replica")}
-            with Host(cluster.primary, [cluster.standby], settings=settings) as host, \
-                    concurrent.futures.ThreadPoolExecutor(8) as pool:
+            with Host(cluster.primary, [cluster.standby], settings=settings) as host:
                 host.wait_for_links("primary", "replica")
-                done = threading.Event()
-                asking = [pool.submit(self.keep_asking, host, done) for _ in range(8)]
-                for step in STEPS:
-                    cluster.primary.execute(step)
-                    cluster.wait_caught_up()
-                    time.sleep(0.1)
-                done.set()
-                for one in asking:
-                    one.result()
+                with Asking(functools.partial(self.ask, host), 8) as asking:
+                    for step in STEPS:
+                        cluster.primary.execute(step)
+                        cluster.wait_caught_up()
+                        asking.wait_for_more()
 
-    def ask_for_both(self, host, until):
-        """Until the event is set, a row that is there, and one that is not: each is told as it is, or
-        honestly not at all."""
-        while not until.is_set():
-            answer = host.lookup(self.run_id, self.life[0]["id"])
-            self.assertIn(answer.status, (200, 503), answer)
-            if answer.status == 200:
-                self.assert_right(answer, self.run_id, self.life[0]["id"])
-            self.assertIn(host.lookup(self.run_id, history.new_id()).status, (404, 503))
+    def ask_for_both(self, host):
+        """A row that is there, and one that is not: each is told as it is, or honestly not at all."""
+        answer = host.lookup(self.run_id, self.life[0]["id"])
+        self.assertIn(answer.status, (200, 503), answer)
+        if answer.status == 200:
+            self.assert_right(answer, self.run_id, self.life[0]["id"])
+        self.assertIn(host.lookup(self.run_id, history.new_id()).status, (404, 503))
 
     def is_well(self, host):
         return host.lookup(self.run_id, self.life[0]["id"]).served_by == "replica" and \
@@ -144,23 +136,19 @@ class Healing(LookupCase):
                     for name, server, prepared in (("primary", cluster.primary, "no"),
                                                    ("replica", cluster.standby, "yes"))}
         with Host(settings=settings, policy={"policy": "read_index",
-                                             "on_replica_failure": "primary"}) as host, \
-                concurrent.futures.ThreadPoolExecutor(1) as pool:
+                                             "on_replica_failure": "primary"}) as host:
             host.wait_for_links("primary", "replica")
-            done = threading.Event()
-            asking = pool.submit(self.ask_for_both, host, done)
-            for mishap, cure in MISHAPS:
-                with self.subTest(mishap):
-                    cluster.primary.execute(mishap)
-                    cluster.wait_caught_up()
-                    if END_SESSIONS in mishap:
-                        cluster.standby.execute(END_SESSIONS)
-                    time.sleep(0.1)
-                    cluster.primary.execute(cure)
-                    cluster.wait_caught_up()
-                    wait_for(lambda: self.is_well(host), "all to be well", every_s=0.02)
-            done.set()
-            asking.result()
+            with Asking(functools.partial(self.ask_for_both, host)) as asking:
+                for mishap, cure in MISHAPS:
+                    with self.subTest(mishap):
+                        cluster.primary.execute(mishap)
+                        cluster.wait_caught_up()
+                        if END_SESSIONS in mishap:
+                            cluster.standby.execute(END_SESSIONS)
+                        asking.wait_for_more()
+                        cluster.primary.execute(cure)
+                        cluster.wait_caught_up()
+                        wait_for(lambda: self.is_well(host), "all to be well", every_s=0.02)
 
     @staticmethod
     def connects(host, server):

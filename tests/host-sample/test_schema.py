@@ -4,14 +4,14 @@ search_path leads to, its own or one that another client has left behind in a po
 
 import contextlib
 import copy
+import functools
 import os
 import re
-import threading
-import time
 import unittest
 
 import testbed
 from bouncer import PROGRAM, PgBouncer
+from clients import Asking
 from cluster import Cluster
 from host import Host, run_host
 from lookup_case import LookupCase
@@ -241,20 +241,12 @@ class Schema(LookupCase):
             self.assert_answers(host, WRONG)
             settings = copy.deepcopy(host.settings)
             for name, read in ((RIGHT, RIGHT), (WRONG, WRONG), (RIGHT, RIGHT), ("", WRONG)):
-                wrong = []
-                over = threading.Event()
-                thread = threading.Thread(target=self.keep_asking, args=(host, over, wrong))
-                thread.start()
-                try:
+                with Asking(functools.partial(self.ask, host)):
                     host.reload(settings={**settings, **tables(name)})
                     wait_for(lambda read=read: self.description(host) == read, "the other schema's rows")
                     wait_for(lambda: cluster.primary.value(
                         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'host-under-test'"
                         ) == 2, "the old links to go")
-                finally:
-                    over.set()
-                    thread.join()
-                self.assertEqual(wrong, [])
                 self.assert_answers(host, read)
             lines = [line.fields.get("changed") for line in host.log
                      if line.fields["message"] == "configuration reloaded"]
@@ -264,13 +256,10 @@ class Schema(LookupCase):
     def description(host):
         return host.lookup(RUN, SINCE).json["snapshots"][0]["snapshot"]["description"]
 
-    @staticmethod
-    def keep_asking(host, over, wrong):
-        while not over.is_set():
-            answer = host.lookup(RUN, SINCE)
-            if answer.status != 200 or len(answer.json["snapshots"]) != 1:
-                wrong.append(answer)
-            time.sleep(0.002)
+    def ask(self, host):
+        answer = host.lookup(RUN, SINCE)
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(len(answer.json["snapshots"]), 1, answer)
 
     def test_reload_with_an_error(self):
         with self.host(settings=tables(RIGHT)) as host:

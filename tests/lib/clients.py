@@ -1,6 +1,7 @@
 """Clients that keep asking while something goes wrong, and check every answer."""
 
 import collections
+import concurrent.futures
 import http.client
 import random
 import threading
@@ -130,3 +131,37 @@ class Clients:
     def _complain(self, text):
         with self._lock:
             self.complaints.append(text)
+
+
+class Asking:
+    """Threads that call `ask` again and again, for as long as the block lasts. What it raises ends its
+    thread, and is raised where the block ends."""
+
+    def __init__(self, ask, count=1):
+        self._ask = ask
+        self._stop = threading.Event()
+        self._asked = [0] * count
+        self._pool = concurrent.futures.ThreadPoolExecutor(count)
+        self._threads = []
+
+    def __enter__(self):
+        self._threads = [self._pool.submit(self._keep_asking, number)
+                         for number in range(len(self._asked))]
+        return self
+
+    def __exit__(self, *_exception):
+        self._stop.set()
+        self._pool.shutdown()
+        for thread in self._threads:
+            thread.result()
+
+    def wait_for_more(self):
+        """Until each thread has asked, from beginning to end, since now: the first to end had begun."""
+        before = list(self._asked)
+        wait_for(lambda: any(thread.done() for thread in self._threads) or all(
+            now >= then + 2 for now, then in zip(self._asked, before)), "every thread to have asked")
+
+    def _keep_asking(self, number):
+        while not self._stop.is_set():
+            self._ask()
+            self._asked[number] += 1
