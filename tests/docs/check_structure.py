@@ -36,7 +36,7 @@ ROOMS = {
                             "host-sample/postgres", "host-sample/snapshots", "host-sample/servers",
                             PLUGIN],
     "host-sample/host": ["host-sample/config", "host-sample/base", "host-sample/lookups", "host-sample/servers"],
-    "host-sample/operate": ["host-sample/host", "host-sample/base", "host-sample/http",
+    "host-sample/operate": ["strict-ini", "host-sample/host", "host-sample/base", "host-sample/http",
                             "host-sample/postgres", "host-sample/servers", "host-sample/lookups",
                             "host-sample/config"],
     "host-sample": ["host-sample/operate", "host-sample/host", "host-sample/base",
