@@ -101,11 +101,6 @@ class Policy {
     return this.#number;
   }
 
-  /** @private */
-  get set() {
-    return this.#set;
-  }
-
   /**
    * Runs one read over any client: calls readReplica(i) and readPrimary() as the policy says, waits
    * between them, and tells how it ended.

@@ -117,8 +117,7 @@ class PolicySet {
   }
 
   #closeIfUnused() {
-    if (this.#closing === null && this.#leave === null) return;
-    if (this.#users === 0 && !this.#closed) {
+    if (this.#leave !== null && this.#users === 0 && !this.#closed) {
       this.#closed = true;
       native.close(this.#handle);
       this.#leave();

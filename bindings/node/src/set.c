@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SET_MAGIC 0x52505345u /* tells our handles from another's */
+
+#define READS_PER_CHUNK 256u
+
 /* ---- lives ---- */
 
 struct set *set_of(napi_env env, napi_value value) {

@@ -9,10 +9,6 @@
 
 #include "values.h"
 
-#define SET_MAGIC 0x52505345u /* tells our handles from another's */
-
-/* Reads that only decide are kept in chunks, so that none ever moves. */
-#define READS_PER_CHUNK 256u
 #define READ_CHUNKS_MAX 4096u
 
 struct set {
@@ -23,7 +19,7 @@ struct set {
     const struct rp_policy **policies;
     uint32_t policy_count;
     uint32_t chunk_count;
-    struct rp_read *chunks[READ_CHUNKS_MAX];
+    struct rp_read *chunks[READ_CHUNKS_MAX]; /* of reads that only decide: none ever moves */
     struct texts texts;
     uint64_t random;
     struct record *record; /* memory of the array buffer that record_ref keeps */
