@@ -6,7 +6,6 @@
 #include "tools/policy-sim/model/quantity.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- candidates ------------------------------------------------------------------------------ */
@@ -40,23 +39,14 @@ static const struct base bases[] = {
 struct candidates {
     char *text;
     uint32_t length;
-    uint32_t budget; /* reads of the primary a second for each process; 0: none can be given */
-    uint32_t burst;
+    char budget[96]; /* its lines; "": none can be given */
 };
 
 static void add(struct candidates *to, const struct base *base, const char *suffix,
-                const char *more, bool budget) {
-    char *at = to->text + to->length;
+                const char *more, const char *budget) {
     const uint32_t left = ADVISE_TEXT_BYTES - to->length;
-    int length = snprintf(at, left, "[%s%s%s]\n%s%s", base->name, suffix, budget ? "_budget" : "",
-                          base->lines, more);
-    if (length > 0 && (uint32_t)length < left && budget) {
-        int lines =
-            snprintf(at + length, left - (uint32_t)length,
-                     "primary_budget_per_s = %" PRIu32 "\nprimary_budget_burst = %" PRIu32 "\n",
-                     to->budget, to->burst);
-        length = lines > 0 ? length + lines : left > 0 ? (int)left : 0;
-    }
+    const int length = snprintf(to->text + to->length, left, "[%s%s%s]\n%s%s%s", base->name, suffix,
+                                budget[0] != '\0' ? "_budget" : "", base->lines, more, budget);
     if (length > 0 && (uint32_t)length < left) {
         to->length += (uint32_t)length;
     }
@@ -65,18 +55,20 @@ static void add(struct candidates *to, const struct base *base, const char *suff
 
 static void add_all(struct candidates *to, const struct base *base, const char *suffix,
                     const char *more) {
-    if (to->budget > 0) {
-        add(to, base, suffix, more, true);
+    if (to->budget[0] != '\0') {
+        add(to, base, suffix, more, to->budget);
     }
-    add(to, base, suffix, more, false);
+    add(to, base, suffix, more, "");
 }
 
 /* In any second a process reads the primary at most rate + burst times. */
 static void choose_budget(struct candidates *to, const struct sim_options *options) {
     const uint32_t each = options->goals.primary_reads / options->scenario.processes;
     if (each >= 2) {
-        to->burst = each / 4 > 0 ? each / 4 : 1;
-        to->budget = each - to->burst;
+        const uint32_t burst = each / 4 > 0 ? each / 4 : 1;
+        (void)snprintf(to->budget, sizeof to->budget,
+                       "primary_budget_per_s = %" PRIu32 "\nprimary_budget_burst = %" PRIu32 "\n",
+                       each - burst, burst);
     }
 }
 

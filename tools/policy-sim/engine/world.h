@@ -45,7 +45,7 @@ static inline uint64_t world_position(struct world *world, uint16_t server) {
     return reach < written ? reach : written;
 }
 
-/* When a timer that the host sets now for `then` fires: a loop around poll or epoll sleeps for
+/* When a timer that the host sets now for `until_ns` fires: a loop around poll or epoll sleeps for
  * whole milliseconds, rounded up. */
 static inline uint64_t world_timer(const struct world *world, uint64_t until_ns) {
     uint64_t step_ns = world->scenario->timer_step_ns;
