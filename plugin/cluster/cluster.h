@@ -120,14 +120,6 @@ enum why {
     WHY_COUNT
 };
 
-/* What keeps a replica from proving anything, for the notice. */
-enum no_proof {
-    PROOF_FINE,
-    PROOF_NOT_STREAMING,
-    PROOF_OLD_TIMELINE, /* its restart point is older than the last promotion */
-    PROOF_OTHER_ORDER   /* it sorts otherwise than the primary */
-};
-
 struct server {
     char name[NAME_BYTES];
     int32_t state;  /* enum rp_server_state */
@@ -174,7 +166,7 @@ struct server {
     uint8_t why;        /* enum why */
     int32_t noted_role; /* that a notice told of */
     uint8_t noted_why;
-    uint8_t no_proof_told; /* bit n: of n, of enum no_proof, a notice told */
+    uint8_t no_proof_told; /* see no_proof.c */
     uint32_t no_proof_polls;
     uint64_t no_proof_ns; /* when it could prove nothing last */
 

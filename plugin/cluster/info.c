@@ -4,52 +4,11 @@
 #include "info.h"
 
 #include "cluster.h"
-#include "proofs.h"
+#include "replica_lag.h"
 #include "standing.h"
 
 #include <stddef.h>
 #include <string.h>
-
-#define MS UINT64_C(1000000)
-
-static uint64_t lag_bytes_of(const struct rp_cluster *cluster, const struct server *server) {
-    if (!cluster->primary_answers || server->said.position == 0 ||
-        !is_on_primarys_way(cluster, server)) {
-        return RP_UNKNOWN;
-    }
-    uint64_t primary = reachable_position(cluster, cluster->primary,
-                                          cluster->servers[cluster->primary].said.position);
-    if (primary == 0) {
-        return RP_UNKNOWN;
-    }
-    return server->said.position < primary ? primary - server->said.position : 0;
-}
-
-static void fill_lag(const struct rp_cluster *cluster, const struct server *server,
-                     struct rp_server_info *info) {
-    info->lag_bytes = RP_UNKNOWN;
-    info->lag_ns = RP_UNKNOWN;
-    info->lag_at_least_ns = 0;
-    if (server->role != RP_ROLE_REPLICA) {
-        return;
-    }
-    if (server->reached_ns != 0) {
-        info->lag_at_least_ns = cluster->now_ns - server->reached_ns;
-    }
-    info->lag_bytes = lag_bytes_of(cluster, server);
-    if (info->lag_bytes == 0) {
-        info->lag_ns = 0;
-        info->lag_at_least_ns = 0;
-    } else if (info->lag_bytes != RP_UNKNOWN && server->reached_ns != 0) {
-        /* Where one that answers has come to since, its next answer tells. */
-        const uint64_t told_ns = server->answers ? server->lag_known_ns : cluster->now_ns;
-        info->lag_ns = told_ns > server->reached_ns ? told_ns - server->reached_ns : 0;
-        info->lag_at_least_ns = info->lag_ns;
-    } else if (info->lag_bytes != RP_UNKNOWN && server->said.replay_age_ms != 0) {
-        /* Behind all that is remembered: what the server itself says is the best there is. */
-        info->lag_ns = server->said.replay_age_ms * MS;
-    }
-}
 
 /* What a host of ABI 1.0 must have room for: who it is, and the notice. It is given as much as it
  * has room for, so that these structures can grow. */
@@ -90,7 +49,7 @@ int32_t cluster_server(struct rp_cluster *cluster, uint32_t index, struct rp_ser
     if (health_backs_off(&server->health, cluster->now_ns)) {
         all.backing_off_ns = server->health.until_ns - cluster->now_ns;
     }
-    fill_lag(cluster, server, &all);
+    replica_lag_fill(cluster, server, &all);
     give(info, info->struct_size, &all, sizeof all);
     return RP_OK;
 }

@@ -1,5 +1,5 @@
 /*
- * lag.h - how far a replica is behind, in time.
+ * lag.h - how long ago the primary was at a position that a replica has reached.
  *
  * The age of the position that the replica has reached, by this process's clock alone: when the
  * primary was there. Between two questions to it the primary is taken to have written evenly, so

@@ -5,10 +5,7 @@
 
 #include "plugin/hot.h"
 #include "plugin/policy.h"
-#include "proofs.h"
-
-/* An answer comes that long after its poll was due, or not at all. */
-#define OVERDUE_NS UINT64_C(2000000000)
+#include "replica_lag.h"
 
 /* The number-th of those offered. */
 static uint32_t offered_server(uint64_t offered, uint32_t number) {
@@ -29,29 +26,12 @@ uint64_t pick_of_ailing(const struct rp_cluster *cluster, uint64_t servers) {
     return well;
 }
 
-static bool is_behind_max_lag(const struct rp_cluster *cluster, const struct server *server,
-                              uint64_t max_lag_ns) {
-    const uint64_t unknown_ns = cluster->now_ns - server->lag_known_ns;
-    if (!cluster->primary_answers || server->said.position == 0 ||
-        !is_on_primarys_way(cluster, server)) {
-        return unknown_ns > max_lag_ns;
-    }
-    /* The host has slept, or the next answer is overdue: what was so before says nothing of now. */
-    if (unknown_ns > max_lag_ns + cluster->poll_ns + OVERDUE_NS) {
-        return true;
-    }
-    const struct server *primary = &cluster->servers[cluster->primary];
-    bool caught_up = server->said.position >=
-                     reachable_position(cluster, cluster->primary, primary->said.position);
-    return !caught_up && cluster->now_ns - server->reached_ns > max_lag_ns;
-}
-
 static uint64_t within_max_lag(const struct rp_cluster *cluster, uint64_t servers,
                                uint64_t max_lag_ns) {
     uint64_t within = 0;
     for (uint64_t rest = servers; rest != 0; rest &= rest - 1) {
         uint32_t index = (uint32_t)__builtin_ctzll(rest);
-        if (!is_behind_max_lag(cluster, &cluster->servers[index], max_lag_ns)) {
+        if (!replica_lag_exceeds(cluster, &cluster->servers[index], max_lag_ns)) {
             within |= server_bit(index);
         }
     }

@@ -33,11 +33,6 @@ bool sorts_as_primary(const struct rp_cluster *cluster, const struct instance *i
            primary->collation == instance->collation;
 }
 
-bool is_on_primarys_way(const struct rp_cluster *cluster, const struct server *server) {
-    return cluster->primary == NO_SERVER || server->said.upper == 0 ||
-           server->said.upper >= cluster->servers[cluster->primary].said.upper;
-}
-
 /* A server's connections may be to different databases: one stays in its own when names change.
  * While there is no primary, a server's own that it told of last counts. */
 static bool is_in_primarys_database(const struct rp_cluster *cluster, uint32_t index,

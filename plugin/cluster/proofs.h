@@ -26,10 +26,6 @@ uint64_t floor_position(const struct rp_cluster *cluster, uint32_t server,
  * sorts by another version of the collation. */
 bool sorts_as_primary(const struct rp_cluster *cluster, const struct instance *instance);
 
-/* False: it streams an older timeline than the primary's, from somebody else, so that its position
- * is none of the primary's and does not tell how late it is. */
-bool is_on_primarys_way(const struct rp_cluster *cluster, const struct server *server);
-
 /* Why a primary's answer does not satisfy a floor, facts being what it said before it; NULL: it
  * does, whatever the floor. */
 const char *why_leader_does_not_count(const struct rp_cluster *cluster, uint32_t server,

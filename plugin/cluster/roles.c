@@ -7,7 +7,8 @@
 #include "forgetting.h"
 #include "leaders.h"
 #include "lineage.h"
-#include "proofs.h"
+#include "no_proof.h"
+#include "replica_lag.h"
 #include "said.h"
 #include "splits.h"
 #include "standing.h"
@@ -19,12 +20,6 @@
 
 /* So long after it woke a host has new connections to all whom it reaches. */
 #define CONNECT_NS UINT64_C(1000000000)
-
-#define PATIENT_POLLS 3u /* before a notice that a replica can prove nothing: some of it passes */
-
-/* Until the same is told once more. A receiver that finds its segment gone begins anew every few
- * seconds, and streams for a moment each time. */
-#define TOLD_NS UINT64_C(60000000000)
 
 /* ---- all together ---------------------------------------------------------------------------- */
 
@@ -121,83 +116,6 @@ static void judge_and_forget(struct rp_cluster *cluster) {
 }
 
 /* ---- news ------------------------------------------------------------------------------------ */
-
-/* What keeps a replica from proving anything; why another server is out has been said. */
-static enum no_proof no_proof_of(const struct rp_cluster *cluster, const struct server *server) {
-    if (server->role != RP_ROLE_REPLICA) {
-        return PROOF_FINE;
-    }
-    if (server->can.receiver && server->said.upper == 0) {
-        return PROOF_NOT_STREAMING;
-    }
-    if (server->said.upper != 0 && server->can.control && !server->can.recovery &&
-        server->instance->lower < server->said.upper) {
-        return PROOF_OLD_TIMELINE;
-    }
-    return sorts_as_primary(cluster, server->instance) ? PROOF_FINE : PROOF_OTHER_ORDER;
-}
-
-static void tell_no_proof(struct rp_cluster *cluster, uint32_t index) {
-    static const char *const texts[] = {
-        [PROOF_NOT_STREAMING] =
-            "%s does not stream, or the role may no longer see it, so its timeline is not known "
-            "and it proves nothing: what is missing there is the primary's to answer",
-        [PROOF_OLD_TIMELINE] =
-            "%s has had no restart point since the last promotion, so it proves nothing yet: a "
-            "CHECKPOINT on the primary, and then on the standby, ends that",
-        [PROOF_OTHER_ORDER] =
-            "%s sorts text by another version of the database's collation than the primary, so "
-            "that its indexes may not find rows which are there: it proves nothing until both run "
-            "on the same libraries",
-    };
-    struct server *server = &cluster->servers[index];
-    const enum no_proof now = no_proof_of(cluster, server);
-    if (now == PROOF_FINE) {
-        server->no_proof_polls = 0;
-        if (cluster->now_ns - server->no_proof_ns >= TOLD_NS) {
-            server->no_proof_told = 0;
-        }
-        return;
-    }
-    server->no_proof_ns = cluster->now_ns;
-    server->no_proof_polls++;
-    if (server->no_proof_polls >= PATIENT_POLLS && (server->no_proof_told & 1u << now) == 0) {
-        server->no_proof_told |= (uint8_t)(1u << now);
-        notices_add(&cluster->notices, RP_LOG_WARN, index, texts[now], server->name);
-    }
-}
-
-static bool tells_lag(const struct rp_cluster *cluster, const struct server *server) {
-    return server->role == RP_ROLE_REPLICA && server->said.position != 0 &&
-           is_on_primarys_way(cluster, server);
-}
-
-/* After an answer of it, or of the primary, which may have been there since it was asked before. */
-static void note_reached(const struct rp_cluster *cluster, struct server *server) {
-    if (tells_lag(cluster, server)) {
-        const uint64_t reached_ns = lag_reached_ns(&cluster->lag, server->said.position);
-        server->reached_ns = reached_ns > server->reached_ns ? reached_ns : server->reached_ns;
-    }
-}
-
-static void note_lag(struct rp_cluster *cluster, uint32_t index, const struct facts *before,
-                     uint64_t sent_ns) {
-    struct server *server = &cluster->servers[index];
-    /* Another standby answers, or the same one after a crash: it is not where that one had come. */
-    if (server->said.position < before->position) {
-        server->reached_ns = 0;
-    }
-    if (index == cluster->primary && server->said.position != 0) {
-        lag_note_primary(&cluster->lag, server->said.instance, server->said.position, sent_ns);
-        for (uint32_t i = 0; i < cluster->server_count; i++) {
-            note_reached(cluster, &cluster->servers[i]);
-        }
-    }
-    note_reached(cluster, server);
-    if (tells_lag(cluster, server) && cluster->primary_answers) {
-        server->lag_known_ns = cluster->now_ns;
-    }
-}
 
 /* It was asked before what is known was, and arrives after it: of that only what never changes back
  * is news, that another one leads, too, and that it is not dead. */
@@ -322,7 +240,7 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
         return;
     }
     strict_facts(cluster, index, facts, sent_event);
-    const struct facts before = server->said;
+    const uint64_t position_before = server->said.position;
     struct instance *instance = lineage_instance(cluster, server, facts->instance);
     bool learnt = has_changed(server, facts);
     learnt = note_constants(cluster, server, instance, facts) || learnt;
@@ -333,9 +251,9 @@ void roles_heard(struct rp_cluster *cluster, uint32_t index, const struct facts 
     if (learnt || waited_for) {
         judge_and_forget(cluster);
     }
-    note_lag(cluster, index, &before, sent_ns);
+    replica_lag_note(cluster, index, position_before, sent_ns);
     if (facts->full) { /* once for each poll */
-        tell_no_proof(cluster, index);
+        no_proof_tell(cluster, index);
     }
 }
 
