@@ -22,6 +22,7 @@ Shows a line for each program, the whole output of those that failed, and as the
 
 import argparse
 import concurrent.futures
+import contextlib
 import os
 import re
 import shlex
@@ -130,17 +131,13 @@ def judge(command, status, output):
 
 
 def end(process):
-    """Ends a program that took too long, with everything in its process group."""
+    """Ends a program that took too long, and what any has left in its process group: that would go on
+    asking servers whose ports the next suite is given."""
     for number, patience in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, None)):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        except ProcessLookupError:
-            pass
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
-            return
-        except subprocess.TimeoutExpired:
-            pass
 
 
 def environment(settings, case=""):

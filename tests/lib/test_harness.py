@@ -210,6 +210,22 @@ class Runner(unittest.TestCase):
         self.assertTrue(any("0.5 s" in line for line in lines), lines)
         self.assertTrue(any("begun" in line for line in lines), lines)
 
+    def test_what_a_program_leaves_is_ended(self):
+        with tempfile.NamedTemporaryFile("r") as left:
+            script = f"trap '' TERM; sleep 60 & echo $! > {left.name}; echo '100%: Checks: 1, Failures: 0, Errors: 0'"
+            status, _ = self.run_programs({"leaves.sh": script})
+            process = left.read().strip()
+        self.assertEqual(status, 0)
+        testbed.wait_for(lambda: self.has_ended(process), "what was left to end", timeout_s=5)
+
+    @staticmethod
+    def has_ended(process):
+        try:
+            with open(f"/proc/{process}/stat", encoding="utf-8") as file:
+                return file.read().rpartition(")")[2].split()[0] == "Z"
+        except FileNotFoundError:
+            return True
+
     def test_missing_program(self):
         done = subprocess.run(["/usr/bin/python3", ROOT + "/tests/run.py", "/nowhere/test_x"],
                               capture_output=True, text=True, check=False)
