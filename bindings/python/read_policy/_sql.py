@@ -43,6 +43,12 @@ def check_open(is_open: bool) -> None:
                          " answer proves nothing: it must not commit or roll back, and lets the driver's errors out")
 
 
+def check_rows(has_rows: bool) -> None:
+    """After the caller's statement: one that never has rows does not say that a row is missing."""
+    if not has_rows:
+        raise UsageError("the statement returns no rows, of whatever table, such as SET or an empty text")
+
+
 def statement_timeout(limit_ns: int) -> str:
     """The server gives up by itself when nobody waits for it any more."""
     left_ms = max(1, (limit_ns - time.monotonic_ns()) // 1_000_000)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Mapping
+import re
+from collections.abc import Mapping, Set
+from typing import Any
 
 import asyncpg
 
 from . import _sql
+from ._end import UsageError
 from ._machine import Settings
 from ._policies import PolicySet
 from .asyncio import Cluster, Link, Server
@@ -25,6 +28,20 @@ def connect(policies: PolicySet, servers: Mapping[str, str], *,
     """
     return Cluster(policies, [_Server(name, dsn, options) for name, dsn in servers.items()],
                    expect=expect, settings=settings)
+
+
+# Statements that have rows, if only none. Others may, and are looked at where none came.
+_QUERY = re.compile(r"[\s(]*(SELECT|WITH|VALUES|TABLE)\b", re.IGNORECASE)
+
+
+def _values_of(values: Any) -> tuple[Any, ...]:
+    """A text is a sequence of characters to asyncpg, and a dict one of its keys: neither is what was meant, and a
+    row that is not looked for is not found. An iterator is used up by the first server that is read."""
+    if values is None:
+        return ()
+    if isinstance(values, (str, bytes, bytearray, Mapping, Set)) or not hasattr(values, "__getitem__"):
+        raise UsageError(f"the values of a statement are a sequence, one for each $n, and not {values!r}")
+    return tuple(values)
 
 
 class _Link(Link):
@@ -48,7 +65,9 @@ class _Link(Link):
                 _sql.check_open(connection.is_in_transaction())
             else:
                 statement, values = read
-                value = await connection.fetch(statement, *(values or ()))
+                value = await connection.fetch(statement, *_values_of(values))
+                if not value and _QUERY.match(statement) is None:
+                    await self._check_rows(statement, values)
             in_recovery, after = await connection.fetchrow(_sql.AFTER)
             await connection.execute("COMMIT")
             return _sql.Answer(before, value, in_recovery, after)
@@ -59,6 +78,14 @@ class _Link(Link):
         except Exception:
             await self._roll_back()
             raise
+
+    async def _check_rows(self, statement: str, values: Any) -> None:
+        """What asyncpg gives of a SET, or of an empty text, is an empty list."""
+        _sql.check_rows(self._connection.is_in_transaction())  # it was a COMMIT
+        prepared = await self._connection.prepare(statement)
+        if not prepared.get_attributes():
+            await prepared.fetch(*_values_of(values))
+            _sql.check_rows((prepared.get_statusmsg() or "").startswith("SELECT"))
 
     async def _roll_back(self) -> None:
         try:

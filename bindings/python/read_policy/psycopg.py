@@ -72,11 +72,18 @@ class _Link(Link):
                 after = connection.cursor(row_factory=tuples).execute(_sql.AFTER)
                 connection.execute("COMMIT")
                 before = None if asked is None else _first(asked)[0]
-                value = rows.fetchall()
+                value = self._rows(rows)
                 in_recovery, position = _first(after)
             return _sql.Answer(before, value, in_recovery, position)
         except BaseException:
             self._roll_back()
+            raise
+
+    def _rows(self, cursor: psycopg.Cursor[Any]) -> Any:
+        try:
+            return cursor.fetchall()
+        except psycopg.ProgrammingError:
+            _check_rows(cursor, self)
             raise
 
     def _begin(self, question: str | None, limit_ns: int) -> str | None:
@@ -115,6 +122,13 @@ def _only(row: Any) -> Any:
     if row is None:
         raise psycopg.DataError("an empty answer to a question that has one row")
     return row
+
+
+def _check_rows(cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any], link: _Link | _AsyncLink) -> None:
+    """The COMMIT was sent with the statement, so that the session keeps what it has set."""
+    if cursor.pgresult is not None and cursor.description is None:
+        link.close()
+        _sql.check_rows(False)
 
 
 class _Server(Server):
@@ -162,11 +176,18 @@ class _AsyncLink(AsyncLink):
                 after = await self._tuples().execute(_sql.AFTER)
                 await connection.execute("COMMIT")
                 before = None if asked is None else _only(await asked.fetchone())[0]
-                value = await rows.fetchall()
+                value = await self._rows(rows)
                 in_recovery, position = _only(await after.fetchone())
             return _sql.Answer(before, value, in_recovery, position)
         except Exception:
             await self._roll_back()
+            raise
+
+    async def _rows(self, cursor: psycopg.AsyncCursor[Any]) -> Any:
+        try:
+            return await cursor.fetchall()
+        except psycopg.ProgrammingError:
+            _check_rows(cursor, self)
             raise
 
     def _tuples(self) -> psycopg.AsyncCursor[Any]:

@@ -50,6 +50,7 @@ class _Link(Link):
             else:
                 with self._connection.cursor() as cursor:
                     cursor.execute(*read)
+                    _sql.check_rows(cursor.description is not None)
                     value = cursor.fetchall()
             in_recovery, after = self._one(_sql.AFTER)
             with self._connection.cursor() as cursor:

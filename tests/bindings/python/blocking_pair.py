@@ -404,6 +404,21 @@ class Pair:
             r" is (the primary|a replica)|next was called \d{1,3} ms after", text)], [])
 
 
+class Statements:
+    """Beside a Pair whose cluster takes texts of SQL."""
+
+    def test_one_that_has_no_rows_says_nothing_of_one(self):
+        row = self.row()
+        self.servers.cluster.wait_caught_up()
+        for statement in ("SET search_path = pg_catalog", "BEGIN", "COMMIT", "ROLLBACK"):
+            for section in ("index", "primary"):
+                with self.assertRaisesRegex(UsageError, "returns no rows"):
+                    self.pair.read(section, statement)
+        self.assertEqual(self.ids(self.read("replica", row)), [row])
+        self.assertEqual(self.pair.read("index", "SELECT id FROM nowhere").verdict, "failed")
+        self.assertEqual(self.pair.read("index", "SELECT FROM thing WHERE false").verdict, "not_found")
+
+
 class Functions(Pair):
     """What functions in place of statements must do. The subclasses say how one ends its transaction."""
 

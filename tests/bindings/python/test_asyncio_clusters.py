@@ -176,6 +176,18 @@ class Pair:
                 await self.pair.read(section, read)
         self.assertEqual((await self.read("index", row)).verdict, "found")
 
+    async def test_a_statement_that_has_no_rows_says_nothing_of_one(self):
+        row = self.row()
+        cluster.wait_caught_up()
+        for statement in ("SET search_path = pg_catalog", "BEGIN", "COMMIT", "ROLLBACK", ""):
+            for section in ("index", "primary"):
+                with self.assertRaisesRegex(UsageError, "returns no rows"):
+                    await self.pair.read(section, statement)
+        self.assertEqual((await self.read("replica", row)).verdict, "found")
+        for statement in ("SELECT FROM thing WHERE id = 'bogus'", "/* whose */ SELECT id FROM thing WHERE false",
+                          "/* none */ SELECT FROM thing WHERE false"):
+            self.assertEqual((await self.pair.read("index", statement)).verdict, "not_found")
+
     async def test_a_function_sees_its_callers_variables(self):
         """Whoever of them, or of the clock, has it called again."""
         caller = contextvars.ContextVar("caller")
@@ -450,6 +462,17 @@ class Asyncpg(Pair, unittest.IsolatedAsyncioTestCase):
     async def one(connection, statement):
         return await connection.fetchval(statement)
 
+    async def test_values_that_are_none(self):
+        """asyncpg would take the keys of a dict, and the characters of a text: a row of that id is not there."""
+        self.row()
+        for values in ({"id": "a"}, "a", b"a", {"a"}, 7, iter(("a",))):
+            with self.assertRaisesRegex(UsageError, "a sequence, one for each"):
+                await self.pair.read("index", self.select, values)
+        row = self.row()
+        for values in ([row], (row,)):
+            self.assertTrue((await self.pair.read("index", self.select, values)).found)
+        for values in (None, (), []):
+            self.assertTrue((await self.pair.read("index", "SELECT 1", values)).found)
 
     async def test_a_session_that_the_server_ends_while_it_is_idle(self):
         """The server's word on it is there before the connection is lost."""
