@@ -19,6 +19,10 @@ AFTER = ("SELECT pg_catalog.pg_is_in_recovery(), (CASE WHEN pg_catalog.pg_is_in_
          " THEN pg_catalog.pg_last_wal_replay_lsn()"
          " ELSE pg_catalog.pg_current_wal_insert_lsn() END)::pg_catalog.text")
 
+# Nothing was written. But what the caller's function has set for its session, a search_path say, would
+# stay with the connection, and lead another's read to other tables.
+END_OF_FUNCTION = "ROLLBACK"
+
 CONNECT_TIMEOUT_S = 3
 
 _CONFLICTS = {"40001", "40P01"}

@@ -69,7 +69,7 @@ class _Link(Link):
                 if not value and _QUERY.match(statement) is None:
                     await self._check_rows(statement, values)
             in_recovery, after = await connection.fetchrow(_sql.AFTER)
-            await connection.execute("COMMIT")
+            await connection.execute(_sql.END_OF_FUNCTION if callable(read) else "COMMIT")
             return _sql.Answer(before, value, in_recovery, after)
         except asyncpg.InternalClientError:
             # The server had ended the session, and the end of the connection is still to be seen.

@@ -58,7 +58,7 @@ class _Link(Link):
                 _sql.check_open(connection.info.transaction_status != TransactionStatus.IDLE)
                 after = connection.cursor(row_factory=tuples).execute(_sql.AFTER)
                 in_recovery, position = _first(after)
-                connection.execute("COMMIT")
+                connection.execute(_sql.END_OF_FUNCTION)
                 return _sql.Answer(before, value, in_recovery, position)
             statement, values = read
             # In one round trip; the server takes each statement when the one before it is done.
@@ -162,7 +162,7 @@ class _AsyncLink(AsyncLink):
                 _sql.check_open(connection.info.transaction_status != TransactionStatus.IDLE)
                 after = await self._tuples().execute(_sql.AFTER)
                 in_recovery, position = _only(await after.fetchone())
-                await connection.execute("COMMIT")
+                await connection.execute(_sql.END_OF_FUNCTION)
                 return _sql.Answer(before, value, in_recovery, position)
             statement, values = read
             # In one round trip; the server takes each statement when the one before it is done.

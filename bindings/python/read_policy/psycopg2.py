@@ -54,7 +54,7 @@ class _Link(Link):
                     value = cursor.fetchall()
             in_recovery, after = self._one(_sql.AFTER)
             with self._connection.cursor() as cursor:
-                cursor.execute("COMMIT")
+                cursor.execute(_sql.END_OF_FUNCTION if callable(read) else "COMMIT")
             return _sql.Answer(before, value, in_recovery, after)
         except BaseException:
             self._roll_back()

@@ -59,6 +59,8 @@ class _Link(Link):
                 statement, values = read
                 value = self._connection.execute(statement, values or {}).all()
             in_recovery, after = self._one(_sql.AFTER)
+            if callable(read):
+                transaction.rollback()  # as _sql.END_OF_FUNCTION has it
         return _sql.Answer(before, value, in_recovery, after)
 
     def _one(self, text: str) -> Any:

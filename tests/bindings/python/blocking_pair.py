@@ -447,6 +447,14 @@ class Functions(Pair):
         self.assertEqual(self.pair.info().reads, 0)
         self.assertEqual(self.ids(self.read("index", row)), [row])
 
+    def test_what_one_sets_ends_with_it(self):
+        row = self.row()
+        self.servers.cluster.wait_caught_up()
+        path = self.pair.read("replica", lambda connection: self.one(
+            connection, "SELECT set_config('search_path', 'pg_catalog', false)"))
+        self.assertEqual(path.value, "pg_catalog")
+        self.assertEqual(self.ids(self.read("replica", row)), [row])
+
     def test_a_while_without_threads(self):
         """It fails reads that need a connection, and nothing of it stays."""
         if not self.pair._pools[0].server.is_pooled:

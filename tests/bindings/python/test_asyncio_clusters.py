@@ -176,6 +176,17 @@ class Pair:
                 await self.pair.read(section, read)
         self.assertEqual((await self.read("index", row)).verdict, "found")
 
+    async def test_what_a_function_sets_ends_with_it(self):
+        row = self.row()
+        cluster.wait_caught_up()
+
+        async def read(connection):
+            await connection.execute("SET search_path = pg_catalog")
+            return "set"
+        self.assertEqual((await self.pair.read("replica", read)).value, "set")
+        self.assertEqual((await self.read("replica", row)).verdict, "found")
+        self.assertEqual(len(self.pair._pools[1].idle), 1)  # on the same connection
+
     async def test_a_statement_that_has_no_rows_says_nothing_of_one(self):
         row = self.row()
         cluster.wait_caught_up()
