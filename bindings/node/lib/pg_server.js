@@ -51,6 +51,8 @@ class Work {
   #timer = null;
   /** Whether the client is in a transaction that was begun here. */
   inTransaction = false;
+  /** Whether its statement is prepared by name. */
+  isNamed = false;
   /** When its answer ceases to count. */
   limit = 0;
 
@@ -155,7 +157,7 @@ class Work {
   }
 
   #failed(error) {
-    const { outcome, broken } = judge(error, this.#isGone);
+    const { outcome, broken } = judge(error, this.#isGone, this.isNamed);
     if (broken) this.giveBack(true);
     else this.#quit();
     this.end(outcome, error, null, null, null);
@@ -174,6 +176,7 @@ class BorrowedWork {
   #of;
   #isOver = false;
   inTransaction = false;
+  isNamed = false;
   limit = 0;
 
   constructor(client, told, of) {
@@ -188,7 +191,7 @@ class BorrowedWork {
 
   query(text, values, next) {
     this.#client.query(text, values, (error, result) => {
-      if (error) this.end(judge(error, false).outcome, error, null, null, null);
+      if (error) this.end(judge(error, false, this.isNamed).outcome, error, null, null, null);
       else if (!this.#isOver) next(result);
     });
   }
@@ -218,6 +221,11 @@ class Ask extends Work {
       this.giveBack(false);
       this.end(OUTCOME.ANSWERED, undefined, rows[0]?.[0] ?? null, null, null);
     });
+  }
+
+  /** A question that was cancelled comes again by itself. */
+  end(outcome, error, before, after, result) {
+    super.end(outcome === OUTCOME.CONFLICT ? OUTCOME.FAILED : outcome, error, before, after, result);
   }
 }
 
@@ -270,6 +278,12 @@ const reading = (Base) => class extends Base {
 
   #answered = (result) => {
     const { what, isReplica, wantsPosition, isTransaction, context } = this.wants;
+    const mistake = mistakeIn(result);
+    if (mistake !== null) {
+      this.end(null, mistake, null, null, null);
+      this.giveBack(true); // who has it next is not to be in what a BEGIN or a SET has left
+      return;
+    }
     let outcome;
     let after;
     try {
@@ -305,13 +319,19 @@ const reading = (Base) => class extends Base {
 const PoolRead = reading(Work);
 const BorrowedRead = reading(BorrowedWork);
 
+/** The host's own, of a statement that says nothing of rows; null: none. */
+function mistakeIn(result) {
+  const { rows, command } = result;
+  if (rows === undefined) return new TypeError('read: sql is several statements; expected one');
+  if (rows.length === 0 && hasNoRows(result)) {
+    return new TypeError(`read: sql returns no rows, of whatever table: ${command ?? 'it is empty'}`);
+  }
+  return null;
+}
+
 /** What the host's `outcome` said, or by the number of rows. */
 function outcomeOf(what, result, context) {
   const { rows } = result;
-  if (rows === undefined) throw new TypeError('read: sql is several statements; expected one');
-  if (rows.length === 0 && hasNoRows(result)) {
-    throw new TypeError(`read: sql returns no rows, of whatever table: ${result.command ?? 'it is empty'}`);
-  }
   if (!what.outcome) return rows.length > 0 ? OUTCOME.FOUND : OUTCOME.MISSING;
   const said = context.runInAsyncScope(what.outcome, what, rows, result);
   const outcome = OUTCOMES[said];
@@ -407,6 +427,7 @@ class PgServer {
   read(what, client, question, isReplica, wantsPosition, told, of) {
     const isTransaction = !client && (question !== null || wantsPosition);
     const work = client ? new BorrowedRead(client, told, of) : new PoolRead(this, this.#line, told, of);
+    work.isNamed = what.name !== undefined;
     work.wants = { what, question, isReplica, wantsPosition, isTransaction, context: of };
     return work;
   }

@@ -247,6 +247,29 @@ test('an error of the host\'s statement is told, with what threw it', async () =
   await close();
 });
 
+test('a client whose session a statement has changed does not come back', async () => {
+  const { cluster, pools, close } = await clusterOf(RETRY);
+  for (const sql of ['BEGIN', 'SET search_path = pg_catalog']) {
+    await assert.rejects(cluster.read('snapshots_since', { sql }), /^TypeError: read: sql returns no rows/);
+    assert.equal((await cluster.read('snapshots_since', known('old'))).servedBy, 'replica');
+    await until(() => pools.every((pool) => pool.idleCount === pool.totalCount), 'all clients to be given back');
+  }
+  await close();
+});
+
+test('a wrong number of values is the caller\'s mistake, and costs no connection', async () => {
+  const { cluster, pools, close } = await clusterOf(RETRY);
+  const pid = async () => (await cluster.read('snapshots_since', { sql: 'SELECT pg_backend_pid() AS pid' })).rows[0].pid;
+  const first = await pid();
+  for (const values of [['x', 'y'], ['x', 'y', 'z']]) {
+    const end = await cluster.read('snapshots_since', known('old', { values }));
+    assert.deepEqual([end.verdict, end.error.code, end.reason], ['failed', '08P01', null]);
+  }
+  assert.equal(await pid(), first);
+  assert.equal(pools[1].totalCount, 1);
+  await close();
+});
+
 /** How a read ends that is cancelled by a recovery conflict. */
 async function cancelled(cluster, id) {
   await ask('primary', "INSERT INTO known VALUES ('slow')");
@@ -485,8 +508,10 @@ test('what a read does is done in its caller\'s async context, whoever has it do
 const require = createRequire(import.meta.url);
 const { PgServer } = require(join(dirname(require.resolve('read-policy')), 'lib', 'pg_server.js'));
 
+/** Of a server to its client. */
+const message = (type, body) => Buffer.concat([Buffer.from(type), Buffer.from([0, 0, 0, body.length + 4]), Buffer.from(body)]);
+
 test('a server that ends a connection as it comes up, too late for its read, is no crash', async () => {
-  const message = (type, body) => Buffer.concat([Buffer.from(type), Buffer.from([0, 0, 0, body.length + 4]), Buffer.from(body)]);
   const isUp = [message('R', [0, 0, 0, 0]), message('Z', 'I')];
   const isEnded = message('E', 'SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0');
   const sockets = [];
@@ -503,6 +528,22 @@ test('a server that ends a connection as it comes up, too late for its read, is 
   await server.close();
   await pool.end();
   silent.close();
+});
+
+test('a pooler that has lost its server is a server that is gone', async (t) => {
+  const words = 'SFATAL\0VFATAL\0C08P01\0Mserver login has been failing, try again later\0\0';
+  const pooler = createServer((socket) => socket.once('data', () => {
+    socket.write(Buffer.concat([message('R', [0, 0, 0, 0]), message('Z', 'I')]));
+    socket.once('data', () => socket.end(message('E', words)));
+  }));
+  await once(pooler.listen(0, '127.0.0.1'), 'listening');
+  const notices = [];
+  const cluster = await connect({ set: PolicySet.fromText(RETRY), strict: true, onNotice: ({ text }) => notices.push(text),
+    servers: [{ name: 'pooled', pool: { host: '127.0.0.1', port: pooler.address().port, user: 'postgres' } }] });
+  t.after(() => cluster.close().then(() => pooler.close()));
+  const [{ answers, backingOffMs }] = cluster.servers();
+  assert.deepEqual([answers, backingOffMs > 0], [false, true]);
+  assert.deepEqual(notices.filter((text) => text.startsWith('strict: ') && !text.includes('wake_ns')), []);
 });
 
 test('a connection of before a redial makes way in the context of the read that met it', async () => {
