@@ -95,6 +95,7 @@ class _Pool:
         self.asks_generation = 0
         self.asking = asyncio.Lock()
         self.dial: asyncio.Task[Link] | None = None
+        self.dials: set[asyncio.Task[Link]] = set()  # for reads
 
     def drain(self) -> None:
         self.generation += 1
@@ -236,8 +237,8 @@ class Cluster:
         for run in list(self._running.values()):
             self._abort(run)
         for pool in self._pools:
-            if pool.dial is not None:
-                pool.dial.cancel()
+            for dial in [*pool.dials, *filter(None, (pool.dial,))]:
+                dial.cancel()
         try:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         finally:
@@ -314,8 +315,28 @@ class Cluster:
             run.link = pool.idle.pop()
             run.link.is_fresh = False
         else:
-            run.link = await pool.server.connect()
+            run.link = await self._dialled_for_read(pool)
         return run.link
+
+    async def _dialled_for_read(self, pool: _Pool) -> Link:
+        """It goes on without whoever has no time left for it: a server may be slower to connect to than
+        reads may take, and the next one finds the connection there."""
+        if len(pool.dials) >= self._settings.max_reads:
+            raise OSError("as many connections as max_reads are being made already")
+        generation = pool.generation
+        dial = self._loop.create_task(pool.server.connect())
+        for tasks in (pool.dials, self._tasks):
+            tasks.add(dial)
+            dial.add_done_callback(tasks.discard)
+        try:
+            return await asyncio.shield(dial)
+        except asyncio.CancelledError:
+            dial.add_done_callback(lambda dial: self._keep(pool, generation, dial))
+            raise
+
+    def _keep(self, pool: _Pool, generation: int, dial: asyncio.Task[Link]) -> None:
+        if not dial.cancelled() and dial.exception() is None:
+            self._give_back(pool, dial.result(), generation)
 
     async def _perform(self, action: Action, pending: _Pending) -> None:
         pool, run = self._pools[action.server], self._running[action.id]

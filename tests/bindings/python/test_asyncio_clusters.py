@@ -137,6 +137,32 @@ class Pair:
             relay.pass_through()
             await until(has_a_replica, "the replica to be heard", 3)
 
+    async def test_a_server_that_is_slower_to_connect_to_than_a_read_may_take(self):
+        """The next one finds the connection there, or none would ever be made."""
+        row = self.row()
+        cluster.wait_caught_up()
+        pool = self.pair._pools[1]
+        relay.stall()
+        tasks = [self.read("replica", row, timeout=0.2) for _ in range(3)]
+        self.assertEqual({end.verdict for end in await asyncio.gather(*tasks)}, {"failed"})
+        self.assertEqual(len(pool.idle), 0)
+        relay.pass_through()
+
+        async def are_made():
+            return len(pool.idle) > 0 and not pool.dials
+        await until(are_made, "the connections to be kept")
+        self.assertEqual(self.pair.info().reads, 0)
+
+    async def test_no_more_connections_are_made_than_there_may_be_reads(self):
+        row = self.row()
+        relay.stall()
+        for _ in range(20):
+            end = await self.read("replica", row, timeout=0.02)
+            self.assertEqual(end.verdict, "failed")
+        self.assertLessEqual(len(self.pair._pools[1].dials), 8)
+        await self.pair.close()
+        self.assertEqual(self.pair._pools[1].dials, set())
+
     async def test_bogus_ids(self):
         end = await self.read("index", "bogus")
         self.assertEqual((end.verdict, end.value, end.counted), ("not_found", None, "proven_absent"))
