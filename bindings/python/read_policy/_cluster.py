@@ -255,7 +255,9 @@ class Cluster:
         except _Dropped:
             return
         except pool.server.errors as error:
-            pending.error = error
+            with self._lock:
+                if action.id in self._running:
+                    pending.error = error  # and not what the abort of one that was dropped made of it
             before = after = None
             if link is not None and not link.is_fresh and _sql.is_void(error):
                 link.close()

@@ -229,6 +229,7 @@ class Pair:
         end = self.read("retry", row, timeout=4)
         self.assertEqual(end.served_by, "primary", end)
         self.assertEqual(self.ids(end), [row])
+        self.assertIsNone(end.error)  # that the connection was shut down is no word of the server's
         self.assertLess(time.monotonic() - begun, 6)
         self.servers.relay.pass_through()
         wait_for(lambda: self.read("retry", row).served_by == "replica", "the replica to serve again")
