@@ -337,7 +337,7 @@ struct rp_cluster {
 
     uint64_t ask_queue[ASK_KINDS]; /* bit i: of server i */
     uint64_t redial_queue;
-    uint64_t judge_again; /* servers to be asked at once, by roles.c */
+    uint64_t judge_again; /* servers to be asked at once */
     struct read_list free_reads;
     struct read_list reported;
     struct read_list to_send;

@@ -226,11 +226,21 @@ static void end_overdue(struct rp_cluster *cluster, struct read *read) {
     read_enlist(cluster, read, READ_DONE);
 }
 
-/* It has answered no read since this was sent. */
+/* A read that gave its server less time than this tells nothing of it: who is in a hurry takes no
+ * replica from all the others. */
+#define LEAST_SILENCE_NS UINT64_C(100000000)
+
+/* It is silent if it has answered nothing since this was sent. After less time than that it is
+ * asked at once, and its answer decides. */
 static void note_silence(struct rp_cluster *cluster, const struct read *read) {
-    if (cluster->servers[read->server].health.answered_ns <= read->sent_ns) {
-        server_failed(cluster, read->server, true);
+    if (cluster->servers[read->server].health.answered_ns > read->sent_ns) {
+        return;
     }
+    if (cluster->now_ns - read->sent_ns < LEAST_SILENCE_NS) {
+        cluster->judge_again |= server_bit(read->server);
+        return;
+    }
+    server_failed(cluster, read->server, true);
 }
 
 /* A replica has not answered in time: the policy may know another server. */
