@@ -291,30 +291,49 @@ class Cluster:
                 link = self._running[action.id] = pool.idle.pop()
                 link.is_fresh = False
                 return link
-            if pool.dialling >= self._settings.max_reads:
-                raise pool.server.errors[0]("as many connections as max_reads are being made already")
-            pool.dialling += pool.server.is_pooled
             generation = pool.generation
-        if pool.server.is_pooled:
+            dials = pool.server.is_pooled and self._waits(pool, action, pending)
+        if dials:
             # A server that is silent must not keep the caller for longer than the action's limit.
             try:
-                threading.Thread(target=self._dial, args=(pool, action, pending, generation), daemon=True,
+                threading.Thread(target=self._dial, args=(pool, action), daemon=True,
                                  name=f"read-policy-dial-{pool.server.name}").start()
             except RuntimeError as error:
                 with self._lock:
                     pool.dialling -= 1
-                raise pool.server.errors[0](f"no thread to make a connection in: {error}") from error
-            link = self._dialled(action, pending)
-        else:
-            link = pool.server.connect()
+                    is_served = pool.waiting.pop(action.id, None) is None
+                if not is_served:
+                    raise pool.server.errors[0](f"no thread to make a connection in: {error}") from error
+        link = self._dialled(action, pending) if pool.server.is_pooled else pool.server.connect()
         if not self._run_on(link, action):
             self._give_back(pool, link, generation, action)
             raise _Dropped
         return link
 
+    def _waits(self, pool: Pool, action: Action, pending: _Pending) -> bool:
+        """With the lock: from now on it waits for a connection, and whether it makes one. Where as many are
+        being made as there may be reads, some are for reads that were given up, as callers in a hurry leave
+        them behind: one of those will do."""
+        for given_up in [waiting for waiting in pool.waiting if waiting not in self._running]:
+            del pool.waiting[given_up]
+        pool.waiting[action.id] = pending
+        dials = pool.dialling < self._settings.max_reads
+        pool.dialling += dials
+        return dials
+
+    def _hand_on(self, pool: Pool, link: Link | BaseException) -> bool:
+        """With the lock: to the read that has waited longest, if any still does."""
+        while pool.waiting and not self._machine.is_closed:
+            action_id = next(iter(pool.waiting))
+            pending = pool.waiting.pop(action_id)
+            if action_id in self._running:
+                pending.events.put(link)
+                return True
+        return False
+
     @staticmethod
     def _dialled(action: Action, pending: _Pending) -> Link:
-        """What _dial brings, unless the action is dropped before."""
+        """What it waits for, unless the action is dropped before."""
         while True:
             event = pending.events.get()
             if event is None:
@@ -342,7 +361,8 @@ class Cluster:
                 self._machine.prompt(server)
                 self._pump()
 
-    def _dial(self, pool: Pool, action: Action, pending: _Pending, generation: int) -> None:
+    def _dial(self, pool: Pool, action: Action) -> None:
+        generation = pool.generation
         result: Any
         try:
             result = pool.server.connect()
@@ -350,10 +370,8 @@ class Cluster:
             result = error
         with self._lock:
             pool.dialling -= 1
-            is_wanted = action.id in self._running and not self._machine.is_closed
-            if is_wanted:
-                pending.events.put(result)
-        if not is_wanted and not isinstance(result, BaseException):
+            is_taken = self._hand_on(pool, result)
+        if not is_taken and not isinstance(result, BaseException):
             self._give_back(pool, result, generation, action)
 
     def _give_back(self, pool: Pool, link: Link, generation: int, action: Action) -> None:

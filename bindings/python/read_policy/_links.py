@@ -77,13 +77,15 @@ class Server(ABC):
 
 
 class Pool:
-    """The idle links to one server, the last one used first. Its lock is the cluster's."""
+    """The idle links to one server, the last one used first, and who waits for one. Its lock is the
+    cluster's."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.idle: deque[Link] = deque()
         self.generation = 0
         self.dialling = 0
+        self.waiting: dict[int, Any] = {}  # by the action's id, who has waited longest first
 
     def drain(self) -> list[Link]:
         """For the caller to close, without the lock."""

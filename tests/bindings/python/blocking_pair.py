@@ -496,3 +496,25 @@ class Functions(Pair):
         for thread in threads:
             thread.join()
         self.assertEqual(self.read("primary", "bogus").verdict, "not_found")
+
+
+class Pooled(Functions):
+    """What holds where the connections are the cluster's own, which makes them in threads."""
+
+    def test_connections_for_those_who_gave_up_are_not_in_vain(self):
+        """As many are being made as there may be reads, and nobody waits for them any more: the next
+        read does."""
+        row, ends, relay = self.row(), [], self.servers.relay
+        self.servers.cluster.wait_caught_up()
+        wait_for(lambda: self.pair.info().settled, "both servers to be heard")
+        relay.stall()
+        before = relay.accepted
+        for _ in range(8):
+            self.assertEqual(self.read("replica", row, timeout=0.01).verdict, "failed")
+        patient = threading.Thread(target=lambda: ends.append(self.read("replica", row)))
+        patient.start()
+        wait_for(lambda: ends or self.pair.info().reads == 1, "the read to begin")
+        relay.pass_through()
+        patient.join()
+        self.assertEqual((ends[0].verdict, ends[0].served_by), ("found", "replica"), ends)
+        self.assertLessEqual(relay.accepted - before, 8)

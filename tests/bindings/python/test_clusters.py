@@ -12,7 +12,7 @@ import unittest
 import weakref
 
 import package  # before what it is about
-from blocking_pair import SELECT, Functions, Pair, Servers, Statements
+from blocking_pair import SELECT, Pair, Pooled, Servers, Statements
 from cluster import Cluster
 from relay import Relay
 from testbed import wait_for
@@ -32,7 +32,7 @@ def tearDownModule():
     servers.close()
 
 
-class Psycopg(Functions, Statements, unittest.TestCase):
+class Psycopg(Pooled, Statements, unittest.TestCase):
     def open(self, settings):
         return read_policy.psycopg.connect(servers.policies, {"a": servers.cluster.primary.conninfo(),
                                                       "b": servers.relay.conninfo()}, settings=settings)
@@ -98,7 +98,7 @@ class Psycopg(Functions, Statements, unittest.TestCase):
         self.assertFalse(own._handle)
 
 
-class Psycopg2(Functions, Statements, unittest.TestCase):
+class Psycopg2(Pooled, Statements, unittest.TestCase):
     def open(self, settings):
         return read_policy.psycopg2.connect(servers.policies, {"a": servers.cluster.primary.conninfo(),
                                                        "b": servers.relay.conninfo()}, settings=settings)
