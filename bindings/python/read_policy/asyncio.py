@@ -311,6 +311,10 @@ class Cluster:
         self._loop.call_later(ABORT_GRACE_S, task.cancel)
 
     async def _link(self, pool: _Pool, run: _Run) -> Link:
+        # Where as many are being made as there may be reads, some are for reads that were given up, as
+        # callers in a hurry leave them behind: one of those will do.
+        while not pool.idle and len(pool.dials) >= self._settings.max_reads:
+            await asyncio.wait(pool.dials, return_when=asyncio.FIRST_COMPLETED)
         if pool.idle:
             run.link = pool.idle.pop()
             run.link.is_fresh = False
@@ -321,8 +325,6 @@ class Cluster:
     async def _dialled_for_read(self, pool: _Pool) -> Link:
         """It goes on without whoever has no time left for it: a server may be slower to connect to than
         reads may take, and the next one finds the connection there."""
-        if len(pool.dials) >= self._settings.max_reads:
-            raise OSError("as many connections as max_reads are being made already")
         generation = pool.generation
         dial = self._loop.create_task(pool.server.connect())
         for tasks in (pool.dials, self._tasks):

@@ -159,7 +159,11 @@ class Pair:
         for _ in range(20):
             end = await self.read("replica", row, timeout=0.02)
             self.assertEqual(end.verdict, "failed")
-        self.assertLessEqual(len(self.pair._pools[1].dials), 8)
+        self.assertEqual(len(self.pair._pools[1].dials), 8)
+        patient = self.read("replica", row)
+        relay.pass_through()
+        end = await patient
+        self.assertEqual((end.verdict, end.served_by), ("found", "replica"))
         await self.pair.close()
         self.assertEqual(self.pair._pools[1].dials, set())
 
