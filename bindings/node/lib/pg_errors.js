@@ -28,7 +28,8 @@ function judge(error, isGone, isNamed) {
   if (code === '') return DROP(OUTCOME.FAILED); // pg's own, a query_timeout among them
   if (CONFLICTS.has(code)) return error.severity === 'ERROR' ? KEEP(OUTCOME.CONFLICT) : DROP(OUTCOME.CONFLICT);
   if (isMiscounted(error, isNamed)) return KEEP(OUTCOME.FAILED);
-  if (VOID_SESSION.has(code) && error.severity === 'ERROR') return DROP(OUTCOME.CONFLICT);
+  // Not by ERROR: servers translate it; a pooler that has lost its server does not.
+  if (VOID_SESSION.has(code) && error.severity !== 'FATAL') return DROP(OUTCOME.CONFLICT);
   const isFatal = error.severity !== 'ERROR' || code.startsWith('57P') || code.startsWith('08');
   return isFatal ? DROP(OUTCOME.SERVER_GONE) : KEEP(OUTCOME.FAILED);
 }
