@@ -242,7 +242,6 @@ class Cluster:
             return
         pool = self._pools[action.server]
         link: Link | None = None
-        generation = pool.generation
         before = after = None
         try:
             link = self._link(pool, action, pending)
@@ -272,7 +271,7 @@ class Cluster:
             raise
         finally:
             if link is not None:
-                self._give_back(pool, link, generation, action)
+                self._give_back(pool, link, action)
         with self._lock:
             if self._machine.is_closed or action.id not in self._running:
                 return
@@ -291,7 +290,6 @@ class Cluster:
                 link = self._running[action.id] = pool.idle.pop()
                 link.is_fresh = False
                 return link
-            generation = pool.generation
             dials = pool.server.is_pooled and self._waits(pool, action, pending)
         if dials:
             # A server that is silent must not keep the caller for longer than the action's limit.
@@ -306,7 +304,7 @@ class Cluster:
                     raise pool.server.errors[0](f"no thread to make a connection in: {error}") from error
         link = self._dialled(action, pending) if pool.server.is_pooled else pool.server.connect()
         if not self._run_on(link, action):
-            self._give_back(pool, link, generation, action)
+            self._give_back(pool, link, action)
             raise _Dropped
         return link
 
@@ -366,20 +364,21 @@ class Cluster:
         result: Any
         try:
             result = pool.server.connect()
+            result.generation = generation
         except BaseException as error:
             result = error
         with self._lock:
             pool.dialling -= 1
             is_taken = self._hand_on(pool, result)
         if not is_taken and not isinstance(result, BaseException):
-            self._give_back(pool, result, generation, action)
+            self._give_back(pool, result, action)
 
-    def _give_back(self, pool: Pool, link: Link, generation: int, action: Action) -> None:
+    def _give_back(self, pool: Pool, link: Link, action: Action) -> None:
         is_usable = link.is_usable()
         with self._lock:
             if self._running.get(action.id) is link:
                 self._running[action.id] = None  # a DROP would abort what is another's by then
-            is_kept = (is_usable and pool.server.is_pooled and generation == pool.generation
+            is_kept = (is_usable and pool.server.is_pooled and link.generation == pool.generation
                        and not self._machine.is_closed
                        and len(pool.idle) < self._settings.max_reads)
             if is_kept:

@@ -29,6 +29,7 @@ class Link(ABC):
 
     # Dialled for what it does now. One that was kept may have been lost long before.
     is_fresh = True
+    generation = 0  # of its pool, when it was begun to be made
 
     @abstractmethod
     def ask(self, text: str) -> str | None:

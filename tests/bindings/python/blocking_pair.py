@@ -501,9 +501,9 @@ class Functions(Pair):
 class Pooled(Functions):
     """What holds where the connections are the cluster's own, which makes them in threads."""
 
-    def test_connections_for_those_who_gave_up_are_not_in_vain(self):
-        """As many are being made as there may be reads, and nobody waits for them any more: the next
-        read does."""
+    def patient_read(self, meanwhile=lambda: None):
+        """Begun while as many connections are being made as there may be reads, for reads that were given up.
+        How many connections were made, in all."""
         row, ends, relay = self.row(), [], self.servers.relay
         self.servers.cluster.wait_caught_up()
         wait_for(lambda: self.pair.info().settled, "both servers to be heard")
@@ -511,10 +511,21 @@ class Pooled(Functions):
         before = relay.accepted
         for _ in range(8):
             self.assertEqual(self.read("replica", row, timeout=0.01).verdict, "failed")
+        meanwhile()
         patient = threading.Thread(target=lambda: ends.append(self.read("replica", row)))
         patient.start()
         wait_for(lambda: ends or self.pair.info().reads == 1, "the read to begin")
         relay.pass_through()
         patient.join()
         self.assertEqual((ends[0].verdict, ends[0].served_by), ("found", "replica"), ends)
-        self.assertLessEqual(relay.accepted - before, 8)
+        return relay.accepted - before
+
+    def test_connections_for_those_who_gave_up_are_not_in_vain(self):
+        """Nobody waits for them any more: the next read does."""
+        self.assertLessEqual(self.patient_read(), 8)
+
+    def test_but_not_kept_where_they_were_begun_before_a_redial(self):
+        pool = self.pair._pools[1]
+        self.patient_read(lambda: self.pair._discard_idle(pool))
+        wait_for(lambda: pool.dialling == 0, "the others to be made")
+        self.assertEqual(list(pool.idle), [])
