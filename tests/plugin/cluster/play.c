@@ -230,9 +230,9 @@ struct seen_roles {
 
 static struct seen_roles roles_now(struct play *play) {
     struct seen_roles seen;
-    for (uint32_t i = 0; i < MAX_WORLD_SERVERS; i++) {
+    for (int i = 0; i < play->servers; i++) {
         struct rp_server_info info = {.struct_size = sizeof info};
-        (void)play->calls->server(play->cluster, i, &info);
+        (void)play->calls->server(play->cluster, (uint32_t)i, &info);
         seen.roles[i] = info.role;
     }
     return seen;
@@ -245,7 +245,7 @@ static bool may_change(int32_t before, int32_t after) {
 
 static void compare_roles(struct play *play, const struct seen_roles *before, const char *during) {
     const struct seen_roles after = roles_now(play);
-    for (int i = 0; i < MAX_WORLD_SERVERS; i++) {
+    for (int i = 0; i < play->servers; i++) {
         if (before->roles[i] != after.roles[i] && play->reloaded_ns == 0 &&
             !may_change(before->roles[i], after.roles[i])) {
             violated(play, "C5: during %s the role of server %d changed from %d to %d", during, i,
