@@ -9,8 +9,8 @@
 /* A position that was told before this primary was heard says nothing of it: what has been replayed
  * since then may be what a restored one has lost. */
 static bool is_noted_for(const struct instance *instance, const struct server *primary) {
-    return instance->noted_event != 0 && (instance->compared_with == primary->said.instance ||
-                                          instance->noted_event > primary->leading_event);
+    return instance->noted.event != 0 && (instance->compared.with == primary->said.instance ||
+                                          instance->noted.event > primary->leading_event);
 }
 
 /* Whether the noted position shows that it is ahead. What it has replayed of a lost history it
@@ -18,15 +18,16 @@ static bool is_noted_for(const struct instance *instance, const struct server *p
  * there, and it stays where it is. One that comes to where this primary was has replayed this
  * primary's; but what a primary has not flushed it has sent to nobody. */
 static bool judge_position(struct instance *instance, const struct server *primary, bool first) {
-    const uint64_t noted = instance->noted_position, flushed = primary->said.flushed;
+    const uint64_t noted = instance->noted.position, flushed = primary->said.flushed;
     if (noted > primary->said.position) {
-        instance->counts_from = 0;
+        instance->compared.counts_from = 0;
         return true;
     }
     if (first) {
-        instance->counts_from = noted <= flushed ? flushed : 0;
+        instance->compared.counts_from = noted <= flushed ? flushed : 0;
     }
-    return instance->ahead && (instance->counts_from == 0 || noted < instance->counts_from);
+    return instance->compared.ahead &&
+           (instance->compared.counts_from == 0 || noted < instance->compared.counts_from);
 }
 
 /* A position is compared only with an inserted one that was asked for after that position had
@@ -40,16 +41,16 @@ static bool compare_with_primary(struct rp_cluster *cluster, struct server *serv
         server->said.position == 0 || primary->said.position == 0) {
         return false;
     }
-    bool first = instance->compared_with != primary->said.instance;
+    bool first = instance->compared.with != primary->said.instance;
     if (!is_noted_for(instance, primary)) {
         if (first && server->said_event <= primary->leading_event) {
             cluster->judge_again |= server->answers ? server_bit(index_of(cluster, server)) : 0;
             return false;
         }
-        instance->noted_position = server->said.position;
-        instance->noted_event = server->said_event;
+        instance->noted.position = server->said.position;
+        instance->noted.event = server->said_event;
     }
-    if (primary->said_sent_event <= instance->noted_event) {
+    if (primary->said_sent_event <= instance->noted.event) {
         if (first) {
             cluster->judge_again |= server_bit(cluster->primary);
         }
@@ -59,10 +60,10 @@ static bool compare_with_primary(struct rp_cluster *cluster, struct server *serv
         return false; /* another matter: a split */
     }
     bool ahead = judge_position(instance, primary, first);
-    bool learnt = first || ahead != instance->ahead;
-    instance->ahead = ahead;
-    instance->compared_with = primary->said.instance;
-    instance->noted_event = 0;
+    bool learnt = first || ahead != instance->compared.ahead;
+    instance->compared.ahead = ahead;
+    instance->compared.with = primary->said.instance;
+    instance->noted.event = 0;
     return learnt;
 }
 
@@ -81,5 +82,5 @@ bool ahead_is_pending(const struct rp_cluster *cluster, const struct server *ser
     return follows(server) && server->answers && cluster->primary_answers &&
            server->said.position != 0 && !is_foreign(cluster, server) &&
            !splits_is_diverged(cluster, server) &&
-           server->instance->compared_with != cluster->servers[cluster->primary].said.instance;
+           server->instance->compared.with != cluster->servers[cluster->primary].said.instance;
 }

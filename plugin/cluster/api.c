@@ -234,14 +234,14 @@ HOT static void cluster_answer(struct rp_cluster *cluster, uint64_t id, int32_t 
 
 __attribute__((noinline)) static bool next_drop(struct rp_cluster *cluster,
                                                 struct rp_action *action) {
-    const struct drop *drop = &cluster->drops[cluster->drop_first];
+    const struct drop *drop = &cluster->drops.ring[cluster->drops.first];
     action_begin(action, RP_ACTION_DROP);
     action->id = drop->id;
     action->tag = drop->tag;
     action->read_id = drop->read_id;
     action->server = drop->server;
-    cluster->drop_first = (cluster->drop_first + 1) % cluster->max_drops;
-    cluster->drop_count--;
+    cluster->drops.first = (cluster->drops.first + 1) % cluster->drops.most;
+    cluster->drops.count--;
     return true;
 }
 
@@ -274,7 +274,7 @@ static bool next_of_all(struct rp_cluster *cluster, struct rp_action *action) {
         if (cluster->has_strays) {
             reads_catch_strays(cluster);
         }
-        if ((cluster->drop_count > 0 && next_drop(cluster, action)) ||
+        if ((cluster->drops.count > 0 && next_drop(cluster, action)) ||
             reads_next_done(cluster, action) ||
             (asks_have_work(cluster) && next_question(cluster, action)) ||
             reads_next(cluster, action)) {

@@ -31,7 +31,7 @@ bool awaits_has_reached(const struct rp_cluster *cluster, uint32_t index, uint64
 
 static bool can_wait(const struct rp_cluster *cluster, const struct server *server) {
     return server->can.waits && (cluster->flags & RP_CLUSTER_CAN_BLOCK) != 0 &&
-           server->said.in_recovery && cluster->now_ns >= server->no_wait_ns;
+           server->said.in_recovery && cluster->now_ns >= server->wait.none_before_ns;
 }
 
 /* The server has waiters. A wait for a position beyond the nearest is left to end by itself, and
@@ -39,10 +39,10 @@ static bool can_wait(const struct rp_cluster *cluster, const struct server *serv
 static void watch(struct rp_cluster *cluster, struct server *server) {
     const struct ask *wait = &server->asks[ASK_WAIT];
     const uint64_t nearest = heap_first(&server->waiters)->key;
-    if (wait->state == ASK_QUEUED || (wait->state == ASK_OUT && server->waited_for <= nearest)) {
+    if (wait->state == ASK_QUEUED || (wait->state == ASK_OUT && server->wait.position <= nearest)) {
         return;
     }
-    if (wait->state == ASK_IDLE && !server->check_wait && can_wait(cluster, server)) {
+    if (wait->state == ASK_IDLE && !server->wait.check && can_wait(cluster, server)) {
         ask_enqueue(cluster, server, ASK_WAIT);
     } else {
         polls_position(cluster, server);
@@ -89,11 +89,11 @@ void awaits_watch_is_due(struct rp_cluster *cluster, struct server *server) {
 /* After a wait ran out, the server was asked for its position. If it had already reached the one
  * that was awaited, the wait may have run on another server: no more waits for a while. */
 static void check_after_wait(struct rp_cluster *cluster, struct server *server) {
-    if (server->check_wait &&
-        awaits_has_reached(cluster, index_of(cluster, server), server->waited_for)) {
-        server->no_wait_ns = cluster->now_ns + NO_WAIT_NS;
+    if (server->wait.check &&
+        awaits_has_reached(cluster, index_of(cluster, server), server->wait.position)) {
+        server->wait.none_before_ns = cluster->now_ns + NO_WAIT_NS;
     }
-    server->check_wait = false;
+    server->wait.check = false;
 }
 
 void awaits_watched(struct rp_cluster *cluster, struct server *server) {
@@ -114,11 +114,11 @@ void awaits_waited(struct rp_cluster *cluster, struct ask *ask, int32_t outcome,
                    const char *answer) {
     struct server *server = &cluster->servers[ask->server];
     if (outcome == RP_ANSWERED && question_wait_has_reached(answer)) {
-        wake(cluster, server, server->waited_for);
+        wake(cluster, server, server->wait.position);
     } else if (outcome == RP_ANSWERED && question_wait_ran_out(answer)) {
-        server->check_wait = true;
+        server->wait.check = true;
     } else {
-        server->no_wait_ns = cluster->now_ns + NO_WAIT_NS;
+        server->wait.none_before_ns = cluster->now_ns + NO_WAIT_NS;
         polls_prompt(cluster, ask->server);
     }
     if (heap_first(&server->waiters) != NULL) {
@@ -131,7 +131,7 @@ const char *awaits_wait_text(struct server *server) {
     if (first == NULL) {
         return NULL;
     }
-    server->waited_for = first->key;
-    question_print_wait(first->key, AWAITS_WAIT_MS, server->wait_text);
-    return server->wait_text;
+    server->wait.position = first->key;
+    question_print_wait(first->key, AWAITS_WAIT_MS, server->wait.text);
+    return server->wait.text;
 }

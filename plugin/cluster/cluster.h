@@ -75,6 +75,38 @@ struct ask {
     uint64_t sent_ns;
 };
 
+/* A position to be compared with a primary that is asked after `event`; 0: none. */
+struct noted_position {
+    uint64_t position;
+    uint64_t event;
+};
+
+/* Rule 5: the primary instance that an instance's position was compared with, and the result. One
+ * that was ahead of an earlier primary counts again once it has come to where this one was; 0:
+ * never. */
+struct comparison {
+    uint64_t with;
+    uint64_t counts_from;
+    bool ahead;
+};
+
+/* When an instance was heard to lead. */
+struct led {
+    uint64_t event;       /* the last time; 0: never */
+    uint64_t early_event; /* of a time that may have been before the last one; 0 */
+    uint64_t took_event;  /* the first time after another one, or nobody */
+    uint32_t timeline;
+};
+
+/* Of a standby: the newest timeline that it has streamed or replayed, 0: unknown; when it was heard
+ * to first and last, and whether in two answers. */
+struct followed {
+    uint32_t timeline;
+    bool surely;
+    uint64_t event;
+    uint64_t still_event;
+};
+
 /* What is known of one instance, a server from its start to its end. */
 struct instance {
     uint64_t start;     /* facts.instance; 0: none */
@@ -83,25 +115,11 @@ struct instance {
     uint32_t lower; /* the greatest lower bound of its timeline that it reported; it only grows */
     bool heard_in_full;
     uint64_t used_event;
-    /* Rule 5: the primary instance that its position was compared with, and the result. One that
-     * was ahead of an earlier primary counts again once it has come to where this one was; 0:
-     * never. */
-    uint64_t compared_with;
-    uint64_t counts_from;
-    bool ahead;
-    uint64_t led_event;   /* when it was last heard to lead; 0: it was not */
-    uint64_t early_event; /* when it was, of a time that may have been before the last one; 0 */
-    uint64_t took_event;  /* when it was first, after another one or nobody */
-    uint32_t led_timeline;
-    uint64_t turned_with;    /* the instance that has led here by turns with it; 0: none */
-    uint64_t noted_position; /* to be compared with a primary that is asked after noted_event */
-    uint64_t noted_event;    /* 0: none */
-    /* Of a standby: the newest timeline that it has streamed or replayed, 0: unknown; when it was
-     * heard to first and last, and whether in two answers. */
-    uint32_t followed;
-    bool followed_surely;
-    uint64_t followed_event;
-    uint64_t still_followed_event;
+    struct comparison compared;
+    struct noted_position noted;
+    struct led led;
+    uint64_t turned_with; /* the instance that has led here by turns with it; 0: none */
+    struct followed followed;
 };
 
 /* Why a server is out, or not as expected. */
@@ -120,15 +138,47 @@ enum why {
     WHY_COUNT
 };
 
+/* A timeline that a leader claims, above the one that is remembered. */
+struct claim {
+    uint32_t timeline;
+    uint64_t event; /* of the answer that claimed it first */
+};
+
+/* What notices have told of its role. */
+struct noted_standing {
+    int32_t role;
+    uint8_t why;
+};
+
+/* That it can prove nothing: no_proof.c. */
+struct no_proof_notice {
+    uint8_t told;
+    uint32_t polls;
+    uint64_t last_ns; /* when it could not */
+};
+
+/* A position that a replica itself waits for. */
+struct wait {
+    uint64_t position;       /* of the one that is out, or was the last one */
+    uint64_t none_before_ns; /* one has failed: the position is asked for until then */
+    bool check;              /* one ran out: the position is asked for once, before the next */
+    char text[QUESTION_WAIT_BYTES];
+};
+
+struct redial {
+    uint64_t not_before_ns; /* 0: none is needed */
+    uint64_t instance;      /* for which it is */
+    uint64_t last_ns;       /* 0: none yet */
+};
+
 struct server {
     char name[NAME_BYTES];
     int32_t state;  /* enum rp_server_state */
     int32_t expect; /* enum rp_expect */
 
     /* What it said last, and when. */
-    struct facts said;         /* said.instance 0: nothing yet */
-    uint32_t claimed_timeline; /* as a leader, above the one that is remembered */
-    uint64_t claimed_event;    /* of the answer that claimed it first */
+    struct facts said; /* said.instance 0: nothing yet */
+    struct claim claim;
     uint64_t said_sent_event;
     uint64_t said_event;
     uint64_t heard_event;     /* its last answer, or error, whenever that was asked for; 0: none */
@@ -162,13 +212,10 @@ struct server {
     uint32_t prompts; /* by judgements, since its timer had it polled */
 
     /* What follows from that: roles.c. */
-    int32_t role;       /* enum rp_server_role */
-    uint8_t why;        /* enum why */
-    int32_t noted_role; /* that a notice told of */
-    uint8_t noted_why;
-    uint8_t no_proof_told; /* see no_proof.c */
-    uint32_t no_proof_polls;
-    uint64_t no_proof_ns; /* when it could prove nothing last */
+    int32_t role; /* enum rp_server_role */
+    uint8_t why;  /* enum why */
+    struct noted_standing noted;
+    struct no_proof_notice no_proof;
 
     struct health health;
     uint64_t lag_known_ns; /* when its lag was last known */
@@ -180,15 +227,10 @@ struct server {
     struct heap_node watch; /* timer, between two questions of a watch */
     struct heap waiters;    /* reads that await a position, by it */
     uint32_t watches;       /* questions in a row that left reads waiting */
-    uint64_t waited_for;    /* the position of the wait that is out, or was the last one */
+    struct wait wait;
     struct patience beside; /* with sending reads beside their locate */
     struct patience early;  /* with sending them before their position is known to be reached */
-    uint64_t no_wait_ns;    /* a wait has failed: the position is asked for until then */
-    bool check_wait;        /* a wait ran out: the position is asked for once, before the next */
-    char wait_text[QUESTION_WAIT_BYTES];
-    uint64_t redial_ns;       /* no redial before; 0: none is needed */
-    uint64_t redial_instance; /* for which it is */
-    uint64_t redialled_ns;    /* the last one; 0: none */
+    struct redial redial;
 };
 
 enum read_phase {
@@ -276,6 +318,26 @@ struct drop {
     uint32_t server;
 };
 
+struct drops {
+    struct drop *ring;
+    uint32_t first;
+    uint32_t count;
+    uint32_t most;
+};
+
+/* forget_history: once all have answered again that was asked for then. */
+struct forget {
+    bool under_way;
+    uint64_t event;
+    uint64_t ns;
+};
+
+/* When the host was seen to have slept, the last time; 0: never. */
+struct woke {
+    uint64_t event;
+    uint64_t ns;
+};
+
 /* The words that a read brought last, and what they say; "": longer ones, which are not kept. */
 struct heard {
     char words[128];
@@ -331,9 +393,7 @@ struct rp_cluster {
                           had now */
     uint64_t on;       /* bit i: not off */
     uint64_t ailing;   /* bit i: its health knows of a failure */
-    bool forgetting;   /* forget_history: once all have answered again */
-    uint64_t forget_event; /* that was asked for then */
-    uint64_t forget_ns;
+    struct forget forget;
 
     uint64_t ask_queue[ASK_KINDS]; /* bit i: of server i */
     uint64_t redial_queue;
@@ -350,10 +410,7 @@ struct rp_cluster {
     struct read_list done;
     uint32_t reads_open;
     uint32_t read_count; /* that have been used at all */
-    struct drop *drops;  /* a ring */
-    uint32_t drop_first;
-    uint32_t drop_count;
-    uint32_t max_drops;
+    struct drops drops;
     uint64_t last_entropy;
     uint64_t promised_wake_ns; /* what next said last */
     struct server *servers;
@@ -362,8 +419,7 @@ struct rp_cluster {
 
     /* What a hit does not look at. */
     uint64_t seed;
-    uint64_t woke_event; /* when the host was seen to have slept, the last time; 0: never */
-    uint64_t woke_ns;
+    struct woke woke;
     uint64_t asks_wait_ns; /* strict: questions have waited since then, while next gave other
                               actions and was not called until it returned 0; UINT64_MAX */
     uint32_t asks_waited;  /* strict: so many times for as long as a turn may take */

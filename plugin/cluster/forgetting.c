@@ -8,12 +8,12 @@
 
 static bool is_heard_anew(const struct rp_cluster *cluster, const struct server *server) {
     return is_on(server) && server->said.instance != 0 &&
-           server->said_sent_event > cluster->forget_event;
+           server->said_sent_event > cluster->forget.event;
 }
 
 static bool is_asked_anew(const struct rp_cluster *cluster, const struct server *server) {
-    return server->said_sent_event > cluster->forget_event ||
-           server->unheard_event > cluster->forget_event;
+    return server->said_sent_event > cluster->forget.event ||
+           server->unheard_event > cluster->forget.event;
 }
 
 bool forgetting_may_finish(const struct rp_cluster *cluster) {
@@ -51,20 +51,20 @@ void forgetting_finish(struct rp_cluster *cluster) {
         if (is_heard_anew(cluster, server)) {
             if (leads(server) && server->said.upper == cluster->timeline) {
                 /* It was remembered, and a new answer claims it: that is twice. */
-                server->claimed_timeline = server->said.upper;
-                server->claimed_event = cluster->forget_event;
+                server->claim.timeline = server->said.upper;
+                server->claim.event = cluster->forget.event;
             }
         } else if (!is_on(server) || !fits_who_leads(cluster, server)) {
             server->said.instance = 0;
             server->instance = server->led_last = NULL;
             server->barred = false;
         }
-        if (server->uncertain_event < cluster->forget_event) {
+        if (server->uncertain_event < cluster->forget.event) {
             server->uncertain_event = 0; /* who has not said since what it is may be dead */
         }
         lineage_forget(cluster, server);
     }
-    cluster->forgetting = false;
+    cluster->forget.under_way = false;
     cluster->system = 0;
     cluster->timeline = 0;
 }

@@ -68,7 +68,7 @@ int32_t cluster_info(struct rp_cluster *cluster, struct rp_cluster_info *info) {
         .replicas = (uint32_t)__builtin_popcountll(cluster->replicas),
         .system = cluster->system,
         .replicas_out = cluster->replicas == 0 && cluster->others != 0,
-        .forgetting = cluster->forgetting,
+        .forgetting = cluster->forget.under_way,
     };
     give(info, info->struct_size, &all, sizeof all);
     return RP_OK;

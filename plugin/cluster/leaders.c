@@ -14,11 +14,11 @@ static bool may_be_primary(const struct rp_cluster *cluster, const struct server
  * harm. */
 static bool has_confirmed_timeline(struct rp_cluster *cluster, uint32_t index) {
     struct server *server = &cluster->servers[index];
-    if (server->claimed_timeline != server->said.upper) {
-        server->claimed_timeline = server->said.upper;
-        server->claimed_event = server->said_event;
+    if (server->claim.timeline != server->said.upper) {
+        server->claim.timeline = server->said.upper;
+        server->claim.event = server->said_event;
     }
-    if (server->claimed_event != server->said_event && !system_is_due(server)) {
+    if (server->claim.event != server->said_event && !system_is_due(server)) {
         return true;
     }
     cluster->claim_pending = true;

@@ -44,20 +44,20 @@ void lineage_note_followed(const struct rp_cluster *cluster, struct instance *in
                            const struct facts *facts, uint64_t sent_event) {
     const uint32_t told = lineage_told(facts);
     const bool streams = facts->upper != 0;
-    const bool contradicts = told < instance->followed && streams && !instance->followed_surely &&
-                             sent_event > instance->followed_event;
+    const bool contradicts = told < instance->followed.timeline && streams &&
+                             !instance->followed.surely && sent_event > instance->followed.event;
     if (!facts->in_recovery || told == 0) {
         return;
     }
-    if (told < instance->followed && !contradicts) {
+    if (told < instance->followed.timeline && !contradicts) {
         return;
     }
-    instance->followed_surely = told == instance->followed;
-    if (told != instance->followed) {
-        instance->followed = told;
-        instance->followed_event = cluster->event;
+    instance->followed.surely = told == instance->followed.timeline;
+    if (told != instance->followed.timeline) {
+        instance->followed.timeline = told;
+        instance->followed.event = cluster->event;
     }
-    instance->still_followed_event = cluster->event;
+    instance->followed.still_event = cluster->event;
 }
 
 /* The instance that was heard last to lead here, whoever has answered since; NULL: none. */
@@ -65,7 +65,7 @@ static const struct instance *last_leader(const struct server *server) {
     const struct instance *last = NULL;
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
         const struct instance *one = &server->instances[i];
-        if (one->led_event != 0 && (last == NULL || one->led_event > last->led_event)) {
+        if (one->led.event != 0 && (last == NULL || one->led.event > last->led.event)) {
             last = one;
         }
     }
@@ -76,15 +76,15 @@ static const struct instance *last_leader(const struct server *server) {
  * systems, any. */
 static bool are_rivals(const struct instance *one, const struct instance *other) {
     const bool two_systems = one->system != 0 && other->system != 0 && one->system != other->system;
-    return two_systems || one->led_timeline == other->led_timeline;
+    return two_systems || one->led.timeline == other->led.timeline;
 }
 
 /* The other has been heard to lead as well. That both have done so by turns is remembered until it
  * is known that they are rivals: short words do not tell of which system they are. */
 static void note_turns(const struct rp_cluster *cluster, struct server *server,
                        struct instance *instance, struct instance *other, uint64_t sent_event) {
-    if (instance->led_event != 0 && instance->led_event < other->led_event &&
-        sent_event > other->took_event) {
+    if (instance->led.event != 0 && instance->led.event < other->led.event &&
+        sent_event > other->led.took_event) {
         instance->turned_with = other->start;
     }
     const bool turned =
@@ -101,9 +101,10 @@ static void note_who_led_before(struct server *server, const struct instance *in
                                 uint64_t sent_event) {
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
         struct instance *other = &server->instances[i];
-        if (other != instance && other->early_event != 0 && sent_event > other->early_event) {
-            other->led_event = other->early_event;
-            other->early_event = 0;
+        if (other != instance && other->led.early_event != 0 &&
+            sent_event > other->led.early_event) {
+            other->led.event = other->led.early_event;
+            other->led.early_event = 0;
         }
     }
 }
@@ -112,10 +113,10 @@ void lineage_note_leader(const struct rp_cluster *cluster, struct server *server
                          struct instance *instance, const struct facts *facts,
                          uint64_t sent_event) {
     if (facts->in_recovery) {
-        instance->led_event = instance->early_event = 0;
+        instance->led.event = instance->led.early_event = 0;
         return;
     }
-    instance->led_timeline = facts->upper;
+    instance->led.timeline = facts->upper;
     const struct instance *last = last_leader(server);
     const bool switches = last != NULL && last != instance;
     if (switches) {
@@ -124,32 +125,32 @@ void lineage_note_leader(const struct rp_cluster *cluster, struct server *server
         server->switched_event = 0;
     }
     if (last != instance) {
-        instance->took_event = cluster->event;
+        instance->led.took_event = cluster->event;
     }
-    if (switches && sent_event <= last->took_event) {
-        instance->early_event = cluster->event;
+    if (switches && sent_event <= last->led.took_event) {
+        instance->led.early_event = cluster->event;
         return; /* it may have led before that one, and not since */
     }
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
         struct instance *other = &server->instances[i];
         /* Who led before everybody was to be asked anew is about to be forgotten. */
-        if (other != instance && other->led_event > cluster->forget_event) {
+        if (other != instance && other->led.event > cluster->forget.event) {
             note_turns(cluster, server, instance, other, sent_event);
         }
     }
-    instance->led_event = cluster->event;
+    instance->led.event = cluster->event;
     note_who_led_before(server, instance, sent_event);
 }
 
 bool lineage_note_late_leader(const struct rp_cluster *cluster, struct server *server,
                               const struct facts *facts, uint64_t sent_event) {
     if (facts->in_recovery || facts->instance == server->said.instance ||
-        sent_event <= server->instance->took_event) {
+        sent_event <= server->instance->led.took_event) {
         return false;
     }
     struct instance *late = lineage_instance(cluster, server, facts->instance);
     late->used_event = cluster->event;
-    late->led_timeline = facts->upper;
+    late->led.timeline = facts->upper;
     late->system = facts->system != 0 ? facts->system : late->system;
     if (are_rivals(late, server->instance)) {
         server->two_lead_ns = cluster->now_ns;
@@ -161,20 +162,20 @@ bool lineage_note_late_leader(const struct rp_cluster *cluster, struct server *s
 }
 
 void lineage_forget(const struct rp_cluster *cluster, struct server *server) {
-    if (server->two_lead_ns <= cluster->forget_ns) {
+    if (server->two_lead_ns <= cluster->forget.ns) {
         server->two_lead_ns = 0;
     }
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
         struct instance *one = &server->instances[i];
-        if (one->led_event <= cluster->forget_event) {
-            one->led_event = 0;
+        if (one->led.event <= cluster->forget.event) {
+            one->led.event = 0;
             one->turned_with = 0;
         }
-        if (one->early_event <= cluster->forget_event) {
-            one->early_event = 0;
+        if (one->led.early_event <= cluster->forget.event) {
+            one->led.early_event = 0;
         }
-        if (one->still_followed_event <= cluster->forget_event) {
-            one->followed = 0;
+        if (one->followed.still_event <= cluster->forget.event) {
+            one->followed.timeline = 0;
         }
     }
     if (server->instance != NULL) {

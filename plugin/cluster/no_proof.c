@@ -50,16 +50,16 @@ void no_proof_tell(struct rp_cluster *cluster, uint32_t index) {
     struct server *server = &cluster->servers[index];
     const enum no_proof now = no_proof_of(cluster, server);
     if (now == PROOF_FINE) {
-        server->no_proof_polls = 0;
-        if (cluster->now_ns - server->no_proof_ns >= TOLD_NS) {
-            server->no_proof_told = 0;
+        server->no_proof.polls = 0;
+        if (cluster->now_ns - server->no_proof.last_ns >= TOLD_NS) {
+            server->no_proof.told = 0;
         }
         return;
     }
-    server->no_proof_ns = cluster->now_ns;
-    server->no_proof_polls++;
-    if (server->no_proof_polls >= PATIENT_POLLS && (server->no_proof_told & 1u << now) == 0) {
-        server->no_proof_told |= (uint8_t)(1u << now);
+    server->no_proof.last_ns = cluster->now_ns;
+    server->no_proof.polls++;
+    if (server->no_proof.polls >= PATIENT_POLLS && (server->no_proof.told & 1u << now) == 0) {
+        server->no_proof.told |= (uint8_t)(1u << now);
         notices_add(&cluster->notices, RP_LOG_WARN, index, texts[now], server->name);
     }
 }

@@ -74,7 +74,7 @@ static int32_t refuse_memory(char *err, uint32_t errlen) {
 static void release(struct rp_cluster *cluster) {
     free(cluster->servers);
     free(cluster->reads_memory);
-    free(cluster->drops);
+    free(cluster->drops.ring);
     free(cluster);
 }
 
@@ -131,11 +131,11 @@ int32_t cluster_open(struct rp_set *set, const struct rp_cluster_options *option
     cluster->asks_wait_ns = UINT64_MAX;
     cluster->last_entropy = UINT64_MAX;
     /* At most one drop for each action that can be out; they leave before anything new goes out. */
-    cluster->max_drops = options->max_reads + options->max_servers * ASK_KINDS;
+    cluster->drops.most = options->max_reads + options->max_servers * ASK_KINDS;
     cluster->servers = calloc(options->max_servers, sizeof *cluster->servers);
     cluster->reads_memory = calloc(options->max_reads + 1, sizeof *cluster->reads);
-    cluster->drops = calloc(cluster->max_drops, sizeof *cluster->drops);
-    if (cluster->servers == NULL || cluster->reads_memory == NULL || cluster->drops == NULL) {
+    cluster->drops.ring = calloc(cluster->drops.most, sizeof *cluster->drops.ring);
+    if (cluster->servers == NULL || cluster->reads_memory == NULL || cluster->drops.ring == NULL) {
         release(cluster);
         return refuse_memory(err, errlen);
     }

@@ -58,7 +58,7 @@ uint64_t proof_position(const struct rp_cluster *cluster, const struct read *rea
                      read->located_timeline == cluster->timeline;
     bool timelines = read->located_timeline != 0 && facts->upper == read->located_timeline &&
                      instance->lower == read->located_timeline;
-    bool compared = instance->compared_with == read->located_instance && !instance->ahead;
+    bool compared = instance->compared.with == read->located_instance && !instance->compared.ahead;
     return systems && primaries && timelines && compared && sorts_as_primary(cluster, instance) &&
                    is_in_primarys_database(cluster, read->server, facts)
                ? facts->position
@@ -74,8 +74,8 @@ uint64_t floor_position(const struct rp_cluster *cluster, uint32_t index,
                         const struct facts *facts) {
     const struct server *server = &cluster->servers[index];
     const struct instance *instance = instance_of(server, facts);
-    if (instance == NULL || !facts->read_committed || !facts->in_recovery || instance->ahead ||
-        !misses_count(cluster) || instance->lower == 0 ||
+    if (instance == NULL || !facts->read_committed || !facts->in_recovery ||
+        instance->compared.ahead || !misses_count(cluster) || instance->lower == 0 ||
         instance->lower < newest_timeline(cluster)) {
         return 0;
     }

@@ -62,10 +62,10 @@ void answer_is_foreign(struct rp_cluster *cluster, uint64_t id) {
 /* There is room for one of each action that can be out; see cluster_open. */
 void drop_action(struct rp_cluster *cluster, uint64_t id, uint32_t server, uint64_t tag,
                  uint64_t read_id) {
-    if (cluster->drop_count < cluster->max_drops) {
-        uint32_t at = (cluster->drop_first + cluster->drop_count) % cluster->max_drops;
-        cluster->drops[at] =
+    if (cluster->drops.count < cluster->drops.most) {
+        uint32_t at = (cluster->drops.first + cluster->drops.count) % cluster->drops.most;
+        cluster->drops.ring[at] =
             (struct drop){.id = id, .tag = tag, .read_id = read_id, .server = server};
-        cluster->drop_count++;
+        cluster->drops.count++;
     }
 }

@@ -106,7 +106,7 @@ static void tell_forgotten(struct rp_cluster *cluster, uint64_t system, uint32_t
 
 static void judge_and_forget(struct rp_cluster *cluster) {
     judge(cluster);
-    if (cluster->forgetting && forgetting_may_finish(cluster)) {
+    if (cluster->forget.under_way && forgetting_may_finish(cluster)) {
         const uint64_t system = cluster->system;
         const uint32_t timeline = cluster->timeline;
         forgetting_finish(cluster);
@@ -125,7 +125,7 @@ static void heard_late(struct rp_cluster *cluster, struct server *server, const 
     if (server->said.instance == facts->instance) {
         learnt = learnt || server->lost_event > server->heard_event;
         server->heard_event = cluster->event;
-        if (follows(server) && lineage_told(facts) > server->instance->followed) {
+        if (follows(server) && lineage_told(facts) > server->instance->followed.timeline) {
             lineage_note_followed(cluster, server->instance, facts, sent_event);
             learnt = true;
         }
@@ -193,9 +193,9 @@ static void note_words(struct rp_cluster *cluster, struct server *server, struct
     instance->used_event = cluster->event;
     lineage_note_leader(cluster, server, instance, facts, sent_event);
     lineage_note_followed(cluster, instance, facts, sent_event);
-    if (facts->in_recovery && instance->noted_event == 0 && facts->system != 0) {
-        instance->noted_position = facts->position;
-        instance->noted_event = facts->position != 0 ? cluster->event : 0;
+    if (facts->in_recovery && instance->noted.event == 0 && facts->system != 0) {
+        instance->noted.position = facts->position;
+        instance->noted.event = facts->position != 0 ? cluster->event : 0;
     }
     if (!facts->in_recovery && !led) {
         server->leading_event = cluster->event;
@@ -214,7 +214,7 @@ static void note_words(struct rp_cluster *cluster, struct server *server, struct
     server->blind = false;
     server->led_last = NULL;
     server->barred = false;
-    server->tried = server->tried || sent_event > cluster->woke_event;
+    server->tried = server->tried || sent_event > cluster->woke.event;
     server->answers = true;
 }
 
@@ -222,9 +222,9 @@ static void note_words(struct rp_cluster *cluster, struct server *server, struct
 static bool is_waited_for(const struct rp_cluster *cluster, const struct server *server) {
     const bool uncompared =
         server->said.in_recovery && cluster->primary != NO_SERVER &&
-        server->instance->compared_with != cluster->servers[cluster->primary].said.instance;
+        server->instance->compared.with != cluster->servers[cluster->primary].said.instance;
     return uncompared || cluster->suspected || cluster->outrun || cluster->claim_pending ||
-           cluster->split || cluster->forgetting || server->redial_ns != 0 ||
+           cluster->split || cluster->forget.under_way || server->redial.not_before_ns != 0 ||
            cluster->primary == NO_SERVER;
 }
 
@@ -266,7 +266,7 @@ void roles_unheard(struct rp_cluster *cluster, uint32_t index, bool lost) {
     server->unheard_event = cluster->event;
     /* Connections that died while the host slept say nothing: the next question has a new one. */
     const bool just_woke =
-        cluster->woke_event != 0 && cluster->now_ns - cluster->woke_ns < CONNECT_NS;
+        cluster->woke.event != 0 && cluster->now_ns - cluster->woke.ns < CONNECT_NS;
     if (lost && !server->tried && just_woke) {
         cluster->judge_again |= server_bit(index);
     } else {
@@ -329,8 +329,8 @@ void roles_uncertain(struct rp_cluster *cluster, uint32_t index) {
 
 /* It is a start, but for what is remembered: somebody may have deposed the primary meanwhile. */
 void roles_woke(struct rp_cluster *cluster) {
-    cluster->woke_event = cluster_event(cluster);
-    cluster->woke_ns = cluster->now_ns;
+    cluster->woke.event = cluster_event(cluster);
+    cluster->woke.ns = cluster->now_ns;
     cluster->settled = false;
     lag_interrupt(&cluster->lag);
     for (uint32_t i = 0; i < cluster->server_count; i++) {
@@ -344,9 +344,9 @@ void roles_changed(struct rp_cluster *cluster) {
 }
 
 void roles_forget(struct rp_cluster *cluster) {
-    cluster->forgetting = true;
-    cluster->forget_event = cluster->event;
-    cluster->forget_ns = cluster->now_ns;
+    cluster->forget.under_way = true;
+    cluster->forget.event = cluster->event;
+    cluster->forget.ns = cluster->now_ns;
     cluster->judge_again |= cluster->on;
 }
 

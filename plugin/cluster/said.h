@@ -37,7 +37,7 @@ static inline bool is_foreign(const struct rp_cluster *cluster, const struct ser
 
 /* That it leads, or follows. */
 static inline uint32_t timeline_of(const struct server *server) {
-    return follows(server) ? server->instance->followed : server->said.upper;
+    return follows(server) ? server->instance->followed.timeline : server->said.upper;
 }
 
 #endif

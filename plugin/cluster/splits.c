@@ -55,7 +55,7 @@ static bool has_led_to_ours(const struct rp_cluster *cluster, const struct serve
     bool ours = !is_foreign(cluster, server);
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
         const struct instance *one = &server->instances[i];
-        ours = ours || (one->led_event != 0 && one->system == cluster->system);
+        ours = ours || (one->led.event != 0 && one->system == cluster->system);
     }
     return ours;
 }
@@ -100,7 +100,7 @@ static bool follows_newer(const struct rp_cluster *cluster, const struct server 
         return false;
     }
     uint32_t timeline = cluster->servers[cluster->primary].said.upper;
-    return timeline != 0 && server->instance->followed > timeline;
+    return timeline != 0 && server->instance->followed.timeline > timeline;
 }
 
 /* When the primary was last asked what it answered, by any of its names. */
@@ -119,22 +119,22 @@ static uint64_t primary_spoke_event(const struct rp_cluster *cluster) {
 
 bool splits_is_diverged(const struct rp_cluster *cluster, const struct server *server) {
     return follows_newer(cluster, server) &&
-           primary_spoke_event(cluster) > server->instance->followed_event;
+           primary_spoke_event(cluster) > server->instance->followed.event;
 }
 
 static void judge_follower(struct rp_cluster *cluster, uint32_t index) {
     const struct server *server = &cluster->servers[index];
     const uint32_t primary = cluster->primary;
     if (follows(server) && !is_foreign(cluster, server) &&
-        server->instance->followed > cluster->followed) {
-        cluster->followed = server->instance->followed;
+        server->instance->followed.timeline > cluster->followed) {
+        cluster->followed = server->instance->followed.timeline;
     }
     if (!follows_newer(cluster, server)) {
         return;
     }
     cluster->outrun = true;
     if (!splits_is_diverged(cluster, server)) {
-        if (!is_lost_since(&cluster->servers[primary], server->instance->followed_event)) {
+        if (!is_lost_since(&cluster->servers[primary], server->instance->followed.event)) {
             suspect(cluster, primary);
         }
     } else if (!cluster->split) {

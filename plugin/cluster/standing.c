@@ -78,7 +78,7 @@ static enum why why_follower(const struct rp_cluster *cluster, const struct serv
     if (splits_is_diverged(cluster, server)) {
         return WHY_DIVERGED;
     }
-    if (cluster->primary != NO_SERVER && server->instance->ahead) {
+    if (cluster->primary != NO_SERVER && server->instance->compared.ahead) {
         return WHY_AHEAD;
     }
     return server->expect == RP_EXPECT_PRIMARY ? WHY_STANDBY : WHY_FINE;
@@ -152,17 +152,17 @@ void standing_tell(struct rp_cluster *cluster, uint32_t index) {
     struct server *server = &cluster->servers[index];
     /* Of one that does not answer nothing new is known, but for what it was asked in vain. */
     const bool is_asked = server->why == WHY_UNCERTAIN && !server->blind;
-    if ((server->role == server->noted_role && server->why == server->noted_why) ||
+    if ((server->role == server->noted.role && server->why == server->noted.why) ||
         server->answers == is_asked) {
         return;
     }
     if (is_exchanged(cluster, server)) {
-        server->noted_role = RP_ROLE_PRIMARY;
-        server->noted_why = WHY_FINE;
+        server->noted.role = RP_ROLE_PRIMARY;
+        server->noted.why = WHY_FINE;
         return;
     }
-    server->noted_role = server->role;
-    server->noted_why = server->why;
+    server->noted.role = server->role;
+    server->noted.why = server->why;
     if (server->role == RP_ROLE_UNKNOWN) {
         return;
     }
@@ -178,19 +178,19 @@ void standing_tell(struct rp_cluster *cluster, uint32_t index) {
 
 static void redial(struct rp_cluster *cluster, uint32_t index) {
     cluster->redial_queue |= server_bit(index);
-    cluster->servers[index].redialled_ns = cluster->now_ns;
+    cluster->servers[index].redial.last_ns = cluster->now_ns;
 }
 
 /* A session stays in its database when that gives its name to another one, so the first thing to do
  * about a wrong one is to connect anew. */
 static bool may_have_stayed_behind(const struct rp_cluster *cluster, const struct server *server) {
     return server->why == WHY_ELSEWHERE &&
-           (server->redialled_ns == 0 || cluster->now_ns - server->redialled_ns >= REDIAL_NS);
+           (server->redial.last_ns == 0 || cluster->now_ns - server->redial.last_ns >= REDIAL_NS);
 }
 
 static bool has_led(const struct server *server) {
     for (uint32_t i = 0; i < MAX_INSTANCES; i++) {
-        if (server->instances[i].led_event != 0) {
+        if (server->instances[i].led.event != 0) {
             return true;
         }
     }
@@ -216,7 +216,7 @@ static bool is_needed(const struct rp_cluster *cluster, uint32_t index) {
             continue;
         }
         const bool is_back =
-            other->redialled_ns == 0 || cluster->now_ns - other->redialled_ns >= BACK_NS;
+            other->redial.last_ns == 0 || cluster->now_ns - other->redial.last_ns >= BACK_NS;
         if ((cluster->replicas & server_bit(i)) != 0 && other->answers && is_back) {
             return false;
         }
@@ -232,17 +232,19 @@ void standing_redial(struct rp_cluster *cluster, uint32_t index) {
     const bool lost = has_lost_its_primary(cluster, server);
     const bool elsewhere = (server->why != WHY_FINE && server->why != WHY_UNCERTAIN) ||
                            splits_has(cluster, index) || lost;
-    if (!elsewhere && server->said.instance == server->redial_instance) {
-        server->redial_ns = 0;
-    } else if (elsewhere && server->redial_ns == 0) {
-        server->redial_ns = cluster->now_ns + REDIAL_NS - cluster_random(cluster) % (REDIAL_NS / 4);
-        server->redial_instance = server->said.instance;
+    if (!elsewhere && server->said.instance == server->redial.instance) {
+        server->redial.not_before_ns = 0;
+    } else if (elsewhere && server->redial.not_before_ns == 0) {
+        server->redial.not_before_ns =
+            cluster->now_ns + REDIAL_NS - cluster_random(cluster) % (REDIAL_NS / 4);
+        server->redial.instance = server->said.instance;
         if (may_have_stayed_behind(cluster, server)) {
             redial(cluster, index);
         }
-    } else if (server->redial_ns != 0 && cluster->now_ns >= server->redial_ns &&
+    } else if (server->redial.not_before_ns != 0 &&
+               cluster->now_ns >= server->redial.not_before_ns &&
                !(lost && is_needed(cluster, index))) {
         redial(cluster, index);
-        server->redial_ns = 0;
+        server->redial.not_before_ns = 0;
     }
 }

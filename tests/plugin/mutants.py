@@ -86,7 +86,7 @@ class Tree:
         return target
 
     def link(self, objects, target):
-        subprocess.run([*self.compiler, "-shared", "-o", target, *objects.values(),
+        subprocess.run([*self.compiler, "-shared", "-Wl,-z,defs", "-o", target, *objects.values(),
                         *self.libraries], check=True, cwd=self.directory)
         return os.path.join(self.directory, target)
 
