@@ -19,7 +19,8 @@
 
 #include <string.h>
 
-/* Other servers that are tried for one step: after a lost connection, or a change of role. */
+/* Other servers that are tried for one step: after a lost connection, a change of role, or an
+ * answer below the floor. */
 #define MAX_DETOURS 2u
 
 /* ---- what was said with an answer ------------------------------------------------------------ */
@@ -97,10 +98,34 @@ static void found_on_primary(struct rp_cluster *cluster, struct read *read, int3
     steps_tell_outcome(cluster, read, why != NULL ? RP_FAILED : outcome, 0, why);
 }
 
+/* The step under way goes on at another server. */
+static void go_to(struct rp_cluster *cluster, struct read *read, uint32_t server) {
+    read_leave(cluster, read);
+    read->detours++;
+    read->server = server;
+    read_enlist(cluster, read, READ_TO_SEND);
+    read_set_timer(cluster, read, read->deadline_ns);
+}
+
+/* Of an answer that is below the floor: another replica, which is there already. The policy hears
+ * nothing of it, for nothing was missed. */
+static uint32_t other_at_floor(const struct rp_cluster *cluster, const struct read *read,
+                               int32_t outcome, uint64_t position) {
+    const bool served = outcome == RP_FOUND || outcome == RP_PARTIAL;
+    return served && position < read->floor && read->detours < MAX_DETOURS
+               ? pick_at_floor(cluster, read, read->server)
+               : NO_SERVER;
+}
+
 static void answered_by_replica(struct rp_cluster *cluster, struct read *read, int32_t outcome,
                                 const struct facts *facts) {
     uint64_t position;
     outcome = steps_judge(cluster, read, outcome, facts, &position);
+    const uint32_t other = other_at_floor(cluster, read, outcome, position);
+    if (other != NO_SERVER) {
+        go_to(cluster, read, other);
+        return;
+    }
     steps_tell_outcome(cluster, read, outcome, position, NULL);
 }
 
@@ -164,12 +189,8 @@ void answers_detour(struct rp_cluster *cluster, struct read *read, const char *r
         steps_tell_outcome(cluster, read, RP_FAILED, 0, reason);
         return;
     }
-    read_leave(cluster, read);
-    read->detours++;
     cluster->counters.detours++;
-    read->server = (uint32_t)__builtin_ctzll(others);
-    read_enlist(cluster, read, READ_TO_SEND);
-    read_set_timer(cluster, read, read->deadline_ns);
+    go_to(cluster, read, (uint32_t)__builtin_ctzll(others));
 }
 
 __attribute__((noinline)) static void failed(struct rp_cluster *cluster, struct read *read,

@@ -5,6 +5,7 @@
 
 #include "plugin/hot.h"
 #include "plugin/policy.h"
+#include "proofs.h"
 #include "replica_lag.h"
 
 /* The number-th of those offered. */
@@ -77,11 +78,43 @@ static uint32_t freshest(const struct rp_cluster *cluster, const struct read *re
     return best;
 }
 
+/* By what it said last; what it says with its answer decides. */
+static bool is_at_floor(const struct rp_cluster *cluster, const struct read *read, uint32_t index) {
+    const struct server *server = &cluster->servers[index];
+    return server->answers && floor_position(cluster, index, &server->said) >= read->floor;
+}
+
+__attribute__((noinline)) uint32_t pick_at_floor(const struct rp_cluster *cluster,
+                                                 const struct read *read, uint32_t but) {
+    uint64_t others = pick_well(cluster, read->offered & cluster->replicas & ~server_bit(but));
+    for (; others != 0; others &= others - 1) {
+        const uint32_t index = (uint32_t)__builtin_ctzll(others);
+        if (is_at_floor(cluster, read, index)) {
+            return index;
+        }
+    }
+    return NO_SERVER;
+}
+
+/* After a first read, and before anything was located: whatever replica_pick says, one that is at
+ * the floor comes before one that is still to come there. */
+static uint32_t prefer_at_floor(const struct rp_cluster *cluster, const struct read *read,
+                                uint32_t index) {
+    if (is_at_floor(cluster, read, index)) {
+        return index;
+    }
+    const uint32_t other = pick_at_floor(cluster, read, index);
+    return other != NO_SERVER ? other : index;
+}
+
 HOT uint32_t pick_replica(const struct rp_cluster *cluster, const struct read *read,
                           const struct rp_step *step) {
     uint32_t index = offered_server(read->offered, step->replica);
     if ((step->flags & RP_STEP_FRESHEST) != 0) {
         index = freshest(cluster, read, index);
+    }
+    if (read->floor != 0 && read->sent_event != 0 && read->located_instance == 0) {
+        index = prefer_at_floor(cluster, read, index);
     }
     if (pick_may_read(cluster, read, index)) {
         return index;

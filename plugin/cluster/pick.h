@@ -34,6 +34,9 @@ static inline uint64_t pick_well(const struct rp_cluster *cluster, uint64_t serv
 uint32_t pick_replica(const struct rp_cluster *cluster, const struct read *read,
                       const struct rp_step *step);
 
+/* Another one that was offered, and is known to keep the read's floor already. NO_SERVER: none. */
+uint32_t pick_at_floor(const struct rp_cluster *cluster, const struct read *read, uint32_t but);
+
 /* Whether the primary is read in place of a replica that it has not, in a rehearsal. */
 bool pick_stands_in(const struct rp_cluster *cluster, const struct read *read, uint32_t index);
 

@@ -86,6 +86,90 @@ START_TEST(freshest_is_the_one_that_is_furthest) {
 }
 END_TEST
 
+/* One of the two is late, and a read at the position of the other one is with it. */
+static uint64_t begun_at_the_late_one(const char *keys, uint32_t late) {
+    open_three(keys);
+    pair.inserted += 0x1000;
+    pair.flushed = pair.replayed = pair.alias_replayed = pair.inserted;
+    *(late == PAIR_STANDBY ? &pair.replayed : &pair.alias_replayed) -= 0x1000;
+    pair_time_passes(&pair, 1500);
+    uint64_t tag = 0;
+    do {
+        pair_start(&pair, ++tag, pair.inserted);
+    } while (pair.reads_out[tag].server != late);
+    return tag;
+}
+
+static void answer_late(uint64_t tag, int32_t outcome) {
+    struct rp_action *read = &pair.reads_out[tag];
+    pair_answer(&pair, read, outcome, pair_says(&pair, read->server));
+}
+
+static void assert_served_by_the_other(uint64_t tag, uint32_t late) {
+    struct rp_action *read = &pair.reads_out[tag];
+    ck_assert_uint_ne(read->id, 0);
+    ck_assert_uint_eq(read->server, PAIR_STANDBY + PAIR_ALIAS - late);
+    pair_answer(&pair, read, RP_FOUND, pair_says(&pair, read->server));
+    ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FOUND);
+}
+
+/* Whatever the policy, and though replica_pick is same. */
+static const char *const with_floors[] = {
+    "policy = read_index", "policy = read_index\nmax_wait_ms = 0", "policy = replica_only",
+    "policy = replica_then_primary", "policy = replica_then_primary\nreplica_retry_max_ms = 0"};
+enum { WITH_FLOORS = sizeof with_floors / sizeof *with_floors };
+
+START_TEST(one_below_the_floor_is_left_for_one_that_is_there) {
+    const uint32_t late = _i % 2 == 0 ? PAIR_STANDBY : PAIR_ALIAS;
+    const uint64_t tag = begun_at_the_late_one(with_floors[_i / 2], late);
+    answer_late(tag, _i / 2 % 2 == 0 ? RP_FOUND : RP_PARTIAL);
+    assert_served_by_the_other(tag, late);
+    ck_assert_uint_eq(pair_counter(&pair, "cluster.detours"), 0);
+}
+END_TEST
+
+/* A miss is the policy's to hear; it then awaits nothing. */
+START_TEST(a_miss_below_the_floor_goes_on_where_it_is_reached) {
+    const uint64_t tag = begun_at_the_late_one("policy = read_index", (uint32_t)_i);
+    answer_late(tag, RP_MISSING);
+    assert_served_by_the_other(tag, (uint32_t)_i);
+}
+END_TEST
+
+/* Both are there, and neither says so with its answer. */
+START_TEST(two_that_do_not_tell_are_not_asked_by_turns_for_ever) {
+    open_three("policy = replica_only");
+    pair_start(&pair, 1, pair.replayed);
+    int answers = 0;
+    while (pair.verdicts[1] == 0 && answers < 10) {
+        pair_answer(&pair, &pair.reads_out[1], RP_FOUND, NULL);
+        answers++;
+    }
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+    ck_assert_int_eq(answers, 3);
+}
+END_TEST
+
+/* Nobody is there: it is awaited where the read was. */
+START_TEST(where_nobody_is_at_the_floor_the_one_that_was_asked_is_awaited) {
+    open_three("policy = read_index");
+    pair_start(&pair, 1, pair.inserted + 0x1000);
+    const uint32_t asked = pair.reads_out[1].server;
+    pair.inserted += 0x1000;
+    pair_time_passes(&pair, 1000);
+    answer_late(1, RP_FOUND);
+    ck_assert_uint_eq(pair.reads_out[1].id, 0);
+    pair.replayed = pair.alias_replayed = pair.inserted;
+    for (int i = 0; i < 300 && pair.reads_out[1].id == 0; i++) {
+        pair_time_passes(&pair, 1);
+        if (pair.watch_out.id != 0) {
+            pair_answer_watch(&pair);
+        }
+    }
+    ck_assert_uint_eq(pair.reads_out[1].server, asked);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_replicas");
     TCase *tests = suite_case(suite, "replicas", NULL, tear_down, 0);
@@ -93,5 +177,11 @@ int main(void) {
     tcase_add_test(tests, one_that_is_drained_has_none);
     tcase_add_test(tests, one_that_backs_off_has_none);
     tcase_add_loop_test(tests, freshest_is_the_one_that_is_furthest, PAIR_STANDBY, PAIR_ALIAS + 1);
+    tcase_add_loop_test(tests, one_below_the_floor_is_left_for_one_that_is_there, 0,
+                        2 * WITH_FLOORS);
+    tcase_add_loop_test(tests, a_miss_below_the_floor_goes_on_where_it_is_reached, PAIR_STANDBY,
+                        PAIR_ALIAS + 1);
+    tcase_add_test(tests, two_that_do_not_tell_are_not_asked_by_turns_for_ever);
+    tcase_add_test(tests, where_nobody_is_at_the_floor_the_one_that_was_asked_is_awaited);
     return suite_run(suite);
 }
