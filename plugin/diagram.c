@@ -115,6 +115,13 @@ static void add_moves(struct text *text, const struct rp_plan *plan, uint32_t st
     }
 }
 
+/* Within quotes. A section may have any name. */
+static void add_quoted(struct text *text, const char *name) {
+    for (; *name != '\0'; name++) {
+        text_add(text, "%s%c", *name == '"' || *name == '\\' ? "\\" : "", *name);
+    }
+}
+
 uint32_t diagram_policy(const struct rp_policy *policy, char *buf, uint32_t len) {
     if (policy == NULL || (buf == NULL && len != 0)) {
         return 0;
@@ -123,11 +130,13 @@ uint32_t diagram_policy(const struct rp_policy *policy, char *buf, uint32_t len)
     const struct rp_plan *plan = atomic_load_explicit(&policy->current, memory_order_acquire);
     uint32_t states = reachable_states(plan);
     uint32_t ends = 0;
+    text_add(&text, "digraph read {\n  label=\"[");
+    add_quoted(&text, policy->name);
     text_add(&text,
-             "digraph read {\n  label=\"[%s] policy = %s\"; labelloc=t; rankdir=TB;\n"
+             "] policy = %s\"; labelloc=t; rankdir=TB;\n"
              "  node [shape=box, style=rounded, fontname=sans];\n"
              "  edge [fontname=sans, fontsize=10];\n",
-             policy->name, plan->kind->name);
+             plan->kind->name);
     for (uint32_t state = 0; state < ST_COUNT; state++) {
         if ((states & (1u << state)) != 0) {
             text_add(&text, "  s%u [label=\"%s\"];\n", state, rp_states[state].label);

@@ -180,6 +180,17 @@ class PolicyCheck(unittest.TestCase):
             self.assertIn(policy, picture.stdout)
             self.assertEqual(picture.stderr, "")
 
+    @unittest.skipUnless(shutil.which("dot"), "Graphviz is not installed")
+    def test_dot_takes_any_name_of_a_section(self):
+        for name in ('a"b', "a\\", 'a\\"b\\\\', "ä{|}<b>", "%s"):
+            path = self.file(f"[{name}]\npolicy = primary_only\n")
+            title = subprocess.run(
+                ["gvpr", 'BEG_G { print($.label) }'], input=self.run_check("--dot", path),
+                capture_output=True, text=True, timeout=60, check=True)
+            shown = title.stdout.rstrip("\n").replace("\\\\", "\\")
+            self.assertEqual(shown, f"[{name}] policy = primary_only")
+            self.assertEqual(title.stderr, "")
+
     # -- what is set without effect ------------------------------------------------------------
 
     def test_keys_that_the_policy_does_not_use_are_noted(self):
