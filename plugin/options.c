@@ -46,12 +46,17 @@ static void say_retry(struct text *text, const struct rp_options *options,
 static void say_first_wait(struct text *text, const struct rp_options *options,
                            const struct rp_policy_kind *kind) {
     (void)kind;
+    if (options->max_wait_ms == 0) {
+        return; /* there is none */
+    }
     text_add(text, " The first wait is at most %u ms.", options->first_ms);
 }
 
 static void say_max_wait(struct text *text, const struct rp_options *options,
                          const struct rp_policy_kind *kind) {
-    if (options_are_used(kind, "first_ms")) {
+    if (options->max_wait_ms == 0) {
+        text_add(text, " Nothing is waited for: what a replica lacks is the primary's to answer.");
+    } else if (options_are_used(kind, "first_ms")) {
         text_add(text, " All waits together take at most %u ms (%u polls).", options->max_wait_ms,
                  options_max_polls(options));
     } else {
@@ -66,10 +71,18 @@ static void say_max_wait(struct text *text, const struct rp_options *options,
 static void say_when(struct text *text, const struct rp_options *options,
                      const struct rp_policy_kind *kind) {
     (void)kind;
-    text_add(text,
-             " The primary is located %s. A row missing on a replica that has reached the located "
-             "position is proven absent, without a read of the primary's tables.",
+    text_add(text, " The primary is located %s.",
              options->when == RP_WHEN_ALWAYS ? "before every first read" : "after a miss");
+    if (options->max_wait_ms > 0) {
+        text_add(text, " A row missing on a replica that has reached the located position is "
+                       "proven absent, without a read of the primary's tables.");
+    }
+}
+
+/* Whether a replica can be asked once more. */
+static bool retries(const struct rp_options *options, const struct rp_policy_kind *kind) {
+    return options_are_used(kind, "max_wait_ms") ? options->max_wait_ms > 0
+                                                 : options->replica_retry_max_ms > 0;
 }
 
 static void say_pick(struct text *text, const struct rp_options *options,
@@ -80,11 +93,9 @@ static void say_pick(struct text *text, const struct rp_options *options,
         [RP_PICK_FRESHEST] =
             ("goes to one that has reached the wanted position, or else to the one "
              "that is furthest")};
-    if (options->replica_pick == RP_PICK_NEXT && options->replica_retry_max_ms == 0 &&
-        options_are_used(kind, "replica_retry_max_ms")) {
-        return; /* there is no retry that could move on */
+    if (retries(options, kind)) {
+        text_add(text, " With several replicas, a retry %s.", words[options->replica_pick]);
     }
-    text_add(text, " With several replicas, a retry %s.", words[options->replica_pick]);
 }
 
 static void say_lag(struct text *text, const struct rp_options *options,

@@ -631,6 +631,33 @@ START_TEST(descriptions_give_effective_values) {
 }
 END_TEST
 
+static const char *const without_waits[] = {
+    "policy = replica_then_primary\nreplica_retry_max_ms = 0\nreplica_pick = %s\n",
+    "policy = read_index\nmax_wait_ms = 0\nreplica_pick = %s\n",
+    "policy = read_index\nwhen = always\nmax_wait_ms = 0\nreplica_pick = %s\n",
+    "policy = replica_backoff\nmax_wait_ms = 0\nreplica_pick = %s\n"};
+
+/* The policy's summary aside, which is the same under all settings. */
+START_TEST(descriptions_speak_of_no_wait_and_no_retry_where_there_is_none) {
+    static const char *const picks[] = {"same", "next", "freshest"};
+    static const char *const words[] = {"a retry ",   "0 ms",    "0 polls",      "are awaited",
+                                        "first wait", "5 times", "proven absent"};
+    struct rp_kind kind = {.struct_size = sizeof kind};
+    char text[4096];
+    section_reload(&section, without_waits[_i / 3], picks[_i % 3]);
+    (void)plugin->describe(section.policy, text, sizeof text);
+    const char *values = NULL;
+    for (uint32_t i = 0; values == NULL && plugin->kind(i, &kind) == RP_OK; i++) {
+        const char *summary = strstr(text, kind.summary);
+        values = summary != NULL ? summary + strlen(kind.summary) : NULL;
+    }
+    ck_assert_ptr_nonnull(values);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        ck_assert_msg(strstr(values, words[i]) == NULL, "\"%s\" is in: %s", words[i], text);
+    }
+}
+END_TEST
+
 /* ---- open ---- */
 
 START_TEST(open_refuses_null) {
@@ -953,6 +980,8 @@ static void add_set_cases(Suite *suite) {
     tcase_add_test(lists, each_key_that_is_used_says_something_in_the_description);
     tcase_add_test(lists, texts_are_cut_as_by_snprintf);
     tcase_add_loop_test(lists, descriptions_give_effective_values, 0, COUNT_OF(descriptions));
+    tcase_add_loop_test(lists, descriptions_speak_of_no_wait_and_no_retry_where_there_is_none, 0,
+                        3 * COUNT_OF(without_waits));
 
     TCase *opening = add_case(suite, "open");
     tcase_add_test(opening, open_refuses_null);
