@@ -3,6 +3,8 @@
  */
 #include "options.h"
 
+#include "strict-ini/error_text.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -258,7 +260,7 @@ static void check_retry_bounds(const struct ini_document *document,
     ini_errors_add(errors,
                    "%s:%u: [%s] %s = %u%s is above %s = %u%s; the minimum must not exceed the "
                    "maximum, unless the maximum is 0 (no retry)",
-                   document->path, line_of(section, at), section->name, min_key,
+                   document->path, line_of(section, at), section->shown, min_key,
                    options->replica_retry_min_ms, origin(section, min_key), max_key,
                    options->replica_retry_max_ms, origin(section, max_key));
 }
@@ -271,7 +273,7 @@ static void check_budget(const struct ini_document *document, const struct ini_s
     ini_errors_add(errors,
                    "%s:%u: [%s] primary_budget_burst = %u: a burst without a rate; set "
                    "primary_budget_per_s (1 to %d) as well, or leave the burst out",
-                   document->path, line_of(section, "primary_budget_burst"), section->name,
+                   document->path, line_of(section, "primary_budget_burst"), section->shown,
                    options->primary_budget_burst, MAX_BUDGET);
 }
 
@@ -290,11 +292,13 @@ static void check_metric_prefix(const struct ini_document *document,
     if (prefix[0] == '\0') {
         return;
     }
+    char shown[INI_SHOWN_CAPACITY];
+    ini_show(shown, prefix, strlen(prefix));
     ini_errors_add(
         errors,
         "%s:%u: [%s] metric_prefix = %s: not a metric name; accepted: letters, digits, _ "
         "and ., beginning with a letter or _",
-        document->path, line_of(section, "metric_prefix"), section->name, prefix);
+        document->path, line_of(section, "metric_prefix"), section->shown, shown);
 }
 
 /* Whether all of these keys, ended by NULL, have good values: else a check of them together would

@@ -113,7 +113,7 @@ static void check_capabilities(struct load *load, const struct ini_section *sect
                            "%s:%u: [%s] policy = %s: it needs a host that can %s, and this one did "
                            "not declare that it can; choose another policy",
                            load->document->path, entry != NULL ? entry->line : section->line,
-                           section->name, kind->name, known[i].name);
+                           section->shown, kind->name, known[i].name);
         }
     }
 }
@@ -132,7 +132,7 @@ static void check_rules(struct load *load, const struct ini_section *section, in
     ini_errors_add(load->errors,
                    "%s:%u: [%s] policy = %s: its rules in this plugin are broken (%s); choose "
                    "another policy",
-                   load->document->path, section->line, section->name, rp_policy_names[policy],
+                   load->document->path, section->line, section->shown, rp_policy_names[policy],
                    fault);
 }
 

@@ -281,6 +281,20 @@ static const struct {
      ":3: [s] metric_prefix = a-b: not a metric name; accepted: letters, digits, _ and ., "
      "beginning with a letter or _"},
     {"[s]\n" THEN_PRIMARY "metric_prefix = _a.B_9\n", ""},
+    {"[s]\n" THEN_PRIMARY "metric_prefix = caf\xe9\n",
+     ":3: [s] metric_prefix = caf\\xe9: not a metric name; accepted: letters, digits, _ and ., "
+     "beginning with a letter or _"},
+    /* a section is called the same in all errors */
+    {"[caf\xc3\xa9]\n" THEN_PRIMARY "when = x\nprimary_budget_burst = 2\nmetric_prefix = -\n"
+     "replica_retry_max_ms = 1\n",
+     ":3: [caf\\xc3\\xa9] when = x: unknown; accepted: miss or always, default miss\n"
+     ":6: [caf\\xc3\\xa9] replica_retry_min_ms = 50 (the default) is above "
+     "replica_retry_max_ms = 1; the minimum must not exceed the maximum, unless the maximum is 0 "
+     "(no retry)\n"
+     ":4: [caf\\xc3\\xa9] primary_budget_burst = 2: a burst without a rate; set "
+     "primary_budget_per_s (1 to 1000000) as well, or leave the burst out\n"
+     ":5: [caf\\xc3\\xa9] metric_prefix = -: not a metric name; accepted: letters, digits, _ and "
+     "., beginning with a letter or _"},
 
     /* the keys of all policies may stand in every section */
     {"[s]\npolicy = primary_only\nfirst_ms = 5\nwhen = always\nprimary_budget_per_s = 3\n", ""},
