@@ -6,6 +6,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* A server's name is the host's, and may hold anything. */
+static void keep_to_one_line(char *text) {
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f) {
+            *text = '?';
+        }
+    }
+}
+
 void notices_add(struct notices *notices, int32_t level, uint32_t server, const char *format, ...) {
     if (notices->count == MAX_NOTICES) {
         notices->dropped++;
@@ -17,6 +26,7 @@ void notices_add(struct notices *notices, int32_t level, uint32_t server, const 
     va_start(arguments, format);
     (void)vsnprintf(notice->text, sizeof notice->text, format, arguments);
     va_end(arguments);
+    keep_to_one_line(notice->text);
     notices->dropped = 0;
     notices->count++;
 }

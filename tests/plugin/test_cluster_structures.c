@@ -33,7 +33,8 @@ static void set_up(void) {
     section_open(&section, "policy = read_index");
     calls = section.plugin.table->cluster;
     ck_assert_int_eq(calls->open(section.set, &options, &cluster, err, sizeof err), RP_OK);
-    ck_assert_int_eq(calls->server_set(cluster, 0, "a", RP_EXPECT_ANY, RP_SERVER_ON, MS), RP_OK);
+    ck_assert_int_eq(
+        calls->server_set(cluster, 0, "a\n\x7f\xc3\xa9", RP_EXPECT_ANY, RP_SERVER_ON, MS), RP_OK);
     for (uint64_t now_ns = 2 * MS; calls->next(cluster, now_ns, &action, &wake_ns) == 1;
          now_ns += MS) {
         const bool probes = strstr(action.text, "server_version_num") != NULL;
@@ -152,6 +153,15 @@ START_TEST(an_old_host_is_told_what_a_new_one_is) {
 }
 END_TEST
 
+/* Whatever its server is called. */
+START_TEST(a_notice_is_one_line) {
+    static const char name[] = "a??\xc3\xa9";
+    struct rp_notice notice = {.struct_size = sizeof notice};
+    ck_assert_int_eq(calls->notice(cluster, &notice), 1);
+    ck_assert_mem_eq(notice.text, name, sizeof name - 1);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_structures");
     TCase *tests = suite_case(suite, "structures", set_up, tear_down, 0);
@@ -162,5 +172,6 @@ int main(void) {
     tcase_add_loop_test(tests, it_is_given_what_it_has_room_for, 0, count);
     tcase_add_loop_test(tests, what_a_plugin_does_not_know_is_left_alone, 0, count);
     tcase_add_test(tests, an_old_host_is_told_what_a_new_one_is);
+    tcase_add_test(tests, a_notice_is_one_line);
     return suite_run(suite);
 }
