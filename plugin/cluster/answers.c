@@ -108,11 +108,10 @@ static void go_to(struct rp_cluster *cluster, struct read *read, uint32_t server
 }
 
 /* Of an answer that is below the floor: another replica, which is there already. The policy hears
- * nothing of it, for nothing was missed. */
+ * nothing of it: what is behind has missed nothing, whatever it says. */
 static uint32_t other_at_floor(const struct rp_cluster *cluster, const struct read *read,
-                               int32_t outcome, uint64_t position) {
-    const bool served = outcome == RP_FOUND || outcome == RP_PARTIAL;
-    return served && position < read->floor && read->detours < MAX_DETOURS
+                               uint64_t position) {
+    return position < read->floor && read->detours < MAX_DETOURS && !read->rehearsed
                ? pick_at_floor(cluster, read, read->server)
                : NO_SERVER;
 }
@@ -121,7 +120,7 @@ static void answered_by_replica(struct rp_cluster *cluster, struct read *read, i
                                 const struct facts *facts) {
     uint64_t position;
     outcome = steps_judge(cluster, read, outcome, facts, &position);
-    const uint32_t other = other_at_floor(cluster, read, outcome, position);
+    const uint32_t other = other_at_floor(cluster, read, position);
     if (other != NO_SERVER) {
         go_to(cluster, read, other);
         return;

@@ -133,6 +133,7 @@ void pair_run(struct scripted_pair *pair) {
         case RP_ACTION_DONE:
             pair->verdicts[action.tag] = action.verdict;
             pair->during[action.tag] = action.failed_during;
+            pair->counted[action.tag] = action.counted;
             pair->calls->forget(pair->cluster, pair->forgotten);
             break;
         default:

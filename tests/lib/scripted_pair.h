@@ -51,6 +51,7 @@ struct scripted_pair {
     struct rp_action reads_out[PAIR_MAX_READS];
     int32_t verdicts[PAIR_MAX_READS];
     const char *during[PAIR_MAX_READS]; /* failed_during */
+    int32_t counted[PAIR_MAX_READS];
     int waits_seen;
     int watches_seen;
     int locates_seen;

@@ -119,20 +119,32 @@ static const char *const with_floors[] = {
     "policy = replica_then_primary", "policy = replica_then_primary\nreplica_retry_max_ms = 0"};
 enum { WITH_FLOORS = sizeof with_floors / sizeof *with_floors };
 
+static const int32_t below[] = {RP_FOUND, RP_PARTIAL, RP_MISSING};
+enum { BELOW = sizeof below / sizeof *below };
+
 START_TEST(one_below_the_floor_is_left_for_one_that_is_there) {
     const uint32_t late = _i % 2 == 0 ? PAIR_STANDBY : PAIR_ALIAS;
-    const uint64_t tag = begun_at_the_late_one(with_floors[_i / 2], late);
-    answer_late(tag, _i / 2 % 2 == 0 ? RP_FOUND : RP_PARTIAL);
+    const uint64_t tag = begun_at_the_late_one(with_floors[_i / 2 / BELOW], late);
+    answer_late(tag, below[_i / 2 % BELOW]);
     assert_served_by_the_other(tag, late);
     ck_assert_uint_eq(pair_counter(&pair, "cluster.detours"), 0);
+    ck_assert_int_eq(pair.counted[tag], RP_COUNTED_NONE);
 }
 END_TEST
 
-/* A miss is the policy's to hear; it then awaits nothing. */
-START_TEST(a_miss_below_the_floor_goes_on_where_it_is_reached) {
-    const uint64_t tag = begun_at_the_late_one("policy = read_index", (uint32_t)_i);
-    answer_late(tag, RP_MISSING);
-    assert_served_by_the_other(tag, (uint32_t)_i);
+/* Nobody is there at first; the other one comes there while the policy waits. */
+START_TEST(a_retry_goes_where_the_floor_is_reached) {
+    open_three("policy = replica_then_primary");
+    pair_start(&pair, 1, pair.inserted + 0x1000);
+    const uint32_t asked = pair.reads_out[1].server;
+    pair.inserted += 0x1000;
+    answer_late(1, _i == 0 ? RP_FOUND : RP_MISSING);
+    ck_assert_uint_eq(pair.reads_out[1].id, 0);
+    *(asked == PAIR_STANDBY ? &pair.alias_replayed : &pair.replayed) = pair.inserted;
+    pair.calls->prompt(pair.cluster, PAIR_STANDBY + PAIR_ALIAS - asked, pair.now_ns);
+    pair_time_passes(&pair, 200);
+    assert_served_by_the_other(1, asked);
+    ck_assert_int_eq(pair.counted[1], _i == 0 ? RP_COUNTED_NONE : RP_COUNTED_REPLICA_RETRY);
 }
 END_TEST
 
@@ -142,7 +154,7 @@ START_TEST(two_that_do_not_tell_are_not_asked_by_turns_for_ever) {
     pair_start(&pair, 1, pair.replayed);
     int answers = 0;
     while (pair.verdicts[1] == 0 && answers < 10) {
-        pair_answer(&pair, &pair.reads_out[1], RP_FOUND, NULL);
+        pair_answer(&pair, &pair.reads_out[1], _i == 0 ? RP_FOUND : RP_MISSING, NULL);
         answers++;
     }
     ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
@@ -170,6 +182,22 @@ START_TEST(where_nobody_is_at_the_floor_the_one_that_was_asked_is_awaited) {
 }
 END_TEST
 
+/* In a rehearsal the first hit misses, and the policy hears of it. */
+START_TEST(a_rehearsed_miss_is_no_answer_below_the_floor) {
+    pair_open_level(&pair, "policy = read_index", RP_CLUSTER_FIRST_MISSES);
+    pair.alias_replayed = pair.replayed;
+    set_other(RP_SERVER_ON);
+    pair_time_passes(&pair, 1500);
+    pair_start(&pair, 1, pair.replayed);
+    const uint32_t asked = pair.reads_out[1].server;
+    answer_late(1, RP_FOUND);
+    ck_assert_uint_eq(pair.reads_out[1].server, asked);
+    answer_late(1, RP_FOUND);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+    ck_assert_int_eq(pair.counted[1], RP_COUNTED_REPLICA_RETRY);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_replicas");
     TCase *tests = suite_case(suite, "replicas", NULL, tear_down, 0);
@@ -178,10 +206,10 @@ int main(void) {
     tcase_add_test(tests, one_that_backs_off_has_none);
     tcase_add_loop_test(tests, freshest_is_the_one_that_is_furthest, PAIR_STANDBY, PAIR_ALIAS + 1);
     tcase_add_loop_test(tests, one_below_the_floor_is_left_for_one_that_is_there, 0,
-                        2 * WITH_FLOORS);
-    tcase_add_loop_test(tests, a_miss_below_the_floor_goes_on_where_it_is_reached, PAIR_STANDBY,
-                        PAIR_ALIAS + 1);
-    tcase_add_test(tests, two_that_do_not_tell_are_not_asked_by_turns_for_ever);
+                        2 * BELOW * WITH_FLOORS);
+    tcase_add_loop_test(tests, a_retry_goes_where_the_floor_is_reached, 0, 2);
+    tcase_add_loop_test(tests, two_that_do_not_tell_are_not_asked_by_turns_for_ever, 0, 2);
     tcase_add_test(tests, where_nobody_is_at_the_floor_the_one_that_was_asked_is_awaited);
+    tcase_add_test(tests, a_rehearsed_miss_is_no_answer_below_the_floor);
     return suite_run(suite);
 }
