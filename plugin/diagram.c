@@ -26,9 +26,31 @@ static const char *verdict_colour(const struct rp_step *step) {
     }
 }
 
+/* Whether the guard can hold at all: in no time there is no poll, and nothing is awaited. */
+static bool may_hold(const struct rp_plan *plan, uint32_t guard) {
+    switch (guard) {
+    case G_POLL_FITS:
+        return plan->max_polls > 0;
+    case G_FLOOR:
+    case G_CAN_AWAIT:
+    case G_CAN_AWAIT_ALL:
+        return plan->max_wait_ns > 0;
+    default:
+        return true;
+    }
+}
+
+/* The move, or of those behind it the first whose guard can hold. The last one has none. */
+static const struct rp_move *that_may_hold(const struct rp_plan *plan, const struct rp_move *move) {
+    while (!may_hold(plan, move->guard)) {
+        move++;
+    }
+    return move;
+}
+
 static const struct rp_move *moves_of(const struct rp_plan *plan, uint32_t state,
                                       uint32_t outcome) {
-    return &plan->moves[plan->first_move[state][outcome]];
+    return that_may_hold(plan, &plan->moves[plan->first_move[state][outcome]]);
 }
 
 /* Whether two outcomes of a state have the same moves: the same guards and the same targets. */
@@ -64,7 +86,7 @@ static uint32_t reachable_states(const struct rp_plan *plan) {
             if ((reached & (1u << state)) == 0) {
                 continue;
             }
-            for (;; move++) {
+            for (;; move = that_may_hold(plan, move + 1)) {
                 reached |= move->end == END_NONE ? 1u << move->to : 0;
                 if (always_holds(plan, move->guard)) {
                     break;
@@ -101,7 +123,7 @@ static void add_moves(struct text *text, const struct rp_plan *plan, uint32_t st
             return; /* drawn with that one */
         }
     }
-    for (const struct rp_move *move = first;; move++) {
+    for (const struct rp_move *move = first;; move = that_may_hold(plan, move + 1)) {
         if (move->end != END_BROKEN) {
             text_add(text, "  s%u -> %c%u [label=\"", state, move->end == END_NONE ? 's' : 'e',
                      move->end == END_NONE ? move->to : move->end);

@@ -658,6 +658,25 @@ START_TEST(descriptions_speak_of_no_wait_and_no_retry_where_there_is_none) {
 }
 END_TEST
 
+/* The picture is of the section as it is configured. */
+START_TEST(diagrams_show_no_wait_where_there_is_none) {
+    static const char *const settings[] = {"policy = read_index\nmax_wait_ms = %s\n",
+                                           "policy = read_index\nwhen = always\nmax_wait_ms = %s\n",
+                                           "policy = replica_backoff\nmax_wait_ms = %s\n",
+                                           "policy = replica_then_primary\n"
+                                           "replica_retry_min_ms = 0\nreplica_retry_max_ms = %s\n"};
+    char text[16384];
+    for (int some = 0; some < 2; some++) {
+        section_reload(&section, settings[_i], some ? "1" : "0");
+        ck_assert_uint_lt(plugin->diagram(section.policy, text, sizeof text), sizeof text);
+        const bool waits = strstr(text, "\"await ") != NULL || strstr(text, "\"wait\"") != NULL;
+        const bool guarded = strstr(text, "time left") != NULL || strstr(text, "time for") != NULL;
+        ck_assert_msg(waits == some, settings[_i], some ? "1" : "0");
+        ck_assert_msg(some || !guarded, settings[_i], "0");
+    }
+}
+END_TEST
+
 /* ---- open ---- */
 
 START_TEST(open_refuses_null) {
@@ -982,6 +1001,8 @@ static void add_set_cases(Suite *suite) {
     tcase_add_loop_test(lists, descriptions_give_effective_values, 0, COUNT_OF(descriptions));
     tcase_add_loop_test(lists, descriptions_speak_of_no_wait_and_no_retry_where_there_is_none, 0,
                         3 * COUNT_OF(without_waits));
+
+    tcase_add_loop_test(lists, diagrams_show_no_wait_where_there_is_none, 0, 4);
 
     TCase *opening = add_case(suite, "open");
     tcase_add_test(opening, open_refuses_null);
