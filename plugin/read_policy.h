@@ -290,7 +290,9 @@ struct rp_key {
 
 enum rp_kind_flag {
     /* The first read may be the primary's though there is a replica to ask. Without the flag the
-     * primary is read only after a miss, or after a failure if on_replica_failure = primary. */
+     * primary is read only after a miss, after a failure if on_replica_failure = primary, or for a
+     * position (the request's, or with when = always the located one) that no replica is known to
+     * have reached. */
     RP_KIND_PRIMARY_FIRST = 1
 };
 
