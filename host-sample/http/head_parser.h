@@ -33,9 +33,13 @@ struct http_head {
     bool is_connect; /* CONNECT */
 };
 
-/* Reads a head of `length` bytes, its empty line included. False if it is malformed, or has a
- * method that one of the libraries does not know. */
-bool http_head_parse(const char *bytes, size_t length, http_on_head_part on_part, void *context,
-                     struct http_head *head);
+/* Reads a head of `length` bytes, its empty line included. The libraries know different methods:
+ * whatever stands in the first `foreign` bytes, for them it is HTTP_HEAD_STAND_IN; with 0 the head
+ * has a method that all of them know. False if it is malformed. */
+bool http_head_parse(const char *bytes, size_t length, size_t foreign, http_on_head_part on_part,
+                     void *context, struct http_head *head);
+
+/* A method that means nothing for how a request is read. */
+#define HTTP_HEAD_STAND_IN "POST"
 
 #endif

@@ -59,13 +59,17 @@ static const http_parser_settings settings = {.on_url = on_url,
                                               .on_header_value = on_header_value,
                                               .on_headers_complete = on_headers_complete};
 
-bool http_head_parse(const char *bytes, size_t length, http_on_head_part on_part, void *context,
-                     struct http_head *head) {
+bool http_head_parse(const char *bytes, size_t length, size_t foreign, http_on_head_part on_part,
+                     void *context, struct http_head *head) {
     struct reading reading = {.on_part = on_part, .context = context, .head = head};
     http_parser parser;
 
     http_parser_init(&parser, HTTP_REQUEST);
     parser.data = &reading;
-    (void)http_parser_execute(&parser, &settings, bytes, length);
+    if (foreign > 0) {
+        (void)http_parser_execute(&parser, &settings, HTTP_HEAD_STAND_IN,
+                                  sizeof(HTTP_HEAD_STAND_IN) - 1);
+    }
+    (void)http_parser_execute(&parser, &settings, bytes + foreign, length - foreign);
     return reading.whole;
 }

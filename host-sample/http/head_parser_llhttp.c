@@ -12,11 +12,6 @@ struct reading {
     bool whole;
 };
 
-/* Those after SOURCE are new in llhttp, or belong to other protocols. */
-static int on_method_complete(llhttp_t *parser) {
-    return llhttp_get_method(parser) > HTTP_SOURCE ? HPE_USER : HPE_OK;
-}
-
 static int on_url(llhttp_t *parser, const char *at, size_t length) {
     const struct reading *reading = parser->data;
 
@@ -53,19 +48,21 @@ static int on_headers_complete(llhttp_t *parser) {
     return HPE_PAUSED;
 }
 
-static const llhttp_settings_t settings = {.on_method_complete = on_method_complete,
-                                           .on_url = on_url,
+static const llhttp_settings_t settings = {.on_url = on_url,
                                            .on_header_field = on_header_field,
                                            .on_header_value = on_header_value,
                                            .on_headers_complete = on_headers_complete};
 
-bool http_head_parse(const char *bytes, size_t length, http_on_head_part on_part, void *context,
-                     struct http_head *head) {
+bool http_head_parse(const char *bytes, size_t length, size_t foreign, http_on_head_part on_part,
+                     void *context, struct http_head *head) {
     struct reading reading = {.on_part = on_part, .context = context, .head = head};
     llhttp_t parser;
 
     llhttp_init(&parser, HTTP_REQUEST, &settings);
     parser.data = &reading;
-    (void)llhttp_execute(&parser, bytes, length);
+    if (foreign > 0) {
+        (void)llhttp_execute(&parser, HTTP_HEAD_STAND_IN, sizeof(HTTP_HEAD_STAND_IN) - 1);
+    }
+    (void)llhttp_execute(&parser, bytes + foreign, length - foreign);
     return reading.whole;
 }

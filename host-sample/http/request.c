@@ -17,7 +17,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define MAX_METHOD 32 /* bytes; more than the longest that is known */
+#define MAX_METHOD 32 /* bytes; more than the longest that is registered */
 
 /* --- header fields --- */
 
@@ -134,6 +134,14 @@ static uint16_t check_version(struct http_reader *reader, const char *text, size
                : HTTP_STATUS_HTTP_VERSION_NOT_SUPPORTED; /* HTTP/0.9 had no version */
 }
 
+/* Of a token (RFC 9110, section 5.6.2), as any method is: which ones a path has is for those to say
+ * who know the path. */
+static bool is_token_char(char c) {
+    const char lower = (char)(c | 0x20);
+    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
 /* One blank before the target and one after it, as far as the line has come, its end left out. */
 static uint16_t check_request_line(struct http_reader *reader, size_t length, bool whole) {
     const char *line = reader->bytes;
@@ -143,7 +151,7 @@ static uint16_t check_request_line(struct http_reader *reader, size_t length, bo
     const char *target_end;
 
     for (size_t i = 0; i < method_length; i++) {
-        if ((line[i] < 'A' || line[i] > 'Z') && line[i] != '-') {
+        if (!is_token_char(line[i])) {
             return HTTP_STATUS_BAD_REQUEST;
         }
     }
@@ -275,6 +283,21 @@ static void conclude_head(struct http_reader *reader, const struct http_head *he
     reader->expects_continue = reader->expects_continue && !reader->is_1_0;
 }
 
+/* How long the method is, if it is none of those that mean something for how a request is read; all
+ * libraries know these. */
+static size_t foreign_method(const struct http_reader *reader) {
+    static const char *const known[] = {"GET ", "HEAD ", "OPTIONS ", "CONNECT "};
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        const size_t length = strlen(known[i]);
+
+        if (reader->target.offset == length && memcmp(reader->bytes, known[i], length) == 0) {
+            return 0;
+        }
+    }
+    return (size_t)reader->target.offset - 1;
+}
+
 /* Reads the head on from where it was left. */
 static uint16_t read_head(struct http_reader *reader, size_t count) {
     struct http_head head;
@@ -283,7 +306,8 @@ static uint16_t read_head(struct http_reader *reader, size_t count) {
     if (refusal != 0 || !reader->head_complete) {
         return refusal;
     }
-    if (!http_head_parse(reader->bytes, reader->scanned, on_part, reader, &head)) {
+    if (!http_head_parse(reader->bytes, reader->scanned, foreign_method(reader), on_part, reader,
+                         &head)) {
         return HTTP_STATUS_BAD_REQUEST;
     }
     if (reader->name.length > 0) {

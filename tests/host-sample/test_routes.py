@@ -195,7 +195,8 @@ class Paths(RouteCase):
     def test_wrong_methods(self):
         for path in (worker_path(), WORKLOAD.format("run_a", "snapshot_b"), "/healthz", "/metrics"):
             allow = "GET, HEAD, OPTIONS" if path == "/healthz" else "GET, HEAD"
-            for method in {"POST", "PUT", "DELETE", "PATCH", "OPTIONS"} - set(allow.split(", ")):
+            for method in {"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "QUERY", "BREW", "get"} - set(
+                    allow.split(", ")):
                 with self.subTest(path=path, method=method):
                     answer = host.request(method, path)
                     self.assert_error(answer, 405)

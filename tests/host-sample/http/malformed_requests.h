@@ -25,7 +25,10 @@ static const struct {
     {400, "GET /echo HTTP/1.1x\r\nHost: h\r\n\r\n"},
     {400, "GET /echo HTTP/11\r\nHost: h\r\n\r\n"},
     {400, "SOURCE /echo ICE/1.0\r\n\r\n"},
-    {400, "get /echo HTTP/1.1\r\nHost: h\r\n\r\n"},
+    {400, "G\303\211T /echo HTTP/1.1\r\nHost: h\r\n\r\n"},
+    {400, "G(T /echo HTTP/1.1\r\nHost: h\r\n\r\n"},
+    {400, "G\tT /echo HTTP/1.1\r\nHost: h\r\n\r\n"},
+    {400, "METHODS_OF_THIRTY_THREE_CHARACTER /echo HTTP/1.1\r\nHost: h\r\n\r\n"},
     {400, "GET /echo HTTP/1.1\r\n\r\n"}, /* no Host */
     {400, "GET /echo HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n"},
     {400, "GET /echo HTTP/1.1\r\nHost : h\r\n\r\n"},
@@ -43,7 +46,6 @@ static const struct {
     {400, "GET /echo HTTP/1.1\nHost: h\r\n\r\n"},
     {400, "GET /echo HTTP/1.1\r\nHost: h\n\r\n"},
     {400, "GET /echo HTTP/1.1\r\nHost: h\r\n\n"},
-    {400, "QUERY /echo HTTP/1.1\r\nHost: h\r\n\r\n"}, /* only some libraries know it */
     {400, POST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"},
     {400, POST "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n"},
     {400, POST "Content-Length: 1\r\nContent-Length: 1\r\n\r\nx"},

@@ -127,6 +127,15 @@ static const struct {
     {"HEAD / HTTP/1.1\r\n" HOST "\r\n", "HEAD /", KEEP | HEAD},
     {"DELETE / HTTP/1.1\r\nHost:\r\n\r\n", "DELETE /", KEEP},
     {"CONNECT h:1 HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n", "CONNECT h:1", 0},
+    /* Which methods there are, a path says; no library is asked which ones it knows. */
+    {"QUERY / HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nx", "QUERY /", KEEP},
+    {"get / HTTP/1.1\r\n" HOST "\r\n", "get /", KEEP},
+    {"HEADS / HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nx", "HEADS /", KEEP},
+    {"CONNECTS / HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nx", "CONNECTS /", KEEP},
+    {"PRI / HTTP/1.1\r\n" HOST "\r\n", "PRI /", KEEP},
+    {"~!#$%&'*+-.^_`|09azAZ / HTTP/1.1\r\n" HOST "\r\n", "~!#$%&'*+-.^_`|09azAZ /", KEEP},
+    {"METHODS_OF_THIRTY_TWO_CHARACTERS / HTTP/1.1\r\n" HOST "\r\n",
+     "METHODS_OF_THIRTY_TWO_CHARACTERS /", KEEP},
     /* Whether the connection stays. */
     {"GET / HTTP/1.0\r\n\r\n", "GET /", 0},
     {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "GET /", KEEP},
