@@ -32,10 +32,11 @@ struct worker {
     uint32_t index;
     pthread_t thread;
     bool started;
-    int wake_fd; /* eventfd: something of the next three has changed */
+    int wake_fd; /* eventfd: something of the next three has changed, or another is done */
     _Atomic bool asked_to_drain;
     const struct host_config *_Atomic offered; /* to be taken over; NULL: none */
     const struct host_config *_Atomic config;  /* in force here */
+    _Atomic bool done;                         /* its loop has ended */
     struct event_base *base;
     struct event wake_event;
     struct http_front *front;

@@ -70,8 +70,10 @@ static void drain_is_over(evutil_socket_t fd, short events, void *context) {
     struct worker *worker = context;
     (void)fd;
     (void)events;
-    log_write(worker->host->service.log, LOG_LEVEL_WARN,
-              "the drain took too long and was cut short", NULL);
+    if (!http_front_is_idle(worker->front)) { /* else it waits for others, which say so */
+        log_write(worker->host->service.log, LOG_LEVEL_WARN,
+                  "the drain took too long and was cut short", NULL);
+    }
     (void)event_base_loopbreak(worker->base);
 }
 
@@ -263,10 +265,22 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint1
     return make_front(worker, port, err, err_length) && make_admin_front(worker, err, err_length);
 }
 
+/* Operators ask the first worker, which goes last. Call this once it was asked to drain: then it is
+ * known which of the others were started. */
+static bool goes_last(const struct worker *worker) {
+    const struct host *host = worker->host;
+    for (uint32_t i = 1; worker->admin_front != NULL && i < host->worker_count; i++) {
+        if (host->workers[i].started && !atomic_load(&host->workers[i].done)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Drained: nothing is under way, and a last look at the sockets has found no request that had come.
  */
 static bool is_drained(struct worker *worker) {
-    if (!worker->draining || !http_front_is_idle(worker->front)) {
+    if (!worker->draining || !http_front_is_idle(worker->front) || goes_last(worker)) {
         return false;
     }
     (void)event_base_loop(worker->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
@@ -289,6 +303,13 @@ static bool take_turn(struct worker *worker) {
     return good;
 }
 
+static void wake_up_worker(const struct worker *worker) {
+    const uint64_t one = 1;
+    while (write(worker->wake_fd, &one, sizeof one) < 0) {
+        /* An eventfd of a handful of wakes is never full; what remains is EINTR. */
+    }
+}
+
 void worker_run(struct worker *worker) {
     if (worker->admin_front != NULL) {
         status_sample(worker->host);
@@ -301,13 +322,8 @@ void worker_run(struct worker *worker) {
         }
         roster_flush(&worker->roster);
     }
-}
-
-static void wake_up_worker(const struct worker *worker) {
-    const uint64_t one = 1;
-    while (write(worker->wake_fd, &one, sizeof one) < 0) {
-        /* An eventfd of a handful of wakes is never full; what remains is EINTR. */
-    }
+    atomic_store(&worker->done, true);
+    wake_up_worker(&worker->host->workers[0]); /* which may wait for this */
 }
 
 void worker_offer(struct worker *worker, const struct host_config *config) {

@@ -635,6 +635,24 @@ class Leaving(LookupCase):
             self.assertGreaterEqual(time.monotonic() - begun, drain_s * 0.95)
             host.wait_stopped()
 
+    def test_operators_are_answered_to_the_end(self):
+        """Whichever thread has the last lookup: of eight, one answers operators, too."""
+        with with_admin(policy={"policy": "primary_only"}, listen={"threads": 8}) as host, \
+                contextlib.closing(cluster.primary.connect()) as blocker:
+            cursor = blocker.cursor()
+            cursor.execute('BEGIN; LOCK TABLE "TaskRunExecutionSnapshot"')
+            future = host.begin_lookup(run, since)
+            wait_for(lambda: host.metrics().value("snapshot_host_lookups_in_flight") == 1,
+                     "the lookup to hang")
+            host.signal(signal.SIGTERM)
+            wait_for(lambda: not self.listens(host.port), "the host to stop listening")
+            for path, status in (("/healthz", 200), ("/readyz", 503), ("/metrics", 200)):
+                self.assertEqual(host.admin(path).status, status)
+            self.assertFalse(future.done())
+            cursor.execute("ROLLBACK")
+            self.assertEqual(future.result().status, 200)
+            host.wait_stopped()
+
     def test_without_a_drain(self):
         with with_admin() as host:
             begun = time.monotonic()
