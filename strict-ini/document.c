@@ -32,7 +32,6 @@ struct span {
 
 struct reader {
     struct ini_document *document;
-    const char *const *keys;  /* of a discreet document: those that may be shown */
     const char *const *twice; /* those that may stand twice in a section; NULL: none */
     struct ini_errors *errors;
     struct span rest; /* lines not read yet */
@@ -61,7 +60,7 @@ static const char *known_key(const struct reader *reader, struct span text) {
            (isalnum((unsigned char)text.start[length]) != 0 || text.start[length] == '_')) {
         length++;
     }
-    const char *const *key = reader->keys;
+    const char *const *key = reader->document->discreet;
     while (*key != NULL && (strlen(*key) != length || strncmp(*key, text.start, length) != 0)) {
         key++;
     }
@@ -98,7 +97,7 @@ __attribute__((format(printf, 3, 4))) static void complain(struct reader *reader
     (void)vsnprintf(complaint, sizeof complaint, format, arguments);
     va_end(arguments);
     char shown[INI_SHOWN_CAPACITY];
-    if (reader->document->discreet) {
+    if (reader->document->discreet != NULL) {
         show_discreetly(reader, shown, text);
     } else {
         ini_show(shown, text.start, text.length);
@@ -249,7 +248,7 @@ static bool read_header(struct reader *reader, struct span text, bool sound) {
             complain(reader, text,
                      "text behind the section's name; accepted: [section] alone on its line");
         }
-        if (reader->document->discreet) {
+        if (reader->document->discreet != NULL) {
             ini_show_discreetly(reader->section_shown, name.start, name.length);
         } else {
             ini_show(reader->section_shown, name.start, name.length);
@@ -441,7 +440,6 @@ static struct ini_document *load_text(const char *name, const char *text, size_t
         return NULL;
     }
     struct reader reader = {.document = ini_new_document(name),
-                            .keys = keys,
                             .twice = twice,
                             .errors = errors,
                             .rest = {text, length},
@@ -451,7 +449,7 @@ static struct ini_document *load_text(const char *name, const char *text, size_t
         reader.rest = (struct span){text + mark_length, length - mark_length};
     }
     if (reader.document != NULL) {
-        reader.document->discreet = keys != NULL;
+        reader.document->discreet = keys;
     }
     if (reader.document == NULL || !read_lines(&reader)) {
         report_out_of_memory(name, errors);

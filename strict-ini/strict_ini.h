@@ -65,7 +65,7 @@ struct ini_document {
     const char *path; /* as given to ini_load, copied */
     struct ini_section *sections;
     unsigned section_count;
-    bool discreet;   /* see ini_load_discreetly */
+    const char *const *discreet; /* see ini_load_discreetly: its keys; NULL: all may be shown */
     bool incomplete; /* a header was refused: a section may be missing for that reason alone */
 };
 
@@ -91,11 +91,11 @@ struct ini_document *ini_load_text(const char *name, const char *text, size_t le
 /*
  * The same for a file that may hold secrets. Errors then show nothing of it that could be one,
  * whatever the mistake: of a line that is malformed, only the key, if it is one of `keys`
- * (NULL-terminated); of an unknown key its name, if it is near a known one or a plain word where
- * all keys are open; of a section's name what can be no secret (error_text.h); and a value only if
- * its key's row is open, and then only if it looks like one. A key that is one of `twice`
- * (NULL-terminated; or NULL, none) may stand twice in its section: ini_find gives the first one,
- * ini_read_section stores the second.
+ * (NULL-terminated; the document needs them as long as it lives); of an unknown key its name, if it
+ * is one of those, near one that its section has, or a plain word where all keys are open; of a
+ * section's name what can be no secret (error_text.h); and a value only if its key's row is open,
+ * and then only if it looks like one. A key that is one of `twice` (NULL-terminated; or NULL, none)
+ * may stand twice in its section: ini_find gives the first one, ini_read_section stores the second.
  */
 struct ini_document *ini_load_discreetly(const char *path, const char *const *keys,
                                          const char *const *twice, struct ini_errors *errors);

@@ -297,8 +297,14 @@ static bool is_harmless_value(const struct ini_key *key, const char *value) {
     return key->type == INI_TEXT || numeric || word;
 }
 
-/* The same of a key that is unknown: a secret alone on its line may end in '='. */
+/* The same of a key that is unknown: a secret alone on its line may end in '='. What is a key of
+ * another section is none. */
 static bool is_harmless_key(const struct report *report, const char *name) {
+    for (const char *const *key = report->document->discreet; *key != NULL; key++) {
+        if (strcmp(*key, name) == 0) {
+            return true;
+        }
+    }
     for (size_t i = 0; i < report->key_count; i++) {
         const char *const known[] = {report->keys[i].name, NULL};
         if (ini_nearest(name, known) != NULL) {
@@ -312,7 +318,7 @@ static bool is_harmless_key(const struct report *report, const char *name) {
 /* `key`: NULL if there is none of that name. */
 static void describe_place(struct place *place, const struct report *report,
                            const struct ini_entry *entry, const struct ini_key *key) {
-    const bool discreet = report->document->discreet;
+    const bool discreet = report->document->discreet != NULL;
     (void)strlcpy(place->section, report->section->shown, sizeof place->section);
     if (discreet && key == NULL && !is_harmless_key(report, entry->key)) {
         (void)strlcpy(place->key, INI_HIDDEN, sizeof place->key);

@@ -983,6 +983,15 @@ class Strictness(ConfigurationCase):
             self.assert_error(f"[listen]\n{name} = 1\n" + self.text(listen=None), 2, name,
                               f"did you mean.*{near}")
 
+    def test_key_of_another_section(self):
+        """It is named, where what it is set to may be a secret."""
+        for section, key, value in (("primary", "expect", "primary"), ("listen", "token", "s3cret"),
+                                    ("auth", "max_lookups", "5")):
+            config = ini_text({section: {**(self.settings.get(section) or {}), key: value}})
+            line = config.count("\n")
+            self.assert_error(config + self.text(**{section: None}), line,
+                              rf"\[{section}\] {key} = \(not shown\): unknown key")
+
     def test_unknown_section(self):
         for name, near in (("primry", "primary"), ("limit", "limits"), ("replicas", "replica")):
             self.assert_error(f"[{name}]\n" + self.text(), 1, name, f"did you mean.*{near}")
