@@ -39,10 +39,12 @@ struct lookup {
     uint64_t now_ns;   /* time of the event that is handled */
     uint64_t deadline_ns;
     struct pg_server *links; /* that are read */
+    uint32_t server;         /* whose they are, in the cluster */
     bool open;
     bool first;   /* nothing has been read yet */
     bool lean;    /* the read under way asks the lean statement */
     bool watched; /* it is noticed if the client leaves */
+    bool alien;   /* the last read: its database can hold no id like that */
     struct pg_statement statement;
     const char *values[3];
     int lengths[3];
@@ -207,6 +209,19 @@ static char *put_header(char *at, char *end, const char *name, const char *value
     return at;
 }
 
+/* Where the server that answered was. That a database can hold no such id is an error, which brings
+ * no position; and as it was so at any time, where the server was last heard to be will do, unless
+ * the caller knows of a later one. */
+static uint64_t position_of(const struct lookup *lookup, const struct rp_action *done) {
+    const struct servers *servers = lookup->lookups->servers;
+    struct rp_server_info info = {.struct_size = sizeof info};
+    if (done->position != 0 || !lookup->alien) {
+        return done->position;
+    }
+    (void)servers->calls->server(servers->cluster, lookup->server, &info);
+    return info.position >= lookup->request.position ? info.position : 0;
+}
+
 /* x-read-served-by and x-read-position, of what a lookup has found out. */
 static void put_headers(const struct lookup *lookup, const struct rp_action *done, char *headers,
                         size_t length) {
@@ -218,8 +233,9 @@ static void put_headers(const struct lookup *lookup, const struct rp_action *don
         return;
     }
     headers = put_header(headers, end, "x-read-served-by: ", served_by);
-    if (done->position != 0) {
-        lookup->lookups->servers->calls->position_print(done->position, position);
+    const uint64_t at = position_of(lookup, done);
+    if (at != 0) {
+        lookup->lookups->servers->calls->position_print(at, position);
         (void)put_header(headers, end, "x-read-position: ", position);
     }
 }
@@ -331,7 +347,8 @@ static bool is_answer(struct pg_statement *statement, const struct result_rows *
 }
 
 static int32_t outcome_of_failure(struct lookup *lookup, const struct pg_reply *reply) {
-    if (reply->failure == PG_NO_SUCH_TEXT) {
+    lookup->alien = reply->failure == PG_NO_SUCH_TEXT;
+    if (lookup->alien) {
         return RP_MISSING; /* nothing in this database has an id like that */
     }
     copy_error(lookup, reply->error);
@@ -435,6 +452,8 @@ static void begin_read(void *context, const struct rp_action *action, struct pg_
     lookup->first = false;
     lookup->action_id = action->id;
     lookup->links = links;
+    lookup->server = action->server;
+    lookup->alien = false;
     lookup->now_ns = now_ns;
     lookup->error[0] = '\0';
     lookup->statement.question = action->text;

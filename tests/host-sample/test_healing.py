@@ -489,6 +489,8 @@ class Healing(LookupCase):
                 answers = list(pool.map(lambda one: host.lookup("r", one), ids))
             for identity, answer in zip(ids, answers):
                 self.assertEqual(answer.status, 200 if identity == "caf\u00e9" else of_strange, answer)
+                if answer.status != 503:
+                    self.assertRegex(answer.headers.get("x-read-position", ""), r"^[0-9A-F]+/[0-9A-F]+$")
 
     def test_a_row_that_cannot_be_told(self):
         """Its text is no UTF-8. An error that tells its parameters does not say that the id is."""
