@@ -254,17 +254,20 @@ static void fail_to_write(struct lookup *lookup, const struct rp_action *done) {
 }
 
 /* The log's message of a found answer that nobody has whole: the primary gave it, or a replica that
- * was asked where it is. */
-static const char *tell_lacking(const struct lookup *lookup, char *text, size_t length,
-                                int32_t *log_level, const char *message) {
+ * was asked where it is. Where the caller's position was the reason to ask, replica_only may have
+ * given it, and somebody may have more. */
+static const char *tell_lacking(const struct lookup *lookup, const struct rp_action *done,
+                                char *text, size_t length, int32_t *log_level) {
+    const bool may_lag = done->served_by == RP_SERVED_BY_REPLICA && lookup->request.position != 0;
     if (lookup->lacking == 0 || lookup->statement.question == NULL) {
-        return message;
+        return done->message;
     }
     if (*log_level == RP_LOG_NONE) {
         *log_level = RP_LOG_WARN;
     }
-    (void)snprintf(text, length, "%s; the answer lacks %d completed waitpoint%s that nobody has",
-                   message, lookup->lacking, lookup->lacking == 1 ? "" : "s");
+    (void)snprintf(text, length, "%s; the answer lacks %d completed waitpoint%s%s", done->message,
+                   lookup->lacking, lookup->lacking == 1 ? "" : "s",
+                   may_lag ? "" : " that nobody has");
     return text;
 }
 
@@ -278,7 +281,7 @@ static void answer_found(struct lookup *lookup, const struct rp_action *done) {
         fail_to_write(lookup, done);
         return;
     }
-    const char *message = tell_lacking(lookup, text, sizeof text, &log_level, done->message);
+    const char *message = tell_lacking(lookup, done, text, sizeof text, &log_level);
     put_headers(lookup, done, headers, sizeof headers);
     end_lookup(lookup, done, log_level, message);
     answer_scratch(answers, exchange, lookup_status(done->verdict), "application/json", headers);

@@ -420,6 +420,21 @@ class IncompleteLinks(Scenario):
             self.assertEqual(host.counters(), {})
         self.assert_logged(host)
 
+    def test_replica_only_does_not_know_what_others_have(self):
+        """The primary has the links; who asks with a position that the replica is past is not told
+        that nobody has them."""
+        run, since, latest, waitpoints = self.snapshot_without_links()
+        cluster.wait_caught_up()
+        cluster.standby.pause_replay()
+        rows = history.rows()
+        history.link(latest, *waitpoints)
+        self.write()
+        with self.host({"policy": "replica_only"}) as host:
+            self.assert_found(host.lookup(run, since, position="0/1"), rows, run, since, "replica")
+        [line] = host.lookup_log()
+        self.assertIn("the answer lacks 2 completed waitpoints", line.text)
+        self.assertNotIn("nobody", line.text)
+
     def test_only_the_latest_counts(self):
         """An older row without its links is not partial: it shows no waitpoints in any case."""
         run, since, _, _ = self.snapshot_without_links()
