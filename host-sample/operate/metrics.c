@@ -302,6 +302,22 @@ static void put_lag(const struct host *host, const struct shown *shown, struct b
              "Timeline of each server; NaN: unknown.", VIEW(timeline), 1, 0);
 }
 
+/* A reason is a constant of the plugin's: there are few. */
+static void put_reasons(const struct host *host, const struct shown *shown,
+                        struct byte_buffer *out) {
+    const char *name = "snapshot_host_server_out";
+    put_header(out, name, "gauge", "1 for each server that is out; why says why.");
+    for (uint32_t i = 0; i < shown->count; i++) {
+        const struct server_view *view = &servers_of(host)->servers[shown->labels[i].index].view;
+        if (counter_value(&view->role) == RP_ROLE_OUT) {
+            byte_buffer_append_text(out, name);
+            put_label(out, "{", "server", shown->labels[i].name);
+            put_label(out, ",", "why", atomic_load_explicit(&view->why, memory_order_relaxed));
+            BYTE_BUFFER_LITERAL(out, "} 1\n");
+        }
+    }
+}
+
 static void put_roles(const struct host *host, const struct shown *shown, struct byte_buffer *out) {
     const char *name = "snapshot_host_server_role";
     put_header(out, name, "gauge", "1 for the role that each server has, as observed.");
@@ -315,6 +331,7 @@ static void put_roles(const struct host *host, const struct shown *shown, struct
             byte_buffer_append_format(out, "} %d\n", role == (uint64_t)k);
         }
     }
+    put_reasons(host, shown, out);
     put_single(out, "snapshot_host_split", "gauge",
                "1 while two servers, or lineages, claim to be the primary.", host_is_split(host));
     put_single(out, "snapshot_host_primary_answers", "gauge",

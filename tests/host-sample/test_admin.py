@@ -592,6 +592,8 @@ class Promotion(LookupCase):
                 replica = status["servers"][1]
                 self.assertEqual((replica["role"], replica["timeline"]), ("out", 2))
                 self.assertTrue(replica["why"])
+                self.assertEqual(host.metrics().select("snapshot_host_server_out"),
+                                 [({"server": "replica", "why": replica["why"]}, 1)])
                 self.assertEqual(host.admin("/readyz").json["error"],
                                  "No replica can be asked, and the policy lets no primary stand in: "
                                  f"replica: {replica['why']}")
