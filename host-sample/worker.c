@@ -39,13 +39,11 @@
 /* A drain that takes longer than any lookup may is cut short. */
 #define DRAIN_GRACE_MS 2000u
 
-/* Requests are taken once it is known who is who: else the first of them would go to servers that
- * are away, or fail for want of a primary. */
+/* Lookups begin once it is known who is who: else the first of them would go to servers that are
+ * away, or fail for want of a primary. */
 static void servers_known(void *context) {
     struct worker *worker = context;
-    if (!worker->draining && !http_front_start(worker->front)) {
-        log_write(worker->host->service.log, LOG_LEVEL_ERROR, "cannot accept connections", NULL);
-    }
+    lookups_go(&worker->lookups);
 }
 
 static bool make_servers(struct worker *worker, char *err, size_t err_length) {
@@ -93,6 +91,7 @@ static void stop_listening(evutil_socket_t fd, short events, void *context) {
     (void)events;
     worker->draining = true;
     http_front_drain(worker->front);
+    lookups_go(&worker->lookups); /* they end as they can */
     const struct timeval grace =
         interval_of(worker_config(worker)->limits.lookup_timeout_ms + DRAIN_GRACE_MS);
     (void)event_add(&worker->drain_event, &grace);
@@ -183,7 +182,6 @@ static bool make_front(struct worker *worker, uint16_t port, char *err, size_t e
     struct http_front_options options = front_options(config);
     options.address = config->listen.address;
     options.port = port;
-    options.paused = true;
     options.max_connections = share_of_connections(config);
     options.max_unsent_bytes = (size_t)(MAX_UNSENT_BYTES / config->listen.threads);
     worker->front = new_front(worker, &options, &worker->requests, err, err_length);
@@ -197,8 +195,7 @@ static void take_rates(evutil_socket_t fd, short events, void *context) {
     status_sample(worker->host);
 }
 
-/* The listener for operators: health can be asked for while the servers are not known yet, and
- * until the last lookup has been answered. */
+/* The listener for operators: health can be asked for until the last lookup has been answered. */
 static bool make_admin_front(struct worker *worker, char *err, size_t err_length) {
     const struct host_config *config = worker_config(worker);
     const struct timeval second = {.tv_sec = 1};

@@ -260,7 +260,7 @@ struct http_front *http_front_new(struct event_base *base, const struct http_fro
     event_assign(&front->acceptable, base, front->listener, EV_READ | EV_PERSIST, on_acceptable,
                  front);
     evtimer_assign(&front->accept_again, base, on_accept_again, front);
-    if (options->paused || http_front_start(front)) {
+    if (event_add(&front->acceptable, NULL) == 0) {
         return front;
     }
     close_listener(front);
@@ -271,10 +271,6 @@ fail:
     (void)snprintf(err, err_length, "cannot listen on address %s, port %u: %s", options->address,
                    (unsigned)options->port, why);
     return NULL;
-}
-
-bool http_front_start(struct http_front *front) {
-    return front->listener == NO_LISTENER || event_add(&front->acceptable, NULL) == 0;
 }
 
 uint16_t http_front_port(const struct http_front *front) {

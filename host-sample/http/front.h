@@ -42,10 +42,6 @@ struct http_front *http_front_new(struct event_base *base, const struct http_fro
  * share the connections out between the two. */
 bool http_front_is_taken(const struct http_front_options *options);
 
-/* Accepts, if options.paused kept the front from it; does nothing once it drains. False if memory
- * ran out. */
-bool http_front_start(struct http_front *front);
-
 /* The actual port. */
 uint16_t http_front_port(const struct http_front *front);
 

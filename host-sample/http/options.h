@@ -13,7 +13,6 @@ struct http_front_options {
     const char *address; /* IPv4 or IPv6 literal */
     uint16_t port;       /* 0: any free one, see http_front_port */
     bool reuse_port;     /* SO_REUSEPORT: several loops listen on one port */
-    bool paused;         /* connections wait in the system's queue until http_front_start */
     /* Names, in small letters, of the request headers that the host looks at; all others are
      * skipped, whatever they hold. */
     const char *const *headers;

@@ -28,7 +28,7 @@
 #define LEAVES_AFTER_NS UINT64_C(100000000)
 
 struct lookup {
-    TAILQ_ENTRY(lookup) entry; /* while spare */
+    TAILQ_ENTRY(lookup) entry; /* while spare, or held */
     struct lookups *lookups;
     uint64_t tag; /* its index in lookups->all */
     struct http_exchange *exchange;
@@ -41,6 +41,7 @@ struct lookup {
     struct pg_server *links; /* that are read */
     uint32_t server;         /* whose they are, in the cluster */
     bool open;
+    bool held;    /* not begun yet */
     bool first;   /* nothing has been read yet */
     bool lean;    /* the read under way asks the lean statement */
     bool watched; /* it is noticed if the client leaves */
@@ -71,6 +72,7 @@ bool lookups_init(struct lookups *lookups, struct lookup_service *service, struc
     lookups->random = random;
     lookups->answers.random = random;
     TAILQ_INIT(&lookups->spare);
+    TAILQ_INIT(&lookups->held);
     lookups->all = calloc(servers->options.max_reads, sizeof(struct lookup *));
     return lookups->all != NULL;
 }
@@ -141,7 +143,11 @@ static void log_abandoned(const struct lookup *lookup) {
 void lookup_abandon(struct lookup *lookup) {
     log_abandoned(lookup);
     counter_add(&lookup->lookups->counters.gone, 1);
-    servers_forget(lookup->lookups->servers, lookup->read_id);
+    if (lookup->held) {
+        TAILQ_REMOVE(&lookup->lookups->held, lookup, entry);
+    } else {
+        servers_forget(lookup->lookups->servers, lookup->read_id);
+    }
     release(lookup);
 }
 
@@ -535,6 +541,63 @@ static uint32_t refuse(struct lookups *lookups, struct http_exchange *exchange) 
     return lookup_status(RP_VERDICT_SHED);
 }
 
+/* Returns the status that was answered; 0 if none was. */
+static uint32_t begin(struct lookup *lookup) {
+    struct lookups *lookups = lookup->lookups;
+    struct http_exchange *exchange = lookup->exchange;
+    const struct rp_request request = {
+        .struct_size = sizeof request,
+        .now_ns = lookup->now_ns,
+        .deadline_ns = lookup->deadline_ns,
+        .entropy = entropy_next(lookups->random),
+        .position = lookup->request.position,
+    };
+    if (servers_start(lookups->servers, lookups->service->policy, &request, lookup->tag,
+                      &lookup->read_id) != RP_OK) {
+        release(lookup);
+        return refuse(lookups, exchange);
+    }
+    PROBE_LOOKUP_BEGIN(lookup, lookup->request.run.text, lookup->request.snapshot.text);
+    while (lookup->open && lookup->first && servers_step(lookups->servers, lookup->now_ns)) {
+    }
+    return 0;
+}
+
+/* The rest of its time it has for its answer. */
+static uint64_t held_until(const struct lookup *lookup) {
+    return lookup->started_ns + (lookup->deadline_ns - lookup->started_ns) / 5 * 4;
+}
+
+static void begin_held(struct lookups *lookups, uint64_t until_ns) {
+    struct lookup *lookup;
+    while ((lookup = TAILQ_FIRST(&lookups->held)) != NULL && held_until(lookup) <= until_ns) {
+        TAILQ_REMOVE(&lookups->held, lookup, entry);
+        lookup->held = false;
+        lookup->now_ns = monotonic_ns();
+        (void)begin(lookup);
+    }
+    if (lookup != NULL) {
+        wake_up_set(&lookups->servers->wake_ups, &lookups->held_for_long, held_until(lookup));
+    }
+}
+
+static void held_for_long(struct wake_up *wake_up) {
+    begin_held(container_of(wake_up, struct lookups, held_for_long), monotonic_ns());
+}
+
+static void hold(struct lookup *lookup) {
+    struct lookups *lookups = lookup->lookups;
+    TAILQ_INSERT_TAIL(&lookups->held, lookup, entry);
+    lookups->held_for_long.woken = held_for_long;
+    begin_held(lookups, 0);
+}
+
+void lookups_go(struct lookups *lookups) {
+    lookups->going = true;
+    wake_up_clear(&lookups->held_for_long);
+    begin_held(lookups, UINT64_MAX);
+}
+
 uint32_t lookup_start(struct lookups *lookups, struct http_exchange *exchange,
                       const struct lookup_request *request) {
     struct lookup_service *service = lookups->service;
@@ -560,21 +623,11 @@ uint32_t lookup_start(struct lookups *lookups, struct http_exchange *exchange,
     lookup->first = true;
     lookup->watched = false;
     lookup->error[0] = '\0';
-    const struct rp_request read_request = {
-        .struct_size = sizeof read_request,
-        .now_ns = lookup->started_ns,
-        .deadline_ns = lookup->deadline_ns,
-        .entropy = entropy_next(lookups->random),
-        .position = request->position,
-    };
-    if (servers_start(lookups->servers, service->policy, &read_request, lookup->tag,
-                      &lookup->read_id) != RP_OK) {
-        release(lookup);
-        return refuse(lookups, exchange);
-    }
+    lookup->held = !lookups->going;
     http_exchange_set_user(exchange, lookup);
-    PROBE_LOOKUP_BEGIN(lookup, lookup->request.run.text, lookup->request.snapshot.text);
-    while (lookup->open && lookup->first && servers_step(lookups->servers, lookup->now_ns)) {
+    if (lookup->held) {
+        hold(lookup);
+        return 0;
     }
-    return 0;
+    return begin(lookup);
 }

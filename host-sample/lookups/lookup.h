@@ -16,10 +16,14 @@
 
 struct http_exchange;
 
-/* Begins a lookup that answers the exchange, now or later, and writes down how it ended; returns 0.
- * If none can be begun, answers and returns the status of that answer. */
+/* Begins a lookup, if need be after lookups_go or when most of its time is over, that answers the
+ * exchange, now or later, and writes down how it ended; returns 0. If none can be begun, answers
+ * and returns the status of that answer. */
 uint32_t lookup_start(struct lookups *lookups, struct http_exchange *exchange,
                       const struct lookup_request *request);
+
+/* Those that have come begin now, and later ones at once. */
+void lookups_go(struct lookups *lookups);
 
 /* The exchange's client left: nothing further is asked on its behalf. */
 void lookup_abandon(struct lookup *lookup);

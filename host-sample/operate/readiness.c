@@ -81,7 +81,7 @@ bool host_is_ready(const struct worker *worker, const struct policy_needs *needs
     }
     for (uint32_t i = 0; i < host->worker_count; i++) {
         struct servers *servers = &host->workers[i].servers;
-        if (counter_value(&servers->settled) == 0) {
+        if (counter_value(&servers->announced) == 0 || counter_value(&servers->settled) == 0) {
             (void)snprintf(why, length, "Not every server has been tried yet");
             return false;
         }

@@ -258,18 +258,20 @@ static bool have_waited_long(struct servers *servers) {
 /* Once every link has been tried, and every server was heard or failed. A server to which links
  * come up slowly has failed for the first question, which had no link in all its time; the next one
  * is on its way then, and without its answer the server could not be asked. */
-static void announce(struct servers *servers) {
+static bool announce(struct servers *servers) {
     struct rp_cluster_info info = {.struct_size = sizeof info};
-    if (servers->announced || servers->untried > 0) {
-        return;
+    if (counter_value(&servers->announced) != 0 || servers->untried > 0) {
+        return false;
     }
     (void)servers->calls->info(servers->cluster, &info);
-    if (info.settled && (servers_are_heard(servers) || have_waited_long(servers))) {
-        servers->announced = true;
-        wake_up_clear(&servers->known_wake_up);
-        fill_views(servers, monotonic_ns());
-        servers->options.known(servers->options.known_context);
+    if (!info.settled || (!servers_are_heard(servers) && !have_waited_long(servers))) {
+        return false;
     }
+    counter_set(&servers->announced, 1);
+    wake_up_clear(&servers->known_wake_up);
+    fill_views(servers, monotonic_ns());
+    servers->options.known(servers->options.known_context);
+    return true;
 }
 
 /* Says what is known here, and takes over what others know. Nothing while servers change, or
@@ -292,9 +294,8 @@ static void tell_other_threads(struct servers *servers) {
     }
 }
 
-void servers_flush(struct servers *servers) {
+static void flush_links(struct servers *servers) {
     bool again;
-    tell_other_threads(servers);
     do {
         servers_run(servers);
         again = false;
@@ -304,9 +305,16 @@ void servers_flush(struct servers *servers) {
             again = waits_flush(&servers->servers[i].waits) || again;
         }
     } while (again);
+}
+
+void servers_flush(struct servers *servers) {
+    tell_other_threads(servers);
+    flush_links(servers);
     log_notices(servers);
     show_news(servers);
-    announce(servers);
+    if (announce(servers)) {
+        flush_links(servers); /* what has waited for it */
+    }
 }
 
 /* The end of the turn does what is due. */

@@ -88,7 +88,7 @@ struct servers_options {
     void *say_context;
     struct servers_user user;
     /* Every link has been tried once, and it is known who is who, or a server to which there are
-     * links has not said it for too long. Called once. */
+     * links has not said it for too long. Called once, and may start reads. */
     void (*known)(void *context);
     void *known_context;
     uint64_t *random;        /* see entropy.h */
@@ -104,8 +104,8 @@ struct servers {
     _Atomic uint32_t count; /* the places that have ever been taken */
     /* Held to change which links there are, and to look at them from another thread. */
     pthread_mutex_t lock;
-    uint32_t untried; /* whose first attempts to connect are under way */
-    bool announced;
+    uint32_t untried;           /* whose first attempts to connect are under way */
+    _Atomic uint64_t announced; /* 1: options.known was called */
     uint64_t known_by_ns; /* who has not been heard is not waited for any longer; 0: see announce */
     struct wake_up known_wake_up;
     struct wake_ups wake_ups;

@@ -13,7 +13,7 @@ import unittest
 
 import testbed
 from cluster import Cluster
-from host import Host, ini_text, run_host
+from host import TOKEN, UNTRIED, Host, ini_text, lookup_path, run_host
 from lookup_case import LookupCase, module_cluster
 from prometheus import parse
 from raw_http import RawConnection, get
@@ -189,6 +189,54 @@ class Readiness(LookupCase):
         with Host(cluster.primary, policy={"policy": "replica_then_primary"},
                   settings={"admin": {"port": free_port()}}) as host:
             self.assertEqual(host.admin("/readyz").status, 200)
+
+    @contextlib.contextmanager
+    def host_with_a_silent_server(self, **settings):
+        """One that has just begun to listen, with a server more that takes three seconds to fail."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            port = silent.getsockname()[1]
+            host = with_admin(**{"server.silent": {"conninfo": f"host=127.0.0.1 port={port}"}, **settings})
+            host.start(at_once=True)
+            try:
+                host.wait_for_links("primary", "replica")
+                yield host
+                host.stop()
+            finally:
+                host.kill()
+
+    def test_lookups_wait_until_every_server_was_tried(self):
+        """On both listeners health is told meanwhile."""
+        with self.host_with_a_silent_server() as host:
+            future = host.begin_lookup(run, since)
+            with RawConnection(host.port) as leaver:
+                leaver.send(get(lookup_path(run, since), "authorization: Bearer " + TOKEN))
+                wait_for(lambda: host.metrics().value("snapshot_host_lookups_in_flight") == 2,
+                         "the lookups to wait")
+                leaver.reset()
+            wait_for(lambda: host.metrics().value("snapshot_host_lookups_abandoned_total") == 1,
+                     "the host to see who has left")
+            self.assertEqual(host.request("GET", "/healthz").status, 200)
+            self.assertEqual(host.request("GET", lookup_path("bad", "bad")).status, 401)
+            for answer in (host.request("GET", "/readyz"), host.admin("/readyz")):
+                self.assertEqual((answer.status, answer.body), (503, UNTRIED))
+            self.assertFalse(future.done())
+            self.assertEqual(future.result().status, 200)
+            self.assertEqual(host.request("GET", "/readyz").status, 200)
+
+    def test_lookups_do_not_wait_for_longer_than_they_may(self):
+        with self.host_with_a_silent_server(limits={"lookup_timeout_ms": 500}) as host:
+            self.assertEqual(host.lookup(run, since).status, 200)
+            self.assertEqual(host.lookup(run, "made-up").status, 503)
+            self.assertEqual(host.request("GET", "/readyz").body, UNTRIED)
+
+    def test_end_before_every_server_was_tried(self):
+        with self.host_with_a_silent_server() as host:
+            future = host.begin_lookup(run, since)
+            wait_for(lambda: host.metrics().value("snapshot_host_lookups_in_flight") == 1,
+                     "the lookup to wait")
+            self.assertEqual(host.request("GET", "/readyz").body, UNTRIED)
+            host.signal(signal.SIGTERM)
+            self.assertEqual(future.result().status, 200)
 
     def test_no_server_from_the_start(self):
         away = {"conninfo": f"host=127.0.0.1 port={free_port()} dbname=postgres"}

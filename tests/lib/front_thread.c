@@ -223,11 +223,6 @@ static void watch_all(struct front_thread *thread, struct call *call) {
     }
 }
 
-static void unpause(struct front_thread *thread, struct call *call) {
-    (void)call;
-    ck_assert(http_front_start(thread->front));
-}
-
 static void drain(struct front_thread *thread, struct call *call) {
     if (call->text != NULL) {
         const ssize_t length = (ssize_t)strlen(call->text);
@@ -252,10 +247,6 @@ unsigned front_thread_answer(struct front_thread *thread) {
 
 void front_thread_watch(struct front_thread *thread) {
     run_in(thread, watch_all);
-}
-
-void front_thread_unpause(struct front_thread *thread) {
-    run_in(thread, unpause);
 }
 
 void front_thread_drain(struct front_thread *thread) {

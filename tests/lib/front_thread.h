@@ -34,7 +34,6 @@ char front_thread_big_byte(size_t at);
 /* Each runs in the front's thread and has ended when it returns. */
 unsigned front_thread_answer(struct front_thread *thread); /* all that wait; returns how many */
 void front_thread_watch(struct front_thread *thread);      /* all that wait */
-void front_thread_unpause(struct front_thread *thread);    /* http_front_start */
 void front_thread_drain(struct front_thread *thread);
 /* Sends on `fd` first, so that the loop has no chance to look at the other end before it drains.
  */

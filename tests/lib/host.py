@@ -31,6 +31,7 @@ TOKEN = "test-token"
 APPLICATION = "host-under-test"  # the name of the host's links in pg_stat_activity
 SANITIZER_REPORT = re.compile(r"Sanitizer|runtime error:|AddressSan|==\d+==")
 STOP_LIMIT_S = 30
+UNTRIED = b'{"error":"Not every server has been tried yet"}'  # what /readyz says until lookups begin
 
 
 def ini_text(sections):
@@ -137,8 +138,8 @@ class Host:
         else:
             self.kill()
 
-    def start(self):
-        """Runs the host and returns when it answers /healthz."""
+    def start(self, at_once=False):
+        """Runs the host and returns when lookups begin; or at once, when it listens."""
         self._process = subprocess.Popen(
             [self._binary, "-c", self.config_path], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT, start_new_session=True)
@@ -146,6 +147,9 @@ class Host:
         reader.start()
         self._readers.append(reader)
         wait_for(self._is_healthy, "snapshot-host to answer /healthz", timeout_s=30, every_s=0.005)
+        if not at_once:
+            wait_for(lambda: self.request("GET", "/readyz").body != UNTRIED,
+                     "every server to be tried once", timeout_s=30, every_s=0.005)
         return self
 
     def _is_healthy(self):

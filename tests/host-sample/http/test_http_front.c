@@ -1157,25 +1157,6 @@ START_TEST(port_is_shared) {
 }
 END_TEST
 
-START_TEST(paused_front_lets_clients_wait) {
-    struct http_front_options options = front_thread_options();
-
-    options.paused = true;
-    start(&options);
-    client_send_text(&client, GET("/echo"));
-    for (unsigned i = 0; i < 100; i++) {
-        ck_assert(front_thread_is_idle(front)); /* rounds of the loop */
-    }
-    ck_assert_uint_eq(front_thread_counters(front).connections_accepted, 0);
-    front_thread_unpause(front);
-    const struct client_reply reply = client_read(&client);
-    assert_echo(&reply, "GET\n/echo\n");
-    front_thread_drain(front);
-    front_thread_unpause(front); /* too late to matter */
-    ck_assert(is_refused(front_thread_port(front)));
-}
-END_TEST
-
 START_TEST(sockets_are_set_up) {
     struct sockaddr_in own, peer;
     socklen_t length = sizeof(own);
@@ -1269,7 +1250,6 @@ static void add_limits(Suite *suite) {
     tcase_add_test(tests, too_many_connections);
     tcase_add_test(tests, refused_connections_are_bounded);
     tcase_add_test(tests, port_is_shared);
-    tcase_add_test(tests, paused_front_lets_clients_wait);
 }
 
 static void add_clients(Suite *suite) {
