@@ -400,7 +400,7 @@ static int32_t outcome_of_answer(struct lookup *lookup, enum snapshot_outcome fo
     case SNAPSHOT_FOREIGN:
         copy_error(lookup,
                    "rows of another run or environment came (does the type or the collation of "
-                   "a column of ids call different ones equal?)");
+                   "a column of ids, or the database's encoding, call different ones equal?)");
         return RP_FAILED;
     default:
         explain_malformed(lookup);

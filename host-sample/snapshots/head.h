@@ -8,7 +8,8 @@
  * asked for, as they were sent, and then
  *
  *     r or p, is the server in recovery (a replica) or out of it (a primary)?
- *     f or m, is the since row found or missing?
+ *     f or m, is the since row found or missing? (Anything else: the session has taken the ids for
+ *     others, since it is in another encoding than UTF-8, and tells nothing.)
  *     its position after the statement's snapshot, as PostgreSQL prints it; nothing if it has none
  */
 #ifndef SNAPSHOT_HEAD_H
@@ -27,6 +28,10 @@ struct snapshot_question {
 };
 
 struct snapshot_head {
+    /* The ids came back in other characters than they were sent in, as where two of them are one in
+     * the database's encoding. It may be the answer to this question or not, and counts for
+     * nothing; that is no reason to doubt the link, whose other answers tell. */
+    bool restated;
     bool recovering;
     bool found;
     const char *after; /* NUL-terminated, within the text that was read; "": unknown */

@@ -66,7 +66,7 @@ bool snapshot_read_head(struct snapshot_head *head, const struct result_rows *ro
                         const struct snapshot_question *asked);
 
 /* The rest of an answer whose head that was. FOREIGN now only for a row of another run or
- * environment. */
+ * environment, or a question in other characters. */
 enum snapshot_outcome snapshot_read_rows(struct snapshot_result *read, struct result_rows rows,
                                          const struct snapshot_question *asked,
                                          const struct snapshot_head *head);

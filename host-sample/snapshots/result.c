@@ -161,7 +161,7 @@ static enum snapshot_outcome outcome_of(struct snapshot_result *read,
     if (!collect_all(read, &tally) || (!read->head.found && read->count > 0)) {
         return SNAPSHOT_MALFORMED;
     }
-    if (!are_of_question(read, asked)) {
+    if (read->head.restated || !are_of_question(read, asked)) {
         return SNAPSHOT_FOREIGN;
     }
     if (!read->head.found) {

@@ -492,6 +492,23 @@ class Healing(LookupCase):
                 if answer.status != 503:
                     self.assertRegex(answer.headers.get("x-read-position", ""), r"^[0-9A-F]+/[0-9A-F]+$")
 
+    def test_ids_that_come_back_in_other_characters(self):
+        """U+00A6 and U+FFE4 are one in this encoding. Which of them a row has nobody knows, and who asks for
+        it costs others nothing."""
+        rows = ('INSERT INTO "TaskRunExecutionSnapshot" (id, "executionStatus", description, "runId",'
+                " \"runStatus\", \"environmentId\") SELECT id, 'EXECUTING', '', 'r', 'EXECUTING', 'e'"
+                " FROM unnest(ARRAY['s\u00a6', 'caf\u5165', 'plain']) id")
+        with self.database_of("japanese", "EUC_JP", [rows]) as settings, \
+                Host(settings=settings, policy={"policy": "read_index"}) as host:
+            host.wait_for_links("primary", "replica")
+            before = self.connects(host, "replica")
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                ids = ["s\u00a6", "caf\u5165", "plain", "t\u00a6", "s\uffe4"] * 20
+                answers = list(pool.map(lambda one: host.lookup("r", one), ids))
+            for identity, answer in zip(ids, answers):
+                self.assertEqual(answer.status, 503 if "\u00a6" in identity else 200, answer)
+            self.assertEqual(self.connects(host, "replica"), before)
+
     def test_a_row_that_cannot_be_told(self):
         """Its text is no UTF-8. An error that tells its parameters does not say that the id is."""
         rows = ('INSERT INTO "TaskRunExecutionSnapshot" (id, "executionStatus",'

@@ -646,7 +646,77 @@ static const struct {
     {BYTES("s1\nr1\ne1\nrf1/2"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, "e2", false},
     {BYTES("s1\nr1\ne2\nrf1/2"), SNAPSHOT_FOUND, SNAPSHOT_FOREIGN, "e2", false},
     {HEAD("rf"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, "e1", false},
+    {BYTES("s1\nr1\nr?1/2"), SNAPSHOT_FOREIGN, SNAPSHOT_FOREIGN, NULL, false}, /* not in UTF-8 */
 };
+
+/* Of a question with characters that are not ASCII: others in their places may come from another
+ * encoding, and from another question. */
+static const struct {
+    const char *asked, *echoed;
+    bool is_answer, restated;
+} echoes[] = {
+    {"s\xc2\xa6", "s\xc2\xa6", true, false},
+    {"s\xc2\xa6", "s\xef\xbf\xa4", true, true},
+    {"s\xef\xbf\xa4", "s\xc2\xa6", true, true},
+    {"\xc2\xa6s", "\xef\xbf\xa4s", true, true},
+    {"\xc2\xa6", "\xef\xbf\xa4\xef\xbf\xa4", true, true},
+    {"a\xc2\xa6"
+     "b\xc2\xa6",
+     "a\xc2\xa7"
+     "b\xc2\xa7",
+     true, true},
+    {"a\xc2\xa6"
+     "b",
+     "a\xc2\xa6"
+     "c",
+     false, false},
+    {"a\xc2\xa6"
+     "b",
+     "a\xc2\xa7"
+     "c",
+     false, false},
+    {"a\xc2\xa6"
+     "b",
+     "a\xc2\xa7", false, false},
+    {"a\xc2\xa6",
+     "a\xc2\xa7"
+     "b",
+     false, false},
+    {"a\xc2\xa6", "a", false, false},
+    {"a", "a\xc2\xa6", false, false},
+    {"a\xc2\xa6", "ab", false, false},
+    {"ab", "a\xc2\xa6", false, false},
+};
+
+START_TEST(an_echo_in_other_characters) {
+    char text[64];
+    struct snapshot_head head;
+    const struct snapshot_question question = {
+        .snapshot = {echoes[_i].asked, strlen(echoes[_i].asked)}, .run = {"r1", 2}};
+    (void)snprintf(text, sizeof text, "%s\nr1\nrf1/2", echoes[_i].echoed);
+    const struct text all = {text, strlen(text)};
+    ck_assert(head_read(&head, &all, &question) == echoes[_i].is_answer);
+    ck_assert(!echoes[_i].is_answer || head.restated == echoes[_i].restated);
+    const struct text cut = {text, strlen(echoes[_i].echoed)};
+    ck_assert(!head_read(&head, &cut, &question));
+}
+END_TEST
+
+/* It counts for nothing, whatever it says. */
+START_TEST(an_answer_in_other_characters) {
+    static const char *const rows[] = {"", "f"};
+    struct snapshot_result read;
+    struct snapshot_question question = asked;
+    question.snapshot = (struct text){"s\xc2\xa6", 3};
+    for (int with = 0; with < COUNT(rows); with++) {
+        PGresult *result = result_of(false, rows[with]);
+        set_value(result, 0, HEAD_COLUMN, (struct field)BYTES("s\xc2\xa7\nr1\nrf1/2"));
+        ck_assert_int_eq(snapshot_read(&read, result_rows_all(result), &question),
+                         SNAPSHOT_FOREIGN);
+        PQclear(result);
+    }
+}
+END_TEST
 
 #define OF_E1 BYTES("e1")
 
@@ -1024,6 +1094,8 @@ int main(void) {
     tcase_add_test(shapes, other_columns);
     tcase_add_test(shapes, a_lean_row_that_needs_more);
     tcase_add_loop_test(shapes, a_head, 0, COUNT(heads));
+    tcase_add_loop_test(shapes, an_echo_in_other_characters, 0, COUNT(echoes));
+    tcase_add_test(shapes, an_answer_in_other_characters);
     tcase_add_loop_test(shapes, an_environment, 0, COUNT(environments));
     tcase_add_test(shapes, an_environment_too_much);
     tcase_add_test(shapes, a_head_tells_where_the_server_is);
