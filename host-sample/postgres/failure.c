@@ -52,13 +52,14 @@ static bool is_of_parameter(const PGresult *error) {
 
 enum pg_failure pg_failure_of(const PGresult *error) {
     static const char *const conflicts[] = {"40001", "40P01", NULL};
-    static const char *const encodings[] = {"22021", "22P05", NULL};
     static const char *const farewells[] = {"57P01", "57P02", "57P03", NULL};
     const char *sqlstate = pg_error_sqlstate(error);
     if (is_one_of(sqlstate, conflicts)) {
         return PG_CONFLICT;
     }
-    if (is_one_of(sqlstate, encodings) && is_of_parameter(error)) {
+    /* The parameters are UTF-8, so 22021, that they are no text at all, is said by a session that
+     * takes them to be in another encoding, and knows nothing of them. */
+    if (strcmp(sqlstate, "22P05") == 0 && is_of_parameter(error)) {
         return PG_NO_SUCH_TEXT;
     }
     return is_one_of(sqlstate, farewells) ? PG_SERVER_GONE : PG_FAILED_HERE;

@@ -189,8 +189,19 @@ static bool may_be_outdated(const struct pg_traffic *traffic, const struct pg_re
                                                   : pg_error_doubts_bare_session(request->result));
 }
 
+/* Of a session that has left UTF-8, as one may that a pooler shares: texts are others there. */
+static bool has_other_encoding(const struct pg_traffic *traffic) {
+    const int encoding = PQclientEncoding(traffic->pipeline.conn);
+    return encoding != traffic->encoding && encoding != pg_char_to_encoding("UTF8");
+}
+
 /* Whether the answer says that the link is not to be used any more. */
 static bool voids_link(struct pg_traffic *traffic, const struct pg_request *request) {
+    if (has_other_encoding(traffic)) {
+        (void)snprintf(traffic->why_void, sizeof(traffic->why_void),
+                       "the session has another client_encoding by now than UTF8");
+        return true;
+    }
     if (request->failed) {
         if (!pg_error_voids_session(request->result) && !may_be_outdated(traffic, request)) {
             return false;

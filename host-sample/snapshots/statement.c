@@ -147,9 +147,12 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 #define ECHO_ONE_ENVIRONMENT(of)                                                                   \
     ECHO_ANY_ENVIRONMENT(of) OP("||") "E'\\n'" OP("||") ASKED(of, ENVIRONMENT)
 
-/* Found or missing, in recovery or out of it. */
+/* Found or missing, in recovery or out of it. A session in another encoding has looked for other
+ * ids: it was in UTF-8 when the link came up, but a pooler may lead to another one. */
 #define STATE(recovery)                                                                            \
-    "CASE WHEN q.since IS NULL THEN E'\\n" recovery "m' ELSE E'\\n" recovery "f' END"
+    "CASE WHEN q.since IS NOT NULL THEN E'\\n" recovery "f'"                                       \
+    " WHEN pg_catalog.current_setting('client_encoding')" OP("=") "'UTF8'"                         \
+    " THEN E'\\n" recovery "m' ELSE E'\\n" recovery "?' END"
 
 #define REPLAYED "COALESCE(pg_catalog.pg_last_wal_replay_lsn()::" CATALOG "text, '')"
 #define INSERTED "pg_catalog.pg_current_wal_insert_lsn()::" CATALOG "text"

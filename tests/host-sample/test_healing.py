@@ -195,7 +195,7 @@ class Healing(LookupCase):
         """Such an error is of a row, not of the id, whatever its context says, with a dollar in it or with
         all parameters: the row is not absent."""
         cluster.primary.execute("""CREATE FUNCTION "check$1"(of text) RETURNS boolean STABLE LANGUAGE plpgsql
-            AS $$BEGIN RAISE EXCEPTION 'of a text' USING ERRCODE = '22021'; END$$;
+            AS $$BEGIN RAISE EXCEPTION 'of a text' USING ERRCODE = '22P05'; END$$;
             ALTER DATABASE postgres SET log_parameter_max_length_on_error = -1""")
         self.addCleanup(cluster.primary.execute, """DROP FUNCTION "check$1";
             ALTER DATABASE postgres RESET log_parameter_max_length_on_error""")
@@ -323,6 +323,32 @@ class Healing(LookupCase):
             self.assertEqual(host.lookup(self.run_id, accented["id"]).status, 503)
             primary.encoding = standby.encoding = "UTF8"
             wait_for(lambda: host.lookup(self.run_id, accented["id"]).status == 200, "all to be well")
+
+    def test_a_session_that_turns_to_another_encoding(self):
+        """As one does that a pooler lends to others as well. A link that hears of it is given up, and so is one
+        that misses a row in a session that keeps it to itself: it has looked for other ids."""
+        accented = history.snapshot(self.run_id, id="caf\u00e9" + history.new_id())
+        history.write(cluster.primary)
+        cluster.wait_caught_up()
+        with OtherEncoding(cluster.standby, "UTF8") as standby, \
+                OtherEncoding(cluster.primary, "UTF8") as primary, \
+                Host(primary, [standby], policy=NO_WAIT) as host:
+            host.wait_for_links("primary", "replica")
+            self.assertEqual(host.lookup(self.run_id, accented["id"]).status, 200)
+            primary.told = standby.told = "LATIN1"
+            for _ in range(4):
+                host.lookup(self.run_id, accented["id"])
+            host.wait_for_log(lambda line: "another client_encoding by now" in line.text, "the reason")
+            primary.told = standby.told = "UTF8"
+            wait_for(lambda: host.lookup(self.run_id, accented["id"]).status == 200, "all to be well")
+        with OtherEncoding(cluster.standby, told="UTF8") as standby, \
+                OtherEncoding(cluster.primary, told="UTF8") as primary:
+            for policy in (NO_WAIT, {"policy": "read_index"}):
+                with Host(primary, [standby], policy=policy) as host:
+                    host.wait_for_links("primary", "replica")
+                    self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 200)
+                    for _ in range(4):
+                        self.assertEqual(host.lookup(self.run_id, accented["id"]).status, 503)
 
     def test_plans_that_are_compiled(self):
         """A read of one row is not worth it, however much its plan is said to cost."""

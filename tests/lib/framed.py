@@ -168,10 +168,9 @@ class OtherEncoding(_Framed):
     """Asks the server for another client_encoding than its client does, as a pooler may that passes on
     only what it knows."""
 
-    _answer = _Framed._ask
-
-    def __init__(self, server):
-        self.encoding = "LATIN1"
+    def __init__(self, server, encoding="LATIN1", told=None):
+        self.encoding = encoding
+        self.told = told  # what clients are told it is, whenever this changes; None: the truth
         super().__init__(server, sslmode="disable", gssencmode="disable")
 
     async def _greet(self, reader, writer):
@@ -179,6 +178,23 @@ class OtherEncoding(_Framed):
         rest = await reader.readexactly(struct.unpack("!I", length)[0] - 4)
         rest = rest.replace(b"client_encoding\0UTF8\0", b"client_encoding\0%s\0" % self.encoding.encode())
         return struct.pack("!I", len(rest) + 4) + rest
+
+    def _status(self):
+        body = b"client_encoding\0%s\0" % self.told.encode()
+        return b"S" + struct.pack("!I", len(body) + 4) + body
+
+    async def _answer(self, reader, writer):
+        told = self.told
+        while True:
+            head = await reader.readexactly(5)
+            message = head + await reader.readexactly(struct.unpack("!I", head[1:])[0] - 4)
+            if self.told and message[:1] == b"S" and message[5:].startswith(b"client_encoding\0"):
+                message = self._status()
+            if self.told != told and message[:1] == b"Z":
+                told = self.told
+                writer.write(self._status())
+            writer.write(message)
+            await writer.drain()
 
 
 class TlsRecords(_Framed):
