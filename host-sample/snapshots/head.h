@@ -8,8 +8,8 @@
  * asked for, as they were sent, and then
  *
  *     r or p, is the server in recovery (a replica) or out of it (a primary)?
- *     f or m, is the since row found or missing? (Anything else: the session has taken the ids for
- *     others, since it is in another encoding than UTF-8, and tells nothing.)
+ *     f or m, is the since row found or missing? Anything else says that it is missing where nobody
+ *     asked: in a session that is not in UTF-8 by now, or a table that the name leads to no more.
  *     its position after the statement's snapshot, as PostgreSQL prints it; nothing if it has none
  */
 #ifndef SNAPSHOT_HEAD_H

@@ -147,11 +147,18 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 #define ECHO_ONE_ENVIRONMENT(of)                                                                   \
     ECHO_ANY_ENVIRONMENT(of) OP("||") "E'\\n'" OP("||") ASKED(of, ENVIRONMENT)
 
-/* Found or missing, in recovery or out of it. A session in another encoding has looked for other
- * ids: it was in UTF-8 when the link came up, but a pooler may lead to another one. */
+/* Whether what is missing is missing in the table that is meant. A session in another encoding has
+ * looked for other ids: it was in UTF-8 when the link came up, but a pooler may lead to another one.
+ * And a prepared statement goes on with its table when the search_path leads to one by now that has
+ * come to be before it; the name alone, a constant, was looked up when that table was. */
+#define KNOWS                                                                                      \
+    "pg_catalog.current_setting('client_encoding')" OP("=") "'UTF8'"                               \
+    " AND pg_catalog.to_regclass(" TABLE_IN_LITERAL("TaskRunExecutionSnapshot") ")" OP("=")        \
+    TABLE_IN_LITERAL("TaskRunExecutionSnapshot") "::pg_catalog.regclass"
+
+/* Found or missing, in recovery or out of it. */
 #define STATE(recovery)                                                                            \
-    "CASE WHEN q.since IS NOT NULL THEN E'\\n" recovery "f'"                                       \
-    " WHEN pg_catalog.current_setting('client_encoding')" OP("=") "'UTF8'"                         \
+    "CASE WHEN q.since IS NOT NULL THEN E'\\n" recovery "f' WHEN " KNOWS                           \
     " THEN E'\\n" recovery "m' ELSE E'\\n" recovery "?' END"
 
 #define REPLAYED "COALESCE(pg_catalog.pg_last_wal_replay_lsn()::" CATALOG "text, '')"

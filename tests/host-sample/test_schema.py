@@ -137,6 +137,27 @@ class Schema(LookupCase):
             host.wait_for_links("primary", "replica")
             self.assert_answers(host, RIGHT)
 
+    def test_a_table_that_comes_to_be_first(self):
+        """Under statements that were prepared before it was there, and that read on in the one behind it."""
+        self.addCleanup(cluster.primary.execute, "DROP SCHEMA IF EXISTS earlier CASCADE")
+        for prepared in ("yes", "no"):
+            cluster.primary.execute("DROP SCHEMA IF EXISTS earlier CASCADE; CREATE SCHEMA earlier")
+            cluster.wait_caught_up()
+            settings = self.led_by("earlier, public")
+            for section in ("primary", "replica"):
+                settings[section]["prepared"] = prepared
+            with self.host(settings=settings) as host:
+                host.wait_for_links("primary", "replica")
+                self.assert_answers(host, WRONG)
+                table = '"TaskRunExecutionSnapshot"'
+                cluster.primary.execute(f"CREATE TABLE earlier.{table} (LIKE public.{table} INCLUDING ALL);"
+                                        f" INSERT INTO earlier.{table} SELECT * FROM public.{table};"
+                                        f" UPDATE earlier.{table} SET id = '{ONLY_RIGHT}' WHERE id = '{SINCE}'")
+                cluster.wait_caught_up()
+                for _ in range(5):
+                    self.assertEqual(host.lookup(RUN, ONLY_RIGHT).status, 200)
+                    self.assertEqual(host.lookup(RUN, NOWHERE).status, 404)
+
     def test_operators_and_types_before_those_of_the_catalog(self):
         """As extensions have them that imitate other databases, in a schema that their manuals put before
         pg_catalog. What servers are asked of themselves is told all the same."""
