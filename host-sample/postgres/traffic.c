@@ -10,6 +10,7 @@
 #include "setup.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum {
     RESENDS_IN_COMPANY = 1, /* of a statement that a neighbour's error has aborted */
@@ -163,11 +164,18 @@ static struct result_rows rows_of(const struct pg_request *request,
                                    : result_rows_all(request->result);
 }
 
+/* As many as the server says at the end, if it does: none was lost or doubled on the way. */
+static bool has_all_its_rows(PGresult *result) {
+    const char *told = PQcmdTuples(result);
+    return told[0] == '\0' || strtol(told, NULL, 10) == PQntuples(result);
+}
+
 /* Gives each read its rows. Whether what came is the answer to what was asked: a link whose answers
  * are shifted, by an error that a pooler put in, gives those of the neighbours. */
 static bool take_answer(const struct pg_request *request) {
     int at = 0;
-    if (request->asks && !is_answer_to_question(request->before)) {
+    if ((request->asks && !is_answer_to_question(request->before)) ||
+        (request->reads && !has_all_its_rows(request->result))) {
         return false;
     }
     for (struct pg_statement *one = request->statement; request->reads && one != NULL;
@@ -213,7 +221,7 @@ static bool voids_link(struct pg_traffic *traffic, const struct pg_request *requ
         return false;
     }
     (void)snprintf(traffic->why_void, sizeof(traffic->why_void),
-                   "the answer to another question came");
+                   "the answer to another question came, or not all of it");
     return true;
 }
 

@@ -16,7 +16,7 @@ import psycopg2
 
 from clients import Asking
 from cluster import TABLES, postgres_binaries
-from framed import OtherEncoding, RowsOfOthers, SuperfluousErrors, TlsRecords
+from framed import OtherEncoding, RowsOfOthers, RowsTooFewOrMany, SuperfluousErrors, TlsRecords
 from host import Host, run_host
 from lookup_case import NO_WAIT, LookupCase, module_cluster
 from oracle import differences, expected_answer
@@ -572,6 +572,12 @@ class Healing(LookupCase):
         """Well-formed, in place, and somebody else's: nobody is given them."""
         with RowsOfOthers(cluster.standby) as pooler:
             self.ask_through(pooler)
+
+    def test_rows_too_few_or_many(self):
+        """The server says how many there are."""
+        for times in (0, 2):
+            with self.subTest(times=times), RowsTooFewOrMany(cluster.standby, times) as pooler:
+                self.ask_through(pooler)
 
     def ask_through(self, pooler):
         """Lookups of eight runs at once through a pooler with a fault: every answer is right."""

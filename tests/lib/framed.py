@@ -197,6 +197,34 @@ class OtherEncoding(_Framed):
             await writer.drain()
 
 
+class RowsTooFewOrMany(_Framed):
+    """Loses a row of every so many-th answer of several rows, or gives it twice."""
+
+    def __init__(self, server, times):
+        self.every = None  # None: every row once
+        self.sent = 0
+        self._times = times
+        self._answers = 0
+        super().__init__(server, sslmode="disable", gssencmode="disable")
+
+    async def _answer(self, reader, writer):
+        rows = []
+        while True:
+            head = await reader.readexactly(5)
+            message = head + await reader.readexactly(struct.unpack("!I", head[1:])[0] - 4)
+            if head[:1] == b"D":
+                rows.append(message)
+                continue
+            if len(rows) > 1:
+                self._answers += 1
+                if self.every and self._answers % self.every == 0:
+                    self.sent += 1
+                    rows[-1:] *= self._times
+            writer.write(b"".join(rows) + message)
+            rows = []
+            await writer.drain()
+
+
 class TlsRecords(_Framed):
     """Ends the client's TLS and sends whole answers in records of a chosen size."""
 
