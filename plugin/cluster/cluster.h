@@ -283,7 +283,7 @@ struct read {
     uint8_t beside; /* enum beside */
     bool rehearsed; /* its first hit was called a miss */
     bool missed;
-    bool failed_over;
+    bool answered;   /* the policy has heard what became of a first read of a replica */
     uint8_t detours; /* other servers tried for the step under way */
     bool conflicted; /* asked again for a conflict, once for each step */
     int32_t outcome; /* READ_REPORTED: and with it what follows */

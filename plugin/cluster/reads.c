@@ -99,7 +99,7 @@ HOT struct read *reads_start(struct rp_cluster *cluster, const struct rp_policy 
     read->beside = BESIDE_NONE;
     read->rehearsed = false;
     read->missed = false;
-    read->failed_over = false;
+    read->answered = false;
     cluster->reads_open++;
     const struct rp_step *step =
         machine_begin_known(plan, request, cluster->now_ns, read->deadline_ns,
@@ -213,10 +213,10 @@ static const struct rp_step *overdue_step(const struct read *read) {
      .message = message}
     static const struct rp_step steps[] = {OVERDUE(NULL), OVERDUE("replica_retry"),
                                            OVERDUE("primary_fallback")};
-    if (is_primary_step(read->step) && (read->missed || read->failed_over)) {
-        return &steps[2];
+    if (is_primary_step(read->step)) {
+        return &steps[read->step == &rp_states[ST_DIRECT].step ? 0 : 2];
     }
-    return &steps[read->missed ? 1 : 0];
+    return &steps[read->answered ? 1 : 0];
 }
 
 static void end_overdue(struct rp_cluster *cluster, struct read *read) {

@@ -199,7 +199,7 @@ static int32_t begin_step(struct rp_cluster *cluster, struct read *read,
 
 static void note_outcome(struct read *read, int32_t outcome) {
     read->missed = read->missed || outcome == RP_MISSING || outcome == RP_PARTIAL;
-    read->failed_over = read->failed_over || outcome == RP_FAILED;
+    read->answered = read->answered || read->step->kind == RP_STEP_READ;
 }
 
 void steps_follow(struct rp_cluster *cluster, struct read *read, const struct rp_step *step) {

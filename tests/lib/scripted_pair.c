@@ -183,7 +183,8 @@ uint64_t pair_counter(const struct scripted_pair *pair, const char *name) {
     return metric.value;
 }
 
-static uint64_t start(struct scripted_pair *pair, uint64_t tag, uint64_t floor, uint64_t ms) {
+uint64_t pair_start_at_within(struct scripted_pair *pair, uint64_t tag, uint64_t floor,
+                              uint64_t ms) {
     const struct rp_request request = {.struct_size = sizeof request,
                                        .now_ns = pair->now_ns,
                                        .deadline_ns = pair->now_ns + ms * PAIR_MS,
@@ -197,7 +198,7 @@ static uint64_t start(struct scripted_pair *pair, uint64_t tag, uint64_t floor, 
 }
 
 uint64_t pair_start(struct scripted_pair *pair, uint64_t tag, uint64_t floor) {
-    return start(pair, tag, floor, 100000);
+    return pair_start_at_within(pair, tag, floor, 100000);
 }
 
 int32_t pair_verdict_on_a_miss(struct scripted_pair *pair, uint64_t tag) {
@@ -211,7 +212,7 @@ int32_t pair_verdict_on_a_miss(struct scripted_pair *pair, uint64_t tag) {
 }
 
 uint64_t pair_start_within(struct scripted_pair *pair, uint64_t tag, uint64_t ms) {
-    return start(pair, tag, 0, ms);
+    return pair_start_at_within(pair, tag, 0, ms);
 }
 
 int32_t pair_standbys_role(const struct scripted_pair *pair) {

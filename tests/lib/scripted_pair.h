@@ -118,6 +118,10 @@ int32_t pair_verdict_on_a_miss(struct scripted_pair *pair, uint64_t tag);
 /* The same with a deadline so soon, and no floor. */
 uint64_t pair_start_within(struct scripted_pair *pair, uint64_t tag, uint64_t ms);
 
+/* The same with both. */
+uint64_t pair_start_at_within(struct scripted_pair *pair, uint64_t tag, uint64_t floor,
+                              uint64_t ms);
+
 int32_t pair_standbys_role(const struct scripted_pair *pair);
 
 #endif

@@ -209,6 +209,33 @@ START_TEST(a_read_that_is_overdue_tells_what_it_was_at) {
 }
 END_TEST
 
+/* Nothing was missed: the replica is behind the position that was brought, or cannot tell. */
+START_TEST(one_for_a_position_does_so_too) {
+    open_pair(_i == 2   ? "policy = replica_backoff"
+              : _i == 3 ? "policy = primary_only"
+                        : "policy = replica_then_primary\nreplica_retry_min_ms = 20\n"
+                          "replica_retry_max_ms = 20",
+              0);
+    static const char *const during[] = {"replica_retry", "primary_fallback", "primary_fallback",
+                                         NULL};
+    const uint64_t floor = pair.replayed + 0x1000;
+    pair_start_at_within(&pair, 1, floor, 40);
+    if (_i < 2) {
+        pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+        pair_time_passes(&pair, 21);
+        ck_assert_uint_eq(pair.reads_out[1].server, PAIR_STANDBY);
+    }
+    if (_i == 1) {
+        pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+    }
+    ck_assert_uint_eq(pair.reads_out[1].server, _i == 0 ? PAIR_STANDBY : PAIR_PRIMARY);
+    pair.now_ns += 40 * PAIR_MS;
+    pair_run(&pair);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FAILED);
+    ck_assert_pstr_eq(pair.during[1], during[_i]);
+}
+END_TEST
+
 /* Of the reads that are out, those whose limit has come have failed, and no other. */
 static void check_limits(const uint64_t limits[PAIR_MAX_READS]) {
     for (int tag = 1; tag < PAIR_MAX_READS; tag++) {
@@ -308,6 +335,7 @@ int main(void) {
     tcase_add_test(tests, a_conflict_is_asked_again_once);
     tcase_add_test(tests, without_its_question_a_replica_keeps_no_floor);
     tcase_add_test(tests, a_read_that_is_overdue_tells_what_it_was_at);
+    tcase_add_loop_test(tests, one_for_a_position_does_so_too, 0, 4);
     tcase_add_loop_test(tests, every_read_ends_at_its_own_limit, 0, 20);
     tcase_add_loop_test(tests, time_counts_before_next_has_said_nothing, 0, 2);
     tcase_add_test(tests, an_actions_id_does_not_forget_its_read);
