@@ -660,11 +660,12 @@ END_TEST
 
 /* The picture is of the section as it is configured. */
 START_TEST(diagrams_show_no_wait_where_there_is_none) {
-    static const char *const settings[] = {"policy = read_index\nmax_wait_ms = %s\n",
-                                           "policy = read_index\nwhen = always\nmax_wait_ms = %s\n",
-                                           "policy = replica_backoff\nmax_wait_ms = %s\n",
-                                           "policy = replica_then_primary\n"
-                                           "replica_retry_min_ms = 0\nreplica_retry_max_ms = %s\n"};
+    static const char *const settings[] = {
+        "policy = read_index\nmax_wait_ms = %s\n",
+        "policy = read_index\nwhen = always\nmax_wait_ms = %s\n",
+        "policy = replica_backoff\nmax_wait_ms = %s\n",
+        ("policy = replica_then_primary\nreplica_retry_min_ms = 0\n"
+         "replica_retry_max_ms = %s\n")};
     char text[16384];
     for (int some = 0; some < 2; some++) {
         section_reload(&section, settings[_i], some ? "1" : "0");
