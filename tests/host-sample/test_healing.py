@@ -344,10 +344,11 @@ class Healing(LookupCase):
         with OtherEncoding(cluster.standby, told="UTF8") as standby, \
                 OtherEncoding(cluster.primary, told="UTF8") as primary:
             for policy in (NO_WAIT, {"policy": "read_index"}):
-                with Host(primary, [standby], policy=policy) as host:
+                with Host(primary, [standby], policy=policy,
+                          settings={"limits": {"lookup_timeout_ms": 500}}) as host:
                     host.wait_for_links("primary", "replica")
                     self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 200)
-                    for _ in range(4):
+                    for _ in range(3):
                         self.assertEqual(host.lookup(self.run_id, accented["id"]).status, 503)
 
     def test_plans_that_are_compiled(self):
