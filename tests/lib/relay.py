@@ -66,6 +66,7 @@ class Relay:
         self._loop = asyncio.new_event_loop()
         self._questions = asyncio.Event()  # set while they may flow
         self._answers = asyncio.Event()
+        self._new_ones = asyncio.Event()  # likewise, of connections
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.pass_through()
@@ -92,6 +93,10 @@ class Relay:
     def stall(self):
         """Connections are accepted and stay open, and nothing is forwarded on any of them."""
         self._command(self._stop_the_flow)
+
+    def stall_new_ones(self):
+        """The same of connections that are made from now on; existing ones go on."""
+        self._command(self._hold_up)
 
     def cut_after(self, count):
         """Forwards that many more bytes of the server's answers, ends the connection that brought the
@@ -182,10 +187,14 @@ class Relay:
     def _let_flow(self):
         self._questions.set()
         self._answers.set()
+        self._new_ones.set()
 
     async def _stop_the_flow(self):
         self._questions.clear()
         self._answers.clear()
+
+    async def _hold_up(self):
+        self._new_ones.clear()
 
     async def _stop_listening(self):
         if self._listener is not None:
@@ -213,6 +222,7 @@ class Relay:
 
     async def _accept(self, client_reader, client_writer):
         self.accepted += 1
+        await self._new_ones.wait()
         server = self._choose()
         try:
             server_reader, server_writer = await asyncio.open_connection("127.0.0.1", server.port)

@@ -507,7 +507,7 @@ class Pooled(Functions):
         row, ends, relay = self.row(), [], self.servers.relay
         self.servers.cluster.wait_caught_up()
         wait_for(lambda: self.pair.info().settled, "both servers to be heard")
-        relay.stall()
+        relay.stall_new_ones()
         before = relay.accepted
         for _ in range(8):
             self.assertEqual(self.read("replica", row, timeout=0.01).verdict, "failed")

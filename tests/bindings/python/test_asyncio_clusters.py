@@ -142,7 +142,7 @@ class Pair:
         row = self.row()
         cluster.wait_caught_up()
         pool = self.pair._pools[1]
-        relay.stall()
+        relay.stall_new_ones()
         tasks = [self.read("replica", row, timeout=0.2) for _ in range(3)]
         self.assertEqual({end.verdict for end in await asyncio.gather(*tasks)}, {"failed"})
         self.assertEqual(len(pool.idle), 0)
@@ -155,7 +155,7 @@ class Pair:
 
     async def test_no_more_connections_are_made_than_there_may_be_reads(self):
         row = self.row()
-        relay.stall()
+        relay.stall_new_ones()
         for _ in range(20):
             end = await self.read("replica", row, timeout=0.02)
             self.assertEqual(end.verdict, "failed")
