@@ -72,7 +72,8 @@ struct host {
     _Atomic uint64_t loaded_unix_ms; /* when the policy file was last taken */
     pthread_mutex_t facts_lock;      /* of: */
     struct config_facts facts;
-    _Atomic uint64_t leaving; /* 1: it was asked to end */
+    _Atomic uint64_t connections; /* of clients, in all threads; at most max_connections */
+    _Atomic uint64_t leaving;     /* 1: it was asked to end */
     _Atomic uint64_t reloads;
     _Atomic uint64_t reload_failures;
     _Atomic uint64_t reload_ok; /* 1: the last one, or the start */

@@ -97,10 +97,6 @@ static void stop_listening(evutil_socket_t fd, short events, void *context) {
     (void)event_add(&worker->drain_event, &grace);
 }
 
-static uint32_t share_of_connections(const struct host_config *config) {
-    return (config->limits.max_connections + config->listen.threads - 1) / config->listen.threads;
-}
-
 /* The configuration in force has been taken, and memory is short but for a while: nobody is to ask
  * for the server again. */
 static void apply_servers(struct worker *worker) {
@@ -121,7 +117,7 @@ static void apply_again(struct wake_up *wake_up) {
 
 static void take_over(struct worker *worker, const struct host_config *config) {
     lookups_configure(&worker->lookups, config);
-    http_front_set_max_connections(worker->front, share_of_connections(config));
+    http_front_set_max_connections(worker->front, config->limits.max_connections);
     apply_servers(worker);
     atomic_store(&worker->config, config);
 }
@@ -182,7 +178,8 @@ static bool make_front(struct worker *worker, uint16_t port, char *err, size_t e
     struct http_front_options options = front_options(config);
     options.address = config->listen.address;
     options.port = port;
-    options.max_connections = share_of_connections(config);
+    options.max_connections = config->limits.max_connections;
+    options.serving = &worker->host->connections;
     options.max_unsent_bytes = (size_t)(MAX_UNSENT_BYTES / config->listen.threads);
     worker->front = new_front(worker, &options, &worker->requests, err, err_length);
     return worker->front != NULL;

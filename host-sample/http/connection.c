@@ -42,6 +42,8 @@ void http_connection_close(struct http_connection *connection) {
     assert(connection->state != HTTP_CLOSED);
     if (connection->state == HTTP_LINGERING) {
         connections->lingering--;
+    } else {
+        counter_subtract_shared(connections->serving, 1);
     }
     connection->state = HTTP_CLOSED;
     event_del(&connection->event);
@@ -68,6 +70,8 @@ static void linger(struct http_connection *connection) {
         http_connection_close(connection);
         return;
     }
+    /* It has been served, and does not count any more: lingering ones are few. */
+    counter_subtract_shared(connections->serving, 1);
     connection->state = HTTP_LINGERING;
     connection->linger_left = MAX_LINGER_READ;
     http_input_drop(&connections->pool, &connection->input);
@@ -525,9 +529,7 @@ bool http_connection_open(struct http_connections *connections, int fd) {
     }
     TAILQ_INSERT_TAIL(&connections->all, connection, in_all);
     counter_add(&connections->counters.open, 1);
-    /* Lingering connections have been served: they are few, and do not count. */
-    if (counter_value(&connections->counters.open) - connections->lingering >
-        connections->max_connections) {
+    if (counter_add_shared(connections->serving, 1) >= connections->max_connections) {
         counter_add(&connections->counters.refused, 1);
         http_connection_refuse(connection, HTTP_STATUS_SERVICE_UNAVAILABLE);
     } else {

@@ -55,6 +55,8 @@ struct http_connections {
     struct event_base *base;
     struct http_front_handlers handlers;
     uint32_t max_connections;
+    _Atomic uint64_t *serving;      /* that count, here and where the limit is shared */
+    _Atomic uint64_t serving_alone; /* likewise, where it is not */
     size_t max_unsent_bytes;
     struct deadlines deadlines;
     struct deadline_queue queues[HTTP_DEADLINE_COUNT];

@@ -33,6 +33,8 @@ bool http_connections_init(struct http_connections *connections, struct event_ba
                    [HTTP_DEADLINE_REQUEST] = {.length_ms = options->request_timeout_ms},
                    [HTTP_DEADLINE_REPLY] = {.length_ms = options->reply_timeout_ms},
                    [HTTP_DEADLINE_LINGER] = {.length_ms = LINGER_MS}}};
+    connections->serving =
+        options->serving != NULL ? options->serving : &connections->serving_alone;
     TAILQ_INIT(&connections->all);
     deadlines_init(&connections->deadlines, base, connections->queues, HTTP_DEADLINE_COUNT,
                    on_deadline, connections);

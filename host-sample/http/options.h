@@ -16,8 +16,10 @@ struct http_front_options {
     /* Names, in small letters, of the request headers that the host looks at; all others are
      * skipped, whatever they hold. */
     const char *const *headers;
-    uint32_t header_count;    /* at most HTTP_MAX_HEADERS */
-    uint32_t max_connections; /* more are accepted and closed at once with 503 */
+    uint32_t header_count;     /* at most HTTP_MAX_HEADERS */
+    uint32_t max_connections;  /* more are accepted and closed at once with 503 */
+    _Atomic uint64_t *serving; /* connections of all fronts that share max_connections, which must
+                                  stay until they are freed. NULL: there is but this one */
     int max_descriptor; /* connections wait in the system's queue, rather than be given a descriptor
                            from here on: the rest is for others. 0: none is too high */
     uint32_t idle_timeout_ms; /* keep-alive connection without a request */

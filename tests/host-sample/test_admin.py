@@ -388,6 +388,20 @@ class Status(LookupCase):
                 self.assertIn("3 connections, of at most 3.", host.admin("/status.txt").body.decode())
             wait_for(lambda: self.first_problem(host) is None, "the connections to be closed")
 
+    def test_threads_share_the_connections(self):
+        """However the system gives them out: as many as are allowed are served, and no more."""
+        with with_admin(limits={"max_connections": 8}, listen={"threads": 4}) as host, \
+                contextlib.ExitStack() as held:
+            host._close_connection()  # pylint: disable=protected-access
+            wait_for(lambda: host.metrics().value("snapshot_host_http_connections_open") == 0,
+                     "the first connection to be gone")
+            statuses = []
+            for _ in range(9):
+                connection = held.enter_context(RawConnection(host.port))
+                connection.send(get("/healthz"))
+                statuses.append(connection.read_answer().status)
+            self.assertEqual(statuses, [200] * 8 + [503])
+
     def test_statements_in_flight(self):
         """Where a server is slow, on the page too."""
         with with_admin({"policy": "primary_only"}) as host, \
