@@ -50,6 +50,7 @@ static bool make_servers(struct worker *worker, char *err, size_t err_length) {
     const struct servers_options options = {
         .max_reads = worker->host->most_lookups,
         .timeout_ms = worker->host->config->limits.lookup_timeout_ms,
+        .poll_ms = worker->host->config->limits.poll_ms,
         .plugin = worker->host->service.plugin,
         .set = worker->host->set,
         .log = worker->host->service.log,

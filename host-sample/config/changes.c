@@ -23,7 +23,7 @@ static const struct part fixed_parts[] = {
     PART("[listen] address", listen.address), PART("[listen] port", listen.port),
     PART("[listen] threads", listen.threads), PART("[admin]", admin),
     PART("[plugin] path", plugin.path),       PART("[plugin] config", plugin.config),
-    PART("[plugin] section", plugin.section),
+    PART("[plugin] section", plugin.section), PART("[limits] poll_ms", limits.poll_ms),
 };
 
 static const struct part free_parts[] = {

@@ -79,6 +79,7 @@ struct host_config {
         uint32_t lookup_timeout_ms;
         uint32_t max_connections;
         uint32_t drain_ms;
+        uint32_t poll_ms;
     } limits;
     struct {
         int32_t access; /* HOST_NO, HOST_YES */

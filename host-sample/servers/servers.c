@@ -367,6 +367,7 @@ bool servers_init(struct servers *servers, const struct servers_options *options
         .max_servers = SERVERS_MAX,
         .max_reads = options->max_reads,
         .timeout_ms = options->timeout_ms,
+        .poll_ms = options->poll_ms,
         .now_ns = monotonic_ns(),
         .seed = entropy_next(options->random),
     };

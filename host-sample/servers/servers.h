@@ -79,6 +79,7 @@ struct servers_user {
 struct servers_options {
     uint32_t max_reads;  /* at once */
     uint32_t timeout_ms; /* of a read without a deadline */
+    uint32_t poll_ms;    /* how often every server is asked; 0: 1000 */
     const struct rp_plugin *plugin;
     struct rp_set *set;
     struct log *log; /* NULL: nothing is logged */

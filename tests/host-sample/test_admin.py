@@ -402,6 +402,14 @@ class Status(LookupCase):
                 statuses.append(connection.read_answer().status)
             self.assertEqual(statuses, [200] * 8 + [503])
 
+    def test_servers_are_asked_as_often_as_is_said(self):
+        with with_admin(limits={"poll_ms": 100}) as host:
+            def polls():
+                return host.metrics().value("snapshot_host_cluster_polls_total")
+            before, began = polls(), time.monotonic()
+            wait_for(lambda: polls() >= before + 40, "forty questions")
+            self.assertLess(time.monotonic() - began, 10)  # by default they take twenty seconds
+
     def test_statements_in_flight(self):
         """Where a server is slow, on the page too."""
         with with_admin({"policy": "primary_only"}) as host, \

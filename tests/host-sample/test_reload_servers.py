@@ -325,11 +325,12 @@ class TheRest(unittest.TestCase):
             settings["limits"]["max_lookups"] = 1000000
             settings["listen"]["threads"] = 2
             settings["plugin"]["section"] = "another"
+            settings["limits"]["poll_ms"] = 2000
             host.reload(settings=settings)
             line = host.wait_for_log(lambda one: "takes a restart" in one.fields["message"],
                                      "the line of what takes a restart")
             self.assertEqual(line.fields["keys"], "[listen] threads, [plugin] section, "
-                             "[limits] max_lookups above 8192")
+                             "[limits] poll_ms, [limits] max_lookups above 8192")
             load.wait()
 
     def test_another_plugin(self):
