@@ -67,6 +67,24 @@ class _Framed:
         writer.close()
 
 
+async def _messages(reader):
+    """The server's, one by one, as long as it sends some."""
+    while True:
+        head = await reader.readexactly(5)
+        yield head + await reader.readexactly(struct.unpack("!I", head[1:])[0] - 4)
+
+
+async def _rows(reader):
+    """The same with the rows before each that is none."""
+    rows = []
+    async for message in _messages(reader):
+        if message[:1] == b"D":
+            rows.append(message)
+        else:
+            yield rows, message
+            rows = []
+
+
 class SuperfluousErrors(_Framed):
     """Puts an error behind every so many-th end of a batch (ReadyForQuery), as a faulty pooler does:
     libpq takes it for the answer to what comes next."""
@@ -82,10 +100,8 @@ class SuperfluousErrors(_Framed):
         super().__init__(server, sslmode="disable", gssencmode="disable")
 
     async def _answer(self, reader, writer):
-        while True:
-            head = await reader.readexactly(5)
-            message = head + await reader.readexactly(struct.unpack("!I", head[1:])[0] - 4)
-            if head[:1] == b"Z" and self.every is not None:
+        async for message in _messages(reader):
+            if message[:1] == b"Z" and self.every is not None:
                 self._ends += 1
                 if self._ends % self.every == 0:
                     message += self._message
@@ -150,17 +166,11 @@ class RowsOfOthers(_Framed):
         return rows
 
     async def _answer(self, reader, writer):
-        earlier, rows = {}, []
-        while True:
-            head = await reader.readexactly(5)
-            message = head + await reader.readexactly(struct.unpack("!I", head[1:])[0] - 4)
-            if head[:1] == b"D":
-                rows.append(message)
-                continue
+        earlier = {}
+        async for rows, message in _rows(reader):
             if any(b"\n" in row for row in rows):
                 rows = self._exchange(rows, earlier)
             writer.write(b"".join(rows) + message)
-            rows = []
             await writer.drain()
 
 
@@ -185,9 +195,7 @@ class OtherEncoding(_Framed):
 
     async def _answer(self, reader, writer):
         told = self.told
-        while True:
-            head = await reader.readexactly(5)
-            message = head + await reader.readexactly(struct.unpack("!I", head[1:])[0] - 4)
+        async for message in _messages(reader):
             if self.told and message[:1] == b"S" and message[5:].startswith(b"client_encoding\0"):
                 message = self._status()
             if self.told != told and message[:1] == b"Z":
@@ -208,20 +216,13 @@ class RowsTooFewOrMany(_Framed):
         super().__init__(server, sslmode="disable", gssencmode="disable")
 
     async def _answer(self, reader, writer):
-        rows = []
-        while True:
-            head = await reader.readexactly(5)
-            message = head + await reader.readexactly(struct.unpack("!I", head[1:])[0] - 4)
-            if head[:1] == b"D":
-                rows.append(message)
-                continue
+        async for rows, message in _rows(reader):
             if len(rows) > 1:
                 self._answers += 1
                 if self.every and self._answers % self.every == 0:
                     self.sent += 1
                     rows[-1:] *= self._times
             writer.write(b"".join(rows) + message)
-            rows = []
             await writer.drain()
 
 
