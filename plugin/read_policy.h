@@ -490,7 +490,7 @@ struct rp_server_info {
     uint32_t version;         /* server_version_num; 0: unknown */
     uint64_t instance;        /* its start time, microseconds since 2000-01-01 UTC; 0: unknown */
     uint64_t system;          /* system identifier; 0: unknown */
-    uint64_t position;        /* replayed, or inserted; 0: unknown */
+    uint64_t position;        /* replayed; a primary's, as a standby can reach it; 0: unknown */
     uint64_t lag_bytes;       /* of a replica behind the primary; RP_UNKNOWN */
     uint64_t lag_ns;          /* RP_UNKNOWN; grows while a replica stands still */
     uint64_t lag_at_least_ns; /* a lower bound, kept while lag_ns is unknown; 0: none */

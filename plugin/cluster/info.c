@@ -4,6 +4,7 @@
 #include "info.h"
 
 #include "cluster.h"
+#include "proofs.h"
 #include "replica_lag.h"
 #include "standing.h"
 
@@ -21,6 +22,15 @@ static void give(void *host, uint32_t host_size, const void *all, size_t size) {
     const size_t room = host_size < size ? host_size : size;
     memcpy((char *)host + sizeof host_size, (const char *)all + sizeof host_size,
            room - sizeof host_size);
+}
+
+/* A host may hand it on to a reader, who then awaits it on a standby. */
+static uint64_t position_of(const struct rp_cluster *cluster, uint32_t index) {
+    const struct facts *said = &cluster->servers[index].said;
+    if (said->instance == 0) {
+        return 0;
+    }
+    return said->in_recovery ? said->position : reachable_position(cluster, index, said->position);
 }
 
 int32_t cluster_server(struct rp_cluster *cluster, uint32_t index, struct rp_server_info *info) {
@@ -42,7 +52,7 @@ int32_t cluster_server(struct rp_cluster *cluster, uint32_t index, struct rp_ser
         .version = server->can.version,
         .instance = server->said.instance,
         .system = server->instance != NULL ? server->instance->system : 0,
-        .position = known ? server->said.position : 0,
+        .position = position_of(cluster, index),
         .why = standing_why(server),
         .grants = server->probed ? question_missing_grants(&server->can) : "",
     };

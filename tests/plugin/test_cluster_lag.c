@@ -229,10 +229,14 @@ START_TEST(but_not_for_an_answer_that_is_a_little_late) {
 }
 END_TEST
 
-static struct rp_server_info standby(void) {
+static struct rp_server_info info_of(uint32_t server) {
     struct rp_server_info info = {.struct_size = sizeof info};
-    ck_assert_int_eq(pair.calls->server(pair.cluster, PAIR_STANDBY, &info), RP_OK);
+    ck_assert_int_eq(pair.calls->server(pair.cluster, server, &info), RP_OK);
     return info;
+}
+
+static struct rp_server_info standby(void) {
+    return info_of(PAIR_STANDBY);
 }
 
 /* What it has replayed says that, whatever it may say of its timeline. */
@@ -249,7 +253,7 @@ START_TEST(one_that_does_not_stream_is_as_late_as_it_says) {
 END_TEST
 
 /* An idle primary stands behind the header of the page that it will write next, or of the segment:
- * there is nothing to replay. */
+ * there is nothing to replay, and whoever is told its position does not wait for more. */
 static const struct {
     uint32_t block, segment, inserted, replayed, lag;
 } idle[] = {
@@ -267,6 +271,7 @@ START_TEST(a_header_alone_is_no_lag) {
     pair.replayed = idle[_i].replayed;
     pair_open_cluster(&pair, 0);
     ck_assert_uint_eq(standby().lag_bytes, idle[_i].lag);
+    ck_assert_uint_eq(info_of(PAIR_PRIMARY).position, idle[_i].replayed + idle[_i].lag);
 }
 END_TEST
 
