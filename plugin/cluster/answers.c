@@ -110,17 +110,19 @@ static void go_to(struct rp_cluster *cluster, struct read *read, uint32_t server
 /* Of an answer that is below the floor: another replica, which is there already. The policy hears
  * nothing of it: what is behind has missed nothing, whatever it says. */
 static uint32_t other_at_floor(const struct rp_cluster *cluster, const struct read *read,
-                               uint64_t position) {
-    return position < read->floor && read->detours < MAX_DETOURS && !read->rehearsed
-               ? pick_at_floor(cluster, read, read->server)
-               : NO_SERVER;
+                               const struct facts *facts) {
+    if (read->floor == 0 || read->detours >= MAX_DETOURS || read->rehearsed ||
+        floor_position(cluster, read->server, facts) >= read->floor) {
+        return NO_SERVER;
+    }
+    return pick_at_floor(cluster, read, read->server);
 }
 
 static void answered_by_replica(struct rp_cluster *cluster, struct read *read, int32_t outcome,
                                 const struct facts *facts) {
     uint64_t position;
     outcome = steps_judge(cluster, read, outcome, facts, &position);
-    const uint32_t other = other_at_floor(cluster, read, position);
+    const uint32_t other = other_at_floor(cluster, read, facts);
     if (other != NO_SERVER) {
         go_to(cluster, read, other);
         return;

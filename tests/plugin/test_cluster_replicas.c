@@ -198,6 +198,22 @@ START_TEST(a_rehearsed_miss_is_no_answer_below_the_floor) {
 }
 END_TEST
 
+/* It is at the floor, and cannot prove what it missed: the primary has started anew since the
+ * locate. Nobody was behind, so that is a miss, and whoever finds it then counts. */
+START_TEST(one_at_the_floor_that_cannot_prove_has_missed) {
+    open_three("policy = read_index\nwhen = always");
+    pair_start(&pair, 1, pair.replayed);
+    ck_assert_uint_ne(pair.reads_out[1].server, PAIR_PRIMARY);
+    pair.leader = 0xA3;
+    pair.calls->prompt(pair.cluster, PAIR_PRIMARY, pair.now_ns);
+    pair_run(&pair);
+    answer_late(1, RP_MISSING);
+    answer_late(1, RP_FOUND);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+    ck_assert_int_eq(pair.counted[1], RP_COUNTED_REPLICA_RETRY);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_replicas");
     TCase *tests = suite_case(suite, "replicas", NULL, tear_down, 0);
@@ -211,5 +227,6 @@ int main(void) {
     tcase_add_loop_test(tests, two_that_do_not_tell_are_not_asked_by_turns_for_ever, 0, 2);
     tcase_add_test(tests, where_nobody_is_at_the_floor_the_one_that_was_asked_is_awaited);
     tcase_add_test(tests, a_rehearsed_miss_is_no_answer_below_the_floor);
+    tcase_add_test(tests, one_at_the_floor_that_cannot_prove_has_missed);
     return suite_run(suite);
 }
