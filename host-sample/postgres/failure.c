@@ -50,16 +50,25 @@ static bool is_of_parameter(const PGresult *error) {
            strpbrk(context, "\n\"(=") == NULL;
 }
 
-enum pg_failure pg_failure_of(const PGresult *error) {
+/* The parameters are UTF-8, so 22021, that they are no text at all, is said by a session that takes
+ * them to be in another encoding, and knows nothing of them; and so is 22P05 if that encoding has
+ * no such character, or a database whose own is UTF-8 none for it. What counts names UTF-8,
+ * whatever the language. */
+static bool is_of_no_such_text(const PGresult *error, const char *server_encoding) {
+    const char *message = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
+    return strcmp(pg_error_sqlstate(error), "22P05") == 0 && is_of_parameter(error) &&
+           server_encoding != NULL && strcmp(server_encoding, "UTF8") != 0 && message != NULL &&
+           strstr(message, "UTF8") != NULL;
+}
+
+enum pg_failure pg_failure_of(const PGresult *error, const char *server_encoding) {
     static const char *const conflicts[] = {"40001", "40P01", NULL};
     static const char *const farewells[] = {"57P01", "57P02", "57P03", NULL};
     const char *sqlstate = pg_error_sqlstate(error);
     if (is_one_of(sqlstate, conflicts)) {
         return PG_CONFLICT;
     }
-    /* The parameters are UTF-8, so 22021, that they are no text at all, is said by a session that
-     * takes them to be in another encoding, and knows nothing of them. */
-    if (strcmp(sqlstate, "22P05") == 0 && is_of_parameter(error)) {
+    if (is_of_no_such_text(error, server_encoding)) {
         return PG_NO_SUCH_TEXT;
     }
     return is_one_of(sqlstate, farewells) ? PG_SERVER_GONE : PG_FAILED_HERE;

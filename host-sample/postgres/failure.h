@@ -16,8 +16,9 @@ const char *pg_error_sqlstate(const PGresult *error);
 /* The error in one line, and what to do about it where the server's words do not tell. */
 void pg_error_explain(const PGresult *error, char *text, size_t size);
 
-/* What the reply to the statement is to say. */
-enum pg_failure pg_failure_of(const PGresult *error);
+/* What the reply to the statement is to say. server_encoding: of the database, as the server has
+ * told it; NULL: it has not. */
+enum pg_failure pg_failure_of(const PGresult *error, const char *server_encoding);
 
 /* Whether the session has lost what its set-up gave it, or cannot use it any more: a prepared
  * statement is gone (a pooler's DISCARD ALL) or was prepared for other columns, or messages have

@@ -225,9 +225,11 @@ static bool voids_link(struct pg_traffic *traffic, const struct pg_request *requ
     return true;
 }
 
-static struct pg_reply failed_reply(const struct pg_request *request) {
+static struct pg_reply failed_reply(const struct pg_traffic *traffic,
+                                    const struct pg_request *request) {
+    const char *encoding = PQparameterStatus(traffic->pipeline.conn, "server_encoding");
     struct pg_reply reply = {.status = PG_REPLY_FAILED,
-                             .failure = pg_failure_of(request->result),
+                             .failure = pg_failure_of(request->result, encoding),
                              .rows.result = request->result};
     (void)snprintf(reply.sqlstate, sizeof(reply.sqlstate), "%s",
                    pg_error_sqlstate(request->result));
@@ -238,7 +240,7 @@ static struct pg_reply reply_of(const struct pg_traffic *traffic,
                                 const struct pg_request *request) {
     struct pg_reply reply = {.status = PG_REPLY_FAILED, .rows.result = request->result};
     if (request->failed) {
-        reply = failed_reply(request);
+        reply = failed_reply(traffic, request);
     } else if (request->aborted) {
         reply.error = "aborted repeatedly by errors of other statements";
     } else if (traffic->why_void[0] != '\0') {
