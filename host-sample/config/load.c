@@ -125,8 +125,8 @@ static const struct ini_key limit_keys[] = {
     NUMBER("drain_ms", AT(limits.drain_ms), 0, 60000, "0", "ms",
            "How long after SIGTERM new connections are still served, for whoever watches /readyz."),
     NUMBER("poll_ms", AT(limits.poll_ms), 100, 5000, "1000", "ms",
-           "How often each server is asked who and where it is; every 250 ms while no primary "
-           "answers."),
+           "How often each server is asked who and where it is; at least every 250 ms while no "
+           "primary answers."),
 };
 
 static const struct ini_key log_keys[] = {
