@@ -229,3 +229,30 @@ void json_string_append_any(struct byte_buffer *buffer, const char *text) {
     append_escaped(buffer, text + begin, count - begin);
     BYTE_BUFFER_LITERAL(buffer, "\"");
 }
+
+static size_t skip_ascii(const char *bytes, size_t length) {
+    size_t at = 0;
+    uint64_t word;
+    for (; length - at >= WORD; at += WORD) {
+        memcpy(&word, bytes + at, WORD);
+        if ((word & HIGH_BITS) != 0) {
+            break;
+        }
+    }
+    return at;
+}
+
+bool json_is_utf8(const char *bytes, size_t length) {
+    uint32_t code_point;
+    size_t at = skip_ascii(bytes, length);
+    while (at < length) {
+        const size_t step =
+            utf8_code_point((const unsigned char *)bytes + at, length - at, &code_point);
+        if (step == 0) {
+            return false;
+        }
+        at += step;
+        at += skip_ascii(bytes + at, length - at);
+    }
+    return true;
+}

@@ -7,6 +7,7 @@
 #include "answer.h"
 #include "host-sample/base/container_of.h"
 #include "host-sample/base/entropy.h"
+#include "host-sample/base/json_string.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/probes.h"
 #include "host-sample/base/unix_time.h"
@@ -151,6 +152,12 @@ void lookup_abandon(struct lookup *lookup) {
     release(lookup);
 }
 
+/* A session in UTF-8 sends nothing else; one that a pooler has left in another encoding may. */
+static bool put_answer(struct byte_buffer *out, const struct snapshot_result *result) {
+    return snapshot_answer_write(out, result, unix_now_ms()) &&
+           json_is_utf8(out->data, out->length);
+}
+
 /* Writes the answer of the last read into the thread's scratch buffer. */
 static bool write_answer(struct lookup *lookup) {
     struct byte_buffer *body = &lookup->lookups->answers.scratch;
@@ -159,13 +166,13 @@ static bool write_answer(struct lookup *lookup) {
         byte_buffer_append(body, lookup->kept.data, lookup->kept.length);
         return lookup->kept.length > 0 && !body->failed;
     }
-    return snapshot_answer_write(body, lookup->result, unix_now_ms());
+    return put_answer(body, lookup->result);
 }
 
 static void keep_answer(struct lookup *lookup, int32_t outcome) {
     byte_buffer_reset(&lookup->kept, MAX_SPARE_BYTES);
     if ((outcome == RP_FOUND || outcome == RP_PARTIAL) &&
-        !snapshot_answer_write(&lookup->kept, lookup->result, unix_now_ms())) {
+        !put_answer(&lookup->kept, lookup->result)) {
         byte_buffer_reset(&lookup->kept, 0);
     }
 }
@@ -248,8 +255,8 @@ static void put_headers(const struct lookup *lookup, const struct rp_action *don
 
 static void fail_to_write(struct lookup *lookup, const struct rp_action *done) {
     static const char message[] =
-        "the answer could not be written: out of memory, too long for any client, or a result of "
-        "unknown shape";
+        "the answer could not be written: out of memory, too long for any client, not UTF-8, or a "
+        "result of unknown shape";
     struct rp_action failed = *done;
     struct answers *answers = &lookup->lookups->answers;
     struct http_exchange *exchange = lookup->exchange;

@@ -170,6 +170,34 @@ START_TEST(what_is_not_utf8_is_replaced) {
 }
 END_TEST
 
+/* Wherever among ASCII it is that something else stands. */
+START_TEST(what_is_not_utf8_is_told) {
+    static const struct {
+        const char *text;
+        bool good;
+    } cases[] = {{"", true},
+                 {"\303\251", true},
+                 {"\360\237\230\200", true},
+                 {"\351", false},
+                 {"\303a", false},
+                 {"\300\200", false},
+                 {"\355\240\200", false},
+                 {"\303", false},
+                 {"\303\251\351", false}};
+    char text[48];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const size_t count = strlen(cases[i].text);
+        for (size_t length = count; length < sizeof text; length++) {
+            for (size_t at = 0; at + count <= length; at++) {
+                memset(text, 'a', sizeof text);
+                memcpy(text + at, cases[i].text, count);
+                ck_assert_int_eq(json_is_utf8(text, length), cases[i].good);
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_failed_buffer_stays_as_it_is) {
     buffer.failed = true;
     json_string_append(&buffer, "x", 1);
@@ -191,6 +219,7 @@ int main(void) {
     tcase_add_test(json, every_set_of_quotes);
     tcase_add_test(json, long_strings);
     tcase_add_test(json, what_is_not_utf8_is_replaced);
+    tcase_add_test(json, what_is_not_utf8_is_told);
     tcase_add_test(json, a_failed_buffer_stays_as_it_is);
     suite_add_tcase(suite, json);
 
