@@ -50,9 +50,10 @@ size_t json_escape(char out[JSON_LONGEST_ESCAPE], unsigned char byte) {
 
 /* ---- eight bytes at a time, on any processor ---- */
 
-#define WORD       sizeof(uint64_t)
-#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
-#define HIGH_BITS  EACH(0x80)
+#define WORD        sizeof(uint64_t)
+#define EACH(byte)  (UINT64_C(0x0101010101010101) * (byte))
+#define HIGH_BITS   EACH(0x80)
+#define ASCII_BLOCK 64 /* bytes */
 
 /* The high bit of the lowest byte that is zero is set, and no lower bit. */
 static uint64_t zero_bytes(uint64_t word) {
@@ -230,9 +231,22 @@ void json_string_append_any(struct byte_buffer *buffer, const char *text) {
     BYTE_BUFFER_LITERAL(buffer, "\"");
 }
 
+/* Answers may have many kB: a block takes as long as two words do. */
+static bool is_ascii(const char *block) {
+    typedef uint64_t vector __attribute__((vector_size(16)));
+    vector part[ASCII_BLOCK / sizeof(vector)];
+    _Static_assert(sizeof part == 4 * sizeof part[0], "all are looked at");
+    memcpy(part, block, sizeof part);
+    const vector all = (part[0] | part[1]) | (part[2] | part[3]);
+    return ((all[0] | all[1]) & HIGH_BITS) == 0;
+}
+
 static size_t skip_ascii(const char *bytes, size_t length) {
     size_t at = 0;
     uint64_t word;
+    while (length - at >= ASCII_BLOCK && is_ascii(bytes + at)) {
+        at += ASCII_BLOCK;
+    }
     for (; length - at >= WORD; at += WORD) {
         memcpy(&word, bytes + at, WORD);
         if ((word & HIGH_BITS) != 0) {

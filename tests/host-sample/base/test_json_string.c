@@ -184,7 +184,7 @@ START_TEST(what_is_not_utf8_is_told) {
                  {"\355\240\200", false},
                  {"\303", false},
                  {"\303\251\351", false}};
-    char text[48];
+    char text[160];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const size_t count = strlen(cases[i].text);
         for (size_t length = count; length < sizeof text; length++) {
