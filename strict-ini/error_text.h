@@ -1,5 +1,5 @@
 /*
- * error_text.h - how a piece of the file is shown in an error.
+ * error_text.h - how a piece of the file, or a name, is shown in an error.
  */
 #ifndef STRICT_INI_ERROR_TEXT_H
 #define STRICT_INI_ERROR_TEXT_H
@@ -18,5 +18,9 @@ void ini_show(char shown[INI_SHOWN_CAPACITY], const char *bytes, size_t length);
  * and "-" that it begins with, and "..." for the rest. A secret that a mistake has put between the
  * brackets follows a space, '=' or ':'. */
 void ini_show_discreetly(char shown[INI_SHOWN_CAPACITY], const char *name, size_t length);
+
+/* Makes each control character a '?'. Path names and the like may hold anything; a message stays on
+ * one line whatever they hold. */
+void ini_keep_to_one_line(char *text);
 
 #endif

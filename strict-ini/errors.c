@@ -56,8 +56,7 @@ void ini_errors_init(struct ini_errors *errors, char *text, size_t capacity) {
     }
 }
 
-/* Path names and the like may hold anything; an error stays on one line whatever they hold. */
-static void replace_control_characters(char *text) {
+void ini_keep_to_one_line(char *text) {
     for (; *text != '\0'; text++) {
         if ((unsigned char)*text < 0x20 || *text == 0x7f) {
             *text = '?';
@@ -120,7 +119,7 @@ static bool append_line(struct ini_errors *errors, bool first, const char *forma
         line[room - 1] = '\0';
         mark_as_cut(line, strlen(line));
     }
-    replace_control_characters(line);
+    ini_keep_to_one_line(line);
     errors->length = start + strlen(line);
     if (!first) {
         errors->text[start - 1] = '\n';

@@ -3,17 +3,10 @@
  */
 #include "notices.h"
 
+#include "strict-ini/error_text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
-
-/* A server's name is the host's, and may hold anything. */
-static void keep_to_one_line(char *text) {
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f) {
-            *text = '?';
-        }
-    }
-}
 
 void notices_add(struct notices *notices, int32_t level, uint32_t server, const char *format, ...) {
     if (notices->count == MAX_NOTICES) {
@@ -26,7 +19,7 @@ void notices_add(struct notices *notices, int32_t level, uint32_t server, const 
     va_start(arguments, format);
     (void)vsnprintf(notice->text, sizeof notice->text, format, arguments);
     va_end(arguments);
-    keep_to_one_line(notice->text);
+    ini_keep_to_one_line(notice->text); /* a server's name is the host's */
     notices->dropped = 0;
     notices->count++;
 }
