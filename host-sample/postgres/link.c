@@ -293,7 +293,6 @@ static void begin_setup(struct pg_link *link, PGconn *conn) {
     link->traffic.prepared_questions = 0;
     link->traffic.why_void[0] = '\0';
     link->traffic.in_hot_standby = false;
-    link->traffic.encoding = PQclientEncoding(conn);
     event_assign(&link->readable, base, PQsocket(conn), EV_READ | EV_PERSIST, on_readable, link);
     event_assign(&link->writable, base, PQsocket(conn), EV_WRITE, on_writable, link);
     arm_timer(link, (uint64_t)link->shared->options.connect_timeout_s * 1000);

@@ -22,9 +22,7 @@ static bool prepare(struct pg_pipeline *pipeline, const char *name, const char *
            PQsendPrepare(pipeline->conn, name, sql, parameters, NULL) == 1;
 }
 
-/* A text in another encoding would be taken for another text, and a row with it would be missing.
- * It was asked for; but not every pooler passes that on. */
-static bool speaks_utf8(const PGconn *conn) {
+bool pg_setup_speaks_utf8(const PGconn *conn) {
     const char *encoding = PQparameterStatus(conn, "client_encoding");
     return encoding == NULL || strcmp(encoding, "UTF8") == 0;
 }
@@ -36,7 +34,7 @@ bool pg_setup_refuses(const PGconn *conn, const struct pg_server_options *option
                        options->min_version / 10000);
         return true;
     }
-    if (!speaks_utf8(conn)) {
+    if (!pg_setup_speaks_utf8(conn)) {
         (void)snprintf(why, why_length, "the session's client_encoding is %.20s, not UTF8",
                        PQparameterStatus(conn, "client_encoding"));
         return true;

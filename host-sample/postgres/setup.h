@@ -10,6 +10,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Whether the session is in UTF-8, or keeps its encoding to itself. A text in another one would be
+ * taken for another text, and a row with it would be missing. It was asked for; but not every
+ * pooler passes that on, and one that shares the session may lose it later. */
+bool pg_setup_speaks_utf8(const PGconn *conn);
+
 /* Whether a link to this server would be useless; `why` says why in one line. */
 bool pg_setup_refuses(const PGconn *conn, const struct pg_server_options *options, char *why,
                       size_t why_length);

@@ -197,15 +197,9 @@ static bool may_be_outdated(const struct pg_traffic *traffic, const struct pg_re
                                                   : pg_error_doubts_bare_session(request->result));
 }
 
-/* Of a session that has left UTF-8, as one may that a pooler shares: texts are others there. */
-static bool has_other_encoding(const struct pg_traffic *traffic) {
-    const int encoding = PQclientEncoding(traffic->pipeline.conn);
-    return encoding != traffic->encoding && encoding != pg_char_to_encoding("UTF8");
-}
-
 /* Whether the answer says that the link is not to be used any more. */
 static bool voids_link(struct pg_traffic *traffic, const struct pg_request *request) {
-    if (has_other_encoding(traffic)) {
+    if (!pg_setup_speaks_utf8(traffic->pipeline.conn)) {
         (void)snprintf(traffic->why_void, sizeof(traffic->why_void),
                        "the session has another client_encoding by now than UTF8");
         return true;

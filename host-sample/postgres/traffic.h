@@ -21,7 +21,6 @@ struct pg_traffic {
     uint64_t since_ms;           /* when the link came up */
     bool doubted;                /* one of the link's sessions was */
     bool in_hot_standby;         /* as the server last reported it unasked */
-    int encoding;                /* of the session, for libpq, when the link began */
     char why_void[256];          /* one line */
 };
 
