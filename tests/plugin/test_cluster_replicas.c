@@ -67,27 +67,9 @@ START_TEST(one_that_backs_off_has_none) {
 }
 END_TEST
 
-/* The row that one of them lacks is looked for at once on the one that is further. */
-START_TEST(freshest_is_the_one_that_is_furthest) {
-    open_three("policy = read_index\nreplica_pick = freshest");
-    uint32_t *const late = _i == PAIR_STANDBY ? &pair.replayed : &pair.alias_replayed;
-    pair.inserted += 0x1000;
-    pair.flushed = pair.inserted;
-    pair.replayed = pair.alias_replayed = pair.inserted;
-    *late -= 0x1000;
-    pair_time_passes(&pair, 1500);
-    uint64_t tag = 0;
-    do {
-        pair_start(&pair, ++tag, 0);
-    } while (pair.reads_out[tag].server != (uint32_t)_i);
-    pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, NULL);
-    ck_assert_uint_ne(pair.reads_out[tag].id, 0);
-    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_STANDBY + PAIR_ALIAS - (uint32_t)_i);
-}
-END_TEST
-
-/* One of the two is late, and a read at the position of the other one is with it. */
-static uint64_t begun_at_the_late_one(const char *keys, uint32_t late) {
+/* One of the two is late, and a read is with it; if it has a floor, at the position of the other
+ * one. */
+static uint64_t begun_at_the_late_one(const char *keys, uint32_t late, bool floor) {
     open_three(keys);
     pair.inserted += 0x1000;
     pair.flushed = pair.replayed = pair.alias_replayed = pair.inserted;
@@ -95,10 +77,20 @@ static uint64_t begun_at_the_late_one(const char *keys, uint32_t late) {
     pair_time_passes(&pair, 1500);
     uint64_t tag = 0;
     do {
-        pair_start(&pair, ++tag, pair.inserted);
+        pair_start(&pair, ++tag, floor ? pair.inserted : 0);
     } while (pair.reads_out[tag].server != late);
     return tag;
 }
+
+/* The row that one of them lacks is looked for at once on the one that is further. */
+START_TEST(freshest_is_the_one_that_is_furthest) {
+    const uint64_t tag =
+        begun_at_the_late_one("policy = read_index\nreplica_pick = freshest", (uint32_t)_i, false);
+    pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, NULL);
+    ck_assert_uint_ne(pair.reads_out[tag].id, 0);
+    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_STANDBY + PAIR_ALIAS - (uint32_t)_i);
+}
+END_TEST
 
 static void answer_late(uint64_t tag, int32_t outcome) {
     struct rp_action *read = &pair.reads_out[tag];
@@ -124,7 +116,7 @@ enum { BELOW = sizeof below / sizeof *below };
 
 START_TEST(one_below_the_floor_is_left_for_one_that_is_there) {
     const uint32_t late = _i % 2 == 0 ? PAIR_STANDBY : PAIR_ALIAS;
-    const uint64_t tag = begun_at_the_late_one(with_floors[_i / 2 / BELOW], late);
+    const uint64_t tag = begun_at_the_late_one(with_floors[_i / 2 / BELOW], late, true);
     answer_late(tag, below[_i / 2 % BELOW]);
     assert_served_by_the_other(tag, late);
     ck_assert_uint_eq(pair_counter(&pair, "cluster.detours"), 0);
@@ -132,12 +124,17 @@ START_TEST(one_below_the_floor_is_left_for_one_that_is_there) {
 }
 END_TEST
 
+/* A read at a position that nobody has reached yet: who is asked. */
+static uint32_t begun_beyond_all(const char *keys) {
+    open_three(keys);
+    pair_start(&pair, 1, pair.inserted + 0x1000);
+    pair.inserted += 0x1000;
+    return pair.reads_out[1].server;
+}
+
 /* Nobody is there at first; the other one comes there while the policy waits. */
 START_TEST(a_retry_goes_where_the_floor_is_reached) {
-    open_three("policy = replica_then_primary");
-    pair_start(&pair, 1, pair.inserted + 0x1000);
-    const uint32_t asked = pair.reads_out[1].server;
-    pair.inserted += 0x1000;
+    const uint32_t asked = begun_beyond_all("policy = replica_then_primary");
     answer_late(1, _i == 0 ? RP_FOUND : RP_MISSING);
     ck_assert_uint_eq(pair.reads_out[1].id, 0);
     *(asked == PAIR_STANDBY ? &pair.alias_replayed : &pair.replayed) = pair.inserted;
@@ -164,10 +161,7 @@ END_TEST
 
 /* Nobody is there: it is awaited where the read was. */
 START_TEST(where_nobody_is_at_the_floor_the_one_that_was_asked_is_awaited) {
-    open_three("policy = read_index");
-    pair_start(&pair, 1, pair.inserted + 0x1000);
-    const uint32_t asked = pair.reads_out[1].server;
-    pair.inserted += 0x1000;
+    const uint32_t asked = begun_beyond_all("policy = read_index");
     pair_time_passes(&pair, 1000);
     answer_late(1, RP_FOUND);
     ck_assert_uint_eq(pair.reads_out[1].id, 0);
