@@ -18,7 +18,7 @@ void json_string_append(struct byte_buffer *buffer, const char *bytes, size_t co
  * that was cut: what is not becomes U+FFFD, so that the string is JSON. */
 void json_string_append_any(struct byte_buffer *buffer, const char *text);
 
-/* Whether it is UTF-8, as JSON must be. ASCII is looked at eight bytes at a time. */
+/* Whether it is UTF-8, as JSON must be. ASCII is looked at a block at a time. */
 bool json_is_utf8(const char *bytes, size_t length);
 
 #endif
