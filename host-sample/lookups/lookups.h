@@ -7,9 +7,9 @@
 #include "access.h"
 #include "answer.h"
 #include "counters.h"
+#include "held.h"
 #include "host-sample/base/busy_poll.h"
 #include "host-sample/base/log.h"
-#include "host-sample/base/wake_ups.h"
 #include "host-sample/config/config.h"
 #include "host-sample/servers/servers.h"
 #include "host-sample/snapshots/choice.h"
@@ -42,9 +42,7 @@ struct lookups {
     struct lookup **all; /* as many as the servers' reads; made when they are first needed */
     uint32_t count;
     struct lookup_list spare; /* those that are not under way */
-    struct lookup_list held;  /* those that have come before `going`, in their order */
-    bool going;
-    struct wake_up held_for_long; /* the first of those that are held */
+    struct held_lookups held; /* those that have come too early */
     struct statement_choice choice;
     struct busy_poll poll;
     uint32_t reads;   /* that a server has been asked for and has not answered */
