@@ -168,7 +168,8 @@ static void begin_read(void *context, const struct rp_action *action, struct pg_
     struct lookup *lookup = lookups->all[action->tag];
     /* After the first read the full statement is used at once: then there is usually something new
      * to return. */
-    const bool lean = lookup->first && statement_choice_is_lean(&lookups->choice);
+    const bool lean = lookup->first && snapshot_question_is_ascii(&lookup->question) &&
+                      statement_choice_is_lean(&lookups->choice);
     lookup->first = false;
     lookup->action_id = action->id;
     lookup->links = links;

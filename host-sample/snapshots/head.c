@@ -11,6 +11,19 @@ static bool is_ascii(const struct text *text, size_t at) {
     return at >= text->length || ((unsigned char)text->bytes[at] & 0x80) == 0;
 }
 
+static bool are_all_ascii(const struct text *text) {
+    size_t at = 0;
+    while (at < text->length && is_ascii(text, at)) {
+        at++;
+    }
+    return at == text->length;
+}
+
+bool snapshot_question_is_ascii(const struct snapshot_question *question) {
+    return are_all_ascii(&question->snapshot) && are_all_ascii(&question->run) &&
+           are_all_ascii(&question->environment);
+}
+
 static size_t past_others(const struct text *text, size_t at) {
     while (!is_ascii(text, at)) {
         at++;

@@ -10,6 +10,7 @@
  *     r or p, is the server in recovery (a replica) or out of it (a primary)?
  *     f or m, is the since row found or missing? Anything else says that it is missing where nobody
  *     asked: in a session that is not in UTF-8 by now, or a table that the name leads to no more.
+ *     Of a primary that was asked as a replica it says nothing.
  *     its position after the statement's snapshot, as PostgreSQL prints it; nothing if it has none
  */
 #ifndef SNAPSHOT_HEAD_H
@@ -36,6 +37,10 @@ struct snapshot_head {
     bool found;
     const char *after; /* NUL-terminated, within the text that was read; "": unknown */
 };
+
+/* Whether the lean statement may be asked: it takes ids for what they are in UTF-8 without looking
+ * what the session's encoding is, and ASCII is the same in all of them. */
+bool snapshot_question_is_ascii(const struct snapshot_question *question);
 
 /* Takes a head apart, whose text must have a NUL behind it, as libpq's values have. False if it is
  * not one of an answer to this question. */

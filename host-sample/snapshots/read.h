@@ -7,8 +7,9 @@
  * There are two kinds of statement. The lean one gives all of an answer that has few rows and
  * neither a checkpoint nor a completed waitpoint, the commonest, and tells when that is not so:
  * then the full one is to be run on the same server, and its result alone counts, outcome included.
- * Which kind a result is of, the result itself tells. And there are those for a replica, which read
- * nothing on a server that is out of recovery, and those for a primary.
+ * Ids that are not ASCII are for the full one from the start. Which kind a result is of, the result
+ * itself tells. And there are those for a replica, which read nothing on a server that is out of
+ * recovery, and those for a primary.
  */
 #ifndef SNAPSHOT_READ_H
 #define SNAPSHOT_READ_H

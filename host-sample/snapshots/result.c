@@ -147,9 +147,14 @@ static enum snapshot_outcome found_or_partial(struct snapshot_result *read, int 
     return read->lacking > 0 ? SNAPSHOT_PARTIAL : SNAPSHOT_FOUND;
 }
 
+/* Or the statement does not know. */
+static bool has_link(const struct row *row) {
+    return row_is_blank(row, LEAN_HAS_LINK) || row_boolean(row, LEAN_HAS_LINK);
+}
+
 static bool needs_full(const struct snapshot_result *read, const struct tally *tally) {
     return read->lean && (tally->checkpoints || tally->lean > SNAPSHOT_MAX_LEAN_ROWS ||
-                          row_boolean(&read->rows[read->newest_first[0].row], LEAN_HAS_LINK));
+                          has_link(&read->rows[read->newest_first[0].row]));
 }
 
 static enum snapshot_outcome outcome_of(struct snapshot_result *read,

@@ -28,7 +28,7 @@ struct field_rule {
 
 static const struct field_rule lean_rules[] = {
     SNAPSHOT_FIELDS(OF_SNAPSHOT, OF_SNAPSHOT)
-        LEAN_FIELDS(OF_SNAPSHOT)[LEAN_HAS_LINK] = {FIELD_BOOLEAN, REQUIRED, NULL}};
+        LEAN_FIELDS(OF_SNAPSHOT)[LEAN_HAS_LINK] = {FIELD_BOOLEAN, NULLABLE, NULL}};
 static const struct field_rule full_rules[] = {SNAPSHOT_FIELDS(OF_SNAPSHOT, OF_SNAPSHOT)
                                                    CHECKPOINT_FIELDS(OF_CHECKPOINT, OF_CHECKPOINT)};
 static const struct field_rule waitpoint_rules[] = {WAITPOINT_FIELDS(OF_WAITPOINT, OF_WAITPOINT)};

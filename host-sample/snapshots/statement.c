@@ -14,6 +14,8 @@
  * - The head is one text: a result's description costs the server for each column, every time, and
  *   a composite value costs more than texts that are joined. Where there may be many rows it is
  *   said once, in a column that they have anyway.
+ * - Each function costs every execution, also where it is not called: its rights are looked up. So
+ *   the lean statement has few.
  * - The since row's time is a subquery's value, and the recovery that guards it a call beside it:
  *   fewer nodes of a plan than if they were joined, each of which costs every execution. The head
  *   asks for the recovery again, after the since row, and because a server never goes back into
@@ -45,8 +47,8 @@
  *
  * The join table of snapshots and waitpoints has two forms, and in the course of a migration a
  * database may have both: a link then counts in whichever it stands. That one has gone is an error
- * of the statement; that the other one has come nobody would notice, so it is made one, where a row
- * is asked for its links: the commonest answer has no row.
+ * of the statement; that the other one has come nobody would notice, so it is looked for, where a
+ * row is asked for its links: the commonest answer has no row.
  *
  * What a search_path could lead elsewhere has a mark (marks.h). The rest names itself: bigint
  * is a word of the grammar, as are COALESCE and an unnest of several arrays, which a schema before
@@ -84,23 +86,26 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
                                                                      "=") "n.id"
 #define LINKS_OF_BOTH LINKS_IMPLICIT " UNION " LINKS_EXPLICIT
 
-/* True as long as the other table is not there beside the one that is read; then there is no such
- * relation, an error that has the session made anew, with the statements for both. */
-#define IS_ALONE(other)                                                                            \
-    "CASE WHEN pg_catalog.to_regclass(" TABLE_IN_LITERAL(                                          \
-        other) ") IS NULL THEN true ELSE"                                                          \
-               " '\"another table of waitpoints, which has just appeared\"'::" CATALOG "text"      \
-               "::pg_catalog.regclass IS NOT NULL END"
-#define IF_ALONE(other, value) "CASE WHEN " IS_ALONE(other) " THEN " value " END"
+#define IS_AWAY(table) "pg_catalog.to_regclass(" TABLE_IN_LITERAL(table) ") IS NULL"
+
+/* Where the other table has come beside the one that is read, the lean statement knows nothing of
+ * links, and the full one, which is asked then, says that there is no such relation: an error that
+ * has the session made anew, with the statements for both. */
+#define IF_AWAY(other, value) "CASE WHEN " IS_AWAY(other) " THEN " value " END"
+#define ONE_IF_AWAY(other)                                                                         \
+    "CASE WHEN " IS_AWAY(                                                                          \
+        other) " THEN 1 WHEN"                                                                      \
+               " '\"another table of waitpoints, which has just appeared\"'::" CATALOG             \
+               "text::pg_catalog.regclass IS NOT NULL THEN 1 END"
 
 #define EXISTS_ANY(links) "EXISTS (" links " OFFSET 0)"
-#define EXISTS_IMPLICIT   IF_ALONE("CompletedWaitpoint", EXISTS_ANY(LINKS_IMPLICIT))
-#define EXISTS_EXPLICIT   IF_ALONE("_completedWaitpoints", EXISTS_ANY(LINKS_EXPLICIT))
+#define EXISTS_IMPLICIT   IF_AWAY("CompletedWaitpoint", EXISTS_ANY(LINKS_IMPLICIT))
+#define EXISTS_EXPLICIT   IF_AWAY("_completedWaitpoints", EXISTS_ANY(LINKS_EXPLICIT))
 #define EXISTS_OF_BOTH    EXISTS_ANY(LINKS_IMPLICIT) " OR " EXISTS_ANY(LINKS_EXPLICIT)
 
 /* The latest snapshot, whose links are read. */
-#define ONE_IMPLICIT IF_ALONE("CompletedWaitpoint", "1")
-#define ONE_EXPLICIT IF_ALONE("_completedWaitpoints", "1")
+#define ONE_IMPLICIT ONE_IF_AWAY("CompletedWaitpoint")
+#define ONE_EXPLICIT ONE_IF_AWAY("_completedWaitpoints")
 #define ONE_OF_BOTH  "1"
 
 /* The parameters: of one lookup, or of a lookup of a group. */
@@ -147,32 +152,35 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 #define ECHO_ONE_ENVIRONMENT(of)                                                                   \
     ECHO_ANY_ENVIRONMENT(of) OP("||") "E'\\n'" OP("||") ASKED(of, ENVIRONMENT)
 
-/* Whether what is missing is missing in the table that is meant. A session in another encoding has
- * looked for other ids: it was in UTF-8 when the link came up, but a pooler may lead to another one.
- * And a prepared statement goes on with its table when the search_path leads to one by now that has
- * come to be before it; the name alone, a constant, was looked up when that table was. */
-#define KNOWS                                                                                      \
-    "pg_catalog.current_setting('client_encoding')" OP("=") "'UTF8'"                               \
-    " AND pg_catalog.to_regclass(" TABLE_IN_LITERAL("TaskRunExecutionSnapshot") ")" OP("=")        \
+/* Whether what is missing is missing in the table that is meant. A prepared statement goes on with
+ * its table when the search_path leads to one by now that has come to be before it; the name alone,
+ * a constant, was looked up when that table was. And a session in another encoding has looked for
+ * other ids, if they were not ASCII: it was in UTF-8 when the link came up, but a pooler may lead to
+ * another one. The lean statement is asked for ASCII alone. */
+#define KNOWS_BY_LEAN                                                                              \
+    "pg_catalog.to_regclass(" TABLE_IN_LITERAL("TaskRunExecutionSnapshot") ")" OP("=")             \
     TABLE_IN_LITERAL("TaskRunExecutionSnapshot") "::pg_catalog.regclass"
+#define KNOWS_BY_FULL                                                                              \
+    KNOWS_BY_LEAN " AND pg_catalog.current_setting('client_encoding')" OP("=") "'UTF8'"
 
 /* Found or missing, in recovery or out of it. */
-#define STATE(recovery)                                                                            \
-    "CASE WHEN q.since IS NOT NULL THEN E'\\n" recovery "f' WHEN " KNOWS                           \
+#define STATE(recovery, statement)                                                                 \
+    "CASE WHEN q.since IS NOT NULL THEN E'\\n" recovery "f' WHEN " KNOWS_##statement               \
     " THEN E'\\n" recovery "m' ELSE E'\\n" recovery "?' END"
 
 #define REPLAYED "COALESCE(pg_catalog.pg_last_wal_replay_lsn()::" CATALOG "text, '')"
 #define INSERTED "pg_catalog.pg_current_wal_insert_lsn()::" CATALOG "text"
 
 /* The state, and the position after the statement's snapshot. Of a primary that was asked as a
- * replica the position does not matter. */
-#define REST_OF_REPLICA                                                                            \
-    "CASE WHEN " RECOVERING " THEN " STATE("r") " ELSE " STATE("p") " END" OP("||") REPLAYED
-#define REST_OF_PRIMARY                                                                            \
-    "CASE WHEN " RECOVERING " THEN " STATE("r") OP("||") REPLAYED                                  \
-    " ELSE " STATE("p") OP("||") INSERTED " END"
+ * replica it does not matter what it has. */
+#define REST_OF_REPLICA(statement)                                                                 \
+    "CASE WHEN " RECOVERING " THEN " STATE("r", statement) " ELSE E'\\npm' END" OP("||") REPLAYED
+#define REST_OF_PRIMARY(statement)                                                                 \
+    "CASE WHEN " RECOVERING " THEN " STATE("r", statement) OP("||") REPLAYED                       \
+    " ELSE " STATE("p", statement) OP("||") INSERTED " END"
 
-#define HEAD(of, environment, role) ECHO_##environment(of) OP("||") REST_##role
+#define HEAD(of, environment, role, statement)                                                     \
+    ECHO_##environment(of) OP("||") REST_##role(statement)
 
 /* One row q, or of a group one for each lookup: the since row's time, NULL if there is none. */
 #define SINCE(of, environment, role)                                                               \
@@ -198,7 +206,7 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
     ", " EXISTS_##links COLUMN_##environment ") AS r"
 
 #define LEAN(of, environment, role, links)                                                         \
-    "SELECT " NUMBER_##of HEAD(of, environment, role) ", r.r"                                      \
+    "SELECT " NUMBER_##of HEAD(of, environment, role, BY_LEAN) ", r.r"                                      \
     " FROM " SINCE(of, environment, role) " LEFT JOIN LATERAL ("                                   \
     NEWER(of, environment, LEAN_ROW(environment, links)) " LIMIT " LIMIT(TEXT_OF(LEAN_LIMIT))      \
     ") r ON true"
@@ -210,7 +218,7 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 
 /* All columns but the first are NULL. */
 #define HEAD_ROW(of, environment, role)                                                            \
-    "SELECT " HEAD(of, environment, role)                                                          \
+    "SELECT " HEAD(of, environment, role, BY_FULL)                                                          \
     SNAPSHOT_FIELDS(NO_COLUMN, NEXT_NULL) ", NULL, NULL::" CATALOG "record" NULL_##environment
 
 #define SNAPSHOT_ROWS(of, environment)                                                             \

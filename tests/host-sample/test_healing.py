@@ -346,7 +346,8 @@ class Healing(LookupCase):
         for encoding in ("LATIN1", "WIN1252"):  # the latter has no character of the id's second byte
             with OtherEncoding(cluster.standby, encoding, told="UTF8") as standby, \
                     OtherEncoding(cluster.primary, encoding, told="UTF8") as primary:
-                for policy in (NO_WAIT, {"policy": "read_index"}):
+                for policy in (NO_WAIT, {"policy": "read_index"}, {"policy": "read_index", "when": "always"},
+                               {"policy": "replica_only"}):
                     with self.subTest(encoding, policy=policy), \
                             Host(primary, [standby], policy=policy,
                                  settings={"limits": {"lookup_timeout_ms": 500}}) as host:

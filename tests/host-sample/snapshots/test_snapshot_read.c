@@ -968,6 +968,40 @@ START_TEST(links_of_both_tables) {
 }
 END_TEST
 
+static PGresult *run_beside_both_tables(int which, const char *since) {
+    struct named named;
+    const struct pg_prepared prepared = prepared_of(which, &named);
+    const char *const values[] = {since, "r1"};
+    see_tables_of(SNAPSHOT_LINKS_BOTH);
+    return PQexecPrepared(link_to_server, prepared.name, prepared.parameter_count, values, NULL,
+                          NULL, 1);
+}
+
+/* A statement for one of the tables does not know whether a row has links, once the other one is
+ * there; the full one fails then. Where there is no row nobody asks. */
+START_TEST(the_other_table_has_come) {
+    static const struct {
+        const char *since;
+        enum snapshot_outcome outcome;
+    } lookups[] = {{"s1", SNAPSHOT_NEEDS_FULL}, {"s2", SNAPSHOT_FOUND}};
+    const int first = _i * (int)SNAPSHOT_STATEMENT_COUNT;
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    for (size_t i = 0; i < 2; i++) {
+        const struct snapshot_question asked = {text_of(lookups[i].since), text_of("r1"),
+                                                text_of(NULL), true};
+        struct snapshot_result read;
+        PGresult *result = run_beside_both_tables(first + SNAPSHOT_LEAN, lookups[i].since);
+        ck_assert_int_eq(snapshot_read(&read, result_rows_all(result), &asked), lookups[i].outcome);
+        PQclear(result);
+    }
+    PGresult *result = run_beside_both_tables(first + SNAPSHOT_FULL, "s1");
+    ck_assert_int_eq(PQresultStatus(result), PGRES_FATAL_ERROR);
+    ck_assert_str_eq(PQresultErrorField(result, PG_DIAG_SQLSTATE), "42P01"); /* undefined_table */
+    PQclear(result);
+}
+END_TEST
+
 static const char *tables_that_are_there(const struct snapshot_sql *of) {
     static char number[8];
     PGresult *result = PQexec(link_to_server, of->links_sql);
@@ -1323,6 +1357,7 @@ static void add_waitpoint_cases(Suite *suite) {
     tcase_add_test(waitpoints, only_the_latest_order_counts);
     tcase_add_test(waitpoints, a_link_to_nothing_is_partial);
     tcase_add_loop_test(waitpoints, links_of_both_tables, 0, 2);
+    tcase_add_loop_test(waitpoints, the_other_table_has_come, 0, 2);
     tcase_add_test(waitpoints, which_join_table_is_there);
     tcase_add_test(waitpoints, waitpoints_are_ordered_by_id);
     tcase_add_test(waitpoints, a_thousand_waitpoints);

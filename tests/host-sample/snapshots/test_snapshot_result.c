@@ -74,7 +74,7 @@ static const struct field waitpoint_row[] = {BYTES("w1"),  BYTES("waitpoint_w1")
                                              FALSE};
 
 /* What may be NULL in a row that is there. */
-static const int lean_nullable[] = {5, 6, 7, -1};
+static const int lean_nullable[] = {5, 6, 7, 10, -1};               /* 10: links, unknown */
 static const int full_nullable[] = {5, 6, 7, 9, -1};                /* 9: no checkpoint */
 static const int waitpoint_nullable[] = {0, 3, 6, 7, 8, 9, 10, -1}; /* 0: no waitpoint */
 
@@ -702,6 +702,21 @@ START_TEST(an_echo_in_other_characters) {
 }
 END_TEST
 
+START_TEST(a_question_in_ascii) {
+    static const char accented[] = "caf\xc3\xa9";
+    for (int i = 0; i < 4; i++) {
+        const char *const ids[] = {i == 0 ? accented : "s\x7f", i == 1 ? accented : "r1",
+                                   i == 2 ? accented : "e1"};
+        const struct snapshot_question question = {.snapshot = {ids[0], strlen(ids[0])},
+                                                   .run = {ids[1], strlen(ids[1])},
+                                                   .environment = {ids[2], strlen(ids[2])}};
+        ck_assert(snapshot_question_is_ascii(&question) == (i == 3));
+    }
+    const struct snapshot_question none = {.snapshot = {"s1", 2}, .run = {"r1", 2}};
+    ck_assert(snapshot_question_is_ascii(&none));
+}
+END_TEST
+
 /* It counts for nothing, whatever it says. */
 START_TEST(an_answer_in_other_characters) {
     static const char *const rows[] = {"", "f"};
@@ -840,10 +855,14 @@ START_TEST(what_is_lacking) {
 END_TEST
 
 START_TEST(a_lean_row_that_needs_more) {
-    for (int i = 0; i < 2; i++) {
+    static const struct {
+        int number;
+        struct field field;
+    } more[] = {{LEAN_HAS_CHECKPOINT, TRUE}, {LEAN_HAS_LINK, TRUE}, {LEAN_HAS_LINK, NOTHING}};
+    for (int i = 0; i < COUNT(more); i++) {
         struct field fields[COUNT(lean_row)];
         memcpy(fields, lean_row, sizeof(lean_row));
-        fields[LEAN_HAS_CHECKPOINT + i] = (struct field)TRUE;
+        fields[more[i].number] = more[i].field;
         ck_assert_int_eq(judge_row(ROW_LEAN, fields, COUNT(lean_row)), SNAPSHOT_NEEDS_FULL);
     }
 }
@@ -1095,6 +1114,7 @@ int main(void) {
     tcase_add_test(shapes, a_lean_row_that_needs_more);
     tcase_add_loop_test(shapes, a_head, 0, COUNT(heads));
     tcase_add_loop_test(shapes, an_echo_in_other_characters, 0, COUNT(echoes));
+    tcase_add_test(shapes, a_question_in_ascii);
     tcase_add_test(shapes, an_answer_in_other_characters);
     tcase_add_loop_test(shapes, an_environment, 0, COUNT(environments));
     tcase_add_test(shapes, an_environment_too_much);
