@@ -9,8 +9,60 @@
 
 #define SMALLEST_WINDOW_NS UINT64_C(10000)
 
+/* ---- which way ------------------------------------------------------------------------------- */
+
+/* By more than chance: a sixteenth. */
+static bool is_won(const struct busy_poll_trial *trial) {
+    return trial->took_ns < trial->usually_ns - trial->usually_ns / 16;
+}
+
+static void end_trial(struct busy_poll_trial *trial) {
+    if (is_won(trial)) {
+        trial->due_rounds = BUSY_POLL_LEAST_ROUNDS;
+    } else {
+        const uint32_t later = 2 * trial->due_rounds + 1;
+        trial->sleeps = !trial->sleeps;
+        trial->due_rounds = later < BUSY_POLL_MOST_ROUNDS ? later : BUSY_POLL_MOST_ROUNDS;
+    }
+    trial->under_way = false;
+    trial->rounds = 0;
+}
+
+static void end_round(struct busy_poll_trial *trial) {
+    if (trial->due_rounds == 0) {
+        trial->due_rounds = BUSY_POLL_FIRST_TRIAL;
+    }
+    if (trial->under_way) {
+        end_trial(trial);
+    } else {
+        trial->usually_ns = trial->took_ns;
+        trial->under_way = ++trial->rounds >= trial->due_rounds;
+        trial->sleeps ^= trial->under_way;
+    }
+    trial->answers = 0;
+    trial->took_ns = 0;
+}
+
+/* most_ns: of an answer that takes very long no more counts. */
+static void count_answer(struct busy_poll_trial *trial, uint64_t took_ns, uint64_t most_ns) {
+    trial->answers++;
+    if (trial->answers > BUSY_POLL_SETTLING) {
+        trial->took_ns += took_ns < most_ns ? took_ns : most_ns;
+    }
+    if (trial->answers == BUSY_POLL_ROUND) {
+        end_round(trial);
+    }
+}
+
+/* ---- the window ------------------------------------------------------------------------------ */
+
 enum busy_poll_end busy_poll_adapt(struct busy_poll *poll, uint64_t took_ns) {
     const uint64_t window_ns = poll->window_ns;
+    count_answer(&poll->trial, took_ns, 2 * poll->limit_ns);
+    if (poll->trial.sleeps) {
+        poll->window_ns = 0;
+        return BUSY_POLL_CLOSED;
+    }
     if (took_ns <= window_ns && window_ns > 0) {
         return BUSY_POLL_SEEN;
     }
@@ -22,6 +74,8 @@ enum busy_poll_end busy_poll_adapt(struct busy_poll *poll, uint64_t took_ns) {
     }
     return window_ns > 0 ? BUSY_POLL_LATE : BUSY_POLL_CLOSED;
 }
+
+/* ---- turns ----------------------------------------------------------------------------------- */
 
 /* Handles the events that are ready. False if there were none; *good tells whether the loop works.
  */

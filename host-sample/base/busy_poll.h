@@ -9,6 +9,11 @@
  * a server that is far away or hangs costs nothing. Between two polls the processor is offered to
  * others (sched_yield), because the server may need it to answer.
  *
+ * Whether it pays is the machine's to say: where a sleeping thread's processor is given to the
+ * server that it waits for, neither has to be woken on another one, and polling is what takes
+ * longer. So the other way is tried now and then, for a round of answers, and kept if they come
+ * sooner; the more often it was in vain, the less often.
+ *
  * [one thread]: of the worker's event loop.
  */
 #ifndef BUSY_POLL_H
@@ -21,19 +26,41 @@
 /* So many turns in vain close the window. */
 enum { BUSY_POLL_PATIENCE = 64 };
 
+/* Answers of a round; the first of them, which do not count: the scheduler follows with a delay;
+ * and the rounds between two trials. */
+enum {
+    BUSY_POLL_ROUND = 128,
+    BUSY_POLL_SETTLING = 32,
+    BUSY_POLL_FIRST_TRIAL = 3,
+    BUSY_POLL_LEAST_ROUNDS = 15,
+    BUSY_POLL_MOST_ROUNDS = 255
+};
+
+/* Which way is the better one. */
+struct busy_poll_trial {
+    bool sleeps;         /* the way that is gone: the window stays closed */
+    bool under_way;      /* it is not the usual one */
+    uint32_t answers;    /* in this round */
+    uint64_t took_ns;    /* by those that count, together */
+    uint64_t usually_ns; /* by those of the last round of the usual way */
+    uint32_t rounds;     /* since the last trial */
+    uint32_t due_rounds; /* when there is the next one; 0: the first one */
+};
+
 struct busy_poll {
     uint64_t limit_ns; /* of the window; 0 never polls */
     uint64_t window_ns;
     uint32_t
         late_turns; /* turns in a row that have polled to the window's end, without an answer */
     uint64_t answered_ns; /* when the first answer came in this turn of the loop; 0: none has */
+    struct busy_poll_trial trial;
 };
 
 /* Of a turn with an answer. */
 enum busy_poll_end {
     BUSY_POLL_SEEN,   /* it came within the window */
     BUSY_POLL_LATE,   /* it came only after the window, while the loop slept */
-    BUSY_POLL_CLOSED, /* there was no window */
+    BUSY_POLL_CLOSED, /* there was no window, or it was slept for at once */
     BUSY_POLL_ENDS
 };
 

@@ -60,6 +60,81 @@ START_TEST(the_window_keeps_a_new_limit) {
 }
 END_TEST
 
+/* ---- which way ---- */
+
+/* Answers of a machine on which they take so long, polled for and slept for; returns how many were
+ * slept for at once. */
+static int answer(struct busy_poll *poll, int count, uint64_t polled_ns, uint64_t slept_ns) {
+    int slept = 0;
+    for (int i = 0; i < count; i++) {
+        const bool sleeps = poll->trial.sleeps;
+        (void)busy_poll_adapt(poll, sleeps ? slept_ns : polled_ns);
+        ck_assert(!sleeps || !poll->trial.sleeps || poll->window_ns == 0);
+        slept += sleeps;
+    }
+    return slept;
+}
+
+/* Of ways that take alike, too, the usual one is kept, and the other tried ever more seldom. */
+START_TEST(where_polling_pays) {
+    static const uint64_t slept_ns[] = {80 * US, 50 * US, 47 * US, S};
+    struct busy_poll poll = {.limit_ns = 100 * US};
+    const int rounds = 3 + 1 + 7 + 1 + 15 + 1 + 31 + 1;
+    ck_assert_int_eq(answer(&poll, rounds * BUSY_POLL_ROUND, 50 * US, slept_ns[_i]),
+                     4 * BUSY_POLL_ROUND);
+    ck_assert(!poll.trial.sleeps);
+    const int next = 63 + 1 + 127 + 1, most = BUSY_POLL_MOST_ROUNDS + 1;
+    ck_assert_int_eq(answer(&poll, next * BUSY_POLL_ROUND, 50 * US, slept_ns[_i]),
+                     2 * BUSY_POLL_ROUND);
+    ck_assert_int_eq(answer(&poll, 10 * most * BUSY_POLL_ROUND, 50 * US, slept_ns[_i]),
+                     10 * BUSY_POLL_ROUND);
+    (void)answer(&poll, 4, 50 * US, slept_ns[_i]);
+    ck_assert_uint_eq(poll.window_ns, 80 * US);
+}
+END_TEST
+
+START_TEST(where_sleeping_pays) {
+    struct busy_poll poll = {.limit_ns = 100 * US};
+    const int tried = 3 * BUSY_POLL_ROUND;
+    const int rounds = BUSY_POLL_LEAST_ROUNDS + 1;
+    ck_assert_int_eq(answer(&poll, tried, 50 * US, 46 * US), 0);
+    ck_assert_int_eq(answer(&poll, rounds * BUSY_POLL_ROUND, 50 * US, 46 * US),
+                     rounds * BUSY_POLL_ROUND);
+    ck_assert_int_eq(answer(&poll, BUSY_POLL_ROUND, 50 * US, 46 * US), 0); /* in vain */
+    ck_assert(poll.trial.sleeps);
+    ck_assert_int_eq(busy_poll_adapt(&poll, 46 * US), BUSY_POLL_CLOSED);
+    ck_assert_uint_eq(poll.window_ns, 0);
+}
+END_TEST
+
+/* It is found out again. */
+START_TEST(where_it_changes) {
+    struct busy_poll poll = {.limit_ns = 100 * US};
+    (void)answer(&poll, 1000 * BUSY_POLL_ROUND, 50 * US, 80 * US);
+    (void)answer(&poll, 300 * BUSY_POLL_ROUND, 80 * US, 50 * US);
+    ck_assert(poll.trial.sleeps);
+    (void)answer(&poll, 300 * BUSY_POLL_ROUND, 50 * US, 80 * US);
+    ck_assert(!poll.trial.sleeps);
+}
+END_TEST
+
+/* As where the machine stops for a second: that says nothing of the way. Nor do the first answers
+ * of a round. */
+START_TEST(what_happens_once_does_not_count) {
+    struct busy_poll poll = {.limit_ns = 100 * US};
+    (void)answer(&poll, 4 * BUSY_POLL_ROUND - 1, 50 * US, 49 * US);
+    ck_assert(poll.trial.sleeps);
+    poll.trial.under_way = poll.trial.sleeps = false;
+    poll.trial.answers = 0;
+    poll.trial.took_ns = 0;
+    (void)busy_poll_adapt(&poll, S);
+    ck_assert_uint_eq(poll.trial.took_ns, 0);
+    (void)answer(&poll, BUSY_POLL_SETTLING, 50 * US, 49 * US);
+    (void)busy_poll_adapt(&poll, S);
+    ck_assert_uint_eq(poll.trial.took_ns, (50 + 200) * US);
+}
+END_TEST
+
 /* ---- turns ---- */
 
 static struct event_base *base;
@@ -211,6 +286,13 @@ int main(void) {
     tcase_add_loop_test(window, the_window_after_an_answer, 0, COUNT(answers));
     tcase_add_test(window, the_window_keeps_a_new_limit);
     suite_add_tcase(suite, window);
+
+    TCase *way = tcase_create("way");
+    tcase_add_loop_test(way, where_polling_pays, 0, 4);
+    tcase_add_test(way, where_sleeping_pays);
+    tcase_add_test(way, where_it_changes);
+    tcase_add_test(way, what_happens_once_does_not_count);
+    suite_add_tcase(suite, way);
 
     TCase *turns = tcase_create("turns");
     tcase_add_checked_fixture(turns, set_up, tear_down);
