@@ -53,7 +53,7 @@ static const struct ini_key listen_keys[] = {
            "Event loops, each with its own links to each server."),
     NUMBER("busy_poll_us", AT(listen.busy_poll_us), 0, 1000, "100", "us",
            "How long at most to poll for an answer, of the only lookup in the host or of current "
-           "reads; adapts, 0 turns it off."),
+           "reads; adapts, and sleeps where that is faster; 0 turns it off."),
 };
 
 static const struct ini_key admin_keys[] = {
