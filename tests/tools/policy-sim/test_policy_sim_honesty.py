@@ -232,7 +232,7 @@ class Honesty(SimulatorCase):
 
     def test_standby_beside_its_primary(self):
         figures = self.compare(lambda draw: 0.010, mean_age)
-        self.assertGreater(figures["retry"].share("replica"), 0.9)
+        self.assertGreater(figures["retry"].share("replica"), 0.5)
 
     def test_standby_a_constant_time_behind(self):
         cluster.standby.apply_delay(100)
