@@ -78,7 +78,6 @@ static bool have_all(const struct host *host, const struct host_config *config) 
 static void hand_out(struct host *host, struct host_config *config) {
     const struct timespec moment = {.tv_nsec = 1000000};
     struct host_config *before = host->config;
-    config->number = before->number + 1;
     host->config = config;
     for (uint32_t i = 0; i < host->worker_count; i++) {
         worker_offer(&host->workers[i], config);
@@ -110,7 +109,7 @@ bool host_find_addresses(struct host *host) {
     if (config != NULL) {
         search_names(host, host->written);
         addresses_expand(config, host->written, NULL, host->search);
-        config->number = 1;
+        config->history = 1;
         host->config = config;
     }
     return config != NULL;
@@ -129,6 +128,7 @@ static void take_addresses(struct host *host) {
         return; /* until a name has been looked up again */
     }
     addresses_expand(config, host->written, host->config, host->search);
+    config->history = host->config->history;
     config_name_changes(host->config, config, changes, sizeof changes);
     if (changes[0] == '\0') {
         host_config_free(config);
@@ -209,6 +209,7 @@ void host_reload(struct host *host) {
         host->written = config;
         search_names(host, config);
         addresses_expand(expanded, config, host->config, host->search);
+        expanded->history = host->config->history + 1;
         hand_out(host, expanded);
         host_keep_facts(host);
         tell(host, changes, fixed, sum_policies(host) != policies);

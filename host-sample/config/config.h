@@ -46,7 +46,8 @@ struct server_config {
 };
 
 struct host_config {
-    uint64_t number; /* of those that the threads were given: a later one is higher */
+    uint64_t history; /* the number of its reload. A name that has other addresses makes another
+                         configuration of the same history */
     struct {
         char address[INI_MAX_VALUE_BYTES + 1];
         uint32_t port;

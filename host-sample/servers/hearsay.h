@@ -19,15 +19,16 @@
 struct hearsay {
     pthread_mutex_t lock;
     _Atomic uint64_t changes; /* of what follows */
-    uint64_t configuration;   /* under which it was found out */
+    uint64_t history;         /* under which it was found out */
     uint64_t system;
     uint32_t timeline;
 };
 
 /* Says what a cluster knows, and returns a newer timeline of its system that another one has told
- * of, or 0. Clusters that have different configurations tell each other nothing: in the later one
- * it was forgotten what was remembered before. *seen: the changes, for whoever wants only news. */
-uint32_t hearsay_exchange(struct hearsay *hearsay, uint64_t configuration,
+ * of, or 0. Clusters that have configurations of different histories tell each other nothing: in
+ * the later one it was forgotten what was remembered before. *seen: the changes, for whoever wants
+ * only news. */
+uint32_t hearsay_exchange(struct hearsay *hearsay, uint64_t history,
                           const struct rp_cluster_info *info, uint64_t *seen);
 
 #endif

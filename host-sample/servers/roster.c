@@ -108,7 +108,8 @@ static void go_on(struct roster *roster, bool now) {
         }
     }
     roster->going = left;
-    if (!left) {
+    if (!left && roster->forgets) {
+        roster->forgets = false;
         forget(servers);
     }
 }
@@ -289,6 +290,7 @@ bool roster_apply(struct roster *roster, const struct host_config *config, char 
         return false;
     }
     const bool others = roster->sql != sql || roster->statement_timeout_ms != timeout_ms;
+    const bool reloaded = config->history != roster->history;
     bool good = true;
     snapshot_sql_release(roster->sql);
     roster->sql = sql;
@@ -297,11 +299,12 @@ bool roster_apply(struct roster *roster, const struct host_config *config, char 
     }
     roster->statement_timeout_ms = timeout_ms;
     roster->heard_by_ns = monotonic_ns() + HEARD_NS;
-    roster->configuration = config->number;
-    if (servers->count > 0) {
+    roster->history = config->history;
+    if (reloaded && servers->count > 0) {
         forget(servers);
     }
     review(roster, config, others);
+    roster->forgets = roster->going && (reloaded || roster->forgets);
     for (uint32_t i = 0; i < config->server_count; i++) {
         const struct server_config *wanted = &config->servers[i];
         if (wanted->state == HOST_SERVER_OFF || servers_find(servers, wanted->name) != NULL) {
@@ -327,7 +330,7 @@ void roster_flush(struct roster *roster) {
     if (roster->going) {
         go_on(roster, false);
     }
-    servers->configuration = roster->going ? 0 : roster->configuration;
+    servers->history = roster->forgets ? 0 : roster->history;
     servers_flush(servers);
     if (roster->going && roster->wake_up.owner == NULL) {
         roster->wake_up.woken = woken;

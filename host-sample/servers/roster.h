@@ -7,6 +7,10 @@
  * said who they are, or have had time enough for it; then no read begins there, and when those
  * under way have been answered, or have had all their time, they are gone.
  *
+ * What is remembered of the servers is forgotten at a reload, and once more when those are gone
+ * that it takes out: the operator says which servers count. That a name has other addresses says
+ * nothing of the kind, so whoever was deposed before is deposed still.
+ *
  * [one thread]: of the servers.
  */
 #ifndef ROSTER_H
@@ -26,7 +30,8 @@ struct roster {
     uint32_t dialled_timeout_ms; /* the longest of links that go */
     uint64_t heard_by_ns;        /* new servers are not waited for any longer */
     bool going;                  /* some server goes */
-    uint64_t configuration;      /* its number */
+    bool forgets;                /* once they are gone */
+    uint64_t history;            /* of the configuration */
     struct wake_up wake_up;
 };
 

@@ -274,12 +274,13 @@ static bool announce(struct servers *servers) {
     return true;
 }
 
-/* Says what is known here, and takes over what others know. Nothing while servers change, or
- * history is being forgotten: what is remembered of those that go does not count any more. */
+/* Says what is known here, and takes over what others know. Nothing while history is being
+ * forgotten, or servers go that it is forgotten with: what is remembered does not count any more.
+ */
 static void tell_other_threads(struct servers *servers) {
     struct hearsay *hearsay = servers->options.hearsay;
     struct rp_cluster_info info = {.struct_size = sizeof info};
-    if (hearsay == NULL || servers->configuration == 0 ||
+    if (hearsay == NULL || servers->history == 0 ||
         (!servers->news && atomic_load(&hearsay->changes) == servers->hearsay_seen)) {
         return;
     }
@@ -288,7 +289,7 @@ static void tell_other_threads(struct servers *servers) {
         return;
     }
     const uint32_t newer =
-        hearsay_exchange(hearsay, servers->configuration, &info, &servers->hearsay_seen);
+        hearsay_exchange(hearsay, servers->history, &info, &servers->hearsay_seen);
     if (newer != 0) {
         servers->calls->heard_of(servers->cluster, info.system, newer, monotonic_ns());
     }

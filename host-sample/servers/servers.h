@@ -111,10 +111,10 @@ struct servers {
     struct wake_up known_wake_up;
     struct wake_ups wake_ups;
     struct wake_up wake_up;
-    uint64_t configuration; /* that they are of; 0: they are changing */
-    uint64_t hearsay_seen;  /* its changes */
-    uint64_t viewed_ns;     /* when the views were filled last */
-    bool news;              /* something was heard since then */
+    uint64_t history;      /* of the configuration; 0: it is about to be forgotten */
+    uint64_t hearsay_seen; /* its changes */
+    uint64_t viewed_ns;    /* when the views were filled last */
+    bool news;             /* something was heard since then */
     struct wake_up view_wake_up;
     _Atomic uint64_t split;
     _Atomic uint64_t settled;

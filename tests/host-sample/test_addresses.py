@@ -12,10 +12,12 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 import unittest
 
 import test_reload_servers as reloads
-from host import APPLICATION, run_host
+from fact_case import TO_PRIMARY, Facts
+from host import APPLICATION, Host, run_host
 from test_reload_servers import Load, links_of, role_of, running, server
 from testbed import free_port, wait_for
 
@@ -221,6 +223,34 @@ class Addresses(unittest.TestCase):
                     host.write_config(text)
                     done = run_host("-t", "-c", host.config_path)
                     self.assertIn("has no name to be looked up", done.stderr)
+
+
+class Remembered(Facts):
+    def test_who_was_deposed_is_so_still(self):
+        """The heir starts anew at another address, and the old primary is not fenced. That a name has other
+        addresses is no operator's word on which of them counts."""
+        servers = self.cluster("heir", settings="listen_addresses = '127.0.0.1, 127.0.0.2, 127.0.0.3'\n")
+        heir = servers.standby
+        name_leads_to("127.0.0.2")
+        host = Host(policy=TO_PRIMARY, settings={
+            "server.a": {"conninfo": servers.primary.conninfo()},
+            "server.s": {"conninfo": f"host={NAME} port={heir.port} dbname=postgres user=postgres",
+                         "addresses": "all"}}).start()
+        self.addCleanup(host.kill)
+        before, now = "server.s/127.0.0.2", "server.s/127.0.0.3"
+        wait_for(lambda: role_of(host, before) == "replica", "the standby")
+        heir.promote()
+        wait_for(lambda: role_of(host, before) == "primary", "the heir")
+        rows = [self.acknowledged(heir) for _ in range(5)]
+        heir.stop()
+        name_leads_to("127.0.0.3")
+        wait_for(lambda: role_of(host, before) is None, "the address to go", timeout_s=30)
+        until = time.monotonic() + 2.5  # everybody is asked more than once
+        while time.monotonic() < until:
+            self.assertEqual({host.lookup(*row).status for row in rows}, {503}, host.log[-10:])
+        heir.start()
+        wait_for(lambda: role_of(host, now) == "primary", "the heir to be back")
+        self.assertEqual({host.lookup(*row).status for row in rows}, {200})
 
 
 if __name__ == "__main__":
