@@ -18,7 +18,8 @@ enum log_kind {
     LOG_NOT_FOUND,
     LOG_FAILED,
     LOG_PRIMARY_SERVED,
-    LOG_SERVER,      /* a server's links, roles and errors */
+    LOG_LINKS,       /* to servers, that come and go; there may be hundreds */
+    LOG_SERVER,      /* what it is, and that it is out, or a split */
     LOG_CONNECTIONS, /* that cannot be taken */
     LOG_KINDS
 };

@@ -35,6 +35,7 @@ const char *log_limits_name(enum log_kind kind) {
                                                  [LOG_FAILED] = "failed",
                                                  [LOG_PRIMARY_SERVED] =
                                                      "served by the primary after a miss",
+                                                 [LOG_LINKS] = "about links",
                                                  [LOG_SERVER] = "about a server",
                                                  [LOG_CONNECTIONS] = "about connections"};
     return names[kind];

@@ -119,7 +119,7 @@ static void go_on(struct roster *roster, bool now) {
 static void log_server(void *context, const char *level, const char *name, const char *message) {
     const struct server *server = context;
     const struct log_field fields[] = {LOG_TEXT("server", name), LOG_END};
-    log_write_limited(server->servers->options.log, LOG_SERVER, log_level_of(level), message,
+    log_write_limited(server->servers->options.log, LOG_LINKS, log_level_of(level), message,
                       fields);
 }
 

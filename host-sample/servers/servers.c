@@ -59,7 +59,7 @@ static void log_wait_link(void *context, const char *level, const char *name, co
         char text[512];
         (void)snprintf(text, sizeof text, "no link for waits, positions are asked for: %s",
                        message);
-        log_write_limited(server->servers->options.log, LOG_SERVER, log_level_of(level), text,
+        log_write_limited(server->servers->options.log, LOG_LINKS, log_level_of(level), text,
                           fields);
     }
 }

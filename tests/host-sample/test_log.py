@@ -96,6 +96,30 @@ class Log(LookupCase):
         self.assertLessEqual(len(left_out), took + 2)
         self.assertEqual(len(lines) + sum(line.fields["left_out"] for line in left_out), 2000)
 
+    def test_links_that_come_and_go_hide_no_server(self):
+        """However many there are: what a server is, and why it is out, every thread still says."""
+        def settings(**keys):
+            return {"listen": {"address": "127.0.0.1", "threads": 8}, "primary": None,
+                    "server.a": {"conninfo": cluster.primary.conninfo(application_name=APPLICATION),
+                                 "links": 8, **keys},
+                    "server.b": {"conninfo": cluster.standby.conninfo(), "links": 1}}
+
+        def have_lines_been_left_out():
+            cluster.primary.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                                    " WHERE application_name = %s", [APPLICATION])
+            return any("left_out" in line.fields for line in host.log)
+
+        def out():
+            return [line.level for line in host.log if " is out: " in line.text]
+
+        with Host(policy=NO_WAIT, settings=settings()) as host:
+            wait_for(have_lines_been_left_out, "lines to be left out", every_s=0.1)
+            changed = settings(expect="replica")
+            changed["listen"]["port"] = host.port
+            host.reload(settings={**host.settings, **changed})
+            wait_for(lambda: len(out()) == 8, "each thread to say that it is out")
+            self.assertEqual(set(out()), {"ERROR"})
+
     def test_signals_that_mean_nothing(self):
         with Host(cluster.primary) as host:
             for name in ("SIGUSR1", "SIGUSR2"):
