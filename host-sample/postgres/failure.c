@@ -61,11 +61,15 @@ static bool is_of_no_such_text(const PGresult *error, const char *server_encodin
            strstr(message, "UTF8") != NULL;
 }
 
-enum pg_failure pg_failure_of(const PGresult *error, const char *server_encoding) {
+bool pg_error_is_conflict(const PGresult *error) {
     static const char *const conflicts[] = {"40001", "40P01", NULL};
+    return is_one_of(pg_error_sqlstate(error), conflicts);
+}
+
+enum pg_failure pg_failure_of(const PGresult *error, const char *server_encoding) {
     static const char *const farewells[] = {"57P01", "57P02", "57P03", NULL};
     const char *sqlstate = pg_error_sqlstate(error);
-    if (is_one_of(sqlstate, conflicts)) {
+    if (pg_error_is_conflict(error)) {
         return PG_CONFLICT;
     }
     if (is_of_no_such_text(error, server_encoding)) {

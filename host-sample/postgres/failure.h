@@ -20,6 +20,9 @@ void pg_error_explain(const PGresult *error, char *text, size_t size);
  * told it; NULL: it has not. */
 enum pg_failure pg_failure_of(const PGresult *error, const char *server_encoding);
 
+/* Cancelled by recovery, serialization or a deadlock; the same may work at once. */
+bool pg_error_is_conflict(const PGresult *error);
+
 /* Whether the session has lost what its set-up gave it, or cannot use it any more: a prepared
  * statement is gone (a pooler's DISCARD ALL) or was prepared for other columns, or messages have
  * gone astray. A new session will do. */

@@ -95,6 +95,11 @@ static void lose(struct pg_link *link, const char *why) {
     if (was_good) {
         link->backoff_ms = BACKOFF_MIN_MS;
         begin_attempt(link);
+    } else if (was_ready &&
+               link->traffic.pipeline.conflicted) { /* it is well, and takes new ones */
+        link->backoff_ms = BACKOFF_MIN_MS;
+        link->renewing = true;
+        back_off(link);
     } else { /* a server that accepts links only to drop them must not make us spin */
         link->failed_since_up = true;
         back_off(link);

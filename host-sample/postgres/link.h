@@ -27,7 +27,8 @@ struct pg_link {
     uint64_t instance;     /* SETTING_UP: the server that has answered, if it said so */
     bool failed_since_up;  /* an attempt has failed since it was last up */
     bool redialled;        /* it was closed to be made anew, and is not up yet */
-    bool renewing;         /* DOWN: a link that was up was closed for what it answered */
+    bool renewing;         /* DOWN: a link that was up was closed for what it answered, or in the
+                              way of the server's recovery */
     bool attempt_overdue;  /* CONNECTING: counted as failed already */
     uint32_t backoff_ms;   /* before the next attempt, unless a good link was lost */
     uint64_t timer_due_ms; /* READY */

@@ -3,6 +3,7 @@
  */
 #include "pipeline.h"
 
+#include "failure.h"
 #include "host-sample/base/monotonic.h"
 #include "host-sample/base/one_line.h"
 #include "result.h"
@@ -22,6 +23,7 @@ static bool is_last_word(struct pg_pipeline *pipeline, const PGresult *result) {
         return false;
     }
     one_line(pipeline->last_word, sizeof(pipeline->last_word), pg_result_error(result));
+    pipeline->conflicted = pg_error_is_conflict(result);
     return true;
 }
 
@@ -39,6 +41,7 @@ bool pg_pipeline_open(struct pg_pipeline *pipeline, PGconn *conn) {
     pipeline->drains = 0;
     pipeline->received = 0;
     pipeline->last_word[0] = '\0';
+    pipeline->conflicted = false;
     PQsetNoticeReceiver(conn, on_notice, pipeline);
     return PQsetnonblocking(conn, 1) == 0 && PQenterPipelineMode(conn) == 1;
 }

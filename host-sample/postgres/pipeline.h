@@ -56,6 +56,7 @@ struct pg_pipeline {
     uint64_t received;      /* bytes that the kernel had received when those drains were granted */
     uint64_t owed_since_ms; /* since when the server has owed an answer without any coming */
     char last_word[256];    /* why the server ended the connection, if it said so; one line */
+    bool conflicted;        /* for what was under way stood in the way of its recovery */
     struct pg_request requests[PG_PIPELINE_DEPTH];
 };
 

@@ -320,13 +320,21 @@ static void empty(struct pg_traffic *traffic) {
     traffic->statements = 0;
 }
 
+/* A standby that has to replay what a statement stands in the way of cancels that; or, if it comes
+ * to look between two messages of a batch, ends the connection. A question is not asked again. */
+static enum pg_failure failure_of_loss(const struct pg_traffic *traffic,
+                                       const struct pg_statement *statement) {
+    return traffic->pipeline.conflicted && reads(statement) ? PG_CONFLICT : PG_SERVER_GONE;
+}
+
 void pg_traffic_fail_all(struct pg_traffic *traffic, const char *error) {
     for (uint32_t place = 0; place < traffic->pipeline.in_flight; place++) {
         struct pg_request *request = pg_pipeline_request(&traffic->pipeline, place);
         struct pg_statement *next;
         for (struct pg_statement *one = request->statement; one != NULL; one = next) {
-            const struct pg_reply reply = {
-                .status = PG_REPLY_FAILED, .failure = PG_SERVER_GONE, .error = error};
+            const struct pg_reply reply = {.status = PG_REPLY_FAILED,
+                                           .failure = failure_of_loss(traffic, one),
+                                           .error = error};
             next = one->next_in_group;
             pg_queue_answer(&traffic->shared->queue, one, &reply);
         }

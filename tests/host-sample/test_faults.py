@@ -560,6 +560,41 @@ class Statements(FaultCase):
             self.assertEqual(host.metrics().value("snapshot_host_reads_total", server="primary"), 0)
         self.assertEqual(host.lookup_log(), [])
 
+    def test_a_read_whose_connection_recovery_ends_is_asked_again(self):
+        """What recovery needs is held by a batch whose end has not come yet: then it is the connection that
+        goes, with the reads behind it. The same holds for these."""
+        run = Run("its batch is open")
+        run.write_life(cluster.primary)
+        table = "'\"TaskRunExecutionSnapshot\"'::regclass"
+        settings = {"replica": {"links": 1}, "limits": {"lookup_timeout_ms": 9000, "poll_ms": 2000}}
+        with cluster.standby.conflicts_at_once(), self.host(SHORT_WAIT, settings) as host:
+            cluster.wait_caught_up()
+            asked = self.polls(host)
+            wait_for(lambda: self.polls(host) > asked, "questions, that none comes between")
+            replica.hold_ends()
+            futures = [self.ask(host, run)]
+            wait_for(lambda: cluster.standby.value(
+                f"SELECT count(*) FROM pg_locks WHERE relation = {table}"), "the read to hold its table")
+            reads = self.reads(host)
+            futures.append(self.ask(host, run))
+            wait_for(lambda: self.reads(host) > reads, "another read to be sent")
+            cluster.primary.execute('BEGIN; LOCK TABLE "TaskRunExecutionSnapshot"; COMMIT')
+            position = cluster.commit_something()
+            wait_for(lambda: cluster.standby.has_replayed(position), "replay to have had its way")
+            replica.pass_through()
+            for answer in [future.result() for future in futures]:
+                self.assert_answer(answer, run, run.snapshots[0])
+                self.assertEqual(answer.served_by, "replica")
+            wait_for(lambda: host.metrics().value("snapshot_host_cluster_conflicts_total") == 1,
+                     "the conflict to be counted")
+            host.wait_for_log(lambda line: "link lost: terminating connection due to conflict" in line.text,
+                              "the connection to have been ended")
+        self.assertEqual(host.lookup_log(), [])
+
+    @staticmethod
+    def polls(host):
+        return host.metrics().value("snapshot_host_cluster_polls_total")
+
     def conflict_while_sending(self):
         """A statement whose answer the relay holds, in the midst of it, is cancelled."""
         wait_for(lambda: cluster.standby.value(

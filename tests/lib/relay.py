@@ -24,6 +24,7 @@ import threading
 from testbed import free_port
 
 CHUNK = 65536
+SYNC = struct.pack("!cI", b"S", 4)
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
 
 
@@ -66,6 +67,7 @@ class Relay:
         self._loop = asyncio.new_event_loop()
         self._questions = asyncio.Event()  # set while they may flow
         self._answers = asyncio.Event()
+        self._ends = asyncio.Event()  # likewise, of batches
         self._new_ones = asyncio.Event()  # likewise, of connections
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -108,6 +110,10 @@ class Relay:
         then holds back the rest; questions still pass. A server with much to send soon waits for its
         client to read."""
         self._command(self._set_budget, count, "hold")
+
+    def hold_ends(self):
+        """From now on the Sync that ends a batch of questions is held back: its transaction stays open."""
+        self._command(self._hold_ends)
 
     def corrupt(self, seed):
         """Flips one random bit in a piece of the server's answers now and then."""
@@ -185,6 +191,7 @@ class Relay:
                                                         backlog=512)
 
     def _let_flow(self):
+        self._ends.set()
         self._questions.set()
         self._answers.set()
         self._new_ones.set()
@@ -192,6 +199,9 @@ class Relay:
     async def _stop_the_flow(self):
         self._questions.clear()
         self._answers.clear()
+
+    async def _hold_ends(self):
+        self._ends.clear()
 
     async def _hold_up(self):
         self._new_ones.clear()
@@ -246,6 +256,10 @@ class Relay:
     async def _forward(self, reader, writer, connection):
         while data := await reader.read(CHUNK):
             await self._questions.wait()
+            if data.endswith(SYNC) and not self._ends.is_set():
+                writer.write(data[:-len(SYNC)])
+                data = SYNC
+                await self._ends.wait()
             writer.write(data)
             await writer.drain()
         connection.cut()
