@@ -90,6 +90,17 @@ static bool take_defaults(const struct option_row *rows, size_t count, unsigned 
     return true;
 }
 
+/* What getopt_long has just refused: of a word behind a single dash one letter, and it may not have
+ * passed that word yet. */
+static void refuse_unknown(const char *word, char *err, size_t err_length) {
+    if (optopt > ' ' && optopt <= '~') {
+        (void)snprintf(err, err_length, "-%c: no such option; all begin with two dashes", optopt);
+    } else {
+        (void)snprintf(err, err_length, "%s: no such option, or an option that takes no argument",
+                       word);
+    }
+}
+
 int option_table_parse(const struct option_row *rows, size_t count, unsigned command, int argc,
                        char **argv, void *out, char *err, size_t err_length) {
     struct option options[OPTION_TABLE_MAX_ROWS + 1] = {{0}};
@@ -115,9 +126,7 @@ int option_table_parse(const struct option_row *rows, size_t count, unsigned com
             return -1;
         }
         if (code < FIRST_CODE) {
-            (void)snprintf(err, err_length,
-                           "%s: no such option, or an option that takes no argument",
-                           argv[optind - 1]);
+            refuse_unknown(argv[optind - 1], err, err_length);
             return -1;
         }
         if (!take(&rows[code - FIRST_CODE], out, optarg, err, err_length)) {

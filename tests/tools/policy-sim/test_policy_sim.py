@@ -427,6 +427,7 @@ class CommandLine(SimulatorCase):
         for arguments, words in (
                 ([], "no FILE"), ([path, "more"], "more"), (["--nonsense", path], "--nonsense"),
                 (["--rate"], "--rate"), (["--csv=x", path], "--csv"),
+                (["-rate", "30", path], "-r: no such option; all begin with two dashes"),
                 (["--rate", "0", path], "0.001 to 10000000"), (["--rate", "fast", path], '"fast"'),
                 (["--lookups", "0", path], "1 to 1000000000"), (["--lookups", "1.5", path], "1.5"),
                 (["--seed", "-1", path], "-1"), (["--seed", "4294967296", path], "4294967295"),
