@@ -20,7 +20,7 @@ struct miss {
     char run[FRIENDLY_ID_MAX_BYTES + 1];
     char snapshot[FRIENDLY_ID_MAX_BYTES + 1];
     char failed_during[32]; /* "": nothing has */
-    char text[160];         /* why, for people; cut */
+    char text[336];         /* why, for people: a message, and what the server said */
 };
 
 struct misses {

@@ -38,6 +38,31 @@ static void list_primaries(const struct status *status, char *text, size_t lengt
     }
 }
 
+/* Where a replica may come back the primary stands in for it, within its budget. One that was taken
+ * away is none any more: then all reads are the primary's in the first place. */
+static void check_replicas(struct status *status) {
+    uint32_t drained = 0;
+    if (!status->ready || status->threads_without_primary > 0 || status->cluster.replicas != 0 ||
+        status->server_count < 2) {
+        return;
+    }
+    if (status->cluster.replicas_out != 0) {
+        add(status, TONE_BAD, "No replica can be asked: reads go to the primary%s.",
+            status->budget.per_s != 0 ? ", as many as its budget admits"
+                                      : ", and no budget bounds them");
+        return;
+    }
+    while (drained < status->server_count &&
+           status->servers[drained].info.state != RP_SERVER_DRAIN) {
+        drained++;
+    }
+    const bool any = drained < status->server_count;
+    add(status, TONE_BAD,
+        "There is no replica to ask%s%s%s: all reads are the primary's, and no budget bounds them.",
+        any ? ", since " : "", any ? status->servers[drained].name : "",
+        any ? " has state = drain" : "");
+}
+
 static void check_cluster(struct status *status) {
     if (status->cluster.split != 0) {
         char primaries[200];
@@ -56,8 +81,6 @@ static void check_cluster(struct status *status) {
         add(status, TONE_BAD,
             "No primary answers %u of %u threads: what replicas lack fails there.",
             status->threads_without_primary, status->host->worker_count);
-    } else if (status->cluster.replicas == 0 && status->server_count > 1) {
-        add(status, TONE_BAD, "No replica can be asked: all reads are the primary's.");
     }
 }
 
@@ -75,20 +98,35 @@ static void check_lag(struct status *status, const struct status_server *server)
             (unsigned long long)status->needs.max_lag_ms);
     } else if (lag_ns >= STATUS_LAG_NS && lag_ns != RP_UNKNOWN) {
         /* The timeline of a standby is known while it streams. */
-        const bool silent = info->timeline == 0 && info->grants[0] == '\0';
+        const char *why = info->answers == 0 || info->grants[0] != '\0' ? ""
+                          : info->timeline == 0
+                              ? ", and does not stream from it: see pg_stat_wal_receiver there"
+                              : ", though it streams: replay there is paused "
+                                "(pg_is_wal_replay_paused()), delayed, held up by a query, or slow";
         add(status, TONE_WARN, "%s is %s%llu s behind the primary%s.", server->name,
-            known ? "" : "at least ", (unsigned long long)(lag_ns / 1000000000),
-            silent ? ", and does not stream from it: see pg_stat_wal_receiver there" : "");
+            known ? "" : "at least ", (unsigned long long)(lag_ns / 1000000000), why);
+    }
+}
+
+/* What refuses a link does answer: a wrong password, a table that is not there. */
+static void add_silent(struct status *status, const struct status_server *server) {
+    const char *error = server->error;
+    if (error[0] == '\0' && server->in_flight > 0) {
+        add(status, TONE_BAD,
+            "%s does not answer, and %llu statements wait for it: on a lock, or it hangs. See "
+            "pg_stat_activity there.",
+            server->name, (unsigned long long)server->in_flight);
+    } else {
+        const bool refused = server->links_up == 0 && error[0] != '\0';
+        add(status, TONE_BAD, refused ? "No link to %s%s%s" : "%s does not answer%s%s",
+            server->name, error[0] != '\0' ? ": " : ".", error);
     }
 }
 
 static void check_server(struct status *status, const struct status_server *server) {
     const struct rp_server_info *info = &server->info;
     if (info->answers == 0 && info->state != RP_SERVER_OFF) {
-        /* What refuses a link does answer: a wrong password, a table that is not there. */
-        const bool refused = server->links_up == 0 && server->error[0] != '\0';
-        add(status, TONE_BAD, refused ? "No link to %s%s%s" : "%s does not answer%s%s",
-            server->name, server->error[0] != '\0' ? ": " : ".", server->error);
+        add_silent(status, server);
     } else if (info->why[0] != '\0') {
         add(status, info->role == RP_ROLE_OUT ? TONE_BAD : TONE_WARN, "%s%s: %s", server->name,
             info->role == RP_ROLE_OUT ? " is out" : "", info->why);
@@ -151,15 +189,16 @@ static void check_host(struct status *status) {
     const struct host *host = status->host;
     if (counter_value(&host->reload_ok) == 0) {
         add(status, TONE_BAD,
-            "The configuration had an error when it was last read: the previous "
-            "one stays in force. The log says what.");
+            "The configuration had an error when it was last read: the previous one stays in "
+            "force. The log says what, and so does snapshot-host -t -c %s.",
+            host->config_path);
     }
     if (status->log_dropped_per_s > 0) {
         add(status, TONE_WARN,
             "Log lines are lost, for nobody takes them in time or there is no room: %.1f a second.",
             status->log_dropped_per_s);
     }
-    if (status->config->auth.token[0] == '\0') {
+    if (status->config->auth.token[0] == '\0' && status->config->auth.other_token[0] == '\0') {
         add(status, TONE_WARN, "Nobody is let in on the worker route: there is no token.");
     }
 }
@@ -184,6 +223,7 @@ void status_find_problems(struct status *status) {
     for (uint32_t i = 0; i < status->server_count; i++) {
         check_server(status, &status->servers[i]);
     }
+    check_replicas(status); /* what comes of it stands behind its cause */
     check_lookups(status);
     check_host(status);
     sort(status);

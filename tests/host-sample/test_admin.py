@@ -250,9 +250,12 @@ class Status(LookupCase):
     def setUp(self):
         cluster.reset()
 
+    def problems(self, host):
+        return [problem["text"] for problem in host.admin("/status.json").json["problems"]]
+
     def first_problem(self, host):
-        problems = host.admin("/status.json").json["problems"]
-        return problems[0]["text"] if problems else None
+        problems = self.problems(host)
+        return problems[0] if problems else None
 
     def told_first(self, host):
         """What is told before anything else, in all three."""
@@ -360,9 +363,41 @@ class Status(LookupCase):
         with with_admin() as host:
             cluster.standby.pause_replay()
             cluster.commit_something()
-            self.assert_told_first(host, r"replica is \d+ s behind")
+            self.assert_told_first(host, r"replica is \d+ s behind the primary, though it streams: replay there "
+                                   r"is paused \(pg_is_wal_replay_paused\(\)\)")
             cluster.standby.resume_replay()
             wait_for(lambda: self.first_problem(host) is None, "nothing to be wrong any more")
+
+    def test_no_replica(self):
+        """Whether a budget bounds what the primary serves in its place."""
+        policy = {"policy": "replica_then_primary", "on_replica_failure": "primary", "primary_budget_per_s": 5}
+        cluster.standby.stop("immediate")
+        with with_admin(policy) as host:
+            self.assert_told_first(host, "No link to replica: .*refused")
+            self.assertIn("No replica can be asked: reads go to the primary, as many as its budget admits.",
+                          self.problems(host))
+            host.reload({"policy": "replica_then_primary", "on_replica_failure": "primary"})
+            self.assertIn("No replica can be asked: reads go to the primary, and no budget bounds them.",
+                          self.problems(host))
+        cluster.reset()
+        with with_admin(policy, replica={"conninfo": cluster.standby.conninfo(), "state": "drain"}) as host:
+            self.assert_told_first(host, "There is no replica to ask, since replica has state = drain: all reads are "
+                                         "the primary's, and no budget bounds them[.]")
+            self.assertEqual({host.lookup(run, since).status for _ in range(50)}, {200})
+
+    def test_configuration_that_was_refused(self):
+        with with_admin() as host:
+            host.reload({"policy": "nonsense"})
+            self.assert_told_first(host, "The configuration had an error .* snapshot-host -t -c "
+                                   + re.escape(host.config_path))
+
+    def test_either_token_lets_clients_in(self):
+        with with_admin(auth={"token": ["", "second"], "deployment_id": None}) as host:
+            answer = host.request("GET", lookup_path(run, since), {"authorization": "Bearer second"})
+            self.assertEqual(answer.status, 200)
+            self.assertNotIn("Nobody is let in", host.admin("/status.txt").body.decode())
+            host.reload(settings={**host.settings, "auth": {"token": ""}})
+            self.assert_told_first(host, "Nobody is let in on the worker route")
 
     def test_flood(self):
         policy = {"policy": "replica_then_primary", "replica_retry_max_ms": 0,
@@ -423,6 +458,35 @@ class Status(LookupCase):
                      "the statement to be told")
             connection.rollback()
             self.assertEqual(lookup.result().status, 200)
+
+    def test_server_whose_tables_are_locked(self):
+        """It does not answer, for questions come behind the statements that wait."""
+        with with_admin() as host, contextlib.closing(cluster.primary.connect()) as connection:
+            connection.autocommit = False
+            connection.cursor().execute('LOCK TABLE "TaskRunExecutionSnapshot"')
+            cluster.commit_something()
+            cluster.wait_caught_up()
+            lookups = []
+
+            def is_told():
+                lookups.append(host.begin_lookup(run, since))
+                return any(re.match(r"replica does not answer, and \d+ statements wait for it: on a lock, or it hangs",
+                                    problem) for problem in self.problems(host))
+
+            wait_for(is_told, "the statements that wait to be told", every_s=0.2)
+            # How far it is behind was known until then, and not why.
+            self.assertNotIn("though it streams", " ".join(self.problems(host)))
+            connection.rollback()
+            for lookup in lookups:
+                lookup.result()
+
+    def test_what_a_server_says_is_told_whole(self):
+        with with_admin({"policy": "replica_only"}) as host:
+            cluster.standby.stop("immediate")
+            wait_for(lambda: host.lookup(run, since).status == 503 and
+                     "refused" in host.admin("/status.json").json["last_misses"][0]["message"], "lookups to fail")
+            self.assertRegex(host.admin("/status.json").json["last_misses"][0]["message"],
+                             "accepting TCP/IP connections[?]")
 
     def test_why_lookups_fail(self):
         """Is told with it."""
