@@ -318,7 +318,7 @@ def stay_up(stage):
         ("The counters:", f"curl -s {operators}/metrics | grep ^run_engine"),
         ("A page to look at, in a browser:", f"{operators}/status"),
         ("Watch it with Prometheus (package prometheus), then on http://127.0.0.1:9090/alerts:",
-         " \\\n     ".join(prometheus_command(host.directory, host.port, 9090))),
+         " \\\n     ".join(prometheus_command(host.directory, host.settings["admin"]["port"], 9090))),
     ]
     for what, command in commands:
         print(f"\n{_styled('1', what)}\n  {command}")

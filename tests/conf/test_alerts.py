@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -261,6 +262,26 @@ class WithAHost(unittest.TestCase):
         # A Prometheus that has just begun has scraped too seldom, for some seconds.
         wait_for(lambda: {alert["labels"]["alertname"] for alert in prometheus.ask("alerts")["alerts"]}
                  == set(pending), "no other alert to be pending", timeout_s=60, every_s=0.1)
+
+
+class Demo(unittest.TestCase):
+
+    def test_its_prometheus_scrapes_its_host(self):
+        """As `make demo-up` prints it."""
+        demo = subprocess.Popen([sys.executable, "-B", os.path.join("tests", "demo.py"), "--up"], cwd=ROOT,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        clean_up_at_exit(demo.kill)
+        try:
+            said = "".join(iter(demo.stdout.readline, "Ctrl-C stops everything and removes it. The host's log:\n"))
+            configuration = yaml.safe_load(read(re.search(r"--config\.file=(\S+)", said)[1]))
+            (target,) = configuration["scrape_configs"][0]["static_configs"][0]["targets"]
+            with urllib.request.urlopen(f"http://{target}/metrics", timeout=20) as answer:
+                self.assertIn(b"\nsnapshot_host_build_info{", answer.read())
+        finally:
+            demo.send_signal(signal.SIGINT)
+            demo.communicate(timeout=60)
+            no_longer_clean_up(demo.kill)
+        self.assertEqual(demo.returncode, 0)
 
 
 class Prometheus:
