@@ -128,6 +128,8 @@ class Rules(unittest.TestCase):
                     text = alert["annotations"][kind]
                     self.assertGreater(len(text.split()), 5, kind)
                     self.assertEqual(text[-1] == ".", kind != "summary", text)
+                    # Half a one a second would be "500m".
+                    self.assertNotRegex(text, r"humanize \}\}[^.]* a second")
 
     def test_every_alert_has_a_section_of_the_runbook_and_every_section_an_alert(self):
         sections = re.split(r"^#+ ", read(RUNBOOK), flags=re.MULTILINE)
