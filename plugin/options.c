@@ -38,7 +38,7 @@ static void say_retry(struct text *text, const struct rp_options *options,
                       const struct rp_policy_kind *kind) {
     (void)kind;
     if (options->replica_retry_max_ms == 0) {
-        text_add(text, " There is no retry.");
+        text_add(text, " That retry is left out, since replica_retry_max_ms is 0.");
     } else {
         text_add(text, " The wait before the retry is %u to %u ms.", options->replica_retry_min_ms,
                  options->replica_retry_max_ms);
