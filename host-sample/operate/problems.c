@@ -177,11 +177,15 @@ static void check_lookups(struct status *status) {
         add(status, TONE_BAD,
             "Clients wait to be let in: there are no descriptors left for them, or no memory.");
     }
-    if (rates[RP_VERDICT_NOT_FOUND] >= NOT_FOUND_PER_S) {
+    /* Where some are shed, most of what the budget went to may have been in vain. */
+    const bool in_vain =
+        rates[RP_VERDICT_SHED] > 0 &&
+        rates[RP_VERDICT_NOT_FOUND] > status->served_by_per_s[RP_SERVED_BY_PRIMARY] / 2;
+    if (rates[RP_VERDICT_NOT_FOUND] >= NOT_FOUND_PER_S || in_vain) {
         add(status, TONE_WARN,
             "%.1f lookups a second are for snapshots that nobody has: made-up ids, or rows that "
-            "were deleted.",
-            rates[RP_VERDICT_NOT_FOUND]);
+            "were deleted%s.",
+            rates[RP_VERDICT_NOT_FOUND], in_vain ? "; so may those be that are shed" : "");
     }
 }
 

@@ -401,13 +401,15 @@ class Status(LookupCase):
 
     def test_flood(self):
         policy = {"policy": "replica_then_primary", "replica_retry_max_ms": 0,
-                  "primary_budget_per_s": 5}
+                  "primary_budget_per_s": 1}
         with Host(cluster.primary, cluster.standbys, policy=policy,
                   settings={"admin": {"port": free_port()}}) as host:
             time.sleep(0.6)  # the first rate is of half a second
             for _ in range(40):
                 host.lookup(run, history.new_id())
             self.assert_told_first(host, "Lookups are shed")
+            # However few were answered.
+            self.assertRegex(self.problems(host)[1], "for snapshots that nobody has: .* so may those be that are shed")
             misses = host.admin("/status.json").json["last_misses"]
             self.assertEqual((len(misses), misses[0]["run_id"]), (16, run))
             self.assertIn("shed", [miss["verdict"] for miss in misses])
