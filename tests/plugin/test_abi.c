@@ -601,8 +601,8 @@ END_TEST
 static const char *const descriptions[][4] = {
     {"policy = replica_then_primary\nreplica_retry_min_ms = 11\nreplica_retry_max_ms = 222\n",
      "replica_then_primary", "11 to 222 ms", "not shifted to the primary"},
-    {"policy = replica_then_primary\nreplica_retry_max_ms = 0\n", "That retry is left out", "a miss",
-     "not limited"},
+    {"policy = replica_then_primary\nreplica_retry_max_ms = 0\n", "That retry is left out",
+     "a miss", "not limited"},
     {"policy = read_index\nwhen = always\nmax_wait_ms = 333\n", "read_index",
      "before every first read", "333 ms"},
     {"policy = read_index\nreplica_pick = next\n", "after a miss", "moves on", "proven absent"},
