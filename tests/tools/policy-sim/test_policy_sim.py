@@ -521,7 +521,8 @@ class CommandLine(SimulatorCase):
                 (["--primary", "nonsense", "--replica", nobody, "--out", out], 1, "primary: "),
                 (["--primary", nobody, "--replica", nobody, "--out", out], 1, "primary: ")):
             self.assertIn(words, run_program("record", *arguments, status=status))
-        for secretive in ("postgresql://u:hidden@[::1", "postgresql://u:hid%zen@h/db", "password hidden = x"):
+        for secretive in ("postgresql://u:hidden@[::1", "postgresql://u:hid%zen@h/db", "password hidden = x",
+                          "postgresql//u:hidden@h/db", "password hidden"):
             error = run_program("record", "--primary", nobody, "--replica", secretive, "--out", out, status=1)
             self.assertNotIn("hid", error)
             error = run_program("record", "--primary", secretive, "--replica", nobody, "--out", out, status=1)

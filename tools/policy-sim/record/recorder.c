@@ -56,7 +56,8 @@ static bool fail(const struct server *server, const char *why, char *err, size_t
 /* Whether libpq can take it apart. Its own message quotes what it cannot, be it a password. */
 static bool has_form(const char *conninfo) {
     if (strchr(conninfo, '=') == NULL && strstr(conninfo, "://") == NULL) {
-        return true; /* the name of a database */
+        /* The name of a database, which the server would quote; and no URI that was mistyped. */
+        return strpbrk(conninfo, "@/: ") == NULL;
     }
     PQconninfoOption *parts = PQconninfoParse(conninfo, NULL);
     PQconninfoFree(parts);
