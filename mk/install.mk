@@ -83,7 +83,7 @@ test -e $(call host_config,$(1)) || \
 
 endef
 define remove_config
-if cmp -s $(call host_sample,$(1)) $(call host_config,$(1)); then rm -f $(call host_config,$(1)); \
+$(Q)if cmp -s $(call host_sample,$(1)) $(call host_config,$(1)); then rm -f $(call host_config,$(1)); \
 elif test -e $(call host_config,$(1)); then echo "kept because it was edited:" $(call host_config,$(1)); fi
 
 endef
