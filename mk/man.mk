@@ -5,7 +5,7 @@ MAN_PAGES := $(patsubst man/%.in,$(BUILD)/man/%,$(wildcard man/*.in))
 CHECK_PACKAGES += mandoc python3-yaml
 
 MAN_VALUES = --set VERSION=$(VERSION) --set PLUGIN_DIR=$(PLUGIN_DIR) --set SYSCONF=$(SYSCONF) \
-	--set BINDIR=$(BINDIR) --set EXAMPLES_DIR=$(EXAMPLES_DIR) --set HOST_EXAMPLES_DIR=$(HOST_EXAMPLES_DIR)
+	--set BINDIR=$(BINDIR) --set DOCDIR=$(DOCDIR) --set EXAMPLES_DIR=$(EXAMPLES_DIR) --set HOST_EXAMPLES_DIR=$(HOST_EXAMPLES_DIR)
 
 # Another PREFIX renders them anew.
 $(BUILD)/man/values: FORCE

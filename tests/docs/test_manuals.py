@@ -18,7 +18,7 @@ HEADER = os.path.join(ROOT, "plugin", "read_policy.h")
 WIDTH = 78
 # What makes the pages, for values that can be told from those of any real prefix.
 VALUES = {"VERSION": "9.8.7", "PLUGIN_DIR": "/somewhere/plugins", "SYSCONF": "/somewhere/etc",
-          "BINDIR": "/somewhere/bin", "EXAMPLES_DIR": "/somewhere/examples",
+          "BINDIR": "/somewhere/bin", "DOCDIR": "/somewhere/doc", "EXAMPLES_DIR": "/somewhere/examples",
           "HOST_EXAMPLES_DIR": "/somewhere/host-examples"}
 
 
@@ -90,6 +90,7 @@ class Manuals(unittest.TestCase):
         for page in pages:
             self.assertNotIn(ROOT, text(page))
         self.assertIn("/somewhere/etc/read-policy/snapshot-host.ini", text("snapshot-host.8"))
+        self.assertIn("/somewhere/doc/docs/runbook.md", text("snapshot-host.8"))
         self.assertIn("/somewhere/plugins/read_policy.so", text("read_policy.h.3"))
 
     def test_pages_refer_to_pages_that_exist(self):

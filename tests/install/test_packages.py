@@ -57,6 +57,11 @@ class Packages(unittest.TestCase):
         match = re.fullmatch(r"read-policy \(([^)-]+)-\d+\) \w+; urgency=\w+", first)
         self.assertEqual([match.group(1)], make_variable("VERSION"))
 
+    def test_the_alert_rules_name_the_runbook_where_it_is(self):
+        named = re.search(r"/usr/share/doc/(\S+?\.md)", read("conf", "prometheus", "alerts.yml")).group(1)
+        self.assertIn("usr/share/doc/" + named, installed_files())
+        self.assertIn("\tdh_compress -X.md\n", read("debian", "rules"))
+
     def test_what_the_build_needs_is_what_the_makefile_installs(self):
         needed = {re.sub(r"[ :].*", "", word.strip())
                   for word in control()[0]["Build-Depends"].split(",") if word.strip()}
