@@ -398,7 +398,8 @@ static void on_timer(struct wake_up *wake_up) {
         note_overdue_attempt(link);
         break;
     case PG_LINK_SETTING_UP:
-        lose(link, "the link's set-up was not answered in time");
+        lose(link, "the link's set-up was not answered in time: the server hangs, or a table is "
+                   "locked");
         break;
     case PG_LINK_READY:
         check_deadline(link);

@@ -692,6 +692,16 @@ class Connect(LookupCase):
         self.assertEqual(status, 1, text)
         self.assertRegex(text, r"(?s)server\.a: no link: .*Connection refused.*No primary answers\.")
 
+    def test_table_that_is_locked(self):
+        with contextlib.closing(cluster.primary.connect()) as connection:
+            connection.autocommit = False
+            connection.cursor().execute('LOCK TABLE "TaskRunExecutionSnapshot"')
+            status, text = connect_test(a=cluster.primary.conninfo())
+            connection.rollback()
+        self.assertEqual(status, 1, text)
+        self.assertIn("server.a: no link: the link's set-up was not answered in time: the server hangs, or a table "
+                      "is locked", text)
+
     def test_link_that_comes_up_late(self):
         """After every server has answered or failed: it is tried like the others, and not blamed."""
         with Late(cluster.standby) as late:
