@@ -299,8 +299,9 @@ static const char advise_help[] =
     "replay --help): runs some dozens of candidates through it, and prints the one that\n"
     "answers most lookups and, among those that answer as many, adds the least latency, beside "
     "the\n"
-    "runner-up, and its lines for the INI file. The goals are --max-primary-reads, --max-latency\n"
-    "and --max-shed. Exit status 1 if none meets them all.\n"
+    "runner-up, and its lines for the INI file, where they go under your own section's name, with\n"
+    "on_replica_failure as you had it. The goals are --max-primary-reads, --max-latency and\n"
+    "--max-shed. Exit status 1 if none meets them all.\n"
     "\n";
 
 void sim_options_help(enum sim_command of, FILE *out) {
