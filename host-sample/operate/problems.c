@@ -53,7 +53,8 @@ static void check_replicas(struct status *status) {
         return;
     }
     while (drained < status->server_count &&
-           status->servers[drained].info.state != RP_SERVER_DRAIN) {
+           (status->servers[drained].info.state != RP_SERVER_DRAIN ||
+            status->servers[drained].info.role != RP_ROLE_REPLICA)) {
         drained++;
     }
     const bool any = drained < status->server_count;

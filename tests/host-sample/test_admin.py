@@ -384,6 +384,11 @@ class Status(LookupCase):
             self.assert_told_first(host, "There is no replica to ask, since replica has state = drain: all reads are "
                                          "the primary's, and no budget bounds them[.]")
             self.assertEqual({host.lookup(run, since).status for _ in range(50)}, {200})
+        twins = {"server.a": {"conninfo": cluster.primary.conninfo(), "state": "drain"},
+                 "server.b": {"conninfo": cluster.primary.conninfo()}}
+        with Host(policy=policy, settings={"admin": {"port": free_port()}, **twins}) as host:
+            wait_for(lambda: "There is no replica to ask: all reads are the primary's, and no budget bounds them."
+                     in self.problems(host), "no drained primary to be blamed")
 
     def test_configuration_that_was_refused(self):
         with with_admin() as host:
