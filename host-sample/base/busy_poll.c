@@ -56,23 +56,28 @@ static void count_answer(struct busy_poll_trial *trial, uint64_t took_ns, uint64
 
 /* ---- the window ------------------------------------------------------------------------------ */
 
+static enum busy_poll_end end_of(const struct busy_poll *poll, uint64_t took_ns) {
+    if (poll->window_ns == 0) {
+        return BUSY_POLL_CLOSED;
+    }
+    return took_ns <= poll->window_ns ? BUSY_POLL_SEEN : BUSY_POLL_LATE;
+}
+
+static uint64_t wider_window(const struct busy_poll *poll) {
+    const uint64_t twice = 2 * poll->window_ns;
+    const uint64_t wider = twice > SMALLEST_WINDOW_NS ? twice : SMALLEST_WINDOW_NS;
+    return wider < poll->limit_ns ? wider : poll->limit_ns;
+}
+
 enum busy_poll_end busy_poll_adapt(struct busy_poll *poll, uint64_t took_ns) {
-    const uint64_t window_ns = poll->window_ns;
+    const enum busy_poll_end end = end_of(poll, took_ns);
     count_answer(&poll->trial, took_ns, 2 * poll->limit_ns);
     if (poll->trial.sleeps) {
         poll->window_ns = 0;
-        return BUSY_POLL_CLOSED;
+    } else if (end != BUSY_POLL_SEEN) {
+        poll->window_ns = took_ns <= poll->limit_ns ? wider_window(poll) : 0;
     }
-    if (took_ns <= window_ns && window_ns > 0) {
-        return BUSY_POLL_SEEN;
-    }
-    poll->window_ns = 0;
-    if (took_ns <= poll->limit_ns) {
-        const uint64_t wider =
-            window_ns * 2 > SMALLEST_WINDOW_NS ? window_ns * 2 : SMALLEST_WINDOW_NS;
-        poll->window_ns = wider < poll->limit_ns ? wider : poll->limit_ns;
-    }
-    return window_ns > 0 ? BUSY_POLL_LATE : BUSY_POLL_CLOSED;
+    return end;
 }
 
 /* ---- turns ----------------------------------------------------------------------------------- */

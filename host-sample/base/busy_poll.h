@@ -36,7 +36,7 @@ enum {
     BUSY_POLL_MOST_ROUNDS = 255
 };
 
-/* Which way is the better one. */
+/* Which way is the better one. All zero: it polls, and nothing is known. */
 struct busy_poll_trial {
     bool sleeps;         /* the way that is gone: the window stays closed */
     bool under_way;      /* it is not the usual one */
@@ -60,12 +60,15 @@ struct busy_poll {
 enum busy_poll_end {
     BUSY_POLL_SEEN,   /* it came within the window */
     BUSY_POLL_LATE,   /* it came only after the window, while the loop slept */
-    BUSY_POLL_CLOSED, /* there was no window, or it was slept for at once */
+    BUSY_POLL_CLOSED, /* there was no window: it was slept for at once */
     BUSY_POLL_ENDS
 };
 
-/* From now on. */
+/* From now on. What was found out by another limit says nothing. */
 static inline void busy_poll_set_limit(struct busy_poll *poll, uint64_t limit_ns) {
+    if (limit_ns != poll->limit_ns) {
+        poll->trial = (struct busy_poll_trial){.sleeps = false};
+    }
     poll->limit_ns = limit_ns;
     poll->window_ns = poll->window_ns < limit_ns ? poll->window_ns : limit_ns;
 }

@@ -107,6 +107,32 @@ START_TEST(where_sleeping_pays) {
 }
 END_TEST
 
+/* By what was done about it: the answer that a trial begins with was still polled for, and the last
+ * one of a trial still slept for. */
+START_TEST(how_an_answer_at_a_turn_of_the_way_came) {
+    struct busy_poll poll = {.limit_ns = 100 * US};
+    (void)answer(&poll, 3 * BUSY_POLL_ROUND - 1, 50 * US, 80 * US);
+    ck_assert_int_eq(busy_poll_adapt(&poll, 50 * US), BUSY_POLL_SEEN);
+    ck_assert(poll.trial.sleeps);
+    (void)answer(&poll, BUSY_POLL_ROUND - 1, 50 * US, 80 * US);
+    ck_assert_int_eq(busy_poll_adapt(&poll, 80 * US), BUSY_POLL_CLOSED);
+    ck_assert(!poll.trial.sleeps);
+}
+END_TEST
+
+/* As a reload does, also one that keeps the limit. */
+START_TEST(a_new_limit_begins_anew) {
+    struct busy_poll poll = {.limit_ns = 100 * US};
+    (void)answer(&poll, 5 * BUSY_POLL_ROUND + 7, 50 * US, 40 * US);
+    busy_poll_set_limit(&poll, 100 * US);
+    ck_assert(poll.trial.sleeps);
+    ck_assert_uint_eq(poll.trial.answers, 7);
+    busy_poll_set_limit(&poll, 200 * US);
+    ck_assert_int_eq(answer(&poll, 3 * BUSY_POLL_ROUND, 50 * US, 80 * US), 0);
+    ck_assert_int_eq(answer(&poll, 8 * BUSY_POLL_ROUND, 50 * US, 80 * US), BUSY_POLL_ROUND);
+}
+END_TEST
+
 /* It is found out again. */
 START_TEST(where_it_changes) {
     struct busy_poll poll = {.limit_ns = 100 * US};
@@ -290,6 +316,8 @@ int main(void) {
     TCase *way = tcase_create("way");
     tcase_add_loop_test(way, where_polling_pays, 0, 4);
     tcase_add_test(way, where_sleeping_pays);
+    tcase_add_test(way, how_an_answer_at_a_turn_of_the_way_came);
+    tcase_add_test(way, a_new_limit_begins_anew);
     tcase_add_test(way, where_it_changes);
     tcase_add_test(way, what_happens_once_does_not_count);
     suite_add_tcase(suite, way);
