@@ -20,9 +20,10 @@ struct held_lookup {
     bool held; /* the only member that others read */
 };
 
+TAILQ_HEAD(held_list, held_lookup);
+
 struct held_lookups {
-    TAILQ_HEAD(held_list, held_lookup)
-    list; /* by until_ns, and then in the order of their coming */
+    struct held_list list; /* by until_ns, and then in the order of their coming */
     struct wake_ups *wake_ups;
     struct wake_up first_is_due;
     void (*begin)(struct held_lookup *lookup);

@@ -343,8 +343,7 @@ uint32_t lookup_start(struct lookups *lookups, struct http_exchange *exchange,
     return begin(lookup);
 }
 
-/* ---- a thread's lookups ------------------------------------------------------------------------
- */
+/* ---- a thread's lookups ---------------------------------------------------------------------- */
 
 bool lookups_init(struct lookups *lookups, struct lookup_service *service, struct servers *servers,
                   uint64_t *random) {

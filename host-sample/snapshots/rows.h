@@ -47,7 +47,7 @@ enum field_type {
     X(SNAPSHOT_ORDER, "n.\"completedWaitpointOrder\"", FIELD_TEXT_ARRAY, NULLABLE)                 \
     X(SNAPSHOT_CREATED_AT, "n.\"createdAt\"", FIELD_TIME, REQUIRED)
 
-/* A lean row goes on with these, and then with whether the snapshot has links. */
+/* A lean row goes on with these, and then with whether the snapshot has links; NULL: unknown. */
 #define LEAN_FIELDS(X)                                                                             \
     X(LEAN_HAS_CHECKPOINT, "n.\"checkpointId\" IS NOT NULL", FIELD_BOOLEAN, REQUIRED)
 

@@ -155,8 +155,8 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 /* Whether what is missing is missing in the table that is meant. A prepared statement goes on with
  * its table when the search_path leads to one by now that has come to be before it; the name alone,
  * a constant, was looked up when that table was. And a session in another encoding has looked for
- * other ids, if they were not ASCII: it was in UTF-8 when the link came up, but a pooler may lead to
- * another one. The lean statement is asked for ASCII alone. */
+ * other ids, if they were not ASCII: it was in UTF-8 when the link came up, but a pooler may lead
+ * to another one. The lean statement is asked for ASCII alone. */
 #define KNOWS_BY_LEAN                                                                              \
     "pg_catalog.to_regclass(" TABLE_IN_LITERAL("TaskRunExecutionSnapshot") ")" OP("=")             \
     TABLE_IN_LITERAL("TaskRunExecutionSnapshot") "::pg_catalog.regclass"
@@ -206,7 +206,7 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
     ", " EXISTS_##links COLUMN_##environment ") AS r"
 
 #define LEAN(of, environment, role, links)                                                         \
-    "SELECT " NUMBER_##of HEAD(of, environment, role, BY_LEAN) ", r.r"                                      \
+    "SELECT " NUMBER_##of HEAD(of, environment, role, BY_LEAN) ", r.r"                             \
     " FROM " SINCE(of, environment, role) " LEFT JOIN LATERAL ("                                   \
     NEWER(of, environment, LEAN_ROW(environment, links)) " LIMIT " LIMIT(TEXT_OF(LEAN_LIMIT))      \
     ") r ON true"
@@ -218,7 +218,7 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 
 /* All columns but the first are NULL. */
 #define HEAD_ROW(of, environment, role)                                                            \
-    "SELECT " HEAD(of, environment, role, BY_FULL)                                                          \
+    "SELECT " HEAD(of, environment, role, BY_FULL)                                                 \
     SNAPSHOT_FIELDS(NO_COLUMN, NEXT_NULL) ", NULL, NULL::" CATALOG "record" NULL_##environment
 
 #define SNAPSHOT_ROWS(of, environment)                                                             \
