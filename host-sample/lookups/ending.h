@@ -30,7 +30,7 @@ void ending_keep_answer(struct lookup *lookup, int32_t outcome);
  * lookup->error afterwards. */
 void ending_decide(struct ending *ending, struct lookup *lookup, const struct rp_action *done);
 
-/* The lookup may be another one by now; nothing may have used the scratch buffer since. */
+/* The lookup is not looked at any more; nothing may have used the scratch buffer since. */
 void ending_send(const struct ending *ending, struct answers *answers,
                  struct http_exchange *exchange);
 

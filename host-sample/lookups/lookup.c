@@ -47,7 +47,7 @@ static void forget_answer(struct lookup *lookup) {
     }
 }
 
-/* The exchange must be answered or gone. */
+/* The exchange is gone, or what is left is to answer it. */
 static void release(struct lookup *lookup) {
     struct lookups *lookups = lookup->lookups;
     forget_answer(lookup);
@@ -207,7 +207,8 @@ static void record_end(struct lookup *lookup, const struct ending *ending,
     lookup_record(lookup->lookups, &end);
 }
 
-/* The answer comes last: it may bring the next request, which takes this lookup. */
+/* The answer comes last: whoever has it may ask for the next lookup at once, of any thread, and
+ * max_lookups must have room for it. */
 static void read_is_over(void *context, const struct rp_action *action) {
     struct lookups *lookups = context;
     struct lookup *lookup = lookups->all[action->tag];
