@@ -12,12 +12,12 @@
 /* ---- which way ------------------------------------------------------------------------------- */
 
 /* By more than chance: a sixteenth. */
-static bool is_won(const struct busy_poll_trial *trial) {
-    return trial->took_ns < trial->usually_ns - trial->usually_ns / 16;
+static bool is_won(const struct busy_poll_trial *trial, uint64_t each_ns) {
+    return each_ns < trial->usually_ns - trial->usually_ns / 16;
 }
 
-static void end_trial(struct busy_poll_trial *trial) {
-    if (is_won(trial)) {
+static void end_trial(struct busy_poll_trial *trial, uint64_t each_ns) {
+    if (is_won(trial, each_ns)) {
         trial->due_rounds = BUSY_POLL_LEAST_ROUNDS;
     } else {
         const uint32_t later = 2 * trial->due_rounds + 1;
@@ -29,27 +29,30 @@ static void end_trial(struct busy_poll_trial *trial) {
 }
 
 static void end_round(struct busy_poll_trial *trial) {
+    const uint64_t each_ns = trial->took_ns / trial->counted;
     if (trial->due_rounds == 0) {
         trial->due_rounds = BUSY_POLL_FIRST_TRIAL;
     }
     if (trial->under_way) {
-        end_trial(trial);
+        end_trial(trial, each_ns);
     } else {
-        trial->usually_ns = trial->took_ns;
+        trial->usually_ns = each_ns;
         trial->under_way = ++trial->rounds >= trial->due_rounds;
         trial->sleeps ^= trial->under_way;
     }
-    trial->answers = 0;
+    trial->answers = trial->counted = 0;
     trial->took_ns = 0;
 }
 
-/* most_ns: of an answer that takes very long no more counts. */
-static void count_answer(struct busy_poll_trial *trial, uint64_t took_ns, uint64_t most_ns) {
-    trial->answers++;
-    if (trial->answers > BUSY_POLL_SETTLING) {
-        trial->took_ns += took_ns < most_ns ? took_ns : most_ns;
+void busy_poll_count(struct busy_poll *poll, uint32_t answers, uint64_t after_ns) {
+    struct busy_poll_trial *trial = &poll->trial;
+    const uint64_t most_ns = 4 * poll->limit_ns; /* nobody asked, or the machine stood still */
+    if (trial->answers >= BUSY_POLL_SETTLING) {
+        trial->counted += answers;
+        trial->took_ns += after_ns < most_ns ? after_ns : most_ns;
     }
-    if (trial->answers == BUSY_POLL_ROUND) {
+    trial->answers += answers;
+    if (trial->answers >= BUSY_POLL_ROUND && trial->counted > 0) {
         end_round(trial);
     }
 }
@@ -71,7 +74,6 @@ static uint64_t wider_window(const struct busy_poll *poll) {
 
 enum busy_poll_end busy_poll_adapt(struct busy_poll *poll, uint64_t took_ns) {
     const enum busy_poll_end end = end_of(poll, took_ns);
-    count_answer(&poll->trial, took_ns, 2 * poll->limit_ns);
     if (poll->trial.sleeps) {
         poll->window_ns = 0;
     } else if (end != BUSY_POLL_SEEN) {
@@ -104,11 +106,13 @@ static bool poll_or_sleep(uint64_t until_ns, struct event_base *base) {
 
 bool busy_poll_turn(struct busy_poll *poll, struct event_base *base, enum busy_poll_end *end) {
     const uint64_t began_ns = monotonic_ns();
-    poll->answered_ns = 0;
+    poll->answers = 0;
     *end = BUSY_POLL_ENDS;
     const bool good = poll_or_sleep(began_ns + poll->window_ns, base);
-    if (poll->answered_ns != 0) {
+    if (poll->answers > 0) {
         poll->late_turns = 0;
+        busy_poll_count(poll, poll->answers, poll->answered_ns - poll->before_ns);
+        poll->before_ns = poll->answered_ns;
         *end = busy_poll_adapt(poll, poll->answered_ns - began_ns);
     } else if (monotonic_ns() - began_ns > poll->window_ns &&
                ++poll->late_turns >= BUSY_POLL_PATIENCE) {

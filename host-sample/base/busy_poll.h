@@ -11,8 +11,8 @@
  *
  * Whether it pays is the machine's to say: where a sleeping thread's processor is given to the
  * server that it waits for, neither has to be woken on another one, and polling is what takes
- * longer. So the other way is tried now and then, for a round of answers, and kept if they come
- * sooner; the more often it was in vain, the less often.
+ * longer. So the other way is tried now and then, for a round of answers, and kept if more of them
+ * come; the more often it was in vain, the less often.
  *
  * [one thread]: of the worker's event loop.
  */
@@ -29,20 +29,23 @@ enum { BUSY_POLL_PATIENCE = 64 };
 /* Answers of a round; the first of them, which do not count: the scheduler follows with a delay;
  * and the rounds between two trials. */
 enum {
-    BUSY_POLL_ROUND = 128,
-    BUSY_POLL_SETTLING = 32,
+    BUSY_POLL_ROUND = 256,
+    BUSY_POLL_SETTLING = 64,
     BUSY_POLL_FIRST_TRIAL = 3,
     BUSY_POLL_LEAST_ROUNDS = 15,
     BUSY_POLL_MOST_ROUNDS = 255
 };
 
-/* Which way is the better one. All zero: it polls, and nothing is known. */
+/* Which way is the better one: that in which more answers come. What an answer takes by itself does
+ * not tell, for whoever gets it has to be woken, too, and to ask again. All zero: it polls, and
+ * nothing is known. */
 struct busy_poll_trial {
     bool sleeps;         /* the way that is gone: the window stays closed */
     bool under_way;      /* it is not the usual one */
     uint32_t answers;    /* in this round */
-    uint64_t took_ns;    /* by those that count, together */
-    uint64_t usually_ns; /* by those of the last round of the usual way */
+    uint32_t counted;    /* of them */
+    uint64_t took_ns;    /* by those, each since the one before it */
+    uint64_t usually_ns; /* by one, in the last round of the usual way */
     uint32_t rounds;     /* since the last trial */
     uint32_t due_rounds; /* when there is the next one; 0: the first one */
 };
@@ -51,8 +54,10 @@ struct busy_poll {
     uint64_t limit_ns; /* of the window; 0 never polls */
     uint64_t window_ns;
     uint32_t
-        late_turns; /* turns in a row that have polled to the window's end, without an answer */
-    uint64_t answered_ns; /* when the first answer came in this turn of the loop; 0: none has */
+        late_turns;   /* turns in a row that have polled to the window's end, without an answer */
+    uint32_t answers; /* in this turn of the loop */
+    uint64_t answered_ns; /* when the first of them came */
+    uint64_t before_ns;   /* and that of the last turn that had any; 0: none had */
     struct busy_poll_trial trial;
 };
 
@@ -75,10 +80,14 @@ static inline void busy_poll_set_limit(struct busy_poll *poll, uint64_t limit_ns
 
 /* An answer has arrived. */
 static inline void busy_poll_answered(struct busy_poll *poll, uint64_t now_ns) {
-    if (poll->answered_ns == 0) {
+    if (poll->answers++ == 0) {
         poll->answered_ns = now_ns;
     }
 }
+
+/* A turn has brought so many answers, the first of them so long after the one of the turn before:
+ * finds out which way is the better one. */
+void busy_poll_count(struct busy_poll *poll, uint32_t answers, uint64_t after_ns);
 
 /* An answer came so long after the turn had begun: how the window did, and adapts it. */
 enum busy_poll_end busy_poll_adapt(struct busy_poll *poll, uint64_t took_ns);

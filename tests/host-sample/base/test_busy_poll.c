@@ -68,7 +68,9 @@ static int answer(struct busy_poll *poll, int count, uint64_t polled_ns, uint64_
     int slept = 0;
     for (int i = 0; i < count; i++) {
         const bool sleeps = poll->trial.sleeps;
-        (void)busy_poll_adapt(poll, sleeps ? slept_ns : polled_ns);
+        const uint64_t took_ns = sleeps ? slept_ns : polled_ns;
+        busy_poll_count(poll, 1, took_ns);
+        (void)busy_poll_adapt(poll, took_ns);
         ck_assert(!sleeps || !poll->trial.sleeps || poll->window_ns == 0);
         slept += sleeps;
     }
@@ -112,9 +114,11 @@ END_TEST
 START_TEST(how_an_answer_at_a_turn_of_the_way_came) {
     struct busy_poll poll = {.limit_ns = 100 * US};
     (void)answer(&poll, 3 * BUSY_POLL_ROUND - 1, 50 * US, 80 * US);
+    busy_poll_count(&poll, 1, 50 * US);
     ck_assert_int_eq(busy_poll_adapt(&poll, 50 * US), BUSY_POLL_SEEN);
     ck_assert(poll.trial.sleeps);
     (void)answer(&poll, BUSY_POLL_ROUND - 1, 50 * US, 80 * US);
+    busy_poll_count(&poll, 1, 80 * US);
     ck_assert_int_eq(busy_poll_adapt(&poll, 80 * US), BUSY_POLL_CLOSED);
     ck_assert(!poll.trial.sleeps);
 }
@@ -130,6 +134,24 @@ START_TEST(a_new_limit_begins_anew) {
     busy_poll_set_limit(&poll, 200 * US);
     ck_assert_int_eq(answer(&poll, 3 * BUSY_POLL_ROUND, 50 * US, 80 * US), 0);
     ck_assert_int_eq(answer(&poll, 8 * BUSY_POLL_ROUND, 50 * US, 80 * US), BUSY_POLL_ROUND);
+}
+END_TEST
+
+/* Several answers of a turn have come in the time of one. */
+START_TEST(where_more_come_at_once) {
+    struct busy_poll poll = {.limit_ns = 100 * US};
+    while (!poll.trial.sleeps) {
+        busy_poll_count(&poll, 1, 50 * US);
+    }
+    for (int turn = 0; turn < BUSY_POLL_ROUND / 16; turn++) {
+        ck_assert(poll.trial.under_way);
+        busy_poll_count(&poll, 16, 390 * US);
+    }
+    ck_assert(!poll.trial.under_way);
+    ck_assert(poll.trial.sleeps);
+    busy_poll_count(&poll, UINT16_MAX, 390 * US); /* all of them settle */
+    busy_poll_count(&poll, UINT16_MAX, 390 * US);
+    ck_assert_uint_eq(poll.trial.usually_ns, 390 * US / UINT16_MAX);
 }
 END_TEST
 
@@ -151,13 +173,14 @@ START_TEST(what_happens_once_does_not_count) {
     (void)answer(&poll, 4 * BUSY_POLL_ROUND - 1, 50 * US, 49 * US);
     ck_assert(poll.trial.sleeps);
     poll.trial.under_way = poll.trial.sleeps = false;
-    poll.trial.answers = 0;
+    poll.trial.answers = poll.trial.counted = 0;
     poll.trial.took_ns = 0;
-    (void)busy_poll_adapt(&poll, S);
+    busy_poll_count(&poll, 1, S);
     ck_assert_uint_eq(poll.trial.took_ns, 0);
     (void)answer(&poll, BUSY_POLL_SETTLING, 50 * US, 49 * US);
-    (void)busy_poll_adapt(&poll, S);
-    ck_assert_uint_eq(poll.trial.took_ns, (50 + 200) * US);
+    busy_poll_count(&poll, 1, S);
+    ck_assert_uint_eq(poll.trial.took_ns, (50 + 400) * US);
+    ck_assert_uint_eq(poll.trial.counted, 2);
 }
 END_TEST
 
@@ -318,6 +341,7 @@ int main(void) {
     tcase_add_test(way, where_sleeping_pays);
     tcase_add_test(way, how_an_answer_at_a_turn_of_the_way_came);
     tcase_add_test(way, a_new_limit_begins_anew);
+    tcase_add_test(way, where_more_come_at_once);
     tcase_add_test(way, where_it_changes);
     tcase_add_test(way, what_happens_once_does_not_count);
     suite_add_tcase(suite, way);
