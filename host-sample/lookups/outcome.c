@@ -3,6 +3,7 @@
  */
 #include "outcome.h"
 
+#include "host-sample/servers/servers.h"
 #include "plugin/read_policy.h"
 
 #include <stdio.h>
@@ -13,16 +14,7 @@ int32_t outcome_of_failure(const struct pg_reply *reply, char *error, size_t len
         return RP_MISSING; /* nothing in this database has an id like that */
     }
     (void)strlcpy(error, reply->error, length);
-    switch (reply->failure) {
-    case PG_CONFLICT:
-        return RP_CONFLICT;
-    case PG_SERVER_GONE:
-        return RP_SERVER_GONE;
-    case PG_NOT_SENT:
-        return RP_NOT_SENT;
-    default:
-        return RP_FAILED;
-    }
+    return reply->failure == PG_CONFLICT ? RP_CONFLICT : servers_outcome_of_failure(reply->failure);
 }
 
 static void explain_malformed(const struct snapshot_result *result, char *error, size_t length) {

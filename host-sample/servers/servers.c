@@ -19,8 +19,8 @@
 
 /* ---- questions ------------------------------------------------------------------------------- */
 
-static int32_t outcome_of_failure(const struct pg_reply *reply) {
-    switch (reply->failure) {
+int32_t servers_outcome_of_failure(enum pg_failure failure) {
+    switch (failure) {
     case PG_SERVER_GONE:
         return RP_SERVER_GONE;
     case PG_NOT_SENT:
@@ -40,8 +40,8 @@ static void asked(struct pg_statement *statement, struct pg_reply *reply) {
         pg_server_took(ask->links, PG_TOOK_QUESTION, now_ns - ask->asked_ns);
     }
     servers->calls->answer(servers->cluster, ask->id,
-                           good ? (int32_t)RP_ANSWERED : outcome_of_failure(reply), reply->before,
-                           NULL, now_ns);
+                           good ? (int32_t)RP_ANSWERED : servers_outcome_of_failure(reply->failure),
+                           reply->before, NULL, now_ns);
 }
 
 void servers_prepare_ask(struct servers *servers, struct server_ask *ask) {

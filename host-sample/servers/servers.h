@@ -141,6 +141,9 @@ void servers_forget(struct servers *servers, uint64_t read_id);
 /* Each that stays has said who it is, or there was no way to ask it. */
 bool servers_are_heard(const struct servers *servers);
 
+/* What a failure is to the cluster, be it of a question or of a read: an enum rp_outcome. */
+int32_t servers_outcome_of_failure(enum pg_failure failure);
+
 /* What became of a read: see the cluster's answer. */
 void servers_answer(struct servers *servers, uint64_t id, int32_t outcome, const char *before,
                     const char *after, uint64_t now_ns);
