@@ -113,13 +113,6 @@ void pg_queue_answer(struct pg_queue *queue, struct pg_statement *statement,
                      const struct pg_reply *reply) {
     leave_link(statement);
     statement->reply = *reply;
-    if (reply->before != NULL) {
-        /* Once for each read: strlcpy would go byte by byte. */
-        const size_t length = strnlen(reply->before, sizeof(statement->before) - 1);
-        memcpy(statement->before, reply->before, length);
-        statement->before[length] = '\0';
-        statement->reply.before = statement->before;
-    }
     statement->answered = true;
     TAILQ_INSERT_TAIL(&queue->answered, statement, entry);
     counter_add(&queue->tally->failures, reply->status == PG_REPLY_FAILED);
@@ -140,12 +133,17 @@ void pg_queue_note_size(struct pg_queue *queue, int prepared, uint32_t reads, si
     *mean = (uint32_t)((*mean * (uint64_t)(SIZE_WEIGHT - 1) + bytes / reads) / SIZE_WEIGHT);
 }
 
-/* The result that callbacks get from now on; the previous one is freed. */
-static void use_result(struct pg_queue *queue, PGresult *result) {
-    if (result != queue->in_use) {
-        PQclear(queue->in_use);
-        queue->in_use = result;
+static void replace(PGresult **in_use, PGresult *result) {
+    if (result != *in_use) {
+        PQclear(*in_use);
+        *in_use = result;
     }
+}
+
+/* The results that callbacks get from now on; the previous ones are freed. */
+static void use_results(struct pg_queue *queue, PGresult *result, PGresult *question) {
+    replace(&queue->in_use, result);
+    replace(&queue->question_in_use, question);
 }
 
 bool pg_queue_call_back(struct pg_queue *queue) {
@@ -155,7 +153,7 @@ bool pg_queue_call_back(struct pg_queue *queue) {
         return false;
     }
     TAILQ_REMOVE(&queue->answered, statement, entry);
-    use_result(queue, statement->reply.rows.result);
+    use_results(queue, statement->reply.rows.result, statement->reply.question);
     struct pg_reply reply = statement->reply; /* the callback may submit the statement again */
     statement->answered = false;
     statement->queue = NULL;
@@ -168,24 +166,31 @@ bool pg_queue_call_back(struct pg_queue *queue) {
 }
 
 void pg_queue_let_go(struct pg_queue *queue) {
-    use_result(queue, NULL);
+    use_results(queue, NULL, NULL);
 }
 
 /* ---- forgotten ---- */
 
-/* Statements that share a result are adjacent. */
+static bool has_results(const struct pg_statement *statement, const PGresult *result,
+                        const PGresult *question) {
+    return statement != NULL && statement->reply.rows.result == result &&
+           statement->reply.question == question;
+}
+
+/* Statements that share their results are adjacent. */
 static void forget_answer(struct pg_statement *statement) {
     struct pg_queue *queue = statement->queue;
     PGresult *result = statement->reply.rows.result;
-    const struct pg_statement *before = TAILQ_PREV(statement, pg_statement_list, entry);
-    const struct pg_statement *after = TAILQ_NEXT(statement, entry);
-    bool shared = result == queue->in_use ||
-                  (before != NULL && before->reply.rows.result == result) ||
-                  (after != NULL && after->reply.rows.result == result);
+    PGresult *question = statement->reply.question;
+    const bool shared =
+        has_results(statement, queue->in_use, queue->question_in_use) ||
+        has_results(TAILQ_PREV(statement, pg_statement_list, entry), result, question) ||
+        has_results(TAILQ_NEXT(statement, entry), result, question);
     TAILQ_REMOVE(&queue->answered, statement, entry);
     statement->answered = false;
     if (!shared) {
         PQclear(result);
+        PQclear(question);
     }
 }
 

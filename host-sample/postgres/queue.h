@@ -22,11 +22,12 @@ TAILQ_HEAD(pg_statement_list, pg_statement);
 struct pg_queue {
     const struct pg_prepared *prepared;
     struct pg_tally *tally;
-    struct pg_statement_list resent;      /* aborted by another's error: sent before the others */
-    struct pg_statement_list pending;     /* submitted and never sent */
-    struct pg_statement_list answered;    /* their callbacks are to be made */
-    uint32_t waiting;                     /* resent and pending */
-    PGresult *in_use;                     /* by the callback that is being made */
+    struct pg_statement_list resent;   /* aborted by another's error: sent before the others */
+    struct pg_statement_list pending;  /* submitted and never sent */
+    struct pg_statement_list answered; /* their callbacks are to be made */
+    uint32_t waiting;                  /* resent and pending */
+    PGresult *in_use;                  /* by the callback that is being made */
+    PGresult *question_in_use;
     uint32_t bytes_each[PG_PREPARED_MAX]; /* what a read adds to a result, a running mean */
 };
 
@@ -47,7 +48,7 @@ bool pg_queue_begins_with_ask(struct pg_queue *queue);
 struct pg_statement *pg_queue_take_group(struct pg_queue *queue, uint32_t max, uint32_t *count);
 
 /* Collects a reply. What it points to must stay valid until the callbacks are made; the queue takes
- * over its result, which statements that are answered one right after the other share. error =
+ * over its results, which statements that are answered one right after the other share. error =
  * NULL: the text of the reply's result. The statement is on no link any more. */
 void pg_queue_answer(struct pg_queue *queue, struct pg_statement *statement,
                      const struct pg_reply *reply);
@@ -61,8 +62,8 @@ void pg_queue_send_again(struct pg_queue *queue, struct pg_statement *statement)
 /* Learns how many bytes a result of that many reads by a prepared statement took. */
 void pg_queue_note_size(struct pg_queue *queue, int prepared, uint32_t reads, size_t bytes);
 
-/* Makes the next callback; false if there is none. The result is kept between two calls, because
- * the next callback may share it: call pg_queue_let_go afterwards. */
+/* Makes the next callback; false if there is none. The results are kept between two calls, because
+ * the next callback may share them: call pg_queue_let_go afterwards. */
 bool pg_queue_call_back(struct pg_queue *queue);
 void pg_queue_let_go(struct pg_queue *queue);
 

@@ -41,13 +41,12 @@ struct pg_reply {
     enum pg_failure failure; /* PG_REPLY_FAILED */
     struct result_rows rows; /* of a result that is the server's; valid until the callback
                                 returns. Its result may be NULL */
-    const char *before;      /* the question's answer, also if only the read failed; NULL: there is
-                                none, or it was a NULL. Valid until the callback returns */
+    PGresult *question;      /* the question's, likewise */
+    const char *before;      /* its answer, which lies in it, also if only the read failed; NULL:
+                                there is none, or it was a NULL */
     const char *error;       /* PG_REPLY_FAILED: one line; valid until the callback returns */
     char sqlstate[6];        /* "" if there is none (lost link, no link, timeout) */
 };
-
-enum { PG_BEFORE_BYTES = 512 /* an answer to a question, its NUL included; longer is a failure */ };
 
 /* The caller's memory, all zero before it is first submitted; it may be submitted again from within
  * its callback. */
@@ -77,7 +76,6 @@ struct pg_statement {
     bool alone;            /* when sent again: between two syncs of its own */
     bool answered;         /* the reply is there, the callback is still to be made */
     struct pg_reply reply; /* only while answered; its rows before, to be checked */
-    char before[PG_BEFORE_BYTES];
     TAILQ_ENTRY(pg_statement) entry;
 };
 

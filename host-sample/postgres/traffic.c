@@ -15,7 +15,8 @@
 enum {
     RESENDS_IN_COMPANY = 1, /* of a statement that a neighbour's error has aborted */
     RESENDS_MAX = 10,       /* never reached where a sync ends a batch; a limit all the same */
-    DOUBTED_MS = 1000       /* between two sessions that are given up for a doubt */
+    DOUBTED_MS = 1000,      /* between two sessions that are given up for a doubt */
+    BEFORE_BYTES = 512      /* an answer to a question, its NUL included; longer is a failure */
 };
 
 /* ---- out ---- */
@@ -155,7 +156,7 @@ static bool is_neighbours_failure(const struct pg_request *request) {
 /* One row of one column, in text, and not too long. */
 static bool is_answer_to_question(const PGresult *result) {
     return PQntuples(result) == 1 && PQnfields(result) == 1 && PQfformat(result, 0) == 0 &&
-           PQgetlength(result, 0, 0) < PG_BEFORE_BYTES;
+           PQgetlength(result, 0, 0) < BEFORE_BYTES;
 }
 
 static struct result_rows rows_of(const struct pg_request *request,
@@ -242,6 +243,7 @@ static struct pg_reply reply_of(const struct pg_traffic *traffic,
     } else {
         reply.status = PG_REPLY_ROWS;
     }
+    reply.question = request->before;
     if (request->asks && request->before != NULL && is_answer_to_question(request->before) &&
         !PQgetisnull(request->before, 0, 0)) {
         reply.before = PQgetvalue(request->before, 0, 0);
@@ -249,7 +251,7 @@ static struct pg_reply reply_of(const struct pg_traffic *traffic,
     return reply;
 }
 
-/* From now on the statements share the result. */
+/* From now on the statements share the results. */
 static void reply_to(struct pg_traffic *traffic, const struct pg_request *request) {
     struct pg_reply reply = reply_of(traffic, request);
     struct pg_statement *next;
@@ -266,6 +268,11 @@ static void reply_to(struct pg_traffic *traffic, const struct pg_request *reques
     }
 }
 
+static void drop_results(const struct pg_request *request) {
+    PQclear(request->result);
+    PQclear(request->before);
+}
+
 static void send_again(struct pg_traffic *traffic, const struct pg_request *request, bool alone) {
     struct pg_statement *next;
     for (struct pg_statement *one = request->statement; one != NULL; one = next) {
@@ -273,7 +280,7 @@ static void send_again(struct pg_traffic *traffic, const struct pg_request *requ
         one->alone = alone || one->resends >= RESENDS_IN_COMPANY;
         pg_queue_send_again(&traffic->shared->queue, one);
     }
-    PQclear(request->result);
+    drop_results(request);
 }
 
 /* Every link of the server may be in the same state, and after them a new one once. */
@@ -295,7 +302,7 @@ bool pg_traffic_answer(struct pg_traffic *traffic, struct pg_request *request) {
         traffic->prepared_questions &= ~(UINT32_C(1) << request->preparing);
     }
     if (request->statement == NULL) {
-        PQclear(request->result);
+        drop_results(request);
     } else if (is_neighbours_failure(request)) {
         send_again(traffic, request, false);
     } else if (is_groups_failure(traffic, request) &&
@@ -311,7 +318,6 @@ bool pg_traffic_answer(struct pg_traffic *traffic, struct pg_request *request) {
             reply_to(traffic, request);
         }
     }
-    PQclear(request->before);
     return !is_void;
 }
 
