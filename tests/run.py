@@ -146,7 +146,9 @@ def environment(settings, case=""):
     kept = {name: value for name, value in dict(os.environ, **settings).items()
             if not name.startswith("PG") or name == "PG_MAJOR"}
     build = os.path.join(ROOT, kept.get("BUILD", "build"))
+    known = os.path.join(ROOT, "tests", "lib", "thread_sanitizer.supp")
     return dict(kept, HOST_PLUGIN=os.path.join(build, "tests", "strict_plugin.so"),
+                TSAN_OPTIONS=kept.get("TSAN_OPTIONS", f"suppressions='{known}'"),
                 CK_TIMEOUT_MULTIPLIER=str(PATIENCE),
                 PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1",
                 PYTHONPATH=os.path.join(ROOT, "tests", "lib"), TEST_CASE=case)
