@@ -40,6 +40,12 @@ class Answer:
         self.body = response.read()
 
 
+def version():
+    """The numbers of nginx's version."""
+    said = subprocess.run([NGINX, "-v"], capture_output=True, text=True, check=True).stderr
+    return tuple(int(number) for number in re.search(r"nginx/([\d.]+)", said)[1].split("."))
+
+
 class Nginx:
     """`http` is the http block's body, `files` what stands beside nginx.conf, by name."""
 
