@@ -42,6 +42,7 @@ class Facts(LookupCase):
         cluster = Cluster(standbys=standbys, **settings)
         self.addCleanup(cluster.destroy)
         cluster.load(testbed.ROOT + "/tests/schema.sql")
+        cluster.wait_caught_up()  # a host that finds no tables takes the standby for one that has failed
         self.history = History()
         return cluster
 
