@@ -68,16 +68,6 @@ static void put_batch(struct byte_buffer *out, const char *name, struct text id)
 
 /* ---- completed waitpoints ---- */
 
-struct waitpoint {
-    struct text id;
-    int row;
-};
-
-static int compare_waitpoints(const void *a, const void *b) {
-    const struct waitpoint *left = a, *right = b;
-    return text_compare(&left->id, &right->id);
-}
-
 static void put_completed_by_run(struct byte_buffer *out, const struct row *row,
                                  struct text batch_id) {
     if (!row_is_blank(row, WAITPOINT_COMPLETED_BY_RUN)) {
@@ -131,37 +121,20 @@ static void put_waitpoint(struct byte_buffer *out, const struct row *row, struct
     LITERAL(out, "}");
 }
 
-/* The waitpoints that exist, sorted by id. False if out of memory. */
-static bool read_waitpoints(const struct snapshot_result *read, struct waitpoint **waitpoints,
-                            size_t *found) {
-    *found = 0;
-    *waitpoints = malloc((size_t)read->links * sizeof(**waitpoints));
-    if (*waitpoints == NULL) {
-        return false;
-    }
-    for (int number = 0; number < read->source.count; number++) {
-        struct text id;
-        if (row_waitpoint_id(&read->source, number, &id)) {
-            (*waitpoints)[(*found)++] = (struct waitpoint){id, number};
-        }
-    }
-    qsort(*waitpoints, *found, sizeof(**waitpoints), compare_waitpoints);
-    return true;
-}
-
 /* Both are sorted by id, so one pass over both suffices. What is too long for any client is not
  * written to its end. */
 static void put_waitpoints(struct byte_buffer *out, const struct result_rows *source,
-                           const struct waitpoint *waitpoints, size_t count,
-                           const struct occurrences *order, struct text batch_id, int64_t now_ms) {
+                           const struct waitpoints *waitpoints, const struct occurrences *order,
+                           struct text batch_id, int64_t now_ms) {
     size_t place = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < waitpoints->count; i++) {
+        const struct waitpoint *waitpoint = &waitpoints->sorted[i];
         struct row row;
-        row_read_waitpoint(source, waitpoints[i].row, &row);
+        row_read_waitpoint(source, waitpoint->row, &row);
         const char *comma = i > 0 ? "," : "";
         int entries = 0, compared = -1;
         while (place < order->count &&
-               (compared = text_compare(&order->sorted[place].id, &waitpoints[i].id)) <= 0) {
+               (compared = text_compare(&order->sorted[place].id, &waitpoint->id)) <= 0) {
             if (compared == 0) {
                 byte_buffer_append_text(out, entries++ > 0 ? "," : comma);
                 put_waitpoint(out, &row, batch_id, order->sorted[place].index, now_ms);
@@ -179,17 +152,16 @@ static void put_waitpoints(struct byte_buffer *out, const struct result_rows *so
 /* Of the latest snapshot. */
 static void put_completed_waitpoints(struct byte_buffer *out, const struct snapshot_result *read,
                                      const struct row *latest, int64_t now_ms) {
-    struct waitpoint *waitpoints = NULL;
-    size_t count;
+    struct waitpoints waitpoints;
     struct occurrences order = {.sorted = NULL};
-    if (read_waitpoints(read, &waitpoints, &count) && occurrences_read(&order, latest)) {
-        put_waitpoints(out, &read->source, waitpoints, count, &order,
-                       latest->fields[SNAPSHOT_BATCH_ID], now_ms);
+    if (waitpoints_read(&waitpoints, read) && occurrences_read(&order, latest)) {
+        put_waitpoints(out, &read->source, &waitpoints, &order, latest->fields[SNAPSHOT_BATCH_ID],
+                       now_ms);
     } else {
         out->failed = true;
     }
     free(order.sorted);
-    free(waitpoints);
+    free(waitpoints.sorted);
 }
 
 /* ---- snapshots ---- */

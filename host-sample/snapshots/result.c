@@ -129,12 +129,32 @@ static int count_distinct(const struct occurrences *occurrences) {
     return distinct;
 }
 
+/* Of so many rows of waitpoints that exist: those that are another row's, too. False if out of
+ * memory. */
+static bool count_repeated(const struct snapshot_result *read, int rows, int *repeated) {
+    *repeated = 0;
+    if (rows > 1) {
+        struct waitpoints waitpoints;
+        if (!waitpoints_read(&waitpoints, read)) {
+            return false;
+        }
+        *repeated = rows - (int)waitpoints.count;
+        free(waitpoints.sorted);
+    }
+    return true;
+}
+
 /* There must be a link for each distinct id in the latest row's order, and at the end of each link
- * a waitpoint. */
-static enum snapshot_outcome found_or_partial(struct snapshot_result *read, int waitpoints) {
+ * a waitpoint. A link that is there twice makes up for no other. */
+static enum snapshot_outcome found_or_partial(struct snapshot_result *read, int rows) {
     const struct row *latest = &read->rows[read->newest_first[0].row];
-    int wanted = read->links;
-    if (row_text_array(latest, SNAPSHOT_ORDER).count > read->links) {
+    int repeated;
+    if (!count_repeated(read, rows, &repeated)) {
+        return SNAPSHOT_MALFORMED;
+    }
+    const int waitpoints = rows - repeated;
+    int wanted = read->links - repeated;
+    if (row_text_array(latest, SNAPSHOT_ORDER).count > wanted) {
         struct occurrences order;
         if (!occurrences_read(&order, latest)) {
             return SNAPSHOT_MALFORMED;
@@ -239,5 +259,40 @@ bool occurrences_read(struct occurrences *occurrences, const struct row *row) {
     }
     qsort(occurrences->sorted, occurrences->count, sizeof(*occurrences->sorted),
           compare_occurrences);
+    return true;
+}
+
+/* ---- waitpoints ---- */
+
+static int compare_waitpoints(const void *a, const void *b) {
+    const struct waitpoint *left = a, *right = b;
+    const int order = text_compare(&left->id, &right->id);
+    return order != 0 ? order : (left->row > right->row) - (left->row < right->row);
+}
+
+static void drop_repeated(struct waitpoints *waitpoints) {
+    size_t kept = 0;
+    for (size_t i = 0; i < waitpoints->count; i++) {
+        if (kept == 0 || !text_equal(&waitpoints->sorted[i].id, &waitpoints->sorted[kept - 1].id)) {
+            waitpoints->sorted[kept++] = waitpoints->sorted[i];
+        }
+    }
+    waitpoints->count = kept;
+}
+
+bool waitpoints_read(struct waitpoints *waitpoints, const struct snapshot_result *read) {
+    waitpoints->count = 0;
+    waitpoints->sorted = malloc((size_t)read->links * sizeof(*waitpoints->sorted));
+    if (waitpoints->sorted == NULL) {
+        return false;
+    }
+    for (int number = 0; number < read->source.count; number++) {
+        struct text id;
+        if (row_waitpoint_id(&read->source, number, &id)) {
+            waitpoints->sorted[waitpoints->count++] = (struct waitpoint){id, number};
+        }
+    }
+    qsort(waitpoints->sorted, waitpoints->count, sizeof(*waitpoints->sorted), compare_waitpoints);
+    drop_repeated(waitpoints);
     return true;
 }

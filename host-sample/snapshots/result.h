@@ -24,4 +24,18 @@ struct occurrences {
 /* Of a lean or full row. False if out of memory. */
 bool occurrences_read(struct occurrences *occurrences, const struct row *row);
 
+/* The waitpoints of the latest snapshot that exist, in the byte order of their ids. Each is there
+ * once, however often it is linked or stored: the unique indexes that forbid it may be lost. */
+struct waitpoint {
+    struct text id;
+    int row; /* in snapshot_result.source */
+};
+struct waitpoints {
+    struct waitpoint *sorted; /* to be freed */
+    size_t count;
+};
+
+/* The rows have been read before. False if out of memory. */
+bool waitpoints_read(struct waitpoints *waitpoints, const struct snapshot_result *read);
+
 #endif

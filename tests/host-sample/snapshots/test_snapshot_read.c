@@ -945,6 +945,34 @@ START_TEST(a_link_to_nothing_is_partial) {
 }
 END_TEST
 
+/* The tables may have lost their unique indexes, and then have a link or a waitpoint twice: it
+ * counts once, and makes up for no other that is lacking. */
+START_TEST(what_is_there_twice_counts_once) {
+    sql("DROP INDEX \"_completedWaitpoints_AB_unique\"");
+    sql("ALTER TABLE \"CompletedWaitpoint\" DROP CONSTRAINT \"CompletedWaitpoint_pkey\"");
+    sql("ALTER TABLE \"Waitpoint\" DROP CONSTRAINT \"Waitpoint_pkey\"");
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    put_waitpoint("w1");
+    put_waitpoint("w2");
+    put_link("s2", "w2");
+    put_link("s2", "w1");
+    if (_i == 0) {
+        put_link("s2", "w2");
+        put_link("s2", "w2");
+    } else {
+        put_waitpoint("w2");
+        put_waitpoint("w2");
+    }
+    expect_found("s1", ONE_WAITPOINT(WAITPOINT("w1", "") "," WAITPOINT("w2", "")));
+    change_snapshot("s2", "\"completedWaitpointOrder\" = '{w2,w1,w2}'");
+    expect_found("s1",
+                 ONE_WAITPOINT(INDEXED("w1", "1") "," INDEXED("w2", "0") "," INDEXED("w2", "2")));
+    change_snapshot("s2", "\"completedWaitpointOrder\" = '{w3,w2,w1}'");
+    (void)expect("s1", SNAPSHOT_PARTIAL, ONE_WAITPOINT(INDEXED("w1", "2") "," INDEXED("w2", "1")));
+}
+END_TEST
+
 /* In a database that has both tables a link counts once, wherever it stands. */
 START_TEST(links_of_both_tables) {
     static const int first = (int)SNAPSHOT_LINKS_BOTH * (int)SNAPSHOT_STATEMENT_COUNT;
@@ -1356,6 +1384,7 @@ static void add_waitpoint_cases(Suite *suite) {
     tcase_add_test(waitpoints, an_order_without_any_link_is_partial);
     tcase_add_test(waitpoints, only_the_latest_order_counts);
     tcase_add_test(waitpoints, a_link_to_nothing_is_partial);
+    tcase_add_loop_test(waitpoints, what_is_there_twice_counts_once, 0, 2);
     tcase_add_loop_test(waitpoints, links_of_both_tables, 0, 2);
     tcase_add_loop_test(waitpoints, the_other_table_has_come, 0, 2);
     tcase_add_test(waitpoints, which_join_table_is_there);

@@ -195,6 +195,19 @@ static void add_lean_row(PGresult *result, const struct field *fields, int count
     set_composite(result, row, LEAN_COLUMN, with_environment, count + (environment.bytes != NULL));
 }
 
+/* The good row of a waitpoint stands for as many as are added: each has an id of its own. */
+static void add_waitpoint(PGresult *result, const struct field *fields, int count) {
+    struct field with_id[COUNT(waitpoint_row)];
+    char id[16];
+    const int row = PQntuples(result);
+    if (fields == waitpoint_row) {
+        memcpy(with_id, waitpoint_row, sizeof(waitpoint_row));
+        with_id[WAITPOINT_ID] = (struct field){id, snprintf(id, sizeof(id), "w%d", row)};
+        fields = with_id;
+    }
+    set_composite(result, row, WAITPOINT_COLUMN, fields, count);
+}
+
 static void add_row(PGresult *result, enum row_kind kind, const struct field *fields, int count) {
     const int row = PQntuples(result);
     if (kind == ROW_FULL) {
@@ -207,7 +220,7 @@ static void add_row(PGresult *result, enum row_kind kind, const struct field *fi
     } else if (kind == ROW_LEAN) {
         add_lean_row(result, fields, count);
     } else {
-        set_composite(result, row, WAITPOINT_COLUMN, fields, count);
+        add_waitpoint(result, fields, count);
     }
 }
 
@@ -1022,15 +1035,22 @@ END_TEST
 
 /* ---- memory ---- */
 
+/* The waitpoints have to be sorted to tell, and then the order. */
 START_TEST(memory_runs_out_while_the_outcome_is_found) {
-    PGresult *result = result_of(false, "fw"); /* the order has to be sorted to tell */
-    allocations = 0;
-    failing_allocation = 1;
+    PGresult *result = result_of(false, "f");
+    struct field same[COUNT(waitpoint_row)];
     struct snapshot_result read;
-    const enum snapshot_outcome failed = snapshot_read(&read, result_rows_all(result), &asked);
-    failing_allocation = 0;
-    ck_assert_uint_eq(allocations, 1); /* 0: not linked with --wrap */
-    ck_assert_int_eq(failed, SNAPSHOT_MALFORMED);
+    memcpy(same, waitpoint_row, sizeof(waitpoint_row));
+    add_row(result, ROW_WAITPOINT, same, COUNT(same));
+    add_row(result, ROW_WAITPOINT, same, COUNT(same));
+    for (unsigned i = 1; i <= 2; i++) {
+        allocations = 0;
+        failing_allocation = i;
+        const enum snapshot_outcome failed = snapshot_read(&read, result_rows_all(result), &asked);
+        failing_allocation = 0;
+        ck_assert_uint_eq(allocations, i); /* 0: not linked with --wrap */
+        ck_assert_int_eq(failed, SNAPSHOT_MALFORMED);
+    }
     ck_assert_int_eq(snapshot_read(&read, result_rows_all(result), &asked), SNAPSHOT_PARTIAL);
     PQclear(result);
 }
