@@ -20,6 +20,8 @@
  *   fewer nodes of a plan than if they were joined, each of which costs every execution. The head
  *   asks for the recovery again, after the since row, and because a server never goes back into
  *   recovery, one that is in recovery then was in it before: the guard held.
+ * - A since row without a time, which only a table that has lost its NOT NULL has, is there all the
+ *   same: nothing is newer.
  * - Without a since row the limit is 0, and what is below it is not begun. A condition that says so
  *   would be one more node.
  * - The environment comes with the rows only if one is asked for: a column costs each row.
@@ -185,7 +187,8 @@ _Static_assert(LEAN_LIMIT == SNAPSHOT_MAX_LEAN_ROWS + 1, "one too many tells of 
 /* One row q, or of a group one for each lookup: the since row's time, NULL if there is none. */
 #define SINCE(of, environment, role)                                                               \
     "(SELECT " FIELDS_##of GUARDED_##role(                                                         \
-        "(SELECT s.\"createdAt\" FROM " TABLE("TaskRunExecutionSnapshot") " s"                     \
+        "(SELECT COALESCE(s.\"createdAt\", 'infinity') FROM "                                      \
+        TABLE("TaskRunExecutionSnapshot") " s"                                                     \
         " WHERE s.id" OP("=") ASKED(of, SNAPSHOT) " AND s.\"runId\"" OP("=") ASKED(of, RUN)        \
         environment(of, "s") ")") " AS since" LOOKUPS_##of(environment) " OFFSET 0) q"
 

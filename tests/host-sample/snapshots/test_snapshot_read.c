@@ -357,6 +357,16 @@ START_TEST(newer_snapshots_of_another_environment_or_run) {
 }
 END_TEST
 
+/* A table may have lost its NOT NULL. */
+START_TEST(a_since_row_without_a_time) {
+    sql("ALTER TABLE \"TaskRunExecutionSnapshot\" ALTER \"createdAt\" DROP NOT NULL");
+    put_snapshot("s1", "00:00:01");
+    put_snapshot("s2", "00:00:02");
+    change_snapshot("s1", "\"createdAt\" = NULL");
+    expect_found("s1", NOTHING_NEW);
+}
+END_TEST
+
 START_TEST(invalid_snapshots_are_not_answered_but_are_anchors) {
     put_snapshot("s1", "00:00:01");
     put_snapshot("s2", "00:00:02");
@@ -1347,6 +1357,7 @@ static void add_row_cases(Suite *suite) {
     tcase_add_test(since, a_snapshot_of_another_run_is_no_anchor);
     tcase_add_test(since, a_snapshot_of_another_environment_is_no_anchor);
     tcase_add_test(since, newer_snapshots_of_another_environment_or_run);
+    tcase_add_test(since, a_since_row_without_a_time);
     tcase_add_test(since, invalid_snapshots_are_not_answered_but_are_anchors);
 
     TCase *newer = add_case(suite, "newer");
