@@ -86,21 +86,40 @@ static bool is_of_stale_plan(const PGresult *error) {
            strcmp(function, "RevalidateCachedQuery") == 0;
 }
 
-bool pg_error_voids_session(const PGresult *error) {
-    static const char no_such_prepared_statement[] = "26000";
+/* No such prepared statement; or messages that are not understood, or lead nowhere. */
+static bool is_of_connection(const PGresult *error) {
     const char *sqlstate = pg_error_sqlstate(error);
-    return strcmp(sqlstate, no_such_prepared_statement) == 0 || is_of_class(sqlstate, "08") ||
-           is_of_stale_plan(error);
+    return strcmp(sqlstate, "26000") == 0 || is_of_class(sqlstate, "08");
+}
+
+static bool ends_with(const char *text, const char *end) {
+    const size_t length = strlen(text), end_length = strlen(end);
+    return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+/* The connection is the link's own: a pooler says so, which names no place, or the server where it
+ * reads its messages. A statement may run into the same with a connection of its own, of a foreign
+ * table's, or raise it for a row. */
+static bool is_of_own_messages(const PGresult *error) {
+    const char *function = PQresultErrorField(error, PG_DIAG_SOURCE_FUNCTION);
+    return function == NULL || strcmp(function, "FetchPreparedStatement") == 0 ||
+           strncmp(function, "pq_", 3) == 0 ||
+           (strncmp(function, "exec_", 5) == 0 && ends_with(function, "_message"));
+}
+
+bool pg_error_voids_session(const PGresult *error) {
+    return (is_of_connection(error) && is_of_own_messages(error)) || is_of_stale_plan(error);
 }
 
 bool pg_error_doubts_session(const PGresult *error) {
     const char *sqlstate = pg_error_sqlstate(error);
-    return is_of_class(sqlstate, "42") || is_of_class(sqlstate, "XX");
+    return is_of_class(sqlstate, "42") || is_of_class(sqlstate, "XX") || is_of_connection(error);
 }
 
 bool pg_error_doubts_bare_session(const PGresult *error) {
     const char *sqlstate = pg_error_sqlstate(error);
-    return strcmp(sqlstate, "42501") == 0 || strcmp(sqlstate, "42P01") == 0;
+    return strcmp(sqlstate, "42501") == 0 || strcmp(sqlstate, "42P01") == 0 ||
+           is_of_connection(error);
 }
 
 bool pg_error_is_cancellation(const PGresult *error) {

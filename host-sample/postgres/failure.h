@@ -25,13 +25,14 @@ bool pg_error_is_conflict(const PGresult *error);
 
 /* Whether the session has lost what its set-up gave it, or cannot use it any more: a prepared
  * statement is gone (a pooler's DISCARD ALL) or was prepared for other columns, or messages have
- * gone astray. A new session will do. */
+ * gone astray, and not those of a connection of the statement's own. A new session will do. */
 bool pg_error_voids_session(const PGresult *error);
 
 /* Whether a new session may do, if it is the error of a statement that was prepared, and so was all
  * right then: a table, column or type that it names is another one now, or gone, and something else
- * may stand in its place (XX000: in the midst of the change). If a new session says the same, it is
- * something else, a row level policy for instance. */
+ * may stand in its place (XX000: in the midst of the change); or a message has gone astray, and it
+ * is not known where. If a new session says the same, it is something else: a row level policy, or
+ * a foreign table whose server is away. */
 bool pg_error_doubts_session(const PGresult *error);
 
 /* The same where nothing was prepared: it is about what a session keeps all the same. That is its

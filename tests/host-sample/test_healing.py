@@ -191,6 +191,28 @@ class Healing(LookupCase):
             wait_for(lambda: host.lookup(self.run_id, self.life[0]["id"]).status == 200, "all to be well")
         self.assertIn("app.environment", host.lookup_log()[0].fields["error"])
 
+    def test_a_row_that_fails_as_a_connection_does(self):
+        """As one of a foreign table whose server is away: its lookups cost hardly a session, or all others would
+        have to wait for new ones."""
+        cluster.primary.execute("""CREATE FUNCTION away() RETURNS boolean STABLE LANGUAGE plpgsql AS $$
+            BEGIN RAISE EXCEPTION 'of the row' USING ERRCODE = current_setting('app.code'); END$$""")
+        self.addCleanup(cluster.primary.execute,
+                        "DROP FUNCTION away; ALTER DATABASE postgres RESET app.code")
+        self.row_policy("away()")
+        for code, prepared in (("08001", "yes"), ("08006", "no"), ("08P01", "yes"), ("26000", "yes")):
+            cluster.primary.execute(f"ALTER DATABASE postgres SET app.code = '{code}'")
+            cluster.wait_caught_up()
+            settings = {name: {"conninfo": server.conninfo(user="reader"), "prepared": prepared, "links": 2}
+                        for name, server in (("primary", cluster.primary), ("replica", cluster.standby))}
+            with self.subTest(code), Host(settings=settings, policy=NO_WAIT) as host:
+                host.wait_for_links("primary", "replica")
+                begun = time.monotonic()
+                for _ in range(50):
+                    self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
+                seconds = time.monotonic() - begun
+                self.assertLessEqual(self.connects(host, "replica"), 4 + 2 * seconds)
+            self.assertIn("of the row", host.lookup_log()[0].fields["error"])
+
     def test_a_row_policy_that_fails_over_a_text(self):
         """Such an error is of a row, not of the id, whatever its context says, with a dollar in it or with
         all parameters: the row is not absent."""
