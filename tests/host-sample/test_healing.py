@@ -202,7 +202,7 @@ class Healing(LookupCase):
         for code, prepared in (("08001", "yes"), ("08006", "no"), ("08P01", "yes"), ("26000", "yes")):
             cluster.primary.execute(f"ALTER DATABASE postgres SET app.code = '{code}'")
             cluster.wait_caught_up()
-            settings = {name: {"conninfo": server.conninfo(user="reader"), "prepared": prepared, "links": 2}
+            settings = {name: {"conninfo": server.conninfo(user="reader"), "prepared": prepared, "links": 1}
                         for name, server in (("primary", cluster.primary), ("replica", cluster.standby))}
             with self.subTest(code), Host(settings=settings, policy=NO_WAIT) as host:
                 host.wait_for_links("primary", "replica")
@@ -210,7 +210,7 @@ class Healing(LookupCase):
                 for _ in range(50):
                     self.assertEqual(host.lookup(self.run_id, self.life[0]["id"]).status, 503)
                 seconds = time.monotonic() - begun
-                self.assertLessEqual(self.connects(host, "replica"), 4 + 2 * seconds)
+                self.assertLessEqual(self.connects(host, "replica"), 2 + seconds)
             self.assertIn("of the row", host.lookup_log()[0].fields["error"])
 
     def test_a_row_policy_that_fails_over_a_text(self):
