@@ -1,7 +1,7 @@
 /*
- * invariants.h - what must hold of every read, whatever is reported: I1 to I10 and I13 of
- * docs/DESIGN.md, and a few more that they imply. I11 is in reload_exploration.h, I12 in
- * test_allocations.c.
+ * invariants.h - what must hold of every read, whatever is reported, by the numbers of
+ * docs/DESIGN.md. I11 is in reload_exploration.h, I12 in test_allocations.c, I21 in coverage.h; I10
+ * and I20, and what the budget is charged (I18), in exploration.c.
  */
 #ifndef INVARIANTS_H
 #define INVARIANTS_H
