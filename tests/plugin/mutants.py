@@ -6,7 +6,7 @@
 Without arguments only a few are tried, for make check; make mutants tries all. The test programs are
 those in $BUILD, or build. Each mutation of mutants.toml is applied to a copy of the source, which is
 built and given to the explorer or to the test program that the mutation names. Fails if one survives,
-if one no longer applies or builds, or if an invariant of the explorer has no mutation that it catches.
+if one no longer applies or builds, or if an invariant of an explorer has no mutation that it catches.
 
 Exit status 0 if all were caught; one line for each.
 """
@@ -26,7 +26,8 @@ from dataclasses import dataclass
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 FOLDERS = ("plugin", "plugin/cluster", "policies", "strict-ini")
-EXPLORER_SOURCES = ("invariants.c", "exploration.c", "reload_exploration.c", "coverage.c")
+EXPLORER_SOURCES = ("policies/invariants.c", "policies/exploration.c", "policies/reload_exploration.c",
+                    "policies/coverage.c", "plugin/cluster/play.c")
 PACKAGES = ("inih", "libbsd-overlay")
 LIMIT_S = 300
 
@@ -142,8 +143,8 @@ def try_mutant(tree, mutant):
 def uncovered_invariants(mutants):
     numbers = set()
     for name in EXPLORER_SOURCES:
-        with open(os.path.join(ROOT, "tests", "policies", name), encoding="utf-8") as file:
-            numbers |= set(re.findall(r'"(I\d+|rules): ', file.read()))
+        with open(os.path.join(ROOT, "tests", name), encoding="utf-8") as file:
+            numbers |= set(re.findall(r'"([IC]\d+|rules): ', file.read()))
     return sorted(numbers - {mutant.caught for mutant in mutants})
 
 
