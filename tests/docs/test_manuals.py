@@ -189,6 +189,11 @@ class Manuals(unittest.TestCase):
                 fields |= set(re.findall(r"LOG_(?:TEXT|NUMBER)\(\"(\w+)\"", file.read()))
         self.assert_mentioned("snapshot-host.8", sorted(fields), 15)
 
+    def test_every_status(self):
+        with open(os.path.join(ROOT, "host-sample", "http", "status.h"), encoding="ascii") as file:
+            statuses = re.findall(r"\bHTTP_STATUS_\w+ = (\d+)", file.read())
+        self.assert_mentioned("snapshot-host.8", statuses, 13)
+
     def test_a_piece_that_is_not_there_is_an_error(self):
         for line in ("@NOT_A_VALUE@", "@include not-a-piece@", "@include header nothing@"):
             path = os.path.join(directory, "bad.in")
