@@ -31,7 +31,7 @@ try:
 except ImportError:
     sys.exit(f"{sys.executable} has no psycopg2: run it by /usr/bin/python3, after make deps")
 
-from testbed import clean_up_at_exit, free_port, no_longer_clean_up, wait_for
+from testbed import clean_up_at_exit, free_port, give_back_port, no_longer_clean_up, wait_for
 
 OLDEST_MAJOR = 13
 PR_SET_PDEATHSIG = 1
@@ -131,7 +131,7 @@ class Server:
 
     def __init__(self, cluster, name):
         self.name = name
-        self.port = free_port()
+        self.port = free_port(kept=True)
         self.data = os.path.join(cluster.directory, name)
         self.log_path = self.data + ".log"
         self._cluster = cluster
@@ -540,4 +540,5 @@ class Cluster:
         no_longer_clean_up(self.destroy)
         for server in [*self.standbys, self.primary, *self._former]:
             server.stop("immediate")
+            give_back_port(server.port)
         shutil.rmtree(self.directory, ignore_errors=True)

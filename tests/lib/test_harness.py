@@ -22,7 +22,7 @@ from history import History
 from oracle import differences, expected_answer
 from prometheus import parse
 from relay import Relay
-from testbed import BUILD, ROOT
+from testbed import BUILD, PORTS_EACH, ROOT, free_port, give_back_port
 
 
 class Ports(unittest.TestCase):
@@ -41,13 +41,20 @@ class Ports(unittest.TestCase):
         self.assertEqual(len(ports), 90)
         self.assertEqual(len(set(ports)), 90)
 
+    def test_a_kept_one_is_not_picked_again(self):
+        """A server that is stopped comes back there, however many were picked meanwhile."""
+        kept = free_port(kept=True)
+        self.assertNotIn(kept, [free_port() for _ in range(2 * PORTS_EACH)])
+        give_back_port(kept)
+        self.assertIn(kept, [free_port() for _ in range(PORTS_EACH)])
+
     def test_a_block_is_one_programs_until_it_ends(self):
         """Whoever the programs belong to: what keeps others off is a port, not a file."""
         command = ["/usr/bin/python3", "-c", self.SCRIPT]
         program = subprocess.Popen(command, text=True, cwd=ROOT + "/tests/lib",
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         port = int(program.stdout.readline().split()[0])
-        lock = port - port % testbed.PORTS_EACH
+        lock = port - port % PORTS_EACH
         with socket.socket() as other:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.assertRaises(OSError, other.bind, ("127.0.0.1", lock))

@@ -56,15 +56,24 @@ def _own_ports():
     raise RuntimeError(f"all ports from {FIRST_PORT} to {LAST_PORT} are other test programs'")
 
 
-def free_port():
-    """A TCP port of 127.0.0.1 that nobody listens on now, and none of the last that were picked."""
+_kept_ports = set()
+
+
+def free_port(kept=False):
+    """A TCP port of 127.0.0.1 that nobody listens on now, and none of the last that were picked. One that is
+    kept is not picked again until it is given back: for who stops listening there, and comes back."""
     _, ports = _own_ports()
     for port in itertools.islice(ports, PORTS_EACH - 1):
-        probe = _bind(port, shared=True)
+        probe = _bind(port, shared=True) if port not in _kept_ports else None
         if probe:
             probe.close()
+            _kept_ports.update([port] if kept else [])
             return port
     raise RuntimeError(f"none of this program's {PORTS_EACH - 1} ports is free")
+
+
+def give_back_port(port):
+    _kept_ports.discard(port)
 
 
 def wait_for(condition, what, timeout_s=20.0, every_s=0.002):
