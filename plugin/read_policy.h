@@ -493,7 +493,10 @@ struct rp_server_info {
     uint64_t position;        /* replayed; a primary's, as a standby can reach it; 0: unknown */
     uint64_t lag_bytes;       /* of a replica behind the primary; RP_UNKNOWN */
     uint64_t lag_ns;          /* RP_UNKNOWN; grows while a replica stands still */
-    uint64_t lag_at_least_ns; /* a lower bound, kept while lag_ns is unknown; 0: none */
+    uint64_t lag_at_least_ns; /* how old the newest position of the primary is that it has reached:
+                                 a lower bound of its lag if `position` is before the primary's,
+                                 and nothing is known beyond it if not. Kept while lag_ns is
+                                 unknown; 0: none */
     uint64_t backing_off_ns;  /* how long no read is sent there, since it failed; 0: none */
     const char *why;          /* OUT, or an expectation that does not hold: a constant; else "" */
     const char *grants;       /* what the role lacks for proofs: a constant sentence; else "" */

@@ -92,7 +92,12 @@ static void check_lag(struct status *status, const struct status_server *server)
     if (info->role != RP_ROLE_REPLICA) {
         return;
     }
-    if (policy_needs_closer(&status->needs, info->lag_ns, info->lag_at_least_ns)) {
+    if (policy_needs_closer(&status->needs, RP_UNKNOWN, server->unknown_ns)) {
+        add(status, TONE_BAD,
+            "%s has been of unknown lag for %.1f s: with max_lag_ms = %llu no read goes there.",
+            server->name, (double)server->unknown_ns / 1e9,
+            (unsigned long long)status->needs.max_lag_ms);
+    } else if (policy_needs_closer(&status->needs, info->lag_ns, info->lag_at_least_ns)) {
         add(status, TONE_BAD,
             "%s is %s%.1f s behind the primary: with max_lag_ms = %llu no read goes there.",
             server->name, known ? "" : "at least ", (double)lag_ns / 1e9,

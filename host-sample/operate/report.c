@@ -43,11 +43,14 @@ static void end_table(struct byte_buffer *out, const struct report_format *forma
 
 /* ---- servers --------------------------------------------------------------------------------- */
 
-static void put_lag(struct report_table *table, const struct rp_server_info *info) {
+static void put_lag(struct report_table *table, const struct status_server *server) {
+    const struct rp_server_info *info = &server->info;
     const bool known = info->lag_ns != RP_UNKNOWN;
     const uint64_t ns = known ? info->lag_ns : info->lag_at_least_ns;
     if (info->role != RP_ROLE_REPLICA) {
         cell(table, TONE_PLAIN, "-");
+    } else if (server->level) {
+        cell(table, TONE_WARN, "unknown (level %.0f s ago)", (double)server->unknown_ns / 1e9);
     } else if (!known && (ns == 0 || ns == RP_UNKNOWN)) {
         cell(table, TONE_WARN, "unknown");
     } else {
@@ -99,7 +102,7 @@ static void put_server(struct report_table *table, const struct status *status,
                                  : ", silent");
     cell(table, TONE_PLAIN, "%s", timeline);
     cell(table, TONE_PLAIN, "%s", position);
-    put_lag(table, info);
+    put_lag(table, server);
     cell(table, all_up ? TONE_PLAIN : TONE_BAD, "%llu of %llu",
          (unsigned long long)server->links_up, (unsigned long long)server->links);
     cell(table, TONE_PLAIN, "%llu", (unsigned long long)server->in_flight);

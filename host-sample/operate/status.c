@@ -119,6 +119,32 @@ static void take_servers(struct status *status, const struct servers *servers,
     }
 }
 
+static uint64_t position_of_primary(const struct status *status) {
+    for (uint32_t i = 0; i < status->server_count; i++) {
+        if (status->servers[i].info.role == RP_ROLE_PRIMARY) {
+            return status->servers[i].info.position;
+        }
+    }
+    return 0;
+}
+
+/* What is known of an unknown lag grows from when the primary was last seen where the replica is.
+ * So long it has been behind at least, if the primary was seen to go on; if not, it may be level
+ * still, and be the one to promote. */
+static void judge_lags(struct status *status) {
+    const uint64_t primary = position_of_primary(status);
+    for (uint32_t i = 0; i < status->server_count; i++) {
+        struct status_server *server = &status->servers[i];
+        struct rp_server_info *info = &server->info;
+        if (info->role == RP_ROLE_REPLICA && info->lag_ns == RP_UNKNOWN &&
+            info->position >= primary) {
+            server->level = primary != 0;
+            server->unknown_ns = info->lag_at_least_ns;
+            info->lag_at_least_ns = 0;
+        }
+    }
+}
+
 static void take_policy(struct status *status) {
     const struct lookup_service *service = &status->host->service;
     (void)service->plugin->describe(service->policy, status->policy, sizeof status->policy);
@@ -147,6 +173,7 @@ void status_take(struct status *status, const struct worker *worker) {
     status->cluster.primary_answers = status->threads_without_primary == 0;
     take_numbers(status, &now);
     take_servers(status, &worker->servers, &now);
+    judge_lags(status);
     take_policy(status);
     status->miss_count = misses_copy(&host->service.misses, status->misses);
 }

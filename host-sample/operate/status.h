@@ -25,7 +25,9 @@ enum { STATUS_MAX_PROBLEMS = 48, STATUS_VERDICTS = RP_VERDICT_SHED + 1 };
 struct status_server {
     const char *name;
     struct rp_server_info info;
-    uint64_t links; /* that there should be, in all threads */
+    bool level; /* a replica of unknown lag that lacks nothing the primary was seen to have */
+    uint64_t unknown_ns; /* of it: since then; 0: its lag is known, or at least something of it */
+    uint64_t links;      /* that there should be, in all threads */
     uint64_t links_up;
     uint64_t in_flight; /* statements */
     uint64_t reads;

@@ -368,6 +368,33 @@ class Status(LookupCase):
             cluster.standby.resume_replay()
             wait_for(lambda: self.first_problem(host) is None, "nothing to be wrong any more")
 
+    def replica_row(self, host):
+        return host.admin("/status.json").json["servers"][1]
+
+    def assert_lag_without_a_primary(self, host, problem, cell):
+        cluster.primary.stop("immediate")
+        self.addCleanup(cluster.reset)
+        told = f"replica {problem} [\\d.]+ s.*: with max_lag_ms = 200 no read goes there"
+        wait_for(lambda: any(re.match(told, one) for one in self.problems(host)), "that it is not asked")
+        self.assertRegex(host.admin("/status.txt").body.decode(), f"replica +replica .* {cell} ")
+
+    def test_lag_while_no_primary_answers(self):
+        """A replica that has all that the primary was seen to have is not called late: whoever looks here may
+        look for the one to promote."""
+        with with_admin({"policy": "read_index", "max_lag_ms": 200}) as host:
+            wait_for(lambda: self.replica_row(host)["lag_bytes"] == 0, "no lag")
+            self.assert_lag_without_a_primary(host, "has been of unknown lag for", r"unknown \(level [\d.]+ s ago\)")
+            self.assertEqual(self.replica_row(host)["lag_at_least_seconds"], 0)
+
+    def test_lag_of_before_while_no_primary_answers(self):
+        with with_admin({"policy": "read_index", "max_lag_ms": 200}) as host:
+            wait_for(lambda: self.replica_row(host)["lag_bytes"] == 0, "no lag")
+            cluster.standby.pause_replay()
+            cluster.commit_something()
+            wait_for(lambda: self.replica_row(host)["lag_bytes"], "lag")
+            self.assert_lag_without_a_primary(host, "is at least", r"at least [\d.]+ s")
+            self.assertGreater(self.replica_row(host)["lag_at_least_seconds"], 0)
+
     def test_no_replica(self):
         """Whether a budget bounds what the primary serves in its place."""
         policy = {"policy": "replica_then_primary", "on_replica_failure": "primary", "primary_budget_per_s": 5}
