@@ -19,7 +19,7 @@ from typing import Any, Callable, Iterator, Mapping, Sequence, TypeVar, overload
 from . import _abi, _sql
 from ._end import Closed, End, outcome_number, outcome_of, timeout_of
 from ._links import Link, Pool, Server
-from ._machine import Action, ClusterInfo, Machine, ServerInfo, Settings, logger
+from ._machine import Action, ClusterInfo, Machine, ServerInfo, Settings, logger, said_by
 from ._policies import Metric, PolicySet
 
 T = TypeVar("T")
@@ -352,6 +352,15 @@ class Cluster:
                 self._running[action.id] = link
         return is_wanted
 
+    def _was_cut_off(self, action: Action) -> bool:
+        """Of a question that came to nothing on its link."""
+        with self._lock:
+            if action.id in self._running:
+                return False
+            if not self._machine.is_closed:
+                self._machine.note_cut_off(action)
+            return True
+
     def _prompt(self, server: int) -> None:
         """A connection came up that took longer than its question might: the question is put again."""
         with self._lock:
@@ -460,9 +469,12 @@ def _ask(reference: weakref.ref[Cluster], pool: Pool,
         if is_wanted:
             try:
                 link = _ask_once(cluster, pool, action, link)
-            except Exception:
+            except Exception as error:
                 # Not the driver's. The question's limit ends it.
-                logger.exception("asking %s failed", pool.server.name)
+                with cluster._lock:
+                    is_new = cluster._machine.note_hearing(action.server, said_by(error))
+                if is_new:
+                    logger.exception("asking %s failed", pool.server.name)
                 link = None
         del cluster
     if link is not None:
@@ -473,6 +485,7 @@ def _ask_once(cluster: Cluster, pool: Pool, action: Action, link: Link | None) -
     """Returns the link to be kept."""
     assert action.text is not None
     outcome, before = _abi.SERVER_GONE, None
+    trouble: str | None = None
     # A link that was kept may have been lost long before: then one that is new.
     for _ in range(1 if link is None else 2):
         try:
@@ -481,9 +494,10 @@ def _ask_once(cluster: Cluster, pool: Pool, action: Action, link: Link | None) -
                 cluster._prompt(action.server)
                 return link
             before = link.ask(action.text)
-            outcome = _abi.ANSWERED
+            outcome, trouble = _abi.ANSWERED, None
             break
         except pool.server.errors as error:
+            trouble = None if link is not None and cluster._was_cut_off(action) else said_by(error)
             is_broken = link is None or not link.is_usable() or pool.server.is_disconnect(error)
             outcome = _sql.outcome_of_error(pool.server.sqlstate(error), is_broken, False)
             if not is_broken:
@@ -492,7 +506,11 @@ def _ask_once(cluster: Cluster, pool: Pool, action: Action, link: Link | None) -
                 link.close()
             link = None
     with cluster._lock:
-        if cluster._running.pop(action.id, _GONE) is not _GONE and not cluster._machine.is_closed:
+        if cluster._machine.is_closed:
+            return link
+        if trouble is not None or outcome == _abi.ANSWERED:
+            cluster._machine.note_hearing(action.server, trouble)
+        if cluster._running.pop(action.id, _GONE) is not _GONE:
             cluster._machine.answer(action.id, _abi.FAILED if outcome == _abi.CONFLICT else outcome,
                                     before)
             cluster._pump()

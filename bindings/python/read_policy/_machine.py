@@ -21,11 +21,13 @@ from ._policies import Metric, Policy, PolicySet, check, random_bits, read_metri
 
 logger = logging.getLogger("read_policy")
 _LEVELS = (logging.INFO, logging.WARNING, logging.ERROR)
+_TELL_AGAIN_S = 10.0
 
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """A server, as the cluster sees it. None is unknown; seconds are of lag and of back-off."""
+    """A server, as the cluster sees it. None is unknown; seconds are of lag and of back-off. error: why the last
+    question was not answered, as the driver says it; None: it was."""
 
     name: str
     role: str
@@ -38,6 +40,7 @@ class ServerInfo:
     backing_off: float
     why: str
     grants: str
+    error: str | None
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,34 @@ class Action(NamedTuple):
     done: End[object] | None
 
 
+def said_by(error: BaseException) -> str:
+    """On one line. Some, such as of a time-out, say nothing but what they are."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+class _Hearing:
+    """Whether a server answers what it is asked, and if not, why. The plugin is not told, so it tells nobody."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.error: str | None = None
+        self._told: str | None = None
+        self._quiet_until = 0.0  # errors that take turns are not told each time
+
+    def note(self, error: str | None) -> tuple[int, str] | None:
+        """Returns what is to be told of it, if anything."""
+        self.error = error
+        if error is None:
+            was_told, self._told = self._told is not None, None
+            return (logging.INFO, f"{self._name} answers again") if was_told else None
+        now = time.monotonic()
+        if error == self._told or now < self._quiet_until:
+            return None
+        self._told = error
+        self._quiet_until = now + _TELL_AGAIN_S
+        return logging.WARNING, f"{self._name} does not answer: {error}"
+
+
 class Machine:
     def __init__(self, policies: PolicySet, names: Sequence[str], expect: Mapping[str, str],
                  settings: Settings, notify: Callable[[int, str], None]) -> None:
@@ -109,6 +140,7 @@ class Machine:
         self._policies = policies
         self._calls = _abi.plugin().cluster.contents
         self._names = tuple(names)
+        self._hearings = [_Hearing(name) for name in names]
         self._notify = notify
         self._pid = os.getpid()
         self._cluster = ctypes.c_void_p()
@@ -226,6 +258,20 @@ class Machine:
         self._calls.answer(self._cluster, action_id, outcome, _bytes_of(before), _bytes_of(after),
                            time.monotonic_ns())
 
+    def note_cut_off(self, action: Action) -> None:
+        """The question was dropped while the server had it: what the driver says of that is about its own
+        connection."""
+        if time.monotonic_ns() >= action.limit_ns:
+            self.note_hearing(action.server, "no answer in time")
+
+    def note_hearing(self, server: int, trouble: str | None) -> bool:
+        """It has answered a question, whatever it said, or was asked in vain. Returns whether that is told, which it is
+        where it is new."""
+        notice = self._hearings[server].note(trouble)
+        if notice is not None:
+            self._notify(*notice)
+        return notice is not None
+
     def prompt(self, server: int) -> None:
         self._calls.prompt(self._cluster, server, time.monotonic_ns())
 
@@ -253,7 +299,8 @@ class Machine:
 
     def server(self, name: str) -> ServerInfo:
         info = _abi.ServerInfo(struct_size=sizeof(_abi.ServerInfo))
-        self._calls.server(self._cluster, self.index_of(name), byref(info))
+        index = self.index_of(name)
+        self._calls.server(self._cluster, index, byref(info))
         return ServerInfo(
             name=name, role=_abi.ROLES[info.role], answers=bool(info.answers),
             in_recovery=None if info.in_recovery == 2 else bool(info.in_recovery),
@@ -261,7 +308,7 @@ class Machine:
             lag_bytes=None if info.lag_bytes == _abi.UNKNOWN else info.lag_bytes,
             lag=None if info.lag_ns == _abi.UNKNOWN else info.lag_ns / 1e9,
             backing_off=info.backing_off_ns / 1e9, why=text_of(info.why) or "",
-            grants=text_of(info.grants) or "")
+            grants=text_of(info.grants) or "", error=self._hearings[index].error)
 
     def metrics(self) -> list[Metric]:
         return read_metrics(lambda index, metric: self._calls.metrics(self._cluster, index, metric))

@@ -13,7 +13,7 @@ from typing import Any, Awaitable, Callable, Mapping, Sequence, TypeVar, overloa
 from . import _abi, _sql
 from ._cluster import end_of_pending
 from ._end import Closed, End, UsageError, outcome_number, outcome_of, timeout_of
-from ._machine import Action, ClusterInfo, Machine, ServerInfo, Settings, logger
+from ._machine import Action, ClusterInfo, Machine, ServerInfo, Settings, logger, said_by
 from ._policies import Decisions, Metric, Policy, PolicySet
 
 T = TypeVar("T")
@@ -418,7 +418,13 @@ class Cluster:
     def _end_dial(self, pool: _Pool, server: int, dial: asyncio.Task[Link]) -> None:
         self._tasks.discard(dial)
         pool.dial = None
-        if dial.cancelled() or dial.exception() is not None:
+        if dial.cancelled():
+            return
+        error = dial.exception()
+        if error is not None:
+            # Whoever asks hears of it, too; if it has been dropped, nobody else does.
+            if not pool.asking.locked() and not self._machine.is_closed:
+                self._machine.note_hearing(server, said_by(error))
             return
         pool.asks = dial.result()
         if self._machine.is_closed:
@@ -431,6 +437,7 @@ class Cluster:
         pool, run = self._pools[action.server], self._running[action.id]
         assert action.text is not None
         outcome, before = _abi.SERVER_GONE, None
+        trouble: str | None = None
         async with pool.asking:
             if pool.asks is not None and pool.asks_generation != pool.generation:
                 pool.asks.close()
@@ -443,9 +450,10 @@ class Cluster:
                 try:
                     run.link = pool.asks = pool.asks or await self._dialled(pool, action.server)
                     before = await pool.asks.ask(action.text)
-                    outcome = _abi.ANSWERED
+                    outcome, trouble = _abi.ANSWERED, None
                     break
                 except pool.server.errors as error:
+                    trouble = None if pool.asks is not None and self._was_cut_off(action) else said_by(error)
                     is_broken = pool.asks is None or not pool.asks.is_usable()
                     outcome = _sql.outcome_of_error(getattr(error, "sqlstate", None), is_broken, False)
                     if not is_broken:
@@ -453,11 +461,26 @@ class Cluster:
                     if pool.asks is not None:
                         pool.asks.close()
                     pool.asks = None
-                except Exception:
+                except Exception as error:
                     # Not the driver's: an address that is none, say. Nobody else would tell of it.
-                    logger.exception("asking %s failed", pool.server.name)
+                    trouble = said_by(error)
+                    if not self._machine.is_closed and self._machine.note_hearing(action.server, trouble):
+                        logger.exception("asking %s failed", pool.server.name)
                     break
-        if self._running.pop(action.id, None) is not None and not self._machine.is_closed:
+        is_wanted = self._running.pop(action.id, None) is not None
+        if self._machine.is_closed:
+            return
+        if trouble is not None or outcome == _abi.ANSWERED:
+            self._machine.note_hearing(action.server, trouble)
+        if is_wanted:
             self._machine.answer(action.id, _abi.FAILED if outcome == _abi.CONFLICT else outcome,
                                  before)
             self._pump()
+
+    def _was_cut_off(self, action: Action) -> bool:
+        """Of a question that came to nothing on its link."""
+        if action.id in self._running:
+            return False
+        if not self._machine.is_closed:
+            self._machine.note_cut_off(action)
+        return True

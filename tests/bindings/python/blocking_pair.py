@@ -234,6 +234,21 @@ class Pair:
         self.servers.relay.pass_through()
         wait_for(lambda: self.read("retry", row).served_by == "replica", "the replica to serve again")
 
+    def test_a_server_that_does_not_answer_is_told_of(self):
+        name = self.pair._pools[1].server.name
+        self.assertIsNone(self.pair.server(name).error)
+        self.servers.cluster.standby.stop("immediate")
+        said = wait_for(lambda: self.pair.server(name).error, "the error")
+        wait_for(lambda: f"{name} does not answer: {said}" in self.notices, "the notice")
+        self.servers.cluster.standby.start()
+        wait_for(lambda: f"{name} answers again" in self.notices, "the notice of its end")
+        self.assertIsNone(self.pair.server(name).error)
+
+    def test_of_one_that_falls_silent_no_error_of_our_own_making_is_told(self):
+        name = self.pair._pools[1].server.name
+        self.servers.relay.stall()
+        wait_for(lambda: f"{name} does not answer: no answer in time" in self.notices, "the notice")
+
     def test_mistakes_of_the_callers_are_theirs(self):
         row = self.row()
         with self.assertRaises(ZeroDivisionError):
@@ -402,7 +417,7 @@ class Pair:
         self.pair.close()
         # A busy machine is late too, but not by a poll's interval.
         self.assertEqual([text for text in self.notices if not re.search(
-            r" is (the primary|a replica)|next was called \d{1,3} ms after", text)], [])
+            r" is (the primary|a replica)|next was called \d{1,3} ms after|: no answer in time| answers again", text)], [])
 
 
 class Statements:

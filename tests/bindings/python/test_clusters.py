@@ -3,6 +3,7 @@
 
 import gc
 import itertools
+import logging
 import os
 import socket
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 import unittest
 import weakref
+from unittest import mock
 
 import package  # before what it is about
 from blocking_pair import SELECT, Pair, Pooled, Servers, Statements
@@ -21,6 +23,7 @@ import read_policy.psycopg
 import read_policy.psycopg2
 from read_policy import Closed, PolicySet, Settings, UsageError
 from read_policy._links import shut_down
+from read_policy._machine import _Hearing
 
 
 def setUpModule():
@@ -217,6 +220,39 @@ class Failover(unittest.TestCase):
                 self.assertEqual(pair.info().primary, "b")
                 wait_for(lambda: pair.read("primary", SELECT, ("bogus",)).verdict == "not_found",
                          "the new primary's word on what there is not")
+
+
+class Hearing(unittest.TestCase):
+    """What is told of a server that does not answer, and how often."""
+
+    def setUp(self):
+        self.hearing = _Hearing("b")
+        clock = mock.patch("time.monotonic", lambda: self.now)
+        self.now = 100.0
+        clock.start()
+        self.addCleanup(clock.stop)
+
+    def test_it_is_told_once(self):
+        self.assertEqual(self.hearing.note("refused"), (logging.WARNING, "b does not answer: refused"))
+        self.now += 3600
+        self.assertIsNone(self.hearing.note("refused"))
+        self.assertEqual(self.hearing.note(None), (logging.INFO, "b answers again"))
+        self.assertIsNone(self.hearing.note(None))
+
+    def test_errors_that_take_turns_are_not_told_each_time(self):
+        told = []
+        for error in ("refused", "starting up") * 100:
+            self.now += 0.25
+            told += filter(None, [self.hearing.note(error)])
+            self.assertEqual(self.hearing.error, error)
+        self.assertEqual(len(told), 5)
+
+    def test_nor_does_one_that_comes_and_goes_fill_a_log(self):
+        told = []
+        for _ in range(100):
+            self.now += 0.5
+            told += filter(None, [self.hearing.note("refused"), self.hearing.note(None)])
+        self.assertEqual(len(told), 10)
 
 
 class Balancer(unittest.TestCase):
