@@ -232,6 +232,8 @@ export interface ServerInfo {
   backingOffMs: number;
   why: string;
   grants: string;
+  /** Why its last question was not answered; null: it was. */
+  error: string | null;
 }
 
 export interface ClusterInfo {

@@ -2,11 +2,12 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const {
-  native, AT, viewOf, WAIT_MS, LIMIT_MS, ACTION, TARGET, REQUEST, CLUSTER, STATUS,
+  native, AT, viewOf, WAIT_MS, LIMIT_MS, ACTION, TARGET, OUTCOME, REQUEST, CLUSTER, STATUS,
   VERDICTS, SERVED_BY, COUNTED, LOG_LEVELS, EXPECTS, STATES, ROLES,
 } = require('./native.js');
 const { PolicySet } = require('./policy_set.js');
 const { PgServer } = require('./pg_server.js');
+const { Hearing, saidBy } = require('./hearing.js');
 const { msLeft } = require('./deadline.js');
 const { observe } = require('./observe.js');
 
@@ -54,7 +55,10 @@ class Cluster {
   #reads = [];
   #freeTags = [];
   #open = 0;
+  /** By the action's slot: {slot, server, work}. */
   #asks = [];
+  /** Notices of our own. */
+  #untold = [];
   #timer = null;
   #timerAt = Infinity;
   #onTimer = () => {
@@ -128,9 +132,11 @@ class Cluster {
 
   /** What is known of each server. */
   servers() {
-    return this.#named().map(({ name, index }) => {
+    return this.#named().map(({ name, index, hearing }) => {
       const info = native.server(this.#handle, index);
-      return { ...info, name, role: ROLES[info.role], expect: EXPECTS[info.expect], state: STATES[info.state] };
+      return {
+        ...info, name, role: ROLES[info.role], expect: EXPECTS[info.expect], state: STATES[info.state], error: hearing.error,
+      };
     });
   }
 
@@ -154,7 +160,7 @@ class Cluster {
     if (!known && !pool) throw new TypeError(`server ${name}: pool is missing`);
     const index = known?.index ?? this.#servers.indexOf(null);
     if (index < 0 || index >= this.#maxServers) throw new RangeError(`at most ${this.#maxServers} servers (maxServers)`);
-    const server = known ?? { name, index, pg: this.#makeServer(pool, index) };
+    const server = known ?? { name, index, pg: this.#makeServer(pool, index), hearing: new Hearing(name) };
     try {
       native.serverSet(this.#handle, index, name, ...numbers);
     } catch (error) {
@@ -232,6 +238,7 @@ class Cluster {
     }
     // Last, for whoever is told may call the cluster, or close it.
     for (const notice of notices) this.#tell(notice);
+    if (this.#untold.length > 0) for (const notice of this.#untold.splice(0)) this.#tell(notice);
   }
 
   #notices() {
@@ -257,17 +264,26 @@ class Cluster {
     const { ints } = this.#view;
     const slot = ints[AT.tag];
     if (ints[AT.isCurrent] === 0) return;
-    const { pg } = this.#servers[ints[AT.server]];
-    this.#asks[slot] = this.#limited(pg.ask(this.#set.text(ints[AT.text]), this.#asked, slot));
-    this.#context.runInAsyncScope(this.#asks[slot].connect, this.#asks[slot]);
+    const server = this.#servers[ints[AT.server]];
+    const asked = { slot, server, work: null };
+    asked.work = this.#limited(server.pg.ask(this.#set.text(ints[AT.text]), this.#asked, asked));
+    this.#asks[slot] = asked;
+    this.#context.runInAsyncScope(asked.work.connect, asked.work);
   }
 
-  #asked = (slot, outcome, _error, answer) => {
+  #asked = ({ slot, server }, outcome, error, answer) => {
     this.#asks[slot] = null;
     if (this.#isClosed) return;
+    this.#note(server, outcome === OUTCOME.ANSWERED ? null : saidBy(error));
     native.answerAsk(this.#handle, slot, outcome, answer);
     this.#drive();
   };
+
+  /** Of a question: null, or why it was not answered. */
+  #note({ index, hearing }, error) {
+    const notice = hearing.note(error);
+    if (notice !== null) this.#untold.push({ ...notice, server: index, dropped: 0 });
+  }
 
   #send() {
     const { ints } = this.#view;
@@ -306,9 +322,11 @@ class Cluster {
     if (ints[AT.isRead] !== 0) {
       this.#reads[tag]?.work?.drop();
       if (this.#reads[tag]) this.#reads[tag].work = null;
-    } else {
-      this.#asks[tag]?.drop();
+    } else if (this.#asks[tag]) {
+      const { server, work } = this.#asks[tag];
+      work.drop();
       this.#asks[tag] = null;
+      if (performance.now() >= work.limit) this.#note(server, 'no answer in time');
     }
   }
 
@@ -404,7 +422,7 @@ class Cluster {
     }
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    for (const ask of this.#asks) ask?.drop();
+    for (const asked of this.#asks) asked?.work.drop();
     native.clusterClose(this.#handle);
     await Promise.all(this.#named().map(({ pg }) => pg.close()));
     this.#set.leave();
@@ -421,7 +439,7 @@ function busy() {
 }
 
 function logNotice({ level, server, text }) {
-  const line = `read-policy: ${server === null ? '' : `${server}: `}${text}`;
+  const line = `read-policy: ${server === null || text.startsWith(server) ? '' : `${server}: `}${text}`;
   if (level === 'error') console.error(line);
   else if (level === 'warn') console.warn(line);
 }

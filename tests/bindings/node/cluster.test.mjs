@@ -693,6 +693,52 @@ test('options that pg throws on are a server that cannot be reached, and the clu
   await set.close();
 });
 
+test('why a server does not answer is told, once, and when it answers again', async () => {
+  const { cluster, notices, close } = await clusterOf(RETRY);
+  const replica = () => cluster.servers().find(({ name }) => name === 'replica');
+  const told = (text) => notices.filter((notice) => notice.server === 'replica' && notice.text.startsWith(`replica ${text}`));
+  assert.equal(replica().error, null);
+  const pid = pidOf('standby');
+  const backends = await ask('standby', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'");
+  const stop = (signal) => [pid, ...backends.map((backend) => backend.pid)].forEach((each) => {
+    try {
+      process.kill(each, signal);
+    } catch {} // the one that was asked has ended
+  });
+  stop('SIGSTOP');
+  try {
+    await until(() => told('does not answer').length > 0, 'the notice');
+    assert.deepEqual(told('does not answer').map(({ level, text }) => [level, text]),
+      [['warn', 'replica does not answer: no answer in time']]);
+    assert.equal(replica().error, 'no answer in time');
+  } finally {
+    stop('SIGCONT');
+  }
+  await until(() => told('answers again').length > 0, 'the notice of its end');
+  assert.equal(replica().error, null);
+  await cluster.setServer('nobody', { pool: optionsOf('standby', { user: 'nobody' }) });
+  await until(() => notices.some(({ server }) => server === 'nobody'), 'the reason');
+  const polls = () => cluster.metrics().find(({ name }) => name === 'cluster.polls').value;
+  const before = polls();
+  await until(() => polls() > before + 5, 'it to be asked again and again');
+  assert.deepEqual(notices.filter(({ server }) => server === 'nobody').map(({ text }) => text),
+    ['nobody does not answer: role "nobody" does not exist']);
+  await close();
+});
+
+test('who is told that a server does not answer may close the cluster', async () => {
+  const set = PolicySet.fromText(RETRY);
+  let closed = null;
+  const onNotice = ({ server }) => {
+    if (server === 'away') closed ??= cluster.close();
+  };
+  const cluster = await connect({ set, primary: optionsOf('primary'), replicas: [optionsOf('standby')], onNotice });
+  await cluster.setServer('away', { pool: optionsOf('standby', { port: 1 }) });
+  await until(() => closed !== null, 'the notice');
+  await closed;
+  await set.close();
+});
+
 test('who is told of something may read, and close', async () => {
   const set = PolicySet.fromText(RETRY);
   const id = await newRow();
