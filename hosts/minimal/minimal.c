@@ -211,9 +211,10 @@ int main(int argc, char **argv) {
     struct rp_cluster_options options = {
         .struct_size = sizeof options, .max_servers = SERVERS, .max_reads = 1, .now_ns = now_ns()};
     struct rp_set *set;
-    char text[RP_ERROR_BYTES] = "";
+    char text[RP_ERROR_BYTES] = "no entropy";
     if (argc < 7) {
-        (void)fprintf(stderr, "usage: PLUGIN INI SECTION REPLICA PRIMARY TABLE [ID...]\n");
+        (void)fprintf(stderr,
+                      "usage: minimal-host PLUGIN INI SECTION REPLICA PRIMARY TABLE [ID...]\n");
         return 2;
     }
     const struct rp_plugin *plugin = load(argv[1]);
@@ -227,7 +228,7 @@ int main(int argc, char **argv) {
                        host.calls->open(set, &options, &host.cluster, text, sizeof text) == RP_OK;
     const struct rp_policy *policy = opened ? plugin->policy(set, argv[3]) : NULL;
     if (policy == NULL) {
-        (void)fprintf(stderr, "%s\n", text[0] != '\0' ? text : "no such section, or no entropy");
+        (void)fprintf(stderr, "%s%s\n", opened ? "no section " : text, opened ? argv[3] : "");
         return 2;
     }
     for (uint32_t i = 0; i < SERVERS; i++) {

@@ -256,7 +256,7 @@ class Host:
             self.assertEqual(out, "")
         status, out, err = self.end(self.begin("nothing", "id"))
         self.assertGreater(status, 0)
-        self.assertIn("section", err)
+        self.assertRegex(err, r"no section \[?nothing\b")
         usage = subprocess.run(self.command, capture_output=True, text=True, check=False,
                                env={**os.environ, **self.environment})
         self.assertGreater(usage.returncode, 0)
