@@ -9,6 +9,7 @@ const { PolicySet } = require('./policy_set.js');
 const { PgServer } = require('./pg_server.js');
 const { Hearing, saidBy } = require('./hearing.js');
 const { msLeft } = require('./deadline.js');
+const { refuseStrangers } = require('./options.js');
 const { observe } = require('./observe.js');
 
 const MAX_SERVERS = 64;
@@ -18,6 +19,11 @@ const MAX_READS = 16384;
 const LONGEST_TIMER_MS = 60000;
 
 const NO_NOTICES = [];
+
+const CONNECT_OPTIONS = new Set(['set', 'primary', 'replicas', 'servers', 'pg', 'pollMs', 'timeoutMs', 'maxReads',
+  'maxServers', 'strict', 'firstMisses', 'wantPosition', 'onNotice']);
+const SERVER_OPTIONS = new Set(['pool', 'expect', 'state']);
+const READ_OPTIONS = new Set(['position', 'wantPosition', 'deadline', 'signal', 'client']);
 
 /** A read under way; its place in the list of reads is its tag. What it does is done in the async context of
  * its caller, though what comes next may be begun by another's answer. */
@@ -100,6 +106,7 @@ class Cluster {
    */
   read(section, what, options = {}) {
     return new Promise((resolve, reject) => {
+      refuseStrangers('read', options, READ_OPTIONS);
       const { signal, client, wantPosition = this.#options.wantPosition === true } = options;
       signal?.throwIfAborted();
       if (this.#closing) throw new Error('the cluster is closed');
@@ -150,7 +157,9 @@ class Cluster {
    * Adds a server, or changes its state or what is expected of it. Another address is another server:
    * take the old one out first (state 'off').
    */
-  async setServer(name, { pool, expect = 'any', state = 'on' } = {}) {
+  async setServer(name, options = {}) {
+    refuseStrangers(`server ${name}`, options, SERVER_OPTIONS);
+    const { pool, expect = 'any', state = 'on' } = options;
     const known = this.#named().find((server) => server.name === name);
     const numbers = [EXPECTS.indexOf(expect), STATES.indexOf(state)];
     if (numbers.includes(-1)) {
@@ -462,6 +471,7 @@ function serversOf({ primary, replicas = [], servers = [] }) {
  *   pools, or the options of a pool; see README.md for the rest
  */
 async function connect(options) {
+  refuseStrangers('connect', options, CONNECT_OPTIONS);
   const servers = serversOf(options);
   const ownsSet = !(options.set instanceof PolicySet);
   const set = ownsSet ? PolicySet.fromFile(options.set) : options.set;

@@ -5,6 +5,9 @@ const {
 } = require('./native.js');
 const { Partial, Missing, isNothing } = require('./outcomes.js');
 const { msLeft } = require('./deadline.js');
+const { refuseStrangers } = require('./options.js');
+
+const READ_OPTIONS = new Set(['replicas', 'inTransaction', 'deadline', 'signal', 'isMissing']);
 
 /** What the plugin's begin takes. */
 const REPLICAS_MAX = 0xffffffff;
@@ -112,6 +115,7 @@ class Policy {
    * Rejects with the signal's reason if it is aborted; every other end is told by the result.
    */
   async read({ readReplica, readPrimary }, options = {}) {
+    refuseStrangers('read', options, READ_OPTIONS);
     const { replicas = 1, inTransaction = false, deadline, signal, isMissing } = options;
     if (!Number.isInteger(replicas) || replicas < 0 || replicas > REPLICAS_MAX) {
       throw new RangeError('read: replicas is a whole number, 0: none');

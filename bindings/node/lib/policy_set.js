@@ -3,6 +3,9 @@
 const { native, viewOf, CAPABILITY } = require('./native.js');
 const { Policy } = require('./policy.js');
 const { observe } = require('./observe.js');
+const { refuseStrangers } = require('./options.js');
+
+const OPTIONS = new Set(['positions', 'name']);
 
 /** The last place of the table of texts is used again when the table is full. */
 const UNCACHED_TEXT = 255;
@@ -25,6 +28,7 @@ class PolicySet {
 
   /** @private Use fromFile or fromText. */
   constructor(isText, source, name, options = {}) {
+    refuseStrangers('PolicySet', options, OPTIONS);
     const capabilities = options.positions === false ? CAPABILITY.NONE : CAPABILITY.POSITIONS;
     const { handle, record } = native.open(isText, source, name, capabilities);
     this.#handle = handle;

@@ -786,6 +786,20 @@ test('numbers that are none are refused, not made to fit', async () => {
   await set.close();
 });
 
+test('an option that there is not is refused, not ignored', async () => {
+  const refused = (name) => ({ name: 'TypeError', message: new RegExp(`there is no option ${name}; expected `) });
+  const set = PolicySet.fromText(RETRY);
+  const server = { name: 'a', pool: optionsOf('primary') };
+  await assert.rejects(connect({ set, primary: optionsOf('primary'), replica: [optionsOf('standby')] }), refused('replica'));
+  await assert.rejects(connect({ set, servers: [{ ...server, expects: 'primary' }] }), refused('expects'));
+  await set.close();
+  const { cluster, close } = await clusterOf(RETRY);
+  await assert.rejects(cluster.read('snapshots_since', known('nowhere'), { postion: 'FF/FF' }), refused('postion'));
+  await assert.rejects(cluster.setServer('replica', { stat: 'drain' }), refused('stat'));
+  assert.equal(cluster.info().reads, 0);
+  await close();
+});
+
 test('what is wrong is said before anything is opened', async () => {
   await assert.rejects(connect({ set: '/nowhere.ini', primary: {} }), { code: 'RP_E_CONFIG' });
   await assert.rejects(connect({ set: PolicySet.fromText(INDEX) }), /no servers/);

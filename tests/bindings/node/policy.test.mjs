@@ -44,6 +44,14 @@ test('a policy that needs positions is refused for policy.read alone', () => {
   PolicySet.fromText(ini);
 });
 
+test('an option that there is not is refused, not ignored', async () => {
+  assert.throws(() => PolicySet.fromText(INI, { postions: false }), /no option postions; expected positions, name/);
+  const set = PolicySet.fromText(INI);
+  await assert.rejects(set.policy('plain').read({ readReplica: () => 1, readPrimary: () => 1 }, { replica: 2 }),
+    { name: 'TypeError', message: /read: there is no option replica; expected replicas, / });
+  await set.close();
+});
+
 test('a reload is whole or not at all', async () => {
   const set = PolicySet.fromText(INI);
   const policy = set.policy('plain');
