@@ -112,6 +112,9 @@ def connect(policies: PolicySet, aliases: list[str], *, expect: Mapping[str, str
     unknown = [alias for alias in aliases if alias not in connections.databases]
     if unknown:
         raise ImproperlyConfigured(f"DATABASES has no {', '.join(unknown)}")
+    others = [alias for alias in aliases if connections[alias].vendor != "postgresql"]
+    if others:
+        raise ImproperlyConfigured(f"{', '.join(others)} of DATABASES: expected an ENGINE of PostgreSQL's")
     return _cluster.Cluster(policies, [_Server(alias) for alias in aliases], expect=expect,
                             settings=settings)
 

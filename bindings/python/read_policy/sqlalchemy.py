@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import Session
 
 from . import _cluster, _sql
-from ._end import End
+from ._end import End, UsageError
 from ._links import Link, Server, shut_down
 from ._machine import Settings
 from ._policies import PolicySet
@@ -116,6 +116,9 @@ def connect(policies: PolicySet, engines: Mapping[str, Engine], *,
     cluster.read takes a SELECT (with its parameters, if any), whose rows are the value; or a function
     that takes a Connection.
     """
+    for name, engine in engines.items():
+        if not isinstance(engine, Engine) or engine.dialect.name != "postgresql":
+            raise UsageError(f"server {name}: expected an engine of create_engine(\"postgresql...\"), not {engine!r}")
     return _cluster.Cluster(policies, [_Server(name, engine) for name, engine in engines.items()],
                             expect=expect, settings=settings)
 

@@ -6,6 +6,7 @@ import unittest
 
 import django
 import django.conf
+import django.core.exceptions
 import sqlalchemy
 import sqlalchemy.orm
 
@@ -32,7 +33,8 @@ def setUpModule():
                 "USER": "postgres", "OPTIONS": {"connect_timeout": 2}}
     django.conf.settings.configure(DATABASES={
         "default": {**database, "PORT": servers.cluster.primary.port},
-        "replica": {**database, "PORT": servers.relay.port}})
+        "replica": {**database, "PORT": servers.relay.port},
+        "elsewhere": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
     django.setup()
 
 
@@ -68,6 +70,11 @@ class SQLAlchemy(Functions, unittest.TestCase):
     @staticmethod
     def end_transaction(connection):
         connection.get_transaction().rollback()
+
+    def test_what_is_no_engine_of_postgresqls_is_refused(self):
+        for other in (sqlalchemy.create_engine("sqlite://"), "postgresql://postgres@127.0.0.1/postgres"):
+            with self.assertRaisesRegex(UsageError, "server b: expected an engine of create_engine"):
+                read_policy.sqlalchemy.connect(servers.policies, {**self.engines, "b": other})
 
     def test_an_entity(self):
         row = self.row()
@@ -153,6 +160,11 @@ class Django(Pair, unittest.TestCase):
 
     def known(self, section, identity, **options):
         return self.module.get_known(section, self.model.objects.filter(pk=identity), **options)
+
+    def test_databases_that_it_cannot_use_are_refused(self):
+        for alias, words in (("replca", "DATABASES has no replca"), ("elsewhere", "elsewhere of DATABASES: expected an")):
+            with self.assertRaisesRegex(django.core.exceptions.ImproperlyConfigured, words):
+                read_policy.django.connect(servers.policies, ["default", alias])
 
     def test_get_known(self):
         self.use()
