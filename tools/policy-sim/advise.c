@@ -13,26 +13,28 @@
 struct base {
     const char *name;
     const char *lines;
-    bool waits; /* and so may ask another replica */
+    bool waits;      /* and so may ask another replica */
+    bool falls_back; /* and so has a budget; that of another policy would bound nothing */
 };
 
 static const struct base bases[] = {
-    {"at_once", "policy = replica_then_primary\nreplica_retry_max_ms = 0\n", false},
+    {"at_once", "policy = replica_then_primary\nreplica_retry_max_ms = 0\n", false, true},
     {"retry_20_50",
-     "policy = replica_then_primary\nreplica_retry_min_ms = 20\nreplica_retry_max_ms = 50\n", true},
+     "policy = replica_then_primary\nreplica_retry_min_ms = 20\nreplica_retry_max_ms = 50\n", true,
+     true},
     {"retry_50_200",
-     "policy = replica_then_primary\nreplica_retry_min_ms = 50\nreplica_retry_max_ms = 200\n",
+     "policy = replica_then_primary\nreplica_retry_min_ms = 50\nreplica_retry_max_ms = 200\n", true,
      true},
     {"retry_200_500",
      "policy = replica_then_primary\nreplica_retry_min_ms = 200\nreplica_retry_max_ms = 500\n",
-     true},
-    {"index_20", "policy = read_index\nmax_wait_ms = 20\n", true},
-    {"index_100", "policy = read_index\nmax_wait_ms = 100\n", true},
-    {"index_300", "policy = read_index\nmax_wait_ms = 300\n", true},
-    {"index_1000", "policy = read_index\nmax_wait_ms = 1000\n", true},
-    {"index_always", "policy = read_index\nwhen = always\nmax_wait_ms = 300\n", true},
-    {"backoff", "policy = replica_backoff\n", true},
-    {"primary", "policy = primary_only\n", false},
+     true, true},
+    {"index_20", "policy = read_index\nmax_wait_ms = 20\n", true, true},
+    {"index_100", "policy = read_index\nmax_wait_ms = 100\n", true, true},
+    {"index_300", "policy = read_index\nmax_wait_ms = 300\n", true, true},
+    {"index_1000", "policy = read_index\nmax_wait_ms = 1000\n", true, true},
+    {"index_always", "policy = read_index\nwhen = always\nmax_wait_ms = 300\n", true, true},
+    {"backoff", "policy = replica_backoff\n", true, true},
+    {"primary", "policy = primary_only\n", false, false},
 };
 #define BASES (sizeof bases / sizeof bases[0])
 
@@ -55,7 +57,7 @@ static void add(struct candidates *to, const struct base *base, const char *suff
 
 static void add_all(struct candidates *to, const struct base *base, const char *suffix,
                     const char *more) {
-    if (to->budget[0] != '\0') {
+    if (base->falls_back && to->budget[0] != '\0') {
         add(to, base, suffix, more, to->budget);
     }
     add(to, base, suffix, more, "");

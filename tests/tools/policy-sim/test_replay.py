@@ -260,6 +260,17 @@ class Advise(DayCase):
             self.assertLessEqual(row["shed"] / row["lookups"], float(shed.rstrip("%")) / 100)
             self.assertEqual(row["absent_wrong"], 0)
 
+    def test_no_line_is_without_effect(self):
+        """Of the primary alone, say, which has no budget: whoever is advised to set one believes in it."""
+        day = self.day(*((BEGIN + second, None, second % 2 == 0) for second in range(RECORDED)))
+        out, _ = say("advise", "--day", day, "--replica", self.stopping_standby(),
+                     "--max-primary-reads", "50", "--max-latency", "300ms")
+        lines = out[out.index("\n[") + 1:]
+        self.assertIn("policy = primary_only\n", lines)
+        check = subprocess.run([os.path.join(os.path.dirname(PROGRAM), "policy-check"), self.file(lines)],
+                               capture_output=True, text=True, check=False)
+        self.assertEqual((check.returncode, check.stderr), (0, ""))
+
     def test_a_lookup_more_outweighs_no_wait(self):
         """A few lookups more that are shed are chance; a fifth of a second that they all wait is not."""
         draw = random.Random(8)
