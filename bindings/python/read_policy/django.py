@@ -160,8 +160,14 @@ def cluster() -> _cluster.Cluster:
         return opened[1]
 
 
+_KEYS = ("FILE", "DATABASES", "EXPECT", "SETTINGS")
+
+
 def _setting(key: str) -> Any:
     options = getattr(django_settings, "READ_POLICY", {})
+    unknown = sorted(set(options) - set(_KEYS))
+    if unknown:
+        raise ImproperlyConfigured(f"READ_POLICY has no {', '.join(unknown)}; expected {', '.join(_KEYS)}")
     if key not in options:
         raise ImproperlyConfigured(f'READ_POLICY has no "{key}" in the settings')
     return options[key]

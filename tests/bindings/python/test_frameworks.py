@@ -3,6 +3,7 @@
 
 import os
 import unittest
+from unittest import mock
 
 import django
 import django.conf
@@ -165,6 +166,12 @@ class Django(Pair, unittest.TestCase):
         for alias, words in (("replca", "DATABASES has no replca"), ("elsewhere", "elsewhere of DATABASES: expected an")):
             with self.assertRaisesRegex(django.core.exceptions.ImproperlyConfigured, words):
                 read_policy.django.connect(servers.policies, ["default", alias])
+
+    def test_a_setting_that_there_is_not_is_refused(self):
+        with mock.patch.object(django.conf.settings, "READ_POLICY", {"FILE": "x", "EXPECTS": {}}, create=True):
+            with self.assertRaisesRegex(django.core.exceptions.ImproperlyConfigured,
+                                        "READ_POLICY has no EXPECTS; expected FILE, DATABASES, EXPECT, SETTINGS"):
+                self.module._setting("FILE")
 
     def test_get_known(self):
         self.use()
