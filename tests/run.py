@@ -37,6 +37,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PYTHON = "/usr/bin/python3"
 SKIPPED_STATUS = 77
 NOTHING_CHOSEN_STATUS = 78  # of a Check suite (tests/lib/suite.h)
+NOTHING_RAN_STATUS = 5  # of unittest from Python 3.12 on; 0 before
 LISTED = "has test: "  # before each test of such a suite
 PATIENCE = 5  # times the limit of a Check test, which a busy machine and a sanitizer may need
 GRACE_S = 20  # between asking a program that took too long to end and killing it
@@ -86,6 +87,11 @@ def read_unittest(output):
     skipped = counts.get("skipped", 0)
     # A failing set-up counts as an error but not as a test that ran, so the rest may be negative.
     return Result(passed=max(int(ran[-1]) - failed - skipped, 0), failed=failed, skipped=skipped)
+
+
+def has_chosen_nothing(status, output):
+    """Of unittest. A set-up that fails runs no test either."""
+    return status in (0, NOTHING_RAN_STATUS) and UNITTEST_RAN.findall(output) == ["0"]
 
 
 def words_of(program):
@@ -180,7 +186,7 @@ def run(program, limit, case, running):
         text = output.read().decode("utf-8", errors="backslashreplace")
     if timed_out:
         return Result(failed=1, note=f"not done after {limit:g} s"), text
-    if case and (status == NOTHING_CHOSEN_STATUS or UNITTEST_RAN.findall(text) == ["0"]):
+    if case and (status == NOTHING_CHOSEN_STATUS or has_chosen_nothing(status, text)):
         return Result(tests=tests_of(command, text)), text
     return judge(command, status, text), text
 

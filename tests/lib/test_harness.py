@@ -308,6 +308,16 @@ class Case(unittest.TestCase):
                 got, lines, _ = self.run_case(case, path)
                 self.assertEqual((got, lines[-1]), (status, last))
 
+    def test_a_set_up_that_fails_is_no_want_of_tests(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "test_it.py")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("import unittest\ndef setUpModule(): raise OSError('no server')\n"
+                           "class It(unittest.TestCase):\n    def test_good(self): pass\nunittest.main()\n")
+            status, lines, error = self.run_case("good", path)
+            self.assertEqual((status, lines[-1], error), (1, "0 passed, 1 failed", ""))
+            self.assertTrue(any("no server" in line for line in lines), lines)
+
 
 class Exposition(unittest.TestCase):
     """The reader of /metrics refuses what is wrong."""
