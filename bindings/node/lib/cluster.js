@@ -455,6 +455,7 @@ function logNotice({ level, server, text }) {
 
 /** {name, pool, expect, state} of every server that the options name. */
 function serversOf({ primary, replicas = [], servers = [] }) {
+  if (!Array.isArray(replicas) || !Array.isArray(servers)) throw new TypeError('connect: replicas and servers are lists');
   const all = servers.map((server, i) => ({ name: `server${i}`, ...server }));
   if (primary) all.push({ name: 'primary', pool: primary, expect: 'primary' });
   const several = replicas.length > 1;
@@ -470,8 +471,9 @@ function serversOf({ primary, replicas = [], servers = [] }) {
  * @param options set (a PolicySet, or the path of an INI file); primary and replicas, or servers:
  *   pools, or the options of a pool; see README.md for the rest
  */
-async function connect(options) {
+async function connect(options = {}) {
   refuseStrangers('connect', options, CONNECT_OPTIONS);
+  if (options.set === undefined) throw new TypeError('connect: set is missing; give a PolicySet, or the path of an INI file');
   const servers = serversOf(options);
   const ownsSet = !(options.set instanceof PolicySet);
   const set = ownsSet ? PolicySet.fromFile(options.set) : options.set;

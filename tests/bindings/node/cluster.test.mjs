@@ -803,6 +803,9 @@ test('an option that there is not is refused, not ignored', async () => {
 test('what is wrong is said before anything is opened', async () => {
   await assert.rejects(connect({ set: '/nowhere.ini', primary: {} }), { code: 'RP_E_CONFIG' });
   await assert.rejects(connect({ set: PolicySet.fromText(INDEX) }), /no servers/);
+  await assert.rejects(connect({ primary: {} }), /set is missing/);
+  await assert.rejects(connect(), /set is missing/);
+  await assert.rejects(connect({ set: PolicySet.fromText(INDEX), primary: {}, replicas: {} }), /are lists/);
   await assert.rejects(connect({ set: PolicySet.fromText(INDEX), primary: new pg.Pool(optionsOf('primary')), pollMs: 5 }), /poll_ms|poll/);
 });
 
