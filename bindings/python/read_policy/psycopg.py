@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 import psycopg
+import psycopg.conninfo
 from psycopg.pq import TransactionStatus
 
 from . import _cluster, _sql
+from ._end import UsageError
 from ._links import Link, Server, shut_down
-from ._machine import Settings
+from ._machine import Settings, said_by
 from ._policies import PolicySet
 from .asyncio import Cluster as AsyncCluster
 from .asyncio import Link as AsyncLink
@@ -37,6 +39,14 @@ def connect_async(policies: PolicySet, servers: Mapping[str, str], *,
     return AsyncCluster(policies, [_AsyncServer(name, conninfo, options)
                                    for name, conninfo in servers.items()],
                         expect=expect, settings=settings)
+
+
+def _checked(name: str, conninfo: str) -> str:
+    try:
+        psycopg.conninfo.conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError as error:
+        raise UsageError(f"server {name}: {said_by(error)}") from error
+    return conninfo
 
 
 class _Link(Link):
@@ -136,7 +146,7 @@ class _Server(Server):
 
     def __init__(self, name: str, conninfo: str, options: Mapping[str, Any]) -> None:
         super().__init__(name)
-        self._conninfo = conninfo
+        self._conninfo = _checked(name, conninfo)
         self._options: dict[str, Any] = {"connect_timeout": _sql.CONNECT_TIMEOUT_S, **options, "autocommit": True}
 
     def connect(self) -> _Link:
@@ -225,7 +235,7 @@ class _AsyncServer(AsyncServer):
 
     def __init__(self, name: str, conninfo: str, options: Mapping[str, Any]) -> None:
         super().__init__(name)
-        self._conninfo = conninfo
+        self._conninfo = _checked(name, conninfo)
         self._options: dict[str, Any] = {"connect_timeout": _sql.CONNECT_TIMEOUT_S, **options,
                                          "autocommit": True}
 

@@ -8,8 +8,9 @@ import psycopg2
 import psycopg2.extensions
 
 from . import _cluster, _sql
+from ._end import UsageError
 from ._links import Link, Server, shut_down
-from ._machine import Settings
+from ._machine import Settings, said_by
 from ._policies import PolicySet
 
 
@@ -93,6 +94,10 @@ class _Server(Server):
 
     def __init__(self, name: str, conninfo: str, options: Mapping[str, Any]) -> None:
         super().__init__(name)
+        try:
+            psycopg2.extensions.parse_dsn(conninfo)
+        except psycopg2.ProgrammingError as error:
+            raise UsageError(f"server {name}: {said_by(error)}") from error
         self._conninfo = conninfo
         self._options = {"connect_timeout": _sql.CONNECT_TIMEOUT_S, **options}
 

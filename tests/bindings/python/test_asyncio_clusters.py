@@ -309,6 +309,10 @@ class Pair:
         self.assertEqual(self.pair.info().reads, 0)
         self.assertEqual((await self.read("primary", "bogus")).verdict, "not_found")
 
+    async def test_a_connection_string_that_is_none_is_refused(self):
+        with self.assertRaisesRegex(UsageError, 'server b: .*"hots"'):
+            read_policy.psycopg.connect_async(policies, {"a": cluster.primary.conninfo(), "b": "hots=10.0.0.1"})
+
     async def test_a_replica_that_falls_silent_costs_the_limit(self):
         row = self.row()
         cluster.wait_caught_up()

@@ -48,6 +48,12 @@ class Psycopg(Pooled, Statements, unittest.TestCase):
     def end_transaction(connection):
         connection.rollback()
 
+    def test_a_connection_string_that_is_none_is_refused(self):
+        for opens in (read_policy.psycopg.connect, read_policy.psycopg2.connect):
+            for mistake in ("hots=10.0.0.1", "host=a password=b c", "postgresql://a:b@[c/d"):
+                with self.assertRaisesRegex(UsageError, "^server b: "):
+                    opens(servers.policies, {"a": servers.cluster.primary.conninfo(), "b": mistake})
+
     def test_a_server_that_never_answers_holds_nobody_up(self):
         with socket.socket() as silent:
             silent.bind(("127.0.0.1", 0))
