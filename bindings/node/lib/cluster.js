@@ -182,7 +182,8 @@ class Cluster {
     if (state === 'off') await server.pg.close();
   }
 
-  /** Forgets the system and timeline that are remembered, once every server was asked anew. */
+  /** Forgets the system and timeline that are remembered, once every server was asked anew: what notices call to
+   * reload the host. */
   forgetHistory() {
     native.forgetHistory(this.#handle);
     this.#drive();

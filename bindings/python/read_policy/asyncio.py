@@ -211,7 +211,8 @@ class Cluster:
         self._pump()
 
     def forget_history(self) -> None:
-        """After a restore or an upgrade: system and timeline that are remembered are learnt anew."""
+        """After a restore, an upgrade or a split: system and timeline that are remembered are learnt anew. It is
+        what notices call to reload the host."""
         self._check_usable()
         self._machine.forget_history()
         self._pump()
