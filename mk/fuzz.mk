@@ -29,7 +29,9 @@ fuzz-programs: $(FUZZERS)
 dose_checks = $(foreach name,$(1),'$(BUILD)/dose/tests/dose_$(name) tests/fuzz/corpus/$(name)')
 DOSE_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/dose SANITIZE=address,undefined CFLAGS='-O1 -g'
 
+# For libFuzzer 0 is no limit, which is also what the shell makes of a word.
 fuzz:
+	@case '$(MINUTES)' in ''|0*|*[!0-9]*) echo "MINUTES=$(MINUTES): expected a whole number, from 1 on" >&2; exit 1;; esac
 	@tools/install-packages $(BUILD_PACKAGES) check $(FUZZ_PACKAGES)
 	@tools/install-packages libclang-rt-$$(clang -dumpversion | cut -d. -f1)-dev
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang SANITIZE=address,undefined \

@@ -319,6 +319,17 @@ class Case(unittest.TestCase):
             self.assertTrue(any("no server" in line for line in lines), lines)
 
 
+class Fuzz(unittest.TestCase):
+    def test_a_dose_that_would_never_end_is_refused(self):
+        for minutes in ("x", "0", "", "1.5", "-1"):
+            with self.subTest(minutes=minutes):
+                # Without installing or building anything.
+                done = subprocess.run(["make", "-C", ROOT, "fuzz", f"MINUTES={minutes}"], capture_output=True, text=True,
+                                      timeout=20, check=False)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(f"MINUTES={minutes}: expected", done.stderr)
+
+
 class Exposition(unittest.TestCase):
     """The reader of /metrics refuses what is wrong."""
 
