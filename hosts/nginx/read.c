@@ -251,8 +251,8 @@ static bool is_missing(const struct location_settings *settings, ngx_uint_t stat
     return false;
 }
 
-/* An interim answer, where nginx takes it for the end, says nothing; nor does what is no HTTP, which
- * has no status at all. */
+/* An interim answer, where nginx takes it for the end, says nothing; nor does what is no HTTP,
+ * which has no status at all. */
 static bool is_answer(ngx_uint_t status) {
     return status >= NGX_HTTP_OK || status == NGX_HTTP_SWITCHING_PROTOCOLS;
 }
