@@ -194,7 +194,8 @@ static bool stage_all(struct load *load) {
          policy = next_of(policy)) {
         if (!load->document->incomplete && ini_find_section(load->document, policy->name) == NULL) {
             ini_errors_add(load->errors,
-                           "%s: the section [%s] is missing; the host is using it, so it must stay",
+                           "%s: the section [%s] is missing; it is loaded, and the host may be "
+                           "using it, so it must stay until the host is restarted",
                            load->document->path, policy->name);
         }
     }
