@@ -354,6 +354,7 @@ void pg_traffic_send_all_again(struct pg_traffic *traffic) {
         send_again(traffic, request, false);
         request->statement = NULL;
         request->result = NULL;
+        request->before = NULL;
     }
     empty(traffic);
 }

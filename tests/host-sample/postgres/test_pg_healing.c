@@ -21,8 +21,13 @@ enum {
     CONFLICT, /* fails as a read does that recovery has cancelled */
     WHO,      /* transaction, server process, and the snapshot's time */
     SLOW,     /* $1 seconds */
+    HALF,     /* a row at once that the server does not hold back, and one after $1 seconds */
     STATEMENTS
 };
+
+#define HALF_AT_ONCE                                                                               \
+    "SELECT CASE n WHEN 1 THEN repeat('x', 20000) ELSE pg_sleep($1::float8)::text END"             \
+    " FROM generate_series(1, 2) n"
 
 static const struct pg_prepared prepared[] = {
     [ECHO] = {.name = "echo",
@@ -36,6 +41,7 @@ static const struct pg_prepared prepared[] = {
     [CONFLICT] = {.name = "conflict", .sql = "SELECT conflict()::text"},
     [WHO] = {.name = "who", .sql = "SELECT pg_current_xact_id()::text"},
     [SLOW] = {.name = "slow", .sql = "SELECT pg_sleep($1::float8)::text", .parameter_count = 1},
+    [HALF] = {.name = "half", .sql = HALF_AT_ONCE, .parameter_count = 1},
     /* The second set of statements: which one a link has is asked of the server. */
     [STATEMENTS + ECHO] = {.name = "echo",
                            .sql = "SELECT 'second ' || $1::text",
@@ -51,6 +57,7 @@ static const struct pg_prepared prepared[] = {
     [STATEMENTS + WHO] = {.name = "who", .sql = "SELECT pg_current_xact_id()::text"},
     [STATEMENTS +
         SLOW] = {.name = "slow", .sql = "SELECT pg_sleep($1::float8)::text", .parameter_count = 1},
+    [STATEMENTS + HALF] = {.name = "half", .sql = HALF_AT_ONCE, .parameter_count = 1},
 };
 
 static const char transaction[] = "SELECT pg_current_xact_id()";
@@ -429,6 +436,24 @@ START_TEST(dialled_anew_under_statements) {
 }
 END_TEST
 
+/* The server tells of a question no earlier than it has a buffer full to send: with the answer to
+ * what was asked before it, and the beginning of the read's. */
+START_TEST(dialled_anew_between_a_question_and_its_read) {
+    struct pg_server *server = rig_up(&primary, 1);
+    static struct rig_call calls[2];
+    submit(server, &calls[0], nothing, ECHO, "first");
+    submit(server, &calls[1], "SELECT 'an answer'", HALF, "0.2");
+    rig_flush();
+    RIG_UNTIL(calls[0].answers == 1);
+    ck_assert_uint_eq(calls[1].answers, 0);
+    pg_server_redial(server);
+    until_answered(calls, 2);
+    ck_assert_int_eq(calls[1].status, PG_REPLY_ROWS);
+    ck_assert_int_eq(calls[1].rows, 2);
+    ck_assert_str_eq(calls[1].before, "an answer");
+}
+END_TEST
+
 START_TEST(dialled_anew_in_vain) {
     struct pg_server_options options = rig_options("host=127.0.0.1 port=1");
     struct pg_server *server = rig_add(&options);
@@ -515,6 +540,7 @@ int main(void) {
 
     TCase *dialling = rig_case(suite, "dialling", begin);
     tcase_add_test(dialling, dialled_anew_under_statements);
+    tcase_add_test(dialling, dialled_anew_between_a_question_and_its_read);
     tcase_add_test(dialling, dialled_anew_in_vain);
     tcase_add_test(dialling, a_default_that_forbids_everything);
     tcase_add_test(dialling, a_set_of_statements_for_each_schema);
