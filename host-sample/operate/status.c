@@ -119,26 +119,29 @@ static void take_servers(struct status *status, const struct servers *servers,
     }
 }
 
-static uint64_t position_of_primary(const struct status *status) {
+static const struct rp_server_info *info_of_primary(const struct status *status) {
+    static const struct rp_server_info none = {0};
     for (uint32_t i = 0; i < status->server_count; i++) {
         if (status->servers[i].info.role == RP_ROLE_PRIMARY) {
-            return status->servers[i].info.position;
+            return &status->servers[i].info;
         }
     }
-    return 0;
+    return &none;
 }
 
 /* What is known of an unknown lag grows from when the primary was last seen where the replica is.
  * So long it has been behind at least, if the primary was seen to go on; if not, it may be level
- * still, and be the one to promote. */
+ * still, and be the one to promote. One that streams an older timeline than the primary's is where
+ * somebody else is, whatever its position. */
 static void judge_lags(struct status *status) {
-    const uint64_t primary = position_of_primary(status);
+    const struct rp_server_info *primary = info_of_primary(status);
     for (uint32_t i = 0; i < status->server_count; i++) {
         struct status_server *server = &status->servers[i];
         struct rp_server_info *info = &server->info;
+        const bool elsewhere = info->timeline != 0 && info->timeline < primary->timeline;
         if (info->role == RP_ROLE_REPLICA && info->lag_ns == RP_UNKNOWN &&
-            info->position >= primary) {
-            server->level = primary != 0;
+            (elsewhere || info->position >= primary->position)) {
+            server->level = primary->position != 0 && !elsewhere;
             server->unknown_ns = info->lag_at_least_ns;
             info->lag_at_least_ns = 0;
         }

@@ -781,6 +781,34 @@ class Promotion(LookupCase):
             self.assertEqual(status, 1, text)
             self.assertIn("There is a split", text)
 
+    def test_replica_of_a_primary_that_was_deposed(self):
+        """It streams the older timeline. However far it comes, it has nothing of what the new primary wrote, and
+        is not called level when that one is away."""
+        with Cluster(standbys=("standby", "heir")) as other:
+            other.load(testbed.ROOT + "/tests/schema.sql")
+            other.wait_caught_up()
+            standby, heir = other.standbys
+            heir.promote()
+            self.write_segments(heir, 2)
+            with Host(heir, [standby], settings={"admin": {"port": free_port()}}) as host:
+                def rows():
+                    return host.admin("/status.json").json["servers"]
+                wait_for(lambda: [row["timeline"] for row in rows()] == [2, 1], "both timelines")
+                heir.stop("immediate")
+                position = self.write_segments(other.primary, 3)
+                wait_for(lambda: standby.has_replayed(position), "the standby to come further than the heir")
+                wait_for(lambda: rows()[1]["position"] == standby.value("SELECT pg_last_wal_replay_lsn()"), "the host to see it")
+                self.assertRegex(host.admin("/status.txt").body.decode(), r"replica +replica +1 +\S+ +unknown +\d+ of ")
+
+    @staticmethod
+    def write_segments(server, count):
+        """Returns a position that whoever has replayed it has them all."""
+        for _ in range(count):
+            server.execute("SELECT pg_logical_emit_message(true, '', '')")
+            server.execute("SELECT pg_switch_wal()")
+        server.execute("SELECT pg_logical_emit_message(true, '', '')")
+        return server.value("SELECT pg_current_wal_flush_lsn()")
+
 
 class Leaving(LookupCase):
     """SIGTERM with drain_ms: told at once, listening for a while, gone without a loss."""
