@@ -104,6 +104,13 @@ def said_by(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def said_of_conninfo(conninfo: str, error: BaseException) -> str:
+    """libpq quotes the part that it could not parse, which may be part of a password."""
+    if "pass" in conninfo or "://" in conninfo:
+        return "the connection string is malformed (the details are withheld: it may hold a password)"
+    return said_by(error)
+
+
 class _Hearing:
     """Whether a server answers what it is asked, and if not, why. The plugin is not told, so it tells nobody."""
 

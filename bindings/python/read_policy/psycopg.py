@@ -11,7 +11,7 @@ from psycopg.pq import TransactionStatus
 from . import _cluster, _sql
 from ._end import UsageError
 from ._links import Link, Server, shut_down
-from ._machine import Settings, said_by
+from ._machine import Settings, said_of_conninfo
 from ._policies import PolicySet
 from .asyncio import Cluster as AsyncCluster
 from .asyncio import Link as AsyncLink
@@ -45,7 +45,7 @@ def _checked(name: str, conninfo: str) -> str:
     try:
         psycopg.conninfo.conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError as error:
-        raise UsageError(f"server {name}: {said_by(error)}") from error
+        raise UsageError(f"server {name}: {said_of_conninfo(conninfo, error)}") from None
     return conninfo
 
 

@@ -10,7 +10,7 @@ import psycopg2.extensions
 from . import _cluster, _sql
 from ._end import UsageError
 from ._links import Link, Server, shut_down
-from ._machine import Settings, said_by
+from ._machine import Settings, said_of_conninfo
 from ._policies import PolicySet
 
 
@@ -97,7 +97,7 @@ class _Server(Server):
         try:
             psycopg2.extensions.parse_dsn(conninfo)
         except psycopg2.ProgrammingError as error:
-            raise UsageError(f"server {name}: {said_by(error)}") from error
+            raise UsageError(f"server {name}: {said_of_conninfo(conninfo, error)}") from None
         self._conninfo = conninfo
         self._options = {"connect_timeout": _sql.CONNECT_TIMEOUT_S, **options}
 

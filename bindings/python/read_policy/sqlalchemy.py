@@ -118,7 +118,9 @@ def connect(policies: PolicySet, engines: Mapping[str, Engine], *,
     """
     for name, engine in engines.items():
         if not isinstance(engine, Engine) or engine.dialect.name != "postgresql":
-            raise UsageError(f"server {name}: expected an engine of create_engine(\"postgresql...\"), not {engine!r}")
+            # A URL may hold a password, which an engine does not show.
+            given = repr(engine) if isinstance(engine, Engine) else type(engine).__name__
+            raise UsageError(f"server {name}: expected an engine of create_engine(\"postgresql...\"), not {given}")
     return _cluster.Cluster(policies, [_Server(name, engine) for name, engine in engines.items()],
                             expect=expect, settings=settings)
 

@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 import unittest
 import weakref
 from unittest import mock
@@ -50,9 +51,10 @@ class Psycopg(Pooled, Statements, unittest.TestCase):
 
     def test_a_connection_string_that_is_none_is_refused(self):
         for opens in (read_policy.psycopg.connect, read_policy.psycopg2.connect):
-            for mistake in ("hots=10.0.0.1", "host=a password=b c", "postgresql://a:b@[c/d"):
-                with self.assertRaisesRegex(UsageError, "^server b: "):
+            for mistake in ("hots=10.0.0.1", "host=a password=b hidden", "postgresql://a:hidden@[c/d", "postgress://a:hidden@c/d"):
+                with self.assertRaisesRegex(UsageError, "^server b: ") as raised:
                     opens(servers.policies, {"a": servers.cluster.primary.conninfo(), "b": mistake})
+                self.assertNotIn("hidden", "".join(traceback.format_exception(None, raised.exception, None)))
 
     def test_a_server_that_never_answers_holds_nobody_up(self):
         with socket.socket() as silent:
