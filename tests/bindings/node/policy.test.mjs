@@ -52,6 +52,17 @@ test('an option that there is not is refused, not ignored', async () => {
   await set.close();
 });
 
+test('what a library has put into every object is no option', async () => {
+  Object.prototype.ofALibrary = 1;
+  try {
+    const set = PolicySet.fromText(INI);
+    assert.equal((await set.policy('plain').read({ readReplica: () => 1, readPrimary: () => 1 })).verdict, 'found');
+    await set.close();
+  } finally {
+    delete Object.prototype.ofALibrary;
+  }
+});
+
 test('a reload is whole or not at all', async () => {
   const set = PolicySet.fromText(INI);
   const policy = set.policy('plain');
