@@ -268,12 +268,13 @@ static void reply_to(struct pg_traffic *traffic, const struct pg_request *reques
     }
 }
 
-static void drop_results(const struct pg_request *request) {
+static void drop_results(struct pg_request *request) {
     PQclear(request->result);
     PQclear(request->before);
+    request->result = request->before = NULL;
 }
 
-static void send_again(struct pg_traffic *traffic, const struct pg_request *request, bool alone) {
+static void send_again(struct pg_traffic *traffic, struct pg_request *request, bool alone) {
     struct pg_statement *next;
     for (struct pg_statement *one = request->statement; one != NULL; one = next) {
         next = one->next_in_group;
@@ -353,8 +354,6 @@ void pg_traffic_send_all_again(struct pg_traffic *traffic) {
         struct pg_request *request = pg_pipeline_request(&traffic->pipeline, place);
         send_again(traffic, request, false);
         request->statement = NULL;
-        request->result = NULL;
-        request->before = NULL;
     }
     empty(traffic);
 }
