@@ -499,12 +499,13 @@ class Cluster:
         cancelled: replay waits for the table's lock, which the read holds, while the read waits for the index's,
         which replay holds.
         A deadlock (40P01), after the standby's deadlock_timeout, or under conflicts_at_once a conflict before
-        that (40001). Returns what begin() returned, and whether a read was cancelled: one with a time limit of its own
-        may have timed out first."""
+        that (40001). Returns what begin() returned, and whether a read was cancelled, and but once: one with a time
+        limit of its own may have timed out first, and one that was in replay's way again has failed."""
         locks = ("SELECT count(*) FROM pg_locks JOIN pg_class ON pg_class.oid = relation WHERE locktype = 'relation'"
                  " AND (NOT granted AND mode = 'AccessShareLock' AND relname = %s"
                  " OR granted AND mode = 'AccessExclusiveLock' AND relname = %s)")
-        cancelled = r"ERROR:  (canceling statement due to conflict with recovery|deadlock detected)"
+        cancelled = (r"ERROR:  (?:canceling statement due to conflict with recovery|deadlock detected)"
+                     r"|FATAL:  terminating connection due to conflict with recovery")
         before = len(re.findall(cancelled, self.standby.log()))
         holder = psycopg2.connect(self.primary.conninfo())
         try:
@@ -522,7 +523,7 @@ class Cluster:
                 holder.commit()
         finally:
             holder.close()
-        return begun, len(re.findall(cancelled, self.standby.log())) > before
+        return begun, len(re.findall(cancelled, self.standby.log())) == before + 1
 
     def reset(self):
         """Brings every server up and every standby up to date, whatever a test did."""
