@@ -129,41 +129,39 @@ static int count_distinct(const struct occurrences *occurrences) {
     return distinct;
 }
 
-/* Of so many rows of waitpoints that exist: those that are another row's, too. False if out of
- * memory. */
-static bool count_repeated(const struct snapshot_result *read, int rows, int *repeated) {
-    *repeated = 0;
+/* How many waitpoints so many rows of existing ones are. False if out of memory. */
+static bool count_waitpoints(const struct snapshot_result *read, int rows, int *count) {
+    *count = rows;
     if (rows > 1) {
         struct waitpoints waitpoints;
         if (!waitpoints_read(&waitpoints, read)) {
             return false;
         }
-        *repeated = rows - (int)waitpoints.count;
+        *count = (int)waitpoints.count;
         free(waitpoints.sorted);
     }
     return true;
 }
 
-/* There must be a link for each distinct id in the latest row's order, and at the end of each link
- * a waitpoint. A link that is there twice makes up for no other. */
+/* At the end of each link there must be a waitpoint, and there must be a link for each distinct id
+ * in the latest row's order. A link that is there twice makes up for no other. */
 static enum snapshot_outcome found_or_partial(struct snapshot_result *read, int rows) {
     const struct row *latest = &read->rows[read->newest_first[0].row];
-    int repeated;
-    if (!count_repeated(read, rows, &repeated)) {
+    const int ordered = row_text_array(latest, SNAPSHOT_ORDER).count;
+    int there = 0;
+    read->lacking = read->links - rows;
+    if (ordered > 0 && !count_waitpoints(read, rows, &there)) {
         return SNAPSHOT_MALFORMED;
     }
-    const int waitpoints = rows - repeated;
-    int wanted = read->links - repeated;
-    if (row_text_array(latest, SNAPSHOT_ORDER).count > wanted) {
+    if (ordered > 0 && ordered > there + read->lacking) {
         struct occurrences order;
         if (!occurrences_read(&order, latest)) {
             return SNAPSHOT_MALFORMED;
         }
-        const int distinct = count_distinct(&order);
-        wanted = distinct > wanted ? distinct : wanted;
+        const int unlinked = count_distinct(&order) - there;
+        read->lacking = unlinked > read->lacking ? unlinked : read->lacking;
         free(order.sorted);
     }
-    read->lacking = wanted - waitpoints;
     return read->lacking > 0 ? SNAPSHOT_PARTIAL : SNAPSHOT_FOUND;
 }
 
