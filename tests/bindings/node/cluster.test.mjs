@@ -13,7 +13,7 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import pg from 'pg';
 import { AFTER_COLUMN, connect, PolicySet } from 'read-policy';
-import { ask, caughtUp, clusterOf, counted, known, newRow, optionsOf, pauseReplay, pidOf, resumeReplay, until } from './pair.mjs';
+import { ask, caughtUp, clusterOf, counted, known, newRow, optionsOf, pauseReplay, pidOf, resumeReplay, signallerOf, until } from './pair.mjs';
 
 const INDEX = '[snapshots_since]\npolicy = read_index\nmax_wait_ms = 5000\n';
 const RETRY = '[snapshots_since]\npolicy = replica_then_primary\nreplica_retry_min_ms = 10\nreplica_retry_max_ms = 20\n';
@@ -333,15 +333,9 @@ test('an abort rejects at once, and the client comes back', async () => {
 
 test('a server that hangs costs no read more than its deadline, nor its clients', async () => {
   const { cluster, pools, close } = await clusterOf(RETRY);
-  const pid = pidOf('standby');
   await cluster.read('snapshots_since', known('nowhere'));
-  const backends = await ask('standby', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'");
-  const stop = (signal) => [pid, ...backends.map((backend) => backend.pid)].forEach((each) => {
-    try {
-      process.kill(each, signal);
-    } catch {} // the one that was asked has ended
-  });
-  stop('SIGSTOP');
+  const signal = await signallerOf('standby');
+  signal('SIGSTOP');
   try {
     const begun = performance.now();
     const end = await cluster.read('snapshots_since', known('nowhere'), { deadline: Date.now() + 300 });
@@ -349,7 +343,7 @@ test('a server that hangs costs no read more than its deadline, nor its clients'
     assert.ok(performance.now() - begun < 1000, 'within its deadline');
     await until(() => pools[1].totalCount === pools[1].idleCount + pools[1].waitingCount, 'no client to be kept by it');
   } finally {
-    stop('SIGCONT');
+    signal('SIGCONT');
   }
   await until(async () => (await cluster.read('snapshots_since', known('nowhere'))).verdict === 'not_found', 'the standby again');
   await close();
@@ -698,21 +692,15 @@ test('why a server does not answer is told, once, and when it answers again', as
   const replica = () => cluster.servers().find(({ name }) => name === 'replica');
   const told = (text) => notices.filter((notice) => notice.server === 'replica' && notice.text.startsWith(`replica ${text}`));
   assert.equal(replica().error, null);
-  const pid = pidOf('standby');
-  const backends = await ask('standby', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'");
-  const stop = (signal) => [pid, ...backends.map((backend) => backend.pid)].forEach((each) => {
-    try {
-      process.kill(each, signal);
-    } catch {} // the one that was asked has ended
-  });
-  stop('SIGSTOP');
+  const signal = await signallerOf('standby');
+  signal('SIGSTOP');
   try {
     await until(() => told('does not answer').length > 0, 'the notice');
     assert.deepEqual(told('does not answer').map(({ level, text }) => [level, text]),
       [['warn', 'replica does not answer: no answer in time']]);
     assert.equal(replica().error, 'no answer in time');
   } finally {
-    stop('SIGCONT');
+    signal('SIGCONT');
   }
   await until(() => told('answers again').length > 0, 'the notice of its end');
   assert.equal(replica().error, null);

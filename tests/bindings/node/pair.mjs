@@ -60,6 +60,17 @@ export async function caughtUp() {
 /** The main process of a server, to be stopped or continued. */
 export const pidOf = (name) => Number(readFileSync(`${SERVERS[name].data}/postmaster.pid`, 'utf8').split('\n')[0]);
 
+/** What sends a signal to a server and to the backends that clients have there now. */
+export async function signallerOf(name) {
+  const backends = await ask(name, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'");
+  const pids = [pidOf(name), ...backends.map(({ pid }) => pid)];
+  return (signal) => pids.forEach((pid) => {
+    try {
+      process.kill(pid, signal);
+    } catch {} // the one that was asked has ended
+  });
+}
+
 /** A cluster over the pair, and what closes it and all that it stands on. Both servers have been heard: a busy
  * machine may answer their first questions too late. */
 export async function clusterOf(ini, { heard = true, ...options } = {}) {
