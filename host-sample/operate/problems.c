@@ -38,15 +38,33 @@ static void list_primaries(const struct status *status, char *text, size_t lengt
     }
 }
 
+/* Of one whose lag is unknown and which lacks nothing, how long it has been so is what counts. */
+static bool is_too_far(const struct status *status, const struct status_server *server) {
+    return policy_needs_closer(&status->needs, RP_UNKNOWN, server->unknown_ns) ||
+           policy_needs_closer(&status->needs, server->info.lag_ns, server->info.lag_at_least_ns);
+}
+
+/* A silent replica is still offered, but reads of it fail. */
+static bool any_replica_serves(const struct status *status) {
+    for (uint32_t i = 0; i < status->server_count; i++) {
+        const struct rp_server_info *info = &status->servers[i].info;
+        if (info->role == RP_ROLE_REPLICA && info->state == RP_SERVER_ON && info->answers != 0 &&
+            !is_too_far(status, &status->servers[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Where a replica may come back the primary stands in for it, within its budget. One that was taken
  * away is none any more: then all reads are the primary's in the first place. */
 static void check_replicas(struct status *status) {
     uint32_t drained = 0;
-    if (!status->ready || status->threads_without_primary > 0 || status->cluster.replicas != 0 ||
-        status->server_count < 2) {
+    if (!status->ready || !status->needs.replica_serves || status->threads_without_primary > 0 ||
+        status->server_count < 2 || any_replica_serves(status)) {
         return;
     }
-    if (status->cluster.replicas_out != 0) {
+    if (status->cluster.replicas_out != 0 || status->cluster.replicas != 0) {
         add(status, TONE_BAD, "No replica can be asked: reads go to the primary%s.",
             status->budget.per_s != 0 ? ", as many as its budget admits"
                                       : ", and no budget bounds them");

@@ -406,7 +406,10 @@ class Status(LookupCase):
             host.reload({"policy": "replica_then_primary", "on_replica_failure": "primary"})
             self.assertIn("No replica can be asked: reads go to the primary, and no budget bounds them.",
                           self.problems(host))
+            host.reload({"policy": "primary_only"})
+            self.assertEqual([one for one in self.problems(host) if "eplica can be asked" in one], [])
         cluster.reset()
+        self.assert_told_that_no_replica_serves(policy)
         with with_admin(policy, replica={"conninfo": cluster.standby.conninfo(), "state": "drain"}) as host:
             self.assert_told_first(host, "There is no replica to ask, since replica has state = drain: all reads are "
                                          "the primary's, and no budget bounds them[.]")
@@ -416,6 +419,21 @@ class Status(LookupCase):
         with Host(policy=policy, settings={"admin": {"port": free_port()}, **twins}) as host:
             wait_for(lambda: "There is no replica to ask: all reads are the primary's, and no budget bounds them."
                      in self.problems(host), "no drained primary to be blamed")
+
+    def assert_told_that_no_replica_serves(self, policy):
+        """Of one that was there, too: it is still offered, when it falls silent, and reads of it fail."""
+        told = "No replica can be asked: reads go to the primary, as many as its budget admits."
+        with with_admin({**policy, "max_lag_ms": 100}) as host:
+            wait_for(lambda: self.first_problem(host) is None, "nothing to be wrong")
+            cluster.standby.pause_replay()
+            cluster.commit_something()
+            wait_for(lambda: told in self.problems(host), "that it is too far behind")
+            cluster.standby.resume_replay()
+            wait_for(lambda: self.first_problem(host) is None, "nothing to be wrong any more")
+            cluster.standby.stop("immediate")
+            wait_for(lambda: told in self.problems(host), "that it is gone")
+            self.assertEqual(host.lookup(run, since).served_by, "primary")
+        cluster.reset()
 
     def test_configuration_that_was_refused(self):
         with with_admin() as host:
