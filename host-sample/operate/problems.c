@@ -103,6 +103,13 @@ static void check_cluster(struct status *status) {
     }
 }
 
+/* A standby that lacks nothing yet, beside a quiet primary, and will not get what comes next. Of
+ * one that tells nothing of itself, or whose role may not see it, this is not known. */
+static bool is_cut_off(const struct status *status, const struct rp_server_info *info) {
+    return info->answers != 0 && info->timeline == 0 && info->position != 0 &&
+           info->grants[0] == '\0' && status->threads_without_primary == 0;
+}
+
 static void check_lag(struct status *status, const struct status_server *server) {
     const struct rp_server_info *info = &server->info;
     const bool known = info->lag_ns != RP_UNKNOWN;
@@ -129,6 +136,11 @@ static void check_lag(struct status *status, const struct status_server *server)
                                 "(pg_is_wal_replay_paused()), delayed, held up by a query, or slow";
         add(status, TONE_WARN, "%s is %s%llu s behind the primary%s.", server->name,
             known ? "" : "at least ", (unsigned long long)(lag_ns / 1000000000), why);
+    } else if (is_cut_off(status, info)) {
+        add(status, TONE_WARN,
+            "%s does not stream, so its timeline is not known and it proves nothing: see "
+            "pg_stat_wal_receiver there.",
+            server->name);
     }
 }
 

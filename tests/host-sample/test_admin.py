@@ -368,6 +368,22 @@ class Status(LookupCase):
             cluster.standby.resume_replay()
             wait_for(lambda: self.first_problem(host) is None, "nothing to be wrong any more")
 
+    def test_standby_that_does_not_stream(self):
+        """Also while it lacks nothing, beside a primary that is quiet."""
+        standby = cluster.standby
+        self.addCleanup(cluster.reset)
+        self.addCleanup(standby.execute, "SELECT pg_reload_conf()")
+        self.addCleanup(standby.execute, f"ALTER SYSTEM SET primary_conninfo = '{cluster.primary.conninfo()}'")
+        with with_admin() as host:
+            wait_for(lambda: self.first_problem(host) is None, "nothing to be wrong")
+            standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
+            standby.execute("SELECT pg_reload_conf()")
+            self.assert_told_first(host, "replica does not stream, .* see pg_stat_wal_receiver there[.]")
+            self.assertEqual(self.replica_row(host)["lag_bytes"], 0)
+            cluster.primary.stop("immediate")
+            self.assert_told_first(host, "No primary answers")
+            self.assertEqual([one for one in self.problems(host) if "stream" in one], [])  # what follows is not told
+
     def replica_row(self, host):
         return host.admin("/status.json").json["servers"][1]
 
