@@ -531,6 +531,9 @@ bool http_connection_open(struct http_connections *connections, int fd) {
     counter_add(&connections->counters.open, 1);
     if (counter_add_shared(connections->serving, 1) >= connections->max_connections) {
         counter_add(&connections->counters.refused, 1);
+        if (connections->handlers.on_refused != NULL) {
+            connections->handlers.on_refused(connections->handlers.context);
+        }
         http_connection_refuse(connection, HTTP_STATUS_SERVICE_UNAVAILABLE);
     } else {
         arrange_next(connection);

@@ -55,6 +55,8 @@ struct http_front_handlers {
     /* Connections begin to wait in the system's queue, for there is no descriptor or memory for
      * them; `error` is accept's. NULL: not called. */
     void (*on_exhausted)(void *context, int error);
+    /* A connection over max_connections is refused. NULL: not called. */
+    void (*on_refused)(void *context);
     /* A reply is about to be sent on that socket: the answer to an exchange, within
      * http_exchange_reply, or one of the front's own. The bytes are those of its body. NULL: not
      * called. */

@@ -274,6 +274,7 @@ static bool admit(struct lookups *lookups) {
 
 static uint32_t refuse(struct lookups *lookups, struct http_exchange *exchange) {
     counter_add(&lookups->counters.verdicts[RP_VERDICT_NONE], 1);
+    lookup_record_refused(lookups->service);
     answer_shed(&lookups->answers, exchange, "max_lookups lookups are under way");
     return lookup_status(RP_VERDICT_SHED);
 }

@@ -23,14 +23,22 @@
 struct lookup;
 TAILQ_HEAD(lookup_list, lookup);
 
+/* What comes in floods is logged once a second in the whole process, with the number since the last
+ * line. */
+struct flood {
+    _Atomic uint64_t unlogged;    /* since the last line */
+    _Atomic uint64_t next_log_ns; /* no line before */
+};
+
 /* Of the whole host: constant except the counters, which all threads write. */
 struct lookup_service {
     const struct rp_plugin *plugin;
     const struct rp_policy *policy;
-    struct log *log;                   /* which lookups never wait for */
-    _Atomic uint64_t under_way;        /* at most max_lookups */
-    _Atomic uint64_t shed_unlogged;    /* sheds since the last line about them */
-    _Atomic uint64_t shed_next_log_ns; /* no line about sheds before */
+    struct log *log;            /* which lookups never wait for */
+    _Atomic uint64_t under_way; /* at most max_lookups */
+    struct flood shed;
+    struct flood refused;             /* over max_lookups */
+    struct flood refused_connections; /* over max_connections */
     struct misses misses;
 };
 

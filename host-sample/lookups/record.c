@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define FLOOD_DIGITS 24
+
 const uint32_t lookup_latency_bounds_us[LOOKUP_LATENCY_BUCKETS] = {
     100,   250,    500,    1000,   2500,    5000,    10000,  25000,
     50000, 100000, 250000, 500000, 1000000, 2500000, 5000000};
@@ -78,21 +80,28 @@ static void log_end(const struct lookup_service *service, const struct lookup_en
                       end->message, fields);
 }
 
-/* Sheds come in floods: one line a second in the whole process, about this one, with the number
- * since the last line. */
-static void log_shed(struct lookup_service *service, const struct lookup_end *end) {
-    uint64_t now = monotonic_ns();
-    counter_add_shared(&service->shed_unlogged, 1);
-    uint64_t next = counter_value(&service->shed_next_log_ns);
+/* Counts one more. Whether it is time for a line; then `number` is what that is to say. */
+static bool count_flood(struct flood *flood, char number[FLOOD_DIGITS]) {
+    const uint64_t now = monotonic_ns();
+    counter_add_shared(&flood->unlogged, 1);
+    uint64_t next = counter_value(&flood->next_log_ns);
     if (now < next || !atomic_compare_exchange_strong_explicit(
-                          &service->shed_next_log_ns, &next, now + UINT64_C(1000000000),
+                          &flood->next_log_ns, &next, now + UINT64_C(1000000000),
                           memory_order_relaxed, memory_order_relaxed)) {
+        return false;
+    }
+    (void)snprintf(
+        number, FLOOD_DIGITS, "%llu",
+        (unsigned long long)atomic_exchange_explicit(&flood->unlogged, 0, memory_order_relaxed));
+    return true;
+}
+
+/* About this one, with the number. */
+static void log_shed(struct lookup_service *service, const struct lookup_end *end) {
+    char number[FLOOD_DIGITS];
+    if (!count_flood(&service->shed, number)) {
         return;
     }
-    char number[24];
-    (void)snprintf(number, sizeof number, "%llu",
-                   (unsigned long long)atomic_exchange_explicit(&service->shed_unlogged, 0,
-                                                                memory_order_relaxed));
     const struct log_field fields[] = {
         LOG_TEXT("run_id", end->request->run.text),
         LOG_TEXT("snapshot_id", end->request->snapshot.text),
@@ -102,6 +111,23 @@ static void log_shed(struct lookup_service *service, const struct lookup_end *en
         LOG_END,
     };
     log_write(service->log, LOG_LEVEL_ERROR, end->message, fields);
+}
+
+static void log_refused(struct log *log, struct flood *flood, const char *message) {
+    char number[FLOOD_DIGITS];
+    if (count_flood(flood, number)) {
+        const struct log_field fields[] = {LOG_NUMBER("refused", number), LOG_END};
+        log_write(log, LOG_LEVEL_ERROR, message, fields);
+    }
+}
+
+void lookup_record_refused(struct lookup_service *service) {
+    log_refused(service->log, &service->refused, "lookups refused: max_lookups are under way");
+}
+
+void connection_record_refused(struct lookup_service *service) {
+    log_refused(service->log, &service->refused_connections,
+                "connections refused: max_connections are open");
 }
 
 static void remember(struct lookup_service *service, const struct lookup_end *end) {

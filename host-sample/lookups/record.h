@@ -35,4 +35,8 @@ const char *lookup_served_by(int32_t served_by);
  * line is written with that. */
 void lookup_record(struct lookups *lookups, const struct lookup_end *end);
 
+/* [thread-safe] In the log: a lookup over max_lookups, a connection over max_connections. */
+void lookup_record_refused(struct lookup_service *service);
+void connection_record_refused(struct lookup_service *service);
+
 #endif

@@ -10,6 +10,7 @@
 #include "host-sample/base/secret.h"
 #include "host-sample/http/client_address.h"
 #include "lookup.h"
+#include "record.h"
 #include "routes.h"
 
 #include <stdio.h>
@@ -310,8 +311,14 @@ static void on_exhausted(void *context, int error) {
                       "cannot accept connections; clients wait, and it is tried again", fields);
 }
 
+static void on_refused(void *context) {
+    const struct requests *requests = context;
+    connection_record_refused(requests->lookups->service);
+}
+
 const struct http_front_handlers requests_handlers = {.on_request = on_request,
                                                       .on_gone = on_gone,
                                                       .on_hang_up = on_hang_up,
                                                       .on_exhausted = on_exhausted,
+                                                      .on_refused = on_refused,
                                                       .on_reply = on_reply};

@@ -491,6 +491,10 @@ class Status(LookupCase):
                 self.assertEqual(host.admin("/status.json").json["connections"],
                                  {"open": 3, "max_connections": 3})
                 self.assertIn("3 connections, of at most 3.", host.admin("/status.txt").body.decode())
+                with RawConnection(host.port) as refused:
+                    refused.read_answer()
+                host.wait_for_log(lambda line: line.fields["message"] == "connections refused: max_connections are open"
+                                  and line.fields["refused"] == 1, "that it was refused")
             wait_for(lambda: self.first_problem(host) is None, "the connections to be closed")
 
     def test_threads_share_the_connections(self):

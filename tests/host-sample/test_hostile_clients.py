@@ -7,6 +7,7 @@ to a single client of each kind are tested in test_routes.py and test_http_front
 """
 
 import contextlib
+import datetime
 import random
 import resource
 import socket
@@ -175,6 +176,17 @@ class Crowds(HostileCase):
                 self.assertEqual(sum(answer.status == 200 for answer in answers), limit)
             self.assert_others_are_served(other)
             others_vitals.wait_restored()
+        self.assert_refusals_logged(other, "lookups refused: max_lookups are under way", size - limit)
+
+    def assert_refusals_logged(self, other, message, at_most):
+        """Once a second, with the number since the line before."""
+        lines = [line.fields for line in other.log if line.fields["message"] == message]
+        self.assertEqual({line["level"] for line in lines}, {"error"})
+        self.assertEqual(lines[0]["refused"], 1)
+        self.assertLessEqual(sum(line["refused"] for line in lines), at_most)
+        times = [datetime.datetime.fromisoformat(line["time"].rstrip("Z")) for line in lines]
+        for before, after in zip(times, times[1:]):
+            self.assertGreater((after - before).total_seconds(), 0.9)
 
     def test_half_closed(self):
         """Clients that end their side after the request, and stay: answered, and closed."""
