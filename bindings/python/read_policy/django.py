@@ -20,6 +20,7 @@ from typing import Any, Callable, Mapping
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 from django.db import DatabaseError, InterfaceError, connections, transaction
 
 from . import _cluster, _sql
@@ -159,6 +160,27 @@ def cluster() -> _cluster.Cluster:
             _cluster_of_process = opened
         return opened[1]
 
+
+def close() -> None:
+    """Closes the process's cluster with all its connections: the one that asks each database is no request's, and a
+    test database that it is connected to cannot be dropped. The next read opens another cluster."""
+    global _cluster_of_process
+    with _lock:
+        opened, _cluster_of_process = _cluster_of_process, None
+    if opened is not None:
+        opened[1].close()
+
+
+def _forget_settings(*, setting: str, **_other: Any) -> None:
+    """Tests override settings."""
+    global _policies
+    if setting == "READ_POLICY":
+        close()
+        with _lock:
+            _policies = None
+
+
+setting_changed.connect(_forget_settings)
 
 _KEYS = ("FILE", "DATABASES", "EXPECT", "SETTINGS")
 

@@ -16,7 +16,7 @@ from package import POLICIES
 from testbed import wait_for
 
 import read_policy.sqlalchemy
-from read_policy import ReadFailed, Shed, UsageError
+from read_policy import Closed, ReadFailed, Shed, UsageError
 
 try:
     # By Django's own numbers, which depend on the driver that it finds.
@@ -238,6 +238,40 @@ class Django(Pair, unittest.TestCase):
         self.assertIn("read-only", str(end.error))
         self.assertFalse(self.model.objects.filter(pk="written").exists())
         self.assertTrue(self.model.objects.create(pk="written"))
+
+    def test_a_test_database_can_be_dropped_once_it_is_closed(self):
+        """As a test runner does it: the questions have a connection of their own, of no request."""
+        from django.db import connections
+        self.use()
+        servers.cluster.primary.execute("CREATE DATABASE made_for_tests")
+        with mock.patch.dict(connections["default"].settings_dict, NAME="made_for_tests"), \
+                mock.patch.dict(connections.databases["default"], NAME="made_for_tests"):
+            self.module.close()
+            opened = self.module.cluster()
+            wait_for(lambda: opened.server("default").answers, "an answer of that database")
+        self.assertEqual(self.clients_of("made_for_tests"), 1)
+        self.module.close()
+        servers.cluster.primary.execute("DROP DATABASE made_for_tests")
+        self.assertIsNot(self.module.cluster(), opened)
+
+    @staticmethod
+    def clients_of(database):
+        return servers.cluster.primary.value("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", (database,))
+
+    def test_settings_that_a_test_overrides(self):
+        from django.test import override_settings
+        self.use()
+        loaded, opened = self.module.policies(), self.module.cluster()
+        path = os.path.join(servers.cluster.directory, "other.ini")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("[other]\npolicy = primary_only\n")
+        row = self.row()
+        with override_settings(READ_POLICY={"FILE": path, "DATABASES": ["default", "replica"]}):
+            self.assertEqual(self.known("other", row).pk, row)
+        self.assertEqual(self.known("index", row).pk, row)
+        self.assertIsNot(self.module.policies(), loaded)
+        with self.assertRaises(Closed):
+            opened.info()
 
     def test_repeatable_read_around_it_proves_nothing(self):
         """As under ATOMIC_REQUESTS: the block has its snapshot, and the row comes afterwards."""
