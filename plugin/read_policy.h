@@ -356,6 +356,10 @@ struct rp_kind {
  * `before` is the question's answer, and belongs to its transaction: if a read is asked again, in
  * another transaction, so is the question.
  *
+ * THE FIRST READ. Until `settled` of rp_cluster_info nothing is proven and nobody is known to be
+ * the primary: a read that begins before may end as failed, though all servers are well. Wait for
+ * it, within the read's own time.
+ *
  * THREADS. One thread at a time for one cluster [one thread]; each event loop has its own cluster,
  * all of them on one set. Opened after any fork. All memory is taken when it is opened.
  *
