@@ -8,9 +8,9 @@
 #include "proofs.h"
 #include "replica_lag.h"
 
-/* The number-th of those offered. */
+/* The number-th of those offered; the last one, if fewer are left of them since. */
 static uint32_t offered_server(uint64_t offered, uint32_t number) {
-    while (number-- > 0) {
+    while (number-- > 0 && (offered & (offered - 1)) != 0) {
         offered &= offered - 1;
     }
     return (uint32_t)__builtin_ctzll(offered);

@@ -115,6 +115,9 @@ void reads_take_reports(struct rp_cluster *cluster) {
     while ((read = TAILQ_FIRST(&cluster->reported)) != NULL) {
         TAILQ_REMOVE(&cluster->reported, read, entry);
         read->phase = READ_FREE;
+        if (steps_await_elsewhere(cluster, read)) {
+            continue;
+        }
         const struct rp_report report = {.struct_size = sizeof report,
                                          .outcome = read->outcome,
                                          .now_ns = cluster->now_ns,

@@ -54,6 +54,11 @@ void steps_send_again(struct rp_cluster *cluster, struct read *read);
 /* It was sent before its position was known to be reached, in vain: that is awaited after all. */
 void steps_await_after_all(struct rp_cluster *cluster, struct read *read);
 
+/* Its position was awaited in vain, since the replica is lost, before it was read at all: another
+ * one is awaited, for the policy would read that as it is. False: it is not so, or there is none.
+ */
+bool steps_await_elsewhere(struct rp_cluster *cluster, struct read *read);
+
 /* What a replica's answer is to the policy, an outcome and a position. */
 int32_t steps_judge(struct rp_cluster *cluster, struct read *read, int32_t outcome,
                     const struct facts *facts, uint64_t *position);

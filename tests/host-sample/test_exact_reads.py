@@ -427,6 +427,30 @@ class SeveralReplicas(ExactReads):
                 self.assertEqual(host.counters(), {})
             self.assert_reads(host, primary=0)
 
+    def test_current_reads_where_one_is_killed(self):
+        """Both standbys are paused: those that wait for the one that dies wait for the other one then, which
+        has not come to where the primary was either."""
+        run, life = self.known_everywhere()
+        cluster.wait_caught_up(cluster.standbys[1])
+        for standby in cluster.standbys:
+            standby.pause_replay()
+        since = life[0]["id"]
+        history.snapshot(run, "FINISHED", "COMPLETED_SUCCESSFULLY")
+        history.write(cluster.primary)
+        with self.host(ALWAYS, replicas=cluster.standbys) as host:
+            asked = [host.begin_lookup(run, since) for _ in range(20)]
+            names = [name for name in host.settings if name.startswith("replica")]
+            wait_for(lambda: all(host.metrics().value("snapshot_host_reads_total", server=name) for name in names),
+                     "reads of both")
+            cluster.standbys[1].kill9()
+            host.wait_for_log(lambda line: line.fields.get("server") == names[1] and "link lost" in line.text,
+                              "its end to be seen")
+            cluster.standby.resume_replay()
+            for answer in (each.result() for each in asked):
+                self.assert_found(answer, history.rows(), run, since, "replica")
+            self.assertEqual(host.counters(), {})
+        self.assert_reads(host, primary=0)
+
     def test_one_is_killed_under_load(self):
         run, life = self.known_everywhere()
         cluster.wait_caught_up(cluster.standbys[1])

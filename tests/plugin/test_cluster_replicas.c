@@ -208,6 +208,63 @@ START_TEST(one_at_the_floor_that_cannot_prove_has_missed) {
 }
 END_TEST
 
+/* A current read is with the standby, for a position that neither of the two has come to yet. */
+static uint64_t begin_current(void) {
+    open_three("policy = read_index\nwhen = always\nmax_wait_ms = 300");
+    pair.inserted += 0x1000;
+    uint64_t tag = 0;
+    do {
+        pair_start(&pair, ++tag, 0);
+    } while (pair.reads_out[tag].server != PAIR_STANDBY);
+    return tag;
+}
+
+static void standby_dies(uint64_t tag) {
+    pair.standby_is_gone = true;
+    pair_answer(&pair, &pair.reads_out[tag], RP_SERVER_GONE, NULL);
+    pair_answer(&pair, &pair.watch_out, RP_SERVER_GONE, NULL);
+}
+
+/* It is not read as it is: where it stands is asked for before. */
+static void assert_current_at_the_other(uint64_t tag) {
+    const struct rp_action *read = &pair.reads_out[tag];
+    for (int i = 0; i < 300 && read->id == 0; i++) {
+        pair.alias_replayed = i == 10 ? pair.inserted : pair.alias_replayed;
+        pair_time_passes(&pair, 1);
+    }
+    ck_assert_ptr_nonnull(read->text);
+    ck_assert_uint_eq(pair.alias_replayed, pair.inserted);
+    assert_served_by_the_other(tag, PAIR_STANDBY);
+}
+
+START_TEST(a_current_read_whose_replica_dies_awaits_the_other_one) {
+    const uint64_t tag = begin_current();
+    standby_dies(tag);
+    assert_current_at_the_other(tag);
+}
+END_TEST
+
+START_TEST(a_current_read_whose_replica_is_taken_out_awaits_the_other_one) {
+    const uint64_t tag = begin_current();
+    answer_late(tag, RP_FOUND);
+    (void)pair.calls->server_set(pair.cluster, PAIR_STANDBY, "b", RP_EXPECT_ANY, RP_SERVER_OFF,
+                                 pair.now_ns);
+    pair_run(&pair);
+    assert_current_at_the_other(tag);
+}
+END_TEST
+
+/* Where there is no other one it is read as it is, in vain. */
+START_TEST(a_current_read_whose_only_replica_dies_fails) {
+    const uint64_t tag = begin_current();
+    set_other(RP_SERVER_OFF);
+    standby_dies(tag);
+    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_STANDBY);
+    pair_answer(&pair, &pair.reads_out[tag], RP_SERVER_GONE, NULL);
+    ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FAILED);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_replicas");
     TCase *tests = suite_case(suite, "replicas", NULL, tear_down, 0);
@@ -222,5 +279,8 @@ int main(void) {
     tcase_add_test(tests, where_nobody_is_at_the_floor_the_one_that_was_asked_is_awaited);
     tcase_add_test(tests, a_rehearsed_miss_is_no_answer_below_the_floor);
     tcase_add_test(tests, one_at_the_floor_that_cannot_prove_has_missed);
+    tcase_add_test(tests, a_current_read_whose_replica_dies_awaits_the_other_one);
+    tcase_add_test(tests, a_current_read_whose_replica_is_taken_out_awaits_the_other_one);
+    tcase_add_test(tests, a_current_read_whose_only_replica_dies_fails);
     return suite_run(suite);
 }
