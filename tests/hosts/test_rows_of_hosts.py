@@ -89,6 +89,7 @@ class Luajit(Host, unittest.TestCase):
 
 
 @unittest.skipUnless(os.path.exists(os.path.join(BUILD, "hosts", "go-host")), "the host in Go is not built")
+@unittest.skipIf(sanitizer.is_in(HOST_PLUGIN), "the plugin is built with a sanitizer")
 class Go(Host, unittest.TestCase):
     command = [os.path.join(BUILD, "hosts", "go-host")]
 
@@ -99,6 +100,7 @@ class Go(Host, unittest.TestCase):
 
 
 @unittest.skipUnless(os.path.exists(os.path.join(BUILD, "hosts", "rust-host")), "the host in Rust is not built")
+@unittest.skipIf(sanitizer.is_in(HOST_PLUGIN), "the plugin is built with a sanitizer")
 class Rust(Host, unittest.TestCase):
     command = [os.path.join(BUILD, "hosts", "rust-host")]
 
