@@ -73,7 +73,14 @@ static void note_long_waits(const struct host_config *config, struct ini_errors 
     ini_free(document);
 }
 
+static void note_no_token(const struct host_config *config, struct ini_errors *notes) {
+    if (config->auth.token[0] == '\0' && config->auth.other_token[0] == '\0') {
+        ini_errors_add(notes, "nobody is let in on the worker route: [auth] has no token");
+    }
+}
+
 void config_notes(const struct host_config *config, struct ini_errors *notes) {
+    note_no_token(config, notes);
     note_one_server(config, notes);
     note_gone_keys(config, notes);
     note_files(config, notes);

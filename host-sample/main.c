@@ -177,10 +177,6 @@ static void describe_host(const struct host *host) {
     if (config->tables.schema[0] != '\0') {
         (void)printf("Reads the tables of schema \"%s\".\n", config->tables.schema);
     }
-    if (config->auth.token[0] == '\0' && config->auth.other_token[0] == '\0') {
-        (void)printf("Nobody is let in on the worker route: [auth] has neither token nor "
-                     "token_file.\n");
-    }
     (void)printf("%s: %s %s, ABI %u.%u.\n", config->plugin.path, host->service.plugin->name,
                  host->service.plugin->version, host->service.plugin->abi_major,
                  host->service.plugin->abi_minor);

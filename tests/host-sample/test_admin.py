@@ -464,6 +464,8 @@ class Status(LookupCase):
             self.assertNotIn("Nobody is let in", host.admin("/status.txt").body.decode())
             host.reload(settings={**host.settings, "auth": {"token": ""}})
             self.assert_told_first(host, "Nobody is let in on the worker route")
+            host.wait_for_log(lambda line: line.fields.get("note")
+                              == "nobody is let in on the worker route: [auth] has no token", "a note")
 
     def test_flood(self):
         policy = {"policy": "replica_then_primary", "replica_retry_max_ms": 0,

@@ -148,7 +148,7 @@ class Installed(unittest.TestCase):
         self.assertIn(installed("lib/read-policy/read_policy.so") + ": read-policy", said)
         self.assertIn(installed("etc/read-policy/read-policy.ini") + ": good", said)
         # The sample's token is public.
-        self.assertIn("Nobody is let in", said)
+        self.assertIn("nobody is let in", said)
 
     def test_the_host_finds_its_configuration(self):
         config = installed(SECRETIVE)
