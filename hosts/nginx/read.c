@@ -53,6 +53,9 @@ static void take_request_back(struct read_context *context) {
     request->http_version = context->http_version;
     request->limit_rate = context->limit_rate;
     request->limit_rate_set = context->limit_rate_set;
+    request->allow_ranges = context->allow_ranges & 1;
+    request->single_range = context->single_range & 1;
+    request->disable_not_modified = context->disable_not_modified & 1;
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -206,6 +209,9 @@ static struct read_context *new_context(ngx_http_request_t *request,
     context->http_version = request->http_version; /* an answer without a header takes it away */
     context->limit_rate = request->limit_rate;     /* an answer's X-Accel-Limit-Rate changes it */
     context->limit_rate_set = request->limit_rate_set;
+    context->allow_ranges = request->allow_ranges;
+    context->single_range = request->single_range;
+    context->disable_not_modified = request->disable_not_modified;
     cleanup->handler = mark;
     ngx_http_set_ctx(request, context, ngx_http_read_policy_module);
     return context;
@@ -217,12 +223,24 @@ static bool is_read(const ngx_http_request_t *request) {
            request->headers_in.content_length_n <= 0 && !request->headers_in.chunked;
 }
 
+/* To the primary, as by plain proxy_pass. */
+static ngx_int_t pass_on(ngx_http_request_t *request, const struct location_settings *settings) {
+    struct read_context *context = ngx_pcalloc(request->pool, sizeof *context);
+    if (context == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    context->location = request->loc_conf;
+    context->is_direct = true;
+    ngx_http_set_ctx(request, context, ngx_http_read_policy_module);
+    switch_location(request, settings->direct);
+    return request->content_handler(request);
+}
+
 ngx_int_t read_handler(ngx_http_request_t *request) {
     const struct location_settings *settings =
         ngx_http_get_module_loc_conf(request, ngx_http_read_policy_module);
     if (!is_read(request)) {
-        switch_location(request, settings->direct);
-        return request->content_handler(request);
+        return pass_on(request, settings);
     }
     struct read_context *context = new_context(request, settings);
     if (context == NULL) {
@@ -373,10 +391,20 @@ static ngx_int_t redirect(ngx_http_request_t *request) {
     return NGX_DONE;
 }
 
+/* What follows is as the request's own location has it, which may be an `if` within the one that
+ * the attempt was made in. */
+static ngx_int_t let_pass(const struct read_context *context, ngx_http_request_t *request) {
+    switch_location(request, context->location);
+    return NGX_OK;
+}
+
 ngx_int_t read_judge(ngx_http_request_t *request) {
     struct read_context *context = ngx_http_get_module_ctx(request, ngx_http_read_policy_module);
     if (context == NULL || context->is_finished) {
         return NGX_OK;
+    }
+    if (context->is_direct) {
+        return let_pass(context, request);
     }
     const ngx_uint_t status = request->headers_out.status;
     report(context, outcome_of(request, context->settings, status));
@@ -388,7 +416,10 @@ ngx_int_t read_judge(ngx_http_request_t *request) {
         }
         context->is_redirected = context->settings->redirects && request->upstream != NULL &&
                                  request->upstream->headers_in.x_accel_redirect != NULL;
-        return context->is_redirected ? NGX_HTTP_BAD_GATEWAY : NGX_OK;
+        if (context->is_redirected) {
+            return NGX_HTTP_BAD_GATEWAY;
+        }
+        return let_pass(context, request);
     }
     context->is_rejected = true;
     if (is_answer(status)) {

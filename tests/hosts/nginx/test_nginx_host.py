@@ -87,7 +87,7 @@ HTTP = """
             read_policy at_once;
             read_policy_replica http://replica_api;
             read_policy_primary http://primary_api;
-            if ($arg_quiet) {{ access_log off; }}
+            if ($arg_quiet) {{ access_log off; add_header X-Quiet yes always; }}
         }}
         location /pages/ {{
             read_policy budget;
@@ -118,6 +118,13 @@ HTTP = """
             read_policy_primary http://primary_api;
         }}
         location @named {{ return 200 named; }}
+        location /forced/ {{
+            proxy_force_ranges on;
+            read_policy at_once;
+            read_policy_replica http://replica_api;
+            read_policy_primary http://primary_api;
+        }}
+        location = /file {{ alias DIRECTORY/nginx.conf; }}
         location = /page {{ return 200 "a page of our own: $args"; }}
         location /included {{
             ssi on;
@@ -311,6 +318,35 @@ class WhatIsAMiss(Host):
         self.assertEqual(self.nginx.get("/at_once/unsafe").status, 404)
         lead(self.replica, "/stays/x", 200, "/page")
         self.assertEqual(self.nginx.get("/stays/x").body, b"not this")
+
+    def test_what_it_leads_to_is_as_if_it_had_been_asked_itself(self):
+        """An attempt's own answer takes no part in what it is compared with."""
+        lead = lambda handler: handler.give(200, b"", {"X-Accel-Redirect": handler.headers["X-To"]})
+        self.replica.special["/forced/x"] = lead
+        known = {"If-None-Match": self.nginx.get("/file").headers["ETag"]}
+        for path in ("/file", "/page"):
+            for headers in ({}, known, {"Range": "bytes=1-2"}, {"Range": "bytes=1-2,4-6"}):
+                own = self.nginx.get(path, headers=headers)
+                led = self.nginx.get("/forced/x", headers={**headers, "X-To": path})
+                for answer in (own, led):
+                    del answer.headers["Date"], answer.headers["X-Read-Served-By"]
+                    answer.body = re.sub(rb"\d{20}", b"BOUNDARY", answer.body)
+                    answer.headers = re.sub(r"\d{20}", "BOUNDARY", str(answer.headers))
+                self.assertEqual((led.status, led.headers, led.body), (own.status, own.headers, own.body))
+        self.assertEqual(self.nginx.get("/file", headers=known).status, 304)
+
+    def test_what_an_if_in_the_location_says_of_answers(self):
+        """As with proxy_pass: of hits, of what was dropped before, of nginx's own errors, of what is no read."""
+        self.replica.put("/matched/hit?quiet=1")
+        self.primary.put("/matched/miss?quiet=1")
+        self.primary.special["/matched/posted?quiet=1"] = lambda handler: handler.give(201, b"done")
+        for method, path, status in (("GET", "hit", 200), ("GET", "miss", 200), ("GET", "nowhere", 404),
+                                     ("POST", "posted", 201)):
+            answer = self.nginx.get(f"/matched/{path}?quiet=1", method)
+            self.assertEqual((answer.status, answer.headers["X-Quiet"]), (status, "yes"), path)
+        self.nginx.get("/matched/heard")
+        self.nginx.told("/matched/heard")
+        self.assertNotRegex(self.nginx.read("access.log"), r"/matched/\w+\?quiet=1")
 
     def test_paths(self):
         self.primary.put("/from/primary/x?a=b", b"moved")
