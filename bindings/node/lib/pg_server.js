@@ -11,6 +11,9 @@ const AS_TEXT = { getTypeParser: () => (text) => text };
 const ASK_CONNECTIONS = 2;
 const CONNECT_MS = 5000;
 
+/** What setTimeout can take; what is longer it takes for 1 ms. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** A pool's options again, those that do not enumerate too. */
 function optionsOf(pool) {
   const { password, ssl } = pool.options;
@@ -152,7 +155,8 @@ class Work {
     this.#isOver = true;
     this.#isDropped = true;
     if (!this.#release) return;
-    this.#timer = setTimeout(() => this.giveBack(true), Math.max(0, this.limit - performance.now()));
+    const left = Math.min(Math.max(0, this.limit - performance.now()), LONGEST_TIMER_MS);
+    this.#timer = setTimeout(() => this.giveBack(true), left);
     this.#timer.unref();
   }
 

@@ -331,6 +331,22 @@ test('an abort rejects at once, and the client comes back', async () => {
   await close();
 });
 
+test('nor does an abort harm the client of a read whose deadline is far away', async () => {
+  const { cluster, pools, close } = await clusterOf(RETRY);
+  const abort = new AbortController();
+  const read = cluster.read('snapshots_since', { sql: 'SELECT pg_sleep(0.2)' }, {
+    signal: abort.signal, deadline: Date.now() + 40 * 24 * 3600 * 1000,
+  });
+  let taken = false;
+  pools[1].once('acquire', () => (taken = true));
+  await until(() => taken, 'the statement to be sent');
+  abort.abort();
+  await assert.rejects(read, { name: 'AbortError' });
+  await until(() => pools[1].idleCount === pools[1].totalCount, 'the client');
+  assert.equal(pools[1].totalCount, 1);
+  await close();
+});
+
 test('a server that hangs costs no read more than its deadline, nor its clients', async () => {
   const { cluster, pools, close } = await clusterOf(RETRY);
   await cluster.read('snapshots_since', known('nowhere'));
