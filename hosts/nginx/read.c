@@ -428,6 +428,28 @@ ngx_int_t read_judge(ngx_http_request_t *request) {
     return NGX_HTTP_BAD_GATEWAY;
 }
 
+/* An error page of the location's own has nothing of the answer that it stands for, whose encoding
+ * or cookies are not the page's; but as with proxy_pass, how to log in. */
+static ngx_int_t intercept(ngx_http_request_t *request, ngx_int_t status) {
+    const ngx_table_elt_t *said = status == NGX_HTTP_UNAUTHORIZED && request->upstream != NULL
+                                      ? request->upstream->headers_in.www_authenticate
+                                      : NULL;
+    ngx_http_clean_header(request);
+    if (said == NULL) {
+        return status;
+    }
+    ngx_table_elt_t *header = ngx_list_push(&request->headers_out.headers);
+    if (header == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    *header = (ngx_table_elt_t){.hash = said->hash,
+                                .key = said->key,
+                                .value = said->value,
+                                .lowcase_key = said->lowcase_key};
+    request->headers_out.www_authenticate = header;
+    return status;
+}
+
 ngx_int_t read_resume(ngx_http_request_t *request) {
     const struct location_settings *here =
         ngx_http_get_module_loc_conf(request, ngx_http_read_policy_module);
@@ -449,7 +471,7 @@ ngx_int_t read_resume(ngx_http_request_t *request) {
         return NGX_DONE;
     }
     if (context->is_finished) {
-        return status;
+        return intercept(request, status);
     }
     ngx_http_clean_header(request);
     context->status = status;

@@ -92,6 +92,7 @@ HTTP = """
         location /pages/ {{
             read_policy budget;
             proxy_intercept_errors on;
+            error_page 401 /page?of=401;
             error_page 404 /page?of=404;
             error_page 429 502 503 /page?of=error;
             read_policy_replica http://replica_api;
@@ -334,6 +335,18 @@ class WhatIsAMiss(Host):
                     answer.headers = re.sub(r"\d{20}", "BOUNDARY", str(answer.headers))
                 self.assertEqual((led.status, led.headers, led.body), (own.status, own.headers, own.body))
         self.assertEqual(self.nginx.get("/file", headers=known).status, 304)
+
+    def test_an_error_page_has_nothing_of_what_it_stands_for(self):
+        for status in (401, 404):
+            for api in (self.replica, self.primary):
+                api.special["/pages/said"] = lambda handler, status=status: handler.give(
+                    status, b"not this", {"Content-Encoding": "br", "Set-Cookie": "a=b", "ETag": '"x"',
+                                          "WWW-Authenticate": "Basic realm=x"})
+            answer = self.nginx.get("/pages/said")
+            self.assertEqual((answer.status, answer.body), (status, b"a page of our own: of=%d" % status))
+            self.assertEqual([answer.headers[name] for name in ("Content-Encoding", "Set-Cookie", "ETag")], [None] * 3)
+            self.assertEqual(answer.headers.get_all("WWW-Authenticate"),
+                             ["Basic realm=x"] if status == 401 else None)
 
     def test_what_an_if_in_the_location_says_of_answers(self):
         """As with proxy_pass: of hits, of what was dropped before, of nginx's own errors, of what is no read."""
