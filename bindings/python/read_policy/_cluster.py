@@ -110,15 +110,15 @@ class Cluster:
         pending = _Pending()
         if not self._settled.is_set():
             timeout = self._wait_settled(self._settings.timeout if timeout is None else timeout)
-        with self._lock:
-            self._machine.check_usable()
-            self._tags += 1
-            tag = self._tags
-            read_id = self._machine.start(policy, tag, position, timeout, in_transaction)
-            self._pending[tag] = pending
-            self._pump()
-        is_done = False
+        tag, read_id, is_done = 0, None, False
         try:
+            with self._lock:
+                self._machine.check_usable()
+                self._tags += 1
+                tag = self._tags
+                read_id = self._machine.start(policy, tag, position, timeout, in_transaction)
+                self._pending[tag] = pending
+                self._pump()
             job = read if callable(read) else (read, values)
             while True:
                 event = pending.events.get()
@@ -130,11 +130,16 @@ class Cluster:
                 self._perform(event, pending, job, outcome)
         finally:
             if not is_done:
-                with self._lock:
-                    self._pending.pop(tag, None)
-                    if not self._machine.is_closed:
-                        self._machine.forget(read_id)
-                        self._pump()
+                self._leave(tag, read_id)
+
+    def _leave(self, tag: int, read_id: int | None) -> None:
+        """Nobody waits for that read any more."""
+        with self._lock:
+            self._pending.pop(tag, None)
+            if not self._machine.is_closed:
+                if read_id is not None:
+                    self._machine.forget(read_id)
+                self._pump()
 
     def _wait_settled(self, seconds: float) -> float:
         """Until every server has been heard nothing is proven, and nobody is known to be the primary.
@@ -210,15 +215,18 @@ class Cluster:
     # -- with the lock held --------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        """Hands out all that is to be done now."""
+        """Hands out all that is to be done now. Of some reads nobody waits: a signal's handler has cut
+        their callers short before they were known here."""
         while (action := self._machine.next()) is not None:
             if action.kind == _abi.ACTION_ASK:
                 self._running[action.id] = None
                 self._askers[action.server].put(action)
+            elif action.kind == _abi.ACTION_READ and action.tag not in self._pending:
+                self._machine.forget(action.read_id)
             elif action.kind == _abi.ACTION_READ:
                 self._running[action.id] = None
                 self._pending[action.tag].events.put(action)
-            elif action.kind == _abi.ACTION_DONE:
+            elif action.kind == _abi.ACTION_DONE and action.tag in self._pending:
                 self._pending.pop(action.tag).events.put(action)
             elif action.kind == _abi.ACTION_DROP:
                 link = self._running.pop(action.id, None)

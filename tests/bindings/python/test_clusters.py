@@ -26,6 +26,8 @@ from read_policy import Closed, PolicySet, Settings, UsageError
 from read_policy._links import shut_down
 from read_policy._machine import _Hearing
 
+OWN = os.path.dirname(read_policy.psycopg.__file__)
+
 
 def setUpModule():
     global servers
@@ -173,16 +175,18 @@ class Encodings(unittest.TestCase):
 
 
 class CutShort(unittest.TestCase):
-    """What a signal's handler raises may come at any line; a trace function does the same."""
+    """What a signal's handler raises may come at any line of the package; a trace function does the same."""
 
     @staticmethod
-    def is_cut_short_at(line, call):
+    def is_cut_short_at(line, call, events=("call", "line", "return")):
         class Cut(BaseException):
             pass
         count = itertools.count()
 
-        def trace(*_):
-            if next(count) == line:
+        def trace(frame, event, _):
+            if not frame.f_code.co_filename.startswith(OWN):
+                return None
+            if event in events and next(count) == line:
                 raise Cut
             return trace
         before = sys.gettrace()
@@ -207,6 +211,25 @@ class CutShort(unittest.TestCase):
                     self.assertEqual(other.recv(1), b"")
                     break
         self.assertGreater(line, 2)
+
+    def test_a_read_leaves_a_cluster_that_reads(self):
+        servers.cluster.primary.execute("INSERT INTO thing VALUES ('cut')")
+        servers.cluster.wait_caught_up()
+        addresses = {"a": servers.cluster.primary.conninfo(), "b": servers.cluster.standby.conninfo()}
+        for driver in (read_policy.psycopg, read_policy.psycopg2):
+            with driver.connect(servers.policies, addresses) as pair:
+                wait_for(lambda pair=pair: pair.info().replicas == 1, "the replica to be heard")
+
+                def read(pair=pair):
+                    return pair.read("index", SELECT, ("cut",))
+                for line in itertools.count():
+                    # Python looks for signals at calls, but not at the line that leaves a `with`.
+                    is_cut_short = self.is_cut_short_at(line, read, ("call", "return"))
+                    self.assertEqual(read().verdict, "found", f"event {line}")
+                    if not is_cut_short:
+                        break
+                self.assertEqual(pair.info().reads, 0)
+                self.assertGreater(line, 50)
 
 
 class Failover(unittest.TestCase):
