@@ -6,7 +6,7 @@ from typing import Any, Mapping
 
 import psycopg
 import psycopg.conninfo
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 
 from . import _cluster, _sql
 from ._end import UsageError
@@ -120,8 +120,14 @@ class _Link(Link):
         self._connection.close()
 
     def is_usable(self) -> bool:
-        return (not self._connection.closed
-                and self._connection.info.transaction_status == TransactionStatus.IDLE)
+        return _is_at_rest(self._connection)
+
+
+def _is_at_rest(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
+    """A pipeline that something cut short may be on still, in no transaction: the results that it owes would
+    be taken for those of what is sent next."""
+    return (not connection.closed and connection.info.transaction_status == TransactionStatus.IDLE
+            and connection.info.pipeline_status == PipelineStatus.OFF)
 
 
 def _first(cursor: psycopg.Cursor[Any]) -> Any:
@@ -226,8 +232,7 @@ class _AsyncLink(AsyncLink):
         self._connection.pgconn.finish()
 
     def is_usable(self) -> bool:
-        return (not self._connection.closed
-                and self._connection.info.transaction_status == TransactionStatus.IDLE)
+        return _is_at_rest(self._connection)
 
 
 class _AsyncServer(AsyncServer):

@@ -14,6 +14,8 @@ import unittest
 import weakref
 from unittest import mock
 
+import psycopg._pipeline
+
 import package  # before what it is about
 from blocking_pair import SELECT, Pair, Pooled, Servers, Statements
 from cluster import Cluster
@@ -178,13 +180,13 @@ class CutShort(unittest.TestCase):
     """What a signal's handler raises may come at any line of the package; a trace function does the same."""
 
     @staticmethod
-    def is_cut_short_at(line, call, events=("call", "line", "return")):
+    def is_cut_short_at(line, call, events=("call", "line", "return"), code=OWN):
         class Cut(BaseException):
             pass
         count = itertools.count()
 
         def trace(frame, event, _):
-            if not frame.f_code.co_filename.startswith(OWN):
+            if not frame.f_code.co_filename.startswith(code):
                 return None
             if event in events and next(count) == line:
                 raise Cut
@@ -230,6 +232,22 @@ class CutShort(unittest.TestCase):
                         break
                 self.assertEqual(pair.info().reads, 0)
                 self.assertGreater(line, 50)
+
+    def test_a_pipeline_leaves_no_results_to_the_next_read(self):
+        rows = ["pipelined", "another"]
+        servers.cluster.primary.execute("INSERT INTO thing SELECT unnest(%s)", (rows,))
+        servers.cluster.wait_caught_up()
+        with read_policy.psycopg.connect(servers.policies, {"b": servers.cluster.standby.conninfo()}) as pair:
+            wait_for(lambda: pair.info().replicas == 1, "the replica to be heard")
+            for line in itertools.count():
+                is_cut_short = self.is_cut_short_at(line, lambda: pair.read("replica", SELECT, ("pipelined",)),
+                                                    ("call", "return"), psycopg._pipeline.__file__)
+                for row in rows:
+                    end = pair.read("replica", SELECT, (row,))
+                    self.assertEqual((end.verdict, end.value), ("found", [(row,)]), f"event {line}")
+                if not is_cut_short:
+                    break
+        self.assertGreater(line, 20)
 
 
 class Failover(unittest.TestCase):
