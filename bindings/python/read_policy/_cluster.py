@@ -471,10 +471,11 @@ def _ask(reference: weakref.ref[Cluster], pool: Pool,
             break
         with cluster._lock:
             is_wanted = action.id in cluster._running
-            if link is not None and generation != pool.generation:
-                link.close()
-                link = None
+            is_stale = generation != pool.generation
             generation = pool.generation
+        if is_stale and link is not None:
+            link.close()  # which a pool may take its time for
+            link = None
         if is_wanted:
             try:
                 link = _ask_once(cluster, pool, action, link)

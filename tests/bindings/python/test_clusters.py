@@ -176,6 +176,26 @@ class Encodings(unittest.TestCase):
                 self.assertEqual(pair.read("index", "SELECT 1 WHERE false").counted, "proven_absent", driver)
 
 
+class Closing(unittest.TestCase):
+    def test_a_link_that_takes_long_to_close_holds_nobody_up(self):
+        addresses = {"a": servers.cluster.primary.conninfo(), "b": servers.cluster.standby.conninfo()}
+        closes, goes_on = threading.Event(), threading.Event()
+
+        def close(_link):
+            closes.set()
+            goes_on.wait(20)
+        with read_policy.psycopg2.connect(servers.policies, addresses) as pair:
+            wait_for(lambda: pair.info().replicas == 1, "the replica to be heard")
+            with mock.patch.object(read_policy.psycopg2._Link, "close", close):
+                pair._pools[0].drain()  # as when its server is to be dialled anew
+                self.assertTrue(closes.wait(10))
+                reading = threading.Thread(target=lambda: pair.read("replica", SELECT, ("bogus",)), daemon=True)
+                reading.start()
+                reading.join(5)
+                goes_on.set()
+                self.assertFalse(reading.is_alive())
+
+
 class CutShort(unittest.TestCase):
     """What a signal's handler raises may come at any line of the package; a trace function does the same."""
 
