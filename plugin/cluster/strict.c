@@ -225,14 +225,6 @@ void strict_facts(struct rp_cluster *cluster, uint32_t index, const struct facts
     }
 }
 
-/* Nothing else says so, and such a read is as it should be until a row is missing. */
-static void check_isolation(struct rp_cluster *cluster, uint32_t index) {
-    notices_add(&cluster->notices, RP_LOG_WARN, index,
-                "strict: %s: the question's transaction is not READ COMMITTED: the read's snapshot "
-                "may be older than the answer, which proves nothing",
-                cluster->servers[index].name);
-}
-
 /* Of a server that was read as a replica and has said what it is. In a rehearsal, too: one that
  * stands in for its own replica shows no row by the guard. */
 static void check_guard(struct rp_cluster *cluster, const struct read *read, int32_t outcome,
@@ -269,9 +261,6 @@ void strict_answer(struct rp_cluster *cluster, const struct read *read, int32_t 
                     "strict: %s: `before` tells of a later position than `after`: the question is "
                     "asked before the read, on its connection, in its transaction",
                     name);
-    }
-    if (facts->instance != 0 && !facts->read_committed) {
-        check_isolation(cluster, read->server);
     }
     if (facts->instance != 0 && read->step->target == RP_TARGET_REPLICA) {
         check_guard(cluster, read, outcome, after, facts->in_recovery);

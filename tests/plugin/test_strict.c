@@ -43,7 +43,6 @@ enum mistake {
     NO_BEFORE,           /* of a read */
     OTHER_BEFORE,        /* of a read: another column */
     NO_ANSWER,           /* to a question */
-    REPEATABLE_READ,     /* around question and read */
     DECIMAL_AFTER
 };
 
@@ -141,9 +140,6 @@ static void do_read(struct host *host, const struct rp_action *action) {
                        "a\nvalue that is longer than a line may have it");
     } else if (host->mistake == DECIMAL_AFTER) {
         (void)snprintf(after, sizeof after, "%" PRIu64, host->position[server]);
-    }
-    if (host->mistake == REPEATABLE_READ) {
-        strstr(before, " c ")[1] = 'x';
     }
     const bool tells = action->text != NULL && host->mistake != NO_BEFORE;
     const bool is_empty = host->mistake == NO_AFTER && outcome == RP_MISSING;
@@ -597,13 +593,6 @@ START_TEST(a_read_with_another_answer_than_its_questions) {
 }
 END_TEST
 
-START_TEST(a_question_in_a_transaction_of_another_isolation) {
-    struct host host = {.has_row = {true, false}};
-    expect_named_of(&host, REPEATABLE_READ,
-                    "the question's transaction is not READ COMMITTED: the read's snapshot");
-}
-END_TEST
-
 START_TEST(a_question_without_its_answer) {
     struct host host = {.mistake = NO_ANSWER};
     open_host(&host, RP_CLUSTER_STRICT);
@@ -744,7 +733,6 @@ int main(void) {
     tcase_add_test(tests, the_role_of_the_primary_has_changed);
     tcase_add_test(tests, a_read_without_its_questions_answer);
     tcase_add_test(tests, a_read_with_another_answer_than_its_questions);
-    tcase_add_test(tests, a_question_in_a_transaction_of_another_isolation);
     tcase_add_test(tests, a_question_without_its_answer);
     tcase_add_test(tests, a_position_in_decimal);
     tcase_add_test(tests, a_rehearsal_with_a_replica);
