@@ -254,13 +254,12 @@ void steps_await_after_all(struct rp_cluster *cluster, struct read *read) {
 
 /* Those that are lost are not offered any more, so that each is awaited once. */
 bool steps_await_elsewhere(struct rp_cluster *cluster, struct read *read) {
-    const uint64_t lost = server_bit(read->server);
-    if (read->outcome != RP_FAILED || read->step->kind != RP_STEP_AWAIT || read->answered ||
-        pick_well(cluster, cluster->readable & lost) != 0) {
+    if (read->outcome != RP_FAILED || read->step->kind != RP_STEP_AWAIT || read->answered) {
         return false;
     }
+    const uint64_t lost = server_bit(read->server);
     const uint64_t others = pick_well(cluster, read->offered & cluster->replicas & ~lost);
-    if (others == 0) {
+    if (pick_well(cluster, cluster->readable & lost) != 0 || others == 0) {
         return false;
     }
     read->offered = others;
