@@ -53,9 +53,9 @@ static void take_request_back(struct read_context *context) {
     request->http_version = context->http_version;
     request->limit_rate = context->limit_rate;
     request->limit_rate_set = context->limit_rate_set;
-    request->allow_ranges = context->allow_ranges & 1;
-    request->single_range = context->single_range & 1;
-    request->disable_not_modified = context->disable_not_modified & 1;
+    request->allow_ranges = context->allow_ranges;
+    request->single_range = context->single_range;
+    request->disable_not_modified = context->disable_not_modified;
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */

@@ -26,9 +26,9 @@ struct read_context {
     ngx_uint_t http_version;
     size_t limit_rate;
     bool limit_rate_set;
-    unsigned allow_ranges; /* what an attempt that is judged has set for its own answer */
-    unsigned single_range;
-    unsigned disable_not_modified;
+    unsigned allow_ranges : 1; /* what an attempt that is judged has set for its own answer */
+    unsigned single_range : 1;
+    unsigned disable_not_modified : 1;
     bool is_rejected;   /* the attempt's answer is on its way out, and the policy has heard of it */
     bool is_finished;   /* the verdict is in `step` */
     bool is_direct;     /* no read: no policy decides, and the primary's answer passes */
