@@ -12,7 +12,7 @@ const ASK_CONNECTIONS = 2;
 const CONNECT_MS = 5000;
 
 /** What setTimeout can take; what is longer it takes for 1 ms. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const SET_TIMEOUT_MAX_MS = 2 ** 31 - 1;
 
 /** A pool's options again, those that do not enumerate too. */
 function optionsOf(pool) {
@@ -155,7 +155,7 @@ class Work {
     this.#isOver = true;
     this.#isDropped = true;
     if (!this.#release) return;
-    const left = Math.min(Math.max(0, this.limit - performance.now()), LONGEST_TIMER_MS);
+    const left = Math.min(Math.max(0, this.limit - performance.now()), SET_TIMEOUT_MAX_MS);
     this.#timer = setTimeout(() => this.giveBack(true), left);
     this.#timer.unref();
   }
