@@ -24,6 +24,7 @@
 #include "scenarios.h"
 #include "tests/lib/plugin_fixture.h"
 
+#include <err.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -397,40 +398,74 @@ static void print_figures(const struct figures *figures) {
                  figures->ends[RP_VERDICT_SHED], figures->cut_off);
 }
 
-static bool one_again(struct explorer *explorer, const char *seed, const char *name) {
+/* ---- what it is told ------------------------------------------------------------------------- */
+
+static const char usage[] =
+    "usage: cluster_explorer [INVARIANT | --full [SECONDS] | --only SCENARIO | --seed N SCENARIO | "
+    "--seeds FROM TO [SCENARIO]]";
+
+static const struct scenario *named(const char *name) {
     for (int i = 0; i < scenario_count; i++) {
         if (strcmp(scenarios[i].name, name) == 0) {
-            return at_random(explorer, &scenarios[i], strtoull(seed, NULL, 10));
+            return &scenarios[i];
         }
     }
-    (void)fprintf(stderr, "no scenario is called %s\n", name);
-    return false;
+    errx(2, "%s: no scenario has this name (they are in tests/plugin/cluster/scenarios.c)\n%s",
+         name, usage);
+}
+
+static uint64_t number(const char *text) {
+    char *end;
+    const uint64_t value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0') {
+        errx(2, "%s: not a number\n%s", text, usage);
+    }
+    return value;
+}
+
+static bool is_invariant(const char *word) {
+    return word[0] == 'C' && word[1] >= '1' && word[1] <= '9';
+}
+
+static bool everything(struct explorer *explorer, bool full, double seconds) {
+    explorer->deviations = full ? 2 : 1;
+    explorer->most_plays = full ? 100000 : UINT64_MAX;
+    return all_enumerated(explorer, NULL) && all_at_random(explorer, full ? 20000 : 2000, seconds);
+}
+
+static bool explore(struct explorer *explorer, int argc, char **argv) {
+    const char *const what = argc > 1 ? argv[1] : "";
+    if (argc == 1 || (argc == 2 && is_invariant(what))) {
+        return everything(explorer, false, 0);
+    }
+    if ((argc == 2 || argc == 3) && strcmp(what, "--full") == 0) {
+        return everything(explorer, true, argc == 3 ? (double)number(argv[2]) : 0);
+    }
+    if (argc == 3 && strcmp(what, "--only") == 0) {
+        if (named(argv[2])->at_random) {
+            errx(2, "%s: has too many orders to be enumerated; expected --seeds", argv[2]);
+        }
+        return all_enumerated(explorer, argv[2]);
+    }
+    if (argc == 4 && strcmp(what, "--seed") == 0) {
+        return at_random(explorer, named(argv[3]), number(argv[2]));
+    }
+    if ((argc == 4 || argc == 5) && strcmp(what, "--seeds") == 0) {
+        return all_of_seeds(explorer, number(argv[2]), number(argv[3]),
+                            argc == 5 ? named(argv[4])->name : NULL);
+    }
+    errx(2, "%s: not what it can be told\n%s", what, usage);
 }
 
 int main(int argc, char **argv) {
-    static struct explorer explorer;
-    bool full = argc > 1 && strcmp(argv[1], "--full") == 0;
-    bool good;
+    static struct explorer explorer = {.deviations = 1, .most_plays = UINT64_MAX};
     for (int i = 0; i < POLICIES; i++) {
         section_open(&explorer.sections[i], "%s", policies[i].policy);
     }
-    explorer.deviations = full ? 2 : 1;
-    explorer.most_plays = full ? 100000 : UINT64_MAX;
-    if (argc > 3 && strcmp(argv[1], "--seed") == 0) {
-        good = one_again(&explorer, argv[2], argv[3]);
-    } else if (argc > 3 && strcmp(argv[1], "--seeds") == 0) {
-        good = all_of_seeds(&explorer, strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10),
-                            argc > 4 ? argv[4] : NULL);
-    } else if (argc > 2 && strcmp(argv[1], "--only") == 0) {
-        good = all_enumerated(&explorer, argv[2]);
-    } else {
-        double seconds = full && argc > 2 ? strtod(argv[2], NULL) : 0;
-        good = all_enumerated(&explorer, NULL) &&
-               all_at_random(&explorer, full ? 20000 : 2000, seconds);
-    }
+    const bool good = explore(&explorer, argc, argv);
     print_figures(&explorer.figures);
     for (int i = 0; i < POLICIES; i++) {
         section_close(&explorer.sections[i]);
     }
-    return good ? 0 : 1;
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
