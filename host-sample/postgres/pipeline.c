@@ -36,6 +36,7 @@ bool pg_pipeline_open(struct pg_pipeline *pipeline, PGconn *conn) {
     pipeline->conn = conn;
     pipeline->oldest = 0;
     pipeline->in_flight = 0;
+    pipeline->batch = 0;
     pipeline->syncs = 0;
     pipeline->unsynced = false;
     pipeline->drains = 0;
@@ -70,7 +71,8 @@ struct pg_request *pg_pipeline_append(struct pg_pipeline *pipeline, enum pg_requ
         pipeline->owed_since_ms = monotonic_ms();
     }
     struct pg_request *request = pg_pipeline_request(pipeline, pipeline->in_flight);
-    *request = (struct pg_request){.purpose = purpose, .queries = queries, .preparing = -1};
+    *request = (struct pg_request){
+        .purpose = purpose, .batch = pipeline->batch, .queries = queries, .preparing = -1};
     pipeline->in_flight++;
     pipeline->unsynced = true;
     return request;
@@ -89,6 +91,7 @@ bool pg_pipeline_sync(struct pg_pipeline *pipeline) {
     if (!send_sync(pipeline->conn)) {
         return false;
     }
+    pipeline->batch++;
     pipeline->syncs++;
     pipeline->unsynced = false;
     return true;
@@ -194,6 +197,14 @@ static void leave_ring(struct pg_pipeline *pipeline, struct pg_request *answered
     pipeline->in_flight--;
 }
 
+/* Whether the oldest request is of the batch that is being answered. If not, a sync ends that one
+ * first. Answers that a pooler puts in or swallows, and ends of batches that libpq has no memory
+ * for, shift all that follow, which then are older than what they are taken for. */
+static bool is_oldest_due(struct pg_pipeline *pipeline) {
+    return pipeline->in_flight > 0 &&
+           pg_pipeline_request(pipeline, 0)->batch == pipeline->batch - pipeline->syncs;
+}
+
 /* One result, or the NULL that ends a query, of the connection. */
 static enum pg_pipeline_event take(struct pg_pipeline *pipeline, PGresult *result,
                                    struct pg_request *answered) {
@@ -201,14 +212,17 @@ static enum pg_pipeline_event take(struct pg_pipeline *pipeline, PGresult *resul
         PQclear(result);
         return PG_PIPELINE_LOST;
     }
-    if (PQresultStatus(result) == PGRES_PIPELINE_SYNC && pipeline->syncs > 0) {
+    const bool ends_batch = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+    if (ends_batch == is_oldest_due(pipeline) || (ends_batch && pipeline->syncs == 0)) {
+        return lose(pipeline, result,
+                    ends_batch ? "the end of a batch came before all of its answers"
+                               : "an answer came that is not due");
+    }
+    if (ends_batch) {
         PQclear(result);
         pipeline->syncs--;
         pipeline->owed_since_ms = monotonic_ms();
         return PG_PIPELINE_SYNCED;
-    }
-    if (pipeline->in_flight == 0 || PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
-        return lose(pipeline, result, "an answer without a question");
     }
     if (is_copy(result)) {
         return lose(pipeline, result, "the server began to copy, which nobody asked for");

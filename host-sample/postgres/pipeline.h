@@ -35,6 +35,7 @@ struct pg_request {
     uint32_t statements;            /* sent in the request */
     enum pg_request_purpose purpose;
     uint64_t sent_ms; /* of a group, by the monotonic clock */
+    uint32_t batch;   /* which one it is part of: that many syncs were sent before it */
     uint8_t queries;  /* whose end has not been seen yet: a PREPARE, a question, a read */
     bool asks;        /* there is a question among them, the last one or before the read */
     bool reads;       /* the last one is a read */
@@ -50,6 +51,7 @@ struct pg_pipeline {
     PGconn *conn;           /* NULL: closed */
     uint32_t oldest;        /* index of the oldest request */
     uint32_t in_flight;     /* requests in use */
+    uint32_t batch;         /* syncs sent so far; it may wrap */
     uint32_t syncs;         /* sent and not answered */
     bool unsynced;          /* something was sent since the last sync */
     uint32_t drains;        /* how often what TLS holds is still to be asked for */

@@ -16,7 +16,7 @@ import psycopg2
 
 from clients import Asking
 from cluster import TABLES, postgres_binaries
-from framed import OtherEncoding, RowsOfOthers, RowsTooFewOrMany, SuperfluousErrors, TlsRecords
+from framed import LostEnds, OtherEncoding, RowsOfOthers, RowsTooFewOrMany, SuperfluousErrors, TlsRecords
 from host import Host, run_host
 from lookup_case import NO_WAIT, LookupCase, module_cluster
 from oracle import differences, expected_answer
@@ -596,6 +596,19 @@ class Healing(LookupCase):
         for sqlstate in ("08006", "XX000", "22012"):
             with self.subTest(sqlstate=sqlstate), SuperfluousErrors(cluster.standby, sqlstate) as pooler:
                 self.ask_through(pooler)
+
+    def test_lost_ends_of_batches(self):
+        """libpq would then take later answers for those of earlier statements: the link is given up."""
+        with LostEnds(cluster.standby) as pooler, \
+                Host(cluster.primary, [pooler], policy={**NO_WAIT, "on_replica_failure": "primary"}) as host:
+            host.wait_for_links("replica")
+            pooler.every = 5
+
+            def is_given_up():
+                self.assert_right(host.lookup(self.run_id, self.life[0]["id"]), self.run_id, self.life[0]["id"])
+                return any("link lost: an answer came that is not due" in line.text for line in list(host.log))
+
+            wait_for(is_given_up, "a link to be given up")
 
     def test_rows_of_another_question(self):
         """Well-formed, in place, and somebody else's: nobody is given them."""
