@@ -34,10 +34,15 @@ def run_program(*arguments, status=0, **more):
     return done.stdout if status == 0 else done.stderr
 
 
-def little_room():
+def little_room(size=4096):
     """For preexec_fn: a file that is written may have 4 kB."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def no_room():
+    """For preexec_fn: nothing can be written to files."""
+    little_room(0)
 
 
 def read_figures(text):

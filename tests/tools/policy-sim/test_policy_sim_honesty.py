@@ -30,7 +30,7 @@ import unittest
 
 from cluster import Cluster
 from host import Host, ini_text
-from simulator import PROGRAM, SimulatorCase, little_room, read_figures, run_program, simulate
+from simulator import PROGRAM, SimulatorCase, little_room, no_room, read_figures, run_program, simulate
 from testbed import ROOT, clean_up_at_exit, no_longer_clean_up, wait_for
 
 POLICIES = {
@@ -427,6 +427,15 @@ class Record(SimulatorCase):
         self.assertIn(f" {len(lines) - 1} samples are in {part}\n", error)
         self.assertGreater(len(lines), 50)
         self.assertRegex(lines[-1], r"^\d+\.\d{9},\d+\.\d{9}\n$")
+
+    def test_no_room_from_the_start(self):
+        done = subprocess.run(
+            [PROGRAM, "record", "--primary", cluster.primary.conninfo(), "--replica",
+             cluster.standby.conninfo(), "--seconds", "60", "--out", self.path],
+            stderr=subprocess.PIPE, text=True, timeout=30, preexec_fn=no_room, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot write: File too large", done.stderr)
+        self.assertEqual(os.listdir(self.directory), [])
 
     def begun(self, part):
         """A recording of a minute that has samples."""

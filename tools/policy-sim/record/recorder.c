@@ -114,19 +114,18 @@ static void print_sample(FILE *out, uint64_t at_ns, uint64_t lag_ns) {
                   at_ns % NS_PER_S, lag_ns / NS_PER_S, lag_ns % NS_PER_S);
 }
 
-/* Whether all that was printed is written. If not, what was written of the last line is taken back:
- * half a number is a number too. */
-static bool keep_lines(FILE *out, off_t *whole) {
+/* Right after something was printed: whether all of it is written. If not, what was written of the
+ * last line is taken back: half a number is a number too. */
+static bool keep_lines(FILE *out, off_t *whole, char *err, size_t err_length) {
     if (ferror(out) == 0) {
         *whole = ftello(out);
         return true;
     }
-    const int error = errno;
+    (void)snprintf(err, err_length, "cannot write: %s", strerror(errno));
     __fpurge(out);
     if (ftruncate(fileno(out), *whole) == 0) {
         (void)fseeko(out, *whole, SEEK_SET);
     }
-    errno = error;
     return false;
 }
 
@@ -141,6 +140,8 @@ static bool sample(struct recording *recording, struct server *primary, struct s
     if (!good) {
         (void)snprintf(err, err_length, "out of memory");
     }
+    (void)fputs("time,lag\n", out);
+    good = good && keep_lines(out, &whole, err, err_length);
     while (good && next_ns - begun_ns < recording->length_ns) {
         uint64_t lag_ns;
         good = read_position(primary, err, err_length) && read_position(replica, err, err_length);
@@ -154,10 +155,7 @@ static bool sample(struct recording *recording, struct server *primary, struct s
         } else {
             recording->unknown++;
         }
-        if (!keep_lines(out, &whole)) {
-            (void)snprintf(err, err_length, "cannot write: %s", strerror(errno));
-            good = false;
-        }
+        good = keep_lines(out, &whole, err, err_length);
         next_ns += recording->interval_ns;
         next_ns = next_ns > now_ns() ? next_ns : now_ns();
         sleep_until(next_ns);
@@ -176,7 +174,6 @@ bool record_lag(struct recording *recording, FILE *out, char *err, size_t err_le
                 connect_server(&replica, recording->replica, replica_sql, err, err_length);
     if (good) {
         (void)setvbuf(out, NULL, _IOLBF, 0); /* whole lines, should it be interrupted */
-        (void)fputs("time,lag\n", out);
         good = sample(recording, &primary, &replica, out, err, err_length);
     }
     PQfinish(primary.conn);
