@@ -74,6 +74,7 @@ struct host {
     struct config_facts facts;
     _Atomic uint64_t connections; /* of clients, in all threads; at most max_connections */
     _Atomic uint64_t leaving;     /* 1: it was asked to end */
+    _Atomic bool failed;          /* and has to be started anew: a loop does not go on */
     _Atomic uint64_t reloads;
     _Atomic uint64_t reload_failures;
     _Atomic uint64_t reload_ok; /* 1: the last one, or the start */

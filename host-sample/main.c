@@ -14,6 +14,7 @@
 #include "say.h"
 #include "serve.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
@@ -306,7 +307,8 @@ int main(int argc, char **argv) {
         serve_block_signals(&signals);
         host.service.log = log_start(STDERR_FILENO);
         if (host.service.log == NULL) {
-            (void)fprintf(stderr, "snapshot-host: cannot start a thread for the log\n");
+            (void)fprintf(stderr, "snapshot-host: cannot start a thread for the log: %s\n",
+                          strerror(errno));
             return EXIT_FAILURE;
         }
     }

@@ -16,11 +16,13 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* What was found of names that are several servers is looked for so often. */
@@ -85,8 +87,13 @@ static bool init_workers(struct host *host) {
 static bool start_workers(struct host *host) {
     for (uint32_t i = 0; i < host->worker_count; i++) {
         struct worker *worker = &host->workers[i];
-        if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
-            log_write(host->service.log, LOG_LEVEL_ERROR, "cannot start a thread", NULL);
+        const int error = pthread_create(&worker->thread, NULL, worker_main, worker);
+        if (error != 0) {
+            char text[128];
+            (void)snprintf(text, sizeof text,
+                           "no thread for [listen] threads = %" PRIu32 ", number %" PRIu32 ": %s",
+                           host->worker_count, i + 1, strerror(error));
+            say_errors(host, text);
             return false;
         }
         worker->started = true;
@@ -220,5 +227,5 @@ bool serve(struct host *host, const sigset_t *signals) {
     }
     stop_workers(host);
     free(host->workers);
-    return served;
+    return served && !atomic_load(&host->failed);
 }

@@ -17,7 +17,9 @@
 #include "host.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <event2/event.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -221,11 +223,14 @@ static struct requests requests_of(struct worker *worker, enum requests_listener
                              .pages_context = worker};
 }
 
-/* Whether there is a loop with all that runs on it but the front. */
+/* Whether there is a loop with all that runs on it but the front; if not, errno says why. */
 static bool make_loop(struct worker *worker) {
     worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (worker->wake_fd < 0 || !entropy_seed(&worker->random)) {
+        return false;
+    }
     worker->base = event_base_new();
-    if (worker->wake_fd < 0 || worker->base == NULL || !entropy_seed(&worker->random)) {
+    if (worker->base == NULL) {
         return false;
     }
     (void)event_assign(&worker->wake_event, worker->base, worker->wake_fd, EV_READ | EV_PERSIST,
@@ -246,7 +251,8 @@ bool worker_init(struct worker *worker, struct host *host, uint32_t index, uint1
         requests_of(worker, host->config->admin.present ? LISTENER_PUBLIC : LISTENER_ONLY);
     worker->admin_requests = requests_of(worker, LISTENER_ADMIN);
     if (!make_loop(worker)) {
-        (void)snprintf(err, err_length, "cannot make an event loop");
+        (void)snprintf(err, err_length, "cannot make an event loop (epoll, eventfd, getrandom): %s",
+                       strerror(errno));
         return false;
     }
     if (!make_servers(worker, err, err_length)) {
@@ -305,6 +311,15 @@ static void wake_up_worker(const struct worker *worker) {
     }
 }
 
+/* Its connections would hang, and others would be given to it. The main thread ends the others and
+ * the process, which whoever watches it then starts anew. */
+static void give_up(const struct worker *worker, int error) {
+    const struct log_field fields[] = {LOG_TEXT("error", strerror(error)), LOG_END};
+    log_write(worker->host->service.log, LOG_LEVEL_ERROR, "the event loop failed", fields);
+    atomic_store(&worker->host->failed, true);
+    (void)kill(getpid(), SIGTERM);
+}
+
 void worker_run(struct worker *worker) {
     if (worker->admin_front != NULL) {
         status_sample(worker->host);
@@ -312,7 +327,7 @@ void worker_run(struct worker *worker) {
     roster_flush(&worker->roster);
     while (!is_drained(worker) && !event_base_got_break(worker->base)) {
         if (!take_turn(worker)) {
-            log_write(worker->host->service.log, LOG_LEVEL_ERROR, "the event loop failed", NULL);
+            give_up(worker, errno);
             break;
         }
         roster_flush(&worker->roster);

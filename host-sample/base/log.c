@@ -302,9 +302,10 @@ static bool start_thread(struct log *log) {
     sigset_t before;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_BLOCK, &all, &before);
-    const bool started = pthread_create(&log->thread, NULL, write_lines, log) == 0;
+    const int error = pthread_create(&log->thread, NULL, write_lines, log);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return started;
+    errno = error;
+    return error == 0;
 }
 
 struct log *log_start(int fd) {

@@ -24,7 +24,8 @@
 struct log;
 
 /* Starts the thread, which writes to this descriptor and handles no signal. NULL if there is no
- * memory or no thread. The descriptor stays the caller's, with its flags unchanged. */
+ * memory or no thread; errno says which. The descriptor stays the caller's, with its flags
+ * unchanged. */
 struct log *log_start(int fd);
 
 /* Writes what is queued, for at most that long, and frees the log. If a reader is stuck the log is

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define ACCEPT_BATCH    64     /* before the sockets that are open already get their turn */
-#define ACCEPT_PAUSE_US 100000 /* when there are no descriptors left */
+#define ACCEPT_PAUSE_US 100000 /* when there are no descriptors left, or nobody can be let in */
 #define NO_LISTENER     (-1)
 #define LOOP_FEATURES   (EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE)
 
@@ -35,7 +35,8 @@ struct http_front {
 
 /* --- accepting --- */
 
-/* Errors of accept that concern only one connection, which is gone by then. */
+/* Errors of accept that concern only one connection, which is gone by then. (Or is not, where a
+ * module of the kernel forbids the call itself.) */
 static bool is_passing(int error) {
     switch (error) {
     case EINTR:
@@ -107,7 +108,14 @@ static int accept_next(struct http_front *front) {
     return fd;
 }
 
+static void stop_for_a_while(struct http_front *front, int error) {
+    tell_exhausted(front, error);
+    pause_accepting(front);
+}
+
 static void accept_waiting(struct http_front *front) {
+    bool any = false;
+
     for (uint32_t i = 0; i < ACCEPT_BATCH; i++) {
         int fd = accept_next(front);
 
@@ -116,10 +124,13 @@ static void accept_waiting(struct http_front *front) {
             return;
         }
         if (fd >= 0 ? !http_connection_open(&front->connections, fd) : !is_passing(errno)) {
-            tell_exhausted(front, errno);
-            pause_accepting(front);
+            stop_for_a_while(front, errno);
             return;
         }
+        any = any || fd >= 0;
+    }
+    if (!any) { /* so many errors, one after the other, are of the listener */
+        stop_for_a_while(front, errno);
     }
 }
 

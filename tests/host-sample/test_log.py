@@ -3,6 +3,7 @@
 descriptors that are lacking, a port that another host has."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import time
 import types
 import unittest
 
+import forbidden_calls
 import sanitizer
 import testbed
 from host import APPLICATION, TOKEN, Host, lookup_path, run_host
@@ -267,6 +269,54 @@ class FewDescriptors(unittest.TestCase):
                 client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
                 wait_for(lambda: select.select([client], [], [], 0)[0] or are_waiting(), "an answer, or none")
                 answered = select.select([client], [], [], 0)[0]
+
+
+@unittest.skipUnless(forbidden_calls.NUMBERS, "the numbers of this machine's calls are not known here")
+class ForbiddenCalls(unittest.TestCase):
+    """What the system does not allow is told, and nothing is tried without end."""
+
+    def setUp(self):
+        self.host = Host(cluster.primary)
+        self.addCleanup(self.host.kill)
+
+    @contextlib.contextmanager
+    def run_without(self, call, error=errno.EPERM):
+        """The process, and its log, a list that grows and is whole once it has ended."""
+        with subprocess.Popen([HOST_BINARY, "-c", self.host.config_path], cwd=ROOT, stderr=subprocess.PIPE,
+                              preexec_fn=forbidden_calls.forbid(call, error), text=True) as process:
+            lines = []
+            reader = threading.Thread(target=lambda: lines.extend(process.stderr))
+            reader.start()
+            try:
+                yield process, lines
+            finally:
+                process.kill()
+                reader.join()
+
+    def assert_does_not_start(self, call, why):
+        with self.run_without(call, errno.ENOSYS) as (process, lines):
+            self.assertEqual(process.wait(timeout=30), 1)
+        self.assertIn(why, "".join(lines))
+        self.assertIn(os.strerror(errno.ENOSYS), "".join(lines))
+
+    def test_random_numbers(self):
+        self.assert_does_not_start("getrandom", "getrandom")
+
+    def test_connections_that_cannot_be_taken(self):
+        """By an error that is otherwise one connection's: they wait, and the loop does not spin."""
+        with self.run_without("accept4") as (process, lines):
+            wait_for(lambda: any('"listening"' in line for line in lines), "it to listen")
+            with socket.create_connection(("127.0.0.1", self.host.port)):
+                wait_for(lambda: any("cannot accept connections" in line for line in lines), "a line about it")
+            process.terminate()
+            self.assertEqual(process.wait(timeout=30), 0)
+
+    def test_a_loop_that_fails(self):
+        """The process ends, to be started anew; it would take connections and never answer."""
+        with self.run_without("epoll_wait") as (process, lines):
+            self.assertEqual(process.wait(timeout=30), 1)
+        [line] = [json.loads(line) for line in lines if "the event loop failed" in line]
+        self.assertEqual(line["error"], os.strerror(errno.EPERM))
 
 
 class Manual(LookupCase):
