@@ -8,6 +8,7 @@
 #include "sums.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,17 +116,32 @@ static void put_config(struct host *host, const struct host_config *config,
     put_labelled(out, name, "limit", "drain_ms", config->limits.drain_ms);
 }
 
-static uint64_t open_descriptors(void) {
-    uint64_t count = 0;
+/* Of at most so many. False if it is not known. */
+static bool count_descriptors(uint64_t most, uint64_t *count) {
     DIR *directory = opendir("/proc/self/fd");
     if (directory == NULL) {
-        return 0;
+        *count = most;
+        return errno == EMFILE; /* there is none left to count them with */
     }
+    uint64_t entries = 0;
     while (readdir(directory) != NULL) {
-        count++;
+        entries++;
     }
     (void)closedir(directory);
-    return count > 3 ? count - 3 : 0; /* ".", "..", and the folder itself */
+    *count = entries - 3; /* ".", "..", and the folder itself */
+    return entries > 3;
+}
+
+static void put_descriptors(struct byte_buffer *out) {
+    struct rlimit limit;
+    uint64_t count;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return;
+    }
+    if (count_descriptors(limit.rlim_cur, &count)) {
+        put_single(out, "process_open_fds", "gauge", "Descriptors that are open.", count);
+    }
+    put_single(out, "process_max_fds", "gauge", "Descriptors that there may be.", limit.rlim_cur);
 }
 
 static void put_memory(struct byte_buffer *out) {
@@ -152,7 +168,6 @@ static double seconds_of(struct timeval time) {
 
 static void put_process(const struct host *host, struct byte_buffer *out) {
     struct rusage usage;
-    struct rlimit limit;
     put_real(out, "process_start_time_seconds", "gauge", "When the process started, Unix time.",
              (double)host->started_unix_ms / 1e3);
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
@@ -160,11 +175,7 @@ static void put_process(const struct host *host, struct byte_buffer *out) {
                  seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime));
     }
     put_memory(out);
-    put_single(out, "process_open_fds", "gauge", "Descriptors that are open.", open_descriptors());
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        put_single(out, "process_max_fds", "gauge", "Descriptors that there may be.",
-                   limit.rlim_cur);
-    }
+    put_descriptors(out);
 }
 
 void process_metrics_write(struct host *host, const struct host_config *config,

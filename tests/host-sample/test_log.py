@@ -229,6 +229,13 @@ class FewDescriptors(unittest.TestCase):
         line = next(line for line in lines if "cannot accept" in line["message"])
         self.assertEqual(line["error"], os.strerror(24))
 
+    def test_none_is_left_to_count_them_with(self):
+        with Host(cluster.primary) as host:
+            self.assertLess(host.metrics().value("process_open_fds"), 100)
+            hard = resource.prlimit(host.pid, resource.RLIMIT_NOFILE)[1]
+            resource.prlimit(host.pid, resource.RLIMIT_NOFILE, (5, hard))
+            self.assertEqual(host.metrics().value("process_open_fds"), 5)
+
     def test_links_come_back_though_clients_take_all(self):
         """Clients that connect, and do no more, are given no descriptor that a link needs."""
         def links():
@@ -317,6 +324,14 @@ class ForbiddenCalls(unittest.TestCase):
             self.assertEqual(process.wait(timeout=30), 1)
         [line] = [json.loads(line) for line in lines if "the event loop failed" in line]
         self.assertEqual(line["error"], os.strerror(errno.EPERM))
+
+    def test_descriptors_that_cannot_be_counted(self):
+        """As without /proc. Their number is unknown then, which is not 0."""
+        with self.run_without("getdents64") as (_, lines):
+            wait_for(lambda: any('"listening"' in line for line in lines), "it to listen")
+            page = self.host.request("GET", "/metrics").body.decode()
+        self.assertNotIn("process_open_fds", page)
+        self.assertIn("process_max_fds", page)
 
 
 class Manual(LookupCase):
