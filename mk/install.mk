@@ -60,15 +60,15 @@ INSTALLED = \
 	$(foreach f,$(wildcard conf/bash-completion/*),644:$f:$(COMPLETION_DIR)/$(notdir $f)) \
 	$(foreach f,$(MAN_PAGES),644:$f:$(MANDIR)/man$(subst .,,$(suffix $f))/$(notdir $f))
 
-# The operator's own: copied only where there is none, and removed only if it was not edited. The host's may
-# hold secrets.
+# The operator's own: copied only where there is none (and renamed into place, or half of one, of a disk that was
+# full, would stay), and removed only if it was not edited. The host's may hold secrets.
 CONFIGURATION = 644:read-policy.ini 640:snapshot-host.ini
 
 file_mode   = $(word 1,$(subst :, ,$(1)))
 file_source = $(word 2,$(subst :, ,$(1)))
 file_target = "$(DESTDIR)$(word 3,$(subst :, ,$(1)))$(2)"
 host_sample = "$(DESTDIR)$(HOST_EXAMPLES_DIR)/$(call file_source,$(1))"
-host_config = "$(DESTDIR)$(CONFIG_DIR)/$(call file_source,$(1))"
+host_config = "$(DESTDIR)$(CONFIG_DIR)/$(call file_source,$(1))$(2)"
 
 # Beside the old one, and then renamed over it: a running host has the plugin mapped, and would crash if it
 # were written in place. The empty line ends the command.
@@ -78,8 +78,9 @@ mv -f $(call file_target,$(1),.new) $(call file_target,$(1))
 
 endef
 define put_config
-test -e $(call host_config,$(1)) || \
-	$(INSTALL) -D -m $(call file_mode,$(1)) $(call host_sample,$(1)) $(call host_config,$(1))
+test -e $(call host_config,$(1)) || { \
+	$(INSTALL) -D -m $(call file_mode,$(1)) $(call host_sample,$(1)) $(call host_config,$(1),.new) && \
+	mv -f $(call host_config,$(1),.new) $(call host_config,$(1)); }
 
 endef
 define remove_config

@@ -197,6 +197,20 @@ class Installed(unittest.TestCase):
             "-I" + installed("include"), "-o", os.path.join(directory, "host"), source)
         run(os.path.join(directory, "host"))
 
+    def test_half_a_configuration_is_not_kept(self):
+        """Of a disk that was full: nothing would ever write it anew."""
+        elsewhere = os.path.join(directory, "elsewhere")
+        without_room = os.path.join(directory, "install-without-room")
+        write(without_room, '#!/bin/sh\nfor last; do :; done\ncase $last in\n'
+              '*/etc/*/snapshot-host.ini*) mkdir -p "${last%/*}"; echo "[listen" >"$last"; exit 1 ;;\n'
+              'esac\nexec install "$@"\n')
+        os.chmod(without_room, 0o755)
+        where = ("install", f"PREFIX={prefix}", f"DESTDIR={elsewhere}")
+        run("make", "-C", ROOT, "--no-print-directory", f"BUILD={build}", *where, f"INSTALL={without_room}", status=2)
+        make(*where)
+        self.assertEqual(read(elsewhere + installed(SECRETIVE)), read(installed(SECRETIVE)))
+        self.assertFalse([name for name in files_below(elsewhere) if name.endswith(".new")])
+
     def test_the_unit_names_what_is_installed(self):
         unit = read(installed("lib/systemd/system/snapshot-host.service"))
         for path in re.findall(re.escape(prefix) + r"[\w./-]*", unit):
