@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any, Callable, Iterator, Mapping, Sequence, TypeVar, overload
@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 
 _GONE = object()
+_TRY_AGAIN_S = 0.05
 
 
 class _Dropped(Exception):
@@ -110,7 +111,7 @@ class Cluster:
         pending = _Pending()
         if not self._settled.is_set():
             timeout = self._wait_settled(self._settings.timeout if timeout is None else timeout)
-        tag, read_id, is_done = 0, None, False
+        tag, read_id, performed, is_done = 0, None, None, False
         try:
             with self._lock:
                 self._machine.check_usable()
@@ -127,7 +128,12 @@ class Cluster:
                 if event.kind == _abi.ACTION_DONE:
                     is_done = True
                     return end_of_pending(event.done, pending.value, pending.error)
-                self._perform(event, pending, job, outcome)
+                if event.kind == _abi.ACTION_READ and event.id != performed:
+                    performed = event.id
+                    self._perform(event, pending, job, outcome)
+                elif event.kind == _abi.ACTION_READ:
+                    with self._lock:
+                        self._running.pop(event.id, None)
         finally:
             if not is_done:
                 self._leave(tag, read_id)
@@ -215,8 +221,9 @@ class Cluster:
     # -- with the lock held --------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        """Hands out all that is to be done now. Of some reads nobody waits: a signal's handler has cut
-        their callers short before they were known here."""
+        """Hands out all that is to be done now; what is handed out twice, since this was cut short in between,
+        does no harm. Of some reads nobody waits: a signal's handler has cut their callers short before they
+        were known here."""
         while (action := self._machine.next()) is not None:
             if action.kind == _abi.ACTION_ASK:
                 self._running[action.id] = None
@@ -227,17 +234,20 @@ class Cluster:
                 self._running[action.id] = None
                 self._pending[action.tag].events.put(action)
             elif action.kind == _abi.ACTION_DONE and action.tag in self._pending:
-                self._pending.pop(action.tag).events.put(action)
+                self._pending[action.tag].events.put(action)
+                del self._pending[action.tag]
             elif action.kind == _abi.ACTION_DROP:
-                link = self._running.pop(action.id, None)
+                link = self._running.get(action.id)
                 if link is not None:
                     link.abort()
                 pending = self._pending.get(action.tag)
                 if pending is not None:
                     pending.events.put(action)
+                self._running.pop(action.id, None)
             elif action.kind == _abi.ACTION_REDIAL:
                 for link in self._pools[action.server].drain():
                     link.abort()
+            self._machine.taken()
         if self._machine.wake_ns < self._sleeps_until:
             self._changed.notify_all()
         if not self._settled.is_set() and self._machine.settled():
@@ -247,8 +257,6 @@ class Cluster:
 
     def _perform(self, action: Action, pending: _Pending, job: Any,
                  outcome: Callable[[Any], str]) -> None:
-        if action.kind == _abi.ACTION_DROP:
-            return
         pool = self._pools[action.server]
         link: Link | None = None
         before = after = None
@@ -444,20 +452,37 @@ def _tell(settings: Settings, notices: SimpleQueue[tuple[int, str] | None]) -> N
 
 def _watch(reference: weakref.ref[Cluster], changed: threading.Condition,
            machine: Machine) -> None:
-    """Calls next() when the time has come for which it was last told."""
+    """Calls next() when the time has come for which it was last told. Without it no read ends by its time, so it
+    goes on after whatever goes wrong; memory may be short for a while."""
+    is_told = False
     while True:
-        cluster = reference()
-        if cluster is None:
-            return
-        with changed:
-            if machine.is_closed:
+        try:
+            if not _watch_once(reference, changed, machine):
                 return
-            cluster._pump()
-            wake_ns = cluster._sleeps_until = machine.wake_ns
-        del cluster
-        with changed:
-            if not machine.is_closed and machine.wake_ns >= wake_ns:
-                changed.wait(min(60.0, max(0.0, (wake_ns - time.monotonic_ns()) / 1e9)))
+            is_told = False
+        except Exception:
+            if not is_told:
+                is_told = True
+                with suppress(Exception):
+                    logger.exception("the cluster's clock failed, and goes on")
+            time.sleep(_TRY_AGAIN_S)
+
+
+def _watch_once(reference: weakref.ref[Cluster], changed: threading.Condition, machine: Machine) -> bool:
+    """False: the cluster is gone."""
+    cluster = reference()
+    if cluster is None:
+        return False
+    with changed:
+        if machine.is_closed:
+            return False
+        cluster._pump()
+        wake_ns = cluster._sleeps_until = machine.wake_ns
+    del cluster
+    with changed:
+        if not machine.is_closed and machine.wake_ns >= wake_ns:
+            changed.wait(min(60.0, max(0.0, (wake_ns - time.monotonic_ns()) / 1e9)))
+    return True
 
 
 def _ask(reference: weakref.ref[Cluster], pool: Pool,
@@ -469,26 +494,31 @@ def _ask(reference: weakref.ref[Cluster], pool: Pool,
         cluster = reference()
         if cluster is None:
             break
-        with cluster._lock:
-            is_wanted = action.id in cluster._running
-            is_stale = generation != pool.generation
-            generation = pool.generation
-        if is_stale and link is not None:
-            link.close()  # which a pool may take its time for
-            link = None
-        if is_wanted:
-            try:
-                link = _ask_once(cluster, pool, action, link)
-            except Exception as error:
-                # Not the driver's. The question's limit ends it.
-                with cluster._lock:
-                    is_new = cluster._machine.note_hearing(action.server, said_by(error))
-                if is_new:
-                    logger.exception("asking %s failed", pool.server.name)
+        try:
+            with cluster._lock:
+                is_wanted = action.id in cluster._running
+                is_stale = generation != pool.generation
+                generation = pool.generation
+            if is_stale and link is not None:
+                link.close()  # which a pool may take its time for
                 link = None
+            if is_wanted:
+                link = _ask_once(cluster, pool, action, link)
+        except Exception as error:
+            # Not the driver's. The question's limit ends it, and the next one is asked.
+            link = None
+            with suppress(Exception):
+                _tell_of(cluster, pool, action, error)
         del cluster
     if link is not None:
         link.close()
+
+
+def _tell_of(cluster: Cluster, pool: Pool, action: Action, error: Exception) -> None:
+    with cluster._lock:
+        is_new = cluster._machine.note_hearing(action.server, said_by(error))
+    if is_new:
+        logger.exception("asking %s failed", pool.server.name)
 
 
 def _ask_once(cluster: Cluster, pool: Pool, action: Action, link: Link | None) -> Link | None:

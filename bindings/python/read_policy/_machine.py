@@ -243,10 +243,11 @@ class Machine:
         self._calls.forget(self._cluster, read_id)
 
     def next(self) -> Action | None:
-        """What to do now, or None: nothing before wake_ns."""
+        """What to do now, or None: nothing before wake_ns. The same again until it is taken: the plugin gives
+        it once, and whoever hands it out may be cut short, by a signal or for want of memory."""
         action = self._action
-        if not self._calls.next(self._cluster, time.monotonic_ns(), byref(action),
-                                byref(self._wake)):
+        if action.kind == _abi.ACTION_NONE and not self._calls.next(
+                self._cluster, time.monotonic_ns(), byref(action), byref(self._wake)):
             self._tell()
             return None
         done = None
@@ -255,6 +256,10 @@ class Machine:
             done = end_of(action, None, None, action.position)
         return Action(action.kind, action.id, action.tag, action.read_id, action.server,
                       action.target, action.limit_ns, text_of(action.text), done)
+
+    def taken(self) -> None:
+        """What `next` gave has been handed out."""
+        self._action.kind = _abi.ACTION_NONE
 
     @property
     def wake_ns(self) -> int:

@@ -18,6 +18,7 @@ from ._policies import Decisions, Metric, Policy, PolicySet
 
 T = TypeVar("T")
 ABORT_GRACE_S = 1.0
+_TRY_AGAIN_S = 0.05
 
 
 async def read(policy: Policy, read_replica: Callable[[int], Awaitable[T]],
@@ -265,29 +266,41 @@ class Cluster:
     # -- what is to be done ----------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        """Begins all that is to be done now, and sets the timer."""
+        """Begins all that is to be done now, and sets the timer, whatever happens: without it no read ends by its
+        time."""
+        if self._timer is not None:
+            self._timer.cancel()
+        seconds = _TRY_AGAIN_S
+        try:
+            self._hand_out()
+            seconds = min(3600.0, max(0.0, (self._machine.wake_ns - time.monotonic_ns()) / 1e9))
+        finally:
+            self._timer = self._loop.call_later(seconds, self._on_time, context=self._context)
+
+    def _hand_out(self) -> None:
         while (action := self._machine.next()) is not None:
+            if action.kind in (_abi.ACTION_ASK, _abi.ACTION_READ):
+                self._machine.taken()  # where tasks begin at once, one may come here again
             if action.kind == _abi.ACTION_ASK:
                 self._begin(action, self._ask(action), self._context)
             elif action.kind == _abi.ACTION_READ:
                 pending = self._pending[action.tag]
                 self._begin(action, self._perform(action, pending), pending.context)
             elif action.kind == _abi.ACTION_DONE:
-                pending = self._pending.pop(action.tag)
-                if not pending.done.done() and action.done is not None:
-                    pending.done.set_result(action.done)
+                ended = self._pending.get(action.tag)
+                if ended is not None and not ended.done.done() and action.done is not None:
+                    ended.done.set_result(action.done)
+                self._pending.pop(action.tag, None)
             elif action.kind == _abi.ACTION_DROP:
-                run = self._running.pop(action.id, None)
+                run = self._running.get(action.id)
                 if run is not None:
                     self._abort(run)
+                self._running.pop(action.id, None)
             elif action.kind == _abi.ACTION_REDIAL:
                 self._pools[action.server].drain()
+            self._machine.taken()
         if not self._settled.is_set() and self._machine.settled():
             self._settled.set()
-        if self._timer is not None:
-            self._timer.cancel()
-        seconds = min(3600.0, max(0.0, (self._machine.wake_ns - time.monotonic_ns()) / 1e9))
-        self._timer = self._loop.call_later(seconds, self._on_time, context=self._context)
 
     def _on_time(self) -> None:
         if not self._machine.is_closed and self._machine.is_own_process():

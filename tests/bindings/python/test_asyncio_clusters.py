@@ -8,6 +8,7 @@ import os
 import re
 import time
 import unittest
+from unittest import mock
 
 from cluster import Cluster
 from package import POLICIES
@@ -16,7 +17,7 @@ from testbed import wait_for
 
 import read_policy.asyncpg
 import read_policy.psycopg
-from read_policy import Busy, Closed, PolicySet, Settings, UsageError
+from read_policy import Busy, Closed, PolicySet, Settings, UsageError, _abi
 
 # What the tests make happen is no news.
 logging.getLogger("read_policy").setLevel(logging.CRITICAL)
@@ -75,6 +76,28 @@ class Pair:
 
     async def read(self, section, identity, **options):
         return await self.pair.read(section, self.select, (identity,), **options)
+
+    async def test_the_clock_goes_on_where_memory_was_short(self):
+        """And what was not handed out then comes again."""
+        async def is_settled():
+            return self.pair.info().settled
+        await until(is_settled, "the primary to be heard")
+        kinds = set()
+        given = self.pair._machine.next
+
+        def fail_once_each():
+            action = given()
+            if action is not None and action.kind in (_abi.ACTION_DROP, _abi.ACTION_DONE) and \
+                    action.kind not in kinds:
+                kinds.add(action.kind)
+                raise MemoryError
+            return action
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        relay.stall()
+        with mock.patch.object(self.pair._machine, "next", fail_once_each):
+            end = await asyncio.wait_for(self.read("replica", "bogus", timeout=0.5), 10)
+        self.assertEqual(end.verdict, "failed")
+        self.assertIn(_abi.ACTION_DONE, kinds)
 
     async def test_a_row_that_the_replica_has(self):
         row = self.row()

@@ -24,7 +24,7 @@ from testbed import wait_for
 
 import read_policy.psycopg
 import read_policy.psycopg2
-from read_policy import Closed, PolicySet, Settings, UsageError
+from read_policy import Closed, PolicySet, Settings, UsageError, _abi
 from read_policy._links import shut_down
 from read_policy._machine import _Hearing
 
@@ -268,6 +268,45 @@ class CutShort(unittest.TestCase):
                 if not is_cut_short:
                     break
         self.assertGreater(line, 20)
+
+
+class ShortMemory(unittest.TestCase):
+    def test_what_was_not_handed_out_comes_again(self):
+        """The clock, and who asks, go on though memory was short, and what they had for another thread then ends
+        its read."""
+        addresses = {"a": servers.cluster.primary.conninfo(), "b": servers.relay.conninfo()}
+        with read_policy.psycopg2.connect(servers.policies, addresses) as pair:
+            wait_for(lambda: pair.info().replicas == 1 and pair.info().settled, "both to be heard")
+            kinds, ends = set(), []
+            given = pair._machine.next
+
+            def fail_once_each():
+                action = given()
+                if action is not None and threading.current_thread() is not reading and action.kind not in kinds:
+                    kinds.add(action.kind)
+                    raise MemoryError
+                return action
+            servers.relay.stall()
+            self.addCleanup(servers.relay.pass_through)
+            reading = threading.Thread(daemon=True, target=lambda: ends.append(
+                pair.read("replica", SELECT, ("bogus",), timeout=0.5)))
+            with mock.patch.object(pair._machine, "next", fail_once_each):
+                reading.start()
+                reading.join(10)
+            self.assertEqual([end.verdict for end in ends], ["failed"])
+            self.assertIn(_abi.ACTION_DONE, kinds)
+
+    def test_who_asks_goes_on(self):
+        addresses = {"a": servers.cluster.primary.conninfo(), "b": servers.cluster.standby.conninfo()}
+        with read_policy.psycopg2.connect(servers.policies, addresses, settings=Settings(poll_ms=100)) as pair:
+            wait_for(lambda: pair.info().replicas == 1, "the replica to be heard")
+            with mock.patch.object(pair._machine, "note_hearing", side_effect=MemoryError) as heard:
+                wait_for(lambda: {call.args[0] for call in heard.call_args_list} == {0, 1},
+                         "a question to fail on each server")
+            before = {name: pair.server(name).position for name in addresses}
+            servers.cluster.commit_something()
+            for name in addresses:
+                wait_for(lambda name=name: pair.server(name).position != before[name], f"{name} to be asked again")
 
 
 class Failover(unittest.TestCase):
