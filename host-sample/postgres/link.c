@@ -367,13 +367,14 @@ static void begin_attempt(struct pg_link *link) {
 /* ---- the timer ---- */
 
 /* The attempt counts as failed, so that no statement waits for it, but it is not replaced: a name
- * server that does not answer must not pile up a thread for each attempt. If it still succeeds,
- * good. */
+ * server that does not answer, or a file that cannot be read, must not pile up a thread for each
+ * attempt. If it still succeeds, good. */
 static void note_overdue_attempt(struct pg_link *link) {
     link->attempt_overdue = true;
     (void)snprintf(link->error, sizeof(link->error),
                    "no connection within %" PRIu32
-                   " s; still trying (is the host's name being looked up?)",
+                   " s; still trying (does the look-up of the host's name take long, or hang a "
+                   "disk with a certificate or a password file?)",
                    link->shared->options.connect_timeout_s);
     note_failure(link);
 }

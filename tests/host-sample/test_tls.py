@@ -145,6 +145,18 @@ class Tls(unittest.TestCase):
                                      " pg_stat_activity USING (pid) WHERE application_name = %s",
                                      (APPLICATION,))
 
+    def test_a_file_that_hangs(self):
+        """As on a disk of the network that does not answer; a FIFO that nobody writes to does the same."""
+        os.mkfifo(path("hangs"))
+        with self.host(to_server(sslrootcert=path("hangs"))) as host:
+            host.wait_for_log(lambda one: "no connection within 3 s" in one.text and "hang a disk" in one.text,
+                              "the reason")
+            with open(path("hangs"), "wb") as fifo, open(path("ours.crt"), "rb") as certificate:
+                fifo.write(certificate.read())
+            os.unlink(path("hangs"))
+            shutil.copy(path("ours.crt"), path("hangs"))
+            wait_for(lambda: host.lookup(life[0]["runId"], life[0]["id"]).status == 200, "links at last")
+
     def test_preferred_where_it_is_reset(self):
         with ResettingTls(cluster.primary) as relay:
             relay.at = "handshake"
