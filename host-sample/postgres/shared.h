@@ -12,6 +12,7 @@
 #include "host-sample/base/entropy.h"
 #include "journal.h"
 #include "options.h"
+#include "prepared.h"
 #include "queue.h"
 #include "tally.h"
 
@@ -32,8 +33,12 @@ struct pg_shared {
     struct pg_tally tally;
     uint32_t untried; /* links whose first attempt has not ended */
     bool changed;     /* options.changed is to be called */
-    /* The questions that have been asked; links prepare them by their numbers here. */
-    const char *questions[PG_QUESTIONS_MAX];
+    /* The questions that have been asked; links know by their numbers here which they have
+     * prepared. */
+    struct pg_question {
+        const char *text;
+        char name[PG_NAME_SIZE];
+    } questions[PG_QUESTIONS_MAX];
     uint32_t question_count;
     struct byte_buffer scratch;
     uint64_t random; /* see entropy.h */

@@ -27,14 +27,16 @@ enum { NOT_PREPARED = -1 };
 static int number_of(struct pg_shared *shared, const char *question) {
     uint32_t number = 0;
     while (number < PG_QUESTIONS_MAX && number < shared->question_count &&
-           shared->questions[number] != question) {
+           shared->questions[number].text != question) {
         number++;
     }
     if (number == PG_QUESTIONS_MAX || !shared->options.use_prepared) {
         return NOT_PREPARED;
     }
     if (number == shared->question_count) {
-        shared->questions[shared->question_count++] = question;
+        struct pg_question *added = &shared->questions[shared->question_count++];
+        added->text = question;
+        pg_prepared_name(added->name, "question", question);
     }
     return (int)number;
 }
@@ -46,11 +48,10 @@ static bool is_prepared(const struct pg_traffic *traffic, int number) {
 /* The question, its answer in text; and before it, if need be, its PREPARE. */
 static bool send_question(struct pg_traffic *traffic, const char *question, int number) {
     PGconn *conn = traffic->pipeline.conn;
-    char name[24];
     if (number == NOT_PREPARED) {
         return PQsendQueryParams(conn, question, 0, NULL, NULL, NULL, NULL, 0) == 1;
     }
-    (void)snprintf(name, sizeof(name), "question_%d", number);
+    const char *name = traffic->shared->questions[number].name;
     if (!is_prepared(traffic, number)) {
         if (PQsendPrepare(conn, name, question, 0, NULL) != 1) {
             return false;

@@ -31,11 +31,24 @@ static void append_text(struct byte_buffer *out, const struct inserts *inserts, 
     append_end(out);
 }
 
+/* And what it is called. */
+static void append_named(struct byte_buffer *out, const struct inserts *inserts, const char *what,
+                         const char *text) {
+    const size_t begin = out->length;
+    append_text(out, inserts, text);
+    if (!out->failed) {
+        char name[PG_NAME_SIZE];
+        pg_prepared_name(name, what, out->data + begin);
+        byte_buffer_append(out, name, strlen(name) + 1);
+    }
+}
+
 static void append_texts(struct byte_buffer *out, const struct inserts *inserts) {
     for (int links = 0; links < SNAPSHOT_LINKS_COUNT; links++) {
         for (int which = 0; which < SNAPSHOT_STATEMENT_COUNT; which++) {
-            append_text(out, inserts, snapshot_texts[links][which].sql);
-            append_text(out, inserts, snapshot_texts[links][which].group_sql);
+            const struct pg_prepared *statement = &snapshot_texts[links][which];
+            append_named(out, inserts, statement->name, statement->sql);
+            append_named(out, inserts, statement->group_name, statement->group_sql);
         }
     }
     append_text(out, inserts, snapshot_links_text);
@@ -55,7 +68,9 @@ static void take_texts(struct snapshot_sql *sql, const char **next) {
             struct pg_prepared *statement = &sql->statements[links][which];
             *statement = snapshot_texts[links][which];
             statement->sql = take(next);
+            statement->name = take(next);
             statement->group_sql = take(next);
+            statement->group_name = take(next);
         }
     }
     sql->links_sql = take(next);

@@ -10,7 +10,7 @@ import re
 import unittest
 
 import testbed
-from bouncer import PROGRAM, PgBouncer
+from bouncer import PROGRAM, PgBouncer, forgets_sessions
 from clients import Asking
 from cluster import Cluster
 from host import Host, run_host
@@ -201,6 +201,34 @@ class Schema(LookupCase):
                     self.assert_answers(by_path, read if leads_elsewhere() else WRONG)
                 leave_behind("nowhere")
                 self.assert_answers(named, RIGHT)
+
+    @unittest.skipUnless(os.path.exists(PROGRAM), "pgbouncer is not installed")
+    def test_statements_that_another_host_has_prepared(self):
+        """On a connection that a pooler lends to both: they are of another schema, and not executed."""
+        keeps = tuple(one for one in forgets_sessions() if one.startswith("max_prepared"))
+        with PgBouncer(cluster.primary, "default_pool_size = 2", *keeps) as bouncer:
+            def host(name):
+                return Host(bouncer, settings={"primary": {"links": 1}, **tables(name)})
+
+            with host(WRONG) as other:
+                other.wait_for_links("primary")
+                self.assertEqual(other.lookup(RUN, ONLY_RIGHT).status, 404)
+            with contextlib.closing(bouncer.connect()) as first, \
+                    contextlib.closing(bouncer.connect()) as second:
+                first.cursor().execute("BEGIN")  # lends the connection that the other one has used
+                with host(RIGHT) as one:
+                    one.wait_for_links("primary")
+                    self.assertEqual(one.lookup(RUN, ONLY_RIGHT).status, 200)
+                    second.cursor().execute("BEGIN")
+                    first.cursor().execute("ROLLBACK")
+                    wait_for(lambda: self.is_found(one, ONLY_RIGHT), "its own statements to be prepared")
+                    self.assertEqual(self.description(one), RIGHT)
+
+    def is_found(self, host, snapshot):
+        """It may fail where statements are prepared for others, but nobody says that it is not there."""
+        status = host.lookup(RUN, snapshot).status
+        self.assertIn(status, (200, 503))
+        return status == 200
 
     # -- what is not there -----------------------------------------------------------------------
 

@@ -286,6 +286,42 @@ START_TEST(no_schema) {
 }
 END_TEST
 
+enum { TEXTS = 2 * (int)SNAPSHOT_LINKS_COUNT * (int)SNAPSHOT_STATEMENT_COUNT };
+
+/* Another pg_prepared for each form, so that both are compared alike. */
+static void list_texts(const struct snapshot_sql *of, struct pg_prepared *list) {
+    for (int i = 0; i < TEXTS; i++) {
+        list[i] =
+            of->statements[i / 2 / SNAPSHOT_STATEMENT_COUNT][i / 2 % SNAPSHOT_STATEMENT_COUNT];
+        if (i % 2 != 0) {
+            list[i].name = list[i].group_name;
+            list[i].sql = list[i].group_sql;
+        }
+    }
+}
+
+/* Connections may be lent to hosts that read another schema, or that find the links elsewhere. */
+START_TEST(a_name_stands_for_one_text) {
+    struct snapshot_sql *const of[] = {snapshot_sql_new(""), snapshot_sql_new("a"),
+                                       snapshot_sql_new("b"), snapshot_sql_new("a")};
+    static struct pg_prepared texts[COUNT(of) * TEXTS];
+    for (int i = 0; i < COUNT(of); i++) {
+        list_texts(of[i], texts + i * TEXTS);
+    }
+    for (int i = 0; i < COUNT(texts); i++) {
+        ck_assert_uint_lt(strlen(texts[i].name), PG_NAME_SIZE);
+        for (int j = 0; j < i; j++) {
+            ck_assert_msg((strcmp(texts[i].name, texts[j].name) == 0) ==
+                              (strcmp(texts[i].sql, texts[j].sql) == 0),
+                          "%s, %s", texts[i].name, texts[j].name);
+        }
+    }
+    for (int i = 0; i < COUNT(of); i++) {
+        snapshot_sql_release(of[i]);
+    }
+}
+END_TEST
+
 START_TEST(it_is_there_as_long_as_somebody_holds_it) {
     struct snapshot_sql *of = snapshot_sql_new("a");
     ck_assert_ptr_eq(snapshot_sql_hold(of), of);
@@ -314,6 +350,7 @@ int main(void) {
     Suite *suite = suite_create("snapshot_sql");
     TCase *texts = suite_case(suite, "texts", NULL, NULL, 60);
     tcase_add_test(texts, no_schema);
+    tcase_add_test(texts, a_name_stands_for_one_text);
     tcase_add_test(texts, it_is_there_as_long_as_somebody_holds_it);
     TCase *schemas = suite_case(suite, "schemas", begin, end, 60);
     tcase_add_loop_test(schemas, a_name, 0, COUNT(names));
