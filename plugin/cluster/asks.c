@@ -270,7 +270,7 @@ static void ask_failed(struct rp_cluster *cluster, struct ask *ask, int32_t outc
     if (is_waited_for(cluster, ask)) {
         fail_list(cluster, &cluster->located, "the primary could not be asked for its position");
     } else if (ask->kind == ASK_WATCH) {
-        awaits_fail(cluster, server, "the replica could not be asked for its position");
+        awaits_watch_failed(cluster, server);
     }
 }
 

@@ -24,6 +24,18 @@ void awaits_fail(struct rp_cluster *cluster, struct server *server, const char *
     }
 }
 
+/* Those who go on awaiting a position there may do so at once. */
+void awaits_watch_failed(struct rp_cluster *cluster, struct server *server) {
+    awaits_fail(cluster, server, "the replica could not be asked for its position");
+    heap_move(&cluster->timers, &server->watch, cluster->now_ns + SLOW_WATCH_NS);
+}
+
+bool awaits_can_tell(const struct rp_cluster *cluster, uint32_t index) {
+    const struct server *server = &cluster->servers[index];
+    return server->said.instance != 0 && server->said.position != 0 && server->probed &&
+           question_short(&server->can) != NULL;
+}
+
 bool awaits_has_reached(const struct rp_cluster *cluster, uint32_t index, uint64_t target) {
     const struct server *server = &cluster->servers[index];
     return server->said.instance != 0 && server->said.position >= target;

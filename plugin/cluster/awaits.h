@@ -16,8 +16,15 @@ void awaits_begin(struct rp_cluster *cluster, struct read *read, uint64_t target
 /* Whether the server is known to have got that far. */
 bool awaits_has_reached(const struct rp_cluster *cluster, uint32_t server, uint64_t target);
 
+/* Whether it may be asked how far it has got, and has told before. */
+bool awaits_can_tell(const struct rp_cluster *cluster, uint32_t server);
+
 /* The server has answered: reads that await a position there may go on. */
 void awaits_wake(struct rp_cluster *cluster, uint32_t server);
+
+/* Where it is was asked in vain: their reports, and who awaits a position next has it asked a
+ * little later. */
+void awaits_watch_failed(struct rp_cluster *cluster, struct server *server);
 
 /* Nothing more will be known of where it is: their reports. */
 void awaits_fail(struct rp_cluster *cluster, struct server *server, const char *reason);

@@ -115,7 +115,7 @@ void reads_take_reports(struct rp_cluster *cluster) {
     while ((read = TAILQ_FIRST(&cluster->reported)) != NULL) {
         TAILQ_REMOVE(&cluster->reported, read, entry);
         read->phase = READ_FREE;
-        if (steps_await_elsewhere(cluster, read)) {
+        if (steps_await_further(cluster, read)) {
             continue;
         }
         const struct rp_report report = {.struct_size = sizeof report,
@@ -248,15 +248,21 @@ static void note_silence(struct rp_cluster *cluster, const struct read *read) {
 
 /* A replica has not answered in time: the policy may know another server. */
 static void give_up_answer(struct rp_cluster *cluster, struct read *read) {
-    if (read->early != 0) {
+    static const char reason[] =
+        "the replica did not answer within three quarters of the read's time";
+    const bool early = read->early != 0;
+    if (early && cluster->now_ns >= read->step->until_ns) {
         drop(cluster, read);
         steps_tell_outcome(cluster, read, RP_NOT_REACHED, 0, NULL);
         return;
     }
     note_silence(cluster, read);
     drop(cluster, read);
-    read_report(cluster, read, RP_FAILED,
-                "the replica did not answer within three quarters of the read's time");
+    if (early) {
+        steps_fail_unread(cluster, read, reason);
+    } else {
+        read_report(cluster, read, RP_FAILED, reason);
+    }
 }
 
 void reads_timer(struct rp_cluster *cluster, struct read *read) {

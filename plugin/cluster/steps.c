@@ -252,18 +252,39 @@ void steps_await_after_all(struct rp_cluster *cluster, struct read *read) {
     }
 }
 
-/* Those that are lost are not offered any more, so that each is awaited once. */
-bool steps_await_elsewhere(struct rp_cluster *cluster, struct read *read) {
+void steps_fail_unread(struct rp_cluster *cluster, struct read *read, const char *reason) {
+    const struct rp_report failed = {
+        .struct_size = sizeof failed, .outcome = RP_FAILED, .now_ns = cluster->now_ns};
+    read_leave(cluster, read);
+    read->reason = reason;
+    const struct rp_step *step = machine_next(&read->machine, &failed);
+    if (step->kind == RP_STEP_READ && !is_primary_step(step)) {
+        read->step = step;
+        steps_tell(cluster, read, &failed);
+    } else {
+        steps_follow(cluster, read, step);
+    }
+}
+
+/* A replica that is lost is not offered any more, so that each is awaited once. One that is not is
+ * asked again: just a question has failed. */
+bool steps_await_further(struct rp_cluster *cluster, struct read *read) {
     if (read->outcome != RP_FAILED || read->step->kind != RP_STEP_AWAIT || read->answered) {
         return false;
     }
-    const uint64_t lost = server_bit(read->server);
-    const uint64_t others = pick_well(cluster, read->offered & cluster->replicas & ~lost);
-    if (pick_well(cluster, cluster->readable & lost) != 0 || others == 0) {
-        return false;
+    const uint64_t here = server_bit(read->server);
+    const uint64_t others = pick_well(cluster, read->offered & cluster->replicas & ~here);
+    if (pick_well(cluster, cluster->readable & here) != 0) {
+        if (!awaits_can_tell(cluster, read->server)) {
+            return false;
+        }
+    } else if (others != 0) {
+        read->offered = others;
+        cluster->counters.detours++;
+    } else {
+        steps_fail_unread(cluster, read, read->reason);
+        return true;
     }
-    read->offered = others;
-    cluster->counters.detours++;
     steps_await_after_all(cluster, read);
     return true;
 }

@@ -54,10 +54,13 @@ void steps_send_again(struct rp_cluster *cluster, struct read *read);
 /* It was sent before its position was known to be reached, in vain: that is awaited after all. */
 void steps_await_after_all(struct rp_cluster *cluster, struct read *read);
 
-/* Its position was awaited in vain, since the replica is lost, before it was read at all: another
- * one is awaited, for the policy would read that as it is. False: it is not so, or there is none.
- */
-bool steps_await_elsewhere(struct rp_cluster *cluster, struct read *read);
+/* Its await has failed before any replica was read, and the policy would read one as it is: the
+ * position is awaited further, there or elsewhere, or the read has failed. False: it is not so, or
+ * the replica does not tell its position. */
+bool steps_await_further(struct rp_cluster *cluster, struct read *read);
+
+/* The same where nothing is awaited any more: the read has failed. */
+void steps_fail_unread(struct rp_cluster *cluster, struct read *read, const char *reason);
 
 /* What a replica's answer is to the policy, an outcome and a position. */
 int32_t steps_judge(struct rp_cluster *cluster, struct read *read, int32_t outcome,

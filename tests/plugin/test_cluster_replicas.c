@@ -208,15 +208,21 @@ START_TEST(one_at_the_floor_that_cannot_prove_has_missed) {
 }
 END_TEST
 
+#define CURRENT "policy = read_index\nwhen = always\nmax_wait_ms = 300"
+
 /* A current read is with the standby, for a position that neither of the two has come to yet. */
-static uint64_t begin_current(void) {
-    open_three("policy = read_index\nwhen = always\nmax_wait_ms = 300");
+static uint64_t begin_current_of(const char *keys) {
+    open_three(keys);
     pair.inserted += 0x1000;
     uint64_t tag = 0;
     do {
         pair_start(&pair, ++tag, 0);
     } while (pair.reads_out[tag].server != PAIR_STANDBY);
     return tag;
+}
+
+static uint64_t begin_current(void) {
+    return begin_current_of(CURRENT);
 }
 
 static void standby_dies(uint64_t tag) {
@@ -254,14 +260,85 @@ START_TEST(a_current_read_whose_replica_is_taken_out_awaits_the_other_one) {
 }
 END_TEST
 
-/* Where there is no other one it is read as it is, in vain. */
+/* Where there is no other one. It may answer again at once, over another connection, and be no
+ * further: what it has by then counts for nothing. */
 START_TEST(a_current_read_whose_only_replica_dies_fails) {
     const uint64_t tag = begin_current();
     set_other(RP_SERVER_OFF);
     standby_dies(tag);
-    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_STANDBY);
-    pair_answer(&pair, &pair.reads_out[tag], RP_SERVER_GONE, NULL);
+    ck_assert_uint_eq(pair.reads_out[tag].id, 0);
     ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FAILED);
+}
+END_TEST
+
+START_TEST(a_current_read_whose_only_replica_dies_is_the_primarys_where_that_may_be) {
+    const uint64_t tag = begin_current_of(CURRENT "\non_replica_failure = primary");
+    set_other(RP_SERVER_OFF);
+    standby_dies(tag);
+    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_PRIMARY);
+    pair_answer(&pair, &pair.reads_out[tag], RP_FOUND, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FOUND);
+}
+END_TEST
+
+/* A question that was cancelled says nothing of where it is: it is asked again, but not at once. */
+START_TEST(a_current_read_goes_on_awaiting_where_a_question_fails) {
+    const uint64_t tag = begin_current();
+    set_other(_i == 0 ? RP_SERVER_OFF : RP_SERVER_ON);
+    pair_answer(&pair, &pair.reads_out[tag], RP_FAILED, NULL);
+    for (int i = 0; i < 3; i++) {
+        const int before = pair.watches_seen;
+        pair_answer(&pair, &pair.watch_out, RP_FAILED, NULL);
+        ck_assert_uint_eq(pair.reads_out[tag].id, 0);
+        ck_assert_int_eq(pair.watches_seen, before);
+        pair_time_passes(&pair, 5);
+        ck_assert_int_eq(pair.watches_seen, before + 1);
+    }
+    pair.replayed = pair.inserted;
+    pair_answer_watch(&pair);
+    ck_assert_ptr_nonnull(pair.reads_out[tag].text);
+    pair_answer(&pair, &pair.reads_out[tag], RP_FOUND, pair_says(&pair, PAIR_STANDBY));
+    ck_assert_int_eq(pair.verdicts[tag], RP_VERDICT_FOUND);
+}
+END_TEST
+
+/* As long as it may: then the replica is read as it is. */
+START_TEST(a_question_that_always_fails_is_awaited_for_max_wait_ms) {
+    const uint64_t tag = begin_current();
+    set_other(RP_SERVER_OFF);
+    pair_answer(&pair, &pair.reads_out[tag], RP_FAILED, NULL);
+    for (int passed_ms = 0; passed_ms < 300; passed_ms += 5) {
+        ck_assert_uint_eq(pair.reads_out[tag].id, 0);
+        pair_answer(&pair, &pair.watch_out, RP_FAILED, NULL);
+        pair_time_passes(&pair, 5);
+    }
+    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_STANDBY);
+    ck_assert_ptr_null(pair.reads_out[tag].text);
+}
+END_TEST
+
+/* Nor is one awaited that does not tell. */
+START_TEST(a_current_read_of_a_replica_that_does_not_tell_its_position) {
+    const uint64_t tag = begin_current();
+    set_other(RP_SERVER_OFF);
+    pair_answer(&pair, &pair.reads_out[tag], RP_FAILED, NULL);
+    pair.replayed = 0;
+    pair_answer_watch(&pair);
+    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_STANDBY);
+    ck_assert_ptr_null(pair.reads_out[tag].text);
+}
+END_TEST
+
+/* It has a shorter time than positions are awaited for, and the replica has not answered for most
+ * of that: it is not read as it is in what is left. */
+START_TEST(a_current_read_that_is_in_a_hurry_is_never_read_as_it_is) {
+    open_three(CURRENT "\non_replica_failure = primary");
+    pair.inserted += 0x1000;
+    pair_start_within(&pair, 1, 200);
+    ck_assert_ptr_nonnull(pair.reads_out[1].text);
+    pair_time_passes(&pair, 150);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+    ck_assert_int_eq(pair.reads_out[1].target, RP_TARGET_PRIMARY);
 }
 END_TEST
 
@@ -282,5 +359,10 @@ int main(void) {
     tcase_add_test(tests, a_current_read_whose_replica_dies_awaits_the_other_one);
     tcase_add_test(tests, a_current_read_whose_replica_is_taken_out_awaits_the_other_one);
     tcase_add_test(tests, a_current_read_whose_only_replica_dies_fails);
+    tcase_add_test(tests, a_current_read_whose_only_replica_dies_is_the_primarys_where_that_may_be);
+    tcase_add_loop_test(tests, a_current_read_goes_on_awaiting_where_a_question_fails, 0, 2);
+    tcase_add_test(tests, a_question_that_always_fails_is_awaited_for_max_wait_ms);
+    tcase_add_test(tests, a_current_read_of_a_replica_that_does_not_tell_its_position);
+    tcase_add_test(tests, a_current_read_that_is_in_a_hurry_is_never_read_as_it_is);
     return suite_run(suite);
 }
