@@ -118,7 +118,8 @@ static void count_ask(struct rp_cluster *cluster, enum ask_kind kind) {
     ++*counters[kind];
 }
 
-/* All reads that wait for a locate share the one that goes now. */
+/* All reads that wait for a locate share the one that goes now. One that was asked of another
+ * server before, in vain, may be with its replica already. */
 static void share_locate(struct rp_cluster *cluster, uint32_t server) {
     struct read *read;
     gather_ends(cluster);
@@ -127,7 +128,7 @@ static void share_locate(struct rp_cluster *cluster, uint32_t server) {
         TAILQ_REMOVE(&cluster->locating, read, entry);
         read->located_listed = true;
         TAILQ_INSERT_TAIL(&cluster->located, read, entry);
-        if ((cluster->flags & RP_CLUSTER_KEEPS_ANSWERS) != 0) {
+        if ((cluster->flags & RP_CLUSTER_KEEPS_ANSWERS) != 0 && read->beside == BESIDE_NONE) {
             read->beside = BESIDE_TO_SEND;
             TAILQ_INSERT_TAIL(&cluster->beside, read, beside_entry);
         }
@@ -198,12 +199,26 @@ bool asks_next(struct rp_cluster *cluster, struct rp_action *action) {
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
+/* It was asked of that server in vain. Where another one is the primary by now, or the same one has
+ * another name, and answers, that is asked. */
+static void not_located(struct rp_cluster *cluster, uint32_t index, const char *reason) {
+    struct read *read;
+    if (!cluster->primary_answers || cluster->primary == index) {
+        fail_list(cluster, &cluster->located, reason);
+        return;
+    }
+    while ((read = TAILQ_FIRST(&cluster->located)) != NULL) {
+        TAILQ_REMOVE(&cluster->located, read, entry);
+        asks_locate(cluster, read);
+    }
+}
+
 static void located(struct rp_cluster *cluster, uint32_t index, const struct facts *facts) {
     struct read *read;
     if (facts->in_recovery || facts->position == 0) {
-        fail_list(cluster, &cluster->located,
-                  facts->in_recovery ? "the server that was asked as the primary is in recovery"
-                                     : "the primary does not tell its position");
+        not_located(cluster, index,
+                    facts->in_recovery ? "the server that was asked as the primary is in recovery"
+                                       : "the primary does not tell its position");
         return;
     }
     uint64_t inserted = reachable_position(cluster, index, facts->position);
@@ -268,7 +283,7 @@ static void ask_failed(struct rp_cluster *cluster, struct ask *ask, int32_t outc
         roles_unheard(cluster, ask->server, !timed_out || dead);
     }
     if (is_waited_for(cluster, ask)) {
-        fail_list(cluster, &cluster->located, "the primary could not be asked for its position");
+        not_located(cluster, ask->server, "the primary could not be asked for its position");
     } else if (ask->kind == ASK_WATCH) {
         awaits_watch_failed(cluster, server);
     }
@@ -387,7 +402,7 @@ void asks_end(struct rp_cluster *cluster, uint32_t index) {
             drop_action(cluster, id_of(ID_ASK, index * ASK_KINDS + kind, ask->generation), index, 0,
                         0);
             if (is_waited_for(cluster, ask)) {
-                fail_list(cluster, &cluster->located, "the primary was taken out");
+                not_located(cluster, index, "the primary was taken out");
             }
         }
         heap_remove(&cluster->timers, &ask->limit);

@@ -407,6 +407,29 @@ START_TEST(an_answer_that_nobody_waits_for_any_more_locates_nobody) {
 }
 END_TEST
 
+/* It is the primary by another name, too, which is asked then; nobody reads a replica as it is.
+ * What went beside the first question is not sent once more. */
+START_TEST(the_primary_is_located_by_its_other_name) {
+    (void)pair.calls->server_set(pair.cluster, PAIR_ALIAS, "c", RP_EXPECT_ANY, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair_run(&pair);
+    bring_out_beside();
+    const uint64_t beside = pair.reads_out[1].id;
+    if (_i == 0) {
+        (void)pair.calls->server_set(pair.cluster, PAIR_PRIMARY, "a", RP_EXPECT_ANY, RP_SERVER_OFF,
+                                     pair.now_ns);
+        pair_run(&pair);
+    } else {
+        pair_answer(&pair, &pair.locate_out, RP_SERVER_GONE, NULL);
+    }
+    ck_assert_uint_eq(pair.locate_out.server, PAIR_ALIAS);
+    answer_locate();
+    ck_assert_uint_eq(pair.reads_out[1].id, beside);
+    answer_read(1);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
 START_TEST(a_server_is_taken_out_beside_a_locate) {
     bring_out_beside();
     take_standby_out();
@@ -564,6 +587,7 @@ int main(void) {
     tcase_add_loop_test(tests, the_locate_fails, 0, 2);
     tcase_add_test(tests, a_read_is_forgotten_beside_its_locate);
     tcase_add_loop_test(tests, an_answer_that_nobody_waits_for_any_more_locates_nobody, 0, 2);
+    tcase_add_loop_test(tests, the_primary_is_located_by_its_other_name, 0, 2);
     tcase_add_test(tests, a_server_is_taken_out_beside_a_locate);
     tcase_add_test(tests, a_host_that_keeps_no_answer);
     tcase_add_loop_test(tests, a_read_of_such_a_host_goes_early, 0, 2);
