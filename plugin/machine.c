@@ -439,3 +439,8 @@ HOT const struct rp_step *machine_found(struct rp_read *memory, uint64_t now_ns)
     read->current = move->step;
     return move->step;
 }
+
+bool machine_is_current(const struct rp_read *memory) {
+    const struct rp_plan *plan = ((const struct read_state *)memory)->plan;
+    return plan->moves[plan->start[START_REPLICA]].to == ST_LOCATE_FIRST;
+}

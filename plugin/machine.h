@@ -11,6 +11,8 @@
 #include "plan.h"
 #include "read_policy.h"
 
+#include <stdbool.h>
+
 const struct rp_step *machine_begin(const struct rp_policy *policy,
                                     const struct rp_request *request, struct rp_read *read);
 const struct rp_step *machine_next(struct rp_read *read, const struct rp_report *report);
@@ -26,5 +28,8 @@ const struct rp_step *machine_begin_known(const struct rp_plan *plan,
                                           uint64_t deadline_ns, uint32_t replicas, uint32_t flags,
                                           struct rp_read *read);
 const struct rp_step *machine_found(struct rp_read *read, uint64_t now_ns);
+
+/* Whether the answer is to hold all that was acknowledged before the read began (when = always). */
+bool machine_is_current(const struct rp_read *read);
 
 #endif

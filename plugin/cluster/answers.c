@@ -88,10 +88,14 @@ static void missed_on_primary(struct rp_cluster *cluster, struct read *read,
 }
 
 /* A partial answer says that nobody has more, which one that says not to be the primary cannot
- * know. One that says nothing is the primary by what is expected of it. */
+ * know. That an answer is current a standby does not know, to which a name may lead by turns with
+ * the primary; what is found in a split counts. One that says nothing is the primary by what is
+ * expected of it. */
 static void found_on_primary(struct rp_cluster *cluster, struct read *read, int32_t outcome,
                              const struct facts *facts) {
-    const bool claims = outcome == RP_PARTIAL && facts->instance != 0;
+    const bool claims =
+        facts->instance != 0 &&
+        (outcome == RP_PARTIAL || (facts->in_recovery && machine_is_current(&read->machine)));
     const char *why = read->floor == 0 && !claims
                           ? NULL
                           : why_leader_does_not_count(cluster, read->server, facts);

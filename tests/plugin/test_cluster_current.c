@@ -540,6 +540,38 @@ START_TEST(nobody_gathers_for_a_read_that_has_ended) {
 }
 END_TEST
 
+/* ---- as the primary -------------------------------------------------------------------------- */
+
+/* A name may lead to a standby, too. What that has found is not known to be current, be it the
+ * first server that is read or the second one, and it counts where it need not be. */
+START_TEST(a_standby_that_is_asked_as_the_primary_is_not_current) {
+    static const char *const keys[] = {ALWAYS, ALWAYS, "policy = read_index"};
+    pair_close(&pair);
+    open_pair(keys[_i], 0);
+    if (_i == 0) {
+        bring_out(1, 1, 0);
+        pair_answer(&pair, &pair.reads_out[1], RP_FOUND, NULL);
+    } else {
+        take_standby_out();
+        pair_start(&pair, 1, 0);
+    }
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+    answer_read(1);
+    ck_assert_int_eq(pair.verdicts[1], _i < 2 ? RP_VERDICT_FAILED : RP_VERDICT_FOUND);
+}
+END_TEST
+
+START_TEST(the_primary_is_current) {
+    pair_close(&pair);
+    open_pair(ALWAYS, 0);
+    bring_out(1, 1, 0);
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, NULL);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_PRIMARY);
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, pair_says(&pair, PAIR_PRIMARY));
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
 /* After a miss, only where a locate takes long; what is found then counts, wherever the replica is.
  */
 START_TEST(a_miss_is_looked_after_beside_a_slow_locate) {
@@ -594,6 +626,8 @@ int main(void) {
     tcase_add_loop_test(tests, a_rehearsed_miss_proves_nothing, 0, 2);
     tcase_add_loop_test(tests, the_limit_that_a_read_went_with_holds, 0, 2);
     tcase_add_loop_test(tests, nobody_gathers_for_a_read_that_has_ended, 0, 4);
+    tcase_add_loop_test(tests, a_standby_that_is_asked_as_the_primary_is_not_current, 0, 3);
+    tcase_add_test(tests, the_primary_is_current);
     tcase_add_loop_test(tests, a_miss_is_looked_after_beside_a_slow_locate, 0, 2);
     return suite_run(suite);
 }

@@ -190,6 +190,9 @@ static void see_found(struct play *play, const struct play_read *read, int32_t s
         world_has(&play->world, play->world.truth, read->begun_lineage, read->begun_at)) {
         violated(play, "C10: found on a replica as it was before the read began");
     }
+    if (read->as_primary && served_by == RP_SERVED_BY_PRIMARY) {
+        violated(play, "C10: found on the primary, which said that it is a standby");
+    }
     /* What a primary has written that was not heard yet, nobody can tell from another's; and one
      * that no name leads to is fenced. */
     if (read->floor != 0 && play_reaches_truth(play) && served_by != RP_SERVED_BY_PRIMARY &&
@@ -524,6 +527,8 @@ static void arrives(struct play *play, struct play_action *action) {
         /* The question of a read with a floor is there for the floor. */
         play->reads[copy.tag].to_be_current = play->always && play->reads[copy.tag].floor == 0 &&
                                               copy.target == RP_TARGET_REPLICA && copy.asks;
+        play->reads[copy.tag].as_primary = play->always && copy.target == RP_TARGET_PRIMARY &&
+                                           copy.asks && strstr(copy.before, " r ") != NULL;
     }
     play->calls->answer(play->cluster, copy.id, outcome, copy.asks ? copy.before : NULL, copy.after,
                         play->now_ns);

@@ -61,6 +61,7 @@ struct play_read {
     bool keeps_floor;   /* of the last answer */
     bool to_be_current; /* it was, being of a replica that had reached what was located */
     bool is_current;    /* of the last answer */
+    bool as_primary;    /* to be current, and of a standby that was asked as the primary */
     int begun_lineage;  /* where the server that counts was when it began */
     uint64_t begun_at;
 };
