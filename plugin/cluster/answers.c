@@ -78,7 +78,7 @@ static const struct facts *facts_of(struct rp_cluster *cluster, const struct rea
 
 static void missed_on_primary(struct rp_cluster *cluster, struct read *read,
                               const struct facts *facts) {
-    const char *why = why_missing_does_not_count(cluster, read->server, facts);
+    const char *why = why_primary_is_not_sure(cluster, read->server, facts);
     if (why != NULL) {
         cluster->counters.uncounted_misses++;
         steps_tell_outcome(cluster, read, RP_FAILED, 0, why);
@@ -87,18 +87,25 @@ static void missed_on_primary(struct rp_cluster *cluster, struct read *read,
     }
 }
 
-/* A partial answer says that nobody has more, which one that says not to be the primary cannot
- * know. That an answer is current a standby does not know, to which a name may lead by turns with
- * the primary; what is found in a split counts. One that says nothing is the primary by what is
- * expected of it. */
+/* Why what the primary has found does not count; NULL: it does. A partial answer says that nobody
+ * has more, and a current one that it holds all of before the read, which one that says not to be
+ * the primary cannot know: a name may lead to a standby by turns with the primary. What is found in
+ * a split counts. One that says nothing is the primary by what is expected of it. */
+static const char *why_found_does_not_count(const struct rp_cluster *cluster,
+                                            const struct read *read, int32_t outcome,
+                                            const struct facts *facts) {
+    if (read->floor != 0) {
+        return why_primary_is_not_sure(cluster, read->server, facts);
+    }
+    const bool said = facts->instance != 0;
+    const bool claims =
+        outcome == RP_PARTIAL || (facts->in_recovery && machine_is_current(&read->machine));
+    return said && claims ? why_leader_does_not_count(cluster, read->server, facts) : NULL;
+}
+
 static void found_on_primary(struct rp_cluster *cluster, struct read *read, int32_t outcome,
                              const struct facts *facts) {
-    const bool claims =
-        facts->instance != 0 &&
-        (outcome == RP_PARTIAL || (facts->in_recovery && machine_is_current(&read->machine)));
-    const char *why = read->floor == 0 && !claims
-                          ? NULL
-                          : why_leader_does_not_count(cluster, read->server, facts);
+    const char *why = why_found_does_not_count(cluster, read, outcome, facts);
     steps_tell_outcome(cluster, read, why != NULL ? RP_FAILED : outcome, 0, why);
 }
 

@@ -133,8 +133,8 @@ const char *why_leader_does_not_count(const struct rp_cluster *cluster, uint32_t
     return NULL;
 }
 
-const char *why_missing_does_not_count(const struct rp_cluster *cluster, uint32_t server,
-                                       const struct facts *facts) {
+const char *why_primary_is_not_sure(const struct rp_cluster *cluster, uint32_t server,
+                                    const struct facts *facts) {
     const char *why = why_leader_does_not_count(cluster, server, facts);
     if (why == NULL && !facts->read_committed) {
         return "the primary was not asked under READ COMMITTED";

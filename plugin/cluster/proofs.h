@@ -26,14 +26,15 @@ uint64_t floor_position(const struct rp_cluster *cluster, uint32_t server,
  * sorts by another version of the collation. */
 bool sorts_as_primary(const struct rp_cluster *cluster, const struct instance *instance);
 
-/* Why a primary's answer does not satisfy a floor, facts being what it said before it; NULL: it
- * does, whatever the floor. */
+/* Why an answer is not the primary's, facts being what the server said before it; NULL: it is. */
 const char *why_leader_does_not_count(const struct rp_cluster *cluster, uint32_t server,
                                       const struct facts *facts);
 
-/* Why its answer that a row is missing does not count; NULL: it counts. */
-const char *why_missing_does_not_count(const struct rp_cluster *cluster, uint32_t server,
-                                       const struct facts *facts);
+/* Why a primary's answer that a row is missing does not count, nor one for a floor; NULL: they do,
+ * whatever the floor. Its statement has a snapshot of its own, too: that of a transaction which was
+ * there before the read may lack what was committed since. */
+const char *why_primary_is_not_sure(const struct rp_cluster *cluster, uint32_t server,
+                                    const struct facts *facts);
 
 /* A primary's inserted position as a standby can reach it; 0: unknown. */
 uint64_t reachable_position(const struct rp_cluster *cluster, uint32_t server, uint64_t inserted);

@@ -5,6 +5,8 @@
 #include "tests/lib/suite.h"
 
 #include <check.h>
+#include <stdio.h>
+#include <string.h>
 
 enum { READS = 20 };
 
@@ -342,6 +344,43 @@ START_TEST(a_current_read_that_is_in_a_hurry_is_never_read_as_it_is) {
 }
 END_TEST
 
+/* A read in a transaction of the host's own goes to the primary. */
+static void start_in_transaction(uint64_t tag, uint64_t floor) {
+    const struct rp_request request = {.struct_size = sizeof request,
+                                       .flags = RP_IN_TRANSACTION,
+                                       .now_ns = pair.now_ns,
+                                       .position = floor};
+    uint64_t id;
+    ck_assert_int_eq(pair.calls->start(pair.cluster, pair.section.policy, &request, tag, &id),
+                     RP_OK);
+    pair_run(&pair);
+    ck_assert_uint_eq(pair.reads_out[tag].server, PAIR_PRIMARY);
+}
+
+/* The transaction may have taken its only snapshot before what the floor stands for was committed.
+ */
+START_TEST(a_floor_in_a_repeatable_read_transaction) {
+    static const struct {
+        bool floor;
+        bool repeatable;
+        int32_t verdict;
+    } cases[] = {{true, true, RP_VERDICT_FAILED},
+                 {true, false, RP_VERDICT_FOUND},
+                 {false, true, RP_VERDICT_FOUND}};
+    char before[160];
+    open_three("policy = replica_then_primary");
+    start_in_transaction(1, cases[_i].floor ? pair.inserted : 0);
+    (void)snprintf(before, sizeof before, "%s", pair_says(&pair, PAIR_PRIMARY));
+    if (cases[_i].repeatable) {
+        char *isolation = strstr(before, " c ");
+        ck_assert_ptr_nonnull(isolation);
+        isolation[1] = 'x';
+    }
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, before);
+    ck_assert_int_eq(pair.verdicts[1], cases[_i].verdict);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cluster_replicas");
     TCase *tests = suite_case(suite, "replicas", NULL, tear_down, 0);
@@ -364,5 +403,6 @@ int main(void) {
     tcase_add_test(tests, a_question_that_always_fails_is_awaited_for_max_wait_ms);
     tcase_add_test(tests, a_current_read_of_a_replica_that_does_not_tell_its_position);
     tcase_add_test(tests, a_current_read_that_is_in_a_hurry_is_never_read_as_it_is);
+    tcase_add_loop_test(tests, a_floor_in_a_repeatable_read_transaction, 0, 3);
     return suite_run(suite);
 }

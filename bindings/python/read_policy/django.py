@@ -205,7 +205,7 @@ def read_known(section: str, queryset: Any, *, outcome: Callable[[list[Any]], st
     written there. Under ATOMIC_REQUESTS that is every read of a request: say False for those that do
     not depend on what the request itself has written. In an atomic block of REPEATABLE READ or
     SERIALIZABLE a read sees the rows of the block's first statement, whatever comes later: found
-    counts, and missing is failed, for it proves nothing.
+    counts, but not with a position, and missing is failed, for it proves nothing.
     """
     opened = cluster()
     if in_transaction is None:

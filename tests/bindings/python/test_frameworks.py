@@ -288,6 +288,22 @@ class Django(Pair, unittest.TestCase):
                     self.known("index", row, **options)
         self.assertEqual(self.known("index", row).pk, row)
 
+    def test_repeatable_read_around_it_keeps_no_position(self):
+        """What is there in the block's snapshot may have changed by the commit that the position stands for."""
+        from django.db import connections, transaction
+        self.use(REPEATABLE_READ)
+        known = self.row()
+        with transaction.atomic():
+            with connections["default"].cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM thing")
+                self.row()
+                cursor.execute("SELECT pg_current_wal_insert_lsn()::text")
+                position, = cursor.fetchone()
+            self.assertEqual(self.known("index", known).pk, known)
+            with self.assertRaises(ReadFailed):
+                self.known("index", known, position=position)
+        self.assertEqual(self.known("index", known, position=position).pk, known)
+
 
 if __name__ == "__main__":
     unittest.main()
