@@ -255,12 +255,14 @@ static bool next_redial(struct rp_cluster *cluster, struct rp_action *action) {
     return true;
 }
 
-/* What asks, and may have news for those who waited for an answer. */
+/* What asks, and may have news for those who waited for an answer. One that ends by it may have an
+ * action that went beside its locate: nothing comes of a read that is done, so that goes first. */
 __attribute__((noinline)) static bool next_question(struct rp_cluster *cluster,
                                                     struct rp_action *action) {
     asks_prepare(cluster);
     reads_take_reports(cluster);
-    return reads_next_done(cluster, action) || next_redial(cluster, action) ||
+    return (cluster->drops.count > 0 && next_drop(cluster, action)) ||
+           reads_next_done(cluster, action) || next_redial(cluster, action) ||
            asks_next(cluster, action);
 }
 

@@ -430,6 +430,50 @@ START_TEST(the_primary_is_located_by_its_other_name) {
 }
 END_TEST
 
+static struct rp_action next_action(void) {
+    struct rp_action action = {.struct_size = sizeof action};
+    ck_assert_int_eq(pair.calls->next(pair.cluster, pair.now_ns, &action, &pair.wake_ns), 1);
+    return action;
+}
+
+static void take_out(uint32_t server) {
+    (void)pair.calls->server_set(pair.cluster, server, "a", RP_EXPECT_ANY, RP_SERVER_OFF,
+                                 pair.now_ns);
+}
+
+/* It was to be located by the other name, which goes as well: what is with the replica for it is
+ * dropped before it is done. */
+START_TEST(no_name_of_the_primary_is_left) {
+    pair_close(&pair);
+    open_pair("policy = read_index\nmax_wait_ms = 300", RP_CLUSTER_KEEPS_ANSWERS);
+    (void)pair.calls->server_set(pair.cluster, PAIR_ALIAS, "c", RP_EXPECT_ANY, RP_SERVER_ON,
+                                 pair.now_ns);
+    pair_run(&pair);
+    for (uint64_t tag = 1; tag <= 2; tag++) {
+        primary_writes();
+        pair_start(&pair, tag, 0);
+        pair_answer(&pair, &pair.reads_out[tag], RP_MISSING, NULL);
+        if (tag == 1) { /* locates take long */
+            pair.now_ns += 2 * PAIR_MS;
+            answer_locate();
+            answer_read(tag);
+        }
+    }
+    const uint64_t beside = pair.reads_out[2].id;
+    ck_assert_uint_ne(beside, 0);
+    take_out(PAIR_PRIMARY);
+    take_out(PAIR_ALIAS);
+    struct rp_action action = next_action();
+    while (action.kind == RP_ACTION_DROP && action.id != beside) {
+        action = next_action();
+    }
+    ck_assert_int_eq(action.kind, RP_ACTION_DROP);
+    action = next_action();
+    ck_assert_int_eq(action.kind, RP_ACTION_DONE);
+    ck_assert_int_eq(action.verdict, RP_VERDICT_FAILED);
+}
+END_TEST
+
 START_TEST(a_server_is_taken_out_beside_a_locate) {
     bring_out_beside();
     take_standby_out();
@@ -620,6 +664,7 @@ int main(void) {
     tcase_add_test(tests, a_read_is_forgotten_beside_its_locate);
     tcase_add_loop_test(tests, an_answer_that_nobody_waits_for_any_more_locates_nobody, 0, 2);
     tcase_add_loop_test(tests, the_primary_is_located_by_its_other_name, 0, 2);
+    tcase_add_test(tests, no_name_of_the_primary_is_left);
     tcase_add_test(tests, a_server_is_taken_out_beside_a_locate);
     tcase_add_test(tests, a_host_that_keeps_no_answer);
     tcase_add_loop_test(tests, a_read_of_such_a_host_goes_early, 0, 2);
