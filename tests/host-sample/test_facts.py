@@ -330,7 +330,7 @@ class Catalogs(Facts):
         self.wait_current(host)
 
         def questions():
-            texts = re.findall(r"execute question_\d+: (SELECT 'rp1 .*)", standby.log())
+            texts = re.findall(r"execute question_\w+: (SELECT 'rp1 .*)", standby.log())
             return {"replay_timestamp" in text: text for text in texts}
 
         wait_for(lambda: len(questions()) == 2, "both kinds of questions, short and full")
