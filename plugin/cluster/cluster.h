@@ -379,6 +379,7 @@ struct rp_cluster {
     bool settled;
     bool split;
     bool claim_pending; /* a timeline was claimed once, and not confirmed yet */
+    bool claim_awaited; /* and who claims it is being asked, and answers */
     bool suspected;     /* a server may be a second primary, and is being asked */
     uint32_t followed;  /* the newest timeline that a standby has followed; 0: none */
     bool outrun;        /* a standby has followed a newer timeline than the primary's: this one may

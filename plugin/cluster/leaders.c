@@ -23,12 +23,16 @@ static bool has_confirmed_timeline(struct rp_cluster *cluster, uint32_t index) {
     }
     cluster->claim_pending = true;
     /* One that has fallen silent since, or blind, has its next question with its next poll. */
-    cluster->judge_again |= server->answers && !server->blind ? server_bit(index) : 0;
+    if (server->answers && !server->blind) {
+        cluster->claim_awaited = true;
+        cluster->judge_again |= server_bit(index);
+    }
     return false;
 }
 
 static void remember_timeline(struct rp_cluster *cluster) {
     cluster->claim_pending = false;
+    cluster->claim_awaited = false;
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         const struct server *server = &cluster->servers[i];
         if (may_be_primary(cluster, server) && server->said.upper > cluster->timeline &&

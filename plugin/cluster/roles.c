@@ -26,7 +26,7 @@
 /* It stays so when servers are added beside the primary; where there is none, it is a start:
  * somebody who has not been heard yet may have deposed whoever is heard first. */
 static void judge_settled(struct rp_cluster *cluster) {
-    bool all = cluster->on != 0 && !cluster->claim_pending;
+    bool all = cluster->on != 0 && !cluster->claim_awaited;
     for (uint32_t i = 0; i < cluster->server_count; i++) {
         const struct server *server = &cluster->servers[i];
         if (is_on(server)) {

@@ -206,6 +206,29 @@ START_TEST(but_not_waited_for_when_it_dies_before_that) {
 }
 END_TEST
 
+static void fall_silent_once_known(void) {
+    struct rp_cluster_info info = {.struct_size = sizeof info};
+    ck_assert_int_eq(pair.calls->info(pair.cluster, &info), RP_OK);
+    pair.primary_is_silent = info.primary == PAIR_PRIMARY;
+}
+
+/* A timeline is remembered when it was claimed twice. Who falls silent in between holds up nobody's
+ * reads of a replica. */
+START_TEST(nor_is_a_claim_whose_server_falls_silent) {
+    open_cluster(RP_EXPECT_ANY, RP_EXPECT_ANY);
+    pair.looks = fall_silent_once_known;
+    pair_run(&pair);
+    ck_assert(pair.primary_is_silent);
+    ck_assert(!is_settled());
+    pair_time_passes(&pair, 1100);
+    ck_assert(is_settled());
+    pair_start(&pair, 1, 0);
+    ck_assert_uint_eq(pair.reads_out[1].server, PAIR_STANDBY);
+    pair_answer(&pair, &pair.reads_out[1], RP_FOUND, NULL);
+    ck_assert_int_eq(pair.verdicts[1], RP_VERDICT_FOUND);
+}
+END_TEST
+
 static void open_where_questions_fail(void) {
     open_cluster(RP_EXPECT_PRIMARY, RP_EXPECT_REPLICA);
     pair.questions_fail = true;
@@ -329,6 +352,7 @@ int main(void) {
     TCase *tests = suite_case(suite, "start", NULL, tear_down, 0);
     tcase_add_test(tests, a_standby_is_compared_with_the_primary_first);
     tcase_add_test(tests, but_not_waited_for_when_it_dies_before_that);
+    tcase_add_test(tests, nor_is_a_claim_whose_server_falls_silent);
     tcase_add_test(tests, where_all_servers_are_exchanged_everybody_is_heard_first);
     tcase_add_test(tests, so_it_is_where_the_primary_is_exchanged_for_two);
     tcase_add_test(tests, where_one_stays_it_goes_on);
