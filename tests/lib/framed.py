@@ -85,49 +85,49 @@ async def _rows(reader):
             rows = []
 
 
-class SuperfluousErrors(_Framed):
-    """Puts an error behind every so many-th end of a batch (ReadyForQuery), as a faulty pooler does:
-    libpq takes it for the answer to what comes next."""
+class _ChangedEnds(_Framed):
+    """Has something else in place of every so many-th end of a batch (ReadyForQuery)."""
+
+    def __init__(self, server):
+        self.every = None  # None: none is changed
+        self.sent = 0
+        self._ends = 0
+        super().__init__(server, sslmode="disable", gssencmode="disable")
+
+    def _in_place_of(self, end):
+        raise NotImplementedError
+
+    async def _answer(self, reader, writer):
+        async for message in _messages(reader):
+            if message[:1] == b"Z" and self.every is not None:
+                self._ends += 1
+                if self._ends % self.every == 0:
+                    message = self._in_place_of(message)
+                    self.sent += 1
+            writer.write(message)
+            await writer.drain()
+
+
+class SuperfluousErrors(_ChangedEnds):
+    """Puts an error behind ends of batches, as a faulty pooler does: libpq takes it for the answer to what
+    comes next."""
 
     EXTRA = b"SERROR\0VERROR\0C%s\0Mremote server read/write error\0\0"
 
     def __init__(self, server, sqlstate):
         body = self.EXTRA % sqlstate.encode()
-        self.every = None  # None: none is put in
-        self.sent = 0
         self._message = b"E" + struct.pack("!I", len(body) + 4) + body
-        self._ends = 0
-        super().__init__(server, sslmode="disable", gssencmode="disable")
+        super().__init__(server)
 
-    async def _answer(self, reader, writer):
-        async for message in _messages(reader):
-            if message[:1] == b"Z" and self.every is not None:
-                self._ends += 1
-                if self._ends % self.every == 0:
-                    message += self._message
-                    self.sent += 1
-            writer.write(message)
-            await writer.drain()
+    def _in_place_of(self, end):
+        return end + self._message
 
 
-class LostEnds(_Framed):
-    """Swallows every so many-th end of a batch (ReadyForQuery), as libpq does that has no memory for it."""
+class LostEnds(_ChangedEnds):
+    """Swallows ends of batches, as libpq does that has no memory for them."""
 
-    def __init__(self, server):
-        self.every = None  # None: none is lost
-        self.sent = 0
-        self._ends = 0
-        super().__init__(server, sslmode="disable", gssencmode="disable")
-
-    async def _answer(self, reader, writer):
-        async for message in _messages(reader):
-            if message[:1] == b"Z" and self.every is not None:
-                self._ends += 1
-                if self._ends % self.every == 0:
-                    self.sent += 1
-                    continue
-            writer.write(message)
-            await writer.drain()
+    def _in_place_of(self, end):
+        return b""
 
 
 class ResettingTls(_Framed):

@@ -35,7 +35,7 @@ def run_program(*arguments, status=0, **more):
 
 
 def little_room(size=4096):
-    """For preexec_fn: a file that is written may have 4 kB."""
+    """For preexec_fn: a file that is written may have so many bytes."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
